@@ -1,0 +1,145 @@
+# platoon: build, test, lint, install. Needs GNU make, a C11 compiler, pkg-config and the packages in scripts/lib/packages.
+#
+#   make                 programs into build/: platoon, platoonctl, libexec/platoon/<type>
+#   make check           unit and end-to-end tests        make check-asan   the same under ASan and UBSan
+#   make lint            format, warnings, layers, documents against lists
+#   make install DESTDIR= PREFIX=/usr/local
+#
+# The layers are archives, so the linker takes from common/ only what a program uses, and a heavy library is linked only
+# where its name stands in a LIBS_ line below.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+BUILD ?= build
+CC ?= gcc
+AR ?= ar
+PKG_CONFIG ?= pkg-config
+PYTHON ?= /usr/bin/python3
+
+# msgpack-c renamed its pkg-config file in 6.0 (Debian 13).
+MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
+PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 jansson
+ifneq ($(MAKECMDGOALS),clean)
+ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) && echo yes),yes)
+$(error missing libraries ($(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 | head -n 1)): run scripts/lib/setup build)
+endif
+endif
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
+	-Wimplicit-fallthrough -Wvla -Wformat=2 -Wundef -Werror
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DPLATOON_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(WARNINGS) -fno-common \
+	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS) $(SANITIZE) $(FAULTS)
+ALL_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
+
+# Which libraries a program may use (ARCHITECTURE section 2: heavy ones only where they are needed).
+LIBS_CORE := libuv $(MSGPACK)
+LIBS_WORKER := $(LIBS_CORE) nanomsg
+LIBS_platoon := $(LIBS_CORE) libconfuse
+LIBS_platoonctl := $(LIBS_CORE) libconfuse jansson
+LIBS_command := $(LIBS_WORKER)
+LIBS_send := $(LIBS_WORKER) hiredis openssl
+LIBS_watcher := $(LIBS_WORKER) hiredis openssl
+LIBS_get-set := $(LIBS_WORKER) hiredis openssl
+LIBS_get-hash := $(LIBS_WORKER) hiredis openssl
+LIBS_transfer := $(LIBS_WORKER) sqlite3 libcurl jansson
+LIBS_report := $(LIBS_WORKER) sqlite3
+
+libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
+
+# The types, in the order of proto/worker_types.h.
+TYPES := $(shell sed -n 's/^ *X([A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h)
+type_file = workers/$(subst -,_,$(1)).c
+TYPE_FILES := $(foreach t,$(TYPES),$(call type_file,$(t)))
+WORKER_PARTS := $(filter-out $(TYPE_FILES) workers/worker_main.c,$(wildcard workers/*.c))
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+COMMON := $(BUILD)/libcommon.a
+PROTO := $(BUILD)/libproto.a
+MASTER := $(BUILD)/libmaster.a
+CTL := $(BUILD)/libctl.a
+WORKER := $(BUILD)/libworker.a
+
+PROGRAMS := $(BUILD)/platoon $(BUILD)/platoonctl $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t))
+
+.PHONY: all
+all: $(PROGRAMS)
+
+$(COMMON): $(call objects,$(wildcard common/*.c))
+$(PROTO): $(call objects,$(wildcard proto/*.c proto/redis/*.c)) $(BUILD)/obj/gen/ledger_scripts.o
+$(MASTER): $(call objects,$(filter-out master/main.c,$(wildcard master/*.c)))
+$(CTL): $(call objects,$(filter-out master/ctl/main.c,$(wildcard master/ctl/*.c)))
+$(WORKER): $(call objects,$(WORKER_PARTS))
+$(COMMON) $(PROTO) $(MASTER) $(CTL) $(WORKER):
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# The Lua scripts become C text; lib.lua stands in front of each (proto/redis/ledger.h).
+LUA := $(filter-out proto/redis/lib.lua,$(wildcard proto/redis/*.lua))
+$(BUILD)/gen/ledger_scripts.c: proto/redis/lib.lua $(LUA) scripts/lib/embed
+	@mkdir -p $(@D)
+	scripts/lib/embed proto/redis/lib.lua $(LUA) > $@.tmp && mv $@.tmp $@
+$(BUILD)/obj/gen/ledger_scripts.o: $(BUILD)/gen/ledger_scripts.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/platoon: $(BUILD)/obj/master/main.o $(MASTER) $(PROTO) $(COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoon))
+$(BUILD)/platoonctl: $(BUILD)/obj/master/ctl/main.o $(CTL) $(MASTER) $(PROTO) $(COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoonctl))
+
+# A worker program: its own file, the skeleton, and what it uses of its prefix.
+define worker_rule
+$(BUILD)/libexec/platoon/$(1): $(call objects,$(call type_file,$(1)) workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(LIBS_$(1)))
+endef
+$(foreach t,$(TYPES),$(eval $(call worker_rule,$(t))))
+
+# ---- tests ----
+
+UNIT := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/test_*.c))
+UNIT_SUPPORT := $(call objects,$(filter-out $(wildcard test/unit/test_*.c),$(wildcard test/unit/*.c)))
+$(BUILD)/test/unit/%: $(BUILD)/obj/test/unit/%.o $(UNIT_SUPPORT) $(WORKER) $(CTL) $(MASTER) $(PROTO) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(PACKAGES) check)
+.SECONDARY:
+
+.PHONY: unit check check-asan faults lint clean install
+unit: $(UNIT)
+
+# Fault points (common/fault.h) exist only in this build; the end-to-end tests that kill workers at named steps use it.
+faults:
+	$(MAKE) BUILD=$(BUILD)/faults FAULTS=-DPLATOON_FAULTS SANITIZE="$(SANITIZE)" all
+
+check: all unit faults
+	BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/lib/run-tests
+
+check-asan:
+	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1 \
+	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" check
+
+lint:
+	BUILD=$(BUILD) scripts/lib/lint
+
+clean:
+	rm -rf build
+
+# ---- install ----
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/platoon $(DESTDIR)$(PREFIX)/share/doc/platoon \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/platoon $(BUILD)/platoonctl $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t)) $(DESTDIR)$(PREFIX)/libexec/platoon
+	install -m 644 README.md proto/PROTOCOL.md etc/platoon.conf LICENSE $(DESTDIR)$(PREFIX)/share/doc/platoon
+	install -m 644 etc/man/platoonctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 etc/man/platoon.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 etc/man/platoon.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

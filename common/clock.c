@@ -1,0 +1,51 @@
+/* clock.c: times in milliseconds. See clock.h. */
+#include "common/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t clock_read_ms(clockid_t id)
+{
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t clock_mono_ms(void)
+{
+    return clock_read_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_wall_ms(void)
+{
+    return clock_read_ms(CLOCK_REALTIME);
+}
+
+void clock_format(uint64_t wall_ms, char text[CLOCK_TEXT_SIZE])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year > 9999 - 1900)
+        memset(&tm, 0, sizeof tm);
+    strftime(text, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    size_t len = strlen(text);
+    snprintf(text + len, CLOCK_TEXT_SIZE - len, ".%03uZ", (unsigned)(wall_ms % 1000));
+}
+
+char *clock_format_span(uint64_t span_ms, char *text, size_t size)
+{
+    uint64_t s = span_ms / 1000;
+    if (span_ms < 1000)
+        snprintf(text, size, "%" PRIu64 "ms", span_ms);
+    else if (s < 60)
+        snprintf(text, size, "%" PRIu64 "s", s);
+    else if (s < 3600)
+        snprintf(text, size, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(text, size, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
+    else
+        snprintf(text, size, "%" PRIu64 "d%02" PRIu64 "h", s / 86400, s / 3600 % 24);
+    return text;
+}

@@ -1,0 +1,87 @@
+/*
+ * store.h: durable storage of records behind one interface.
+ *
+ * Runs in transfer workers (writing) and in the report worker (reading). Back-ends are const ops tables; SQLite today
+ * (store_sqlite.c). Calls block on the disk: one batch at a time, bounded by the caller.
+ *
+ * A record is (bucket, key) -> data, seq, updated_at. Writing is an upsert; an older seq never overwrites a newer one; so
+ * writing the same batch twice does the same as once.
+ */
+#ifndef COMMON_STORE_H
+#define COMMON_STORE_H
+
+#include "common/slice.h"
+
+#include <stdint.h>
+
+struct store;
+
+struct store_options {
+    const char *type; /* "sqlite" */
+    const char *path;
+    uint64_t cache_bytes;
+    bool read_only; /* for reports; the file must exist */
+};
+
+struct store_record {
+    struct slice bucket;
+    struct slice key;
+    struct slice data; /* a JSON object, UTF-8 */
+    uint64_t seq;
+    uint64_t updated_at_ms; /* UTC */
+};
+
+enum store_result {
+    STORE_OK,
+    STORE_RETRY,  /* full, read-only, busy, missing directory, I/O error: nothing was written; try again later */
+    STORE_BROKEN, /* not a database, foreign schema: retrying cannot help, a person must look */
+};
+
+/* What went wrong, in one line that names the file, the cause and the remedy. */
+struct store_error {
+    char text[512];
+};
+
+/* Opens, makes the table when missing. On STORE_OK *out is the caller's to close with store_close. */
+enum store_result store_open(const struct store_options *options, struct store **out, struct store_error *error);
+
+/* Accepts NULL. */
+void store_close(struct store *s);
+
+/*
+ * One transaction: all of them or none. When it returns STORE_OK they survive a crash of process and machine. After
+ * STORE_RETRY the store may need to be closed and opened again; it does so by itself at the next call.
+ */
+enum store_result store_write(struct store *s, const struct store_record *records, size_t count,
+                              struct store_error *error);
+
+/* ---- reports ---- */
+
+struct store_query {
+    const char *bucket;     /* NULL: every bucket */
+    const char *by;         /* field to count by; NULL: none */
+    const char *time_field; /* field that holds a time (ISO 8601, or seconds since 1970); NULL: updated_at */
+    uint64_t since_ms;      /* only records of the last so many milliseconds before `now_ms`; 0: all */
+    uint64_t every_ms;      /* bucket size over time; 0: no counts over time */
+    uint64_t top;           /* at most so many values of `by` */
+    uint64_t now_ms;
+    uint64_t deadline_mono_ms; /* clock_mono_ms at which the query is given up */
+};
+
+struct store_report_row {
+    struct slice value;   /* of `by`; empty and is_null when the record lacks the field */
+    bool is_null;
+    uint64_t time_ms;     /* start of the time slot; 0 in counts by value */
+    uint64_t count;
+};
+
+/*
+ * Runs the query: first on_row for the counts by value (most first, `top` of them), then for the counts over time
+ * (ascending), told apart by `over_time`. Returns STORE_RETRY when the deadline passed. `total` gets the records counted.
+ * Never blocks a writer.
+ */
+enum store_result store_report(struct store *s, const struct store_query *query,
+                               void (*on_row)(const struct store_report_row *row, bool over_time, void *ctx), void *ctx,
+                               uint64_t *total, struct store_error *error);
+
+#endif

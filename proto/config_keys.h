@@ -1,0 +1,86 @@
+/*
+ * config_keys.h: every key of the configuration file, one record each.
+ *
+ * The parser, `platoon --check`, --print-config, etc/platoon.conf and platoon.conf(5) come from this list or are checked
+ * against it (make lint).
+ *
+ * X(SECTION, "key", TYPE, "default", min, max, RELOAD, "help")
+ *   SECTION   PLATOON (one, without a title), REDIS, STORE, DRAIN (any number, each with a title)
+ *   key       a dot means a subsection: "get_hash.workers" is written get_hash { workers = 2 }
+ *   TYPE      STRING   any text
+ *             PATH     a file or directory; relative ones are relative to the configuration file
+ *             PROGRAM  a path, or a name looked up in PATH
+ *             BOOL     true, false
+ *             INT      whole number within min..max
+ *             SPAN     duration with a unit: 250ms, 5s, 2m, 1h; min..max in milliseconds; delivered as milliseconds
+ *             SIZE     bytes, or with a unit: 64KB, 16MB, 1GB (powers of 1024); min..max in bytes; delivered as bytes
+ *             CHOICE   one of the words in "help" between the first pair of parentheses, separated by '|'
+ *   default   "" means none; "!" means the key must be given
+ *   RELOAD    LIVE when a running tree can take it over, RESTART when its workers must be restarted
+ */
+#ifndef PROTO_CONFIG_KEYS_H
+#define PROTO_CONFIG_KEYS_H
+
+#define CONFIG_KEY_LIST(X)                                                                         \
+    X(PLATOON, "runtime_dir", PATH, "/run/platoon", 0, 0, RESTART, "sockets, mailboxes, lock; made 0700 if missing") \
+    X(PLATOON, "state_dir", PATH, "/var/lib/platoon", 0, 0, RESTART, "what must survive a restart: the instance's identity, the embedded Redis' data") \
+    X(PLATOON, "libexec_dir", PATH, "", 0, 0, RESTART, "where the worker programs are; empty: beside the platoon program") \
+    X(PLATOON, "log_level", CHOICE, "info", 0, 0, LIVE, "least important line that is logged (error|warn|info|debug)") \
+    X(PLATOON, "log_format", CHOICE, "text", 0, 0, LIVE, "form of log lines (text|json)")          \
+    X(PLATOON, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a child of the root, of redis/ or of transfer/ dies (one_for_one|rest_for_one)") \
+    X(PLATOON, "intensity", INT, "10", 1, 1000, RESTART, "restarts within `period` after which a branch gives up and its parent restarts it whole") \
+    X(PLATOON, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")           \
+    X(PLATOON, "backoff_min", SPAN, "100ms", 1, 60000, RESTART, "first pause before a restart; a worker that had run stably is replaced without one") \
+    X(PLATOON, "backoff_max", SPAN, "30s", 10, 3600000, RESTART, "longest pause before a restart; platoon never stops trying") \
+    X(PLATOON, "stable_after", SPAN, "10s", 100, 3600000, RESTART, "time in READY after which the pause starts from backoff_min again") \
+    X(PLATOON, "ready_timeout", SPAN, "30s", 100, 3600000, RESTART, "time a worker may take from its start to READY") \
+    X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, RESTART, "silence after which a worker counts as hung and is killed") \
+    X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, RESTART, "time a worker may take to finish what is in flight") \
+    X(REDIS, "url", STRING, "embedded", 0, 0, RESTART, "embedded, redis://[user@]host[:port][/db], rediss://… (TLS) or unix:///path[?db=N]; never a password") \
+    X(REDIS, "password_file", PATH, "", 0, 0, RESTART, "file that holds the password, or the user on its first line and the password on its second") \
+    X(REDIS, "database", INT, "0", 0, 65535, RESTART, "database number, unless the url has one")   \
+    X(REDIS, "tls_ca_file", PATH, "", 0, 0, RESTART, "certificates that may sign the server's; empty: the system's") \
+    X(REDIS, "tls_cert_file", PATH, "", 0, 0, RESTART, "client certificate (PEM)")                 \
+    X(REDIS, "tls_key_file", PATH, "", 0, 0, RESTART, "key of the client certificate (PEM)")       \
+    X(REDIS, "tls_server_name", STRING, "", 0, 0, RESTART, "name the server's certificate must have; empty: the url's host") \
+    X(REDIS, "connect_timeout", SPAN, "5s", 100, 600000, RESTART, "time a connection may take, TLS and AUTH included") \
+    X(REDIS, "timeout", SPAN, "10s", 100, 600000, RESTART, "time a command may take")              \
+    X(REDIS, "retry_max", SPAN, "2s", 100, 600000, RESTART, "longest pause between attempts to connect") \
+    X(REDIS, "reply_max", SIZE, "256MB", 1048576, 1073741824, RESTART, "longest reply taken from Redis; a longer one ends the connection") \
+    X(REDIS, "send_workers", INT, "1", 1, 16, RESTART, "workers for one-off commands")             \
+    X(REDIS, "server_program", PROGRAM, "redis-server", 0, 0, RESTART, "embedded: the server to run") \
+    X(REDIS, "server_port", INT, "0", 0, 65535, RESTART, "embedded: also listen on 127.0.0.1 at this port; 0: unix socket only") \
+    X(REDIS, "server_maxmemory", SIZE, "0", 0, 1099511627776, RESTART, "embedded: memory limit, 0 for none; nothing is ever evicted") \
+    X(REDIS, "server_appendfsync", CHOICE, "everysec", 0, 0, RESTART, "embedded: when the append-only file is synced (always|everysec|no)") \
+    X(STORE, "type", CHOICE, "sqlite", 0, 0, RESTART, "back-end (sqlite)")                         \
+    X(STORE, "path", PATH, "!", 0, 0, RESTART, "database file")                                    \
+    X(STORE, "cache", SIZE, "32MB", 1048576, 17179869184, RESTART, "page cache of the writer")     \
+    X(STORE, "retry_max", SPAN, "2s", 10, 600000, RESTART, "longest pause before a failed transaction is tried again") \
+    X(DRAIN, "redis", STRING, "main", 0, 0, RESTART, "the redis section to drain")                 \
+    X(DRAIN, "set", STRING, "!", 0, 0, RESTART, "key of the set of tracking keys")                 \
+    X(DRAIN, "store", STRING, "!", 0, 0, RESTART, "the store section records go to")               \
+    X(DRAIN, "bucket", STRING, "", 0, 0, RESTART, "template of a record's bucket; empty: the drain's name") \
+    X(DRAIN, "key", STRING, "{member}", 0, 0, RESTART, "template of a record's key: {field}, {field|default}, {member}") \
+    X(DRAIN, "key_service", STRING, "", 0, 0, RESTART, "http(s) url that answers {\"bucket\":…,\"key\":…} for the url-encoded fields; replaces the templates") \
+    X(DRAIN, "key_service_timeout", SPAN, "2s", 10, 60000, RESTART, "time one answer of the key service may take") \
+    X(DRAIN, "key_service_retries", INT, "3", 0, 100, RESTART, "further tries before a record waits for the service to come back") \
+    X(DRAIN, "consume", CHOICE, "take", 0, 0, RESTART, "the hash is moved aside and deleted once stored, or stays (take|keep)") \
+    X(DRAIN, "batch", INT, "500", 1, 5000, RESTART, "members in one claim")                        \
+    X(DRAIN, "claims_max", INT, "32", 1, 1000, RESTART, "claims in flight at once")                \
+    X(DRAIN, "lease", SPAN, "30s", 1000, 86400000, RESTART, "time after which a claim of a vanished host is handed out again") \
+    X(DRAIN, "max_attempts", INT, "5", 1, 100, RESTART, "hand-outs after which a lone member goes to the dead letters") \
+    X(DRAIN, "missing_retry", SPAN, "300ms", 10, 60000, RESTART, "pause before a member without a hash is looked at again") \
+    X(DRAIN, "poll_min", SPAN, "5ms", 1, 10000, RESTART, "shortest pause between looks at the set") \
+    X(DRAIN, "poll_max", SPAN, "500ms", 10, 60000, RESTART, "longest pause between looks at an empty set") \
+    X(DRAIN, "record_max", SIZE, "16MB", 1024, 20971520, RESTART, "largest record; a larger one is a dead letter") \
+    X(DRAIN, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a worker of the drain dies (one_for_one|rest_for_one)") \
+    X(DRAIN, "intensity", INT, "20", 1, 1000, RESTART, "restarts within `period` after which the drain's branch is restarted whole") \
+    X(DRAIN, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")             \
+    X(DRAIN, "get_hash.workers", INT, "2", 1, 256, RESTART, "get-hash workers")                    \
+    X(DRAIN, "get_hash.claims", INT, "4", 1, 64, RESTART, "claims a get-hash works at once")       \
+    X(DRAIN, "get_hash.window", SIZE, "8MB", 65536, 1073741824, RESTART, "bytes a get-hash may have at a transfer that are not yet stored") \
+    X(DRAIN, "transfer.workers", INT, "1", 1, 64, RESTART, "transfer workers")                     \
+    X(DRAIN, "transfer.batch", INT, "1000", 1, 100000, RESTART, "most records in one transaction") \
+    X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up")
+
+#endif

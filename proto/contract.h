@@ -1,0 +1,72 @@
+/*
+ * contract.h: everything the master and a worker process must agree on, and why.
+ *
+ * Read by the master and by the worker skeleton; ARCHITECTURE section 3 in code. The messages of the link are in link.h.
+ *
+ * Life of a worker, seen from both sides:
+ *
+ *     master                                   worker
+ *     posix_spawn libexec/platoon/<type>  -->  reads the CONTRACT_ENV_* names, opens fd 3
+ *                                         <--  HELLO (link version, type, pid, generation)
+ *     CONFIG (settings)                   -->  init
+ *                                         <--  READY (address of the mailbox, or none)
+ *     UP / DOWN of peers                  -->
+ *                                         <--  BEAT once a second, from the real loop
+ *     STOP (deadline)                     -->  refuses new work, finishes what is in flight
+ *                                         <--  BYE (reason), then exit 0
+ *
+ * EOF on the link means the other side is dead: the worker drains and exits within CONTRACT_ORPHAN_MS, the master reaps.
+ */
+#ifndef PROTO_CONTRACT_H
+#define PROTO_CONTRACT_H
+
+/* Bumped with every change to link.h; a worker of another version is refused at HELLO with both numbers in the message. */
+#define CONTRACT_LINK_VERSION 1
+
+/* The link's file descriptor in the worker. 0, 1, 2 keep their usual meaning; 3 is the first free one. */
+#define CONTRACT_LINK_FD 3
+
+/* What a worker must know before CONFIG: to say who it is, and to fail readably when it is started by hand. */
+#define CONTRACT_ENV_NAME "PLATOON_NAME"             /* path in the tree, "redis/visits/get-hash.2" */
+#define CONTRACT_ENV_GENERATION "PLATOON_GENERATION" /* decimal, > 0 */
+#define CONTRACT_ENV_LOG_LEVEL "PLATOON_LOG_LEVEL"   /* error, warn, info, debug */
+
+/* Longest worker name, NUL included; also bounds the mailbox path. */
+#define CONTRACT_NAME_MAX 64
+
+/* Longest link frame. A one-off Redis reply must fit; larger ones are refused with a message, never cut. */
+#define CONTRACT_FRAME_MAX (16u * 1024 * 1024)
+
+/* Most bytes that may wait for a peer on the link that does not read; then it counts as hung. */
+#define CONTRACT_QUEUE_MAX (64u * 1024 * 1024)
+
+/* Milliseconds. */
+#define CONTRACT_BEAT_MS 1000       /* a worker's beat */
+#define CONTRACT_HELLO_MS 5000      /* spawn to HELLO */
+#define CONTRACT_READY_MS 30000     /* spawn to READY unless the type says more */
+#define CONTRACT_HANG_MS 30000      /* silence after which a READY worker gets SIGABRT (fsync on a slow disk takes seconds) */
+#define CONTRACT_ABORT_MS 2000      /* SIGABRT to SIGKILL */
+#define CONTRACT_STOP_MS 10000      /* STOP to SIGTERM */
+#define CONTRACT_TERM_MS 2000       /* SIGTERM to SIGKILL of the process group */
+#define CONTRACT_ORPHAN_MS 3000     /* EOF on the link to the worker's own end; master and all are gone within 5 s */
+
+/*
+ * Exit codes. Every worker ends with one of these or by a signal; anything else counts as a crash.
+ *   EXIT(NAME, code, "meaning")
+ */
+#define CONTRACT_EXIT_LIST(X)                                                                      \
+    X(DONE, 0, "finished on purpose")                                                              \
+    X(TEMPORARY, 1, "temporary failure, restart")                                                  \
+    X(CONFIG, 78, "configuration error, a restart cannot help")                                    \
+    X(INCONSISTENT, 101, "found its own state inconsistent, restart")
+
+enum contract_exit {
+#define X(NAME, code, meaning) CONTRACT_EXIT_##NAME = code,
+    CONTRACT_EXIT_LIST(X)
+#undef X
+};
+
+/* Meaning of a worker's exit code, for obituaries; "crashed" when the contract does not know it. */
+const char *contract_exit_meaning(int code);
+
+#endif

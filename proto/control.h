@@ -1,0 +1,111 @@
+/*
+ * control.h: what the tool and the master say on RUNTIME_DIR/control.sock; verbs, exit codes, grammar, help.
+ *
+ * Frames as in common/stream.h. The client sends REQUESTs; for each the master sends one or more ANSWERs with its id, the
+ * last of which has more = 0. Verbs that only workers understand travel in an `ask`, which the master hands to the first
+ * ready worker of a type (and of a drain) without understanding it: so a new worker type brings its verbs without touching
+ * the master.
+ */
+#ifndef PROTO_CONTROL_H
+#define PROTO_CONTROL_H
+
+#include "proto/schema.h"
+
+/* A client of another version is answered with an error that names both, and closed. */
+#define CONTROL_VERSION 1
+
+#define CONTROL_SOCKET_NAME "control.sock"
+#define CONTROL_FRAME_MAX (16u * 1024 * 1024) /* answers: a one-off Redis reply must fit */
+#define CONTROL_REQUEST_MAX (1u * 1024 * 1024) /* requests: what the master accepts */
+#define CONTROL_QUEUE_MAX (32u * 1024 * 1024) /* a client that has not read this much is dropped */
+#define CONTROL_CLIENTS_MAX 64
+#define CONTROL_TIMEOUT_MS 5000 /* default of --timeout */
+
+/* X(NAME, code, "meaning"): exit codes of the tool and `status` of an answer. LSB's where LSB has one. */
+#define CONTROL_STATUS_LIST(X)                                                                     \
+    X(OK, 0, "done")                                                                               \
+    X(ERROR, 1, "the request failed")                                                              \
+    X(USAGE, 2, "wrong arguments")                                                                 \
+    X(DENIED, 4, "not permitted")                                                                  \
+    X(NO_NAME, 5, "no such name")                                                                  \
+    X(NOT_RUNNING, 7, "the master is not running")                                                 \
+    X(CONFIG, 78, "the configuration has errors")                                                  \
+    X(TIMEOUT, 124, "timed out")
+
+enum control_status {
+#define X(NAME, code, meaning) CONTROL_##NAME = code,
+    CONTROL_STATUS_LIST(X)
+#undef X
+};
+
+/* X(number, NAME, name, "direction: what it says") */
+#define CONTROL_LIST(X)                                                                            \
+    X(1, REQUEST, request, "tool to master")                                                       \
+    X(2, ANSWER, answer, "master to tool")
+
+#define CONTROL_FIELDS_REQUEST(F)                                                                  \
+    F(u64, version, "CONTROL_VERSION of the client's build")                                       \
+    F(u64, id, "of the client's making")                                                           \
+    F(u64, deadline_ms, "milliseconds after which the client gives up")                            \
+    F(str, verb, "one of CONTROL_VERB_LIST's master verbs")                                        \
+    F(raw, args, "array of bin")
+
+#define CONTROL_FIELDS_ANSWER(F)                                                                   \
+    F(u64, id, "of the REQUEST")                                                                   \
+    F(u64, status, "exit code for the tool")                                                       \
+    F(u64, more, "1 when further answers to this request follow")                                  \
+    F(raw, body, "the answer; on failure a str that says what went wrong and what helps")
+
+#define X(number, NAME, name, doc)                                                                 \
+    struct control_##name {                                                                        \
+        CONTROL_FIELDS_##NAME(SCHEMA_MEMBER)                                                       \
+    };                                                                                             \
+    void control_##name##_pack(struct buffer *out, const struct control_##name *m);                \
+    bool control_##name##_unpack(struct slice frame, struct control_##name *m);
+CONTROL_LIST(X)
+#undef X
+
+/*
+ * Verbs the master answers itself. X(NAME, "verb", "arguments", "answer")
+ *   Names of workers and branches are paths; a branch stands for everything below it.
+ */
+#define CONTROL_MASTER_VERB_LIST(X)                                                                \
+    X(TREE, "tree", "", "map: the root node with its children (PROTOCOL.md, node)")                \
+    X(STATUS, "status", "[NAME]", "map: the node, without NAME the root, with `ready` and `problems`") \
+    X(START, "start", "NAME", "map {name}, when every worker below NAME is ready")                 \
+    X(STOP, "stop", "NAME", "map {name}, when every worker below NAME is stopped")                 \
+    X(RESTART, "restart", "NAME", "map {name}, when every worker below NAME is ready again")       \
+    X(ASK, "ask", "TYPE DRAIN VERB [ARG...]", "whatever the worker answers; DRAIN may be empty")   \
+    X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
+    X(WAIT, "wait", "ready", "map {ready}, when the tree is ready")                                \
+    X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \
+    X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms}")
+
+/*
+ * What people type. X(NAME, "words", "grammar", "help", "group")
+ *   The tool's --help, the manual page and the shell completion are checked against this list.
+ */
+#define CONTROL_VERB_LIST(X)                                                                       \
+    X(TREE, "tree", "tree", "draw the tree of workers and what each does now", "look")             \
+    X(STATUS, "status", "status [NAME]", "one line a worker, or everything about NAME", "look")    \
+    X(DRAIN_STATUS, "drain status", "drain status [NAME]", "how far each drain is", "look")        \
+    X(REPORT, "report",                                                                            \
+      "report NAME [--by FIELD] [--since 1h] [--every 1m] [--top 10] [--time FIELD] [--csv]",      \
+      "count the records of a drain's store by a field and over time", "look")                     \
+    X(VERSION, "version", "version", "print the versions of tool and master", "look")              \
+    X(START, "start", "start NAME", "start a worker or a branch, and wait until it is ready", "act") \
+    X(STOP, "stop", "stop NAME", "stop a worker or a branch, in order", "act")                     \
+    X(RESTART, "restart", "restart NAME", "stop, then start", "act")                               \
+    X(SEND, "send", "send NAME JSON", "give a worker a message", "act")                            \
+    X(REDIS, "redis", "redis [--on SECTION] [--reply-to NAME] COMMAND [ARG...]",                   \
+      "run one Redis command through a send worker", "act")                                        \
+    X(DRAIN_DEAD, "drain dead", "drain dead NAME [list|show|retry|drop] [SEQ...|all]",             \
+      "the dead letters of a drain: list, show, try again, throw away", "act")                     \
+    X(DRAIN_WAIT, "drain wait", "drain wait NAME", "wait until nothing is pending or claimed", "wait") \
+    X(WAIT, "wait", "wait ready", "wait until every worker is ready", "wait")                      \
+    X(SHUTDOWN, "shutdown", "shutdown", "stop everything in order and end the master", "act")
+
+/* Meaning of a status; "unknown status" when there is none. */
+const char *control_status_meaning(uint64_t status);
+
+#endif

@@ -1,0 +1,47 @@
+/* message.c: codecs of the messages between workers, expanded from the lists in message.h. */
+#include "proto/message.h"
+
+#define X(number, NAME, name, doc)                                                                 \
+    void message_##name##_pack(struct buffer *out, const struct message_##name *m)                 \
+    {                                                                                              \
+        pack_array(out, 1u MESSAGE_FIELDS_##NAME(SCHEMA_COUNT));                                   \
+        pack_u64(out, number);                                                                     \
+        MESSAGE_FIELDS_##NAME(SCHEMA_PACK)                                                         \
+    }                                                                                              \
+    bool message_##name##_unpack(struct unpack *u, struct message_##name *m)                       \
+    {                                                                                              \
+        schema_expect(u, number, 0u MESSAGE_FIELDS_##NAME(SCHEMA_COUNT));                          \
+        MESSAGE_FIELDS_##NAME(SCHEMA_UNPACK)                                                       \
+        return unpack_ok(u);                                                                       \
+    }
+MESSAGE_LIST(X)
+#undef X
+
+void message_envelope_pack(struct buffer *out, const struct message_envelope *e)
+{
+    pack_array(out, 3);
+    pack_u64(out, MESSAGE_VERSION);
+    pack_str(out, e->sender);
+    pack_u64(out, e->generation);
+}
+
+bool message_envelope_unpack(struct unpack *u, struct message_envelope *e)
+{
+    if (unpack_array(u) != 3 || unpack_u64(u) != MESSAGE_VERSION)
+        u->failed = true;
+    e->sender = unpack_str(u);
+    e->generation = unpack_u64(u);
+    return unpack_ok(u);
+}
+
+const char *message_type_name(uint64_t type)
+{
+    switch (type) {
+#define X(number, NAME, name, doc)                                                                 \
+    case number:                                                                                   \
+        return #NAME;
+        MESSAGE_LIST(X)
+#undef X
+    }
+    return "?";
+}

@@ -1,0 +1,142 @@
+/*
+ * worker.h: the skeleton every worker type stands on.
+ *
+ * Runs in every worker process. The skeleton (worker_main.c) owns main(): the link to the master (proto/contract.h),
+ * configuration, signals, beats, the mailbox and peers, the orderly stop and the end when the master is gone. A type is one
+ * file, or one prefix, that defines `worker_ops` and nothing else; it must not include another type.
+ *
+ * One thread, one loop: no callback may block for longer than a beat or two (worker_keepalive for known long jobs).
+ */
+#ifndef WORKERS_WORKER_H
+#define WORKERS_WORKER_H
+
+#include "common/buffer.h"
+#include "common/unpack.h"
+#include "proto/contract.h"
+#include "proto/control.h"
+#include "proto/counters.h"
+#include "proto/link.h"
+#include "proto/message.h"
+
+#include <uv.h>
+
+struct worker;
+
+/* A worker we were told about. Lives until its DOWN has been handled; `user` is the type's own. */
+struct worker_peer {
+    char name[CONTRACT_NAME_MAX];
+    char type[CONTRACT_NAME_MAX];
+    uint64_t generation;
+    struct transport_peer *transport; /* NULL when it has no mailbox */
+    void *user;
+};
+
+struct worker_ops {
+    const char *type; /* as in proto/worker_types.h */
+    bool mailbox;     /* false: no nanomsg socket and no thread of its */
+    size_t state_size; /* zeroed memory handed to each callback as `state` */
+
+    /* Settings are here. 0: READY is sent (unless the type called worker_hold_ready); else an exit code, after worker_trouble. */
+    int (*init)(struct worker *w, void *state);
+    /* A peer's incarnation came or went; on_down before the on_up of its successor. Optional. */
+    void (*on_up)(struct worker *w, void *state, struct worker_peer *peer);
+    void (*on_down)(struct worker *w, void *state, struct worker_peer *peer, struct slice reason);
+    /*
+     * One message from a live peer. `u` stands at the message; unpack it with message_*_unpack. Returns false when it could
+     * not be read or is of no known type: the rest of the frame is dropped and counted. JSON and REPLY messages that a type
+     * does not want are logged by the skeleton (return false).
+     */
+    bool (*on_message)(struct worker *w, void *state, struct worker_peer *from, uint64_t type, struct unpack *u);
+    /* A control request; answer with worker_reply, now or later, exactly once. NULL: "understands no requests". */
+    void (*on_request)(struct worker *w, void *state, const struct link_request *request);
+    /* Once a second, before the beat: bring gauges and worker_doing up to date. Optional. */
+    void (*on_tick)(struct worker *w, void *state);
+    /* Stop: take no new work, finish what is in flight, then worker_finished. NULL: nothing is ever in flight. */
+    void (*drain)(struct worker *w, void *state);
+    /* Last call before exit: release what must be released. Optional. */
+    void (*fini)(struct worker *w, void *state);
+};
+
+/* Each type defines it. */
+extern const struct worker_ops worker_ops;
+
+/* ---- who and where ---- */
+
+uv_loop_t *worker_loop(struct worker *w);
+const char *worker_name(const struct worker *w);
+uint64_t worker_generation(const struct worker *w);
+
+/* A setting by its full name ("drain.set", "redis.url", "platoon.runtime_dir"); NULL when there is none. */
+const char *worker_setting(const struct worker *w, const char *name);
+
+/* A number, span (ms), size (bytes) or bool (0, 1). The master has checked it; a missing one ends the process (78). */
+uint64_t worker_setting_u64(const struct worker *w, const char *name);
+
+/* A setting that must exist and not be empty; else the process ends with CONTRACT_EXIT_CONFIG and says so. */
+const char *worker_setting_text(const struct worker *w, const char *name);
+
+/* Calls fn for every setting whose name starts with `prefix`, in name order. */
+void worker_setting_each(const struct worker *w, const char *prefix,
+                         void (*fn)(const char *name, const char *value, void *ctx), void *ctx);
+
+/* ---- peers and messages ---- */
+
+/* The live peer of that name, or NULL. */
+struct worker_peer *worker_peer_find(struct worker *w, const char *name);
+
+/* Walks the live peers: start with NULL; returns NULL at the end. Do not send to the walk's end: order is arrival. */
+struct worker_peer *worker_peer_next(struct worker *w, struct worker_peer *after);
+
+/* Asks the master for UP and DOWN of a worker outside our group. on_up or on_down ("unknown name") follows. */
+void worker_monitor(struct worker *w, struct slice name);
+
+/* A cleared buffer to pack ONE message into with message_*_pack; valid until the next call. */
+struct buffer *worker_compose(struct worker *w);
+
+/*
+ * Sends the composed message. It leaves with the others of this turn of the loop. Returns 0; -ENOTCONN without a mailbox;
+ * -EMSGSIZE above MESSAGE_FRAME_MAX; -ENOBUFS when the peer does not keep up (credit should make that impossible); -ENOMEM.
+ * 0 is no proof of arrival.
+ */
+int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *message);
+
+/* ---- telling ---- */
+
+void worker_count(struct worker *w, enum counter counter, uint64_t more);
+void worker_gauge(struct worker *w, enum counter counter, uint64_t value);
+uint64_t worker_counted(const struct worker *w, enum counter counter);
+
+/* One short phrase for the tree. */
+void worker_doing(struct worker *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * What keeps the worker from its work, named with its remedy; shown in `tree` and `status`, and logged (warn) when it is new,
+ * and again (info) when it is over. worker_trouble(w, "") ends it. Send it every time: repeats cost nothing.
+ */
+void worker_trouble(struct worker *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Answers a request. The body is one msgpack value, copied; empty means nil. */
+void worker_reply(struct worker *w, uint64_t request_id, enum control_status status, struct slice body);
+void worker_reply_text(struct worker *w, uint64_t request_id, enum control_status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ---- life ---- */
+
+/* Called in init: READY is sent by worker_ready later, not when init returns. */
+void worker_hold_ready(struct worker *w);
+void worker_ready(struct worker *w);
+
+/* True after STOP or the master's death: no new work. */
+bool worker_stopping(const struct worker *w);
+
+/* Nothing is in flight any more: BYE and exit 0. Only after drain was called. */
+void worker_finished(struct worker *w);
+
+/* A beat from inside a job that is known to take long and makes progress. */
+void worker_keepalive(struct worker *w);
+
+/* Ends the process now: says why (BYE and a log line) and exits with `code`. Does not return. */
+_Noreturn void worker_exit(struct worker *w, enum contract_exit code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
