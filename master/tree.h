@@ -1,0 +1,110 @@
+/*
+ * tree.h: the supervision tree's nodes: what each is, what is wanted of it, what it does.
+ *
+ * Runs in the master. A branch is a supervisor and only a node; a leaf is a worker and, while it runs, one process. This file
+ * holds data and look-ups. Who starts and stops is supervisor.h; how a process is born and talked to is worker_process.h.
+ */
+#ifndef MASTER_TREE_H
+#define MASTER_TREE_H
+
+#include "common/buffer.h"
+#include "proto/contract.h"
+#include "proto/counters.h"
+#include "proto/worker_types.h"
+
+struct worker_process; /* master/worker_process.h */
+
+enum node_kind { NODE_BRANCH, NODE_WORKER };
+
+/* State of a worker. A branch has the state of its worst child (node_state). Order: best to worst for that purpose. */
+/* clang-format off */
+#define NODE_STATE_LIST(X)                                                                         \
+    X(READY, "has said READY")                                                                     \
+    X(STOPPED, "no process, none wanted")                                                          \
+    X(DRAINING, "told to stop, finishing what is in flight")                                       \
+    X(STARTING, "a process exists, or waits its turn, and has not said READY")                     \
+    X(BACKOFF, "died; the next try is scheduled")                                                  \
+    X(FATAL, "cannot work without a person: configuration error")
+/* clang-format on */
+
+enum node_state {
+#define X(NAME, doc) NODE_##NAME,
+    NODE_STATE_LIST(X)
+#undef X
+};
+
+/* Restarts of one supervisor within its period; a ring, so its size bounds `intensity` (config_keys.h: 1000). */
+struct restart_window {
+    uint64_t *at_ms;
+    size_t limit; /* intensity */
+    size_t count;
+    size_t next;
+    uint64_t period_ms;
+};
+
+struct node {
+    char name[CONTRACT_NAME_MAX];
+    enum node_kind kind;
+    struct node *parent;
+
+    /* branch */
+    bool rest_for_one;           /* else one_for_one */
+    struct restart_window window;
+    struct node **children;
+    size_t child_count;
+
+    /* worker */
+    enum worker_type type;
+    char group[CONTRACT_NAME_MAX]; /* drain it belongs to; "" for none */
+    bool transient;              /* restart only after an abnormal end; else permanent */
+    struct buffer settings;      /* the CONFIG map, packed once */
+    enum node_state state;
+    struct worker_process *process; /* NULL when there is none */
+    uint64_t generation;
+    char address[160];           /* of its mailbox, while READY */
+
+    /* both: policy and history */
+    bool wanted_up;
+    uint64_t restarts;
+    uint64_t failures;           /* deaths in a row without a stable run: the exponent of the back-off */
+    uint64_t state_since_ms;     /* clock_mono_ms */
+    uint64_t started_ms;         /* clock_mono_ms of this incarnation */
+    uint64_t next_start_ms;      /* clock_mono_ms, in BACKOFF */
+    char last_exit[256];         /* obituary; "" when it never died */
+    char doing[128];             /* from its beats */
+    char trouble[384];
+    uint64_t counters[COUNTER_COUNT];
+    double rates[COUNTER_COUNT];
+};
+
+const char *node_state_name(enum node_state state);
+
+/* State of a worker, or worst state among a branch's workers; an empty branch is READY. */
+enum node_state node_state(const struct node *n);
+
+/* True when every worker at or below the node is READY (is STOPPED or FATAL, respectively). */
+bool node_is_ready(const struct node *n);
+bool node_is_stopped(const struct node *n);
+
+/* The node of that path, or NULL. "platoon" and "" name the root. */
+struct node *tree_find(struct node *root, struct slice name);
+
+/* The name nearest to a mistyped one (edit distance), or NULL when none is near. Points into the tree. */
+const char *tree_nearest(struct node *root, struct slice name);
+
+/* The first READY worker of a type (its program's name) and group ("" matches any); NULL when there is none. */
+struct node *tree_first_ready(struct node *root, struct slice type, struct slice group);
+
+/* Calls fn for each worker at or below n, in start order. */
+void tree_each_worker(struct node *n, void (*fn)(struct node *worker, void *ctx), void *ctx);
+
+/* Packs the node and all below it as PROTOCOL.md section 6 says. `extra_pairs` more map pairs follow by the caller. */
+void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32_t extra_pairs);
+
+/* Packs `problems`: an array of one line for each worker that is not ready or reports trouble. */
+void node_pack_problems(struct buffer *out, struct node *n, uint64_t now_ms);
+
+/* Frees the node and all below it. Accepts NULL. */
+void tree_free(struct node *n);
+
+#endif
