@@ -124,7 +124,7 @@ check-asan:
 	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1 \
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" check
 
-lint:
+lint: all
 	BUILD=$(BUILD) scripts/lib/lint
 
 clean:
