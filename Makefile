@@ -48,7 +48,7 @@ LIBS_report := $(LIBS_WORKER) sqlite3
 libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
 
 # The types, in the order of proto/worker_types.h.
-TYPES := $(shell sed -n 's/^ *X([A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h)
+TYPES := $(shell sed -n 's/^ *X.[A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h)
 type_file = workers/$(subst -,_,$(1)).c
 TYPE_FILES := $(foreach t,$(TYPES),$(call type_file,$(t)))
 WORKER_PARTS := $(filter-out $(TYPE_FILES) workers/worker_main.c,$(wildcard workers/*.c))
