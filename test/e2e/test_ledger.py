@@ -1,0 +1,705 @@
+"""The ledger's Lua scripts (proto/redis/) against a real redis-server: each script alone, its failures, and a random walk
+that checks after every step that no member is lost or doubled (PROTOCOL.md, section 4)."""
+import collections
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+
+import msgpack
+import pytest
+import redis
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LUA = ROOT / "proto/redis"
+PREFIX = "platoon:{t}:"
+SET = "pending"
+LEASE = 60000
+A, B, VIA = "aa:1:redis/t/get-hash.1:1", "aa:1:redis/t/get-hash.2:1", "aa:1:redis/t/get-set.1:1"
+
+Claim = collections.namedtuple("Claim", "left id attempts n members again suspect")
+
+
+def embedded(name):
+    """The text as scripts/lib/embed makes it."""
+    lines = ((LUA / "lib.lua").read_text() + (LUA / f"{name}.lua").read_text()).splitlines()
+    kept = [line.strip() for line in lines if line.strip() and not line.strip().startswith("--")]
+    return "\n".join(kept) + "\n"
+
+
+class Ledger:
+    def __init__(self, client):
+        self.r = client
+        self.scripts = {p.stem: client.register_script(embedded(p.stem)) for p in LUA.glob("*.lua") if p.stem != "lib"}
+
+    def run(self, script, *args):
+        return self.scripts[script](keys=[PREFIX, SET], args=list(args))
+
+    def claim(self, batch=500, lease=LEASE, owner=A, via=VIA, consume="take", max_attempts=5, calm=0, full=0):
+        answer = self.run("claim", batch, lease, owner, via, consume, max_attempts, calm, full)
+        if len(answer) == 1:
+            return None
+        claim = Claim(*answer)
+        return claim._replace(members=[tuple(m) for m in msgpack.unpackb(claim.members, raw=True)])
+
+    def add(self, *members, fields=None):
+        for m in members:
+            self.r.hset(m, mapping=fields or {"of": m})
+        self.r.sadd(SET, *members)
+
+    def due_now(self):
+        for id_ in self.r.zrange(PREFIX + "claims", 0, -1):
+            self.r.zadd(PREFIX + "claims", {id_: 0})
+
+    def stats(self):
+        return {k.decode(): int(v) for k, v in self.r.hgetall(PREFIX + "stats").items()}
+
+    def dump(self):
+        """Everything in the database, for "nothing has changed"."""
+        return {k: (self.r.type(k), self.r.dump(k)) for k in self.r.keys("*")}
+
+
+@pytest.fixture(scope="module")
+def server():
+    directory = tempfile.mkdtemp()
+    path = os.path.join(directory, "r.sock")
+    process = subprocess.Popen(
+        ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", directory],
+        stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            client = redis.Redis(unix_socket_path=path)
+            client.ping()
+            break
+        except redis.ConnectionError:
+            assert time.monotonic() < deadline and process.poll() is None, "redis-server did not start"
+            select_nothing(0.01)
+    yield client
+    client.close()
+    process.kill()
+    process.wait()
+    shutil.rmtree(directory)
+
+
+def select_nothing(seconds):
+    """One turn of a loop that waits for a condition with a deadline."""
+    time.sleep(seconds)
+
+
+@pytest.fixture
+def ledger(server):
+    server.config_set("maxmemory", 0)
+    server.slaveof()
+    server.flushall()
+    return Ledger(server)
+
+
+# ---- claim ----
+
+
+def test_claim_of_an_empty_set_is_nothing(ledger):
+    assert ledger.run("claim", 10, LEASE, A, VIA, "take", 5, 0, 0) == [0]
+    assert ledger.r.keys("*") == []
+
+
+def test_claim_moves_hashes_aside_and_writes_all_it_answers(ledger):
+    ledger.add("v:1", "v:2", "v:3")
+    claim = ledger.claim(batch=2)
+    assert (claim.left, claim.attempts, claim.n, claim.again, claim.suspect) == (1, 1, 2, 0, 0)
+    assert ledger.r.scard(SET) == 1
+    for seq, member, state in claim.members:
+        assert state == 0 and not ledger.r.exists(member)
+        assert ledger.r.hgetall(f"{PREFIX}aside:{seq}") == {b"of": member}
+    stored = ledger.r.hgetall(PREFIX.encode() + b"claim:" + claim.id)
+    assert stored[b"owner"].decode() == A and stored[b"via"].decode() == VIA
+    assert [tuple(m) for m in msgpack.unpackb(stored[b"members"], raw=True)] == claim.members
+    assert ledger.stats() == {"claimed": 2}
+    assert ledger.r.zscore(PREFIX + "claims", claim.id) == pytest.approx(time.time() * 1000 + LEASE, abs=5000)
+
+
+def test_the_application_may_write_the_hash_again_at_once(ledger):
+    ledger.add("v:1", fields={"version": "old"})
+    first = ledger.claim()
+    ledger.add("v:1", fields={"version": "new"})
+    second = ledger.claim(owner=B)
+    assert first.members[0][0] < second.members[0][0]
+    assert ledger.r.hgetall(f"{PREFIX}aside:{first.members[0][0]}") == {b"version": b"old"}
+    assert ledger.r.hgetall(f"{PREFIX}aside:{second.members[0][0]}") == {b"version": b"new"}
+
+
+def test_consume_keep_leaves_the_hash(ledger):
+    ledger.add("v:1")
+    claim = ledger.claim(consume="keep")
+    assert claim.members[0][2] == 2
+    assert ledger.run("ack", claim.id, 1) == 1
+    assert ledger.r.hgetall("v:1") == {b"of": b"v:1"}
+
+
+def test_a_time_to_live_cannot_eat_what_is_claimed(ledger):
+    ledger.add("v:1")
+    ledger.r.pexpire("v:1", 60000)
+    seq = ledger.claim().members[0][0]
+    assert ledger.r.ttl(f"{PREFIX}aside:{seq}") == -1
+
+
+def test_members_of_any_bytes(ledger):
+    names = [b"", b"\x00\xff", b"a b\r\n", b"x" * 70000, "ü".encode()]
+    ledger.add(*names)
+    claim = ledger.claim()
+    assert sorted(m for _, m, _ in claim.members) == sorted(names)
+    assert {s for _, _, s in claim.members} == {0}
+
+
+def test_the_set_and_the_ledger_are_no_hashes_of_members(ledger):
+    ledger.r.sadd(SET, SET, PREFIX + "claims", "other")
+    claim = ledger.claim(batch=2)
+    assert all(state == 1 for _, _, state in claim.members)
+    assert ledger.r.scard(SET) == 1
+
+
+def test_numbers_stay_ahead_of_what_a_lost_redis_gave(ledger):
+    ledger.add("v:1")
+    before = ledger.claim().members[0][0]
+    ledger.r.flushall()
+    ledger.add("v:1")
+    assert ledger.claim().members[0][0] > before
+    ledger.r.set(PREFIX + "seq", 8000000000000000)
+    ledger.add("v:2")
+    assert ledger.claim().members[0][0] == 8000000000000001
+
+
+def test_batches_above_what_lua_can_unpack(ledger):
+    ledger.add(*[f"v:{i}" for i in range(9000)])
+    claim = ledger.claim(batch=9000)
+    assert len(claim.members) == 9000
+    assert ledger.run("ack", claim.id, 9000) == 1
+    assert ledger.r.keys(PREFIX + "aside:*") == []
+
+
+# ---- refusals: nothing may have changed ----
+
+
+def test_full_redis_leaves_the_set_untouched_and_finishes_what_was_begun(ledger):
+    ledger.add("v:1", "v:2", "v:3", "v:4")
+    held, poison = ledger.claim(batch=1), ledger.claim(batch=1)
+    ledger.r.config_set("maxmemory", 1)
+    before = ledger.dump()
+    with pytest.raises(redis.ResponseError, match="OOM"):
+        ledger.claim()
+    assert ledger.dump() == before
+    assert ledger.run("take", held.id, A, LEASE) == 1
+    assert ledger.run("renew", A, LEASE, held.id) == []
+    assert ledger.run("ack", held.id, 1) == 1
+    assert ledger.run("dead", poison.id, A, poison.members[0][0], "why") == 1
+    forced = ledger.claim(batch=1, full=1)
+    assert forced.n == 1
+    assert ledger.run("release", forced.id, A, 0, "", 0) == 1
+    assert ledger.claim().again == 1, "a claim that was made before can still be handed out"
+    ledger.r.config_set("maxmemory", 0)
+    with pytest.raises(redis.ResponseError, match="no such key|OOM|.*"):
+        ledger.r.execute_command("NOSUCH")
+
+
+def test_full_redis_refuses_retry_and_changes_nothing(ledger):
+    ledger.add("v:1")
+    claim = ledger.claim()
+    ledger.run("dead", claim.id, A, claim.members[0][0], "why")
+    ledger.r.config_set("maxmemory", 1)
+    before = ledger.dump()
+    with pytest.raises(redis.ResponseError, match="OOM"):
+        ledger.run("dead_retry", 100)
+    assert ledger.dump() == before
+
+
+def every_script(ledger, claim):
+    seq = claim.members[0][0]
+    return [("claim", 10, LEASE, A, VIA, "take", 5, 0, 0), ("claim", 10, LEASE, A, VIA, "take", 5, 0, 1),
+            ("take", claim.id, A, LEASE), ("renew", A, LEASE, claim.id), ("ack", claim.id, 1),
+            ("dead", claim.id, A, seq, "why"), ("split", claim.id, A, 0, "no hash", 1, seq),
+            ("release", claim.id, A, 0, "why", 1), ("orphans", "aa", 2), ("recover", VIA),
+            ("dead_retry", 10), ("dead_drop", 10)]
+
+
+def test_a_read_only_server_changes_nothing(ledger):
+    ledger.add("v:1", "v:2", "v:3")
+    letter = ledger.claim(batch=1)
+    ledger.run("dead", letter.id, A, letter.members[0][0], "why")
+    claim = ledger.claim(batch=1)
+    ledger.r.config_set("replica-serve-stale-data", "yes")
+    ledger.r.slaveof("127.0.0.1", 1)
+    before = ledger.dump()
+    for command in every_script(ledger, claim):
+        with pytest.raises(redis.ReadOnlyError):
+            ledger.run(*command)
+        assert ledger.dump() == before, command
+
+
+@pytest.mark.parametrize("key, kind", [(SET, "list"), (PREFIX + "claims", "list"), (PREFIX + "seq", "list"),
+                                       (PREFIX + "stats", "list"), (PREFIX + "seq", "text")])
+def test_a_key_of_the_wrong_type_stops_claims_before_the_first_pop(ledger, key, kind):
+    ledger.add("v:1", "v:2")
+    ledger.r.delete(key)
+    if kind == "list":
+        ledger.r.rpush(key, "x")
+    else:
+        ledger.r.set(key, "x")
+    members, hashes = ledger.r.type(SET) == b"set" and ledger.r.smembers(SET), ledger.r.hgetall("v:1")
+    with pytest.raises(redis.ResponseError):
+        ledger.claim()
+    assert ledger.r.exists("v:1", "v:2") == 2 and ledger.r.hgetall("v:1") == hashes
+    assert members == (ledger.r.type(SET) == b"set" and ledger.r.smembers(SET))
+
+
+def test_a_wrong_set_does_not_stop_claims_made_before(ledger):
+    ledger.add("v:1")
+    claim = ledger.claim()
+    ledger.r.rpush(SET, "x")
+    ledger.due_now()
+    assert ledger.claim().id == claim.id
+    assert ledger.run("status")[8] == b"list"
+
+
+def test_a_user_who_may_not_touch_a_hash_loses_no_member(ledger):
+    ledger.add("v:1", "w:1")
+    ledger.r.acl_setuser("narrow", enabled=True, nopass=True, categories=["+@all"], keys=["platoon:*", SET, "v:*"])
+    narrow = redis.Redis(unix_socket_path=ledger.r.connection_pool.connection_kwargs["path"], username="narrow", password="x")
+    claim = Ledger(narrow).claim()
+    assert {m: s for _, m, s in claim.members} == {b"v:1": 0, b"w:1": 1}
+    assert ledger.r.exists("w:1")
+    narrow.close()
+    ledger.r.acl_deluser("narrow")
+
+
+def test_a_user_who_may_not_pop_changes_nothing_that_matters(ledger):
+    ledger.add("v:1")
+    ledger.r.acl_setuser("narrow", enabled=True, nopass=True, categories=["+@all"], commands=["-spop"], keys=["*"])
+    narrow = redis.Redis(unix_socket_path=ledger.r.connection_pool.connection_kwargs["path"], username="narrow", password="x")
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        Ledger(narrow).claim()
+    assert ledger.r.smembers(SET) == {b"v:1"} and ledger.r.zcard(PREFIX + "claims") == 0
+    assert ledger.stats() == {"claimed": 0}
+    narrow.close()
+    ledger.r.acl_deluser("narrow")
+
+
+# ---- take, renew, ack, release ----
+
+
+def test_only_the_owner_takes_renews_and_releases(ledger):
+    ledger.add("v:1")
+    claim = ledger.claim(lease=1000)
+    assert ledger.run("take", claim.id, B, LEASE) == 0
+    assert ledger.run("renew", B, LEASE, claim.id, "nosuch") == [claim.id, b"nosuch"]
+    assert ledger.run("release", claim.id, B, 0, "", 1) == 0
+    assert ledger.run("dead", claim.id, B, claim.members[0][0], "why") == -1
+    assert ledger.run("split", claim.id, B, 0, "no hash", 1, claim.members[0][0]) == -1
+    assert ledger.run("take", "nosuch", A, LEASE) == 0
+    for _ in range(2):
+        assert ledger.run("take", claim.id, A, LEASE) == 1
+        assert ledger.r.hget(PREFIX.encode() + b"claim:" + claim.id, "via") == b""
+        assert ledger.run("renew", A, 2 * LEASE, claim.id) == []
+    assert ledger.r.zscore(PREFIX + "claims", claim.id) > time.time() * 1000 + 1.5 * LEASE
+
+
+def test_ack_leaves_nothing_and_may_come_twice_or_from_anybody(ledger):
+    ledger.add("v:1", "v:2")
+    claim = ledger.claim()
+    assert ledger.run("ack", claim.id, 2) == 1
+    assert ledger.run("ack", claim.id, 2) == 0
+    assert set(ledger.r.keys("*")) == {(PREFIX + k).encode() for k in ("seq", "stats")}
+    assert ledger.stats() == {"claimed": 0, "stored": 2}
+
+
+def test_release_without_blame_does_not_count(ledger):
+    ledger.add("v:1", "v:2")
+    claim = ledger.claim()
+    for _ in range(20):
+        assert ledger.run("release", claim.id, A, 0, "", 0) == 1
+        assert ledger.run("release", claim.id, A, 0, "", 0) == 0
+        again = ledger.claim()
+        assert (again.id, again.attempts, again.n, again.again, again.suspect) == (claim.id, 1, 2, 1, 0)
+
+
+def test_release_waits_out_its_delay(ledger):
+    ledger.add("v:1")
+    claim = ledger.claim()
+    ledger.run("release", claim.id, A, 300, "why", 1)
+    begin = time.monotonic()
+    assert ledger.claim() is None
+    assert 0 < ledger.run("status")[7] <= 300
+    while ledger.claim() is None:
+        assert time.monotonic() < begin + 10
+        select_nothing(0.005)
+    assert time.monotonic() - begin > 0.25
+
+
+# ---- poison ----
+
+
+def drain_round(ledger, poison, done, **options):
+    """Hands out everything that is due; whoever gets a poison member dies, the others acknowledge."""
+    while True:
+        claim = ledger.claim(**options)
+        if claim is None:
+            return
+        members = {m for _, m, _ in claim.members}
+        if members & poison:
+            ledger.due_now_only = claim.id
+            ledger.r.zadd(PREFIX + "claims", {claim.id: 0})
+            ledger.run("orphans", "aa", 1, A.split(":")[2], 2, 1)
+        else:
+            ledger.run("ack", claim.id, len(members))
+            done.update(members)
+
+
+@pytest.mark.parametrize("max_attempts", [1, 2, 5])
+def test_poison_ends_alone_in_the_dead_letters_and_the_rest_flows(ledger, max_attempts):
+    names = [f"v:{i}" for i in range(700)]
+    ledger.add(*names)
+    poison, done = {b"v:13", b"v:14", b"v:500"}, set()
+    while True:
+        claim = ledger.claim(max_attempts=max_attempts)
+        if claim is None:
+            break
+        members = {m for _, m, _ in claim.members}
+        ledger.run("take", claim.id, A, LEASE)
+        if members & poison:
+            ledger.run("orphans", "aa", 1, "redis/t/get-hash.1", 1, 0)
+        else:
+            assert ledger.run("ack", claim.id, claim.n) == 1
+            done |= members
+    assert done == {n.encode() for n in names} - poison
+    letters = ledger.run("dead_list", 100)
+    assert {letter[1] for letter in letters} == poison
+    for letter in letters:
+        assert b"its worker died" in letter[2] and letter[5] == b"1"
+    assert ledger.stats() == {"claimed": 0, "stored": 697, "dead": 3, "redelivered": ledger.stats()["redelivered"]}
+    assert ledger.r.keys(PREFIX + "aside:*") == []
+
+
+def test_suspects_come_one_at_a_time_when_asked(ledger):
+    ledger.add("v:1", "v:2")
+    ledger.claim()
+    ledger.due_now()
+    first = ledger.claim(calm=0)
+    assert first.n == 1 and first.suspect == 1
+    assert ledger.claim(calm=1) is None
+    ledger.add("v:3")
+    assert ledger.claim(calm=1).members[0][1] == b"v:3", "what is new is not held up"
+    assert ledger.claim(calm=0).suspect == 1
+
+
+def test_reason_of_the_last_release_is_the_letters(ledger):
+    ledger.add("v:1")
+    for _ in range(2):
+        claim = ledger.claim(max_attempts=2)
+        ledger.run("release", claim.id, A, 0, "store said no", 1)
+    assert ledger.claim(max_attempts=2) is None
+    assert ledger.run("dead_list", 9)[0][1:4] == [b"v:1", b"store said no", b"2"]
+
+
+# ---- missing hashes ----
+
+
+def test_a_missing_hash_is_split_off_looked_for_again_and_ends_as_letter(ledger):
+    ledger.add("v:1", "v:2")
+    ledger.r.sadd(SET, "ghost")
+    claim = ledger.claim()
+    ghost = [m for m in claim.members if m[2] == 1]
+    assert [m[1] for m in ghost] == [b"ghost"]
+    assert ledger.run("split", claim.id, A, 0, "no hash", 1, ghost[0][0]) == 1
+    assert ledger.run("split", claim.id, A, 0, "no hash", 1, ghost[0][0]) == 0
+    assert ledger.run("ack", claim.id, 2) == 1
+    for attempt in (2, 3):
+        again = ledger.claim(max_attempts=3, calm=1)
+        assert (again.n, again.attempts, again.suspect) == (1, attempt, 0)
+        ledger.run("release", again.id, A, 0, "no hash", 1)
+    assert ledger.claim(max_attempts=3) is None
+    assert ledger.run("dead_list", 9)[0][1:6:1][:2] == [b"ghost", b"no hash"]
+    assert ledger.stats()["claimed"] == 0
+
+
+def test_a_hash_that_comes_late_gets_a_new_number(ledger):
+    ledger.r.sadd(SET, "late")
+    claim = ledger.claim()
+    old = claim.members[0][0]
+    ledger.add("late", fields={"version": "1"})
+    newer = ledger.claim(owner=B)
+    ledger.run("ack", newer.id, 1)
+    ledger.r.hset("late", mapping={"version": "2"})
+    ledger.run("release", claim.id, A, 0, "no hash", 1)
+    again = ledger.claim()
+    assert again.members[0][2] == 0 and again.attempts == 1
+    assert again.members[0][0] > newer.members[0][0] > old
+    assert ledger.r.hgetall(f"{PREFIX}aside:{again.members[0][0]}") == {b"version": b"2"}
+
+
+def test_split_of_all_members_drops_the_claim(ledger):
+    ledger.r.sadd(SET, "a", "b")
+    claim = ledger.claim()
+    assert ledger.run("split", claim.id, A, 0, "no hash", 1, *[m[0] for m in claim.members]) == 2
+    assert ledger.r.zcard(PREFIX + "claims") == 2
+    assert not ledger.r.exists(PREFIX.encode() + b"claim:" + claim.id)
+
+
+# ---- death ----
+
+
+def test_orphans_takes_the_claims_of_the_gone_only(ledger):
+    who = {
+        "other instance": ("bb:1:redis/t/get-hash.1:1", False),
+        "older boot": ("aa:1:redis/t/get-hash.1:9", True),
+        "newer boot": ("aa:3:redis/t/get-hash.1:1", False),
+        "older generation": ("aa:2:redis/t/get-hash.1:4", True),
+        "this one, alive": ("aa:2:redis/t/get-hash.1:5", False),
+        "newer than known": ("aa:2:redis/t/get-hash.1:6", False),
+        "this one, down": ("aa:2:redis/t/get-hash.2:5", True),
+        "stranger": ("aa:2:redis/t/get-hash.3:1", False),
+    }
+    due = set()
+    for name, (owner, gone) in who.items():
+        ledger.add(name)
+        claim = ledger.claim(owner=owner, via="aa:2:redis/t/get-set.1:1")
+        ledger.run("take", claim.id, owner, LEASE)
+        if gone:
+            due.add(claim.id)
+    args = ("aa", 2, "redis/t/get-hash.1", 5, 1, "redis/t/get-hash.2", 5, 0, "redis/t/get-set.1", 1, 1)
+    assert ledger.run("orphans", *args) == [len(due), b"redis/t/get-hash.3"]
+    assert ledger.run("orphans", *args) == [0, b"redis/t/get-hash.3"]
+    now = time.time() * 1000 + 5000
+    assert {i for i, s in ledger.r.zrange(PREFIX + "claims", 0, -1, withscores=True) if s < now} == due
+
+
+def test_a_claim_nobody_took_is_not_blamed(ledger):
+    ledger.add("v:1", "v:2")
+    ledger.claim()
+    assert ledger.run("orphans", "aa", 1, "redis/t/get-set.1", 2, 1, "redis/t/get-hash.1", 1, 1) == [1]
+    assert ledger.run("orphans", "aa", 1, "redis/t/get-set.1", 2, 1, "redis/t/get-hash.1", 1, 1) == [0]
+    assert ledger.claim()[2:4] == (1, 2)
+
+
+def test_recover_returns_claims_whose_answer_was_lost(ledger):
+    ledger.add("v:1", "v:2", "v:3")
+    known, taken, lost = (ledger.claim(batch=1) for _ in range(3))
+    ledger.run("take", taken.id, A, LEASE)
+    assert ledger.run("recover", VIA, known.id) == 1
+    assert ledger.run("recover", VIA, known.id) == 0
+    again = ledger.claim()
+    assert (again.id, again.attempts) == (lost.id, 1)
+
+
+# ---- dead letters ----
+
+
+def test_letters_are_listed_shown_retried_and_dropped(ledger):
+    ledger.add("v:1", "v:2")
+    ledger.r.set("text", b"\x00\xff")
+    ledger.r.sadd(SET, "text", "ghost")
+    claim = ledger.claim()
+    seqs = {m: seq for seq, m, _ in claim.members}
+    reasons = [part for m, seq in seqs.items() for part in (seq, b"because " + m)]
+    assert ledger.run("dead", claim.id, A, *reasons) == 4
+    assert ledger.run("dead", claim.id, A, *reasons) == -1
+    assert ledger.r.zcard(PREFIX + "claims") == 0
+    assert len(ledger.run("dead_list", 3)) == 3
+    shown = {s[1]: s for s in ledger.run("dead_show", *seqs.values(), 12345)}
+    assert shown[b"v:1"][6:] == [b"hash", [b"of", b"v:1"]]
+    assert shown[b"text"][6:] == [b"string", b"\x00\xff"]
+    assert shown[b"ghost"][5:] == [b"0", b"none", b""]
+    assert ledger.run("dead_drop", 100, seqs[b"v:2"]) == 1
+    assert ledger.run("dead_drop", 100, seqs[b"v:2"]) == 0
+    assert ledger.run("dead_retry", 100) == 3
+    assert ledger.run("dead_retry", 100) == 0
+    assert ledger.r.smembers(SET) == {b"ghost"}
+    again = [ledger.claim() for _ in range(2)]
+    assert {(m[0], m[1]) for c in again for m in c.members} == {(seqs[m], m) for m in (b"v:1", b"text")}
+    assert {c.attempts for c in again} == {1}
+    assert ledger.r.keys(PREFIX + "dead*") == []
+
+
+def test_status_counts(ledger):
+    assert ledger.run("status") == [0, 0, 0, 0, 0, 0, 0, -1, b""]
+    ledger.add("v:1", "v:2", "v:3", "v:4")
+    stored, letter, held = (ledger.claim(batch=1) for _ in range(3))
+    ledger.run("ack", stored.id, 1)
+    ledger.run("dead", letter.id, A, letter.members[0][0], "why")
+    pending, claimed, stored, redelivered, dead, oldest, claims, due, wrong = ledger.run("status")
+    assert (pending, claimed, stored, redelivered, dead, claims, wrong) == (1, 1, 1, 0, 1, 1, b"")
+    assert 0 <= oldest < 10000 and LEASE - 10000 < due <= LEASE
+
+
+# ---- all of it at once ----
+
+
+class Walk:
+    """Random operations; where every version of every member is, is known from the answers alone."""
+
+    def __init__(self, ledger, seed):
+        self.l, self.r, self.rng = ledger, ledger.r, random.Random(seed)
+        self.held = {}
+        self.acked = set()
+        self.dropped = set()
+        self.version = 0
+
+    def everywhere(self):
+        """Versions found in Redis, and members named by it."""
+        versions, named = collections.Counter(), collections.Counter(self.r.smembers(SET))
+        pipe = self.r.pipeline(transaction=False)
+        for id_ in self.r.zrange(PREFIX + "claims", 0, -1):
+            pipe.hmget(PREFIX.encode() + b"claim:" + id_, "n", "members")
+        keys = []
+        for n, packed in pipe.execute():
+            members = msgpack.unpackb(packed, raw=True)
+            assert int(n) == len(members) > 0
+            for seq, member, state in members:
+                named[member] += 1
+                if state == 0:
+                    keys.append(f"{PREFIX}aside:{seq}".encode())
+        letters = self.r.zrange(PREFIX + "dead", 0, -1)
+        for seq in letters:
+            member, has = self.r.hmget(PREFIX.encode() + b"dead:" + seq, "member", "has_data")
+            named[member] += 1
+            if has == b"1":
+                keys.append(PREFIX.encode() + b"dead:" + seq + b":data")
+        existing = {k for k in self.r.keys(PREFIX + "aside:*")} | set(self.r.keys(PREFIX + "dead:*:data"))
+        assert existing == set(keys), "data that no claim and no letter names"
+        live = self.r.keys("v:*")
+        for key in keys + live:
+            pipe.hget(key, "version")
+        versions.update(int(v) for v in pipe.execute())
+        return versions, named, live
+
+    def check(self):
+        versions, named, live = self.everywhere()
+        assert not versions or max(versions.values()) == 1, "a version is in two places"
+        missing = set(range(1, self.version + 1)) - set(versions) - self.acked - self.dropped
+        assert not missing, f"lost: {missing}"
+        assert not (set(versions) & self.acked), "acknowledged and still there"
+        for key in live:
+            assert named[key], f"{key} is in neither set nor claim"
+        claimed = sum(int(self.r.hget(PREFIX.encode() + b"claim:" + i, "n")) for i in self.r.zrange(PREFIX + "claims", 0, -1))
+        assert self.l.stats().get("claimed", 0) == claimed
+
+    def step(self):
+        getattr(self, "do_" + self.rng.choices(
+            ["write", "ghost", "claim", "ack", "release", "dead", "split", "expire", "orphans", "retry", "drop", "stale"],
+            [4, 1, 8, 6, 2, 2, 2, 2, 1, 1, 1, 1])[0])()
+
+    def do_write(self, count=None):
+        for _ in range(count or self.rng.randint(1, 40)):
+            name = f"v:{self.rng.randint(1, 10 ** 9)}"
+            if self.r.exists(name):
+                continue
+            self.version += 1
+            self.r.hset(name, "version", self.version)
+            self.r.sadd(SET, name)
+
+    def do_ghost(self):
+        self.r.sadd(SET, f"v:{self.rng.randint(1, 10 ** 9)}")
+
+    def do_claim(self):
+        owner = self.rng.choice([A, B])
+        claim = self.l.claim(batch=self.rng.choice([1, 3, 50, 200]), owner=owner, max_attempts=3,
+                             calm=self.rng.randint(0, 1))
+        if claim:
+            self.held[claim.id] = (owner, claim)
+            if self.rng.random() < 0.8:
+                assert self.l.run("take", claim.id, owner, LEASE) == 1
+
+    def pick(self):
+        return self.rng.choice(list(self.held.items())) if self.held else (None, (None, None))
+
+    def data_of(self, claim):
+        found = [self.r.hget(f"{PREFIX}aside:{seq}", "version") for seq, _, state in claim.members if state == 0]
+        return {int(v) for v in found if v}
+
+    def do_ack(self):
+        id_, (owner, claim) = self.pick()
+        if not id_ or not self.l.run("take", id_, owner, LEASE):
+            return
+        ghosts = [seq for seq, _, state in claim.members if state == 1]
+        if ghosts and self.l.run("split", id_, owner, 0, "no hash", 1, *ghosts) == len(claim.members):
+            del self.held[id_]
+            return
+        data = self.data_of(claim)
+        assert self.l.run("ack", id_, len(data)) == 1
+        self.acked |= data
+        del self.held[id_]
+
+    def do_release(self):
+        id_, (owner, _) = self.pick()
+        if id_:
+            self.l.run("release", id_, owner, self.rng.choice([0, 50]), "why", self.rng.randint(0, 1))
+            del self.held[id_]
+
+    def some(self, claim):
+        return [m[0] for m in claim.members if self.rng.random() < 0.3]
+
+    def do_dead(self):
+        id_, (owner, claim) = self.pick()
+        if id_:
+            self.l.run("dead", id_, owner, *[p for seq in self.some(claim) for p in (seq, "why")])
+            del self.held[id_]
+
+    def do_split(self):
+        id_, (owner, claim) = self.pick()
+        if id_:
+            self.l.run("split", id_, owner, 0, "no hash", 1, *self.some(claim))
+            del self.held[id_]
+
+    def do_expire(self):
+        claims = self.r.zrange(PREFIX + "claims", 0, -1)
+        for id_ in self.rng.sample(claims, len(claims) // 3):
+            self.r.zadd(PREFIX + "claims", {id_: 0})
+
+    def do_orphans(self):
+        self.l.run("orphans", "aa", 1, "redis/t/get-hash.1", 1, self.rng.randint(0, 1))
+
+    def do_stale(self):
+        self.l.run("recover", VIA, *self.held)
+
+    def do_retry(self):
+        self.l.run("dead_retry", 20)
+
+    def do_drop(self):
+        letters = [s[0] for s in self.l.run("dead_list", 3)]
+        for seq in letters:
+            version = self.r.hget(PREFIX.encode() + b"dead:" + seq + b":data", "version")
+            self.dropped |= {int(version)} if version else set()
+        if letters:
+            self.l.run("dead_drop", 100, *letters)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_random_walk_loses_and_doubles_nothing(ledger, seed):
+    walk = Walk(ledger, seed)
+    walk.do_write(10000 if seed == 1 else 500)
+    for step in range(300 if seed == 1 else 600):
+        walk.step()
+        if seed != 1 or step % 20 == 0:
+            walk.check()
+    walk.check()
+    while True:
+        claim = ledger.claim(max_attempts=1000)
+        if claim is None:
+            ledger.due_now()
+            ledger.run("dead_retry", 10000)
+            claim = ledger.claim(max_attempts=1000)
+            if claim is None:
+                break
+        walk.held = {claim.id: (A, claim)}
+        ghosts = [seq for seq, _, state in claim.members if state == 1]
+        if ghosts:
+            ledger.run("dead", claim.id, A, *[p for seq in ghosts for p in (seq, "no hash")])
+            for letter in ledger.run("dead_list", 10000):
+                if letter[5] == b"0":
+                    ledger.run("dead_drop", 1, letter[0])
+        walk.acked |= walk.data_of(claim)
+        ledger.run("ack", claim.id, 0)
+    walk.held = {}
+    walk.check()
+    assert walk.acked | walk.dropped == set(range(1, walk.version + 1))

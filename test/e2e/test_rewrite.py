@@ -1,0 +1,98 @@
+"""The application rewrites while we move; two platoons share a set."""
+import threading
+
+from conftest import wait_until
+
+
+def test_both_versions_in_order(platoon):
+    """While the first version is held back by a locked store, a second is written: the newest stays."""
+    import sqlite3
+    platoon.configure(drain={"key": "{id}"}).start()
+    platoon.add({"v:0": {"id": "0"}})
+    platoon.drained()
+    db = sqlite3.connect(platoon.dir / "visits.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    platoon.add({"v:1": {"id": "1", "version": "first", "old": "yes"}})
+    wait_until(lambda: platoon.drain()["claimed"] == 1, 10, "the claim of the first version")
+    platoon.add({"v:1": {"id": "1", "version": "second"}})
+    wait_until(lambda: platoon.drain()["claimed"] == 2, 10, "the claim of the second version")
+    db.execute("ROLLBACK")
+    db.close()
+    platoon.drained()
+    assert platoon.data()["1"] == {"id": "1", "version": "second"}
+    assert platoon.drain()["stored"] == 3
+
+
+def test_rewritten_all_the_time(platoon):
+    """Ten members, each rewritten 300 times as fast as it goes, claimed one by one by many workers: the last version stays."""
+    platoon.configure(drain={"key": "{id}", "batch": 1, "get_hash.workers": 3, "transfer.workers": 2}).start()
+    last = 300
+
+    def application(part):
+        r = platoon.redis()
+        for version in range(1, last + 1):
+            for i in range(part * 5, part * 5 + 5):
+                pipe = r.pipeline(transaction=True)
+                pipe.hset(f"v:{i}", mapping={"id": str(i), "version": str(version)})
+                pipe.sadd("tracking:pending", f"v:{i}")
+                pipe.execute()
+    writers = [threading.Thread(target=application, args=(n,)) for n in range(2)]
+    for w in writers:
+        w.start()
+    for w in writers:
+        w.join()
+    platoon.drained(timeout=60)
+    assert platoon.data() == {str(i): {"id": str(i), "version": str(last)} for i in range(10)}
+    assert platoon.drain()["dead"] == 0
+
+
+def shared(platoons, redis_server, count=2, **drain):
+    server = redis_server()
+    made = []
+    for _ in range(count):
+        p = platoons().configure(redis={"url": server.url}, drain={"key": "{id}", "batch": 20, **drain})
+        p.redis = server.client
+        made.append(p)
+    return server, made
+
+
+def members(count):
+    return {f"v:{i}": {"id": str(i), "text": "t" * (i % 40)} for i in range(count)}
+
+
+def expected(count):
+    return {str(i): {"id": str(i), "text": "t" * (i % 40)} for i in range(count)}
+
+
+def test_two_platoons_on_one_set(platoons, redis_server):
+    """Each has a store of its own, so that who stored what can be seen: each member exactly once."""
+    server, (one, two) = shared(platoons, redis_server)
+    one.start()
+    two.start()
+    for wave in range(10):
+        one.add({k: v for k, v in members(5000).items() if int(v["id"]) % 10 == wave})
+    one.drained(timeout=60)
+    a, b = one.data(), two.data()
+    assert not set(a) & set(b)
+    assert {**a, **b} == expected(5000)
+    assert a and b, "both take part"
+    # Neither takes the other's claims for orphans.
+    assert one.drain()["redelivered"] == 0 and one.drain()["dead"] == 0
+    assert not server.client().keys("platoon:{visits}:aside:*")
+
+
+def test_one_of_two_is_killed(platoons, redis_server):
+    """The host of one dies: its claims come back by the lease, and the other finishes; what is stored twice is equal."""
+    server, (one, two) = shared(platoons, redis_server, lease="2s")
+    one.start()
+    two.start()
+    one.add(members(4000))
+    wait_until(lambda: one.rows(), 20, "rows in the first store")
+    one.kill9()
+    one.gone()
+    two.drained(timeout=60)
+    a, b = one.data(), two.data()
+    assert {**a, **b} == expected(4000)
+    assert all(a[k] == b[k] for k in set(a) & set(b))
+    assert two.drain()["dead"] == 0
+    assert not server.client().keys("platoon:{visits}:claim:*")

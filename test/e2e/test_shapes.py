@@ -1,0 +1,156 @@
+"""Data of the wrong shape, or of any shape: defined, counted, never lost, never a crash."""
+import base64
+
+import pytest
+
+from conftest import wait_until
+
+
+def letters(platoon):
+    return {letter["member"]: letter for letter in platoon.dead()}
+
+
+def quiet(platoon):
+    """No worker has died."""
+    assert all(w["restarts"] == 0 for w in platoon.workers().values())
+
+
+def test_set_key_is_a_list(platoon):
+    platoon.start()
+    r = platoon.redis()
+    r.rpush("tracking:pending", "a", "b")
+    wait_until(lambda: "tracking:pending" in platoon.problems(), 10, "status to name the key")
+    assert r.lrange("tracking:pending", 0, -1) == [b"a", b"b"]
+    r.delete("tracking:pending")
+    platoon.add({"v:1": {"n": "1"}})
+    platoon.drained()
+    assert platoon.data() == {"v:1": {"n": "1"}}
+    wait_until(lambda: platoon.problems() == "", 10, "no more problems")
+    quiet(platoon)
+
+
+@pytest.mark.parametrize("consume", ["take", "keep"])
+def test_member_is_a_string(platoon, consume):
+    platoon.configure(drain={"consume": consume}).start()
+    r = platoon.redis()
+    r.set("v:s", b"precious \xff")
+    r.rpush("v:l", "one", "two")
+    platoon.add({"v:s": None, "v:l": None, "v:1": {"n": "1"}})
+    platoon.drained()
+    assert platoon.data() == {"v:1": {"n": "1"}}
+    dead = letters(platoon)
+    assert set(dead) == {"v:s", "v:l"}
+    assert "string" in dead["v:s"]["reason"] and "hash" in dead["v:s"]["reason"]
+    assert "list" in dead["v:l"]["reason"]
+    assert platoon.drain()["dead"] == 2
+    if consume == "take":
+        assert r.get(f"platoon:{{visits}}:dead:{dead['v:s']['seq']}:data") == b"precious \xff"
+    else:
+        assert r.get("v:s") == b"precious \xff"
+    shown = platoon.ctl("drain", "dead", "visits", "show", str(dead["v:s"]["seq"]))
+    assert shown.returncode == 0 and "v:s" in shown.stdout
+    quiet(platoon)
+
+
+def test_member_without_a_hash(platoon):
+    platoon.configure(drain={"missing_retry": "50ms", "max_attempts": 3}).start()
+    platoon.add({"v:none": None, "v:1": {"n": "1"}})
+    platoon.drained()
+    assert platoon.data() == {"v:1": {"n": "1"}}
+    dead = letters(platoon)
+    assert list(dead) == ["v:none"] and "no hash" in dead["v:none"]["reason"]
+
+
+def test_hash_that_comes_late(platoon):
+    """The application named the member first and wrote the hash after."""
+    platoon.configure(drain={"missing_retry": "200ms", "max_attempts": 50}).start()
+    platoon.add({"v:late": None})
+    wait_until(lambda: platoon.drain()["claimed"] == 1 and platoon.drain()["pending"] == 0, 10, "the claim")
+    platoon.redis().hset("v:late", "n", "1")
+    platoon.drained()
+    assert platoon.data() == {"v:late": {"n": "1"}}
+    assert platoon.dead() == []
+
+
+def test_one_megabyte_values(platoon):
+    platoon.configure(drain={"batch": 10}).start()
+    expected = {f"v:{i}": {"big": chr(97 + i) * 1_000_000, "n": str(i)} for i in range(20)}
+    platoon.add(expected)
+    platoon.drained(timeout=60)
+    assert platoon.data() == expected
+    quiet(platoon)
+
+
+def test_ten_thousand_fields(platoon):
+    platoon.start()
+    expected = {"v:wide": {f"field-{i}": str(i) for i in range(10_000)}, "v:1": {"n": "1"}}
+    platoon.add(expected)
+    platoon.drained()
+    assert platoon.data() == expected
+
+
+def test_record_above_the_limit(platoon):
+    platoon.configure(drain={"record_max": "64KB"}).start()
+    platoon.add({"v:huge": {"big": "x" * 100_000}, "v:1": {"n": "1"}})
+    platoon.drained()
+    assert platoon.data() == {"v:1": {"n": "1"}}
+    dead = letters(platoon)
+    assert list(dead) == ["v:huge"]
+    assert platoon.redis().hget(f"platoon:{{visits}}:dead:{dead['v:huge']['seq']}:data", "big") == b"x" * 100_000
+
+
+def test_empty_names(platoon):
+    platoon.start()
+    platoon.add({"": {"n": "empty member"}, "v:f": {"": "empty name", "empty value": ""}})
+    platoon.drained()
+    assert platoon.data() == {"": {"n": "empty member"}, "v:f": {"": "empty name", "empty value": ""}}
+
+
+def test_binary_bytes(platoon):
+    platoon.start()
+    raw = bytes(range(256))
+    encoded = base64.b64encode(raw).decode()
+    platoon.add({b"v:\xff\x00": {b"n": b"1"}, "v:b": {b"value": raw, b"name\xfe": b"x", b"utf8": "é\u2028\"\\\x01".encode(), b"nul": b"a\0b"}})
+    platoon.drained()
+    data = platoon.data()
+    assert data["v:b"]["value"] == {"base64": encoded}
+    assert data["v:b"]["base64:" + base64.b64encode(b"name\xfe").decode()] == "x"
+    assert data["v:b"]["utf8"] == "é\u2028\"\\\x01"
+    assert data["v:b"]["nul"] in ("a\0b", {"base64": base64.b64encode(b"a\0b").decode()})
+    assert data["base64:" + base64.b64encode(b"v:\xff\x00").decode()] == {"n": "1"}
+    assert len(data) == 2
+    quiet(platoon)
+
+
+def test_template_field_missing(platoon):
+    platoon.configure(drain={"key": "{app}/{session}"}).start()
+    platoon.add({"v:ok": {"app": "a", "session": "s"}, "v:no": {"app": "a"}})
+    platoon.drained()
+    assert platoon.data() == {"a/s": {"app": "a", "session": "s"}}
+    dead = letters(platoon)
+    assert list(dead) == ["v:no"] and "session" in dead["v:no"]["reason"]
+    shown = platoon.ctl("drain", "dead", "visits", "show", str(dead["v:no"]["seq"]))
+    assert "app" in shown.stdout and "a" in shown.stdout
+
+
+def test_dead_letters_retry_and_drop(platoon):
+    platoon.configure(drain={"key": "{id}", "missing_retry": "20ms"}).start()
+    platoon.add({f"v:{i}": {"n": str(i)} for i in range(5)})
+    platoon.drained()
+    dead = letters(platoon)
+    assert len(dead) == 5
+    # Mended in place: retried, it arrives.
+    seq = dead["v:3"]["seq"]
+    platoon.redis().hset(f"platoon:{{visits}}:dead:{seq}:data", "id", "mended")
+    assert platoon.ctl("drain", "dead", "visits", "retry", str(seq)).returncode == 0
+    platoon.drained()
+    assert platoon.data() == {"mended": {"n": "3", "id": "mended"}}
+    assert platoon.ctl("drain", "dead", "visits", "drop", str(dead["v:1"]["seq"])).returncode == 0
+    assert set(letters(platoon)) == {"v:0", "v:2", "v:4"}
+    # Not mended: it comes back to the dead letters.
+    assert platoon.ctl("drain", "dead", "visits", "retry", "all").returncode == 0
+    platoon.drained()
+    assert set(letters(platoon)) == {"v:0", "v:2", "v:4"}
+    assert platoon.ctl("drain", "dead", "visits", "drop", "all").returncode == 0
+    assert platoon.dead() == []
+    assert not platoon.redis().keys("platoon:{visits}:dead*")
