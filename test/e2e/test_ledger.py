@@ -77,7 +77,7 @@ def server():
             break
         except redis.ConnectionError:
             assert time.monotonic() < deadline and process.poll() is None, "redis-server did not start"
-            select_nothing(0.01)
+            one_turn(0.01)
     yield client
     client.close()
     process.kill()
@@ -85,7 +85,7 @@ def server():
     shutil.rmtree(directory)
 
 
-def select_nothing(seconds):
+def one_turn(seconds):
     """One turn of a loop that waits for a condition with a deadline."""
     time.sleep(seconds)
 
@@ -199,9 +199,6 @@ def test_full_redis_leaves_the_set_untouched_and_finishes_what_was_begun(ledger)
     assert forced.n == 1
     assert ledger.run("release", forced.id, A, 0, "", 0) == 1
     assert ledger.claim().again == 1, "a claim that was made before can still be handed out"
-    ledger.r.config_set("maxmemory", 0)
-    with pytest.raises(redis.ResponseError, match="no such key|OOM|.*"):
-        ledger.r.execute_command("NOSUCH")
 
 
 def test_full_redis_refuses_retry_and_changes_nothing(ledger):
@@ -278,7 +275,7 @@ def test_a_user_who_may_not_pop_changes_nothing_that_matters(ledger):
     ledger.add("v:1")
     ledger.r.acl_setuser("narrow", enabled=True, nopass=True, categories=["+@all"], commands=["-spop"], keys=["*"])
     narrow = redis.Redis(unix_socket_path=ledger.r.connection_pool.connection_kwargs["path"], username="narrow", password="x")
-    with pytest.raises(redis.exceptions.NoPermissionError):
+    with pytest.raises(redis.ResponseError, match="can't run this command|NOPERM"):
         Ledger(narrow).claim()
     assert ledger.r.smembers(SET) == {b"v:1"} and ledger.r.zcard(PREFIX + "claims") == 0
     assert ledger.stats() == {"claimed": 0}
@@ -333,27 +330,11 @@ def test_release_waits_out_its_delay(ledger):
     assert 0 < ledger.run("status")[7] <= 300
     while ledger.claim() is None:
         assert time.monotonic() < begin + 10
-        select_nothing(0.005)
+        one_turn(0.005)
     assert time.monotonic() - begin > 0.25
 
 
 # ---- poison ----
-
-
-def drain_round(ledger, poison, done, **options):
-    """Hands out everything that is due; whoever gets a poison member dies, the others acknowledge."""
-    while True:
-        claim = ledger.claim(**options)
-        if claim is None:
-            return
-        members = {m for _, m, _ in claim.members}
-        if members & poison:
-            ledger.due_now_only = claim.id
-            ledger.r.zadd(PREFIX + "claims", {claim.id: 0})
-            ledger.run("orphans", "aa", 1, A.split(":")[2], 2, 1)
-        else:
-            ledger.run("ack", claim.id, len(members))
-            done.update(members)
 
 
 @pytest.mark.parametrize("max_attempts", [1, 2, 5])
@@ -419,7 +400,7 @@ def test_a_missing_hash_is_split_off_looked_for_again_and_ends_as_letter(ledger)
         assert (again.n, again.attempts, again.suspect) == (1, attempt, 0)
         ledger.run("release", again.id, A, 0, "no hash", 1)
     assert ledger.claim(max_attempts=3) is None
-    assert ledger.run("dead_list", 9)[0][1:6:1][:2] == [b"ghost", b"no hash"]
+    assert ledger.run("dead_list", 9)[0][1:3] == [b"ghost", b"no hash"]
     assert ledger.stats()["claimed"] == 0
 
 
@@ -678,7 +659,7 @@ class Walk:
 def test_random_walk_loses_and_doubles_nothing(ledger, seed):
     walk = Walk(ledger, seed)
     walk.do_write(10000 if seed == 1 else 500)
-    for step in range(300 if seed == 1 else 600):
+    for step in range(300):
         walk.step()
         if seed != 1 or step % 20 == 0:
             walk.check()

@@ -1,0 +1,46 @@
+-- orphans: instance, boot, then triples of name, generation, alive (1 or 0)
+--   -> {claims made due, names of this boot that were not among the triples...}
+--
+-- Makes every claim of this instance due whose owner, or whose `via`, is an incarnation that is known to be gone: of an older boot, of
+-- an older generation, or of the named generation and not alive. Newer than known is not gone: its UP has not come yet. A
+-- claim that its get-hash never took was not worked, so that hand-out does not count.
+local instance, boot = ARGV[1], tonumber(ARGV[2])
+local known = {}
+for i = 3, #ARGV, 3 do
+  known[ARGV[i]] = {generation = tonumber(ARGV[i + 1]), alive = ARGV[i + 2] == '1'}
+end
+local strangers, seen = {}, {}
+
+local function gone(identity)
+  local who, when, name, generation = string.match(identity or '', '^([^:]*):(%d+):(.*):(%d+)$')
+  if who ~= instance then
+    return false
+  end
+  when, generation = tonumber(when), tonumber(generation)
+  if when ~= boot then
+    return when < boot
+  end
+  local k = known[name]
+  if k then
+    return generation < k.generation or (generation == k.generation and not k.alive)
+  end
+  if not seen[name] then
+    seen[name] = true
+    strangers[#strangers + 1] = name
+  end
+  return false
+end
+
+local now, made = now_ms(), 0
+for _, id in ipairs(redis.call('ZRANGE', CLAIMS, 0, -1)) do
+  local c = redis.call('HMGET', claim_key(id), 'owner', 'via', 'attempts')
+  local owner_gone, via_gone = gone(c[1]), gone(c[2])
+  if owner_gone or via_gone then
+    if made == 0 then
+      open_when_full()
+    end
+    made = made + 1
+    give_back(id, tonumber(c[3]) - (c[2] ~= '' and 1 or 0), now)
+  end
+end
+return {made, unpack(strangers, 1, math.min(#strangers, CHUNK))}
