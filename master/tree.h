@@ -56,6 +56,8 @@ struct node {
     /* worker */
     enum worker_type type;
     char group[CONTRACT_NAME_MAX]; /* drain it belongs to; "" for none */
+    bool was_ready;              /* this incarnation has said READY */
+    uint64_t ready_at_ms;        /* clock_mono_ms */
     bool transient;              /* restart only after an abnormal end; else permanent */
     struct buffer settings;      /* the CONFIG map, packed once */
     enum node_state state;
@@ -65,11 +67,12 @@ struct node {
 
     /* both: policy and history */
     bool wanted_up;
+    const struct node *cycle;    /* being stopped to be started again: with all that carry the same node here; else NULL */
     uint64_t restarts;
     uint64_t failures;           /* deaths in a row without a stable run: the exponent of the back-off */
     uint64_t state_since_ms;     /* clock_mono_ms */
     uint64_t started_ms;         /* clock_mono_ms of this incarnation */
-    uint64_t next_start_ms;      /* clock_mono_ms, in BACKOFF */
+    uint64_t next_start_ms;      /* clock_mono_ms; a worker's in BACKOFF; a branch's after it was escalated */
     char last_exit[256];         /* obituary; "" when it never died */
     char doing[128];             /* from its beats */
     char trouble[384];

@@ -1,0 +1,17 @@
+/*
+ * control.h: the control socket's server.
+ *
+ * Runs in the master. RUNTIME_DIR/control.sock, 0600; what is said on it is proto/control.h.
+ */
+#ifndef MASTER_CONTROL_H
+#define MASTER_CONTROL_H
+
+#include "master/master.h"
+
+/* Starts to listen. 0 or a libuv error. */
+int control_start(struct master *m);
+
+/* Answers nobody any more, closes every client and removes the socket. The loop must run once more after. */
+void control_stop(struct master *m);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * master.h: the one running master: its loop, configuration, tree, places and age.
+ *
+ * Runs in the master. Made by main.c before anything starts; everybody else reads it. One thread.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include "master/config.h"
+#include "master/preflight.h"
+#include "master/tree.h"
+
+#include <uv.h>
+
+struct master {
+    uv_loop_t *loop;
+    struct config *config;
+    struct node *root;
+    struct preflight paths; /* runtime_dir, state_dir, libexec_dir, instance, boot */
+    uint64_t started_ms;    /* clock_mono_ms */
+    bool stopping;          /* master_shutdown was called */
+};
+
+/*
+ * Stops every worker in order; when the last is gone the loop ends and the process exits 0. Returns at once. A second call
+ * changes nothing. Watchers (supervisor.h) hear of the last stop before the control socket goes.
+ */
+void master_shutdown(struct master *m);
+
+#endif

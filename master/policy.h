@@ -1,0 +1,54 @@
+/*
+ * policy.h: what to do when a worker dies. Pure functions: the clock, the dice and the history are parameters.
+ *
+ * Runs in the master, under supervisor.c.
+ */
+#ifndef MASTER_POLICY_H
+#define MASTER_POLICY_H
+
+#include "master/tree.h"
+
+struct policy_limits {
+    uint64_t backoff_min_ms;
+    uint64_t backoff_max_ms;
+    uint64_t stable_after_ms;
+};
+
+enum policy_action {
+    POLICY_RESTART,      /* it, after the delay */
+    POLICY_RESTART_REST, /* it after the delay, and those after it in order */
+    POLICY_ESCALATE,     /* the branch is stopped and its parent restarts it whole */
+    POLICY_FATAL,        /* stays down: a restart cannot help */
+    POLICY_STAY_DOWN,    /* transient, and it finished on purpose */
+};
+
+struct policy_death {
+    int code;              /* exit code; -1 for a signal */
+    bool was_ready;        /* this incarnation had said READY */
+    uint64_t ready_for_ms; /* and for how long */
+    bool transient;
+    bool rest_for_one;
+    uint64_t random;
+};
+
+struct policy_verdict {
+    enum policy_action action;
+    uint64_t delay_ms;
+};
+
+/*
+ * Pause before a restart after `failures` (>= 1) deaths in a row: full jitter over an exponential ceiling, within 0 (backoff_min
+ * when it never got ready) and backoff_max.
+ */
+uint64_t policy_backoff(const struct policy_limits *l, uint64_t failures, bool was_ready,
+                        uint64_t random);
+
+/* Notes a restart. False, nothing noted, when that would be more than `limit` within the period. */
+bool policy_window_add(struct restart_window *w, uint64_t now_ms);
+void policy_window_clear(struct restart_window *w);
+
+/* Judges a death under a supervisor with window `w`; brings *failures up to date. */
+struct policy_verdict policy_judge(const struct policy_limits *l, const struct policy_death *d,
+                                   struct restart_window *w, uint64_t *failures, uint64_t now_ms);
+
+#endif

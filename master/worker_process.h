@@ -1,0 +1,57 @@
+/*
+ * worker_process.h: one worker process as the master sees it: born, greeted, asked, watched, stopped, buried.
+ *
+ * Runs in the master. Believes nothing a worker says: what cannot be read ends that worker and nobody else. Never blocks.
+ */
+#ifndef MASTER_WORKER_PROCESS_H
+#define MASTER_WORKER_PROCESS_H
+
+#include "master/tree.h"
+
+#include <sys/types.h>
+#include <uv.h>
+
+struct worker_process_settings {
+    const char *libexec_dir;
+    uint64_t ready_timeout_ms;
+    uint64_t hang_timeout_ms;
+    uint64_t stop_timeout_ms;
+};
+
+/* Once, before the first spawn. The strings and the root must live as long as there are processes. */
+void worker_process_setup(uv_loop_t *loop, struct node *root,
+                          const struct worker_process_settings *settings);
+
+/* The process layer of supervisor_ops. */
+int worker_process_spawn(struct node *worker);
+void worker_process_stop(struct node *worker);
+void worker_process_force(struct node *worker);
+
+pid_t worker_process_pid(const struct worker_process *p);
+
+/* Resident memory from /proc; 0 when it cannot be read. */
+uint64_t worker_process_rss(const struct worker_process *p);
+
+/* Sends one link frame. 0, or negative: nobody there, or the worker does not read and is killed for it. */
+int worker_process_send(struct node *worker, const struct buffer *frame);
+
+/* ---- requests ---- */
+
+/* `status` is one of control.h's; `body` one msgpack value (a str on failure) that lives until the call returns. */
+typedef void (*worker_answer_fn)(uint64_t status, struct slice body, void *ctx);
+
+/*
+ * Hands a READY worker a REQUEST. `args` is a packed array of bin; `deadline_ms` counts from now. On 0 fn is called exactly once, never
+ * before this returns: with the worker's answer; with status 1 and "<name> died before it answered: <obituary>"; or with 124
+ * at the deadline. Negative errno: fn is not called (-ENOTCONN: not READY; -EMSGSIZE; -ENOBUFS: does not read; -ENOMEM).
+ */
+int worker_process_request(struct node *worker, struct slice verb, struct slice args,
+                           uint64_t deadline_ms, worker_answer_fn fn, void *ctx);
+
+/* Forgets every request of this ctx to this worker: fn will not be called any more. Harmless when there is none. */
+void worker_process_cancel(struct node *worker, const void *ctx);
+
+/* True when `watcher` has asked for UP and DOWN of that name (MONITOR). */
+bool worker_process_monitors(const struct node *watcher, const char *name);
+
+#endif
