@@ -1,7 +1,7 @@
--- split: id, owner, delay, reason, blame, seq... -> how many named members of this held claim became claims of their own, given
+-- split: id, owner, delay, reason, attempts, seq... -> how many named members of this held claim became claims of their own, given
 -- back after `delay`; -1 when the claim is not held by this owner. The claim goes with its last member.
 --
--- Each starts with one attempt (blame = 1) or none: what happened to the whole is not its fault.
+-- Each starts with that many attempts, not with those of the whole: what happened to the whole is not its fault.
 local id, owner, delay, reason = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local attempts = tonumber(ARGV[5])
 if not held_by(id, owner) then
