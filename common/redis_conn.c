@@ -514,7 +514,13 @@ static void conn_on_timer(uv_timer_t *timer)
         conn_connect(c);
         break;
     case CONN_CONNECTING:
-        conn_lose(c, "no connection within %llu ms: check host, port and firewall", limit);
+        if (redis_socket_in_handshake(
+                c->socket)) /* a plain Redis waits for the end of our hello's "line" */
+            conn_lose(c,
+                      "TLS: connected, but no handshake within %llu ms: does this port speak TLS?",
+                      limit);
+        else
+            conn_lose(c, "no connection within %llu ms: check host, port and firewall", limit);
         break;
     case CONN_SETUP:
         conn_lose(c,

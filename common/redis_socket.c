@@ -166,6 +166,11 @@ void redis_socket_write(struct redis_socket *s, struct buffer *bytes)
         redis_socket_send_tls(s);
 }
 
+bool redis_socket_in_handshake(const struct redis_socket *s)
+{
+    return s->tls != NULL && !s->open;
+}
+
 size_t redis_socket_queued(const struct redis_socket *s)
 {
     return s->handle_live ? uv_stream_get_write_queue_size(&s->h.stream) : 0;

@@ -40,6 +40,9 @@ void redis_socket_free(struct redis_socket *s);
 /* Sends the content of `bytes` in one write and leaves it empty. Failure is reported by on_end, later. */
 void redis_socket_write(struct redis_socket *s, struct buffer *bytes);
 
+/* True between the connect and the end of the TLS handshake: where one hangs whose server does not speak TLS. */
+bool redis_socket_in_handshake(const struct redis_socket *s);
+
 /* Bytes not yet taken by the kernel. */
 size_t redis_socket_queued(const struct redis_socket *s);
 
