@@ -19,6 +19,10 @@
     "configuration"
 #define REFUSE_REPLICA "it turns the shared connection into a replica's: use redis-cli"
 
+#define REFUSE_DEEP                                                                                \
+    "its reply is nested deeper than hiredis 0.14 reads, which ends the shared connection: use "   \
+    "redis-cli"
+
 struct send_refusal {
     const char *command;
     const char *word; /* NULL: always; else only with this word among the arguments */
@@ -44,6 +48,7 @@ static const struct send_refusal refusals[] = {
     {"HELLO", NULL, REFUSE_STATE},           {"SELECT", NULL, REFUSE_STATE},
     {"RESET", NULL, REFUSE_STATE},           {"CLIENT", "REPLY", REFUSE_STATE},
     {"CLIENT", "TRACKING", REFUSE_STATE},    {"CLIENT", "CACHING", REFUSE_STATE},
+    {"COMMAND", "DOCS", REFUSE_DEEP},
     {"SYNC", NULL, REFUSE_REPLICA},          {"PSYNC", NULL, REFUSE_REPLICA},
     {"REPLCONF", NULL, REFUSE_REPLICA},
 };
@@ -60,7 +65,7 @@ static bool refuse_is(struct slice text, const char *word)
  */
 static bool refuse_has(size_t argc, const struct slice *argv, const char *word)
 {
-    if (refuse_is(argv[0], "CLIENT"))
+    if (refuse_is(argv[0], "CLIENT") || refuse_is(argv[0], "COMMAND"))
         return argc > 1 && refuse_is(argv[1], word);
     for (size_t i = 1; i < argc && !refuse_is(argv[i], "STREAMS"); i++) {
         if (refuse_is(argv[i], word))

@@ -106,6 +106,8 @@ static const struct line lines[] = {
     {{"CLIENT", "LIST"}, false},
     {{"CLIENT", "SETNAME", "REPLY"}, false},
     {{"CLIENT"}, false},
+    {{"COMMAND", "docs"}, true},
+    {{"COMMAND", "COUNT"}, false},
     {{"XREAD", "COUNT", "1", "block", "0", "STREAMS", "a"}, true},
     {{"XREAD", "STREAMS", "block", "0"}, false},
     {{"XREADGROUP", "GROUP", "block", "c", "STREAMS", "a", ">"}, false},
