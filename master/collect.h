@@ -14,7 +14,7 @@
 #include <uv.h>
 
 /* Lines kept per worker, lines let through per worker and second. */
-#define COLLECT_KEEP 20
+#define COLLECT_KEEP             20
 #define COLLECT_LINES_PER_SECOND 500
 
 /* Form of the lines from now on; `log_format` of the configuration. */
@@ -36,7 +36,8 @@ struct collect_stream;
  * Reads lines from `fd` (taken over, made non-blocking) until end of file. Lines without a `<N>` mark get `plain` as their level and the event
  * "output". `worker` is copied. NULL when memory is short; the fd is closed then.
  */
-struct collect_stream *collect_stream_new(uv_loop_t *loop, int fd, const char *worker, enum log_level plain);
+struct collect_stream *collect_stream_new(uv_loop_t *loop, int fd, const char *worker,
+                                          enum log_level plain);
 
 /* Reads what is in the pipe now, without waiting: before an obituary, so that the last words are in it. */
 void collect_stream_drain(struct collect_stream *s);

@@ -32,7 +32,8 @@ int preflight_take(struct preflight *p, const struct config *c, struct buffer *e
  * With the tree built: mailbox paths short enough, worker programs and embedded servers' programs present, ports free. Every finding is a line
  * of its own in `error`. Returns 0, 1 or 78.
  */
-int preflight_check_tree(const struct preflight *p, const struct config *c, struct node *root, struct buffer *error);
+int preflight_check_tree(const struct preflight *p, const struct config *c, struct node *root,
+                         struct buffer *error);
 
 /* Removes pid file and lock. */
 void preflight_release(struct preflight *p);
