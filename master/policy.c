@@ -1,0 +1,55 @@
+/* policy.c: what to do when a worker dies. Pure; see policy.h. */
+#include "master/policy.h"
+
+/* Beyond this many doublings every ceiling is backoff_max anyway; bounds the shift. */
+#define POLICY_DOUBLINGS_MAX 32
+
+uint64_t policy_backoff(const struct policy_limits *l, uint64_t failures, bool was_ready,
+                        uint64_t random)
+{
+    uint64_t doublings = failures - 1 < POLICY_DOUBLINGS_MAX ? failures - 1 : POLICY_DOUBLINGS_MAX;
+    uint64_t ceiling = l->backoff_max_ms;
+    if (l->backoff_min_ms << doublings >> doublings == l->backoff_min_ms &&
+        l->backoff_min_ms << doublings < ceiling)
+        ceiling = l->backoff_min_ms << doublings;
+    /* Full jitter (M. Brooker, "Exponential Backoff and Jitter"): spreads workers that died of one cause. */
+    uint64_t delay = random % (ceiling + 1);
+    if (!was_ready && delay < l->backoff_min_ms)
+        delay = l->backoff_min_ms < l->backoff_max_ms ? l->backoff_min_ms : l->backoff_max_ms;
+    return delay;
+}
+
+bool policy_window_add(struct restart_window *w, uint64_t now_ms)
+{
+    /* The slot `next` holds the oldest of the last `limit` restarts once the ring is full. */
+    if (w->count == w->limit && now_ms - w->at_ms[w->next] < w->period_ms)
+        return false;
+    w->at_ms[w->next] = now_ms;
+    w->next = (w->next + 1) % w->limit;
+    if (w->count < w->limit)
+        w->count++;
+    return true;
+}
+
+void policy_window_clear(struct restart_window *w)
+{
+    w->count = 0;
+    w->next = 0;
+}
+
+struct policy_verdict policy_judge(const struct policy_limits *l, const struct policy_death *d,
+                                   struct restart_window *w, uint64_t *failures, uint64_t now_ms)
+{
+    if (d->code == CONTRACT_EXIT_CONFIG)
+        return (struct policy_verdict){POLICY_FATAL, 0};
+    if (d->transient && d->code == CONTRACT_EXIT_DONE)
+        return (struct policy_verdict){POLICY_STAY_DOWN, 0};
+
+    bool stable = d->was_ready && d->ready_for_ms >= l->stable_after_ms;
+    *failures = stable ? 1 : *failures + 1;
+    if (!policy_window_add(w, now_ms))
+        return (struct policy_verdict){POLICY_ESCALATE, 0};
+    /* Death after a stable run says nothing about the next one: replace at once. */
+    uint64_t delay = stable ? 0 : policy_backoff(l, *failures, d->was_ready, d->random);
+    return (struct policy_verdict){d->rest_for_one ? POLICY_RESTART_REST : POLICY_RESTART, delay};
+}
