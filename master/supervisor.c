@@ -166,7 +166,10 @@ static void supervisor_spawn(struct node *n)
     supervisor_died(n, CONTRACT_EXIT_TEMPORARY);
 }
 
-/* Returns true when the next sibling may start: n is READY, is not to run, or has failed and must not hold up the rest. */
+/*
+ * Returns true when the next sibling may start: n is READY, is not to run, or has failed and must not hold up the rest
+ * (under rest_for_one it does: what comes after depends on it).
+ */
 static bool supervisor_start_worker(struct node *n, uint64_t now)
 {
     if (supervisor_must_be_down(n) || n->state == NODE_FATAL)
@@ -176,7 +179,7 @@ static bool supervisor_start_worker(struct node *n, uint64_t now)
     bool due = n->state == NODE_STARTING || (n->state == NODE_BACKOFF && n->next_start_ms <= now);
     if (n->process == NULL && due)
         supervisor_spawn(n);
-    return n->state == NODE_READY || n->failures > 0;
+    return n->state == NODE_READY || (n->failures > 0 && !n->parent->rest_for_one);
 }
 
 static bool supervisor_start_pass(struct node *n, uint64_t now)
@@ -184,7 +187,7 @@ static bool supervisor_start_pass(struct node *n, uint64_t now)
     if (n->kind == NODE_WORKER)
         return supervisor_start_worker(n, now);
     if (n->next_start_ms > now)
-        return true; /* escalated: held back, and its siblings need not wait for it */
+        return n->parent == NULL || !n->parent->rest_for_one; /* escalated: held back */
     n->next_start_ms = 0;
     for (size_t i = 0; i < n->child_count; i++)
         if (!supervisor_start_pass(n->children[i], now))
@@ -421,12 +424,12 @@ void supervisor_step(void)
         supervisor_start_pass(supervisor.root, supervisor_now());
         supervisor.in_step = false;
     } while (supervisor.again);
+    if (supervisor.running)
+        supervisor_schedule();
     if (supervisor.changed) {
         supervisor.changed = false;
         supervisor_tell();
     }
-    if (supervisor.running && !uv_is_active((uv_handle_t *)&supervisor.timer))
-        supervisor_schedule();
 }
 
 int supervisor_init(uv_loop_t *loop, struct node *root, const struct supervisor_ops *ops,

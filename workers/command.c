@@ -1,0 +1,145 @@
+/*
+ * command.c: the command worker: any program under the contract of a worker, here the private redis-server.
+ *
+ * The program shares our process group and our stderr, is ready when command_ready.c says so, gets its stop signal at STOP and dies
+ * with us whatever happens. When it exits by itself, so do we: the master decides what that means. No mailbox, no thread.
+ */
+#include "workers/command.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct command {
+    struct worker *w;
+    struct command_program program;
+    const char *probe[COMMAND_ARGS_MAX + 1];
+    struct command_ready *ready;
+    pid_t pid; /* 0: none */
+    int pidfd;
+    uv_poll_t exit_poll;
+    int stop_signal;
+    uint64_t started_ms;
+};
+
+static void command_read_list(struct worker *w, const char *prefix, const char **list)
+{
+    for (int i = 0; i < COMMAND_ARGS_MAX; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%d", prefix, i);
+        list[i] = worker_setting(w, name);
+        if (list[i] == NULL)
+            return;
+    }
+}
+
+/* "redis-server: killed by signal 9 (Killed) after 3m05s" */
+static void command_obituary(const struct command *c, const siginfo_t *info, char *text,
+                             size_t size)
+{
+    char span[32];
+    clock_format_span(clock_mono_ms() - c->started_ms, span, sizeof span);
+    if (info->si_code == CLD_EXITED)
+        snprintf(text, size, "%s: exit %d after %s", c->program.argv[0], info->si_status, span);
+    else
+        snprintf(text, size, "%s: killed by signal %d (%s) after %s", c->program.argv[0],
+                 info->si_status, strsignal(info->si_status), span);
+}
+
+static void command_on_exit(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct command *c = poll->data;
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return;
+    c->pid = 0;
+    uv_poll_stop(poll);
+    if (worker_stopping(c->w)) {
+        worker_finished(c->w);
+        return;
+    }
+    char text[512];
+    command_obituary(c, &info, text, sizeof text);
+    bool done = info.si_code == CLD_EXITED && info.si_status == 0;
+    worker_exit(c->w, done ? CONTRACT_EXIT_DONE : CONTRACT_EXIT_TEMPORARY, "%s", text);
+}
+
+static int command_watch_exit(struct command *c)
+{
+    c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+    if (c->pidfd < 0)
+        return -errno;
+    int rc = uv_poll_init(worker_loop(c->w), &c->exit_poll, c->pidfd);
+    c->exit_poll.data = c;
+    return rc != 0 ? rc : uv_poll_start(&c->exit_poll, UV_READABLE, command_on_exit);
+}
+
+static int command_init(struct worker *w, void *state)
+{
+    struct command *c = state;
+    c->w = w;
+    c->pidfd = -1;
+    worker_setting_text(w, "command.argv.0");
+    command_read_list(w, "command.argv.", c->program.argv);
+    command_read_list(w, "command.probe.", c->probe);
+    c->program.dir = worker_setting(w, "command.dir");
+    c->stop_signal = (int)worker_setting_u64(w, "command.stop_signal");
+    c->started_ms = clock_mono_ms();
+
+    const char *how = worker_setting_text(w, "command.ready");
+    if (strcmp(how, "none") != 0)
+        worker_hold_ready(w);
+    c->ready = command_ready_new(w, how, c->probe, &c->program.notify_fd);
+    int rc = command_start(&c->program, &c->pid);
+    if (c->program.notify_fd >= 0)
+        close(c->program.notify_fd);
+    if (rc != 0)
+        worker_exit(w, CONTRACT_EXIT_CONFIG,
+                    "cannot start %s: %s: is it installed, and its directory there?",
+                    c->program.argv[0], strerror(-rc));
+    rc = command_watch_exit(c);
+    if (rc != 0)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot watch %s: %s", c->program.argv[0],
+                    strerror(-rc));
+    worker_doing(w, "runs %s, pid %d", c->program.argv[0], (int)c->pid);
+    return 0;
+}
+
+static void command_drain(struct worker *w, void *state)
+{
+    struct command *c = state;
+    if (c->pid == 0) {
+        worker_finished(w);
+        return;
+    }
+    kill(c->pid, c->stop_signal);
+}
+
+static void command_fini(struct worker *w, void *state)
+{
+    (void)w;
+    struct command *c = state;
+    command_ready_free(c->ready);
+    if (c->pid > 0) {
+        kill(c->pid, SIGKILL);
+        waitpid(c->pid, NULL, 0);
+    }
+    command_kill_group();
+}
+
+const struct worker_ops worker_ops = {
+    .type = "command",
+    .mailbox = false,
+    .state_size = sizeof(struct command),
+    .init = command_init,
+    .drain = command_drain,
+    .fini = command_fini,
+};

@@ -1,0 +1,246 @@
+/*
+ * command_ready.c: when a program counts as ready: it listens, it said so, or a probe says so. See command.h.
+ */
+#include "workers/command.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define COMMAND_CONNECT_MS  20 /* between attempts to connect */
+#define COMMAND_PROBE_MS    200
+#define COMMAND_ADDRESS_MAX 128
+
+enum command_way { COMMAND_NONE, COMMAND_UNIX, COMMAND_TCP, COMMAND_FD, COMMAND_PROBE };
+
+struct command_ready {
+    struct worker *w;
+    enum command_way way;
+    char path[COMMAND_ADDRESS_MAX];
+    struct sockaddr_storage address;
+    const char *const *probe;
+    uv_timer_t timer;
+    union {
+        uv_handle_t handle;
+        uv_pipe_t pipe;
+        uv_tcp_t tcp;
+        uv_process_t process;
+    } attempt; /* one at a time */
+    bool attempting;
+    uv_connect_t connect;
+    char byte[64];
+    int open_handles;
+    bool over; /* ready, or freed: no more attempts */
+    bool freed;
+};
+
+static void command_ready_on_timer(uv_timer_t *timer);
+
+static void command_ready_release(struct command_ready *r)
+{
+    if (r->freed && r->open_handles == 0)
+        free(r);
+}
+
+static void command_ready_on_timer_closed(uv_handle_t *handle)
+{
+    struct command_ready *r = handle->data;
+    r->open_handles--;
+    command_ready_release(r);
+}
+
+static void command_ready_on_attempt_closed(uv_handle_t *handle)
+{
+    struct command_ready *r = handle->data;
+    r->open_handles--;
+    r->attempting = false;
+    if (!r->over)
+        uv_timer_start(&r->timer, command_ready_on_timer,
+                       r->way == COMMAND_PROBE ? COMMAND_PROBE_MS : COMMAND_CONNECT_MS, 0);
+    command_ready_release(r);
+}
+
+/* The end of one attempt; the next follows when the handle is closed. */
+static void command_ready_end(struct command_ready *r, bool ready)
+{
+    if (ready && !r->over) {
+        r->over = true;
+        worker_ready(r->w);
+    }
+    if (r->attempting && !uv_is_closing(&r->attempt.handle))
+        uv_close(&r->attempt.handle, command_ready_on_attempt_closed);
+}
+
+static void command_ready_opened(struct command_ready *r)
+{
+    r->attempt.handle.data = r;
+    r->attempting = true;
+    r->open_handles++;
+}
+
+/* ---- the ways ---- */
+
+static void command_ready_on_connect(uv_connect_t *req, int status)
+{
+    struct command_ready *r = req->data;
+    command_ready_end(r, status == 0);
+}
+
+static void command_ready_try_unix(struct command_ready *r)
+{
+    uv_pipe_init(worker_loop(r->w), &r->attempt.pipe, 0);
+    command_ready_opened(r);
+    uv_pipe_connect(&r->connect, &r->attempt.pipe, r->path, command_ready_on_connect);
+}
+
+static void command_ready_try_tcp(struct command_ready *r)
+{
+    uv_tcp_init(worker_loop(r->w), &r->attempt.tcp);
+    command_ready_opened(r);
+    int rc = uv_tcp_connect(&r->connect, &r->attempt.tcp, (const struct sockaddr *)&r->address,
+                            command_ready_on_connect);
+    if (rc != 0)
+        command_ready_end(r, false);
+}
+
+static void command_ready_on_probe(uv_process_t *process, int64_t code, int signal)
+{
+    struct command_ready *r = process->data;
+    command_ready_end(r, code == 0 && signal == 0);
+}
+
+static void command_ready_try_probe(struct command_ready *r)
+{
+    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE},
+                                     {.flags = UV_IGNORE},
+                                     {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO}};
+    uv_process_options_t options = {
+        .file = r->probe[0],
+        .args = (char **)(uintptr_t)r->probe,
+        .exit_cb = command_ready_on_probe,
+        .stdio = stdio,
+        .stdio_count = 3,
+    };
+    int rc = uv_spawn(worker_loop(r->w), &r->attempt.process, &options);
+    command_ready_opened(r);
+    if (rc != 0) {
+        log_warn("probe", "program=%s cause=%s", log_quote_text(r->probe[0]),
+                 log_quote_text(uv_strerror(rc)));
+        command_ready_end(r, false);
+    }
+}
+
+static void command_ready_on_timer(uv_timer_t *timer)
+{
+    struct command_ready *r = timer->data;
+    if (r->over || r->attempting)
+        return;
+    if (r->way == COMMAND_UNIX)
+        command_ready_try_unix(r);
+    else if (r->way == COMMAND_TCP)
+        command_ready_try_tcp(r);
+    else if (r->way == COMMAND_PROBE)
+        command_ready_try_probe(r);
+}
+
+static void command_ready_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct command_ready *r = handle->data;
+    *buf = uv_buf_init(r->byte, sizeof r->byte);
+}
+
+static void command_ready_on_said(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct command_ready *r = stream->data;
+    bool line = n > 0 && memchr(buf->base, '\n', (size_t)n) != NULL;
+    if (n > 0 && !line)
+        return;
+    if (!line && !r->over)
+        log_warn("not-ready",
+                 "cause=\"the program closed $NOTIFY_FD without writing a line to it\"");
+    uv_read_stop(stream);
+    if (line)
+        command_ready_end(r, true);
+}
+
+/* The reading end is ours for as long as the program lives: closing it early would make its write fail. */
+static int command_ready_open_fd(struct command_ready *r, int *notify_fd)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    uv_pipe_init(worker_loop(r->w), &r->attempt.pipe, 0);
+    int rc = uv_pipe_open(&r->attempt.pipe, ends[0]);
+    command_ready_opened(r);
+    if (rc == 0)
+        rc = uv_read_start((uv_stream_t *)&r->attempt.pipe, command_ready_on_alloc,
+                           command_ready_on_said);
+    *notify_fd = ends[1];
+    return rc;
+}
+
+/* ---- life ---- */
+
+/* Takes "unix:PATH" and its sisters apart. Returns false when `how` is none of them. */
+static bool command_ready_parse(struct command_ready *r, const char *how)
+{
+    if (strcmp(how, "none") == 0 || strcmp(how, "fd") == 0 || strcmp(how, "probe") == 0) {
+        r->way = how[0] == 'n' ? COMMAND_NONE : how[0] == 'f' ? COMMAND_FD : COMMAND_PROBE;
+        return r->way != COMMAND_PROBE || r->probe[0] != NULL;
+    }
+    if (strncmp(how, "unix:", 5) == 0) {
+        r->way = COMMAND_UNIX;
+        return slice_copy(slice_of(how + 5), r->path, sizeof r->path);
+    }
+    const char *colon = strrchr(how, ':');
+    char host[COMMAND_ADDRESS_MAX];
+    if (strncmp(how, "tcp:", 4) != 0 || colon == NULL || colon < how + 4 ||
+        !slice_copy(slice_make(how + 4, (size_t)(colon - how - 4)), host, sizeof host))
+        return false;
+    r->way = COMMAND_TCP;
+    int port = atoi(colon + 1);
+    return port > 0 && port < 65536 &&
+           (uv_ip4_addr(host, port, (struct sockaddr_in *)&r->address) == 0 ||
+            uv_ip6_addr(host, port, (struct sockaddr_in6 *)&r->address) == 0);
+}
+
+struct command_ready *command_ready_new(struct worker *w, const char *how, const char *const *probe,
+                                        int *notify_fd)
+{
+    *notify_fd = -1;
+    struct command_ready *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "no memory to watch the program");
+    r->w = w;
+    r->probe = probe;
+    if (!command_ready_parse(r, how))
+        worker_exit(w, CONTRACT_EXIT_CONFIG,
+                    "command.ready = %s: must be none, unix:PATH, tcp:ADDRESS:PORT, fd or probe",
+                    how);
+    uv_timer_init(worker_loop(w), &r->timer);
+    r->timer.data = r;
+    r->open_handles = 1;
+    int rc = 0;
+    if (r->way == COMMAND_FD)
+        rc = command_ready_open_fd(r, notify_fd);
+    else if (r->way != COMMAND_NONE)
+        rc = uv_timer_start(&r->timer, command_ready_on_timer, 0, 0);
+    if (rc != 0)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot watch the program: %s", uv_strerror(rc));
+    return r;
+}
+
+void command_ready_free(struct command_ready *r)
+{
+    if (r == NULL)
+        return;
+    r->over = true;
+    r->freed = true;
+    command_ready_end(r, false);
+    uv_close((uv_handle_t *)&r->timer, command_ready_on_timer_closed);
+}

@@ -1,0 +1,110 @@
+/*
+ * command_start.c: the birth of the program and the end of its process group. See command.h.
+ *
+ * fork, prctl, exec, and not posix_spawn: that one has no PR_SET_PDEATHSIG, without which a kill -9 of this worker would leave the
+ * program alone in the world. A command worker has no mailbox and so no second thread, which makes plain fork safe.
+ */
+#include "workers/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void command_default_signals(void)
+{
+    for (int signal = 1; signal < NSIG; signal++)
+        sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child. Ends in exec, or in an errno through the pipe, which exec would have closed. */
+static _Noreturn void command_become(const struct command_program *program, pid_t parent,
+                                     int report_fd)
+{
+    int error = 0;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(CONTRACT_EXIT_TEMPORARY); /* the parent died before prctl could say so */
+    command_default_signals();
+    if (close_range(CONTRACT_LINK_FD, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        error = errno;
+    if (error == 0 && program->notify_fd >= 0 && fcntl(program->notify_fd, F_SETFD, 0) != 0)
+        error = errno;
+    if (error == 0 && program->dir != NULL && program->dir[0] != '\0' && chdir(program->dir) != 0)
+        error = errno;
+    if (error == 0) {
+        execvp(program->argv[0], (char *const *)program->argv);
+        error = errno;
+    }
+    ssize_t n = write(report_fd, &error, sizeof error);
+    _exit(n == sizeof error ? CONTRACT_EXIT_CONFIG : CONTRACT_EXIT_TEMPORARY);
+}
+
+int command_start(const struct command_program *program, pid_t *pid)
+{
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) != 0)
+        return -errno;
+    if (program->notify_fd >= 0) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", program->notify_fd);
+        setenv("NOTIFY_FD", text, 1);
+    }
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child == 0)
+        command_become(program, parent, report[1]);
+    int error = child < 0 ? errno : 0;
+    close(report[1]);
+    if (error == 0) {
+        int said = 0;
+        ssize_t n;
+        do
+            n = read(report[0], &said, sizeof said);
+        while (n < 0 && errno == EINTR);
+        if (n == sizeof said)
+            error = said;
+    }
+    close(report[0]);
+    if (error != 0 && child > 0)
+        waitpid(child, NULL, 0);
+    if (error != 0)
+        return -error;
+    *pid = child;
+    return 0;
+}
+
+/*
+ * A leader cannot leave its group by itself, only join another one of its session: so a helper makes one for us, and then the
+ * old group can be killed whole.
+ */
+void command_kill_group(void)
+{
+    pid_t old = getpgrp();
+    if (old != getpid())
+        return;
+    pid_t parent = getpid();
+    pid_t helper = fork();
+    if (helper < 0)
+        return;
+    if (helper == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setpgid(0, 0);
+        while (getppid() == parent)
+            pause();
+        _exit(0);
+    }
+    setpgid(helper, helper); /* by both sides: whoever is first */
+    if (setpgid(0, helper) == 0)
+        kill(-old, SIGKILL);
+    kill(helper, SIGKILL);
+    waitpid(helper, NULL, 0);
+}
