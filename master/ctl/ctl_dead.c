@@ -1,0 +1,216 @@
+/* ctl_dead.c: the verb `drain dead`: list, show, retry, drop. See ctl_render.h. */
+#include "common/clock.h"
+#include "common/text.h"
+#include "master/ctl/ctl_render.h"
+#include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_verbs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void append_time(uint64_t at_ms, struct buffer *out)
+{
+    char text[CLOCK_TEXT_SIZE];
+    clock_format(at_ms, text);
+    buffer_append_text(out, text);
+}
+
+/* A scalar with what it may hold made safe. */
+static void append_value(const json_t *value, struct buffer *out)
+{
+    struct buffer text = BUFFER_EMPTY;
+    ctl_value_show(value, &text);
+    ctl_append_safe(out, buffer_slice(&text));
+    out->failed |= !buffer_ok(&text);
+    buffer_fini(&text);
+}
+
+static void cell_value(struct ctl_table *t, const json_t *value)
+{
+    struct buffer text = BUFFER_EMPTY;
+    ctl_value_show(value, &text);
+    ctl_table_cell(t, CTL_PLAIN, buffer_slice(&text));
+    t->failed |= !buffer_ok(&text);
+    buffer_fini(&text);
+}
+
+void ctl_dead_render(const json_t *letters, size_t width, bool color, struct buffer *out)
+{
+    static const struct ctl_column columns[] = {{"SEQ", true, false},
+                                                {"SINCE (UTC)", false, false},
+                                                {"TRIES", true, false},
+                                                {"MEMBER", false, false},
+                                                {"REASON", false, true}};
+    struct ctl_table t;
+    ctl_table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    size_t i;
+    json_t *letter;
+    json_array_foreach(letters, i, letter)
+    {
+        char when[CLOCK_TEXT_SIZE];
+        clock_format(ctl_value_u64(letter, "at_ms"), when);
+        ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(letter, "seq"));
+        ctl_table_cell(&t, CTL_PLAIN, slice_make(when, sizeof "2026-01-31T23:59:59" - 1));
+        ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(letter, "attempts"));
+        cell_value(&t, json_object_get(letter, "member"));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(letter, "reason")));
+    }
+    ctl_table_render(&t, width, color, out);
+    ctl_table_fini(&t);
+}
+
+void ctl_dead_render_data(const json_t *letters, bool color, struct buffer *out)
+{
+    size_t i, n;
+    json_t *letter, *pair;
+    json_array_foreach(letters, i, letter)
+    {
+        struct buffer head = BUFFER_EMPTY;
+        buffer_printf(&head, "%" PRIu64 "  ", ctl_value_u64(letter, "seq"));
+        append_value(json_object_get(letter, "member"), &head);
+        ctl_append_color(out, color, CTL_BOLD, buffer_slice(&head));
+        out->failed |= !buffer_ok(&head);
+        buffer_fini(&head);
+        buffer_append_text(out, "\n  ");
+        append_time(ctl_value_u64(letter, "at_ms"), out);
+        buffer_printf(out, ", %" PRIu64 " tries: ", ctl_value_u64(letter, "attempts"));
+        ctl_append_safe(out, slice_of(ctl_value_text(letter, "reason")));
+        buffer_append_char(out, '\n');
+        json_array_foreach(json_object_get(letter, "fields"), n, pair)
+        {
+            buffer_append_text(out, "    ");
+            append_value(json_array_get(pair, 0), out);
+            buffer_append_text(out, " = ");
+            append_value(json_array_get(pair, 1), out);
+            buffer_append_char(out, '\n');
+        }
+        if (json_object_get(letter, "value") != NULL) {
+            buffer_append_text(out, "    ");
+            append_value(json_object_get(letter, "value"), out);
+            buffer_append_char(out, '\n');
+        }
+    }
+}
+
+/* ---- the verb ---- */
+
+/* "watcher", drain, verb, then what stands behind the verb on the command line. */
+static int dead_ask(struct ctl *c, const char *verb, json_t **answer)
+{
+    size_t count = c->args.argc > 2 ? (size_t)c->args.argc - 2 : 0;
+    struct slice *words = calloc(count + 3, sizeof *words);
+    if (words == NULL)
+        return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
+    words[0] = slice_of("watcher");
+    words[1] = slice_of(c->args.argv[0]);
+    words[2] = slice_of(verb);
+    for (size_t i = 0; i < count; i++)
+        words[3 + i] = slice_of(c->args.argv[2 + i]);
+    int status = ctl_request_json(c, "ask", count + 3, words, answer);
+    free(words);
+    return status;
+}
+
+static int dead_list(struct ctl *c)
+{
+    if (c->args.argc > 2)
+        return ctl_fail_usage(CTL_VERB_DRAIN_DEAD, "'list' takes no further words");
+    json_t *letters = NULL;
+    int status = dead_ask(c, "dead-list", &letters);
+    if (status != CONTROL_OK)
+        return status;
+    if (c->args.json)
+        ctl_print_json(c, letters);
+    else if (json_array_size(letters) == 0)
+        buffer_printf(&c->out, "%s: no dead letters\n", c->args.argv[0]);
+    else
+        ctl_dead_render(letters, c->width, c->color, &c->out);
+    json_decref(letters);
+    return CONTROL_OK;
+}
+
+/* Numbers, or the one word `all`. */
+static int check_numbers(struct ctl *c, bool all_allowed)
+{
+    if (c->args.argc < 3)
+        return ctl_fail_usage(CTL_VERB_DRAIN_DEAD, "'%s' needs the numbers of dead letters%s",
+                              c->args.argv[1], all_allowed ? ", or 'all'" : "");
+    if (all_allowed && c->args.argc == 3 && strcmp(c->args.argv[2], "all") == 0)
+        return CONTROL_OK;
+    for (int i = 2; i < c->args.argc; i++) {
+        uint64_t seq = 0;
+        if (text_parse_u64(slice_of(c->args.argv[i]), &seq) != 0)
+            return ctl_fail_usage(CTL_VERB_DRAIN_DEAD,
+                                  "'%s' is not the number of a dead letter: 'list' shows them",
+                                  c->args.argv[i]);
+    }
+    return CONTROL_OK;
+}
+
+/* How many of those that were named were there. */
+static int check_found(struct ctl *c, uint64_t found)
+{
+    uint64_t named = (uint64_t)c->args.argc - 2;
+    if (strcmp(c->args.argv[2], "all") == 0 || found >= named)
+        return CONTROL_OK;
+    return ctl_fail(CONTROL_NO_NAME,
+                    "drain %s: %" PRIu64 " of %" PRIu64
+                    " dead letters are not there: 'drain dead %s list' shows those that are",
+                    c->args.argv[0], named - found, named, c->args.argv[0]);
+}
+
+static int dead_show(struct ctl *c)
+{
+    json_t *letters = NULL;
+    int status = check_numbers(c, false);
+    if (status == CONTROL_OK)
+        status = dead_ask(c, "dead-show", &letters);
+    if (status != CONTROL_OK)
+        return status;
+    if (c->args.json)
+        ctl_print_json(c, letters);
+    else
+        ctl_dead_render_data(letters, c->color, &c->out);
+    status = check_found(c, json_array_size(letters));
+    json_decref(letters);
+    return status;
+}
+
+static int dead_change(struct ctl *c, const char *verb, const char *done)
+{
+    json_t *answer = NULL;
+    int status = check_numbers(c, true);
+    if (status == CONTROL_OK)
+        status = dead_ask(c, verb, &answer);
+    if (status != CONTROL_OK)
+        return status;
+    uint64_t count = ctl_value_u64(answer, "count");
+    if (c->args.json)
+        ctl_print_json(c, answer);
+    else if (count > 0 || strcmp(c->args.argv[2], "all") == 0)
+        buffer_printf(&c->out, "%s: %" PRIu64 " %s\n", c->args.argv[0], count, done);
+    json_decref(answer);
+    return check_found(c, count);
+}
+
+int ctl_dead_run(struct ctl *c)
+{
+    const char *what = c->args.argc > 1 ? c->args.argv[1] : "list";
+    if (strcmp(what, "list") == 0)
+        return dead_list(c);
+    if (strcmp(what, "show") == 0)
+        return dead_show(c);
+    if (strcmp(what, "retry") == 0)
+        return dead_change(c, "dead-retry", "will be tried again");
+    if (strcmp(what, "drop") == 0)
+        return dead_change(c, "dead-drop", "thrown away");
+    struct text_nearest nearest = text_nearest_start(slice_of(what));
+    text_nearest_offer(&nearest, "list");
+    text_nearest_offer(&nearest, "show");
+    text_nearest_offer(&nearest, "retry");
+    text_nearest_offer(&nearest, "drop");
+    return ctl_fail_usage(CTL_VERB_DRAIN_DEAD, "'%s': %s%s", what,
+                          nearest.best != NULL ? "did you mean "
+                                               : "it is one of list, show, retry, drop",
+                          nearest.best != NULL ? nearest.best : "");
+}

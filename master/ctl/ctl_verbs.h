@@ -1,0 +1,26 @@
+/*
+ * ctl_verbs.h: the work behind each verb, one function each; see ctl_handler in ctl.h.
+ *
+ * Runs in platoonctl. ctl_verbs.c ties them to CONTROL_VERB_LIST.
+ */
+#ifndef MASTER_CTL_CTL_VERBS_H
+#define MASTER_CTL_CTL_VERBS_H
+
+#include "master/ctl/ctl.h"
+
+int ctl_tree_run(struct ctl *c);
+int ctl_status_run(struct ctl *c);
+int ctl_drain_status_run(struct ctl *c);
+int ctl_drain_wait_run(struct ctl *c);
+int ctl_dead_run(struct ctl *c);
+int ctl_report_run(struct ctl *c);
+int ctl_redis_run(struct ctl *c);
+int ctl_act_start(struct ctl *c);
+int ctl_act_stop(struct ctl *c);
+int ctl_act_restart(struct ctl *c);
+int ctl_act_send(struct ctl *c);
+int ctl_act_wait(struct ctl *c);
+int ctl_act_shutdown(struct ctl *c);
+int ctl_act_version(struct ctl *c);
+
+#endif
