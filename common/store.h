@@ -33,7 +33,7 @@ struct store_record {
 
 enum store_result {
     STORE_OK,
-    STORE_RETRY,  /* full, read-only, busy, missing directory, I/O error: nothing was written; try again later */
+    STORE_RETRY, /* full, read-only, busy, missing directory, I/O error: nothing was written; try again later */
     STORE_BROKEN, /* not a database, foreign schema: retrying cannot help, a person must look */
 };
 
@@ -43,7 +43,8 @@ struct store_error {
 };
 
 /* Opens, makes the table when missing. On STORE_OK *out is the caller's to close with store_close. */
-enum store_result store_open(const struct store_options *options, struct store **out, struct store_error *error);
+enum store_result store_open(const struct store_options *options, struct store **out,
+                             struct store_error *error);
 
 /* Accepts NULL. */
 void store_close(struct store *s);
@@ -58,20 +59,21 @@ enum store_result store_write(struct store *s, const struct store_record *record
 /* ---- reports ---- */
 
 struct store_query {
-    const char *bucket;     /* NULL: every bucket */
-    const char *by;         /* field to count by; NULL: none */
-    const char *time_field; /* field that holds a time (ISO 8601, or seconds since 1970); NULL: updated_at */
-    uint64_t since_ms;      /* only records of the last so many milliseconds before `now_ms`; 0: all */
-    uint64_t every_ms;      /* bucket size over time; 0: no counts over time */
-    uint64_t top;           /* at most so many values of `by` */
+    const char *bucket; /* NULL: every bucket */
+    const char *by;     /* field to count by; NULL: none */
+    const char *
+        time_field; /* field that holds a time (ISO 8601, or seconds since 1970); NULL: updated_at */
+    uint64_t since_ms; /* only records of the last so many milliseconds before `now_ms`; 0: all */
+    uint64_t every_ms; /* bucket size over time; 0: no counts over time */
+    uint64_t top;      /* at most so many values of `by` */
     uint64_t now_ms;
     uint64_t deadline_mono_ms; /* clock_mono_ms at which the query is given up */
 };
 
 struct store_report_row {
-    struct slice value;   /* of `by`; empty and is_null when the record lacks the field */
+    struct slice value; /* of `by`; empty and is_null when the record lacks the field */
     bool is_null;
-    uint64_t time_ms;     /* start of the time slot; 0 in counts by value */
+    uint64_t time_ms; /* start of the time slot; 0 in counts by value */
     uint64_t count;
 };
 
@@ -81,7 +83,8 @@ struct store_report_row {
  * Never blocks a writer.
  */
 enum store_result store_report(struct store *s, const struct store_query *query,
-                               void (*on_row)(const struct store_report_row *row, bool over_time, void *ctx), void *ctx,
-                               uint64_t *total, struct store_error *error);
+                               void (*on_row)(const struct store_report_row *row, bool over_time,
+                                              void *ctx),
+                               void *ctx, uint64_t *total, struct store_error *error);
 
 #endif

@@ -1,0 +1,255 @@
+/*
+ * store_sqlite.c: records in one SQLite file. See store.h and PROTOCOL.md section 5.
+ *
+ * WAL, so that readers and the writer never wait for each other; synchronous=FULL, because our `stored` means durable; one
+ * transaction a batch. WITHOUT ROWID keeps a row in the primary key's tree alone: one random insert instead of two.
+ */
+#include "common/store_sqlite.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* Another writer's transaction takes milliseconds; waiting longer would hold up the worker's beats. */
+#define STORE_SQLITE_BUSY_MS 1000
+/* The WAL is cut back to this after a checkpoint: disk space must come back after a burst. */
+#define STORE_SQLITE_JOURNAL_BYTES (64 * 1024 * 1024)
+
+static const char store_sqlite_schema[] = "CREATE TABLE IF NOT EXISTS records(bucket TEXT, key "
+                                          "TEXT, data TEXT, seq INTEGER, updated_at INTEGER, "
+                                          "PRIMARY KEY(bucket,key)) WITHOUT ROWID";
+
+static const char store_sqlite_upsert[] =
+    "INSERT INTO records(bucket,key,data,seq,updated_at) VALUES(?1,?2,?3,?4,?5) "
+    "ON CONFLICT(bucket,key) DO UPDATE SET data=excluded.data, seq=excluded.seq, "
+    "updated_at=excluded.updated_at "
+    "WHERE excluded.seq >= records.seq";
+
+/* ---- errors ---- */
+
+static const struct {
+    int code; /* primary result code */
+    enum store_result result;
+    const char *remedy;
+} store_sqlite_errors[] = {
+    {SQLITE_FULL, STORE_RETRY, "the disk is full: free some space, it goes on by itself"},
+    {SQLITE_READONLY, STORE_RETRY,
+     "it cannot be written: check the file's and its directory's permissions, and the mount"},
+    {SQLITE_BUSY, STORE_RETRY, "another process has locked it: it goes on when that one is done"},
+    {SQLITE_LOCKED, STORE_RETRY, "another process has locked it: it goes on when that one is done"},
+    {SQLITE_CANTOPEN, STORE_RETRY,
+     "it cannot be opened: check that its directory exists and may be written"},
+    {SQLITE_PERM, STORE_RETRY,
+     "access is denied: check the file's and its directory's permissions"},
+    {SQLITE_IOERR, STORE_RETRY, "the disk failed or is full: check it, it goes on by itself"},
+    {SQLITE_NOMEM, STORE_RETRY, "memory is short: it goes on by itself"},
+    {SQLITE_INTERRUPT, STORE_RETRY,
+     "the deadline passed: ask for less, or give it more time with --timeout"},
+    {SQLITE_NOTADB, STORE_BROKEN,
+     "the file is no SQLite database: name another path, or move the file away"},
+    {SQLITE_CORRUPT, STORE_BROKEN, "the database is damaged: restore it, or move the file away"},
+    {SQLITE_ERROR, STORE_BROKEN, "the table `records` is not ours: name another path"},
+};
+
+enum store_result store_sqlite_fail(struct store_sqlite *s, int rc, struct store_error *error)
+{
+    const char *cause = s->db != NULL ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
+    for (size_t i = 0; i < sizeof store_sqlite_errors / sizeof store_sqlite_errors[0]; i++) {
+        if (store_sqlite_errors[i].code != (rc & 0xff))
+            continue;
+        snprintf(error->text, sizeof error->text, "store %s: %s: %s", s->path, cause,
+                 store_sqlite_errors[i].remedy);
+        return store_sqlite_errors[i].result;
+    }
+    snprintf(error->text, sizeof error->text, "store %s: %s", s->path, cause);
+    return STORE_RETRY;
+}
+
+/* ---- open, close ---- */
+
+static void store_sqlite_drop(struct store_sqlite *s)
+{
+    sqlite3_finalize(s->begin);
+    sqlite3_finalize(s->commit);
+    sqlite3_finalize(s->rollback);
+    sqlite3_finalize(s->upsert);
+    s->begin = s->commit = s->rollback = s->upsert = NULL;
+    sqlite3_close(s->db);
+    s->db = NULL;
+}
+
+static int store_sqlite_pragmas(struct store_sqlite *s)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-%llu; PRAGMA "
+             "journal_size_limit=%d",
+             (unsigned long long)(s->cache_bytes / 1024), STORE_SQLITE_JOURNAL_BYTES);
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+}
+
+static int store_sqlite_prepare(struct store_sqlite *s, const char *sql, sqlite3_stmt **out)
+{
+    return sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+}
+
+static int store_sqlite_setup(struct store_sqlite *s)
+{
+    int rc = sqlite3_busy_timeout(s->db, STORE_SQLITE_BUSY_MS);
+    if (rc != SQLITE_OK || s->read_only)
+        return rc;
+    rc = store_sqlite_pragmas(s);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(s->db, store_sqlite_schema, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_prepare(s, "BEGIN IMMEDIATE", &s->begin);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_prepare(s, "COMMIT", &s->commit);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_prepare(s, "ROLLBACK", &s->rollback);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_prepare(s, store_sqlite_upsert, &s->upsert);
+    return rc;
+}
+
+/* A missing parent is made, one level: a typing error further up must not grow a tree of directories. */
+static void store_sqlite_make_parent(const char *path)
+{
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path ||
+        !slice_copy(slice_make(path, (size_t)(slash - path)), parent, sizeof parent))
+        return;
+    if (mkdir(parent, 0700) != 0 && errno != EEXIST)
+        return; /* opening the file says what is wrong */
+}
+
+enum store_result store_sqlite_ensure(struct store_sqlite *s, struct store_error *error)
+{
+    if (s->db != NULL)
+        return STORE_OK;
+    int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    if (!s->read_only)
+        store_sqlite_make_parent(s->path);
+    int rc = sqlite3_open_v2(s->path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_setup(s);
+    if (rc == SQLITE_OK)
+        return STORE_OK;
+    enum store_result result = store_sqlite_fail(s, rc, error);
+    store_sqlite_drop(s);
+    return result;
+}
+
+static void store_sqlite_close(struct store *base)
+{
+    struct store_sqlite *s = (struct store_sqlite *)base;
+    store_sqlite_drop(s);
+    free(s->path);
+    free(s);
+}
+
+static enum store_result store_sqlite_open(const struct store_options *options, struct store **out,
+                                           struct store_error *error)
+{
+    struct store_sqlite *s = calloc(1, sizeof *s);
+    char *path = slice_dup(slice_of(options->path));
+    if (s == NULL || path == NULL) {
+        free(s);
+        free(path);
+        snprintf(error->text, sizeof error->text, "store %s: memory is short", options->path);
+        return STORE_RETRY;
+    }
+    s->base.ops = &store_sqlite_ops;
+    s->path = path;
+    s->cache_bytes = options->cache_bytes;
+    s->read_only = options->read_only;
+    enum store_result result = store_sqlite_ensure(s, error);
+    if (result == STORE_OK)
+        *out = &s->base;
+    else
+        store_sqlite_close(&s->base);
+    return result;
+}
+
+/* ---- write ---- */
+
+static int store_sqlite_step(sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int store_sqlite_bind(sqlite3_stmt *stmt, int at, struct slice text)
+{
+    return sqlite3_bind_text64(stmt, at, text.ptr, text.len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int store_sqlite_put(struct store_sqlite *s, const struct store_record *r)
+{
+    int rc = store_sqlite_bind(s->upsert, 1, r->bucket);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_bind(s->upsert, 2, r->key);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_bind(s->upsert, 3, r->data);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(s->upsert, 4, (sqlite3_int64)r->seq);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(s->upsert, 5, (sqlite3_int64)r->updated_at_ms);
+    return rc == SQLITE_OK ? store_sqlite_step(s->upsert) : rc;
+}
+
+/*
+ * After SQLITE_FULL or an I/O error SQLite may have rolled back by itself; and a database that was replaced or remounted is only seen
+ * by a new connection. So anything but "busy" closes it: the next call opens it anew.
+ */
+static enum store_result store_sqlite_abandon(struct store_sqlite *s, int rc,
+                                              struct store_error *error)
+{
+    enum store_result result = store_sqlite_fail(s, rc, error);
+    if (!sqlite3_get_autocommit(s->db))
+        store_sqlite_step(s->rollback);
+    sqlite3_clear_bindings(s->upsert);
+    if ((rc & 0xff) != SQLITE_BUSY)
+        store_sqlite_drop(s);
+    return result;
+}
+
+/* A file that was deleted or replaced under us would swallow what we write: into an inode that nobody can find. */
+static bool store_sqlite_moved(struct store_sqlite *s)
+{
+    int moved = 0;
+    return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+           moved;
+}
+
+static enum store_result store_sqlite_write(struct store *base, const struct store_record *records,
+                                            size_t count, struct store_error *error)
+{
+    struct store_sqlite *s = (struct store_sqlite *)base;
+    if (s->db != NULL && store_sqlite_moved(s))
+        store_sqlite_drop(s);
+    enum store_result result = store_sqlite_ensure(s, error);
+    if (result != STORE_OK)
+        return result;
+    int rc = store_sqlite_step(s->begin);
+    for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
+        rc = store_sqlite_put(s, &records[i]);
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_step(s->commit);
+    if (rc != SQLITE_OK)
+        return store_sqlite_abandon(s, rc, error);
+    sqlite3_clear_bindings(s->upsert); /* they point into the caller's memory */
+    return STORE_OK;
+}
+
+const struct store_ops store_sqlite_ops = {
+    .type = "sqlite",
+    .open = store_sqlite_open,
+    .close = store_sqlite_close,
+    .write = store_sqlite_write,
+    .report = store_sqlite_report,
+};
