@@ -209,6 +209,13 @@ static void supervisor_restart_rest(struct node *n)
     }
 }
 
+/* The branch's own back-off takes the place of its workers': they start in order again, as if for the first time. */
+static void supervisor_clear_failures(struct node *worker, void *ctx)
+{
+    (void)ctx;
+    worker->failures = 0;
+}
+
 /* Too many deaths under `branch`: all of it goes down, and its parent decides as if it had died. At the root: wait, try again. */
 static void supervisor_escalate(struct node *branch)
 {
@@ -216,8 +223,12 @@ static void supervisor_escalate(struct node *branch)
     uint64_t now = supervisor_now();
     policy_window_clear(&branch->window);
     supervisor_mark(branch, branch);
+    tree_each_worker(branch, supervisor_clear_failures, NULL);
     branch->restarts++;
-    branch->failures++;
+    /* A branch that has run since its last restart for longer than any pause starts its back-off anew. */
+    bool stable = now - branch->state_since_ms > l->backoff_max_ms + l->stable_after_ms;
+    branch->failures = stable ? 1 : branch->failures + 1;
+    branch->state_since_ms = now;
     struct node *parent = branch->parent;
     if (parent == NULL) {
         branch->next_start_ms = now + l->backoff_max_ms;
