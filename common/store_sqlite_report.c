@@ -2,9 +2,8 @@
  * store_sqlite_report.c: counts by field and over time. See store.h.
  *
  * On a connection of its own, read-only: under WAL it sees one moment of the database and the writer goes on. Field names are
- * parameters (a JSON path with the name in quotes), never part of the SQL text.
+ * parameters, never part of the SQL text.
  */
-#include "common/buffer.h"
 #include "common/clock.h"
 #include "common/store_sqlite.h"
 
@@ -14,42 +13,31 @@
 #define STORE_REPORT_STEPS 10000
 
 /*
- * ?1 bucket or NULL, ?2 JSON path of the time field or NULL, ?3 earliest time (ms) or NULL, ?4 JSON path of `by` or NULL, ?5 slot (ms),
+ * ?1 bucket or NULL, ?2 name of the time field or NULL, ?3 earliest time (ms) or NULL, ?4 name of `by` or NULL, ?5 slot (ms),
  * ?6 rows at most.
  * A time is ISO 8601 text, or a number of seconds, or, when too large for that, of milliseconds.
+ * Fields are looked up with json_each and not with a path: SQLite 3.40 has no way to write a quote into a path.
  */
+#define STORE_REPORT_FIELD(param) "(SELECT value FROM json_each(data) WHERE key = " param ")"
+
+/* clang-format off */
 #define STORE_REPORT_TIME                                                                          \
     "CASE WHEN ?2 IS NULL THEN updated_at ELSE (SELECT CASE "                                      \
-    "WHEN t GLOB '*[^0-9.]*' THEN CAST(round((julianday(t) - 2440587.5) * 86400000.0) AS "         \
-    "INTEGER) "                                                                                    \
+    "WHEN t GLOB '*[^0-9.]*' THEN CAST(round((julianday(t) - 2440587.5) * 86400000.0) AS INTEGER) " \
     "WHEN CAST(t AS REAL) > 100000000000.0 THEN CAST(t AS INTEGER) "                               \
     "ELSE CAST(CAST(t AS REAL) * 1000 AS INTEGER) END "                                            \
-    "FROM (SELECT json_extract(data, ?2) AS t)) END"
+    "FROM (SELECT " STORE_REPORT_FIELD("?2") " AS t)) END"
 
 #define STORE_REPORT_ROWS                                                                          \
-    "FROM (SELECT data, " STORE_REPORT_TIME                                                        \
-    " AS at FROM records WHERE ?1 IS NULL OR bucket = ?1) "                                        \
-    "WHERE ?3 IS NULL OR at >= ?3 "
+    "FROM (SELECT data, " STORE_REPORT_TIME " AS at FROM records WHERE ?1 IS NULL OR bucket = ?1) " \
+    "WHERE (?3 IS NULL OR at >= ?3) "
 
 static const char store_report_total[] = "SELECT count(*) " STORE_REPORT_ROWS;
-static const char store_report_by[] =
-    "SELECT json_extract(data, ?4) AS v, count(*) AS n " STORE_REPORT_ROWS
-    "GROUP BY v ORDER BY n DESC, v LIMIT ?6";
+static const char store_report_by[] = "SELECT " STORE_REPORT_FIELD("?4") " AS v, count(*) AS n " STORE_REPORT_ROWS
+                                      "GROUP BY v ORDER BY n DESC, v LIMIT ?6";
 static const char store_report_times[] = "SELECT at / ?5 * ?5 AS slot, count(*) " STORE_REPORT_ROWS
                                          "AND at IS NOT NULL GROUP BY slot ORDER BY slot LIMIT ?6";
-
-/* A JSON path for a field: $."name", the quotes and backslashes of the name escaped. NULL on lack of memory. */
-static const char *store_report_path(struct buffer *out, const char *field)
-{
-    buffer_append_text(out, "$.\"");
-    for (const char *c = field; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
-            buffer_append_char(out, '\\');
-        buffer_append_char(out, *c);
-    }
-    buffer_append_char(out, '"');
-    return buffer_text(out);
-}
+/* clang-format on */
 
 static int store_report_late(void *ctx)
 {
@@ -57,15 +45,11 @@ static int store_report_late(void *ctx)
     return clock_mono_ms() >= *deadline;
 }
 
-static int store_report_bind_path(sqlite3_stmt *stmt, int at, const char *field)
+static int store_report_bind_text(sqlite3_stmt *stmt, int at, const char *text)
 {
-    if (field == NULL)
-        return SQLITE_OK; /* unbound is NULL */
-    struct buffer path = BUFFER_EMPTY;
-    const char *text = store_report_path(&path, field);
-    int rc = text == NULL ? SQLITE_NOMEM : sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT);
-    buffer_fini(&path);
-    return rc;
+    return text == NULL
+               ? SQLITE_OK
+               : sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC); /* unbound is NULL */
 }
 
 /* Binds those of the parameters that this statement has. */
@@ -75,11 +59,11 @@ static int store_report_bind(sqlite3_stmt *stmt, const struct store_query *q, ui
     int rc =
         q->bucket != NULL ? sqlite3_bind_text(stmt, 1, q->bucket, -1, SQLITE_STATIC) : SQLITE_OK;
     if (rc == SQLITE_OK)
-        rc = store_report_bind_path(stmt, 2, q->time_field);
+        rc = store_report_bind_text(stmt, 2, q->time_field);
     if (rc == SQLITE_OK && q->since_ms != 0)
         rc = sqlite3_bind_int64(stmt, 3, (sqlite3_int64)(q->now_ms - q->since_ms));
     if (rc == SQLITE_OK && count >= 4)
-        rc = store_report_bind_path(stmt, 4, q->by);
+        rc = store_report_bind_text(stmt, 4, q->by);
     if (rc == SQLITE_OK && count >= 5)
         rc = sqlite3_bind_int64(stmt, 5, (sqlite3_int64)q->every_ms);
     if (rc == SQLITE_OK && count >= 6)
