@@ -30,6 +30,7 @@ static void render_problems(const json_t *node, size_t width, bool color, struct
         buffer_append_text(&line, ":");
     buffer_append_char(out, '\n');
     ctl_append_color(out, color, ready ? CTL_GREEN : CTL_RED, buffer_slice(&line));
+    buffer_append_char(out, '\n');
     struct ctl_table t;
     ctl_table_init(&t, columns, 1);
     size_t i;
