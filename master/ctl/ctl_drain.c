@@ -130,10 +130,10 @@ void ctl_drain_render_progress(const struct ctl_progress *p, size_t width, struc
                   text_format_count(all, total),
                   text_format_count((uint64_t)(p->rate + 0.5), rate));
     if (p->left > 0 && p->rate >= 1)
-        buffer_printf(
-            &tail, "  %s left",
-            clock_format_span((uint64_t)((double)p->left / p->rate * 1000), span, sizeof span));
-    size_t used = ctl_text_width(slice_of(p->name)) + 1 + ctl_text_width(buffer_slice(&tail)) + 1;
+        buffer_printf(&tail, "  %s left",
+                      clock_format_span((uint64_t)((double)p->left / p->rate * 1000 + 500), span,
+                                        sizeof span));
+    size_t used = ctl_text_width(slice_of(p->name)) + 1 + ctl_text_width(buffer_slice(&tail));
     size_t columns = used + 10 < width ? width - used : 10;
     columns = columns > 40 ? 40 : columns;
     ctl_bar(part, 1, columns, bar);

@@ -39,7 +39,7 @@ static uint64_t largest(const json_t *pairs)
 
 static size_t bar_columns(size_t width)
 {
-    size_t columns = width / 2;
+    size_t columns = width / 3; /* the rest is for what is counted */
     columns = columns > REPORT_BAR_MAX ? REPORT_BAR_MAX : columns;
     return columns < REPORT_BAR_MIN ? REPORT_BAR_MIN : columns;
 }

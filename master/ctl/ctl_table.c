@@ -91,7 +91,7 @@ char *ctl_bar(double value, double most, size_t columns, char text[CTL_BAR_SIZE]
         columns = (CTL_BAR_SIZE - 1) / 3;
     double part = most > 0 && value > 0 ? value / most : 0;
     size_t units = (size_t)((part > 1 ? 1 : part) * (double)columns * 8 + 0.5);
-    if (units == 0 && value > 0 && columns > 0)
+    if (units == 0 && part > 0 && columns > 0)
         units = 1;
     char *to = text;
     for (size_t i = 0; i < units / 8; i++)
