@@ -30,10 +30,12 @@ void config_free(struct config *c);
 const struct config_section *config_platoon(const struct config *c);
 
 /* Sections of a kind in the file's order; NULL past the end. */
-const struct config_section *config_section_at(const struct config *c, enum config_kind kind, size_t index);
+const struct config_section *config_section_at(const struct config *c, enum config_kind kind,
+                                               size_t index);
 
 /* A section by title; NULL when there is none. */
-const struct config_section *config_section_find(const struct config *c, enum config_kind kind, const char *title);
+const struct config_section *config_section_find(const struct config *c, enum config_kind kind,
+                                                 const char *title);
 
 const char *config_title(const struct config_section *s);
 
@@ -45,7 +47,8 @@ const char *config_get(const struct config_section *s, const char *key);
 uint64_t config_get_u64(const struct config_section *s, const char *key);
 
 /* Calls fn for every key of the section, in the list's order. */
-void config_each(const struct config_section *s, void (*fn)(const char *key, const char *value, void *ctx), void *ctx);
+void config_each(const struct config_section *s,
+                 void (*fn)(const char *key, const char *value, void *ctx), void *ctx);
 
 /*
  * Prints the effective configuration in the file's own syntax, so that it can be fed back. Secrets (anything in a url before
