@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 
@@ -18,6 +19,11 @@
 
 /* Looks over which the rate is taken: 3 s of them. */
 #define DRAIN_RATE_LOOKS 30u
+
+/* Room for "  2h04m left" is kept from the start, so that the bar does not change its length with every look. */
+#define PROGRESS_LEFT_COLUMNS 12u
+#define PROGRESS_BAR_MIN      10u
+#define PROGRESS_BAR_MAX      30u
 
 /* ---- drain status ---- */
 
@@ -126,16 +132,17 @@ void ctl_drain_render_progress(const struct ctl_progress *p, size_t width, struc
     uint64_t all = p->done + p->left;
     double part = all > 0 ? (double)p->done / (double)all : 1;
     struct buffer tail = BUFFER_EMPTY;
-    buffer_printf(&tail, " %3.0f%%  %s of %s  %s/s", part * 100, text_format_count(p->done, done),
-                  text_format_count(all, total),
+    text_format_count(all, total);
+    buffer_printf(&tail, " %3.0f%%  %*s of %s  %s/s", part * 100, (int)strlen(total),
+                  text_format_count(p->done, done), total,
                   text_format_count((uint64_t)(p->rate + 0.5), rate));
-    if (p->left > 0 && p->rate >= 1)
-        buffer_printf(&tail, "  %s left",
-                      clock_format_span((uint64_t)((double)p->left / p->rate * 1000 + 500), span,
-                                        sizeof span));
-    size_t used = ctl_text_width(slice_of(p->name)) + 1 + ctl_text_width(buffer_slice(&tail));
-    size_t columns = used + 10 < width ? width - used : 10;
-    columns = columns > 40 ? 40 : columns;
+    size_t used = ctl_text_width(slice_of(p->name)) + 1 + tail.len + PROGRESS_LEFT_COLUMNS;
+    if (p->left > 0 && p->rate >= 1) {
+        uint64_t seconds = (uint64_t)ceil((double)p->left / p->rate);
+        buffer_printf(&tail, "  %s left", clock_format_span(seconds * 1000, span, sizeof span));
+    }
+    size_t columns = used + PROGRESS_BAR_MIN < width ? width - used : PROGRESS_BAR_MIN;
+    columns = columns > PROGRESS_BAR_MAX ? PROGRESS_BAR_MAX : columns;
     ctl_bar(part, 1, columns, bar);
     ctl_append_safe(out, slice_of(p->name));
     buffer_printf(out, " %s", bar);

@@ -31,7 +31,10 @@ static uint64_t largest(const json_t *pairs)
     uint64_t most = 0;
     size_t i;
     json_t *pair;
-    json_array_foreach(pairs, i, pair) most = pair_count(pair) > most ? pair_count(pair) : most;
+    json_array_foreach(pairs, i, pair)
+    {
+        most = pair_count(pair) > most ? pair_count(pair) : most;
+    }
     return most;
 }
 
@@ -189,8 +192,10 @@ static json_t *named_pairs(const json_t *pairs, const char *first)
     size_t i;
     json_t *pair;
     json_array_foreach(pairs, i, pair)
+    {
         json_array_append_new(named, json_pack("{s:O?,s:O?}", first, json_array_get(pair, 0),
                                                "count", json_array_get(pair, 1)));
+    }
     return named;
 }
 

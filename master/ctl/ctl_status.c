@@ -15,7 +15,10 @@ static void add_workers(struct ctl_table *t, const json_t *node)
     }
     size_t i;
     json_t *child;
-    json_array_foreach(json_object_get(node, "children"), i, child) add_workers(t, child);
+    json_array_foreach(json_object_get(node, "children"), i, child)
+    {
+        add_workers(t, child);
+    }
 }
 
 static void render_problems(const json_t *node, size_t width, bool color, struct buffer *out)
@@ -36,7 +39,9 @@ static void render_problems(const json_t *node, size_t width, bool color, struct
     size_t i;
     json_t *problem;
     json_array_foreach(problems, i, problem)
+    {
         ctl_table_note(&t, CTL_PLAIN, slice_of("  "), slice_of(json_string_value(problem)));
+    }
     ctl_table_render(&t, width, color, out);
     ctl_table_fini(&t);
     if (!buffer_ok(&line))

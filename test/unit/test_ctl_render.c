@@ -217,12 +217,12 @@ START_TEST(progress)
     struct ctl_progress p = {"visits", 2500, 7500, 1250.4};
     ctl_drain_render_progress(&p, 70, &out);
     ck_assert_str_eq(shown(),
-                     "visits █████▊░░░░░░░░░░░░░░░░░  25%  2,500 of 10,000  1,250/s  6s left");
+                     "visits ████▊░░░░░░░░░░░░░░  25%   2,500 of 10,000  1,250/s  6s left");
     ck_assert_uint_le(ctl_text_width(buffer_slice(&out)), 70);
     buffer_clear(&out);
     p = (struct ctl_progress){"v", 0, 0, 0};
     ctl_drain_render_progress(&p, 40, &out);
-    ck_assert_str_eq(shown(), "v ███████████████ 100%  0 of 0  0/s");
+    ck_assert_str_eq(shown(), "v ████████████████████ 100%  0 of 0  0/s");
     buffer_clear(&out);
     p = (struct ctl_progress){"v", 0, 10, 0};
     ctl_drain_render_progress(&p, 10, &out);
