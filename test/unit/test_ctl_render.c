@@ -222,11 +222,11 @@ START_TEST(progress)
     buffer_clear(&out);
     p = (struct ctl_progress){"v", 0, 0, 0};
     ctl_drain_render_progress(&p, 40, &out);
-    ck_assert_str_eq(shown(), "v ████████████████████ 100%  0 of 0  0/s");
+    ck_assert_str_eq(shown(), "v ██████████ 100%  0 of 0  0/s");
     buffer_clear(&out);
     p = (struct ctl_progress){"v", 0, 10, 0};
     ctl_drain_render_progress(&p, 10, &out);
-    ck_assert_str_eq(shown(), "v ░░░░░░░░░░   0%  0 of 10  0/s");
+    ck_assert_str_eq(shown(), "v ░░░░░░░░░░   0%   0 of 10  0/s");
 }
 END_TEST
 
