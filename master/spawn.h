@@ -1,0 +1,33 @@
+/*
+ * spawn.h: the birth of a worker's process.
+ *
+ * Runs in the master, on its main thread only. posix_spawn and not fork or uv_spawn: those copy the master's page tables and stop
+ * its loop for as long (FACTS.md 5.2).
+ */
+#ifndef MASTER_SPAWN_H
+#define MASTER_SPAWN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct spawn_request {
+    const char *program; /* absolute path */
+    const char *type;    /* argv[0] */
+    const char *name;    /* path in the tree */
+    uint64_t generation;
+};
+
+struct spawn_result {
+    pid_t pid;  /* leader of a process group of its own */
+    int pidfd;  /* readable when it has ended */
+    int link;   /* our end of its fd 3 */
+    int output; /* what it says on stdout and stderr */
+};
+
+/*
+ * Starts the program with our environment plus the contract's, /dev/null as stdin, nothing else inherited. Does not wait for it. Returns 0, the descriptors
+ * being the caller's to close; or a negative errno, nothing left behind.
+ */
+int spawn_worker(const struct spawn_request *request, struct spawn_result *result);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * worker_says.c: what a worker says on its link, read without believing it. See worker_process.h.
+ *
+ * One handler a message; a message that cannot be read, or does not belong here, ends the worker and nobody else.
+ */
+#include "master/worker_private.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "master/announce.h"
+#include "master/supervisor.h"
+
+#include <inttypes.h>
+
+/* Text of a worker's as it may be shown: control bytes become '?'. */
+static void worker_copy_text(struct slice from, char *to, size_t size)
+{
+    slice_copy(from, to, size);
+    for (unsigned char *c = (unsigned char *)to; *c != '\0'; c++)
+        if (*c < ' ' || *c == 0x7f)
+            *c = '?';
+}
+
+static bool worker_says_hello(struct worker_process *p, struct slice frame)
+{
+    struct link_hello m;
+    if (p->greeted || !link_hello_unpack(frame, &m))
+        return false;
+    if (m.version != CONTRACT_LINK_VERSION)
+        log_error("worker-version",
+                  "name=%s version=%" PRIu64
+                  " wanted=%d remedy=\"install master and workers together\"",
+                  p->node->name, m.version, CONTRACT_LINK_VERSION);
+    if (m.version != CONTRACT_LINK_VERSION || m.generation != p->node->generation ||
+        !slice_is(m.type, worker_type_name(p->node->type)))
+        return false;
+    p->greeted = true;
+    struct link_config config = {.settings = buffer_slice(&p->node->settings)};
+    struct buffer out = BUFFER_EMPTY;
+    link_config_pack(&out, &config);
+    bool sent = buffer_ok(&out) && worker_process_send(p->node, &out) == 0;
+    buffer_fini(&out);
+    worker_expect(p, WORKER_READY, worker_context.settings.ready_timeout_ms);
+    return sent;
+}
+
+static bool worker_says_ready(struct worker_process *p, struct slice frame)
+{
+    struct link_ready m;
+    if (!p->greeted || !link_ready_unpack(frame, &m))
+        return false;
+    if (p->node->state != NODE_STARTING)
+        return p->node->state == NODE_DRAINING; /* told to stop meanwhile; twice is garbage */
+    if (!slice_copy(m.address, p->node->address, sizeof p->node->address))
+        return false;
+    worker_expect(p, WORKER_BEAT, worker_context.settings.hang_timeout_ms);
+    supervisor_on_ready(p->node);
+    return true;
+}
+
+/* Counters by name; unknown names are of a newer worker and are passed over. */
+static bool worker_read_counters(struct worker_process *p, struct slice map)
+{
+    struct unpack u = unpack_start(map);
+    uint32_t pairs = unpack_map(&u);
+    uint64_t now = clock_mono_ms();
+    double seconds = p->beat_ms != 0 && now > p->beat_ms ? (double)(now - p->beat_ms) / 1000.0 : 0;
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct slice name = unpack_str(&u);
+        uint64_t value = unpack_u64(&u);
+        if (!unpack_ok(&u))
+            return false;
+        enum counter c = counter_find(name.ptr, name.len);
+        if (c == COUNTER_COUNT)
+            continue;
+        uint64_t before = p->node->counters[c];
+        bool grows = counter_is_monotonic(c) && seconds > 0 && value >= before;
+        p->node->rates[c] = grows ? (double)(value - before) / seconds : 0;
+        p->node->counters[c] = value;
+    }
+    p->beat_ms = now;
+    return unpack_end(&u);
+}
+
+static bool worker_says_beat(struct worker_process *p, struct slice frame)
+{
+    struct link_beat m;
+    if (!p->greeted || !link_beat_unpack(frame, &m) || !worker_read_counters(p, m.counters))
+        return false;
+    worker_copy_text(m.doing, p->node->doing, sizeof p->node->doing);
+    worker_copy_text(m.trouble, p->node->trouble, sizeof p->node->trouble);
+    if (p->waiting_for == WORKER_BEAT)
+        worker_expect(p, WORKER_BEAT, worker_context.settings.hang_timeout_ms);
+    return true;
+}
+
+static bool worker_says_bye(struct worker_process *p, struct slice frame)
+{
+    struct link_bye m;
+    if (!link_bye_unpack(frame, &m))
+        return false;
+    worker_copy_text(m.reason, p->said, sizeof p->said);
+    return true;
+}
+
+static bool worker_says_monitor(struct worker_process *p, struct slice frame)
+{
+    struct link_monitor m;
+    char name[CONTRACT_NAME_MAX];
+    if (!link_monitor_unpack(frame, &m) || !slice_copy(m.name, name, sizeof name))
+        return false;
+    if (!worker_process_monitors(p->node, name) && p->monitor_count < WORKER_MONITORS_MAX)
+        slice_copy(m.name, p->monitors[p->monitor_count++], CONTRACT_NAME_MAX);
+    announce_monitored(p->node, name);
+    return true;
+}
+
+static bool worker_says_reply(struct worker_process *p, struct slice frame)
+{
+    struct link_reply m;
+    if (!link_reply_unpack(frame, &m))
+        return false;
+    worker_requests_reply(p, &m);
+    return true;
+}
+
+void worker_says(struct worker_process *p, struct slice frame)
+{
+    static const struct {
+        uint64_t type;
+        bool (*handle)(struct worker_process *p, struct slice frame);
+    } handlers[] = {
+        {LINK_HELLO, worker_says_hello},     {LINK_READY, worker_says_ready},
+        {LINK_BEAT, worker_says_beat},       {LINK_BYE, worker_says_bye},
+        {LINK_MONITOR, worker_says_monitor}, {LINK_REPLY, worker_says_reply},
+    };
+    uint64_t type = link_frame_type(frame);
+    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
+        if (handlers[i].type != type)
+            continue;
+        if (handlers[i].handle(p, frame))
+            return;
+        break;
+    }
+    if (p->node == NULL)
+        return;
+    log_error("worker-garbage", "name=%s message=%s bytes=%zu", p->node->name, link_type_name(type),
+              frame.len);
+    worker_fault(p, SUPERVISOR_GARBAGE);
+}
