@@ -166,6 +166,7 @@ struct drain_wait {
     uint64_t at[DRAIN_RATE_LOOKS]; /* ring: when, and how many were done */
     uint64_t was[DRAIN_RATE_LOOKS];
     double rate;
+    bool name_checked;     /* there is such a drain */
     struct buffer trouble; /* why the last look failed; "" when it did not */
 };
 
@@ -179,6 +180,7 @@ static void wait_note(struct drain_wait *w, const json_t *drain)
     if (!w->looked)
         w->base = ended;
     w->looked = true;
+    w->name_checked = true;
     /* Dead letters that are retried or dropped make `ended` smaller: then there is nothing to boast of. */
     w->done = ended > w->base ? ended - w->base : 0;
     size_t slot = w->looks++ % DRAIN_RATE_LOOKS;
@@ -188,6 +190,57 @@ static void wait_note(struct drain_wait *w, const json_t *drain)
         w->rate = (double)(w->done - w->was[oldest]) * 1000 / (double)span;
     w->at[slot] = now;
     w->was[slot] = w->done;
+}
+
+/* Looks for a drain's watcher in the tree; keeps the name nearest to it. */
+struct drain_search {
+    struct slice name;
+    bool found;
+    size_t distance;
+    char nearest[TEXT_WORD_MAX + 1];
+};
+
+static void search_drain(struct drain_search *s, const json_t *node)
+{
+    char name[TEXT_WORD_MAX + 1];
+    struct slice drain = drain_of(ctl_value_text(node, "name"));
+    if (strcmp(ctl_value_text(node, "type"), "watcher") == 0 &&
+        slice_copy(drain, name, sizeof name)) {
+        struct text_nearest nearest = text_nearest_start(s->name);
+        text_nearest_offer(&nearest, name);
+        s->found |= slice_equal(drain, s->name);
+        if (nearest.best != NULL && nearest.distance < s->distance) {
+            s->distance = nearest.distance;
+            strcpy(s->nearest, name);
+        }
+    }
+    size_t i;
+    json_t *child;
+    json_array_foreach(json_object_get(node, "children"), i, child)
+    {
+        search_drain(s, child);
+    }
+}
+
+/* Before a failure is waited out: a drain that does not exist would be waited for in vain. */
+static int wait_check_name(struct ctl *c, struct drain_wait *w)
+{
+    struct slice body;
+    json_t *root = NULL;
+    struct drain_search s = {.name = slice_of(w->name), .distance = SIZE_MAX};
+    int status = ctl_client_ask(&c->client, c->deadline, "tree", 0, NULL, &body);
+    if (status == CONTROL_NOT_RUNNING)
+        return ctl_fail(status, "%s", ctl_client_why(&c->client));
+    if (status != CONTROL_OK || ctl_value_decode(body, &root) != 0)
+        return CONTROL_OK; /* nothing is known: waiting goes on until the deadline */
+    search_drain(&s, root);
+    json_decref(root);
+    w->name_checked = true;
+    if (s.found)
+        return CONTROL_OK;
+    return ctl_fail(CONTROL_NO_NAME, "no drain named '%s'%s%s%s", w->name,
+                    s.nearest[0] != '\0' ? ": did you mean '" : "", s.nearest,
+                    s.nearest[0] != '\0' ? "'?" : ": platoonctl drain status lists them");
 }
 
 /* One look. CONTROL_OK also when the watcher could not answer just now: its workers come and go, and that is waited out too. */
@@ -201,7 +254,7 @@ static int wait_look(struct ctl *c, struct drain_wait *w, json_t **drain)
     buffer_clear(&w->trouble);
     if (status == CONTROL_ERROR || status == CONTROL_TIMEOUT) {
         buffer_append_text(&w->trouble, ctl_client_why(&c->client));
-        return CONTROL_OK;
+        return w->name_checked ? CONTROL_OK : wait_check_name(c, w);
     }
     if (status != CONTROL_OK)
         return ctl_fail(status, "%s", ctl_client_why(&c->client));
