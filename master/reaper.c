@@ -1,0 +1,58 @@
+/* reaper.c: adopts and reaps orphans. See reaper.h. */
+#include "master/reaper.h"
+
+#include "common/log.h"
+#include "master/worker_process.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+static struct node *reaper_root;
+static uv_signal_t reaper_signal;
+
+struct reaper_search {
+    pid_t pid;
+    bool found;
+};
+
+static void reaper_compare(struct node *worker, void *ctx)
+{
+    struct reaper_search *search = ctx;
+    if (worker->process != NULL && worker_process_pid(worker->process) == search->pid)
+        search->found = true;
+}
+
+/*
+ * WNOWAIT looks without reaping. A worker that has ended stays first in line until worker_process.c has reaped it, so the look ends
+ * there; its own end brings the next SIGCHLD's look.
+ */
+static void reaper_on_child(uv_signal_t *handle, int signum)
+{
+    (void)handle;
+    (void)signum;
+    for (;;) {
+        siginfo_t info = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+            return;
+        struct reaper_search search = {.pid = info.si_pid};
+        tree_each_worker(reaper_root, reaper_compare, &search);
+        if (search.found)
+            return;
+        waitpid(info.si_pid, NULL, WNOHANG);
+        log_info("orphan-reaped", "pid=%d", (int)info.si_pid);
+    }
+}
+
+int reaper_start(uv_loop_t *loop, struct node *root)
+{
+    reaper_root = root;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    int rc = uv_signal_init(loop, &reaper_signal);
+    return rc != 0 ? rc : uv_signal_start(&reaper_signal, reaper_on_child, SIGCHLD);
+}
+
+void reaper_stop(void)
+{
+    uv_close((uv_handle_t *)&reaper_signal, NULL);
+}

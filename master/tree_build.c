@@ -1,0 +1,196 @@
+/* tree_build.c: from configuration sections to nodes. See tree_build.h. */
+#include "master/tree_build.h"
+
+#include "master/config_settings.h"
+#include "master/embedded_redis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum place { EMBEDDED, REDIS, DRAIN, ONCE };
+
+static const struct worker_kind {
+    enum worker_type type;
+    enum place place;
+    const char *path;        /* with %s for the section's name */
+    const char *workers_key; /* "", "1", or a key */
+} worker_kinds[] = {
+#define X(NAME, type, PLACE, path, key, doc) {WORKER_TYPE_##NAME, PLACE, path, key},
+    WORKER_TYPE_LIST(X)
+#undef X
+};
+
+#define WORKER_KIND_COUNT (sizeof worker_kinds / sizeof worker_kinds[0])
+
+struct builder {
+    const struct config *c;
+    const struct preflight *p;
+    struct node *root;
+    struct buffer *error;
+    bool failed;
+};
+
+static void build_fail(struct builder *b, const char *name, const char *cause)
+{
+    if (!b->failed)
+        buffer_printf(b->error, "%s: %s\n", name, cause);
+    b->failed = true;
+}
+
+/* ---- nodes ---- */
+
+static struct node *build_node(struct builder *b, const char *name, enum node_kind kind,
+                               struct node *parent)
+{
+    if (parent != NULL && tree_find(b->root, slice_of(name)) != NULL) {
+        build_fail(b, name, "two things would have this name in the tree: rename a section");
+        return NULL;
+    }
+    struct node *n = calloc(1, sizeof *n);
+    struct node **grown =
+        parent != NULL ? realloc(parent->children, (parent->child_count + 1) * sizeof(*grown))
+                       : NULL;
+    if (grown != NULL)
+        parent->children = grown;
+    if (n == NULL || (parent != NULL && grown == NULL) ||
+        !slice_copy(slice_of(name), n->name, sizeof n->name)) {
+        build_fail(b, name,
+                   n == NULL ? "memory is short"
+                             : "the name is too long: choose a shorter one for its section");
+        free(n);
+        return NULL;
+    }
+    n->kind = kind;
+    n->parent = parent;
+    n->state = NODE_STOPPED;
+    if (parent != NULL)
+        parent->children[parent->child_count++] = n;
+    return n;
+}
+
+static struct node *build_branch(struct builder *b, const char *name, struct node *parent,
+                                 const struct config_section *policy)
+{
+    struct node *n = build_node(b, name, NODE_BRANCH, parent);
+    if (n == NULL)
+        return NULL;
+    n->rest_for_one = strcmp(config_get(policy, "strategy"), "rest_for_one") == 0;
+    n->window.limit = config_get_u64(policy, "intensity");
+    n->window.period_ms = config_get_u64(policy, "period");
+    n->window.at_ms = calloc(n->window.limit, sizeof *n->window.at_ms);
+    if (n->window.at_ms == NULL)
+        build_fail(b, name, "memory is short");
+    return n;
+}
+
+/* The branch a path stands in, made when it is missing: "redis/visits/watcher" -> "redis/visits". */
+static struct node *build_parent(struct builder *b, const char *path,
+                                 const struct config_section *section)
+{
+    struct node *at = b->root;
+    for (const char *slash = strchr(path, '/'); slash != NULL && at != NULL;
+         slash = strchr(slash + 1, '/')) {
+        char name[CONTRACT_NAME_MAX];
+        slice_copy(slice_make(path, (size_t)(slash - path)), name, sizeof name);
+        struct node *found = tree_find(b->root, slice_of(name));
+        bool deepest = strchr(slash + 1, '/') == NULL;
+        bool drain =
+            deepest && section != NULL &&
+            strcmp(strrchr(name, '/') ? strrchr(name, '/') + 1 : "", config_title(section)) == 0;
+        at = found != NULL ? found
+                           : build_branch(b, name, at, drain ? section : config_platoon(b->c));
+    }
+    return at;
+}
+
+/* ---- workers ---- */
+
+static int build_settings(struct builder *b, struct node *n, const struct worker_kind *kind,
+                          const struct config_section *section)
+{
+    struct embedded_redis e = {0};
+    int rc =
+        kind->place == EMBEDDED ? embedded_redis_settings(&e, b->c, section, b->p->state_dir) : 0;
+    if (rc == 0)
+        rc = config_settings_pack(&n->settings, b->c, kind->type, section, b->p->instance,
+                                  b->p->boot, e.pairs, e.count);
+    embedded_redis_fini(&e);
+    return rc;
+}
+
+static void build_worker(struct builder *b, const struct worker_kind *kind,
+                         const struct config_section *section, const char *name)
+{
+    struct node *parent = build_parent(b, name, section);
+    struct node *n = parent != NULL ? build_node(b, name, NODE_WORKER, parent) : NULL;
+    if (n == NULL)
+        return;
+    n->type = kind->type;
+    if (kind->place == DRAIN)
+        slice_copy(slice_of(config_title(section)), n->group, sizeof n->group);
+    int rc = build_settings(b, n, kind, section);
+    if (rc != 0)
+        build_fail(b, name, strerror(-rc));
+}
+
+/* The first redis section's workers have the plain names; a further one's name stands before the last part. */
+static void build_path(const struct builder *b, const struct worker_kind *kind,
+                       const struct config_section *section, char *path, size_t size)
+{
+    const char *title = section != NULL ? config_title(section) : "";
+    bool redis = kind->place == EMBEDDED || kind->place == REDIS;
+    if (redis && section != config_section_at(b->c, CONFIG_REDIS, 0)) {
+        const char *last = strrchr(kind->path, '/') + 1;
+        snprintf(path, size, "%.*s%s-%s", (int)(last - kind->path), kind->path, title, last);
+        return;
+    }
+    const char *hole = strstr(kind->path, "%s");
+    if (hole == NULL)
+        snprintf(path, size, "%s", kind->path);
+    else
+        snprintf(path, size, "%.*s%s%s", (int)(hole - kind->path), kind->path, title, hole + 2);
+}
+
+static void build_workers(struct builder *b, const struct worker_kind *kind,
+                          const struct config_section *section)
+{
+    char path[CONTRACT_NAME_MAX * 2], name[CONTRACT_NAME_MAX * 2 + 24];
+    build_path(b, kind, section, path, sizeof path);
+    if (kind->workers_key[0] == '\0') {
+        build_worker(b, kind, section, path);
+        return;
+    }
+    uint64_t count =
+        strcmp(kind->workers_key, "1") == 0 ? 1 : config_get_u64(section, kind->workers_key);
+    for (uint64_t i = 1; i <= count && !b->failed; i++) {
+        snprintf(name, sizeof name, "%s.%llu", path, (unsigned long long)i);
+        build_worker(b, kind, section, name);
+    }
+}
+
+static void build_place(struct builder *b, enum place place, const struct config_section *section)
+{
+    for (size_t i = 0; i < WORKER_KIND_COUNT && !b->failed; i++)
+        if (worker_kinds[i].place == place)
+            build_workers(b, &worker_kinds[i], section);
+}
+
+struct node *tree_build(const struct config *c, const struct preflight *p, struct buffer *error)
+{
+    struct builder b = {.c = c, .p = p, .error = error};
+    b.root = build_branch(&b, "platoon", NULL, config_platoon(c));
+    const struct config_section *s;
+    for (size_t i = 0; !b.failed && (s = config_section_at(c, CONFIG_REDIS, i)) != NULL; i++) {
+        if (config_redis_is_embedded(s))
+            build_place(&b, EMBEDDED, s);
+        build_place(&b, REDIS, s);
+    }
+    for (size_t i = 0; !b.failed && (s = config_section_at(c, CONFIG_DRAIN, i)) != NULL; i++)
+        build_place(&b, DRAIN, s);
+    if (config_section_at(c, CONFIG_DRAIN, 0) != NULL)
+        build_place(&b, ONCE, NULL);
+    if (!b.failed)
+        return b.root;
+    tree_free(b.root);
+    return NULL;
+}

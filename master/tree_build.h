@@ -1,0 +1,19 @@
+/*
+ * tree_build.h: the supervision tree as the configuration wants it.
+ *
+ * Runs in the master, once. Shape and names: ARCHITECTURE section 1, PROTOCOL.md section 1, proto/worker_types.h.
+ */
+#ifndef MASTER_TREE_BUILD_H
+#define MASTER_TREE_BUILD_H
+
+#include "master/config.h"
+#include "master/preflight.h"
+#include "master/tree.h"
+
+/*
+ * Builds the whole tree, nothing wanted and nothing started. Free with tree_free. NULL with one line in `error` when a name does not fit or
+ * stands there twice, or memory is short.
+ */
+struct node *tree_build(const struct config *c, const struct preflight *p, struct buffer *error);
+
+#endif
