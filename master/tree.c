@@ -79,19 +79,31 @@ const char *tree_nearest(struct node *root, struct slice name)
     return nearest.best;
 }
 
-struct node *tree_first_ready(struct node *root, struct slice type, struct slice group)
+static struct node *tree_first_in(struct node *root, struct slice type, struct slice section,
+                                  bool ready)
 {
     if (root->kind == NODE_WORKER) {
-        bool fits = root->state == NODE_READY && slice_is(type, node_type_names[root->type]) &&
-                    (group.len == 0 || slice_is(group, root->group));
+        bool fits = (!ready || root->state == NODE_READY) &&
+                    slice_is(type, node_type_names[root->type]) &&
+                    (section.len == 0 || slice_is(section, root->section));
         return fits ? root : NULL;
     }
     for (size_t i = 0; i < root->child_count; i++) {
-        struct node *found = tree_first_ready(root->children[i], type, group);
+        struct node *found = tree_first_in(root->children[i], type, section, ready);
         if (found != NULL)
             return found;
     }
     return NULL;
+}
+
+struct node *tree_first_ready(struct node *root, struct slice type, struct slice section)
+{
+    return tree_first_in(root, type, section, true);
+}
+
+struct node *tree_first(struct node *root, struct slice type, struct slice section)
+{
+    return tree_first_in(root, type, section, false);
 }
 
 void tree_each_worker(struct node *n, void (*fn)(struct node *worker, void *ctx), void *ctx)

@@ -48,33 +48,37 @@ struct node {
     struct node *parent;
 
     /* branch */
-    bool rest_for_one;           /* else one_for_one */
+    bool rest_for_one; /* else one_for_one */
     struct restart_window window;
     struct node **children;
     size_t child_count;
 
     /* worker */
     enum worker_type type;
-    char group[CONTRACT_NAME_MAX]; /* drain it belongs to; "" for none */
-    bool was_ready;              /* this incarnation has said READY */
-    uint64_t ready_at_ms;        /* clock_mono_ms */
-    bool transient;              /* restart only after an abnormal end; else permanent */
-    struct buffer settings;      /* the CONFIG map, packed once */
+    char group[CONTRACT_NAME_MAX]; /* drain it belongs to: its peers are told of it; "" for none */
+    char section
+        [CONTRACT_NAME_MAX]; /* title of the section that gave birth to it, for `ask`; "" for none */
+    bool was_ready;          /* this incarnation has said READY */
+    uint64_t ready_at_ms;    /* clock_mono_ms */
+    bool transient;          /* restart only after an abnormal end; else permanent */
+    struct buffer settings;  /* the CONFIG map, packed once */
     enum node_state state;
     struct worker_process *process; /* NULL when there is none */
     uint64_t generation;
-    char address[160];           /* of its mailbox, while READY */
+    char address[160]; /* of its mailbox, while READY */
 
     /* both: policy and history */
     bool wanted_up;
-    const struct node *cycle;    /* being stopped to be started again: with all that carry the same node here; else NULL */
+    const struct node *
+        cycle; /* being stopped to be started again: with all that carry the same node here; else NULL */
     uint64_t restarts;
-    uint64_t failures;           /* deaths in a row without a stable run: the exponent of the back-off */
-    uint64_t state_since_ms;     /* clock_mono_ms */
-    uint64_t started_ms;         /* clock_mono_ms of this incarnation */
-    uint64_t next_start_ms;      /* clock_mono_ms; a worker's in BACKOFF; a branch's after it was escalated */
-    char last_exit[256];         /* obituary; "" when it never died */
-    char doing[128];             /* from its beats */
+    uint64_t failures; /* deaths in a row without a stable run: the exponent of the back-off */
+    uint64_t state_since_ms; /* clock_mono_ms */
+    uint64_t started_ms;     /* clock_mono_ms of this incarnation */
+    uint64_t
+        next_start_ms; /* clock_mono_ms; a worker's in BACKOFF; a branch's after it was escalated */
+    char last_exit[256]; /* obituary; "" when it never died */
+    char doing[128];     /* from its beats */
     char trouble[384];
     uint64_t counters[COUNTER_COUNT];
     double rates[COUNTER_COUNT];
@@ -95,8 +99,11 @@ struct node *tree_find(struct node *root, struct slice name);
 /* The name nearest to a mistyped one (edit distance), or NULL when none is near. Points into the tree. */
 const char *tree_nearest(struct node *root, struct slice name);
 
-/* The first READY worker of a type (its program's name) and group ("" matches any); NULL when there is none. */
-struct node *tree_first_ready(struct node *root, struct slice type, struct slice group);
+/* The first READY worker of a type (its program's name) and section ("" matches any); NULL when there is none. */
+struct node *tree_first_ready(struct node *root, struct slice type, struct slice section);
+
+/* The first worker of a type and section in any state; NULL when there is none. */
+struct node *tree_first(struct node *root, struct slice type, struct slice section);
 
 /* Calls fn for each worker at or below n, in start order. */
 void tree_each_worker(struct node *n, void (*fn)(struct node *worker, void *ctx), void *ctx);

@@ -126,8 +126,10 @@ static void build_worker(struct builder *b, const struct worker_kind *kind,
     if (n == NULL)
         return;
     n->type = kind->type;
+    if (section != NULL)
+        slice_copy(slice_of(config_title(section)), n->section, sizeof n->section);
     if (kind->place == DRAIN)
-        slice_copy(slice_of(config_title(section)), n->group, sizeof n->group);
+        memcpy(n->group, n->section, sizeof n->group);
     int rc = build_settings(b, n, kind, section);
     if (rc != 0)
         build_fail(b, name, strerror(-rc));

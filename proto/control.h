@@ -43,6 +43,12 @@ enum control_status {
     X(1, REQUEST, request, "tool to master")                                                       \
     X(2, ANSWER, answer, "master to tool")
 
+enum control_message {
+#define X(number, NAME, name, doc) CONTROL_MESSAGE_##NAME = number,
+    CONTROL_LIST(X)
+#undef X
+};
+
 #define CONTROL_FIELDS_REQUEST(F)                                                                  \
     F(u64, version, "CONTROL_VERSION of the client's build")                                       \
     F(u64, id, "of the client's making")                                                           \

@@ -218,6 +218,7 @@ struct command_ready *command_ready_new(struct worker *w, const char *how, const
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "no memory to watch the program");
     r->w = w;
     r->probe = probe;
+    r->connect.data = r;
     if (!command_ready_parse(r, how))
         worker_exit(w, CONTRACT_EXIT_CONFIG,
                     "command.ready = %s: must be none, unix:PATH, tcp:ADDRESS:PORT, fd or probe",

@@ -1,0 +1,57 @@
+/*
+ * control_private.h: what the control server's two files share: control.c speaks the protocol, control_verbs.c answers.
+ */
+#ifndef MASTER_CONTROL_PRIVATE_H
+#define MASTER_CONTROL_PRIVATE_H
+
+#include "master/control.h"
+#include "master/supervisor.h"
+#include "proto/control.h"
+
+#define CONTROL_ARGS_MAX    8192
+#define CONTROL_PENDING_MAX 32
+
+struct control_client;
+
+/* A request that is not answered yet. Owned by its client. */
+struct control_pending {
+    struct control_pending *next;
+    struct control_client *client;
+    uint64_t id;
+    uint64_t deadline_ms;               /* clock_mono_ms */
+    struct node *worker;                /* asked; NULL when we wait for a condition */
+    struct node *node;                  /* of the condition */
+    bool (*done)(const struct node *n); /* the condition */
+};
+
+/* The arguments of a request, taken apart. */
+struct control_args {
+    struct slice *list;
+    size_t count;
+    struct slice packed; /* as they came */
+};
+
+/* Sends one answer. Empty body: nil. */
+void control_answer(struct control_client *client, uint64_t id, enum control_status status,
+                    struct slice body);
+void control_answer_text(struct control_client *client, uint64_t id, enum control_status status,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Notes that the answer comes later. NULL, the client having been told, when it has too many waiting. */
+struct control_pending *control_wait(struct control_client *client,
+                                     const struct control_request *request);
+void control_pending_free(struct control_pending *p);
+
+struct master *control_master(void);
+
+/* Answers a request, now or later. */
+void control_verb(struct control_client *client, const struct control_request *request,
+                  const struct control_args *args);
+
+/* Something changed in the tree: answers what waited for it. */
+void control_pending_look(struct control_pending *p);
+
+/* Its deadline has passed. */
+void control_pending_late(struct control_pending *p);
+
+#endif

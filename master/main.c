@@ -1,0 +1,316 @@
+/*
+ * main.c: platoon, the master: command line, start and end.
+ *
+ * Links libuv, msgpack-c and libconfuse, nothing else (make lint checks it). Everything that can be found wrong is said before the first process is
+ * started; after that this process only ends by an order.
+ */
+#include "common/clock.h"
+#include "common/log.h"
+#include "master/announce.h"
+#include "master/collect.h"
+#include "master/control.h"
+#include "master/master.h"
+#include "master/notify.h"
+#include "master/reaper.h"
+#include "master/supervisor.h"
+#include "master/tree_build.h"
+#include "master/worker_process.h"
+#include "proto/control.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Time the last answers on the control socket get to leave. */
+#define MAIN_GRACE_MS 100
+
+enum main_mode { MAIN_RUN, MAIN_CHECK, MAIN_PRINT };
+
+static struct master master;
+static struct supervisor_watch main_watch;
+static uv_signal_t main_signals[5];
+static uv_timer_t main_watchdog, main_grace;
+static bool main_was_ready, main_ended;
+
+static const char main_help[] =
+    "Usage: platoon -c FILE [--check | --print-config]\n"
+    "\n"
+    "Runs the workers FILE describes, in the foreground, and replaces those that die.\n"
+    "\n"
+    "  -c, --config FILE   configuration, see platoon.conf(5)\n"
+    "      --check         say what is wrong with FILE, run nothing (exit 0, or 78)\n"
+    "      --print-config  print what is in effect, defaults filled in, secrets masked\n"
+    "      --version       print the version\n"
+    "  -h, --help          print this\n"
+    "\n"
+    "Signals: TERM, INT stop everything in order; a second one forces.\n"
+    "Look at it with: platoonctl -c FILE tree\n";
+
+/* ---- end ---- */
+
+static void main_close(uv_handle_t *handle, void *ctx)
+{
+    (void)ctx;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void main_on_grace(uv_timer_t *timer)
+{
+    control_stop(&master);
+    supervisor_watch_remove(&main_watch);
+    supervisor_fini();
+    reaper_stop();
+    uv_stop(timer->loop);
+}
+
+static void main_on_change(void *ctx)
+{
+    (void)ctx;
+    if (!main_was_ready && node_is_ready(master.root)) {
+        main_was_ready = true;
+        log_info("platoon-ready", "after_ms=%llu",
+                 (unsigned long long)(clock_mono_ms() - master.started_ms));
+        notify_send("READY=1\nSTATUS=every worker is ready");
+    }
+    if (master.stopping && !main_ended && node_is_stopped(master.root)) {
+        main_ended = true;
+        uv_timer_start(&main_grace, main_on_grace, MAIN_GRACE_MS, 0);
+    }
+}
+
+void master_shutdown(struct master *m)
+{
+    if (m->stopping)
+        return;
+    m->stopping = true;
+    log_info("platoon-stopping", "pid=%d", (int)getpid());
+    notify_send("STOPPING=1");
+    supervisor_stop(m->root);
+}
+
+/* ---- signals ---- */
+
+static void main_on_signal(uv_signal_t *handle, int signum)
+{
+    (void)handle;
+    if (signum == SIGTERM || signum == SIGINT) {
+        if (master.stopping)
+            supervisor_force();
+        master_shutdown(&master);
+        return;
+    }
+    log_warn("signal-ignored",
+             "signal=%s remedy=\"the configuration is read at start only: platoonctl shutdown, "
+             "then start again\"",
+             sigabbrev_np(signum));
+}
+
+static void main_on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_send("WATCHDOG=1");
+}
+
+static void main_handle_signals(void)
+{
+    static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
+        uv_signal_init(master.loop, &main_signals[i]);
+        uv_signal_start(&main_signals[i], main_on_signal, handled[i]);
+    }
+}
+
+/* ---- start ---- */
+
+static uint64_t main_random(void)
+{
+    uint64_t value = 0;
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+        value = clock_mono_ms() * 2654435761u;
+    return value;
+}
+
+static const struct supervisor_ops main_ops = {
+    .spawn = worker_process_spawn,
+    .stop = worker_process_stop,
+    .force = worker_process_force,
+    .up = announce_up,
+    .down = announce_down,
+};
+
+static void main_raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int main_fail(const char *what, int rc)
+{
+    fprintf(stderr, "platoon: %s: %s\n", what, uv_strerror(rc));
+    return CONTRACT_EXIT_TEMPORARY;
+}
+
+static int main_setup(const struct config_section *s)
+{
+    struct worker_process_settings processes = {
+        .libexec_dir = master.paths.libexec_dir,
+        .ready_timeout_ms = config_get_u64(s, "ready_timeout"),
+        .hang_timeout_ms = config_get_u64(s, "hang_timeout"),
+        .stop_timeout_ms = config_get_u64(s, "stop_timeout"),
+    };
+    struct supervisor_settings supervision = {
+        .limits = {.backoff_min_ms = config_get_u64(s, "backoff_min"),
+                   .backoff_max_ms = config_get_u64(s, "backoff_max"),
+                   .stable_after_ms = config_get_u64(s, "stable_after")},
+        .now_ms = clock_mono_ms,
+        .random = main_random,
+    };
+    worker_process_setup(master.loop, master.root, &processes);
+    announce_setup(master.root);
+    uv_timer_init(master.loop, &main_grace);
+    uv_timer_init(master.loop, &main_watchdog);
+    int rc = supervisor_init(master.loop, master.root, &main_ops, &supervision);
+    if (rc == 0)
+        rc = reaper_start(master.loop, master.root);
+    return rc;
+}
+
+static int main_loop(void)
+{
+    const struct config_section *s = config_platoon(master.config);
+    enum log_level level;
+    if (log_level_parse(config_get(s, "log_level"), &level))
+        log_set_level(level);
+    collect_set_json(strcmp(config_get(s, "log_format"), "json") == 0);
+    collect_own_lines();
+    main_raise_file_limit();
+    master.loop = uv_default_loop();
+    master.started_ms = clock_mono_ms();
+    int rc = main_setup(s);
+    if (rc != 0)
+        return main_fail("cannot start", rc);
+    rc = control_start(&master);
+    if (rc != 0)
+        return main_fail("cannot listen on the control socket", rc);
+    main_handle_signals();
+    uint64_t watchdog = notify_watchdog_ms();
+    if (watchdog != 0)
+        uv_timer_start(&main_watchdog, main_on_watchdog, watchdog, watchdog);
+    main_watch.on_change = main_on_change;
+    supervisor_watch_add(&main_watch);
+    log_info("platoon-started", "version=%s pid=%d config=%s instance=%s boot=%llu",
+             PLATOON_VERSION, (int)getpid(), log_quote_text(config_path(master.config)),
+             master.paths.instance, (unsigned long long)master.paths.boot);
+    supervisor_start(master.root);
+    uv_run(master.loop, UV_RUN_DEFAULT);
+    uv_walk(master.loop, main_close, NULL);
+    uv_run(master.loop, UV_RUN_DEFAULT);
+    uv_loop_close(master.loop);
+    log_info("platoon-stopped", "pid=%d", (int)getpid());
+    return 0;
+}
+
+static int main_say(int code, struct buffer *error)
+{
+    const char *text = buffer_text(error);
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        size_t n = strcspn(line, "\n");
+        fprintf(stderr, "platoon: %.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+    return code;
+}
+
+static int main_run(void)
+{
+    struct buffer error = BUFFER_EMPTY;
+    int code = preflight_take(&master.paths, master.config, &error);
+    if (code == 0) {
+        master.root = tree_build(master.config, &master.paths, &error);
+        code = master.root == NULL
+                   ? CONTRACT_EXIT_CONFIG
+                   : preflight_check_tree(&master.paths, master.config, master.root, &error);
+        code = code != 0 ? main_say(code, &error) : main_loop();
+        preflight_release(&master.paths);
+        tree_free(master.root);
+    } else {
+        main_say(code, &error);
+    }
+    buffer_fini(&error);
+    return code;
+}
+
+/* Loads the file. Its errors name file and line and go out as they are. */
+static int main_configured(const char *path, enum main_mode mode)
+{
+    struct buffer text = BUFFER_EMPTY;
+    int code = 0;
+    master.config = config_load(path, &text);
+    if (master.config == NULL) {
+        fputs(buffer_text(&text) != NULL ? text.data : "platoon: memory is short\n", stderr);
+        code = CONTRACT_EXIT_CONFIG;
+    } else if (mode == MAIN_CHECK) {
+        printf("%s: configuration OK\n", path);
+    } else if (mode == MAIN_PRINT) {
+        config_print(master.config, &text);
+        fputs(buffer_text(&text) != NULL ? text.data : "", stdout);
+    } else {
+        code = main_run();
+    }
+    buffer_fini(&text);
+    config_free(master.config);
+    return code;
+}
+
+static int main_usage(const char *problem)
+{
+    fprintf(stderr, "platoon: %s: see platoon --help\n", problem);
+    return CONTROL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"print-config", no_argument, NULL, 'p'}, {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    const char *path = NULL;
+    enum main_mode mode = MAIN_RUN;
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'k':
+            mode = MAIN_CHECK;
+            break;
+        case 'p':
+            mode = MAIN_PRINT;
+            break;
+        case 'v':
+            printf("platoon %s\n", PLATOON_VERSION);
+            return 0;
+        case 'h':
+            fputs(main_help, stdout);
+            return 0;
+        default:
+            return main_usage("unknown option, or one without its value");
+        }
+    }
+    if (optind < argc)
+        return main_usage("takes options only");
+    if (path == NULL)
+        return main_usage("needs -c FILE");
+    return main_configured(path, mode);
+}
