@@ -10,33 +10,6 @@
 /* Command name, script digest, number of keys and the keys go in front by redis_conn_script. */
 #define DRAIN_LEDGER_KEYS 2
 
-static char *drain_ledger_setting(const struct worker *w, const char *name)
-{
-    const char *value = worker_setting(w, name);
-    return value == NULL || *value == '\0' ? NULL : strdup(value);
-}
-
-static int drain_ledger_options(struct drain_ledger *l, struct worker *w)
-{
-    struct redis_options *o = &l->options;
-    char why[256];
-    o->database = (int)worker_setting_u64(w, "redis.database");
-    if (redis_options_parse_url(o, worker_setting_text(w, "redis.url"), why, sizeof why) != 0) {
-        worker_trouble(w, "redis.url: %s", why);
-        return CONTRACT_EXIT_CONFIG;
-    }
-    o->password_file = drain_ledger_setting(w, "redis.password_file");
-    o->tls_ca_file = drain_ledger_setting(w, "redis.tls_ca_file");
-    o->tls_cert_file = drain_ledger_setting(w, "redis.tls_cert_file");
-    o->tls_key_file = drain_ledger_setting(w, "redis.tls_key_file");
-    o->tls_server_name = drain_ledger_setting(w, "redis.tls_server_name");
-    o->connect_timeout_ms = worker_setting_u64(w, "redis.connect_timeout");
-    o->timeout_ms = worker_setting_u64(w, "redis.timeout");
-    o->retry_max_ms = worker_setting_u64(w, "redis.retry_max");
-    o->reply_max = (size_t)worker_setting_u64(w, "redis.reply_max");
-    return 0;
-}
-
 static int drain_ledger_names(struct drain_ledger *l, struct worker *w)
 {
     l->set = slice_of(worker_setting_text(w, "drain.set"));
@@ -51,21 +24,16 @@ static int drain_ledger_names(struct drain_ledger *l, struct worker *w)
     return 0;
 }
 
-int drain_ledger_open(struct drain_ledger *l, struct worker *w,
-                      const struct redis_conn_events *events, void *ctx)
+int drain_ledger_open(struct drain_ledger *l, struct worker *w, void *state,
+                      const struct redis_link_events *events)
 {
     *l = (struct drain_ledger){.w = w};
-    int code = drain_ledger_options(l, w);
+    int code = drain_ledger_names(l, w);
     if (code == 0)
-        code = drain_ledger_names(l, w);
+        code = redis_link_open(&l->link, w, state, events);
     if (code != 0)
         return code;
-    char why[256];
-    l->conn = redis_conn_new(worker_loop(w), &l->options, events, ctx, why, sizeof why);
-    if (l->conn == NULL) {
-        worker_trouble(w, "redis: %s", why);
-        return CONTRACT_EXIT_TEMPORARY;
-    }
+    l->conn = l->link.conn;
     for (int i = 0; i < LEDGER_SCRIPT_COUNT; i++) {
         l->scripts[i] = redis_conn_add_script(l->conn, ledger_script_text((enum ledger_script)i));
         if (l->scripts[i] < 0)
@@ -76,10 +44,8 @@ int drain_ledger_open(struct drain_ledger *l, struct worker *w,
 
 void drain_ledger_close(struct drain_ledger *l)
 {
-    struct redis_conn *conn = l->conn;
     l->conn = NULL;
-    redis_conn_free(conn);
-    redis_options_fini(&l->options);
+    redis_link_close(&l->link);
     free(l->args);
     free(l->digits);
     l->args = NULL;
@@ -140,13 +106,7 @@ int drain_ledger_command(struct drain_ledger *l, redis_reply_fn fn, void *ctx)
 
 void drain_ledger_count(struct drain_ledger *l)
 {
-    if (l->conn == NULL)
-        return;
-    struct redis_conn_stats now = redis_conn_stats(l->conn);
-    worker_count(l->w, COUNTER_REDIS_COMMANDS, now.commands - l->counted.commands);
-    worker_count(l->w, COUNTER_REDIS_ERRORS, now.errors - l->counted.errors);
-    worker_count(l->w, COUNTER_REDIS_RECONNECTS, now.reconnects - l->counted.reconnects);
-    l->counted = now;
+    redis_link_tick(&l->link);
 }
 
 bool drain_ledger_explain(const redisReply *reply, char *text, size_t size)

@@ -8,12 +8,13 @@
 
 #include "common/redis_conn.h"
 #include "proto/redis/ledger.h"
+#include "workers/redis_settings.h"
 #include "workers/worker.h"
 
 struct drain_ledger {
     struct worker *w;
-    struct redis_conn *conn;
-    struct redis_options options;
+    struct redis_link link;
+    struct redis_conn *conn; /* the link's; NULL when it is closed */
     char prefix[LEDGER_PREFIX_SIZE];
     char identity[LEDGER_IDENTITY_SIZE];
     struct slice set;
@@ -23,16 +24,14 @@ struct drain_ledger {
     char (*digits)[LEDGER_ID_SIZE];
     size_t count;
     size_t cap;
-    /* What was counted so far (drain_ledger_count). */
-    struct redis_conn_stats counted;
 };
 
 /*
- * Reads the settings and starts connecting. Returns 0, or an exit code (contract.h) after worker_trouble, for the type's
- * init to return. `events` and what it points to must outlive the ledger.
+ * Reads the settings and starts connecting (redis_link_open: READY waits for the first attempt, the tree shows what is wrong). Returns 0, or an exit
+ * code (contract.h) after worker_trouble, for the type's init to return. `events` get `state`.
  */
-int drain_ledger_open(struct drain_ledger *l, struct worker *w,
-                      const struct redis_conn_events *events, void *ctx);
+int drain_ledger_open(struct drain_ledger *l, struct worker *w, void *state,
+                      const struct redis_link_events *events);
 
 /* Closes the connection: calls that wait get NULL. Harmless on a zeroed ledger. */
 void drain_ledger_close(struct drain_ledger *l);
