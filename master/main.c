@@ -34,7 +34,7 @@ static struct master master;
 static struct supervisor_watch main_watch;
 static uv_signal_t main_signals[5];
 static uv_timer_t main_watchdog, main_grace;
-static bool main_was_ready, main_ended;
+static bool main_is_ready, main_was_ready, main_ended;
 
 static const char main_help[] =
     "Usage: platoon -c FILE [--check | --print-config]\n"
@@ -68,15 +68,29 @@ static void main_on_grace(uv_timer_t *timer)
     uv_stop(timer->loop);
 }
 
+/* systemd is told READY once, its STATUS at each turn. */
+static void main_tell_ready(void)
+{
+    bool ready = node_is_ready(master.root);
+    if (master.stopping || ready == main_is_ready)
+        return;
+    main_is_ready = ready;
+    if (!ready) {
+        notify_send("STATUS=not ready: platoonctl status says why");
+        return;
+    }
+    if (!main_was_ready)
+        log_info("platoon-ready", "after_ms=%llu",
+                 (unsigned long long)(clock_mono_ms() - master.started_ms));
+    notify_send(main_was_ready ? "STATUS=every worker is ready"
+                               : "READY=1\nSTATUS=every worker is ready");
+    main_was_ready = true;
+}
+
 static void main_on_change(void *ctx)
 {
     (void)ctx;
-    if (!main_was_ready && node_is_ready(master.root)) {
-        main_was_ready = true;
-        log_info("platoon-ready", "after_ms=%llu",
-                 (unsigned long long)(clock_mono_ms() - master.started_ms));
-        notify_send("READY=1\nSTATUS=every worker is ready");
-    }
+    main_tell_ready();
     if (master.stopping && !main_ended && node_is_stopped(master.root)) {
         main_ended = true;
         uv_timer_start(&main_grace, main_on_grace, MAIN_GRACE_MS, 0);
@@ -89,7 +103,7 @@ void master_shutdown(struct master *m)
         return;
     m->stopping = true;
     log_info("platoon-stopping", "pid=%d", (int)getpid());
-    notify_send("STOPPING=1");
+    notify_send("STOPPING=1\nSTATUS=stopping");
     supervisor_stop(m->root);
 }
 

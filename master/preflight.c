@@ -2,10 +2,10 @@
 #include "master/preflight.h"
 
 #include "master/config_settings.h"
+#include "master/sweep.h"
 #include "proto/control.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,6 +19,12 @@
 
 #define PREFLIGHT_SOCKET_MAX        107 /* sun_path without its NUL */
 #define PREFLIGHT_GENERATION_DIGITS 10
+
+/* Room for what stands in state_dir: redis-<name>/, instance.new. */
+#define PREFLIGHT_STATE_NAME_MAX 64
+
+/* Orphans of a dead master are gone within 5 s (issue 2); twice that for a slow disk. */
+#define PREFLIGHT_SWEEP_MS 10000
 
 enum { PREFLIGHT_ERROR = 1, PREFLIGHT_CONFIG = CONTRACT_EXIT_CONFIG };
 
@@ -106,30 +112,19 @@ static int preflight_lock(struct preflight *p, struct buffer *error)
     return 0;
 }
 
-static bool preflight_ends(const char *name, const char *end)
-{
-    size_t n = strlen(name), k = strlen(end);
-    return n >= k && strcmp(name + n - k, end) == 0;
-}
-
-static void preflight_sweep_dir(const char *dir, bool all)
-{
-    DIR *d = opendir(dir);
-    if (d == NULL)
-        return;
-    for (struct dirent *e; (e = readdir(d)) != NULL;)
-        if (e->d_name[0] != '.' && (all || preflight_ends(e->d_name, ".sock")))
-            unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
-}
-
-/* With the lock in our hands, whatever sockets there are belong to nobody. */
+/* With the lock in our hands, what is there belongs to a dead master. Its processes are given their time to go. */
 static int preflight_sweep(const struct preflight *p, struct buffer *error)
 {
-    char mbox[PATH_MAX];
+    char busy[PATH_MAX], mbox[PATH_MAX];
+    if (sweep_wait(p->runtime_dir, PREFLIGHT_SWEEP_MS, busy, sizeof busy) != 0) {
+        buffer_printf(error,
+                      "%s: a process of the platoon that ran here before still listens there: end "
+                      "it (fuser %s names it)\n",
+                      busy, busy);
+        return PREFLIGHT_ERROR;
+    }
+    sweep_remove(p->runtime_dir);
     snprintf(mbox, sizeof mbox, "%s/mbox", p->runtime_dir);
-    preflight_sweep_dir(p->runtime_dir, false);
-    preflight_sweep_dir(mbox, true);
     return preflight_dir("runtime_dir", mbox, true, error);
 }
 
@@ -235,8 +230,13 @@ int preflight_take(struct preflight *p, const struct config *c, struct buffer *e
     const struct config_section *s = config_platoon(c);
     *p = (struct preflight){.lock_fd = -1};
     preflight_libexec(p, config_get(s, "libexec_dir"));
-    slice_copy(slice_of(config_get(s, "state_dir")), p->state_dir, sizeof p->state_dir);
     int rc = preflight_runtime_path(p, config_get(s, "runtime_dir"), error);
+    if (rc == 0 && !slice_copy(slice_of(config_get(s, "state_dir")), p->state_dir,
+                               sizeof p->state_dir - PREFLIGHT_STATE_NAME_MAX)) {
+        buffer_printf(error, "state_dir: longer than %d bytes: choose a shorter one\n",
+                      (int)sizeof p->state_dir - PREFLIGHT_STATE_NAME_MAX);
+        rc = PREFLIGHT_CONFIG;
+    }
     if (rc == 0)
         rc = preflight_dir("runtime_dir", p->runtime_dir, true, error);
     if (rc == 0)
@@ -276,6 +276,7 @@ struct preflight_findings {
     struct buffer *error;
     int code;
     bool missing[WORKER_TYPE_COUNT];
+    const char *longest; /* name of a worker */
 };
 
 static void preflight_worker(struct node *n, void *ctx)
@@ -294,16 +295,24 @@ static void preflight_worker(struct node *n, void *ctx)
         f->missing[n->type] = true;
         f->code = PREFLIGHT_CONFIG;
     }
-    size_t need = strlen(f->p->runtime_dir) + strlen("/mbox/.") + strlen(n->name) +
+    if (f->longest == NULL || strlen(n->name) > strlen(f->longest))
+        f->longest = n->name;
+}
+
+static void preflight_mailboxes(struct preflight_findings *f)
+{
+    if (f->longest == NULL)
+        return;
+    size_t need = strlen(f->p->runtime_dir) + strlen("/mbox/.") + strlen(f->longest) +
                   PREFLIGHT_GENERATION_DIGITS;
-    if (need > PREFLIGHT_SOCKET_MAX) {
-        buffer_printf(f->error,
-                      "runtime_dir %s: too long: the mailbox of %s would have %zu bytes, a unix "
-                      "socket's path has at most %d: "
-                      "choose a shorter one\n",
-                      f->p->runtime_dir, n->name, need, PREFLIGHT_SOCKET_MAX);
-        f->code = PREFLIGHT_CONFIG;
-    }
+    if (need <= PREFLIGHT_SOCKET_MAX)
+        return;
+    buffer_printf(f->error,
+                  "runtime_dir %s: too long by %zu bytes: the mailbox of %s would have %zu, a unix "
+                  "socket's path has at most %d: choose a shorter one\n",
+                  f->p->runtime_dir, need - PREFLIGHT_SOCKET_MAX, f->longest, need,
+                  PREFLIGHT_SOCKET_MAX);
+    f->code = PREFLIGHT_CONFIG;
 }
 
 /* As execvp would find it. */
@@ -367,6 +376,7 @@ int preflight_check_tree(const struct preflight *p, const struct config *c, stru
 {
     struct preflight_findings f = {.p = p, .error = error};
     tree_each_worker(root, preflight_worker, &f);
+    preflight_mailboxes(&f);
     const struct config_section *s;
     for (size_t i = 0; (s = config_section_at(c, CONFIG_REDIS, i)) != NULL; i++)
         if (config_redis_is_embedded(s))

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BUILD_CLASH "two things would have this name in the tree: rename a section"
+
 enum place { EMBEDDED, REDIS, DRAIN, ONCE };
 
 static const struct worker_kind {
@@ -43,7 +45,7 @@ static struct node *build_node(struct builder *b, const char *name, enum node_ki
                                struct node *parent)
 {
     if (parent != NULL && tree_find(b->root, slice_of(name)) != NULL) {
-        build_fail(b, name, "two things would have this name in the tree: rename a section");
+        build_fail(b, name, BUILD_CLASH);
         return NULL;
     }
     struct node *n = calloc(1, sizeof *n);
@@ -52,11 +54,11 @@ static struct node *build_node(struct builder *b, const char *name, enum node_ki
                        : NULL;
     if (grown != NULL)
         parent->children = grown;
-    if (n == NULL || (parent != NULL && grown == NULL) ||
-        !slice_copy(slice_of(name), n->name, sizeof n->name)) {
+    bool memory = n != NULL && (parent == NULL || grown != NULL);
+    if (!memory || !slice_copy(slice_of(name), n->name, sizeof n->name)) {
         build_fail(b, name,
-                   n == NULL ? "memory is short"
-                             : "the name is too long: choose a shorter one for its section");
+                   memory ? "the name is too long: choose a shorter one for its section"
+                          : "memory is short");
         free(n);
         return NULL;
     }
@@ -97,6 +99,10 @@ static struct node *build_parent(struct builder *b, const char *path,
         bool drain =
             deepest && section != NULL &&
             strcmp(strrchr(name, '/') ? strrchr(name, '/') + 1 : "", config_title(section)) == 0;
+        if (found != NULL && found->kind == NODE_WORKER) {
+            build_fail(b, name, BUILD_CLASH);
+            return NULL;
+        }
         at = found != NULL ? found
                            : build_branch(b, name, at, drain ? section : config_platoon(b->c));
     }
