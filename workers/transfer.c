@@ -1,0 +1,338 @@
+/*
+ * transfer.c: the transfer worker: takes records in, stores them in batches, says `stored` only when they are durable.
+ *
+ * Knows nothing of Redis. Holds at most what the senders' windows allow (get_hash.window each): it answers nothing while the store fails, so
+ * the senders stop. What it holds is in the ledger too, so it may die at any point.
+ */
+#include "workers/transfer.h"
+
+#include "common/clock.h"
+#include "common/fault.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TRANSFER_RETRY_MS 50   /* first pause after a failed transaction; doubles */
+#define TRANSFER_DRAIN_MS 2000 /* how long a stop goes on trying a store that fails */
+
+/* What is owed to a sender: the answer to one RECORDS message. */
+struct transfer_owed {
+    char name[CONTRACT_NAME_MAX];
+    uint64_t generation;
+    uint64_t token;
+    size_t refused, refused_len; /* in transfer->refusals: the packed array */
+};
+
+struct transfer {
+    struct worker *w;
+    struct store *store;
+    struct store_options options;
+    struct transfer_keys keys;
+    struct transfer_rows rows;
+    struct store_record *records;
+    size_t record_cap;
+    struct transfer_owed *owed;
+    size_t owed_count, owed_cap;
+    struct buffer refusals;
+    uv_timer_t timer; /* linger, or the next try */
+    uint64_t batch, linger_ms, retry_max_ms;
+    uint64_t retry_ms; /* 0: the last transaction went well */
+    uint64_t last_stored;
+    uv_timer_t drain_timer;
+};
+
+/* ---- answers ---- */
+
+static void transfer_answer(struct transfer *t, const struct transfer_owed *o)
+{
+    struct worker_peer *to = worker_peer_find(t->w, o->name);
+    if (to == NULL || to->generation != o->generation)
+        return; /* it died: its claims are somebody else's now */
+    struct message_stored m = {.token = o->token};
+    if (o->refused_len > 0)
+        m.refused = slice_make(t->refusals.data + o->refused, o->refused_len);
+    struct buffer *out = worker_compose(t->w);
+    message_stored_pack(out, &m);
+    int rc = worker_send(t->w, to, out);
+    if (rc !=
+        0) /* the sender's claim goes back by its lease, and is stored again to the same effect */
+        log_error("stored-unsaid", "to=%s cause=%s", to->name, log_quote_text(uv_strerror(rc)));
+}
+
+static void transfer_settle(struct transfer *t)
+{
+    for (size_t i = 0; i < t->owed_count; i++)
+        transfer_answer(t, &t->owed[i]);
+    t->owed_count = 0;
+    transfer_rows_clear(&t->rows);
+    buffer_clear(&t->refusals);
+}
+
+/* ---- the store ---- */
+
+static int transfer_by_key(const void *a, const void *b)
+{
+    const struct store_record *x = a, *y = b;
+    const struct slice pairs[2][2] = {{x->bucket, y->bucket}, {x->key, y->key}};
+    for (int i = 0; i < 2; i++) {
+        size_t n = pairs[i][0].len < pairs[i][1].len ? pairs[i][0].len : pairs[i][1].len;
+        int order = n > 0 ? memcmp(pairs[i][0].ptr, pairs[i][1].ptr, n) : 0;
+        if (order == 0)
+            order = (pairs[i][0].len > pairs[i][1].len) - (pairs[i][0].len < pairs[i][1].len);
+        if (order != 0)
+            return order;
+    }
+    return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+/* In key order: neighbours share pages of the tree. Of one key the newest comes last, and stays. */
+static bool transfer_lay_out(struct transfer *t)
+{
+    if (t->rows.count > t->record_cap) {
+        struct store_record *grown = realloc(t->records, t->rows.count * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        t->records = grown;
+        t->record_cap = t->rows.count;
+    }
+    uint64_t now = clock_wall_ms();
+    const char *bytes = t->rows.bytes.data;
+    for (size_t i = 0; i < t->rows.count; i++) {
+        const struct transfer_row *r = &t->rows.list[i];
+        t->records[i] =
+            (struct store_record){.bucket = slice_make(bytes + r->bucket, r->bucket_len),
+                                  .key = slice_make(bytes + r->key, r->key_len),
+                                  .data = slice_make(bytes + r->data, r->data_len),
+                                  .seq = r->seq,
+                                  .updated_at_ms = now};
+    }
+    qsort(t->records, t->rows.count, sizeof *t->records, transfer_by_key);
+    return true;
+}
+
+static enum store_result transfer_write(struct transfer *t, struct store_error *error)
+{
+    if (t->rows.count == 0)
+        return STORE_OK; /* every record was refused */
+    snprintf(error->text, sizeof error->text, "memory is short for a batch of %zu records",
+             t->rows.count);
+    enum store_result result = transfer_lay_out(t) ? STORE_OK : STORE_RETRY;
+    if (result == STORE_OK && t->store == NULL)
+        result = store_open(&t->options, &t->store, error);
+    FAULT_POINT("transfer.before-store", slice_of(""));
+    if (result == STORE_OK)
+        result = store_write(t->store, t->records, t->rows.count, error);
+    return result;
+}
+
+static void transfer_on_timer(uv_timer_t *timer);
+
+static void transfer_failed(struct transfer *t, enum store_result result,
+                            const struct store_error *error)
+{
+    t->retry_ms = t->retry_ms == 0 ? TRANSFER_RETRY_MS : t->retry_ms * 2;
+    if (t->retry_ms > t->retry_max_ms || result == STORE_BROKEN)
+        t->retry_ms = t->retry_max_ms;
+    worker_trouble(t->w, "%s; %zu records wait, nothing is lost", error->text, t->rows.count);
+    worker_count(t->w, COUNTER_STORE_ERRORS, 1);
+    uv_timer_start(&t->timer, transfer_on_timer, t->retry_ms, 0);
+}
+
+static void transfer_store(struct transfer *t)
+{
+    struct store_error error;
+    if (t->owed_count == 0)
+        return;
+    enum store_result result = transfer_write(t, &error);
+    if (result != STORE_OK) {
+        transfer_failed(t, result, &error);
+        return;
+    }
+    FAULT_POINT("transfer.after-store", slice_of(""));
+    if (t->retry_ms != 0)
+        worker_trouble(t->w, "%s", "");
+    t->retry_ms = 0;
+    worker_count(t->w, COUNTER_STORED, t->rows.count);
+    worker_count(t->w, COUNTER_BYTES, t->rows.bytes.len);
+    worker_count(t->w, COUNTER_BATCHES, 1);
+    transfer_settle(t);
+    if (worker_stopping(t->w))
+        worker_finished(t->w);
+}
+
+static void transfer_on_timer(uv_timer_t *timer)
+{
+    transfer_store(timer->data);
+}
+
+/* ---- messages ---- */
+
+/* Room for the answer before the records are read: so that a record can never be stored and the answer forgotten. */
+static struct transfer_owed *transfer_owe(struct transfer *t, const struct worker_peer *from,
+                                          uint64_t token)
+{
+    if (t->owed_count == t->owed_cap) {
+        size_t cap = t->owed_cap ? 2 * t->owed_cap : 64;
+        struct transfer_owed *grown = realloc(t->owed, cap * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        t->owed = grown;
+        t->owed_cap = cap;
+    }
+    struct transfer_owed *o = &t->owed[t->owed_count];
+    *o = (struct transfer_owed){
+        .generation = from->generation, .token = token, .refused = t->refusals.len};
+    memcpy(o->name, from->name, sizeof o->name);
+    return o;
+}
+
+/* Puts the array's header in front of the entries that were packed behind `o->refused`. */
+static void transfer_note_refusals(struct transfer *t, struct transfer_owed *o,
+                                   struct buffer *entries, uint32_t count)
+{
+    if (count == 0)
+        return;
+    pack_array(&t->refusals, count);
+    buffer_append_slice(&t->refusals, buffer_slice(entries));
+    o->refused_len = t->refusals.len - o->refused;
+}
+
+static bool transfer_on_records(struct transfer *t, const struct worker_peer *from,
+                                const struct message_records *m)
+{
+    struct buffer entries = BUFFER_EMPTY;
+    uint32_t refused = 0;
+    struct transfer_owed *o = transfer_owe(t, from, m->token);
+    int rc = o == NULL ? -ENOMEM
+                       : transfer_records_read(&t->rows, &t->keys, m->records, m->count, &entries,
+                                               &refused);
+    if (rc == 0)
+        transfer_note_refusals(t, o, &entries, refused);
+    bool good = rc == 0 && buffer_ok(&entries) && buffer_ok(&t->refusals);
+    buffer_fini(&entries);
+    if (!good) {
+        log_error("records-unreadable", "from=%s count=%" PRIu64 " cause=%s", from->name, m->count,
+                  log_quote_text(rc != 0 ? uv_strerror(rc) : "memory is short"));
+        return rc !=
+               -EBADMSG; /* short memory is not the sender's fault; its lease brings the claim back */
+    }
+    t->owed_count++;
+    if (t->retry_ms != 0)
+        return true; /* the next try takes it along */
+    if (t->rows.count >= t->batch)
+        transfer_store(t);
+    else if (!uv_is_active((uv_handle_t *)&t->timer))
+        uv_timer_start(&t->timer, transfer_on_timer, t->linger_ms, 0);
+    return true;
+}
+
+static bool transfer_on_message(struct worker *w, void *state, struct worker_peer *from,
+                                uint64_t type, struct unpack *u)
+{
+    (void)w;
+    struct message_records m;
+    if (type != MESSAGE_RECORDS || !message_records_unpack(u, &m))
+        return false;
+    return transfer_on_records(state, from, &m);
+}
+
+/* ---- life ---- */
+
+static struct template *transfer_template(struct worker *w, const char *what, const char *text)
+{
+    struct template *t = NULL;
+    char why[256];
+    if (template_compile(text, &t, why, sizeof why) != 0)
+        worker_exit(w, CONTRACT_EXIT_CONFIG, "drain %s: %s = %s: %s",
+                    worker_setting_text(w, "drain.name"), what, text, why);
+    return t;
+}
+
+static int transfer_init(struct worker *w, void *state)
+{
+    struct transfer *t = state;
+    struct store_error error;
+    t->w = w;
+    t->batch = worker_setting_u64(w, "drain.transfer.batch");
+    t->linger_ms = worker_setting_u64(w, "drain.transfer.linger");
+    t->retry_max_ms = worker_setting_u64(w, "store.retry_max");
+    t->options = (struct store_options){.type = worker_setting_text(w, "store.type"),
+                                        .path = worker_setting_text(w, "store.path"),
+                                        .cache_bytes = worker_setting_u64(w, "store.cache")};
+    const char *bucket = worker_setting(w, "drain.bucket");
+    t->keys.bucket_text =
+        bucket != NULL && bucket[0] != '\0' ? bucket : worker_setting_text(w, "drain.name");
+    t->keys.key_text = worker_setting_text(w, "drain.key");
+    t->keys.bucket = transfer_template(w, "bucket", t->keys.bucket_text);
+    t->keys.key = transfer_template(w, "key", t->keys.key_text);
+    uv_timer_init(worker_loop(w), &t->timer);
+    uv_timer_init(worker_loop(w), &t->drain_timer);
+    t->timer.data = t;
+    t->drain_timer.data = t;
+    /* A store that cannot be opened now may be there later: said in the tree, tried again with the first batch. */
+    if (store_open(&t->options, &t->store, &error) != STORE_OK)
+        worker_trouble(w, "%s", error.text);
+    return 0;
+}
+
+static void transfer_on_tick(struct worker *w, void *state)
+{
+    struct transfer *t = state;
+    uint64_t stored = worker_counted(w, COUNTER_STORED);
+    worker_gauge(w, COUNTER_IN_FLIGHT, t->rows.count);
+    if (stored != t->last_stored)
+        worker_doing(w, "%" PRIu64 " rows/s", stored - t->last_stored);
+    else if (t->rows.count > 0)
+        worker_doing(w, "%zu records wait for the store", t->rows.count);
+    else
+        worker_doing(w, "idle");
+    t->last_stored = stored;
+}
+
+static void transfer_on_drain_over(uv_timer_t *timer)
+{
+    struct transfer *t = timer->data;
+    log_warn("left-unstored", "records=%zu cause=\"the store fails; the ledger has them\"",
+             t->rows.count);
+    worker_finished(t->w);
+}
+
+static void transfer_drain(struct worker *w, void *state)
+{
+    struct transfer *t = state;
+    if (t->owed_count == 0) {
+        worker_finished(w);
+        return;
+    }
+    uv_timer_start(&t->drain_timer, transfer_on_drain_over, TRANSFER_DRAIN_MS, 0);
+    transfer_store(t);
+}
+
+static void transfer_fini(struct worker *w, void *state)
+{
+    (void)w;
+    struct transfer *t = state;
+    store_close(t->store);
+    template_free(t->keys.bucket);
+    template_free(t->keys.key);
+    transfer_rows_fini(&t->rows);
+    buffer_fini(&t->refusals);
+    free(t->records);
+    free(t->owed);
+    uv_close((uv_handle_t *)&t->timer, NULL);
+    uv_close((uv_handle_t *)&t->drain_timer, NULL);
+}
+
+const struct worker_ops worker_ops = {
+    .type = "transfer",
+    .mailbox = true,
+    .state_size = sizeof(struct transfer),
+    .init = transfer_init,
+    .on_message = transfer_on_message,
+    .on_tick = transfer_on_tick,
+    .drain = transfer_drain,
+    .fini = transfer_fini,
+};
