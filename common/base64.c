@@ -3,7 +3,8 @@
 
 #include "common/utf8.h"
 
-static const char base64_digits[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[64] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void base64_append(struct buffer *out, struct slice bytes)
 {
@@ -14,8 +15,8 @@ void base64_append(struct buffer *out, struct slice bytes)
     for (size_t i = 0; i < bytes.len; i += 3) {
         size_t left = bytes.len - i;
         const unsigned char *p = (const unsigned char *)bytes.ptr + i;
-        unsigned three =
-            (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) | (left > 2 ? (unsigned)p[2] : 0);
+        unsigned three = (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) |
+                         (left > 2 ? (unsigned)p[2] : 0);
         *to++ = base64_digits[three >> 18];
         *to++ = base64_digits[three >> 12 & 63];
         *to++ = left > 1 ? base64_digits[three >> 6 & 63] : '=';

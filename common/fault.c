@@ -23,7 +23,8 @@ static struct fault_order fault_read(char *text, struct slice detail)
 {
     struct fault_order order = {0};
     char *save = NULL;
-    for (char *word = strtok_r(text, " \n", &save); word != NULL; word = strtok_r(NULL, " \n", &save)) {
+    for (char *word = strtok_r(text, " \n", &save); word != NULL;
+         word = strtok_r(NULL, " \n", &save)) {
         if (strcmp(word, "kill") == 0) {
             order.kill = true;
         } else if (strcmp(word, "always") == 0) {

@@ -11,7 +11,8 @@ static bool json_write_is_plain(unsigned char c)
 
 static void json_write_escaped(struct buffer *out, unsigned char c)
 {
-    static const char short_forms[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    static const char short_forms[0x20] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
     static const char hex[16] = "0123456789abcdef";
     if (c >= 0x20)
         buffer_append(out, (char[]){'\\', (char)c}, 2);

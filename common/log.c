@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define LOG_QUOTE_SLOTS 8
-#define LOG_QUOTE_MAX 200
+#define LOG_QUOTE_MAX   200
 
 static enum log_level log_limit = LOG_LEVEL_INFO;
 static log_sink log_to;

@@ -30,8 +30,8 @@ struct stream_events {
 };
 
 struct stream_limits {
-    size_t frame_max;  /* longest frame accepted or sent, bytes */
-    size_t queue_max;  /* most bytes waiting to be written before the peer counts as gone */
+    size_t frame_max; /* longest frame accepted or sent, bytes */
+    size_t queue_max; /* most bytes waiting to be written before the peer counts as gone */
 };
 
 struct stream {

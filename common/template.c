@@ -18,7 +18,8 @@ struct template_part {
     struct slice otherwise;
 };
 
-struct template {
+struct template
+{
     char *text; /* what the parts point into */
     size_t count;
     struct template_part parts[TEMPLATE_PARTS_MAX];
@@ -41,7 +42,8 @@ static int template_add_field(struct template *t, const char **at, char *why, si
     size_t len = strcspn(from, "{}");
     size_t column = (size_t)(*at - t->text) + 1;
     if (from[len] != '}') {
-        snprintf(why, why_size, "the { at column %zu is not closed (a brace itself is written {{)", column);
+        snprintf(why, why_size, "the { at column %zu is not closed (a brace itself is written {{)",
+                 column);
         return -EINVAL;
     }
     const char *bar = memchr(from, '|', len);
@@ -71,14 +73,17 @@ static int template_parse(struct template *t, char *why, size_t why_size)
             continue;
         }
         if (at[0] == '}' && at[1] != '}') {
-            snprintf(why, why_size, "the } at column %zu closes nothing (a brace itself is written }})",
+            snprintf(why, why_size,
+                     "the } at column %zu closes nothing (a brace itself is written }})",
                      (size_t)(at - t->text) + 1);
             return -EINVAL;
         }
         /* A doubled brace is one byte of text and two of the source. */
         bool brace = *at == '{' || *at == '}';
         size_t len = brace ? 1 : strcspn(at, "{}");
-        rc = template_add(t, (struct template_part){.kind = TEMPLATE_TEXT, .text = slice_make(at, len)}, why, why_size);
+        rc = template_add(
+            t, (struct template_part){.kind = TEMPLATE_TEXT, .text = slice_make(at, len)}, why,
+            why_size);
         at += brace ? 2 : len;
     }
     return rc;
@@ -119,7 +124,8 @@ bool template_is_constant(const struct template *t)
     return true;
 }
 
-static const struct template_field *template_find(struct slice name, const struct template_field *fields, size_t count)
+static const struct template_field *template_find(struct slice name,
+                                                  const struct template_field *fields, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (slice_equal(fields[i].name, name))
@@ -127,8 +133,9 @@ static const struct template_field *template_find(struct slice name, const struc
     return NULL;
 }
 
-int template_expand(const struct template *t, struct slice member, const struct template_field *fields, size_t count,
-                    struct buffer *out, struct slice *missing)
+int template_expand(const struct template *t, struct slice member,
+                    const struct template_field *fields, size_t count, struct buffer *out,
+                    struct slice *missing)
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct template_part *part = &t->parts[i];

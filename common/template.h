@@ -40,7 +40,8 @@ bool template_is_constant(const struct template *t);
  * Appends the template, filled in, to `out` (whose failure is the buffer's). 0; or -ENOENT when the record lacks a field that has no default: then
  * *missing is its name (it lives as long as t), and `out` may have grown.
  */
-int template_expand(const struct template *t, struct slice member, const struct template_field *fields, size_t count,
-                    struct buffer *out, struct slice *missing);
+int template_expand(const struct template *t, struct slice member,
+                    const struct template_field *fields, size_t count, struct buffer *out,
+                    struct slice *missing);
 
 #endif

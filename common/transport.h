@@ -19,13 +19,13 @@ struct transport;
 struct transport_peer;
 
 struct transport_options {
-    const char *dir;         /* RUNTIME_DIR/mbox; exists, 0700 */
-    const char *id;          /* file name part: the worker's name with '/' replaced */
+    const char *dir; /* RUNTIME_DIR/mbox; exists, 0700 */
+    const char *id;  /* file name part: the worker's name with '/' replaced */
     uint64_t generation;
-    size_t frame_max;        /* longest frame in or out */
-    size_t coalesce;         /* a frame leaves early when it has grown to this */
-    size_t queue_max;        /* most bytes waiting for one peer */
-    const char *envelope;    /* bytes every frame starts with */
+    size_t frame_max;     /* longest frame in or out */
+    size_t coalesce;      /* a frame leaves early when it has grown to this */
+    size_t queue_max;     /* most bytes waiting for one peer */
+    const char *envelope; /* bytes every frame starts with */
     size_t envelope_len;
     void (*on_frame)(struct slice frame, void *ctx); /* bytes live until it returns */
     void *ctx;

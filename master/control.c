@@ -20,8 +20,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONTROL_IDLE_MS 60000 /* a client that asks nothing for so long is dropped */
-#define CONTROL_TICK_MS 50    /* how late a deadline may be noticed */
+#define CONTROL_TICK_MS 50 /* how late a deadline may be noticed */
+
+/* Keeps clock plus deadline from running over; nobody waits longer for an answer. */
+#define CONTROL_DEADLINE_MAX_MS (365ull * 24 * 3600 * 1000)
+
+uint64_t control_idle_ms = 60000;
 
 struct control_client {
     struct stream stream;
@@ -40,7 +44,10 @@ static struct {
     size_t client_count;
     struct supervisor_watch watch;
     bool running;
+    bool stalled; /* memory was short for a connection that waits to be accepted */
 } control;
+
+static void control_on_connection(uv_stream_t *listener, int status);
 
 struct master *control_master(void)
 {
@@ -55,7 +62,10 @@ void control_answer(struct control_client *client, uint64_t id, enum control_sta
     struct control_answer m = {.id = id, .status = status, .more = 0, .body = body};
     struct buffer frame = BUFFER_EMPTY;
     control_answer_pack(&frame, &m);
+    /* The stream has one limit for both ways. Ours differ, or each client could make us hold a request of an answer's size. */
+    client->stream.limits.frame_max = CONTROL_FRAME_MAX;
     int rc = buffer_ok(&frame) ? stream_send(&client->stream, buffer_slice(&frame)) : UV_ENOMEM;
+    client->stream.limits.frame_max = CONTROL_REQUEST_MAX;
     size_t len = frame.len;
     buffer_fini(&frame);
     if (rc == -EMSGSIZE)
@@ -78,9 +88,19 @@ void control_answer_text(struct control_client *client, uint64_t id, enum contro
     va_end(args);
     struct buffer body = BUFFER_EMPTY;
     pack_text(&body, text);
-    if (buffer_ok(&body))
-        control_answer(client, id, status, buffer_slice(&body));
-    buffer_fini(&body);
+    control_answer_buffer(client, id, status, &body);
+}
+
+void control_answer_buffer(struct control_client *client, uint64_t id, enum control_status status,
+                           struct buffer *body)
+{
+    if (buffer_ok(body)) {
+        control_answer(client, id, status, buffer_slice(body));
+    } else {
+        log_warn("control-client-dropped", "cause=\"memory is short for its answer\"");
+        stream_close(&client->stream);
+    }
+    buffer_fini(body);
 }
 
 /* ---- waiting requests ---- */
@@ -88,11 +108,15 @@ void control_answer_text(struct control_client *client, uint64_t id, enum contro
 struct control_pending *control_wait(struct control_client *client,
                                      const struct control_request *request)
 {
-    struct control_pending *p =
-        client->pending_count < CONTROL_PENDING_MAX ? calloc(1, sizeof *p) : NULL;
-    if (p == NULL) {
+    if (client->pending_count >= CONTROL_PENDING_MAX) {
         control_answer_text(client, request->id, CONTROL_ERROR,
-                            "%d requests of this client wait already", CONTROL_PENDING_MAX);
+                            "%d requests of this client wait already: let some be answered first",
+                            CONTROL_PENDING_MAX);
+        return NULL;
+    }
+    struct control_pending *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        control_answer_text(client, request->id, CONTROL_ERROR, "memory is short: try again");
         return NULL;
     }
     p->client = client;
@@ -137,15 +161,27 @@ static void control_look_late(struct control_pending *p)
         control_pending_late(p);
 }
 
+/* Lets the last answer get out first, but waits for a client that does not read no longer than for an idle one. */
+static void control_close_answered(struct control_client *client)
+{
+    client->closing_after_write = true;
+    if (stream_queued(&client->stream) == 0)
+        stream_close(&client->stream);
+}
+
 static void control_on_timer(uv_timer_t *timer)
 {
-    (void)timer;
     control_each_pending(control_look_late);
     uint64_t now = clock_mono_ms();
-    for (struct control_client *c = control.clients; c != NULL; c = c->next)
-        if (c->pending == NULL && now - c->heard_ms > CONTROL_IDLE_MS)
+    for (struct control_client *c = control.clients; c != NULL; c = c->next) {
+        if (c->closing_after_write)
+            control_close_answered(c);
+        if (c->pending == NULL && now - c->heard_ms > control_idle_ms)
             stream_close(&c->stream);
-    if (control.clients == NULL)
+    }
+    if (control.stalled)
+        control_on_connection((uv_stream_t *)&control.listener, 0);
+    if (control.clients == NULL && !control.stalled)
         uv_timer_stop(timer); /* an idle master wakes for nobody */
 }
 
@@ -158,26 +194,29 @@ static void control_refuse_version(struct control_client *client, uint64_t id, u
         "the master speaks version %d of the control protocol, this client version %" PRIu64
         ": install platoon and platoonctl together",
         CONTROL_VERSION, version);
-    client->closing_after_write = true;
+    control_close_answered(client);
 }
 
-/* False when they are no array of bytes, or too many. */
-static bool control_read_args(struct slice packed, struct control_args *args)
+/* -EINVAL: they are no array of bytes. -E2BIG: too many. -ENOMEM. On 0 the caller frees args->list. */
+static int control_read_args(struct slice packed, struct control_args *args)
 {
     struct unpack u = unpack_start(packed);
     uint32_t count = unpack_array(&u);
-    if (!unpack_ok(&u) || count > CONTROL_ARGS_MAX)
-        return false;
-    args->packed = packed;
-    args->list = calloc(count + 1, sizeof *args->list);
-    if (args->list == NULL)
-        return false;
+    if (!unpack_ok(&u))
+        return -EINVAL;
+    if (count > CONTROL_ARGS_MAX)
+        return -E2BIG;
+    struct slice *list = calloc(count + 1, sizeof *list);
+    if (list == NULL)
+        return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
-        args->list[args->count++] = unpack_bytes(&u);
-    if (unpack_end(&u))
-        return true;
-    free(args->list);
-    return false;
+        list[i] = unpack_bytes(&u);
+    if (!unpack_end(&u)) {
+        free(list);
+        return -EINVAL;
+    }
+    *args = (struct control_args){.list = list, .count = count};
+    return 0;
 }
 
 /* The version of a message that may be laid out otherwise in all its other fields: [type, version, ...]. */
@@ -193,23 +232,31 @@ static void control_on_frame(struct stream *s, struct slice frame, void *ctx)
 {
     struct control_client *client = ctx;
     struct control_request m;
-    struct control_args args = {0};
-    client->heard_ms = clock_mono_ms();
-    uint64_t version = control_peek_version(frame);
+    struct control_args args;
     if (client->closing_after_write)
         return;
+    client->heard_ms = clock_mono_ms();
+    uint64_t version = control_peek_version(frame);
     if (version != CONTROL_VERSION) {
         control_refuse_version(client, 0, version);
         return;
     }
-    if (!control_request_unpack(frame, &m) || !control_read_args(m.args, &args)) {
+    int rc = control_request_unpack(frame, &m) ? control_read_args(m.args, &args) : -EINVAL;
+    if (rc == -EINVAL) {
         log_warn("control-client-dropped", "cause=\"sent what is no request\" bytes=%zu",
                  frame.len);
         stream_close(s);
-        return;
+    } else if (rc == -E2BIG) {
+        control_answer_text(client, m.id, CONTROL_USAGE,
+                            "a request takes at most %d arguments: send several", CONTROL_ARGS_MAX);
+    } else if (rc != 0) {
+        control_answer_text(client, m.id, CONTROL_ERROR, "memory is short: try again");
+    } else {
+        if (m.deadline_ms > CONTROL_DEADLINE_MAX_MS)
+            m.deadline_ms = CONTROL_DEADLINE_MAX_MS;
+        control_verb(client, &m, &args);
+        free(args.list);
     }
-    control_verb(client, &m, &args);
-    free(args.list);
 }
 
 /* ---- clients ---- */
@@ -243,8 +290,7 @@ static void control_on_closed(struct stream *s, void *ctx)
 static const struct stream_events control_events = {
     .on_frame = control_on_frame, .on_end = control_on_end, .on_closed = control_on_closed};
 
-/* Requests are small, answers may be large: the limit on what comes in is enforced by the reader. */
-static const struct stream_limits control_limits = {.frame_max = CONTROL_FRAME_MAX,
+static const struct stream_limits control_limits = {.frame_max = CONTROL_REQUEST_MAX,
                                                     .queue_max = CONTROL_QUEUE_MAX};
 
 /* The socket's mode keeps others out already; root may come, and the user we run as. */
@@ -259,13 +305,21 @@ static bool control_may(const struct control_client *client)
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
+static void control_tick(void)
+{
+    if (!uv_is_active((uv_handle_t *)&control.timer))
+        uv_timer_start(&control.timer, control_on_timer, CONTROL_TICK_MS, CONTROL_TICK_MS);
+}
+
 static void control_on_connection(uv_stream_t *listener, int status)
 {
     if (status != 0)
         return;
     struct control_client *client = calloc(1, sizeof *client);
-    if (client == NULL)
-        return; /* the backlog keeps it; the next connection's event tries again */
+    control.stalled = client == NULL;
+    control_tick();
+    if (control.stalled)
+        return; /* libuv listens no further until this connection is accepted: the timer tries again */
     stream_init(&client->stream, control.master->loop, control_limits, &control_events, client);
     client->heard_ms = clock_mono_ms();
     client->next = control.clients;
@@ -280,11 +334,8 @@ static void control_on_connection(uv_stream_t *listener, int status)
         control_answer_text(client, 0, CONTROL_ERROR,
                             "%d clients are connected already: end some of them",
                             CONTROL_CLIENTS_MAX);
-    else if (ok && stream_start(&client->stream) == 0) {
-        if (!uv_is_active((uv_handle_t *)&control.timer))
-            uv_timer_start(&control.timer, control_on_timer, CONTROL_TICK_MS, CONTROL_TICK_MS);
+    else if (ok && stream_start(&client->stream) == 0)
         return;
-    }
     stream_close(&client->stream);
 }
 
@@ -317,6 +368,7 @@ void control_stop(struct master *m)
     if (!control.running)
         return;
     control.running = false;
+    control.stalled = false;
     supervisor_watch_remove(&control.watch);
     uv_close((uv_handle_t *)&control.listener, NULL); /* unlinks the socket */
     uv_close((uv_handle_t *)&control.timer, NULL);

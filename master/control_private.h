@@ -28,7 +28,6 @@ struct control_pending {
 struct control_args {
     struct slice *list;
     size_t count;
-    struct slice packed; /* as they came */
 };
 
 /* Sends one answer. Empty body: nil. */
@@ -37,12 +36,19 @@ void control_answer(struct control_client *client, uint64_t id, enum control_sta
 void control_answer_text(struct control_client *client, uint64_t id, enum control_status status,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* The same with a body the caller has built; takes its memory. A buffer that has failed ends the connection. */
+void control_answer_buffer(struct control_client *client, uint64_t id, enum control_status status,
+                           struct buffer *body);
+
 /* Notes that the answer comes later. NULL, the client having been told, when it has too many waiting. */
 struct control_pending *control_wait(struct control_client *client,
                                      const struct control_request *request);
 void control_pending_free(struct control_pending *p);
 
 struct master *control_master(void);
+
+/* A client that asks nothing for so long, with no request of it waiting, is dropped. Tests shorten it. */
+extern uint64_t control_idle_ms;
 
 /* Answers a request, now or later. */
 void control_verb(struct control_client *client, const struct control_request *request,

@@ -37,10 +37,10 @@ void supervisor_watch_remove(struct supervisor_watch *w);
 /* ---- for main.c, worker_process.c and tests ---- */
 
 struct supervisor_ops {
-    int (*spawn)(struct node *worker);            /* 0: worker->process is set; else negative errno */
-    void (*stop)(struct node *worker);            /* orderly; supervisor_on_exit follows */
-    void (*force)(struct node *worker);           /* SIGKILL to the group */
-    void (*up)(struct node *worker);              /* has become READY: tell its peers */
+    int (*spawn)(struct node *worker);  /* 0: worker->process is set; else negative errno */
+    void (*stop)(struct node *worker);  /* orderly; supervisor_on_exit follows */
+    void (*force)(struct node *worker); /* SIGKILL to the group */
+    void (*up)(struct node *worker);    /* has become READY: tell its peers */
     void (*down)(struct node *worker, const char *reason); /* is READY no more */
 };
 

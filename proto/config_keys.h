@@ -21,6 +21,7 @@
 #ifndef PROTO_CONFIG_KEYS_H
 #define PROTO_CONFIG_KEYS_H
 
+/* clang-format off */
 #define CONFIG_KEY_LIST(X)                                                                         \
     X(PLATOON, "runtime_dir", PATH, "/run/platoon", 0, 0, RESTART, "sockets, mailboxes, lock; made 0700 if missing") \
     X(PLATOON, "state_dir", PATH, "/var/lib/platoon", 0, 0, RESTART, "what must survive a restart: the instance's identity, the embedded Redis' data") \
@@ -82,5 +83,6 @@
     X(DRAIN, "transfer.workers", INT, "1", 1, 64, RESTART, "transfer workers")                     \
     X(DRAIN, "transfer.batch", INT, "1000", 1, 100000, RESTART, "most records in one transaction") \
     X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up")
+/* clang-format on */
 
 #endif

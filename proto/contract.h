@@ -27,9 +27,9 @@
 #define CONTRACT_LINK_FD 3
 
 /* What a worker must know before CONFIG: to say who it is, and to fail readably when it is started by hand. */
-#define CONTRACT_ENV_NAME "PLATOON_NAME"             /* path in the tree, "redis/visits/get-hash.2" */
+#define CONTRACT_ENV_NAME       "PLATOON_NAME" /* path in the tree, "redis/visits/get-hash.2" */
 #define CONTRACT_ENV_GENERATION "PLATOON_GENERATION" /* decimal, > 0 */
-#define CONTRACT_ENV_LOG_LEVEL "PLATOON_LOG_LEVEL"   /* error, warn, info, debug */
+#define CONTRACT_ENV_LOG_LEVEL  "PLATOON_LOG_LEVEL"  /* error, warn, info, debug */
 
 /* Longest worker name, NUL included; also bounds the mailbox path. */
 #define CONTRACT_NAME_MAX 64
@@ -41,24 +41,28 @@
 #define CONTRACT_QUEUE_MAX (64u * 1024 * 1024)
 
 /* Milliseconds. */
-#define CONTRACT_BEAT_MS 1000       /* a worker's beat */
-#define CONTRACT_HELLO_MS 5000      /* spawn to HELLO */
-#define CONTRACT_READY_MS 30000     /* spawn to READY unless the type says more */
-#define CONTRACT_HANG_MS 30000      /* silence after which a READY worker gets SIGABRT (fsync on a slow disk takes seconds) */
-#define CONTRACT_ABORT_MS 2000      /* SIGABRT to SIGKILL */
-#define CONTRACT_STOP_MS 10000      /* STOP to SIGTERM */
-#define CONTRACT_TERM_MS 2000       /* SIGTERM to SIGKILL of the process group */
-#define CONTRACT_ORPHAN_MS 3000     /* EOF on the link to the worker's own end; master and all are gone within 5 s */
+#define CONTRACT_BEAT_MS  1000  /* a worker's beat */
+#define CONTRACT_HELLO_MS 5000  /* spawn to HELLO */
+#define CONTRACT_READY_MS 30000 /* spawn to READY unless the type says more */
+#define CONTRACT_HANG_MS                                                                           \
+    30000 /* silence after which a READY worker gets SIGABRT (fsync on a slow disk takes seconds) */
+#define CONTRACT_ABORT_MS 2000  /* SIGABRT to SIGKILL */
+#define CONTRACT_STOP_MS  10000 /* STOP to SIGTERM */
+#define CONTRACT_TERM_MS  2000  /* SIGTERM to SIGKILL of the process group */
+#define CONTRACT_ORPHAN_MS                                                                         \
+    3000 /* EOF on the link to the worker's own end; master and all are gone within 5 s */
 
 /*
  * Exit codes. Every worker ends with one of these or by a signal; anything else counts as a crash.
  *   EXIT(NAME, code, "meaning")
  */
+/* clang-format off */
 #define CONTRACT_EXIT_LIST(X)                                                                      \
     X(DONE, 0, "finished on purpose")                                                              \
     X(TEMPORARY, 1, "temporary failure, restart")                                                  \
     X(CONFIG, 78, "configuration error, a restart cannot help")                                    \
     X(INCONSISTENT, 101, "found its own state inconsistent, restart")
+/* clang-format on */
 
 enum contract_exit {
 #define X(NAME, code, meaning) CONTRACT_EXIT_##NAME = code,

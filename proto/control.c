@@ -13,8 +13,7 @@
         struct unpack reader = unpack_start(frame);                                                \
         struct unpack *u = &reader;                                                                \
         schema_expect(u, number, 0u CONTROL_FIELDS_##NAME(SCHEMA_COUNT));                          \
-        CONTROL_FIELDS_##NAME(SCHEMA_UNPACK)                                                       \
-        return unpack_end(u);                                                                      \
+        CONTROL_FIELDS_##NAME(SCHEMA_UNPACK) return unpack_end(u);                                 \
     }
 CONTROL_LIST(X)
 #undef X

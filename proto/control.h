@@ -15,13 +15,14 @@
 #define CONTROL_VERSION 1
 
 #define CONTROL_SOCKET_NAME "control.sock"
-#define CONTROL_FRAME_MAX (16u * 1024 * 1024) /* answers: a one-off Redis reply must fit */
-#define CONTROL_REQUEST_MAX (1u * 1024 * 1024) /* requests: what the master accepts */
-#define CONTROL_QUEUE_MAX (32u * 1024 * 1024) /* a client that has not read this much is dropped */
+#define CONTROL_FRAME_MAX   (16u * 1024 * 1024) /* answers: a one-off Redis reply must fit */
+#define CONTROL_REQUEST_MAX (1u * 1024 * 1024)  /* requests: what the master accepts */
+#define CONTROL_QUEUE_MAX   (32u * 1024 * 1024) /* a client that has not read this much is dropped */
 #define CONTROL_CLIENTS_MAX 64
-#define CONTROL_TIMEOUT_MS 5000 /* default of --timeout */
+#define CONTROL_TIMEOUT_MS  5000 /* default of --timeout */
 
 /* X(NAME, code, "meaning"): exit codes of the tool and `status` of an answer. LSB's where LSB has one. */
+/* clang-format off */
 #define CONTROL_STATUS_LIST(X)                                                                     \
     X(OK, 0, "done")                                                                               \
     X(ERROR, 1, "the request failed")                                                              \
@@ -31,6 +32,7 @@
     X(NOT_RUNNING, 7, "the master is not running")                                                 \
     X(CONFIG, 78, "the configuration has errors")                                                  \
     X(TIMEOUT, 124, "timed out")
+/* clang-format on */
 
 enum control_status {
 #define X(NAME, code, meaning) CONTROL_##NAME = code,
@@ -39,9 +41,11 @@ enum control_status {
 };
 
 /* X(number, NAME, name, "direction: what it says") */
+/* clang-format off */
 #define CONTROL_LIST(X)                                                                            \
     X(1, REQUEST, request, "tool to master")                                                       \
     X(2, ANSWER, answer, "master to tool")
+/* clang-format on */
 
 enum control_message {
 #define X(number, NAME, name, doc) CONTROL_MESSAGE_##NAME = number,
@@ -49,18 +53,22 @@ enum control_message {
 #undef X
 };
 
+/* clang-format off */
 #define CONTROL_FIELDS_REQUEST(F)                                                                  \
     F(u64, version, "CONTROL_VERSION of the client's build")                                       \
     F(u64, id, "of the client's making")                                                           \
     F(u64, deadline_ms, "milliseconds after which the client gives up")                            \
     F(str, verb, "one of CONTROL_VERB_LIST's master verbs")                                        \
     F(raw, args, "array of bin")
+/* clang-format on */
 
+/* clang-format off */
 #define CONTROL_FIELDS_ANSWER(F)                                                                   \
     F(u64, id, "of the REQUEST")                                                                   \
     F(u64, status, "exit code for the tool")                                                       \
     F(u64, more, "1 when further answers to this request follow")                                  \
     F(raw, body, "the answer; on failure a str that says what went wrong and what helps")
+/* clang-format on */
 
 #define X(number, NAME, name, doc)                                                                 \
     struct control_##name {                                                                        \
@@ -75,6 +83,7 @@ CONTROL_LIST(X)
  * Verbs the master answers itself. X(NAME, "verb", "arguments", "answer")
  *   Names of workers and branches are paths; a branch stands for everything below it.
  */
+/* clang-format off */
 #define CONTROL_MASTER_VERB_LIST(X)                                                                \
     X(TREE, "tree", "", "map: the root node with its children (PROTOCOL.md, node)")                \
     X(STATUS, "status", "[NAME]", "map: the node, without NAME the root, with `ready` and `problems`") \
@@ -86,11 +95,13 @@ CONTROL_LIST(X)
     X(WAIT, "wait", "ready", "map {ready}, when the tree is ready")                                \
     X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \
     X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms}")
+/* clang-format on */
 
 /*
  * What people type. X(NAME, "words", "grammar", "help", "group")
  *   The tool's --help, the manual page and the shell completion are checked against this list.
  */
+/* clang-format off */
 #define CONTROL_VERB_LIST(X)                                                                       \
     X(TREE, "tree", "tree", "draw the tree of workers and what each does now", "look")             \
     X(STATUS, "status", "status [NAME]", "one line a worker, or everything about NAME", "look")    \
@@ -110,6 +121,7 @@ CONTROL_LIST(X)
     X(DRAIN_WAIT, "drain wait", "drain wait NAME", "wait until nothing is pending or claimed", "wait") \
     X(WAIT, "wait", "wait ready", "wait until every worker is ready", "wait")                      \
     X(SHUTDOWN, "shutdown", "shutdown", "stop everything in order and end the master", "act")
+/* clang-format on */
 
 /* Meaning of a status; "unknown status" when there is none. */
 const char *control_status_meaning(uint64_t status);

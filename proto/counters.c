@@ -7,8 +7,8 @@ static const struct {
     const char *name;
     bool monotonic;
 } counters[] = {
-#define COUNTER true
-#define GAUGE false
+#define COUNTER                   true
+#define GAUGE                     false
 #define X(NAME, name, kind, help) [COUNTER_##NAME] = {name, kind},
     COUNTER_LIST(X)
 #undef X

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* clang-format off */
 #define COUNTER_LIST(X)                                                                            \
     X(MESSAGES_IN, "messages_in_total", COUNTER, "messages received through the mailbox")          \
     X(MESSAGES_OUT, "messages_out_total", COUNTER, "messages sent to mailboxes")                   \
@@ -32,6 +33,7 @@
     X(BYTES, "bytes_total", COUNTER, "bytes of records handled")                                   \
     X(IN_FLIGHT, "in_flight", GAUGE, "claims or records taken and not yet settled")                \
     X(PENDING, "pending", GAUGE, "members waiting in the set")
+/* clang-format on */
 
 enum counter {
 #define X(NAME, name, kind, help) COUNTER_##NAME,

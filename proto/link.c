@@ -13,8 +13,7 @@
         struct unpack reader = unpack_start(frame);                                                \
         struct unpack *u = &reader;                                                                \
         schema_expect(u, number, 0u LINK_FIELDS_##NAME(SCHEMA_COUNT));                             \
-        LINK_FIELDS_##NAME(SCHEMA_UNPACK)                                                          \
-        return unpack_end(u);                                                                      \
+        LINK_FIELDS_##NAME(SCHEMA_UNPACK) return unpack_end(u);                                    \
     }
 LINK_LIST(X)
 #undef X

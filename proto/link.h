@@ -9,6 +9,7 @@
 #include "proto/schema.h"
 
 /* X(number, NAME, name, "direction: what it says"). Numbers are never reused. */
+/* clang-format off */
 #define LINK_LIST(X)                                                                               \
     X(1, HELLO, hello, "worker to master: who I am")                                               \
     X(2, CONFIG, config, "master to worker: your settings")                                        \
@@ -21,51 +22,68 @@
     X(9, MONITOR, monitor, "worker to master: tell me about this worker too")                      \
     X(10, REQUEST, request, "master to worker: a control client asks you something")               \
     X(11, REPLY, reply, "worker to master: the answer to a REQUEST")
+/* clang-format on */
 
+/* clang-format off */
 #define LINK_FIELDS_HELLO(F)                                                                       \
     F(u64, version, "CONTRACT_LINK_VERSION of the worker's build")                                 \
     F(str, type, "its worker type")                                                                \
     F(u64, pid, "its pid, for the log")                                                            \
     F(u64, generation, "the generation it was given; another one is refused")
+/* clang-format on */
 
+/* clang-format off */
 #define LINK_FIELDS_CONFIG(F)                                                                      \
     F(raw, settings, "map of text to text: every key of the sections that concern this worker")
+/* clang-format on */
 
+/* clang-format off */
 #define LINK_FIELDS_READY(F)                                                                       \
     F(str, address, "nanomsg address of its mailbox; empty when it has none")
+/* clang-format on */
 
+/* clang-format off */
 #define LINK_FIELDS_BEAT(F)                                                                        \
     F(raw, counters, "map of counter name (proto/counters.h) to value since this incarnation's start") \
     F(str, doing, "one short phrase for the tree: what it does now")                               \
     F(str, trouble, "empty, or the one thing that keeps it from its work, with the remedy")
+/* clang-format on */
 
 #define LINK_FIELDS_STOP(F) F(u64, deadline_ms, "milliseconds until SIGTERM")
 
 #define LINK_FIELDS_BYE(F) F(str, reason, "why it goes")
 
+/* clang-format off */
 #define LINK_FIELDS_UP(F)                                                                          \
     F(str, name, "path in the tree")                                                               \
     F(str, type, "worker type")                                                                    \
     F(u64, generation, "its incarnation")                                                          \
     F(str, address, "nanomsg address of its mailbox; empty when it has none")
+/* clang-format on */
 
+/* clang-format off */
 #define LINK_FIELDS_DOWN(F)                                                                        \
     F(str, name, "path in the tree")                                                               \
     F(u64, generation, "the incarnation that is gone")                                             \
     F(str, reason, "obituary in a few words; \"unknown name\" in answer to a MONITOR of nobody")
+/* clang-format on */
 
 #define LINK_FIELDS_MONITOR(F) F(str, name, "path in the tree")
 
+/* clang-format off */
 #define LINK_FIELDS_REQUEST(F)                                                                     \
     F(u64, id, "names the answer; of the master's making")                                         \
     F(u64, deadline_ms, "milliseconds left until the client gives up")                             \
     F(str, verb, "what is asked, in the words of the worker type")                                 \
     F(raw, args, "array of bin: the arguments")
+/* clang-format on */
 
+/* clang-format off */
 #define LINK_FIELDS_REPLY(F)                                                                       \
     F(u64, id, "of the REQUEST")                                                                   \
     F(u64, status, "exit code for the tool (control.h): 0 is success")                             \
     F(raw, body, "the answer; on failure a str that says what went wrong and what helps")
+/* clang-format on */
 
 enum link_type {
 #define X(number, NAME, name, doc) LINK_##NAME = number,

@@ -11,8 +11,7 @@
     bool message_##name##_unpack(struct unpack *u, struct message_##name *m)                       \
     {                                                                                              \
         schema_expect(u, number, 0u MESSAGE_FIELDS_##NAME(SCHEMA_COUNT));                          \
-        MESSAGE_FIELDS_##NAME(SCHEMA_UNPACK)                                                       \
-        return unpack_ok(u);                                                                       \
+        MESSAGE_FIELDS_##NAME(SCHEMA_UNPACK) return unpack_ok(u);                                  \
     }
 MESSAGE_LIST(X)
 #undef X

@@ -20,6 +20,7 @@
 #define MESSAGE_FRAME_MAX (24u * 1024 * 1024)
 
 /* X(number, NAME, name, "from to: what it says"). Numbers are never reused. */
+/* clang-format off */
 #define MESSAGE_LIST(X)                                                                            \
     X(1, WORK, work, "watcher to get-set: there is work; claim this many batches in all")          \
     X(2, CLAIMED, claimed, "get-set to watcher: how far I am")                                     \
@@ -30,44 +31,61 @@
     X(7, STORED, stored, "transfer to get-hash: those are durable, or refused for good")           \
     X(8, REPLY, reply, "send to any worker: the reply to a one-off Redis command")                 \
     X(9, JSON, json, "anybody to any worker: a JSON value in the worker's own words")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_WORK(F)                                                                     \
     F(u64, claims_total, "claims this get-set may have made since this watcher met it")            \
     F(u64, pending, "members seen in the set")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_CLAIMED(F)                                                                  \
     F(u64, claims_total, "claims made since it met this watcher")                                  \
     F(u64, pending, "members left in the set after the last claim")                                \
     F(u64, in_flight, "claims handed out and not yet done")                                        \
     F(u64, idle, "1 when the last try found neither members nor claims to hand out again")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_CREDIT(F)                                                                   \
     F(u64, claims_total, "claims this get-set may have sent since this get-hash met it")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_CLAIM(F)                                                                    \
     F(str, id, "the claim's id in the ledger")                                                     \
     F(u64, attempt, "1 for the first hand-out")                                                    \
     F(bin, members, "as the claim script packed them: array of [seq, member, state] (redis/ledger.h)")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_DONE(F)                                                                     \
     F(str, id, "the claim's id")                                                                   \
     F(u64, stored, "records of it that became durable")                                            \
     F(u64, dead, "members of it that went to the dead letters")                                    \
     F(u64, given_back, "1 when the claim went back to the ledger instead of being acknowledged")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_RECORDS(F)                                                                  \
     F(u64, token, "names the answer; unique within the sender's incarnation")                      \
     F(u64, count, "records in `records`")                                                          \
     F(bin, records, "that many arrays [seq, member bin, n, field bin, value bin, ... n pairs]")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_STORED(F)                                                                   \
     F(u64, token, "of the RECORDS message")                                                        \
     F(raw, refused, "array of [seq, reason str] for records that can never be stored; else empty")
+/* clang-format on */
 
+/* clang-format off */
 #define MESSAGE_FIELDS_REPLY(F)                                                                    \
     F(str, command, "name of the Redis command")                                                   \
     F(u64, is_error, "1 when Redis answered with an error")                                        \
     F(raw, reply, "the reply: nil, int, bin, str (status or error), array of these")
+/* clang-format on */
 
 #define MESSAGE_FIELDS_JSON(F) F(str, text, "one JSON value")
 

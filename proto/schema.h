@@ -21,27 +21,27 @@
 #include "common/pack.h"
 #include "common/unpack.h"
 
-#define SCHEMA_MEMBER_u64(name) uint64_t name;
-#define SCHEMA_MEMBER_i64(name) int64_t name;
-#define SCHEMA_MEMBER_str(name) struct slice name;
-#define SCHEMA_MEMBER_bin(name) struct slice name;
-#define SCHEMA_MEMBER_raw(name) struct slice name;
+#define SCHEMA_MEMBER_u64(name)        uint64_t name;
+#define SCHEMA_MEMBER_i64(name)        int64_t name;
+#define SCHEMA_MEMBER_str(name)        struct slice name;
+#define SCHEMA_MEMBER_bin(name)        struct slice name;
+#define SCHEMA_MEMBER_raw(name)        struct slice name;
 #define SCHEMA_MEMBER(type, name, doc) SCHEMA_MEMBER_##type(name)
 
 #define SCHEMA_COUNT(type, name, doc) +1u
 
-#define SCHEMA_PACK_u64(b, v) pack_u64(b, v)
-#define SCHEMA_PACK_i64(b, v) pack_i64(b, v)
-#define SCHEMA_PACK_str(b, v) pack_str(b, v)
-#define SCHEMA_PACK_bin(b, v) pack_bin(b, v)
-#define SCHEMA_PACK_raw(b, v) pack_raw(b, v)
+#define SCHEMA_PACK_u64(b, v)        pack_u64(b, v)
+#define SCHEMA_PACK_i64(b, v)        pack_i64(b, v)
+#define SCHEMA_PACK_str(b, v)        pack_str(b, v)
+#define SCHEMA_PACK_bin(b, v)        pack_bin(b, v)
+#define SCHEMA_PACK_raw(b, v)        pack_raw(b, v)
 #define SCHEMA_PACK(type, name, doc) SCHEMA_PACK_##type(out, m->name);
 
-#define SCHEMA_UNPACK_u64(u) unpack_u64(u)
-#define SCHEMA_UNPACK_i64(u) unpack_i64(u)
-#define SCHEMA_UNPACK_str(u) unpack_str(u)
-#define SCHEMA_UNPACK_bin(u) unpack_bin(u)
-#define SCHEMA_UNPACK_raw(u) unpack_raw(u)
+#define SCHEMA_UNPACK_u64(u)           unpack_u64(u)
+#define SCHEMA_UNPACK_i64(u)           unpack_i64(u)
+#define SCHEMA_UNPACK_str(u)           unpack_str(u)
+#define SCHEMA_UNPACK_bin(u)           unpack_bin(u)
+#define SCHEMA_UNPACK_raw(u)           unpack_raw(u)
 #define SCHEMA_UNPACK(type, name, doc) m->name = SCHEMA_UNPACK_##type(u);
 
 /* Reads a message's head: its type, and whether `count` values follow. Marks *u failed when they do not. */

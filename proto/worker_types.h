@@ -16,6 +16,7 @@
 #ifndef PROTO_WORKER_TYPES_H
 #define PROTO_WORKER_TYPES_H
 
+/* clang-format off */
 #define WORKER_TYPE_LIST(X)                                                                        \
     X(COMMAND, "command", EMBEDDED, "redis/server", "", "runs a program, here a private redis-server") \
     X(SEND, "send", REDIS, "redis/send", "send_workers", "runs one-off Redis commands")            \
@@ -28,6 +29,7 @@
     X(TRANSFER, "transfer", DRAIN, "transfer/%s", "transfer.workers",                              \
       "stores records durably; knows nothing of Redis")                                            \
     X(REPORT, "report", ONCE, "transfer/report", "", "answers questions about what is stored")
+/* clang-format on */
 
 enum worker_type {
 #define X(NAME, type, PLACE, path, key, doc) WORKER_TYPE_##NAME,

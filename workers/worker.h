@@ -32,8 +32,8 @@ struct worker_peer {
 };
 
 struct worker_ops {
-    const char *type; /* as in proto/worker_types.h */
-    bool mailbox;     /* false: no nanomsg socket and no thread of its */
+    const char *type;  /* as in proto/worker_types.h */
+    bool mailbox;      /* false: no nanomsg socket and no thread of its */
     size_t state_size; /* zeroed memory handed to each callback as `state` */
 
     /* Settings are here. 0: READY is sent (unless the type called worker_hold_ready); else an exit code, after worker_trouble. */
@@ -46,7 +46,8 @@ struct worker_ops {
      * not be read or is of no known type: the rest of the frame is dropped and counted. JSON and REPLY messages that a type
      * does not want are logged by the skeleton (return false).
      */
-    bool (*on_message)(struct worker *w, void *state, struct worker_peer *from, uint64_t type, struct unpack *u);
+    bool (*on_message)(struct worker *w, void *state, struct worker_peer *from, uint64_t type,
+                       struct unpack *u);
     /* A control request; answer with worker_reply, now or later, exactly once. NULL: "understands no requests". */
     void (*on_request)(struct worker *w, void *state, const struct link_request *request);
     /* Once a second, before the beat: bring gauges and worker_doing up to date. Optional. */
@@ -113,12 +114,14 @@ void worker_doing(struct worker *w, const char *format, ...) __attribute__((form
  * What keeps the worker from its work, named with its remedy; shown in `tree` and `status`, and logged (warn) when it is new,
  * and again (info) when it is over. worker_trouble(w, "") ends it. Send it every time: repeats cost nothing.
  */
-void worker_trouble(struct worker *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void worker_trouble(struct worker *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Answers a request. The body is one msgpack value, copied; empty means nil. */
-void worker_reply(struct worker *w, uint64_t request_id, enum control_status status, struct slice body);
-void worker_reply_text(struct worker *w, uint64_t request_id, enum control_status status, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void worker_reply(struct worker *w, uint64_t request_id, enum control_status status,
+                  struct slice body);
+void worker_reply_text(struct worker *w, uint64_t request_id, enum control_status status,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* ---- life ---- */
 
