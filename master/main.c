@@ -118,10 +118,10 @@ static void main_on_signal(uv_signal_t *handle, int signum)
         master_shutdown(&master);
         return;
     }
-    log_warn("signal-ignored",
-             "signal=%s remedy=\"the configuration is read at start only: platoonctl shutdown, "
-             "then start again\"",
-             sigabbrev_np(signum));
+    log_warn("signal-ignored", "signal=%s%s", sigabbrev_np(signum),
+             signum != SIGHUP ? ""
+                              : " remedy=\"the configuration is read at start only: platoonctl "
+                                "shutdown, then start again\"");
 }
 
 static void main_on_watchdog(uv_timer_t *timer)
