@@ -7,11 +7,10 @@
 
 #include "common/clock.h"
 #include "common/pack.h"
+#include "common/text.h"
 #include "master/worker_process.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <unistd.h>
 
 struct verb_call {
@@ -27,36 +26,46 @@ static struct node *verb_root(void)
 
 static void verb_answer_buffer(const struct verb_call *v, struct buffer *body)
 {
-    if (buffer_ok(body))
-        control_answer(v->client, v->request->id, CONTROL_OK, buffer_slice(body));
-    else
-        control_answer_text(v->client, v->request->id, CONTROL_ERROR, "memory is short");
-    buffer_fini(body);
+    control_answer_buffer(v->client, v->request->id, CONTROL_OK, body);
+}
+
+#define VERB_WORD_SIZE (CONTRACT_NAME_MAX + 4)
+
+/* A client's word as it may stand in an answer: cut where no name is longer, nothing in it that a terminal obeys. */
+static const char *verb_word(struct slice word, char text[VERB_WORD_SIZE])
+{
+    size_t len = word.len < CONTRACT_NAME_MAX ? word.len : CONTRACT_NAME_MAX;
+    for (size_t i = 0; i < len; i++)
+        text[i] = word.ptr[i] >= ' ' && word.ptr[i] <= '~' ? word.ptr[i] : '?';
+    strcpy(text + len, len < word.len ? "..." : "");
+    return text;
 }
 
 /* ---- names ---- */
 
 static void verb_unknown_name(const struct verb_call *v, struct slice name)
 {
+    char word[VERB_WORD_SIZE];
     const char *nearest = tree_nearest(verb_root(), name);
     if (nearest != NULL)
         control_answer_text(
             v->client, v->request->id, CONTROL_NO_NAME,
-            "no worker or branch named '%.*s': did you mean '%s'? See: platoonctl tree",
-            (int)name.len, name.ptr, nearest);
+            "no worker or branch named '%s': did you mean '%s'? See: platoonctl tree",
+            verb_word(name, word), nearest);
     else
         control_answer_text(v->client, v->request->id, CONTROL_NO_NAME,
-                            "no worker or branch named '%.*s': see: platoonctl tree", (int)name.len,
-                            name.ptr);
+                            "no worker or branch named '%s'. See: platoonctl tree",
+                            verb_word(name, word));
 }
 
 /* The node the first argument names; NULL, the client having been told. */
 static struct node *verb_node(const struct verb_call *v)
 {
     if (v->args->count < 1) {
+        char word[VERB_WORD_SIZE];
         control_answer_text(v->client, v->request->id, CONTROL_USAGE,
-                            "%.*s needs the name of a worker or branch", (int)v->request->verb.len,
-                            v->request->verb.ptr);
+                            "%s needs the name of a worker or branch",
+                            verb_word(v->request->verb, word));
         return NULL;
     }
     struct node *n = tree_find(verb_root(), v->args->list[0]);
@@ -147,32 +156,60 @@ void control_pending_look(struct control_pending *p)
     pack_text(&body, p->node->name);
     pack_text(&body, "ready");
     pack_bool(&body, node_is_ready(p->node));
-    if (buffer_ok(&body))
-        control_answer(p->client, p->id, CONTROL_OK, buffer_slice(&body));
-    buffer_fini(&body);
+    control_answer_buffer(p->client, p->id, CONTROL_OK, &body);
     control_pending_free(p);
 }
 
-/* The first problem names what holds it up. */
+#define VERB_LATE_MAX 8 /* workers named in the answer */
+
+struct verb_late {
+    struct buffer text;
+    bool (*done)(const struct node *n);
+    size_t count;
+};
+
+static void verb_add_late(struct node *worker, void *ctx)
+{
+    struct verb_late *late = ctx;
+    if (late->done(worker) || ++late->count > VERB_LATE_MAX)
+        return;
+    const char *why = worker->trouble[0] != '\0' ? worker->trouble : worker->last_exit;
+    buffer_printf(&late->text, "%s%s is %s%s%s%s", late->count > 1 ? ", " : "", worker->name,
+                  node_state_name(worker->state), why[0] != '\0' ? " (" : "", why,
+                  why[0] != '\0' ? ")" : "");
+}
+
 void control_pending_late(struct control_pending *p)
 {
     if (p->worker != NULL)
         return; /* the request to the worker has a deadline of its own */
-    struct buffer problems = BUFFER_EMPTY;
-    node_pack_problems(&problems, p->node, clock_mono_ms());
-    struct unpack u = unpack_start(buffer_slice(&problems));
-    uint32_t count = unpack_array(&u);
-    struct slice first = count > 0 ? unpack_str(&u) : slice_of("it is still stopping");
-    control_answer_text(p->client, p->id, CONTROL_TIMEOUT, "timed out: %.*s", (int)first.len,
-                        first.ptr);
-    buffer_fini(&problems);
+    struct verb_late late = {.done = p->done};
+    struct buffer body = BUFFER_EMPTY;
+    buffer_append_text(&late.text, "timed out: ");
+    tree_each_worker(p->node, verb_add_late, &late);
+    if (late.count > VERB_LATE_MAX)
+        buffer_printf(&late.text, ", and %zu more", late.count - VERB_LATE_MAX);
+    buffer_append_text(&late.text, ". It goes on: platoonctl status");
+    pack_str(&body, buffer_slice(&late.text));
+    body.failed = body.failed || late.text.failed;
+    buffer_fini(&late.text);
+    control_answer_buffer(p->client, p->id, CONTROL_TIMEOUT, &body);
     control_pending_free(p);
+}
+
+/* True, the client having been told, when nothing may be started any more. */
+static bool verb_too_late(const struct verb_call *v)
+{
+    if (control_master()->stopping)
+        control_answer_text(v->client, v->request->id, CONTROL_ERROR,
+                            "the master is stopping: it starts nothing any more");
+    return control_master()->stopping;
 }
 
 static void verb_start(const struct verb_call *v)
 {
     struct node *n = verb_node(v);
-    if (n == NULL)
+    if (n == NULL || verb_too_late(v))
         return;
     supervisor_start(n);
     verb_wait_for(v, n, verb_is_up);
@@ -190,7 +227,7 @@ static void verb_stop(const struct verb_call *v)
 static void verb_restart(const struct verb_call *v)
 {
     struct node *n = verb_node(v);
-    if (n == NULL)
+    if (n == NULL || verb_too_late(v))
         return;
     supervisor_restart(n);
     verb_wait_for(v, n, verb_is_up);
@@ -213,17 +250,43 @@ static void verb_shutdown(const struct verb_call *v)
 
 /* ---- handing on to workers ---- */
 
+/* A worker is not believed: what it says becomes a status there is, one whole value, and on failure a text. */
 static void verb_on_answer(uint64_t status, struct slice body, void *ctx)
 {
     struct control_pending *p = ctx;
+    enum control_status known = CONTROL_ERROR;
+#define X(NAME, code, meaning)                                                                     \
+    if (status == code)                                                                            \
+        known = CONTROL_##NAME;
+    CONTROL_STATUS_LIST(X)
+#undef X
     struct unpack u = unpack_start(body);
+    bool text = unpack_peek(&u) == UNPACK_STR;
     unpack_raw(&u);
-    if (unpack_end(&u) || body.len == 0)
-        control_answer(p->client, p->id, (enum control_status)status, body);
+    if (unpack_end(&u) && (known == CONTROL_OK || text))
+        control_answer(p->client, p->id, known, body);
+    else if (body.len == 0)
+        control_answer(p->client, p->id, known, body);
     else
         control_answer_text(p->client, p->id, CONTROL_ERROR,
-                            "the worker's answer cannot be read: see platoonctl status");
+                            "the answer of %s cannot be read: look for its warnings in the log, or "
+                            "platoonctl restart %s",
+                            p->worker->name, p->worker->name);
     control_pending_free(p);
+}
+
+static const char *verb_request_error(int rc)
+{
+    switch (rc) {
+    case -ENOTCONN:
+        return "it is not ready: see platoonctl status";
+    case -EMSGSIZE:
+        return "it is too large";
+    case -ENOBUFS:
+        return "it has too many waiting already: try again";
+    default:
+        return strerror(rc < 0 ? -rc : rc);
+    }
 }
 
 static void verb_hand_on(const struct verb_call *v, struct node *n, struct slice verb,
@@ -233,67 +296,100 @@ static void verb_hand_on(const struct verb_call *v, struct node *n, struct slice
     pack_array(&args, (uint32_t)count);
     for (size_t i = 0; i < count; i++)
         pack_bin(&args, list[i]);
-    struct control_pending *p = buffer_ok(&args) ? control_wait(v->client, v->request) : NULL;
+    struct control_pending *p = control_wait(v->client, v->request);
     if (p != NULL) {
         p->worker = n;
         p->done = verb_never;
-        int rc = worker_process_request(n, verb, buffer_slice(&args), v->request->deadline_ms,
-                                        verb_on_answer, p);
+        int rc = buffer_ok(&args)
+                     ? worker_process_request(n, verb, buffer_slice(&args), v->request->deadline_ms,
+                                              verb_on_answer, p)
+                     : -ENOMEM;
         if (rc != 0) {
             control_answer_text(v->client, v->request->id, CONTROL_ERROR,
-                                "%s cannot take the request: %s", n->name,
-                                rc == -ENOTCONN ? "it is not ready: see platoonctl status"
-                                                : strerror(rc < 0 ? -rc : rc));
+                                "%s cannot take the request: %s", n->name, verb_request_error(rc));
             control_pending_free(p);
         }
     }
     buffer_fini(&args);
 }
 
-struct verb_names {
-    struct buffer text;
-    struct slice type;
-};
-
-static const char *const verb_types[] = {
-#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = type,
+/* What a type's workers belong to, in the words of the configuration; NULL when they belong to nothing one could name. */
+static const struct {
+    const char *type, *section;
+} verb_types[] = {
+#define VERB_SECTION_EMBEDDED                "redis section"
+#define VERB_SECTION_REDIS                   "redis section"
+#define VERB_SECTION_DRAIN                   "drain"
+#define VERB_SECTION_ONCE                    NULL
+#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = {type, VERB_SECTION_##PLACE},
     WORKER_TYPE_LIST(X)
 #undef X
 };
 
+struct verb_sections {
+    struct buffer text;
+    struct text_nearest nearest;
+    enum worker_type type;
+    const char *last;
+};
+
+/* Workers of one section stand together in the tree, so its name is listed once. */
 static void verb_add_section(struct node *n, void *ctx)
 {
-    struct verb_names *names = ctx;
-    if (slice_is(names->type, verb_types[n->type]))
-        buffer_printf(&names->text, "%s%s", names->text.len > 0 ? ", " : "", n->section);
+    struct verb_sections *s = ctx;
+    if (n->type != s->type || n->section[0] == '\0' ||
+        (s->last != NULL && strcmp(s->last, n->section) == 0))
+        return;
+    buffer_printf(&s->text, "%s%s", s->last != NULL ? ", " : "", n->section);
+    text_nearest_offer(&s->nearest, n->section);
+    s->last = n->section;
 }
 
-/* Why there is nobody to ask: no such name, or nobody ready. */
+static void verb_no_section(const struct verb_call *v, enum worker_type type, struct slice section)
+{
+    char word[VERB_WORD_SIZE];
+    struct verb_sections s = {.nearest = text_nearest_start(section), .type = type};
+    tree_each_worker(verb_root(), verb_add_section, &s);
+    const char *known = buffer_text(&s.text);
+    bool near = s.nearest.best != NULL;
+    control_answer_text(v->client, v->request->id, CONTROL_NO_NAME,
+                        "no %s named '%s'%s%s%s There %s: %s", verb_types[type].section,
+                        verb_word(section, word), near ? ": did you mean '" : ".",
+                        near ? s.nearest.best : "", near ? "'?" : "",
+                        known != NULL && strchr(known, ',') != NULL ? "are" : "is",
+                        known != NULL && known[0] != '\0' ? known : "none");
+    buffer_fini(&s.text);
+}
+
+/* Why there is nobody to ask: nobody is ready, or there is no such worker at all. */
 static void verb_nobody(const struct verb_call *v, struct slice type, struct slice section)
 {
+    char word[VERB_WORD_SIZE];
     struct node *n = tree_first(verb_root(), type, section);
     if (n != NULL) {
+        const char *why = n->trouble[0] != '\0' ? n->trouble : n->last_exit;
         control_answer_text(v->client, v->request->id, CONTROL_ERROR,
-                            "%s is %s%s%s: see platoonctl status %s", n->name,
-                            node_state_name(n->state), n->last_exit[0] != '\0' ? ": " : "",
-                            n->last_exit, n->name);
+                            "%s is %s%s%s. See: platoonctl status %s", n->name,
+                            node_state_name(n->state), why[0] != '\0' ? ": " : "", why, n->name);
         return;
     }
-    struct verb_names names = {.type = type};
-    tree_each_worker(verb_root(), verb_add_section, &names);
-    const char *known = buffer_text(&names.text);
-    control_answer_text(v->client, v->request->id, CONTROL_NO_NAME, "there is no '%.*s'%s%s",
-                        (int)section.len, section.ptr,
-                        known != NULL && known[0] != '\0' ? "; did you mean: " : "",
-                        known != NULL ? known : "");
-    buffer_fini(&names.text);
+    for (size_t i = 0; i < WORKER_TYPE_COUNT; i++) {
+        if (slice_is(type, verb_types[i].type) && verb_types[i].section != NULL &&
+            section.len > 0) {
+            verb_no_section(v, (enum worker_type)i, section);
+            return;
+        }
+    }
+    control_answer_text(v->client, v->request->id, CONTROL_NO_NAME,
+                        "the configuration makes no %s worker. See: platoonctl tree",
+                        verb_word(type, word));
 }
 
 static void verb_ask(const struct verb_call *v)
 {
     if (v->args->count < 3) {
         control_answer_text(v->client, v->request->id, CONTROL_USAGE,
-                            "ask takes: TYPE SECTION VERB [ARG...]");
+                            "ask takes: TYPE DRAIN VERB [ARG...]");
         return;
     }
     const struct slice *list = v->args->list;
@@ -348,7 +444,8 @@ void control_verb(struct control_client *client, const struct control_request *r
             return;
         }
     }
+    char word[VERB_WORD_SIZE];
     control_answer_text(client, request->id, CONTROL_USAGE,
-                        "the master does not know the verb '%.*s': see platoonctl --help",
-                        (int)(request->verb.len < 64 ? request->verb.len : 64), request->verb.ptr);
+                        "the master does not know the verb '%s': see platoonctl --help",
+                        verb_word(request->verb, word));
 }
