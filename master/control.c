@@ -353,8 +353,8 @@ int control_start(struct master *m)
     rc = uv_pipe_bind(&control.listener, path);
     umask(was);
     if (rc == 0)
-        rc =
-            uv_listen((uv_stream_t *)&control.listener, CONTROL_CLIENTS_MAX, control_on_connection);
+        rc = uv_listen((uv_stream_t *)&control.listener, 4 * CONTROL_CLIENTS_MAX,
+                       control_on_connection);
     if (rc != 0)
         return rc;
     control.watch.on_change = control_on_change;

@@ -3,7 +3,7 @@
  *
  * There is no blocking command for sets, so it polls: SCARD every poll_min while there is work, then twice as long each time up to poll_max. A
  * keyspace event is a hint to look now, never more: events are lost while we are not connected. An idle drain costs Redis one SCARD per
- * poll_max and one status script (a handful of reads) every two seconds: with poll_max = 500ms that is 2.5 calls a second.
+ * poll_max and one status script (some seven reads) every five seconds: with poll_max = 500ms that is about 3.5 commands a second.
  */
 #include "workers/watcher.h"
 
@@ -17,7 +17,7 @@
 
 #define WATCHER_BUSY_MS        100 /* between looks while get-set works already */
 #define WATCHER_STATUS_MS      250 /* between looks at the ledger while there are claims */
-#define WATCHER_STATUS_IDLE_MS 2000
+#define WATCHER_STATUS_IDLE_MS 5000
 #define WATCHER_ORPHANS_MS     2000 /* the level-triggered check behind the DOWNs */
 
 /* ---- waking get-set ---- */
@@ -288,6 +288,8 @@ static bool watcher_on_message(struct worker *w, void *state, struct worker_peer
     if (type != MESSAGE_CLAIMED || !message_claimed_unpack(u, &m))
         return false;
     bool topped_up = m.claims_total - t->made >= t->claims_max / 2 && !m.idle;
+    if (m.in_flight > 0 && t->in_flight == 0 && !t->asking) /* there is something to look at again */
+        uv_timer_start(&t->status_timer, watcher_ask_status, WATCHER_STATUS_MS, 0);
     t->pending = m.pending;
     t->in_flight = m.in_flight;
     if (topped_up || (m.pending > 0 && m.idle)) {

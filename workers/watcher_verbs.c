@@ -164,6 +164,22 @@ static bool verbs_add_args(struct drain_ledger *l, const struct verbs_row *row, 
     return unpack_end(&u);
 }
 
+/* `send NAME JSON`: the one message a person may give the watcher. */
+static void verbs_json(struct watcher *t, const struct link_request *request)
+{
+    struct unpack u = unpack_start(request->args);
+    bool one = unpack_array(&u) == 1;
+    struct slice text = unpack_bytes(&u);
+    if (!one || !unpack_end(&u) || !slice_is(text, "{\"poll\":true}")) {
+        worker_reply_text(
+            t->w, request->id, CONTROL_ERROR,
+            "the watcher understands {\"poll\":true} and {\"log_level\":\"debug\"} only");
+        return;
+    }
+    watcher_poll(t);
+    worker_reply_text(t->w, request->id, CONTROL_OK, "polled");
+}
+
 void watcher_on_request(struct worker *w, void *state, const struct link_request *request)
 {
     struct watcher *t = state;
@@ -172,8 +188,7 @@ void watcher_on_request(struct worker *w, void *state, const struct link_request
         if (slice_is(request->verb, verbs_rows[i].verb))
             row = &verbs_rows[i];
     if (slice_is(request->verb, "json")) {
-        watcher_poll(t);
-        worker_reply_text(w, request->id, CONTROL_OK, "polled");
+        verbs_json(t, request);
         return;
     }
     if (row == NULL || !verbs_add_args(&t->ledger, row, request->args)) {

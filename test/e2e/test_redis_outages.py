@@ -36,7 +36,7 @@ def test_gone_and_back(outside):
     outside.drained()
     pids = {n: w["pid"] for n, w in outside.workers().items()}
     outside.server.stop()
-    wait_until(lambda: troubled(outside, "get-set", "Redis"), 10, "status to name the trouble")
+    wait_until(lambda: troubled(outside, "get-set", "retrying"), 10, "status to name the trouble")
 
     before, cpu = elapsed(4), cpu_seconds(pids.values())
     wait_until(before, 20, "four seconds to pass")
@@ -71,7 +71,7 @@ def test_frozen(outside):
     outside.start()
     outside.server.pause()
     try:
-        wait_until(lambda: troubled(outside, "get-set"), 20, "status to name the trouble")
+        wait_until(lambda: troubled(outside, "watcher"), 20, "status to name the trouble")
         done = outside.ctl("--timeout", "2s", "redis", "PING")
         assert done.returncode in (1, 124), done
         assert done.stderr.strip()
