@@ -61,8 +61,9 @@ static bool worker_peers_log_unwanted(struct worker_peer *from, uint64_t type, s
     struct slice body = unpack_raw(u);
     if (!unpack_ok(u))
         return false;
-    log_info("message-not-wanted", "from=%s type=%s bytes=%zu", from->name, message_type_name(type),
-             body.len);
+    /* Its bytes too, cut by log_quote: what was sent to a worker that has no use for it can at least be read. */
+    log_info("message-not-wanted", "from=%s type=%s bytes=%zu body=%s", from->name,
+             message_type_name(type), body.len, log_quote(body));
     return true;
 }
 
