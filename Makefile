@@ -110,7 +110,7 @@ $(BUILD)/test/unit/%: $(BUILD)/obj/test/unit/%.o $(UNIT_SUPPORT) $(WORKER) $(CTL
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(PACKAGES) check)
 .SECONDARY:
 
-.PHONY: unit check check-asan faults lint clean install
+.PHONY: unit check check-asan check-asan-unit faults lint clean install
 unit: $(UNIT)
 
 # Fault points (common/fault.h) exist only in this build; the end-to-end tests that kill workers at named steps use it.
@@ -123,6 +123,11 @@ check: all unit faults
 check-asan:
 	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1 \
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" check
+
+# The unit suites alone: what CI runs beside the whole suite without sanitizers.
+check-asan-unit:
+	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" unit
+	BUILD=build/asan scripts/lib/run-tests unit
 
 lint: all
 	BUILD=$(BUILD) scripts/lib/lint

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Another writer's transaction takes milliseconds; waiting longer would hold up the worker's beats. */
 #define STORE_SQLITE_BUSY_MS 1000
@@ -36,7 +37,7 @@ static const struct {
 } store_sqlite_errors[] = {
     {SQLITE_FULL, STORE_RETRY, "the disk is full: free some space, it goes on by itself"},
     {SQLITE_READONLY, STORE_RETRY,
-     "it cannot be written: check the file's and its directory's permissions, and the mount"},
+     "it is read-only: check the file's and its directory's permissions, and the mount"},
     {SQLITE_BUSY, STORE_RETRY, "another process has locked it: it goes on when that one is done"},
     {SQLITE_LOCKED, STORE_RETRY, "another process has locked it: it goes on when that one is done"},
     {SQLITE_CANTOPEN, STORE_RETRY,
@@ -59,8 +60,12 @@ enum store_result store_sqlite_fail(struct store_sqlite *s, int rc, struct store
     for (size_t i = 0; i < sizeof store_sqlite_errors / sizeof store_sqlite_errors[0]; i++) {
         if (store_sqlite_errors[i].code != (rc & 0xff))
             continue;
+        /* On a read-only file system SQLite may say no more than that it cannot open a file beside the database. */
+        bool read_only = access(s->path, W_OK) != 0 && errno == EROFS;
         snprintf(error->text, sizeof error->text, "store %s: %s: %s", s->path, cause,
-                 store_sqlite_errors[i].remedy);
+                 read_only
+                     ? "the file system is read-only: it goes on by itself once it can be written"
+                     : store_sqlite_errors[i].remedy);
         return store_sqlite_errors[i].result;
     }
     snprintf(error->text, sizeof error->text, "store %s: %s", s->path, cause);

@@ -424,6 +424,9 @@ static void get_set_on_tick(struct worker *w, void *state)
         worker_doing(w, "idle");
     else
         worker_doing(w, "%" PRIu64 " claims in flight", g->in_flight);
+    if (g->error[0] != '\0')
+        g->idle =
+            false; /* an empty set must not keep an old trouble in the tree: try once a second */
     get_set_go(g);
 }
 

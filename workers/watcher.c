@@ -288,7 +288,8 @@ static bool watcher_on_message(struct worker *w, void *state, struct worker_peer
     if (type != MESSAGE_CLAIMED || !message_claimed_unpack(u, &m))
         return false;
     bool topped_up = m.claims_total - t->made >= t->claims_max / 2 && !m.idle;
-    if (m.in_flight > 0 && t->in_flight == 0 && !t->asking) /* there is something to look at again */
+    if (m.in_flight > 0 && t->in_flight == 0 &&
+        !t->asking) /* there is something to look at again */
         uv_timer_start(&t->status_timer, watcher_ask_status, WATCHER_STATUS_MS, 0);
     t->pending = m.pending;
     t->in_flight = m.in_flight;
@@ -346,7 +347,7 @@ static void watcher_on_tick(struct worker *w, void *state)
     if (!redis_conn_ready(t->ledger.conn))
         return; /* the connection names its own trouble */
     if (t->error[0] != '\0')
-        worker_trouble(w, "%s", t->error);
+        worker_trouble(w, "set %s: %s", worker_setting_text(w, "drain.set"), t->error);
     else if (s->wrong_type[0] != '\0')
         worker_trouble(w, "the key %s holds a %s, not a set: delete or rename it",
                        worker_setting_text(w, "drain.set"), s->wrong_type);

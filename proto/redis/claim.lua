@@ -59,8 +59,7 @@ local function hand_out(id)
   end
   local attempts, n, err, at = tonumber(c[1]), tonumber(c[2]), c[4], tonumber(c[5])
   local parted = attempts > 0 and n > 1
-  local size = parted and math.ceil(n / math.min(PARTS, n)) or n
-  local suspect = attempts > 0 and err ~= NO_HASH and (attempts > 1 or size == 1)
+  local suspect = attempts > 1 and err ~= NO_HASH
   if suspect and calm then
     return nil
   end

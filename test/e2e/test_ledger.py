@@ -366,6 +366,9 @@ def test_suspects_come_one_at_a_time_when_asked(ledger):
     ledger.add("v:1", "v:2")
     ledger.claim()
     ledger.due_now()
+    assert ledger.claim(calm=1).suspect == 0, "one death may be anybody's fault"
+    assert ledger.claim(calm=1).suspect == 0
+    ledger.due_now()
     first = ledger.claim(calm=0)
     assert first.n == 1 and first.suspect == 1
     assert ledger.claim(calm=1) is None

@@ -90,7 +90,7 @@ def test_read_only(platoon):
         # A file system with files open for writing cannot be made read-only; a bind mount of it can.
         platoon.stop()
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        platoon.start(ready=False)
+        platoon.start()
         platoon.add(members(400, 100))
         wait_until(lambda: in_trouble(platoon, "read-only"), 30, "status to say read-only")
         assert platoon.redis().scard("tracking:pending") + platoon.drain()["claimed"] == 400
@@ -120,7 +120,7 @@ def test_locked_by_another_process(platoon):
 def test_not_a_database(platoon):
     """No retry can help: named, claims wait, and putting it right is enough."""
     (platoon.dir / "visits.db").write_text("this is a letter to my grandmother, not a database\n" * 100)
-    platoon.start(ready=False)
+    platoon.start()
     platoon.add(members(20))
     wait_until(lambda: in_trouble(platoon, "visits.db"), 30, "status to name the file")
     assert "not a database" in platoon.problems()
@@ -133,12 +133,12 @@ def test_not_a_database(platoon):
 
 
 def test_directory_is_missing(platoon):
-    platoon.configure(store={"path": "nowhere/visits.db", "retry_max": "200ms"}).start(ready=False)
+    platoon.configure(store={"path": "nowhere/at/all/visits.db", "retry_max": "200ms"}).start()
     platoon.add(members(20))
     wait_until(lambda: in_trouble(platoon, "nowhere"), 30, "status to name the directory")
-    (platoon.dir / "nowhere").mkdir()
+    (platoon.dir / "nowhere/at/all").mkdir(parents=True)
     platoon.drained()
-    assert platoon.data("nowhere/visits.db") == members(20)
+    assert platoon.data("nowhere/at/all/visits.db") == members(20)
 
 
 @pytest.mark.parametrize("workers", [1, 4])
