@@ -243,9 +243,9 @@ class Platoon:
             return redis.Redis(unix_socket_path=str(self.dir / "run/redis.sock"))
         return redis.Redis.from_url(self.redis_url)
 
-    def add(self, members, client=None, key="tracking:pending"):
-        """What the application does: writes each hash, then names it in the set; all in one pipeline."""
-        pipe = (client or self.redis()).pipeline(transaction=False)
+    def add(self, members, client=None, key="tracking:pending", at_once=False):
+        """What the application does: writes each hash, then names it in the set; all in one pipeline, or at once in a transaction."""
+        pipe = (client or self.redis()).pipeline(transaction=at_once)
         for member, fields in members.items():
             if fields:
                 pipe.hset(member, mapping=fields)

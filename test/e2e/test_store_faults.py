@@ -147,7 +147,7 @@ def test_back_pressure_reaches_the_set(platoon, workers):
     platoon.configure(drain={"batch": 10, "claims_max": 6, "transfer.workers": workers}).start()
     db = sqlite3.connect(platoon.dir / "visits.db", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
-    platoon.add(members(1000))
+    platoon.add(members(1000), at_once=True)  # else a claim could find fewer than a batch in the set
     wait_until(lambda: platoon.drain()["claimed"] == 60, 20, "every claim taken")
     assert platoon.redis().scard("tracking:pending") == 940
     db.execute("ROLLBACK")
