@@ -130,11 +130,8 @@ static void get_hash_on_down(struct worker *w, void *state, struct worker_peer *
     (void)w;
     (void)reason;
     struct get_hash *g = state;
-    if (strcmp(peer->type, "get-set") == 0)
-        free(peer->user);
-    else if (strcmp(peer->type, "transfer") == 0)
+    if (strcmp(peer->type, "transfer") == 0)
         get_hash_frames_down(g, peer);
-    peer->user = NULL;
 }
 
 /* ---- leases ---- */

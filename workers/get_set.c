@@ -385,8 +385,6 @@ static void get_set_on_down(struct worker *w, void *state, struct worker_peer *p
         else
             at = &(*at)->next;
     }
-    free(peer->user);
-    peer->user = NULL;
     get_set_go(g);
 }
 

@@ -22,7 +22,7 @@
 
 struct worker;
 
-/* A worker we were told about. Lives until its DOWN has been handled; `user` is the type's own. */
+/* A worker we were told about. Lives until its DOWN has been handled; `user` is the type's own memory, which goes with it (free). */
 struct worker_peer {
     char name[CONTRACT_NAME_MAX];
     char type[CONTRACT_NAME_MAX];

@@ -271,6 +271,7 @@ static void worker_peers_remove(struct worker *w, struct worker_peer_entry *entr
     if (w->phase < WORKER_ENDING && w->ops->on_down != NULL)
         w->ops->on_down(w, w->state, &entry->peer, reason);
     transport_peer_free(entry->peer.transport);
+    free(entry->peer.user);
     free(entry);
 }
 
@@ -313,6 +314,7 @@ void worker_peers_fini(struct worker *w)
         struct worker_peer_entry *entry = w->peers.first;
         worker_peers_unlink(&w->peers, entry);
         transport_peer_free(entry->peer.transport);
+        free(entry->peer.user);
         free(entry);
     }
 }
