@@ -121,10 +121,10 @@ check: all unit faults
 	BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/lib/run-tests
 
 check-asan:
-	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1 \
+	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 \
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" check
 
-# The unit suites alone: what CI runs beside the whole suite without sanitizers.
+# The unit suites alone, for a quick look.
 check-asan-unit:
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" unit
 	BUILD=build/asan scripts/lib/run-tests unit

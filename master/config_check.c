@@ -120,12 +120,28 @@ static void check_redis_url(const struct config_section *s, struct config_errors
                           "url: unix:// takes an absolute path: unix:///run/redis.sock");
 }
 
-/* The key is reserved: transfer does not ask a service yet, and a key that does nothing would be a trap. */
+/* A template that says nothing beside a key service would be a trap; the defaults may stand there (--print-config prints them). */
 static void check_key_service(const struct config_section *s, struct config_errors *errors)
 {
-    if (!check_broken(s, "key_service") && config_get(s, "key_service")[0] != '\0')
-        config_errors_add(errors, check_line(s, "key_service"),
-                          "key_service: not in this version: use the templates bucket and key");
+    if (check_broken(s, "key_service") || config_get(s, "key_service")[0] == '\0')
+        return;
+    const char *url = config_get(s, "key_service");
+    unsigned line = check_line(s, "key_service");
+    const char *host = strstr(url, "://");
+    host = host != NULL ? host + strlen("://") : url;
+    size_t authority = strcspn(host, "/?#");
+    if ((!check_starts(url, "http://") && !check_starts(url, "https://")) || authority == 0)
+        config_errors_add(errors, line, "key_service: must be http://host… or https://host…");
+    else if (memchr(host, '@', authority) != NULL)
+        config_errors_add(errors, line,
+                          "key_service: holds a user or password, which logs would show: the "
+                          "service must do without");
+    else if (strpbrk(url, "# ") != NULL)
+        config_errors_add(errors, line,
+                          "key_service: a '#' or a space cannot be in it: write %%23 or %%20");
+    if (strcmp(config_get(s, "key"), "{member}") != 0 || config_get(s, "bucket")[0] != '\0')
+        config_errors_add(errors, line,
+                          "key_service: replaces bucket and key: leave those out, or this");
 }
 
 /* ---- templates ---- */

@@ -62,9 +62,9 @@
     X(DRAIN, "store", STRING, "!", 0, 0, RESTART, "the store section records go to")               \
     X(DRAIN, "bucket", STRING, "", 0, 0, RESTART, "template of a record's bucket; empty: the drain's name") \
     X(DRAIN, "key", STRING, "{member}", 0, 0, RESTART, "template of a record's key: {field}, {field|default}, {member}") \
-    X(DRAIN, "key_service", STRING, "", 0, 0, RESTART, "http(s) url that answers {\"bucket\":…,\"key\":…} for the url-encoded fields; replaces the templates") \
+    X(DRAIN, "key_service", STRING, "", 0, 0, RESTART, "http(s) url that answers {\"bucket\":…,\"key\":…} for the url-encoded fields (GET with a query, POST above 2000 bytes); replaces the templates") \
     X(DRAIN, "key_service_timeout", SPAN, "2s", 10, 60000, RESTART, "time one answer of the key service may take") \
-    X(DRAIN, "key_service_retries", INT, "3", 0, 100, RESTART, "further tries before a record waits for the service to come back") \
+    X(DRAIN, "key_service_retries", INT, "3", 0, 100, RESTART, "further tries before a record is given up (the service answers for others) or waits (it does not)") \
     X(DRAIN, "consume", CHOICE, "take", 0, 0, RESTART, "the hash is moved aside and deleted once stored, or stays (take|keep)") \
     X(DRAIN, "batch", INT, "500", 1, 5000, RESTART, "members in one claim")                        \
     X(DRAIN, "claims_max", INT, "32", 1, 1000, RESTART, "claims in flight at once")                \

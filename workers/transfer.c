@@ -1,10 +1,11 @@
 /*
  * transfer.c: the transfer worker: takes records in, stores them in batches, says `stored` only when they are durable.
  *
- * Knows nothing of Redis. Holds at most what the senders' windows allow (get_hash.window each): it answers nothing while the store fails, so
+ * With a key service, a message waits there until every record has its key; then it goes the way all go. Knows nothing of Redis. Holds at most what the senders' windows allow (get_hash.window each): it answers nothing while the store fails, so
  * the senders stop. What it holds is in the ledger too, so it may die at any point.
  */
 #include "workers/transfer.h"
+#include "workers/transfer_key_service.h"
 
 #include "common/clock.h"
 #include "common/fault.h"
@@ -31,6 +32,7 @@ struct transfer {
     struct store *store;
     struct store_options options;
     struct transfer_keys keys;
+    struct key_service *key_service; /* NULL: the templates */
     struct transfer_rows rows;
     struct store_record *records;
     size_t record_cap;
@@ -159,7 +161,7 @@ static void transfer_store(struct transfer *t)
     worker_count(t->w, COUNTER_BYTES, t->rows.bytes.len);
     worker_count(t->w, COUNTER_BATCHES, 1);
     transfer_settle(t);
-    if (worker_stopping(t->w))
+    if (worker_stopping(t->w) && key_service_waiting(t->key_service) == 0)
         worker_finished(t->w);
 }
 
@@ -171,7 +173,7 @@ static void transfer_on_timer(uv_timer_t *timer)
 /* ---- messages ---- */
 
 /* Room for the answer before the records are read: so that a record can never be stored and the answer forgotten. */
-static struct transfer_owed *transfer_owe(struct transfer *t, const struct worker_peer *from,
+static struct transfer_owed *transfer_owe(struct transfer *t, const char *name, uint64_t generation,
                                           uint64_t token)
 {
     if (t->owed_count == t->owed_cap) {
@@ -184,9 +186,15 @@ static struct transfer_owed *transfer_owe(struct transfer *t, const struct worke
     }
     struct transfer_owed *o = &t->owed[t->owed_count];
     *o = (struct transfer_owed){
-        .generation = from->generation, .token = token, .refused = t->refusals.len};
-    memcpy(o->name, from->name, sizeof o->name);
+        .generation = generation, .token = token, .refused = t->refusals.len};
+    slice_copy(slice_of(name), o->name, sizeof o->name);
     return o;
+}
+
+static void transfer_log_unreadable(const char *from, const struct message_records *m, int rc)
+{
+    log_error("records-unreadable", "from=%s count=%" PRIu64 " cause=%s", from, m->count,
+              log_quote_text(uv_strerror(rc)));
 }
 
 /* Puts the array's header in front of the entries that were packed behind `o->refused`. */
@@ -200,12 +208,12 @@ static void transfer_note_refusals(struct transfer *t, struct transfer_owed *o,
     o->refused_len = t->refusals.len - o->refused;
 }
 
-static bool transfer_on_records(struct transfer *t, const struct worker_peer *from,
+static bool transfer_on_records(struct transfer *t, const char *from, uint64_t generation,
                                 const struct message_records *m)
 {
     struct buffer entries = BUFFER_EMPTY;
     uint32_t refused = 0;
-    struct transfer_owed *o = transfer_owe(t, from, m->token);
+    struct transfer_owed *o = transfer_owe(t, from, generation, m->token);
     int rc = o == NULL ? -ENOMEM
                        : transfer_records_read(&t->rows, &t->keys, m->records, m->count, &entries,
                                                &refused);
@@ -214,8 +222,7 @@ static bool transfer_on_records(struct transfer *t, const struct worker_peer *fr
     bool good = rc == 0 && buffer_ok(&entries) && buffer_ok(&t->refusals);
     buffer_fini(&entries);
     if (!good) {
-        log_error("records-unreadable", "from=%s count=%" PRIu64 " cause=%s", from->name, m->count,
-                  log_quote_text(rc != 0 ? uv_strerror(rc) : "memory is short"));
+        transfer_log_unreadable(from, m, rc != 0 ? rc : -ENOMEM);
         return rc !=
                -EBADMSG; /* short memory is not the sender's fault; its lease brings the claim back */
     }
@@ -229,14 +236,38 @@ static bool transfer_on_records(struct transfer *t, const struct worker_peer *fr
     return true;
 }
 
+static void transfer_on_keyed(const struct key_service_done *done, void *ctx)
+{
+    struct transfer *t = ctx;
+    t->keys.answers = done->keys;
+    transfer_on_records(t, done->peer, done->generation, &done->message);
+    t->keys.answers = NULL;
+}
+
 static bool transfer_on_message(struct worker *w, void *state, struct worker_peer *from,
                                 uint64_t type, struct unpack *u)
 {
     (void)w;
+    struct transfer *t = state;
     struct message_records m;
     if (type != MESSAGE_RECORDS || !message_records_unpack(u, &m))
         return false;
-    return transfer_on_records(state, from, &m);
+    if (t->key_service == NULL || m.count == 0)
+        return transfer_on_records(t, from->name, from->generation, &m);
+    int rc = key_service_add(t->key_service, from, &m);
+    if (rc != 0)
+        transfer_log_unreadable(from->name, &m, rc);
+    return rc != -EBADMSG;
+}
+
+static void transfer_on_down(struct worker *w, void *state, struct worker_peer *peer,
+                             struct slice reason)
+{
+    (void)w;
+    (void)reason;
+    struct transfer *t = state;
+    if (t->key_service != NULL)
+        key_service_forget(t->key_service, peer);
 }
 
 /* ---- life ---- */
@@ -268,6 +299,9 @@ static int transfer_init(struct worker *w, void *state)
     t->keys.key_text = worker_setting_text(w, "drain.key");
     t->keys.bucket = transfer_template(w, "bucket", t->keys.bucket_text);
     t->keys.key = transfer_template(w, "key", t->keys.key_text);
+    const char *service = worker_setting(w, "drain.key_service");
+    if (service != NULL && service[0] != '\0')
+        t->key_service = key_service_new(w, transfer_on_keyed, t);
     uv_timer_init(worker_loop(w), &t->timer);
     uv_timer_init(worker_loop(w), &t->drain_timer);
     t->timer.data = t;
@@ -282,9 +316,11 @@ static void transfer_on_tick(struct worker *w, void *state)
 {
     struct transfer *t = state;
     uint64_t stored = worker_counted(w, COUNTER_STORED);
-    worker_gauge(w, COUNTER_IN_FLIGHT, t->rows.count);
+    worker_gauge(w, COUNTER_IN_FLIGHT, t->rows.count + key_service_waiting(t->key_service));
     if (stored != t->last_stored)
         worker_doing(w, "%" PRIu64 " rows/s", stored - t->last_stored);
+    else if (key_service_waiting(t->key_service) > 0)
+        worker_doing(w, "%zu records wait for their keys", key_service_waiting(t->key_service));
     else if (t->rows.count > 0)
         worker_doing(w, "%zu records wait for the store", t->rows.count);
     else
@@ -295,15 +331,16 @@ static void transfer_on_tick(struct worker *w, void *state)
 static void transfer_on_drain_over(uv_timer_t *timer)
 {
     struct transfer *t = timer->data;
-    log_warn("left-unstored", "records=%zu cause=\"the store fails; the ledger has them\"",
-             t->rows.count);
+    log_warn("left-unstored",
+             "records=%zu cause=\"store or key service fails; the ledger has them\"",
+             t->rows.count + key_service_waiting(t->key_service));
     worker_finished(t->w);
 }
 
 static void transfer_drain(struct worker *w, void *state)
 {
     struct transfer *t = state;
-    if (t->owed_count == 0) {
+    if (t->owed_count == 0 && key_service_waiting(t->key_service) == 0) {
         worker_finished(w);
         return;
     }
@@ -315,6 +352,7 @@ static void transfer_fini(struct worker *w, void *state)
 {
     (void)w;
     struct transfer *t = state;
+    key_service_free(t->key_service);
     store_close(t->store);
     template_free(t->keys.bucket);
     template_free(t->keys.key);
@@ -331,6 +369,7 @@ const struct worker_ops worker_ops = {
     .mailbox = true,
     .state_size = sizeof(struct transfer),
     .init = transfer_init,
+    .on_down = transfer_on_down,
     .on_message = transfer_on_message,
     .on_tick = transfer_on_tick,
     .drain = transfer_drain,

@@ -21,7 +21,7 @@ void transfer_rows_clear(struct transfer_rows *rows)
 void transfer_rows_fini(struct transfer_rows *rows)
 {
     free(rows->list);
-    free(rows->fields);
+    free(rows->fields.list);
     buffer_fini(&rows->bytes);
 }
 
@@ -40,14 +40,8 @@ static bool transfer_grow(void **list, size_t *cap, size_t need, size_t size)
     return true;
 }
 
-struct transfer_record {
-    uint64_t seq;
-    struct slice member;
-    size_t count; /* of rows->fields */
-};
-
-static int transfer_read_record(struct transfer_rows *rows, struct unpack *u,
-                                struct transfer_record *r)
+int transfer_record_read(struct transfer_fields *fields, struct unpack *u,
+                         struct transfer_record *r)
 {
     uint32_t elements = unpack_array(u);
     r->seq = unpack_u64(u);
@@ -55,24 +49,19 @@ static int transfer_read_record(struct transfer_rows *rows, struct unpack *u,
     uint64_t n = unpack_u64(u);
     if (!unpack_ok(u) || n > TRANSFER_FIELDS_MAX || elements != 3 + 2 * n)
         return -EBADMSG;
-    if (!transfer_grow((void **)&rows->fields, &rows->field_cap, (size_t)n, sizeof *rows->fields))
+    if (!transfer_grow((void **)&fields->list, &fields->cap, (size_t)n, sizeof *fields->list))
         return -ENOMEM;
     r->count = (size_t)n;
     for (size_t i = 0; i < r->count; i++) {
-        rows->fields[i].name = unpack_bytes(u);
-        rows->fields[i].value = unpack_bytes(u);
+        fields->list[i].name = unpack_bytes(u);
+        fields->list[i].value = unpack_bytes(u);
     }
     return unpack_ok(u) ? 0 : -EBADMSG;
 }
 
-/* Expands one template behind the bytes there are. What is no text is written as base64 in its place. */
-static bool transfer_expand(struct transfer_rows *rows, const struct template *t,
-                            const struct transfer_record *r, size_t *at, size_t *len,
-                            struct slice *missing)
+/* A name stands behind `start`: what is no text is written as base64 in its place. */
+static void transfer_end_name(struct transfer_rows *rows, size_t start, size_t *at, size_t *len)
 {
-    size_t start = rows->bytes.len;
-    if (template_expand(t, r->member, rows->fields, r->count, &rows->bytes, missing) != 0)
-        return false;
     struct slice raw = slice_make(rows->bytes.data + start, rows->bytes.len - start);
     if (raw.len > 0 && !base64_is_name(raw)) {
         struct buffer copy = BUFFER_EMPTY;
@@ -84,7 +73,6 @@ static bool transfer_expand(struct transfer_rows *rows, const struct template *t
     }
     *at = start;
     *len = rows->bytes.len - start;
-    return true;
 }
 
 static void transfer_write_json(struct transfer_rows *rows, const struct transfer_record *r)
@@ -94,42 +82,76 @@ static void transfer_write_json(struct transfer_rows *rows, const struct transfe
     for (size_t i = 0; i < r->count; i++) {
         if (i > 0)
             buffer_append_char(out, ',');
-        json_write_name(out, rows->fields[i].name);
+        json_write_name(out, rows->fields.list[i].name);
         buffer_append_char(out, ':');
-        json_write_bytes(out, rows->fields[i].value);
+        json_write_bytes(out, rows->fields.list[i].value);
     }
     buffer_append_char(out, '}');
 }
 
-static void transfer_refuse(const struct transfer_record *r, struct slice field, const char *text,
+static void transfer_refuse(const struct transfer_record *r, const char *reason,
                             struct buffer *refused, uint32_t *count)
 {
-    char reason[512];
-    snprintf(reason, sizeof reason, "field %.*s is missing, the template %s needs it",
-             (int)(field.len < 128 ? field.len : 128), field.ptr, text);
     pack_array(refused, 2);
     pack_u64(refused, r->seq);
     pack_text(refused, reason);
     (*count)++;
 }
 
+/* One name of the row, from its template. False with the reason when the record has not what it needs. */
+static bool transfer_expand(struct transfer_rows *rows, const struct template *t, const char *text,
+                            const struct transfer_record *r, size_t *at, size_t *len, char *reason,
+                            size_t reason_size)
+{
+    size_t start = rows->bytes.len;
+    struct slice missing;
+    if (template_expand(t, r->member, rows->fields.list, r->count, &rows->bytes, &missing) != 0) {
+        snprintf(reason, reason_size, "field %.*s is missing, the template %s needs it",
+                 (int)(missing.len < 128 ? missing.len : 128), missing.ptr, text);
+        return false;
+    }
+    transfer_end_name(rows, start, at, len);
+    return true;
+}
+
+static void transfer_put_name(struct transfer_rows *rows, const char *name, size_t *at, size_t *len)
+{
+    size_t start = rows->bytes.len;
+    buffer_append_text(&rows->bytes, name);
+    transfer_end_name(rows, start, at, len);
+}
+
+/* Bucket and key of the row. False with the reason when it can have none. */
+static bool transfer_name_row(struct transfer_rows *rows, const struct transfer_keys *keys,
+                              const struct transfer_key *answer, const struct transfer_record *r,
+                              struct transfer_row *row, char *reason, size_t reason_size)
+{
+    if (answer != NULL && answer->refusal != NULL) {
+        snprintf(reason, reason_size, "%s", answer->refusal);
+        return false;
+    }
+    if (answer != NULL) {
+        transfer_put_name(rows, answer->bucket, &row->bucket, &row->bucket_len);
+        transfer_put_name(rows, answer->key, &row->key, &row->key_len);
+        return true;
+    }
+    return transfer_expand(rows, keys->bucket, keys->bucket_text, r, &row->bucket, &row->bucket_len,
+                           reason, reason_size) &&
+           transfer_expand(rows, keys->key, keys->key_text, r, &row->key, &row->key_len, reason,
+                           reason_size);
+}
+
 static int transfer_add_row(struct transfer_rows *rows, const struct transfer_keys *keys,
-                            const struct transfer_record *r, struct buffer *refused,
-                            uint32_t *refused_count)
+                            const struct transfer_key *answer, const struct transfer_record *r,
+                            struct buffer *refused, uint32_t *refused_count)
 {
     size_t before = rows->bytes.len;
     struct transfer_row row = {.seq = r->seq};
-    struct slice missing;
+    char reason[512];
     FAULT_POINT("transfer.record", r->member);
-    const char *text = keys->bucket_text;
-    bool good = transfer_expand(rows, keys->bucket, r, &row.bucket, &row.bucket_len, &missing);
-    if (good) {
-        text = keys->key_text;
-        good = transfer_expand(rows, keys->key, r, &row.key, &row.key_len, &missing);
-    }
-    if (!good) {
+    if (!transfer_name_row(rows, keys, answer, r, &row, reason, sizeof reason)) {
         rows->bytes.len = before;
-        transfer_refuse(r, missing, text, refused, refused_count);
+        transfer_refuse(r, reason, refused, refused_count);
         return 0;
     }
     row.data = rows->bytes.len;
@@ -151,9 +173,10 @@ int transfer_records_read(struct transfer_rows *rows, const struct transfer_keys
     int rc = 0;
     for (uint64_t i = 0; i < count && rc == 0; i++) {
         struct transfer_record r;
-        rc = transfer_read_record(rows, &u, &r);
+        const struct transfer_key *answer = keys->answers != NULL ? &keys->answers[i] : NULL;
+        rc = transfer_record_read(&rows->fields, &u, &r);
         if (rc == 0)
-            rc = transfer_add_row(rows, keys, &r, refused, refused_count);
+            rc = transfer_add_row(rows, keys, answer, &r, refused, refused_count);
     }
     if (rc == 0 && !unpack_end(&u))
         rc = -EBADMSG;
