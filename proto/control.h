@@ -90,7 +90,7 @@ CONTROL_LIST(X)
     X(START, "start", "NAME", "map {name}, when every worker below NAME is ready")                 \
     X(STOP, "stop", "NAME", "map {name}, when every worker below NAME is stopped")                 \
     X(RESTART, "restart", "NAME", "map {name}, when every worker below NAME is ready again")       \
-    X(ASK, "ask", "TYPE DRAIN VERB [ARG...]", "whatever the worker answers; DRAIN may be empty")   \
+    X(ASK, "ask", "TYPE SECTION VERB [ARG...]", "whatever the worker answers; SECTION may be empty") \
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
     X(WAIT, "wait", "ready", "map {ready}, when the tree is ready")                                \
     X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \

@@ -399,8 +399,9 @@ struct key_service *key_service_new(struct worker *w, key_service_done_fn fn, vo
     struct http_options options = {.parallel = KEY_SERVICE_PARALLEL,
                                    .timeout_ms = worker_setting_u64(w, "drain.key_service_timeout"),
                                    .answer_max = KEY_SERVICE_ANSWER_MAX};
-    if (s == NULL || http_client_new(worker_loop(w), &options, &s->http) != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "memory is short for the key service");
+    int rc = s != NULL ? http_client_new(worker_loop(w), &options, &s->http) : -ENOMEM;
+    if (rc != 0)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "key service: %s", uv_strerror(rc));
     s->w = w;
     s->url = worker_setting_text(w, "drain.key_service");
     s->retries = worker_setting_u64(w, "drain.key_service_retries");
