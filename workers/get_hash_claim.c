@@ -325,7 +325,7 @@ static void get_hash_claim_fetch(struct get_hash_claim *c)
     while (!c->broken && c->next_item < c->count && c->asked_items < depth &&
            c->g->bytes < c->g->window) {
         struct get_hash_item *item = &c->items[c->next_item];
-        if (item->fate == GET_HASH_PENDING && item->member.state == LEDGER_MISSING)
+        if (item->fate == GET_HASH_PENDING && ledger_is_missing(&item->member))
             item->fate = GET_HASH_MISSING;
         if (item->fate == GET_HASH_PENDING &&
             get_hash_item_ask(item, "HGETALL", get_hash_on_hash) != 0)

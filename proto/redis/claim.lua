@@ -8,10 +8,35 @@ local batch, lease, owner, via = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], 
 local keep, max_attempts = ARGV[5] == 'keep', tonumber(ARGV[6])
 local calm, full = ARGV[7] == '1', ARGV[8] == '1'
 local PARTS = 16
+-- Members whose hash was taken are remembered for one to two slots, as long as the set is short enough to be claimed within that time.
+local SLOT_MS, SLOT_MAX, NEAR = 5000, 50000, 20000
 local now = now_ms()
 -- A set that is none must not stop claims that were made before.
 local left = redis.pcall('SCARD', SET)
 local wrong = type(left) == 'table' and left or nil
+
+local function taken_key(slot)
+  return P .. 'taken:' .. num(slot)
+end
+
+-- The application wrote a member's hash, we took it, then the application named the member: a member without a hash, and nothing is
+-- missing. Only who claims between the two commands sees it, so a short memory is enough.
+local function was_taken(member)
+  local slot = math.floor(now / SLOT_MS)
+  return redis.call('SISMEMBER', taken_key(slot), member) == 1 or
+    redis.call('SISMEMBER', taken_key(slot - 1), member) == 1
+end
+
+local function remember_taken(members)
+  local key = taken_key(math.floor(now / SLOT_MS))
+  if #members == 0 or redis.call('SCARD', key) > SLOT_MAX then
+    return
+  end
+  for from = 1, #members, CHUNK do
+    redis.call('SADD', key, unpack(members, from, math.min(from + CHUNK - 1, #members)))
+  end
+  redis.call('PEXPIRE', key, num(2 * SLOT_MS))
+end
 
 -- Looks again for hashes that were not there. What is found gets a new number: the old one may be older than a version of the
 -- same record that was stored meanwhile, and the store would refuse it.
@@ -19,7 +44,7 @@ local function look_again(members)
   local found = 0
   for i = 1, #members do
     local m = members[i]
-    if m[3] == MISSING then
+    if m[3] == MISSING or m[3] == FOLLOWS then
       local seq = take_numbers(1)
       if move_aside(m[2], seq) == ASIDE then
         members[i] = {seq, m[2], ASIDE}
@@ -68,6 +93,11 @@ local function hand_out(id)
   local found = look_again(members)
   if n == 1 and found == 1 then
     attempts = 0
+  elseif n == 1 and attempts >= max_attempts and members[1][3] == FOLLOWS then
+    redis.call('HINCRBY', STATS, 'claimed', -1)
+    redis.call('HINCRBY', STATS, 'followed', 1)
+    drop_claim(id)
+    return nil
   elseif n == 1 and attempts >= max_attempts then
     bury(members[1], err or ('its worker died ' .. num(attempts) .. ' times'), attempts, now)
     drop_claim(id)
@@ -113,10 +143,19 @@ if popped.err then
   drop_claim(id)
   return popped
 end
-local members = {}
+local members, taken = {}, {}
 for i = 1, #popped do
-  local seq = first + i - 1
-  members[i] = {seq, popped[i], keep and IN_PLACE or move_aside(popped[i], seq)}
+  local seq, member = first + i - 1, popped[i]
+  local state = keep and IN_PLACE or move_aside(member, seq)
+  if state == ASIDE then
+    taken[#taken + 1] = member
+  elseif state == MISSING and was_taken(member) then
+    state = FOLLOWS
+  end
+  members[i] = {seq, member, state}
+end
+if left - n < NEAR then
+  remember_taken(taken)
 end
 local packed = cmsgpack.pack(members)
 redis.call('HSET', claim_key(id), 'n', num(n), 'members', packed)

@@ -61,7 +61,7 @@ bool ledger_members_next(struct unpack *u, struct ledger_member *m)
     read.seq = unpack_u64(u);
     read.member = unpack_bytes(u);
     uint64_t state = unpack_u64(u);
-    if (!unpack_ok(u) || state > LEDGER_IN_PLACE)
+    if (!unpack_ok(u) || state > LEDGER_FOLLOWS)
         return false;
     read.state = (enum ledger_state)state;
     *m = read;

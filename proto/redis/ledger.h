@@ -64,6 +64,7 @@ enum ledger_state {
     LEDGER_ASIDE = 0,    /* moved aside: prefix "aside:" seq */
     LEDGER_MISSING = 1,  /* there was none */
     LEDGER_IN_PLACE = 2, /* stays at the member's own key (consume = keep) */
+    LEDGER_FOLLOWS = 3,  /* there was none: it was taken moments before the member was named again */
 };
 
 struct ledger_member {
@@ -71,6 +72,12 @@ struct ledger_member {
     struct slice member; /* into the packed members */
     enum ledger_state state;
 };
+
+/* True when there was no hash when it was claimed, whatever the reason. */
+static inline bool ledger_is_missing(const struct ledger_member *m)
+{
+    return m->state == LEDGER_MISSING || m->state == LEDGER_FOLLOWS;
+}
 
 /* Starts reading a claim's packed members; returns how many follow, 0 when it is no such array (a claim is never empty). */
 uint32_t ledger_members_start(struct slice packed, struct unpack *u);

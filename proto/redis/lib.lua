@@ -16,8 +16,9 @@ local SEQ, CLAIMS, DEAD, STATS = P .. 'seq', P .. 'claims', P .. 'dead', P .. 's
 -- Lua's unpack cannot take more (LUAI_MAXCSTACK is 8000).
 local CHUNK = 4000
 local NO_HASH = 'no hash'
--- States of a member in a claim: its hash is aside; there was none; it stays where it is (consume = keep).
-local ASIDE, MISSING, IN_PLACE = 0, 1, 2
+-- States of a member in a claim: its hash is aside; there was none; it stays where it is (consume = keep); there was none, because
+-- it was taken moments ago.
+local ASIDE, MISSING, IN_PLACE, FOLLOWS = 0, 1, 2, 3
 
 -- tostring would print a large number as 1.79e+15.
 local function num(n)

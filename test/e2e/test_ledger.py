@@ -307,7 +307,7 @@ def test_ack_leaves_nothing_and_may_come_twice_or_from_anybody(ledger):
     claim = ledger.claim()
     assert ledger.run("ack", claim.id, 2) == 1
     assert ledger.run("ack", claim.id, 2) == 0
-    assert set(ledger.r.keys("*")) == {(PREFIX + k).encode() for k in ("seq", "stats")}
+    assert {k for k in ledger.r.keys("*") if b":taken:" not in k} == {(PREFIX + k).encode() for k in ("seq", "stats")}
     assert ledger.stats() == {"claimed": 0, "stored": 2}
 
 
@@ -420,6 +420,61 @@ def test_a_hash_that_comes_late_gets_a_new_number(ledger):
     assert again.members[0][2] == 0 and again.attempts == 1
     assert again.members[0][0] > newer.members[0][0] > old
     assert ledger.r.hgetall(f"{PREFIX}aside:{again.members[0][0]}") == {b"version": b"2"}
+
+
+def no_hash(ledger, claim, max_attempts=3):
+    """Hands a claim of one ghost out until it leaves the ledger, as get-hash does."""
+    while claim:
+        ledger.run("release", claim.id, A, 0, "no hash", 1)
+        claim = ledger.claim(max_attempts=max_attempts)
+
+
+def test_named_again_after_its_hash_was_taken_is_no_letter(ledger):
+    """HSET, claim, SADD: the hash is on its way to the store, and nothing is missing."""
+    ledger.add("v:1")
+    first = ledger.claim()
+    ledger.r.sadd(SET, "v:1")
+    second = ledger.claim(owner=A)
+    assert [m[1:] for m in second.members] == [(b"v:1", 3)]
+    no_hash(ledger, second)
+    assert ledger.run("dead_list", 9) == []
+    ledger.run("ack", first.id, 1)
+    assert ledger.stats()["claimed"] == 0 and ledger.stats()["followed"] == 1
+    left = {k for k in ledger.r.keys("*") if b":taken:" not in k}
+    assert left == {PREFIX.encode() + b"seq", PREFIX.encode() + b"stats"}
+    assert all(0 < ledger.r.pttl(k) <= 10000 for k in ledger.r.keys("*:taken:*"))
+
+
+def test_named_again_before_its_hash_is_written_is_found(ledger):
+    """SADD before HSET, moments after an earlier version was taken: the retries find the new hash."""
+    ledger.add("v:1")
+    ledger.run("ack", ledger.claim().id, 1)
+    ledger.r.sadd(SET, "v:1")
+    claim = ledger.claim()
+    assert claim.members[0][2] == 3
+    ledger.run("release", claim.id, A, 0, "no hash", 1)
+    ledger.r.hset("v:1", mapping={"version": "2"})
+    again = ledger.claim()
+    assert again.members[0][2] == 0
+    assert ledger.r.hgetall(f"{PREFIX}aside:{again.members[0][0]}") == {b"version": b"2"}
+
+
+def test_long_after_it_was_taken_a_missing_hash_is_a_letter(ledger):
+    ledger.add("v:1")
+    ledger.run("ack", ledger.claim().id, 1)
+    for key in ledger.r.keys("*:taken:*"):
+        ledger.r.delete(key)  # what time does
+    ledger.r.sadd(SET, "v:1")
+    no_hash(ledger, ledger.claim())
+    assert [letter[1] for letter in ledger.run("dead_list", 9)] == [b"v:1"]
+
+
+def test_memory_of_what_was_taken_is_bounded(ledger):
+    """A long set is not remembered: who claims it will not be back within the time it is remembered for."""
+    ledger.r.sadd(SET, *range(30000))
+    ledger.add(*[f"v:{i}" for i in range(50)])
+    assert ledger.claim(batch=5000) is not None
+    assert ledger.r.keys("*:taken:*") == []
 
 
 def test_split_of_all_members_drops_the_claim(ledger):

@@ -46,6 +46,19 @@ def test_rewritten_all_the_time(platoon):
     assert platoon.drain()["dead"] == 0
 
 
+def test_rewritten_command_by_command(platoon):
+    """No transaction: a member can be claimed between its HSET and its SADD. Nothing is lost, and nothing is called missing."""
+    platoon.configure(drain={"key": "{id}", "poll_max": "10ms", "batch": 1}).start()
+    r = platoon.redis()
+    for version in range(1, 1001):
+        i = version % 3
+        r.hset(f"v:{i}", mapping={"id": str(i), "version": str(version)})
+        r.sadd("tracking:pending", f"v:{i}")
+    platoon.drained(timeout=60)
+    assert platoon.data() == {str(i): {"id": str(i), "version": str(v)} for i, v in ((0, 999), (1, 1000), (2, 998))}
+    assert platoon.drain()["dead"] == 0
+
+
 def shared(platoons, redis_server, count=2, **drain):
     server = redis_server()
     made = []
