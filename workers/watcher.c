@@ -2,8 +2,9 @@
  * watcher.c: the watcher worker: notices that the set has members, and keeps the ledger's clock.
  *
  * There is no blocking command for sets, so it polls: SCARD every poll_min while there is work, then twice as long each time up to poll_max. A
- * keyspace event is a hint to look now, never more: events are lost while we are not connected. An idle drain costs Redis one SCARD per
- * poll_max and one status script (some seven reads) every five seconds: with poll_max = 500ms that is about 3.5 commands a second.
+ * keyspace event is a hint to look now, never more: events are lost while we are not connected, and somebody may switch them off; but as long as
+ * they come, four times poll_max is soon enough. An idle drain costs Redis one SCARD per poll_max and one status script (some seven
+ * reads) every five seconds: with poll_max = 500ms that is about 3.5 commands a second, and with events about 2.
  */
 #include "workers/watcher.h"
 
@@ -15,7 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WATCHER_BUSY_MS        100 /* between looks while get-set works already */
+#define WATCHER_BUSY_MS   100 /* between looks while get-set works already */
+#define WATCHER_EVENTS_MS 5   /* between looks that events ask for */
+#define WATCHER_EVENTS_STRETCH                                                                     \
+    4 /* times poll_max, between looks at an empty set when events come */
 #define WATCHER_STATUS_MS      250 /* between looks at the ledger while there are claims */
 #define WATCHER_STATUS_IDLE_MS 5000
 #define WATCHER_ORPHANS_MS     2000 /* the level-triggered check behind the DOWNs */
@@ -50,10 +54,11 @@ static void watcher_on_poll_timer(uv_timer_t *timer)
 
 static void watcher_poll_again(struct watcher *t, bool found)
 {
+    uint64_t most = t->poll_max_ms * (t->events_come ? WATCHER_EVENTS_STRETCH : 1);
     if (found)
         t->poll_ms = t->in_flight > 0 ? WATCHER_BUSY_MS : t->poll_min_ms;
     else
-        t->poll_ms = t->poll_ms * 2 < t->poll_max_ms ? t->poll_ms * 2 : t->poll_max_ms;
+        t->poll_ms = t->poll_ms * 2 < most ? t->poll_ms * 2 : most;
     uv_timer_start(&t->poll_timer, watcher_on_poll_timer, t->poll_ms, 0);
 }
 
@@ -69,6 +74,9 @@ static void watcher_on_members(struct redis_conn *conn, const redisReply *reply,
     } else {
         watcher_note_error(t, reply);
     }
+    if (found && t->poll_ms >= t->poll_max_ms)
+        t->events_come = t->event;
+    t->event = false;
     if (found)
         watcher_grant(t);
     watcher_poll_again(t, found);
@@ -81,6 +89,7 @@ void watcher_poll(struct watcher *t)
         return;
     drain_ledger_add(l, slice_of("SCARD"));
     drain_ledger_add(l, l->set);
+    t->polled_at_ms = clock_mono_ms();
     if (drain_ledger_command(l, watcher_on_members, t) == 0)
         t->polling = true;
     else
@@ -211,15 +220,22 @@ static void watcher_on_event(struct redis_conn *c, struct slice channel, struct 
     (void)c;
     (void)channel;
     struct watcher *t = ctx;
-    t->woken_by_events = true;
-    if (slice_is(payload, "sadd"))
+    if (!slice_is(payload, "sadd"))
+        return;
+    t->event = true;
+    /* A busy application names thousands of members a second: one look every few milliseconds sees them all. */
+    uint64_t since = clock_mono_ms() - t->polled_at_ms;
+    if (since >= WATCHER_EVENTS_MS)
         watcher_poll(t);
+    else
+        uv_timer_start(&t->poll_timer, watcher_on_poll_timer, WATCHER_EVENTS_MS - since, 0);
 }
 
 static void watcher_on_events_lost(struct redis_conn *c, const char *why, void *ctx)
 {
     (void)c;
-    (void)ctx;
+    struct watcher *t = ctx;
+    t->events_come = false;
     log_debug("events-lost", "why=%s",
               log_quote_text(why)); /* the other connection's trouble names the cause */
 }

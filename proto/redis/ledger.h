@@ -64,7 +64,7 @@ enum ledger_state {
     LEDGER_ASIDE = 0,    /* moved aside: prefix "aside:" seq */
     LEDGER_MISSING = 1,  /* there was none */
     LEDGER_IN_PLACE = 2, /* stays at the member's own key (consume = keep) */
-    LEDGER_FOLLOWS = 3,  /* there was none: it was taken moments before the member was named again */
+    LEDGER_FOLLOWS = 3, /* there was none: it was taken moments before the member was named again */
 };
 
 struct ledger_member {
