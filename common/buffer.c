@@ -31,7 +31,8 @@ char *buffer_reserve(struct buffer *b, size_t more)
 {
     if (b->failed)
         return NULL;
-    if (more <= b->cap - b->len)
+    /* Never NULL for "nothing more": to the caller that would mean that memory is short. */
+    if (b->data != NULL && more <= b->cap - b->len)
         return b->data + b->len;
     size_t cap = b->cap ? b->cap : BUFFER_FIRST_CAPACITY;
     while (cap - b->len < more) {
