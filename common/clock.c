@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#define CLOCK_LAST_MS UINT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
+
 static uint64_t clock_read_ms(clockid_t id)
 {
     struct timespec ts;
@@ -27,8 +29,12 @@ void clock_format(uint64_t wall_ms, char text[CLOCK_TEXT_SIZE])
 {
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm tm;
-    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year > 9999 - 1900)
-        memset(&tm, 0, sizeof tm);
+    /* A date that does not fit into four digits is none of ours: the last one that does. */
+    if (wall_ms > CLOCK_LAST_MS || gmtime_r(&seconds, &tm) == NULL) {
+        wall_ms = CLOCK_LAST_MS;
+        seconds = (time_t)(wall_ms / 1000);
+        gmtime_r(&seconds, &tm);
+    }
     strftime(text, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
     size_t len = strlen(text);
     snprintf(text + len, CLOCK_TEXT_SIZE - len, ".%03uZ", (unsigned)(wall_ms % 1000));

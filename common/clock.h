@@ -17,7 +17,7 @@ uint64_t clock_wall_ms(void);
 
 #define CLOCK_TEXT_SIZE 25 /* "2026-01-31T23:59:59.999Z" and NUL */
 
-/* ISO 8601, UTC, milliseconds. */
+/* ISO 8601, UTC, milliseconds; times after the year 9999 give its last. */
 void clock_format(uint64_t wall_ms, char text[CLOCK_TEXT_SIZE]);
 
 /* A duration for people: "850ms", "12s", "3m05s", "2h04m", "5d02h". Returns `text`. */

@@ -1,6 +1,8 @@
 /* log.c: one line per event. See log.h. */
 #include "common/log.h"
 
+#include "common/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,29 +71,51 @@ static void log_to_stderr(enum log_level level, struct slice line)
         ;
 }
 
+static bool log_is_control(unsigned char c)
+{
+    return c < ' ' || c == 0x7f;
+}
+
+/* In place: a line holds text only. What is none, half a character at the cut included, becomes a space or '?'. */
+static void log_clean(char *line, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_character(slice_make(line + i, len - i));
+        if (n == 0)
+            line[i] = '?';
+        else if (log_is_control((unsigned char)line[i]))
+            line[i] = ' ';
+        i += n > 0 ? n : 1;
+    }
+}
+
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
     if (level > log_limit)
         return;
+    static const char cut[] = "…";
     char line[LOG_LINE_MAX];
     int head = snprintf(line, sizeof line, "%s%s", event, format[0] ? " " : "");
     if (head < 0)
         return;
-    va_list args;
-    va_start(args, format);
-    int body = vsnprintf(line + head, sizeof line - (size_t)head, format, args);
-    va_end(args);
-    if (body < 0)
-        return;
-    size_t len = (size_t)head + (size_t)body;
-    if (len >= sizeof line) {
-        static const char cut[] = "…";
-        len = sizeof line - 1;
-        memcpy(line + len - (sizeof cut - 1), cut, sizeof cut - 1);
+    size_t len = (size_t)head;
+    if (len < sizeof line) {
+        va_list args;
+        va_start(args, format);
+        int body = vsnprintf(line + len, sizeof line - len, format, args);
+        va_end(args);
+        if (body < 0)
+            return;
+        len += (size_t)body;
     }
-    for (size_t i = 0; i < len; i++)
-        if (line[i] == '\n' || line[i] == '\r')
-            line[i] = ' ';
+    bool whole = len < sizeof line;
+    if (!whole)
+        len = utf8_cut(slice_make(line, sizeof line - 1), sizeof line - sizeof cut);
+    log_clean(line, len);
+    if (!whole) {
+        memcpy(line + len, cut, sizeof cut - 1);
+        len += sizeof cut - 1;
+    }
     if (log_to != NULL)
         log_to(level, slice_make(line, len), log_to_ctx);
     else
@@ -100,7 +124,22 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
 
 static bool log_is_plain(unsigned char c)
 {
-    return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+    return c > ' ' && c != 0x7f && c != '"' && c != '\\' && c != '=';
+}
+
+/* Writes the character at value[0], escaped when it must be; *used is how many bytes of the value that was. */
+static size_t log_quote_one(struct slice value, char *out, size_t *used)
+{
+    unsigned char c = (unsigned char)value.ptr[0];
+    size_t n = utf8_character(value);
+    *used = n > 0 ? n : 1;
+    if (n == 0 || log_is_control(c))
+        return (size_t)sprintf(out, "\\x%02x", c);
+    bool escape = c == '"' || c == '\\';
+    if (escape)
+        *out++ = '\\';
+    memcpy(out, value.ptr, n);
+    return n + escape;
 }
 
 const char *log_quote(struct slice value)
@@ -110,29 +149,20 @@ const char *log_quote(struct slice value)
     char *out = slots[next];
     next = (next + 1) % LOG_QUOTE_SLOTS;
 
+    size_t at = 0, i = 0, used;
     bool plain = value.len > 0 && value.len <= LOG_QUOTE_MAX;
-    for (size_t i = 0; i < value.len && plain; i++)
-        plain = log_is_plain((unsigned char)value.ptr[i]);
-    if (plain) {
-        memcpy(out, value.ptr, value.len);
-        out[value.len] = '\0';
-        return out;
-    }
-    size_t at = 0;
     out[at++] = '"';
-    size_t shown = value.len < LOG_QUOTE_MAX ? value.len : LOG_QUOTE_MAX;
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        if (c == '"' || c == '\\') {
-            out[at++] = '\\';
-            out[at++] = (char)c;
-        } else if (c >= ' ' && c < 0x7f) {
-            out[at++] = (char)c;
-        } else {
-            at += (size_t)sprintf(out + at, "\\x%02x", c);
-        }
+    while (i < value.len && i < LOG_QUOTE_MAX) {
+        size_t written = log_quote_one(slice_make(value.ptr + i, value.len - i), out + at, &used);
+        plain = plain && written == used && log_is_plain((unsigned char)value.ptr[i]);
+        at += written;
+        i += used;
     }
-    if (shown < value.len) {
+    if (plain && i == value.len) {
+        out[at] = '\0';
+        return out + 1;
+    }
+    if (i < value.len) {
         memcpy(out + at, "...", 3);
         at += 3;
     }

@@ -46,6 +46,14 @@ bool utf8_valid(struct slice s)
     return true;
 }
 
+size_t utf8_character(struct slice s)
+{
+    if (s.len == 0)
+        return 0;
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    return *p < 0x80 ? 1 : utf8_sequence(p, s.len);
+}
+
 size_t utf8_cut(struct slice s, size_t max)
 {
     if (s.len <= max)

@@ -12,6 +12,9 @@
 /* True when all of `s` is well-formed UTF-8; the empty slice is. */
 bool utf8_valid(struct slice s);
 
+/* Length of the well-formed character `s` begins with, 1 to 4; 0 when there is none. */
+size_t utf8_character(struct slice s);
+
 /* Length of the longest prefix of `s` (valid UTF-8) that has at most `max` bytes and cuts no character apart. */
 size_t utf8_cut(struct slice s, size_t max);
 
