@@ -78,7 +78,8 @@ static void stream_on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     (void)buf;
     struct stream *s = handle->data;
     if (n < 0) {
-        stream_end(s, n == UV_EOF ? 0 : (int)n);
+        bool clean = n == UV_EOF && s->in.len == 0;
+        stream_end(s, clean ? 0 : (int)n);
         return;
     }
     s->in.len += (size_t)n;

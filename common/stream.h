@@ -20,8 +20,8 @@ struct stream_events {
     /* One whole frame; its bytes live until the call returns. May call stream_close. */
     void (*on_frame)(struct stream *s, struct slice frame, void *ctx);
     /*
-     * The connection is over: 0 for a clean end of file, else a negative libuv error (UV_EMSGSIZE: the peer announced a
-     * frame above the limit; UV_ENOBUFS: the peer does not read). Called at most once, never after stream_close by us.
+     * The connection is over: 0 for a clean end of file, else a negative libuv error (UV_EOF: the peer ended inside a frame;
+     * UV_EMSGSIZE: it announced a frame above the limit). Called at most once, never after stream_close by us.
      * The stream is closed already when this is called; no more calls follow except on_closed.
      */
     void (*on_end)(struct stream *s, int error, void *ctx);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
@@ -412,6 +413,9 @@ int transport_new(uv_loop_t *loop, const struct transport_options *options, stru
     t->options.envelope = t->envelope;
     if (rc == 0 && t->envelope == NULL)
         rc = -ENOMEM;
+    /* Asked first, because nanomsg leaks what it has begun when the directory is not there. */
+    if (rc == 0 && access(options->dir, W_OK | X_OK) != 0)
+        rc = -errno;
     if (rc == 0)
         rc = transport_start(t);
     if (rc != 0 && t->handles > 0)
