@@ -61,7 +61,17 @@ static bool config_read_file(const char *path, struct buffer *text, struct buffe
         buffer_printf(errors, "%s:1: %s: it must be a readable text file\n", path, cause);
         return false;
     }
+    const char *nul = memchr(room, '\0', n);
+    if (nul != NULL) {
+        unsigned line = 1;
+        for (const char *c = room; c < nul; c++)
+            line += *c == '\n';
+        buffer_printf(errors, "%s:%u: holds a NUL byte: it must be a readable text file\n", path,
+                      line);
+        return false;
+    }
     text->len = n;
+    room[n] = '\0'; /* the scanner looks one character ahead */
     return true;
 }
 
