@@ -2,6 +2,7 @@
 #
 #   make                 programs into build/: platoon, platoonctl, libexec/platoon/<type>
 #   make check           unit and end-to-end tests        make check-asan   the same under ASan and UBSan
+#   make V=1 …          shows the commands it runs
 #   make lint            format, warnings, layers, documents against lists
 #   make install DESTDIR= PREFIX=/usr/local
 #
@@ -47,6 +48,10 @@ LIBS_report := $(LIBS_WORKER) sqlite3
 
 libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
 
+# One short line a step; `make V=1` shows whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
+
 # The types, in the order of proto/worker_types.h.
 TYPES := $(shell sed -n 's/^ *X.[A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h)
 type_file = workers/$(subst -,_,$(1)).c
@@ -73,31 +78,38 @@ $(WORKER): $(call objects,$(WORKER_PARTS))
 $(COMMON) $(PROTO) $(MASTER) $(CTL) $(WORKER):
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # The Lua scripts become C text; lib.lua stands in front of each (proto/redis/ledger.h).
 LUA := $(filter-out proto/redis/lib.lua,$(wildcard proto/redis/*.lua))
 $(BUILD)/gen/ledger_scripts.c: proto/redis/lib.lua $(LUA) scripts/lib/embed
 	@mkdir -p $(@D)
-	scripts/lib/embed proto/redis/lib.lua $(LUA) > $@.tmp && mv $@.tmp $@
+	$(call say,GEN,$@)
+	$(Q)scripts/lib/embed proto/redis/lib.lua $(LUA) > $@.tmp && mv $@.tmp $@
 $(BUILD)/obj/gen/ledger_scripts.o: $(BUILD)/gen/ledger_scripts.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/platoon: $(BUILD)/obj/master/main.o $(MASTER) $(PROTO) $(COMMON)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoon))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoon))
 $(BUILD)/platoonctl: $(BUILD)/obj/master/ctl/main.o $(CTL) $(MASTER) $(PROTO) $(COMMON)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoonctl))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoonctl))
 
 # A worker program: its own file, the skeleton, and what it uses of its prefix.
 define worker_rule
 $(BUILD)/libexec/platoon/$(1): $(call objects,$(call type_file,$(1)) workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(LIBS_$(1)))
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(LIBS_$(1)))
 endef
 $(foreach t,$(TYPES),$(eval $(call worker_rule,$(t))))
 
@@ -107,7 +119,8 @@ UNIT := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/test_
 UNIT_SUPPORT := $(call objects,$(filter-out $(wildcard test/unit/test_*.c),$(wildcard test/unit/*.c)))
 $(BUILD)/test/unit/%: $(BUILD)/obj/test/unit/%.o $(UNIT_SUPPORT) $(WORKER) $(CTL) $(MASTER) $(PROTO) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(PACKAGES) check)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(PACKAGES) check)
 .SECONDARY:
 
 .PHONY: unit check check-asan check-asan-unit faults lint clean install
