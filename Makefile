@@ -142,6 +142,14 @@ check-asan-unit:
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" unit
 	BUILD=build/asan scripts/lib/run-tests unit
 
+# What scripts/bench measures beside platoon.
+.PHONY: bench
+bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/*.c))
+$(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,hiredis sqlite3)
+
 lint: all
 	BUILD=$(BUILD) scripts/lib/lint
 

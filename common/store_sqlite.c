@@ -2,7 +2,9 @@
  * store_sqlite.c: records in one SQLite file. See store.h and PROTOCOL.md section 5.
  *
  * WAL, so that readers and the writer never wait for each other; synchronous=FULL, because our `stored` means durable; one
- * transaction a batch. WITHOUT ROWID keeps a row in the primary key's tree alone: one random insert instead of two.
+ * transaction a batch. A rowid table: rows of some hundred bytes are appended, and only the small primary key is inserted at random. (WITHOUT ROWID,
+ * which inserts the whole row at random, was measured at half the speed.) Checkpoints are ten times rarer than SQLite's default, because each
+ * writes the pages of that index back: 31,000 rows/s against 47,000 in batches of 1000.
  */
 #include "common/store_sqlite.h"
 
@@ -18,9 +20,12 @@
 /* The WAL is cut back to this after a checkpoint: disk space must come back after a burst. */
 #define STORE_SQLITE_JOURNAL_BYTES (64 * 1024 * 1024)
 
+/* Pages in the WAL (40 MB) at which a commit writes them back. */
+#define STORE_SQLITE_CHECKPOINT_PAGES 10000
+
 static const char store_sqlite_schema[] = "CREATE TABLE IF NOT EXISTS records(bucket TEXT, key "
                                           "TEXT, data TEXT, seq INTEGER, updated_at INTEGER, "
-                                          "PRIMARY KEY(bucket,key)) WITHOUT ROWID";
+                                          "PRIMARY KEY(bucket,key))";
 
 static const char store_sqlite_upsert[] =
     "INSERT INTO records(bucket,key,data,seq,updated_at) VALUES(?1,?2,?3,?4,?5) "
@@ -90,8 +95,9 @@ static int store_sqlite_pragmas(struct store_sqlite *s)
     char sql[256];
     snprintf(sql, sizeof sql,
              "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-%llu; PRAGMA "
-             "journal_size_limit=%d",
-             (unsigned long long)(s->cache_bytes / 1024), STORE_SQLITE_JOURNAL_BYTES);
+             "journal_size_limit=%d; PRAGMA wal_autocheckpoint=%d",
+             (unsigned long long)(s->cache_bytes / 1024), STORE_SQLITE_JOURNAL_BYTES,
+             STORE_SQLITE_CHECKPOINT_PAGES);
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 }
 

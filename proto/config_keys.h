@@ -53,7 +53,7 @@
     X(REDIS, "server_port", INT, "0", 0, 65535, RESTART, "embedded: also listen on 127.0.0.1 at this port; 0: unix socket only") \
     X(REDIS, "server_maxmemory", SIZE, "0", 0, 1099511627776, RESTART, "embedded: memory limit, 0 for none; nothing is ever evicted") \
     X(REDIS, "server_appendfsync", CHOICE, "everysec", 0, 0, RESTART, "embedded: when the append-only file is synced (always|everysec|no)") \
-    X(STORE, "type", CHOICE, "sqlite", 0, 0, RESTART, "back-end (sqlite)")                         \
+    X(STORE, "type", CHOICE, "sqlite", 0, 0, RESTART, "back-end; count keeps nothing, for measuring (sqlite|count)")                         \
     X(STORE, "path", PATH, "!", 0, 0, RESTART, "database file")                                    \
     X(STORE, "cache", SIZE, "32MB", 1048576, 17179869184, RESTART, "page cache of the writer")     \
     X(STORE, "retry_max", SPAN, "2s", 10, 600000, RESTART, "longest pause before a failed transaction is tried again") \

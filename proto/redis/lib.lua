@@ -20,9 +20,9 @@ local NO_HASH = 'no hash'
 -- it was taken moments ago.
 local ASIDE, MISSING, IN_PLACE, FOLLOWS = 0, 1, 2, 3
 
--- tostring would print a large number as 1.79e+15.
+-- tostring would print a large number as 1.79e+15; %.0f does long division, which was a tenth of Redis' time.
 local function num(n)
-  return string.format('%.0f', n)
+  return string.format('%d', n)
 end
 
 local function claim_key(id)

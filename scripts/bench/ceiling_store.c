@@ -1,0 +1,142 @@
+/*
+ * ceiling_store.c: how fast the store alone takes rows from memory.
+ *
+ * Part of scripts/bench/drain. Usage: ceiling_store FROM TO BATCH ours|plain. FROM is a database with a table `records`; its rows are read into
+ * memory in the order of their seq (that in which they came), then written to TO, in batches, each durable before the next: by platoon's store, or
+ * (plain) by the same table, keys and durability with SQLite's defaults. Prints the number of rows and the seconds it took.
+ */
+#include "common/store.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "ceiling_store: %s\n", what);
+    exit(1);
+}
+
+static struct slice column(sqlite3_stmt *stmt, int i)
+{
+    struct slice borrowed =
+        slice_make(sqlite3_column_text(stmt, i), (size_t)sqlite3_column_bytes(stmt, i));
+    char *copy = slice_dup(borrowed);
+    if (copy == NULL)
+        die("memory is short");
+    return slice_make(copy, borrowed.len);
+}
+
+static struct store_record *read_rows(const char *path, size_t *count)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    struct store_record *rows = NULL;
+    size_t cap = 0;
+    *count = 0;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(db,
+                           "SELECT bucket, key, data, seq, updated_at FROM records ORDER BY seq",
+                           -1, &stmt, NULL) != SQLITE_OK)
+        die(sqlite3_errmsg(db));
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        if (*count == cap) {
+            cap = cap ? 2 * cap : 65536;
+            rows = realloc(rows, cap * sizeof *rows);
+            if (rows == NULL)
+                die("memory is short");
+        }
+        rows[(*count)++] =
+            (struct store_record){.bucket = column(stmt, 0),
+                                  .key = column(stmt, 1),
+                                  .data = column(stmt, 2),
+                                  .seq = (uint64_t)sqlite3_column_int64(stmt, 3),
+                                  .updated_at_ms = (uint64_t)sqlite3_column_int64(stmt, 4)};
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return rows;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct store_record *x = a, *y = b;
+    size_t n = x->key.len < y->key.len ? x->key.len : y->key.len;
+    int order = memcmp(x->key.ptr, y->key.ptr, n);
+    return order != 0 ? order : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+}
+
+static void write_ours(struct store_record *rows, size_t count, size_t batch, const char *path)
+{
+    struct store_options options = {.type = "sqlite", .path = path, .cache_bytes = 32u << 20};
+    struct store *s;
+    struct store_error error;
+    if (store_open(&options, &s, &error) != STORE_OK)
+        die(error.text);
+    for (size_t at = 0; at < count; at += batch) {
+        size_t n = count - at < batch ? count - at : batch;
+        qsort(rows + at, n, sizeof *rows, by_key); /* as transfer does */
+        if (store_write(s, rows + at, n, &error) != STORE_OK)
+            die(error.text);
+    }
+    store_close(s);
+}
+
+static void write_plain(const struct store_record *rows, size_t count, size_t batch,
+                        const char *path)
+{
+    sqlite3 *db;
+    sqlite3_stmt *put;
+    if (sqlite3_open(path, &db) != SQLITE_OK ||
+        sqlite3_exec(
+            db,
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE records(bucket TEXT, "
+            "key TEXT, data TEXT, seq INTEGER, updated_at INTEGER, PRIMARY KEY(bucket,key))",
+            NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO records VALUES(?,?,?,?,?)", -1, &put,
+                           NULL) != SQLITE_OK)
+        die(sqlite3_errmsg(db));
+    for (size_t at = 0; at < count; at += batch) {
+        sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
+        for (size_t i = at; i < at + batch && i < count; i++) {
+            const struct store_record *r = &rows[i];
+            sqlite3_bind_text(put, 1, r->bucket.ptr, (int)r->bucket.len, SQLITE_STATIC);
+            sqlite3_bind_text(put, 2, r->key.ptr, (int)r->key.len, SQLITE_STATIC);
+            sqlite3_bind_text(put, 3, r->data.ptr, (int)r->data.len, SQLITE_STATIC);
+            sqlite3_bind_int64(put, 4, (sqlite3_int64)r->seq);
+            sqlite3_bind_int64(put, 5, (sqlite3_int64)r->updated_at_ms);
+            if (sqlite3_step(put) != SQLITE_DONE)
+                die(sqlite3_errmsg(db));
+            sqlite3_reset(put);
+        }
+        if (sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+            die(sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(put);
+    sqlite3_close(db);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 5) {
+        fprintf(stderr, "usage: ceiling_store FROM TO BATCH ours|plain\n");
+        return 2;
+    }
+    size_t count, batch = (size_t)atoi(argv[3]);
+    struct store_record *rows = read_rows(argv[1], &count);
+    double start = now();
+    if (strcmp(argv[4], "ours") == 0)
+        write_ours(rows, count, batch, argv[2]);
+    else
+        write_plain(rows, count, batch, argv[2]);
+    printf("%zu %.6f\n", count, now() - start);
+    return 0;
+}
