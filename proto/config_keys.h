@@ -55,7 +55,7 @@
     X(REDIS, "server_appendfsync", CHOICE, "everysec", 0, 0, RESTART, "embedded: when the append-only file is synced (always|everysec|no)") \
     X(STORE, "type", CHOICE, "sqlite", 0, 0, RESTART, "back-end; count keeps nothing, for measuring (sqlite|count)")                         \
     X(STORE, "path", PATH, "!", 0, 0, RESTART, "database file")                                    \
-    X(STORE, "cache", SIZE, "32MB", 1048576, 17179869184, RESTART, "page cache of the writer")     \
+    X(STORE, "cache", SIZE, "16MB", 1048576, 17179869184, RESTART, "page cache of the writer")     \
     X(STORE, "retry_max", SPAN, "2s", 10, 600000, RESTART, "longest pause before a failed transaction is tried again") \
     X(DRAIN, "redis", STRING, "main", 0, 0, RESTART, "the redis section to drain")                 \
     X(DRAIN, "set", STRING, "!", 0, 0, RESTART, "key of the set of tracking keys")                 \
@@ -67,7 +67,7 @@
     X(DRAIN, "key_service_retries", INT, "3", 0, 100, RESTART, "further tries before a record is given up (the service answers for others) or waits (it does not)") \
     X(DRAIN, "consume", CHOICE, "take", 0, 0, RESTART, "the hash is moved aside and deleted once stored, or stays (take|keep)") \
     X(DRAIN, "batch", INT, "500", 1, 5000, RESTART, "members in one claim")                        \
-    X(DRAIN, "claims_max", INT, "32", 1, 1000, RESTART, "claims in flight at once")                \
+    X(DRAIN, "claims_max", INT, "64", 1, 1000, RESTART, "claims in flight at once")                \
     X(DRAIN, "lease", SPAN, "30s", 1000, 86400000, RESTART, "time after which a claim of a vanished host is handed out again") \
     X(DRAIN, "max_attempts", INT, "5", 1, 100, RESTART, "hand-outs after which a lone member goes to the dead letters") \
     X(DRAIN, "missing_retry", SPAN, "300ms", 10, 60000, RESTART, "pause before a member without a hash is looked at again") \
@@ -78,10 +78,10 @@
     X(DRAIN, "intensity", INT, "20", 1, 1000, RESTART, "restarts within `period` after which the drain's branch is restarted whole") \
     X(DRAIN, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")             \
     X(DRAIN, "get_hash.workers", INT, "2", 1, 256, RESTART, "get-hash workers")                    \
-    X(DRAIN, "get_hash.claims", INT, "4", 1, 64, RESTART, "claims a get-hash works at once")       \
+    X(DRAIN, "get_hash.claims", INT, "16", 1, 64, RESTART, "claims a get-hash works at once")       \
     X(DRAIN, "get_hash.window", SIZE, "8MB", 65536, 1073741824, RESTART, "bytes a get-hash may have at a transfer that are not yet stored") \
     X(DRAIN, "transfer.workers", INT, "1", 1, 64, RESTART, "transfer workers")                     \
-    X(DRAIN, "transfer.batch", INT, "1000", 1, 100000, RESTART, "most records in one transaction") \
+    X(DRAIN, "transfer.batch", INT, "5000", 1, 100000, RESTART, "most records in one transaction") \
     X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up")
 /* clang-format on */
 
