@@ -25,13 +25,13 @@ BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 
 
 def _sanitized():
-    return b"__asan_init" in (BUILD / "platoon").read_bytes()
+    return re.search(rb"__[at]san_init", (BUILD / "platoon").read_bytes()) is not None
 
 
 # How much longer things may take under the sanitizers.
 ASAN = _sanitized()
 SCALE = 3 if ASAN else 1
-COMPLAINTS = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|found its own state inconsistent")
+COMPLAINTS = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|found its own state inconsistent")
 
 
 def wait_until(condition, timeout=10.0, what="the condition"):
