@@ -1,7 +1,12 @@
 /* redis_settings.c: a worker's Redis connection from its settings. See redis_settings.h. */
 #include "workers/redis_settings.h"
 
+#include "common/clock.h"
+
 #include <stdlib.h>
+
+/* How long READY waits for a server that says it is loading: an embedded one accepts connections before it has read its data. */
+#define REDIS_LINK_LOADING_MS 3000
 
 /* A heap copy of a setting, NULL for an empty one. */
 static char *redis_settings_text(struct worker *w, const char *name)
@@ -58,7 +63,10 @@ static void redis_link_on_lost(struct redis_conn *c, const char *why, void *ctx)
     (void)c;
     struct redis_link *l = ctx;
     worker_trouble(l->worker, "%s; retrying", why);
-    redis_link_settle(l);
+    bool soon =
+        strstr(why, "LOADING") != NULL && clock_mono_ms() - l->opened_ms < REDIS_LINK_LOADING_MS;
+    if (!soon)
+        redis_link_settle(l);
     if (l->events.on_lost != NULL)
         l->events.on_lost(l->worker, l->state, why);
 }
@@ -81,7 +89,7 @@ int redis_link_open(struct redis_link *l, struct worker *w, void *state,
     struct redis_options options = {0};
     char why[512];
     redis_settings_read(w, &options);
-    *l = (struct redis_link){.worker = w, .state = state};
+    *l = (struct redis_link){.worker = w, .state = state, .opened_ms = clock_mono_ms()};
     if (events != NULL)
         l->events = *events;
     l->conn = redis_conn_new(worker_loop(w), &options, &conn_events, l, why, sizeof why);

@@ -32,12 +32,14 @@ struct redis_link {
     void *state;
     struct redis_link_events events;
     struct redis_conn_stats reported;
+    uint64_t opened_ms;
     bool settled; /* the first attempt has ended, one way or the other, and READY was sent */
 };
 
 /*
  * Connects. To be called in init: it holds READY back until the first attempt has succeeded or failed, so that who waits for
- * the tree finds it connected, and a Redis that is down does not get a healthy worker killed for being late. `events` may be
+ * the tree finds it connected, and a Redis that is down does not get a healthy worker killed for being late. A Redis that
+ * reads its data from disk is about to come: it is waited for a little longer. `events` may be
  * NULL. Returns 0 or an exit code for init to return, after worker_trouble.
  */
 int redis_link_open(struct redis_link *l, struct worker *w, void *state,
