@@ -4,6 +4,7 @@
 #   make check           unit and end-to-end tests        make check-asan   the same under ASan and UBSan
 #   make check-tsan      the drain with transfer's two threads under TSan
 #   make V=1 …          shows the commands it runs
+#   make check-long      fuzzers of every decoder, storms over a live drain (make fuzz, make chaos SECONDS=600)
 #   make lint            format, warnings, layers, documents against lists
 #   make install DESTDIR= PREFIX=/usr/local
 #
@@ -29,7 +30,8 @@ endif
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
-	-Wimplicit-fallthrough -Wvla -Wformat=2 -Wno-format-truncation -Wundef -Werror
+	-Wimplicit-fallthrough -Wvla -Wformat=2 -Wundef -Werror \
+	$(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DPLATOON_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(WARNINGS) -fno-common \
 	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS) $(SANITIZE) $(FAULTS)
 ALL_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
@@ -150,6 +152,31 @@ check-tsan: all
 check-asan-unit:
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" unit
 	BUILD=build/asan scripts/lib/run-tests unit
+
+# ---- long tests: what make check has no time for ----
+
+# Fuzzers of every decoder (libFuzzer, hence clang), SECONDS each; test/fuzz/corpus holds what they start from.
+SECONDS ?= 60
+SEED ?= 1
+STORMS ?= 30
+FUZZERS := $(patsubst test/fuzz/%.c,$(BUILD)/test/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
+$(BUILD)/test/fuzz/%: $(BUILD)/obj/test/fuzz/%.o $(WORKER) $(MASTER) $(PROTO) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(PACKAGES))
+
+.PHONY: fuzz fuzzers chaos check-long
+fuzzers: $(FUZZERS)
+fuzz:
+	$(MAKE) CC=clang BUILD=build/fuzz CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined,fuzzer-no-link" fuzzers
+	scripts/lib/run-fuzz build/fuzz/test/fuzz $(SECONDS)
+
+# Storms over a live drain: make chaos SECONDS=600 blows once for ten minutes.
+chaos: all
+	$(PYTHON) test/chaos/storm.py --seed $(SEED) --seconds $(SECONDS)
+
+check-long: all fuzz
+	$(PYTHON) test/chaos/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
 
 # What scripts/bench measures beside platoon.
 .PHONY: bench
