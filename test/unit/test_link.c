@@ -55,6 +55,8 @@ START_TEST(exit_codes)
 {
     ck_assert_str_eq(contract_exit_meaning(0), "finished on purpose");
     ck_assert_str_eq(contract_exit_meaning(78), "configuration error, a restart cannot help");
+    ck_assert_str_eq(contract_exit_meaning(1), "temporary failure, restart");
+    ck_assert_str_eq(contract_exit_meaning(101), "found its own state inconsistent, restart");
     ck_assert_str_eq(contract_exit_meaning(3), "crashed");
     ck_assert_str_eq(contract_exit_meaning(-1), "crashed");
 }
