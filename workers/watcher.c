@@ -1,7 +1,8 @@
 /*
  * watcher.c: the watcher worker: notices that the set has members, and keeps the ledger's clock.
  *
- * There is no blocking command for sets, so it polls: SCARD every poll_min while there is work, then twice as long each time up to poll_max. A
+ * There is no blocking command for sets, so it polls: SCARD every poll_min while there is work and for a moment after (what comes
+ * then is durable in some 12 ms), then twice as long each time up to poll_max. A
  * keyspace event is a hint to look now, never more: events are lost while we are not connected, and somebody may switch them off; but as long as
  * they come, four times poll_max is soon enough. An idle drain costs Redis one SCARD per poll_max and one status script (some seven
  * reads) every five seconds: with poll_max = 500ms that is about 3.5 commands a second, and with events about 2.
@@ -16,8 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WATCHER_BUSY_MS   100 /* between looks while get-set works already */
-#define WATCHER_EVENTS_MS 5   /* between looks that events ask for */
+#define WATCHER_BUSY_MS 100 /* between looks while get-set works already */
+#define WATCHER_EAGER_MS                                                                           \
+    300 /* after members were found, looks stay poll_min apart for so long: more follow soon */
+#define WATCHER_EVENTS_MS 5 /* between looks that events ask for */
 #define WATCHER_EVENTS_STRETCH                                                                     \
     4 /* times poll_max, between looks at an empty set when events come */
 #define WATCHER_STATUS_MS      250 /* between looks at the ledger while there are claims */
@@ -56,7 +59,11 @@ static void watcher_poll_again(struct watcher *t, bool found)
 {
     uint64_t most = t->poll_max_ms * (t->events_come ? WATCHER_EVENTS_STRETCH : 1);
     if (found)
-        t->poll_ms = t->in_flight > 0 ? WATCHER_BUSY_MS : t->poll_min_ms;
+        t->found_at_ms = clock_mono_ms();
+    if (found && t->in_flight > 0)
+        t->poll_ms = WATCHER_BUSY_MS;
+    else if (clock_mono_ms() - t->found_at_ms < WATCHER_EAGER_MS)
+        t->poll_ms = t->poll_min_ms;
     else
         t->poll_ms = t->poll_ms * 2 < most ? t->poll_ms * 2 : most;
     uv_timer_start(&t->poll_timer, watcher_on_poll_timer, t->poll_ms, 0);
@@ -307,6 +314,12 @@ static bool watcher_on_message(struct worker *w, void *state, struct worker_peer
     if (m.in_flight > 0 && t->in_flight == 0 &&
         !t->asking) /* there is something to look at again */
         uv_timer_start(&t->status_timer, watcher_ask_status, WATCHER_STATUS_MS, 0);
+    /* It has emptied the set: what comes next is for us to see, and soon. */
+    if (m.idle && t->poll_ms > t->poll_min_ms && t->found_at_ms != 0 &&
+        clock_mono_ms() - t->found_at_ms < WATCHER_EAGER_MS && !t->polling) {
+        t->poll_ms = t->poll_min_ms;
+        uv_timer_start(&t->poll_timer, watcher_on_poll_timer, t->poll_ms, 0);
+    }
     t->pending = m.pending;
     t->in_flight = m.in_flight;
     if (topped_up || (m.pending > 0 && m.idle)) {

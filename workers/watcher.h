@@ -38,7 +38,7 @@ struct watcher {
     bool polling, asking; /* a reply is awaited */
     bool event;           /* one came since the last look */
     bool events_come; /* what was found after an idle while was announced: so the next will be */
-    uint64_t polled_at_ms;
+    uint64_t polled_at_ms, found_at_ms;
     uint64_t made, in_flight, pending; /* get-set's word */
     struct watcher_status status;
     uint64_t status_at_ms, stored_before, before_at_ms;
