@@ -46,11 +46,22 @@ def wait_until(condition, timeout=10.0, what="the condition"):
         time.sleep(0.01)
 
 
-def alive(pid):
+def process_state(pid):
+    """The letter of /proc/PID/stat; X for a process that is gone."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return "X"
+
+
+def alive(pid):
+    return process_state(pid) not in "ZX"
+
+
+def freeze(pid):
+    """SIGSTOP and its effect: on a busy machine the process runs on for a while, and the test would test something else."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: process_state(pid) in "TXZ", 10, f"process {pid} to stop")
 
 
 def cpu_seconds(pids):

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import ASAN, BUILD, alive, free_port, marked, rss_bytes, wait_until
+from conftest import ASAN, BUILD, alive, free_port, freeze, marked, rss_bytes, wait_until
 
 
 def members(count, start=0):
@@ -263,7 +263,7 @@ def test_stop_order_is_the_reverse_of_start_order(platoon):
 def test_second_signal_forces(platoon):
     platoon.configure(platoon={"stop_timeout": "60s"}).start()
     pid = platoon.pid_of("transfer/report")
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     platoon.process.terminate()
     wait_until(lambda: "DRAINING" in platoon.log(), 10, "the stop to begin")
     assert platoon.process.poll() is None
@@ -290,7 +290,7 @@ def test_generation_and_obituary(platoon):
 def test_hung_worker_is_killed(platoon):
     platoon.configure(platoon={"hang_timeout": "2s"}).start()
     before = platoon.workers()["redis/visits/get-hash.1"]
-    os.kill(before["pid"], signal.SIGSTOP)
+    freeze(before["pid"])
 
     def replaced():
         node = platoon.workers()["redis/visits/get-hash.1"]
@@ -389,7 +389,7 @@ def test_kill_9_of_the_master_with_a_worker_that_hangs(platoon):
     """A stopped worker cannot notice the end of its link; the kernel must end it all the same."""
     platoon.start()
     pids = [w["pid"] for w in platoon.workers().values()]
-    os.kill(platoon.pid_of("redis/visits/get-set.1"), signal.SIGSTOP)
+    freeze(platoon.pid_of("redis/visits/get-set.1"))
     platoon.kill9()
     wait_until(lambda: not any(alive(p) for p in pids), 5, "the end of every process within 5 s")
 
