@@ -4,7 +4,8 @@
 #   make check           unit and end-to-end tests        make check-asan   the same under ASan and UBSan
 #   make check-tsan      the drain with transfer's two threads under TSan
 #   make V=1 …          shows the commands it runs
-#   make check-long      fuzzers of every decoder, storms over a live drain (make fuzz, make chaos SECONDS=600)
+#   make check-long      fuzzers of every decoder, storms over a live drain, the ledger's model
+#                        (make fuzz, make chaos SECONDS=600, make check-model)
 #   make lint            format, warnings, layers, documents against lists
 #   make install DESTDIR= PREFIX=/usr/local
 #
@@ -165,7 +166,7 @@ $(BUILD)/test/fuzz/%: $(BUILD)/obj/test/fuzz/%.o $(WORKER) $(MASTER) $(PROTO) $(
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(PACKAGES))
 
-.PHONY: fuzz fuzzers chaos check-long
+.PHONY: fuzz fuzzers chaos check-model check-long
 fuzzers: $(FUZZERS)
 fuzz:
 	$(MAKE) CC=clang BUILD=build/fuzz CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined,fuzzer-no-link" fuzzers
@@ -175,7 +176,11 @@ fuzz:
 chaos: all
 	$(PYTHON) test/chaos/storm.py --seed $(SEED) --seconds $(SECONDS)
 
-check-long: all fuzz
+# Every order of the ledger's steps, by model checking.
+check-model:
+	BUILD=$(BUILD) scripts/lib/check-model
+
+check-long: all fuzz check-model
 	$(PYTHON) test/chaos/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
 
 # What scripts/bench measures beside platoon.
