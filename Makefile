@@ -166,7 +166,7 @@ $(BUILD)/test/fuzz/%: $(BUILD)/obj/test/fuzz/%.o $(WORKER) $(MASTER) $(PROTO) $(
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(PACKAGES))
 
-.PHONY: fuzz fuzzers chaos check-model check-long
+.PHONY: fuzz fuzzers chaos check-model check-nth check-long
 fuzzers: $(FUZZERS)
 fuzz:
 	$(MAKE) CC=clang BUILD=build/fuzz CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined,fuzzer-no-link" fuzzers
@@ -175,6 +175,14 @@ fuzz:
 # Storms over a live drain: make chaos SECONDS=600 blows once for ten minutes.
 chaos: all
 	$(PYTHON) test/chaos/storm.py --seed $(SEED) --seconds $(SECONDS)
+
+# The Nth allocation, write, send and fsync fails, for every N of one drain.
+$(BUILD)/test/fault/shim.so: test/fault/shim.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -shared -fPIC -o $@ $< -ldl
+check-nth: all $(BUILD)/test/fault/shim.so
+	BUILD=$(BUILD) $(PYTHON) test/fault/nth.py
 
 # Every order of the ledger's steps, by model checking.
 check-model:

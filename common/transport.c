@@ -33,13 +33,14 @@
 /* One callback takes at most so much, so that timers (the beat) and the link get their turn. */
 #define TRANSPORT_DRAIN_FRAMES 64
 #define TRANSPORT_DRAIN_BYTES  (4u * 1024 * 1024)
+/* Empty frames that follow the last full one: two, because what swallowed that may swallow the next too. */
+#define TRANSPORT_PROBES 2
 /* A peer's buffer that has grown above this is given back when it runs empty. */
 #define TRANSPORT_KEEP_BYTES (1024u * 1024)
 
 struct transport {
     uv_loop_t *loop;
     struct transport_options options;
-    char *envelope; /* own copy */
     char address[TRANSPORT_ADDRESS_MAX];
     int sock;
     uv_poll_t poll;
@@ -60,6 +61,8 @@ struct transport_peer {
     uv_poll_t poll;
     bool waiting; /* the pipe is full, or nobody is connected: the poll tells when to go on */
     struct buffer out;
+    uint64_t number; /* of the next frame */
+    int probes;      /* empty frames still to follow the last full one */
     size_t head;
     size_t open; /* where the open frame starts; out.len when there is none */
 };
@@ -176,7 +179,8 @@ static void transport_begin(struct transport_peer *p)
     transport_length unknown = 0;
     p->open = p->out.len;
     buffer_append(&p->out, &unknown, sizeof unknown);
-    buffer_append(&p->out, o->envelope, o->envelope_len);
+    o->put_envelope(&p->out, p->number++, o->ctx);
+    p->t->queued += p->out.len - p->open;
 }
 
 static void transport_on_writable(uv_poll_t *poll, int status, int events);
@@ -265,28 +269,43 @@ int transport_send(struct transport_peer *p, struct slice message)
 {
     struct transport *t = p->t;
     const struct transport_options *o = &t->options;
-    if (message.len > o->frame_max || message.len + o->envelope_len > o->frame_max)
+    if (message.len > o->frame_max || message.len + o->envelope_max > o->frame_max)
         return -EMSGSIZE;
-    size_t head_len = sizeof(transport_length) + o->envelope_len;
+    size_t head_len = sizeof(transport_length) + o->envelope_max;
     if (transport_peer_queued(p) + head_len + message.len > o->queue_max)
         return -ENOBUFS;
     if (buffer_reserve(&p->out, head_len + message.len) == NULL) {
         p->out.failed = false; /* nothing was written: what waits is whole and still leaves */
         return -ENOMEM;
     }
-    size_t before = p->out.len;
     if (transport_peer_has_open(p) && transport_open_len(p) + message.len > o->frame_max)
         transport_seal(p);
     if (!transport_peer_has_open(p))
         transport_begin(p);
     buffer_append_slice(&p->out, message);
-    t->queued += p->out.len - before;
+    t->queued += message.len;
+    p->probes = TRANSPORT_PROBES;
     transport_mark_dirty(p);
     if (transport_open_len(p) >= o->coalesce) {
         transport_seal(p); /* also when the pipe is full and the flush does nothing */
         transport_flush(p);
     }
     return 0;
+}
+
+void transport_tick(struct transport *t)
+{
+    for (struct transport_peer *p = t->peers; p != NULL; p = p->next) {
+        if (p->probes == 0 || transport_peer_queued(p) > 0)
+            continue; /* nothing to follow, or it has not left yet */
+        if (buffer_reserve(&p->out, sizeof(transport_length) + t->options.envelope_max) == NULL) {
+            p->out.failed = false;
+            continue;
+        }
+        p->probes--;
+        transport_begin(p);
+        transport_mark_dirty(p);
+    }
 }
 
 size_t transport_queued(const struct transport *t)
@@ -409,10 +428,6 @@ int transport_new(uv_loop_t *loop, const struct transport_options *options, stru
     t->loop = loop;
     t->options = *options;
     int rc = transport_address_make(options, t->address);
-    t->envelope = slice_dup(slice_make(options->envelope, options->envelope_len));
-    t->options.envelope = t->envelope;
-    if (rc == 0 && t->envelope == NULL)
-        rc = -ENOMEM;
     /* Asked first, because nanomsg leaks what it has begun when the directory is not there. */
     if (rc == 0 && access(options->dir, W_OK | X_OK) != 0)
         rc = -errno;
@@ -421,7 +436,6 @@ int transport_new(uv_loop_t *loop, const struct transport_options *options, stru
     if (rc != 0 && t->handles > 0)
         return rc; /* transport_free has it; the loop frees it */
     if (rc != 0) {
-        free(t->envelope);
         free(t);
         return rc;
     }
@@ -439,7 +453,6 @@ static void transport_on_closed(uv_handle_t *handle)
     struct transport *t = handle->data;
     if (--t->handles > 0)
         return;
-    free(t->envelope);
     free(t);
 }
 

@@ -6,7 +6,8 @@
  * connect side can wedge for ever when its peer dies right after the handshake (FACTS.md 1.3): a new incarnation means a new
  * socket. What is sent to one peer within one turn of the loop leaves as one frame, up to a size, without a timer.
  *
- * A frame that was accepted can still vanish. Whoever needs certainty keeps a ledger outside.
+ * A frame that was accepted can still vanish, with the connection or in a sendmsg that failed. Frames are numbered so that the
+ * receiver can see it: transport_tick follows what was sent by empty frames, so that the last one is missed too.
  */
 #ifndef COMMON_TRANSPORT_H
 #define COMMON_TRANSPORT_H
@@ -25,8 +26,9 @@ struct transport_options {
     size_t frame_max;     /* longest frame in or out */
     size_t coalesce;      /* a frame leaves early when it has grown to this */
     size_t queue_max;     /* most bytes waiting for one peer */
-    const char *envelope; /* bytes every frame starts with */
-    size_t envelope_len;
+    /* Writes what every frame starts with, at most envelope_max bytes; `number` counts the frames to this peer from 0. */
+    void (*put_envelope)(struct buffer *out, uint64_t number, void *ctx);
+    size_t envelope_max;
     void (*on_frame)(struct slice frame, void *ctx); /* bytes live until it returns */
     void *ctx;
 };
@@ -55,6 +57,9 @@ int transport_send(struct transport_peer *p, struct slice message);
 
 /* Sends what is pending to this peer now as far as the pipe takes it; the loop does it by itself at the end of each turn. */
 void transport_flush(struct transport_peer *p);
+
+/* Now and then: an empty frame to each peer that has been sent something since the one before the last call. */
+void transport_tick(struct transport *t);
 
 /* Bytes accepted and not yet handed to the pipe, over all peers. */
 size_t transport_queued(const struct transport *t);

@@ -3,18 +3,20 @@
  *
  * A transport frame is one envelope and as many messages as fitted into one turn of the sender's loop:
  *
- *     [MESSAGE_VERSION, sender's name, sender's generation] message message ...
+ *     [MESSAGE_VERSION, sender's name, sender's generation, number] message message ...
  *
- * A sent message can vanish: the ledger in Redis (redis/ledger.h) and not the pipe knows what is owed. The credits below are
- * running totals for that reason: a lost one is made good by the next.
+ * Frames are numbered from 0 for each pair of incarnations; one without messages only carries its number. A sent frame can
+ * vanish, and the numbers show it: the receiver then ends itself, and its death is made good as any death is (PROTOCOL.md 3). So between
+ * two live workers nothing is missing, and the ledger in Redis (redis/ledger.h) knows what is owed when one has died.
  */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H
 
+#include "proto/contract.h"
 #include "proto/schema.h"
 
 /* Bumped with every change below; frames of another version are dropped, counted and logged. */
-#define MESSAGE_VERSION 1
+#define MESSAGE_VERSION 2
 
 /* Longest frame between workers. NN_RCVMAXSIZE is set to it and senders refuse more: nanomsg itself would drop it silently. */
 #define MESSAGE_FRAME_MAX (24u * 1024 * 1024)
@@ -108,7 +110,11 @@ MESSAGE_LIST(X)
 struct message_envelope {
     struct slice sender;
     uint64_t generation;
+    uint64_t number;
 };
+
+/* Longest envelope, with a name of CONTRACT_NAME_MAX - 1 bytes. */
+#define MESSAGE_ENVELOPE_MAX (32 + CONTRACT_NAME_MAX)
 
 void message_envelope_pack(struct buffer *out, const struct message_envelope *e);
 

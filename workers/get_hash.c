@@ -24,13 +24,13 @@ struct get_hash_credit {
 static void get_hash_grant(struct get_hash *g, struct worker_peer *get_set)
 {
     const struct get_hash_credit *credit = get_set->user;
-    if (credit == NULL || worker_stopping(g->w))
+    if (worker_stopping(g->w))
         return;
     size_t room = g->claim_count < g->claims_max ? g->claims_max - g->claim_count : 0;
     struct message_credit m = {.claims_total = credit->received + room};
     struct buffer *out = worker_compose(g->w);
     message_credit_pack(out, &m);
-    worker_send(g->w, get_set, out); /* a lost one is made good by the next: a running total */
+    worker_must_send(g->w, get_set, out);
 }
 
 static void get_hash_tell_done(struct get_hash *g, const struct get_hash_claim *c)
@@ -42,7 +42,7 @@ static void get_hash_tell_done(struct get_hash *g, const struct get_hash_claim *
         .id = slice_of(c->id), .stored = c->stored, .dead = c->dead, .given_back = c->given_back};
     struct buffer *out = worker_compose(g->w);
     message_done_pack(out, &m);
-    worker_send(g->w, from, out);
+    worker_must_send(g->w, from, out);
     get_hash_grant(g, from);
 }
 
@@ -73,18 +73,16 @@ static void get_hash_each(struct get_hash *g, void (*fn)(struct get_hash_claim *
 static bool get_hash_on_claim(struct get_hash *g, struct worker_peer *from, struct unpack *u)
 {
     struct message_claim m;
-    if (!message_claim_unpack(u, &m))
-        return false;
     struct get_hash_credit *credit = from->user;
-    if (credit != NULL)
-        credit->received++;
-    struct get_hash_claim *c = worker_stopping(g->w) ? NULL : get_hash_claim_new(g, &m, from);
-    if (c == NULL) {
-        if (!worker_stopping(g->w))
-            log_error("claim-unreadable", "id=%s cause=\"malformed members or no memory\"",
-                      log_quote(m.id));
-        return true; /* the ledger has it: as ours, until we are gone or the lease has run out */
-    }
+    if (credit == NULL || !message_claim_unpack(u, &m))
+        return false;
+    credit->received++;
+    if (worker_stopping(g->w))
+        return true; /* the ledger has it, as ours: it is an orphan when we are gone */
+    struct get_hash_claim *c = get_hash_claim_new(g, &m, from);
+    if (c == NULL)
+        worker_exit(g->w, CONTRACT_EXIT_TEMPORARY,
+                    "claim %s: malformed members, or no memory; starting afresh", log_quote(m.id));
     c->next = g->claims;
     g->claims = c;
     g->claim_count++;
@@ -114,10 +112,9 @@ static bool get_hash_on_message(struct worker *w, void *state, struct worker_pee
 
 static void get_hash_on_up(struct worker *w, void *state, struct worker_peer *peer)
 {
-    (void)w;
     struct get_hash *g = state;
     if (strcmp(peer->type, "get-set") == 0) {
-        peer->user = calloc(1, sizeof(struct get_hash_credit));
+        peer->user = worker_must_alloc(w, sizeof(struct get_hash_credit));
         get_hash_grant(g, peer);
     } else if (strcmp(peer->type, "transfer") == 0) {
         get_hash_frames_pump(g);

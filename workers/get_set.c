@@ -70,7 +70,7 @@ static void get_set_go(struct get_set *g);
 static uint64_t get_set_room(const struct worker_peer *p)
 {
     const struct get_set_target *t = p->user;
-    if (strcmp(p->type, "get-hash") != 0 || t == NULL || t->sent + t->reserved >= t->granted)
+    if (strcmp(p->type, "get-hash") != 0 || t->sent + t->reserved >= t->granted)
         return 0;
     return t->granted - t->sent - t->reserved;
 }
@@ -129,7 +129,7 @@ static void get_set_report(struct get_set *g)
             continue;
         struct buffer *out = worker_compose(g->w);
         message_claimed_pack(out, &m);
-        worker_send(g->w, p, out); /* a running total: a lost one is made good by the next */
+        worker_must_send(g->w, p, out);
     }
 }
 
@@ -335,7 +335,7 @@ static bool get_set_on_message(struct worker *w, void *state, struct worker_peer
         g->idle = false;
         break;
     case MESSAGE_CREDIT:
-        if (!message_credit_unpack(u, &credit) || from->user == NULL)
+        if (from->user == NULL || !message_credit_unpack(u, &credit))
             return false;
         ((struct get_set_target *)from->user)->granted = credit.claims_total;
         break;
@@ -360,10 +360,9 @@ static bool get_set_on_message(struct worker *w, void *state, struct worker_peer
 
 static void get_set_on_up(struct worker *w, void *state, struct worker_peer *peer)
 {
-    (void)w;
     struct get_set *g = state;
     if (strcmp(peer->type, "get-hash") == 0)
-        peer->user = calloc(1, sizeof(struct get_set_target));
+        peer->user = worker_must_alloc(w, sizeof(struct get_set_target));
     if (strcmp(peer->type, "watcher") == 0) {
         g->made = 0;
         g->granted = 0;

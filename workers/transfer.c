@@ -79,10 +79,7 @@ static void transfer_answer(struct transfer *t, const struct transfer_batch *b,
         m.refused = slice_make(b->refusals.data + o->refused, o->refused_len);
     struct buffer *out = worker_compose(t->w);
     message_stored_pack(out, &m);
-    int rc = worker_send(t->w, to, out);
-    if (rc !=
-        0) /* the sender's claim goes back by its lease, and is stored again to the same effect */
-        log_error("stored-unsaid", "to=%s cause=%s", to->name, log_quote_text(uv_strerror(rc)));
+    worker_must_send(t->w, to, out);
 }
 
 static void transfer_settle(struct transfer *t, struct transfer_batch *b)
@@ -267,10 +264,13 @@ static struct transfer_owed *transfer_owe(struct transfer_batch *b, const char *
     return o;
 }
 
-static void transfer_log_unreadable(const char *from, const struct message_records *m, int rc)
+/* Its sender would wait for an answer for ever; our death tells it, and blames its claim in case these records are the cause. */
+_Noreturn static void transfer_give_up(struct transfer *t, const char *from,
+                                       const struct message_records *m, int rc)
 {
-    log_error("records-unreadable", "from=%s count=%" PRIu64 " cause=%s", from, m->count,
-              log_quote_text(uv_strerror(rc)));
+    worker_exit(t->w, CONTRACT_EXIT_TEMPORARY,
+                "cannot take %" PRIu64 " records from %s: %s; starting afresh", m->count, from,
+                uv_strerror(rc));
 }
 
 /* Puts the array's header in front of the entries that were packed behind `o->refused`. */
@@ -284,7 +284,7 @@ static void transfer_note_refusals(struct transfer_batch *b, struct transfer_owe
     o->refused_len = b->refusals.len - o->refused;
 }
 
-static bool transfer_on_records(struct transfer *t, const char *from, uint64_t generation,
+static void transfer_on_records(struct transfer *t, const char *from, uint64_t generation,
                                 const struct message_records *m)
 {
     struct buffer entries = BUFFER_EMPTY;
@@ -298,19 +298,15 @@ static bool transfer_on_records(struct transfer *t, const char *from, uint64_t g
         transfer_note_refusals(b, o, &entries, refused);
     bool good = rc == 0 && buffer_ok(&entries) && buffer_ok(&b->refusals);
     buffer_fini(&entries);
-    if (!good) {
-        transfer_log_unreadable(from, m, rc != 0 ? rc : -ENOMEM);
-        return rc !=
-               -EBADMSG; /* short memory is not the sender's fault; its lease brings the claim back */
-    }
+    if (!good)
+        transfer_give_up(t, from, m, rc != 0 ? rc : -ENOMEM);
     b->owed_count++;
     if (t->writing != NULL)
-        return true; /* its turn comes after that */
+        return; /* its turn comes after that */
     if (b->rows.count >= t->batch)
         transfer_store(t);
     else if (!uv_is_active((uv_handle_t *)&t->timer))
         uv_timer_start(&t->timer, transfer_on_timer, t->linger_ms, 0);
-    return true;
 }
 
 static void transfer_on_keyed(const struct key_service_done *done, void *ctx)
@@ -329,12 +325,14 @@ static bool transfer_on_message(struct worker *w, void *state, struct worker_pee
     struct message_records m;
     if (type != MESSAGE_RECORDS || !message_records_unpack(u, &m))
         return false;
+    int rc = 0;
     if (t->key_service == NULL || m.count == 0)
-        return transfer_on_records(t, from->name, from->generation, &m);
-    int rc = key_service_add(t->key_service, from, &m);
+        transfer_on_records(t, from->name, from->generation, &m);
+    else
+        rc = key_service_add(t->key_service, from, &m);
     if (rc != 0)
-        transfer_log_unreadable(from->name, &m, rc);
-    return rc != -EBADMSG;
+        transfer_give_up(t, from->name, &m, rc);
+    return true;
 }
 
 static void transfer_on_down(struct worker *w, void *state, struct worker_peer *peer,

@@ -38,7 +38,7 @@ static void watcher_grant(struct watcher *t)
             continue;
         struct buffer *out = worker_compose(t->w);
         message_work_pack(out, &m);
-        worker_send(t->w, p, out);
+        worker_must_send(t->w, p, out);
     }
 }
 

@@ -97,9 +97,15 @@ struct buffer *worker_compose(struct worker *w);
 /*
  * Sends the composed message. It leaves with the others of this turn of the loop. Returns 0; -ENOTCONN without a mailbox;
  * -EMSGSIZE above MESSAGE_FRAME_MAX; -ENOBUFS when the peer does not keep up (credit should make that impossible); -ENOMEM.
- * 0 is no proof of arrival.
+ * 0 is no proof of arrival; but when it does not arrive and both sides live, the receiver notices and ends itself (message.h).
  */
 int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *message);
+
+/* The same for a message the peer would wait for in vain: on any error the process ends, and its successor starts with a clean slate. */
+void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message);
+
+/* calloc for what on_up and on_message cannot do without: without memory the process ends (CONTRACT_EXIT_TEMPORARY). */
+void *worker_must_alloc(struct worker *w, size_t size);
 
 /* ---- telling ---- */
 

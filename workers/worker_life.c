@@ -58,6 +58,25 @@ static void worker_on_mailbox(struct slice frame, void *ctx)
         worker_peers_frame(w, frame);
 }
 
+static void worker_put_envelope(struct buffer *out, uint64_t number, void *ctx)
+{
+    const struct worker *w = ctx;
+    struct message_envelope e = {
+        .sender = slice_of(w->name), .generation = w->generation, .number = number};
+    message_envelope_pack(out, &e);
+}
+
+/*
+ * Whoever has missed a message cannot know what it was: a credit, an answer, a claim. Our end is what all sides are prepared for. Asking for
+ * it again was rejected: every message would need its own way to be repeated.
+ */
+static void worker_on_gap(struct worker *w, const struct worker_peer *from, uint64_t missing)
+{
+    worker_exit(w, CONTRACT_EXIT_TEMPORARY,
+                "%s: %" PRIu64 " frames from %s were lost on the way; starting afresh", w->name,
+                missing, from->name);
+}
+
 /* RUNTIME_DIR/mbox/<id>.<generation>, id being the name with ',' for '/' (PROTOCOL.md 1). */
 static void worker_open_mailbox(struct worker *w)
 {
@@ -68,9 +87,6 @@ static void worker_open_mailbox(struct worker *w)
     for (char *c = id; *c != '\0'; c++)
         if (*c == '/')
             *c = ',';
-    struct buffer envelope = BUFFER_EMPTY;
-    struct message_envelope e = {.sender = slice_of(w->name), .generation = w->generation};
-    message_envelope_pack(&envelope, &e);
     struct transport_options options = {
         .dir = mbox,
         .id = id,
@@ -78,15 +94,14 @@ static void worker_open_mailbox(struct worker *w)
         .frame_max = MESSAGE_FRAME_MAX,
         .coalesce = WORKER_COALESCE_BYTES,
         .queue_max = WORKER_PEER_QUEUE_BYTES,
-        .envelope = envelope.data,
-        .envelope_len = envelope.len,
+        .put_envelope = worker_put_envelope,
+        .envelope_max = MESSAGE_ENVELOPE_MAX,
         .on_frame = worker_on_mailbox,
         .ctx = w,
     };
-    int rc = n < 0 || (size_t)n >= sizeof mbox ? -ENAMETOOLONG : -ENOMEM;
-    if ((size_t)n < sizeof mbox && buffer_ok(&envelope))
-        rc = transport_new(&w->loop, &options, &w->transport);
-    buffer_fini(&envelope);
+    int rc = n < 0 || (size_t)n >= sizeof mbox ? -ENAMETOOLONG
+                                               : transport_new(&w->loop, &options, &w->transport);
+    w->peers.on_gap = worker_on_gap;
     if (rc == -ENAMETOOLONG)
         worker_exit(w, CONTRACT_EXIT_CONFIG,
                     "%s: the mailbox %s/%s.%" PRIu64
@@ -271,4 +286,13 @@ void worker_exit(struct worker *w, enum contract_exit code, const char *format, 
     if (code != CONTRACT_EXIT_INCONSISTENT)
         worker_fini_type(w);
     exit(code);
+}
+
+void *worker_must_alloc(struct worker *w, size_t size)
+{
+    void *memory = calloc(1, size);
+    if (memory == NULL)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory (%zu bytes); starting afresh", w->name,
+                    size);
+    return memory;
 }

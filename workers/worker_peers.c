@@ -3,7 +3,8 @@
  *
  * UP and DOWN come over the link, frames over the mailbox: two roads, so a frame may overtake the UP of its sender. Frames of
  * an incarnation that is newer than all we know wait for it, few and shortly; frames of one that is gone are dropped and
- * counted. Dropping early frames was rejected: a sender's first message often is the credit everything else waits for.
+ * counted. Dropping early frames was rejected: a sender's first message often is the credit everything else waits for. A number
+ * that is missing among a peer's frames is a loss, and not ours to repair (on_gap).
  */
 #include "common/clock.h"
 #include "common/log.h"
@@ -20,6 +21,7 @@
 
 struct worker_peer_entry {
     struct worker_peer peer;
+    uint64_t heard; /* frames so far: the number the next one must have */
     struct worker_peer_entry *next;
 };
 
@@ -28,6 +30,7 @@ struct worker_early {
     struct worker_early *next;
     char sender[CONTRACT_NAME_MAX];
     uint64_t generation;
+    uint64_t number;
     uint64_t give_up_at;
     size_t len;
     char bytes[]; /* the messages, without the envelope */
@@ -84,10 +87,14 @@ static bool worker_peers_message(struct worker *w, struct worker_peer *from, str
     return false;
 }
 
-static void worker_peers_deliver(struct worker *w, struct worker_peer *from, struct unpack u)
+static void worker_peers_deliver(struct worker *w, struct worker_peer_entry *from, uint64_t number,
+                                 struct unpack u)
 {
+    if (number > from->heard && w->peers.on_gap != NULL)
+        w->peers.on_gap(w, &from->peer, number - from->heard);
+    from->heard = number + 1;
     while (w->phase < WORKER_ENDING && unpack_more(&u))
-        if (!worker_peers_message(w, from, &u))
+        if (!worker_peers_message(w, &from->peer, &u))
             return;
 }
 
@@ -131,6 +138,7 @@ static bool worker_peers_hold(struct worker_peers *peers, const struct message_e
     if (early == NULL)
         return false;
     *early = (struct worker_early){.generation = e->generation,
+                                   .number = e->number,
                                    .give_up_at = clock_mono_ms() + WORKER_EARLY_MS,
                                    .len = messages.len};
     if (!slice_copy(e->sender, early->sender, sizeof early->sender)) {
@@ -149,7 +157,7 @@ static bool worker_peers_hold(struct worker_peers *peers, const struct message_e
 }
 
 /* Takes every early frame out for which `match` says so, in order, and hands each to the peer or, without one, drops it. */
-static void worker_peers_release(struct worker *w, struct worker_peer *peer,
+static void worker_peers_release(struct worker *w, struct worker_peer_entry *peer,
                                  bool (*match)(const struct worker_early *early, const void *key),
                                  const void *key)
 {
@@ -169,7 +177,7 @@ static void worker_peers_release(struct worker *w, struct worker_peer *peer,
             peers->early_count--;
             peers->early_bytes -= early->len;
             if (peer != NULL)
-                worker_peers_deliver(w, peer, unpack_start(messages));
+                worker_peers_deliver(w, peer, early->number, unpack_start(messages));
             else
                 worker_peers_drop_stale(w, messages);
             free(early);
@@ -202,6 +210,8 @@ void worker_peers_tick(struct worker *w)
     uint64_t now = clock_mono_ms();
     if (w->peers.early_first != NULL)
         worker_peers_release(w, NULL, worker_early_is_over, &now);
+    if (w->transport != NULL)
+        transport_tick(w->transport);
 }
 
 void worker_peers_frame(struct worker *w, struct slice frame)
@@ -216,7 +226,7 @@ void worker_peers_frame(struct worker *w, struct slice frame)
     struct slice messages = slice_make(u.at, (size_t)(u.end - u.at));
     struct worker_peer_entry *entry = worker_peers_lookup(&w->peers, e.sender);
     if (entry != NULL && entry->peer.generation == e.generation)
-        worker_peers_deliver(w, &entry->peer, u);
+        worker_peers_deliver(w, entry, e.number, u);
     else if ((entry != NULL && entry->peer.generation > e.generation) ||
              worker_peers_is_gone(&w->peers, &e) || !worker_peers_hold(&w->peers, &e, messages))
         worker_peers_drop_stale(w, messages);
@@ -240,7 +250,8 @@ static struct worker_peer_entry *worker_peers_add(struct worker *w, const struct
         slice_copy(up->address, address, sizeof address))
         e->peer.transport = transport_peer_new(w->transport, address);
     if (w->transport != NULL && up->address.len > 0 && e->peer.transport == NULL)
-        log_error("peer-unreachable", "name=%s address=%s", e->peer.name, log_quote(up->address));
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot open a pipe to %s at %s", w->name,
+                    e->peer.name, log_quote(up->address));
     if (w->peers.last != NULL)
         w->peers.last->next = e;
     else
@@ -278,19 +289,22 @@ static void worker_peers_remove(struct worker *w, struct worker_peer_entry *entr
 void worker_peers_up(struct worker *w, const struct link_up *up)
 {
     struct worker_peer_entry *known = worker_peers_lookup(&w->peers, up->name);
+    if (up->name.len >= CONTRACT_NAME_MAX || up->type.len >= CONTRACT_NAME_MAX) {
+        log_error("peer-refused", "name=%s cause=\"a name or type above %d bytes\"",
+                  log_quote(up->name), CONTRACT_NAME_MAX - 1);
+        return;
+    }
     if (known != NULL && known->peer.generation >= up->generation)
         return; /* told twice, as a member of the group and by MONITOR */
     if (known != NULL)
         worker_peers_remove(w, known, slice_of("replaced"));
     struct worker_peer_entry *entry = worker_peers_add(w, up);
-    if (entry == NULL) {
-        log_error("peer-refused", "name=%s cause=\"no memory, or a name above %d bytes\"",
-                  log_quote(up->name), CONTRACT_NAME_MAX - 1);
-        return;
-    }
+    if (entry == NULL) /* it would wait for ever for what we owe it */
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory for the peer %s; starting afresh",
+                    w->name, log_quote(up->name));
     if (w->ops->on_up != NULL)
         w->ops->on_up(w, w->state, &entry->peer);
-    worker_peers_release(w, &entry->peer, worker_early_is_of, &entry->peer);
+    worker_peers_release(w, entry, worker_early_is_of, &entry->peer);
 }
 
 void worker_peers_down(struct worker *w, const struct link_down *down)
@@ -351,4 +365,12 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
     if (rc == 0)
         worker_count(w, COUNTER_MESSAGES_OUT, 1);
     return rc;
+}
+
+void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
+{
+    int rc = worker_send(w, to, message);
+    if (rc != 0)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot send to %s: %s; starting afresh", w->name,
+                    to->name, uv_strerror(rc));
 }

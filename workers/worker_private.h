@@ -63,6 +63,8 @@ struct worker_peers {
     size_t early_count, early_bytes;
     struct worker_gone gone[WORKER_GONE_MAX];
     size_t gone_next;
+    /* Frames of a live peer have vanished before this one. Need not return. */
+    void (*on_gap)(struct worker *w, const struct worker_peer *from, uint64_t missing);
     uint64_t complained_at; /* of an unreadable frame; clock_mono_ms */
 };
 

@@ -23,15 +23,25 @@ static struct {
     struct buffer all;
 } got;
 
+/* "env0:", the digit being the last one of the frame's number. */
+static void put_envelope(struct buffer *out, uint64_t number, void *ctx)
+{
+    ck_assert_ptr_eq(ctx, &got);
+    buffer_append_text(out, "env");
+    buffer_append_char(out, (char)('0' + number % 10));
+    buffer_append_char(out, ':');
+}
+
 static void on_frame(struct slice frame, void *ctx)
 {
     ck_assert_ptr_eq(ctx, &got);
     ck_assert_uint_le(frame.len, FRAME_MAX);
-    ck_assert_uint_ge(frame.len, 4);
-    ck_assert_mem_eq(frame.ptr, "env:", 4);
+    ck_assert_uint_ge(frame.len, 5);
+    ck_assert_mem_eq(frame.ptr, "env", 3);
+    ck_assert_int_eq(frame.ptr[3], (int)('0' + got.frames % 10));
     got.frames++;
-    got.bytes += frame.len - 4;
-    buffer_append(&got.all, frame.ptr + 4, frame.len - 4);
+    got.bytes += frame.len - 5;
+    buffer_append(&got.all, frame.ptr + 5, frame.len - 5);
 }
 
 static struct transport_options options(const char *id, uint64_t generation)
@@ -42,8 +52,8 @@ static struct transport_options options(const char *id, uint64_t generation)
                                       .frame_max = FRAME_MAX,
                                       .coalesce = COALESCE,
                                       .queue_max = QUEUE_MAX,
-                                      .envelope = "env:",
-                                      .envelope_len = 4,
+                                      .put_envelope = put_envelope,
+                                      .envelope_max = 5,
                                       .on_frame = on_frame,
                                       .ctx = &got};
 }
@@ -97,7 +107,7 @@ START_TEST(one_turn_is_one_frame)
     send_text("one ");
     send_text("two ");
     send_text("three");
-    ck_assert_uint_eq(transport_queued(sender), 4 + 4 + 4 + 4 + 5);
+    ck_assert_uint_eq(transport_queued(sender), 4 + 5 + 4 + 4 + 5);
     run_until_bytes(13);
     ck_assert_uint_eq(got.frames, 1);
     ck_assert_mem_eq(got.all.data, "one two three", 13);
@@ -137,12 +147,12 @@ START_TEST(sizes)
 {
     char *text = calloc(1, FRAME_MAX + 1);
     ck_assert_int_eq(transport_send(peer, slice_make(text, FRAME_MAX + 1)), -EMSGSIZE);
-    ck_assert_int_eq(transport_send(peer, slice_make(text, FRAME_MAX - 3)), -EMSGSIZE);
+    ck_assert_int_eq(transport_send(peer, slice_make(text, FRAME_MAX - 4)), -EMSGSIZE);
     ck_assert_int_eq(transport_send(peer, slice_make(text, SIZE_MAX)), -EMSGSIZE);
     ck_assert_uint_eq(transport_queued(sender), 0);
-    ck_assert_int_eq(transport_send(peer, slice_make(text, FRAME_MAX - 4)), 0);
+    ck_assert_int_eq(transport_send(peer, slice_make(text, FRAME_MAX - 5)), 0);
     send_text("behind it");
-    run_until_bytes(FRAME_MAX - 4 + 9);
+    run_until_bytes(FRAME_MAX - 5 + 9);
     ck_assert_uint_eq(got.frames, 2);
     free(text);
 }
@@ -240,7 +250,30 @@ START_TEST(freed_with_a_queue)
 }
 END_TEST
 
+/* Two of them follow the last full frame, and no more: an idle pair costs nothing. */
+START_TEST(empty_frames_follow_the_last_full_one)
+{
+    transport_tick(sender);
+    ck_assert_uint_eq(transport_queued(sender), 0);
+    send_text("full");
+    transport_tick(sender); /* not before that has left */
+    run_until_bytes(4);
+    ck_assert_uint_eq(got.frames, 1);
+    for (unsigned frames = 2; frames <= 3; frames++) {
+        transport_tick(sender);
+        while (got.frames < frames)
+            uv_run(&loop, UV_RUN_ONCE);
+    }
+    ck_assert_uint_eq(got.bytes, 4);
+    transport_tick(sender);
+    ck_assert_uint_eq(transport_queued(sender), 0);
+    send_text("more");
+    run_until_bytes(8);
+    ck_assert_uint_eq(got.frames, 4);
+}
+END_TEST
+
 SUITE_MAIN_WITH("transport", set_up, tear_down, address_holds_the_incarnation,
-                one_turn_is_one_frame, order_is_kept, frames_leave_early_when_large, sizes,
+                one_turn_is_one_frame, order_is_kept, empty_frames_follow_the_last_full_one, frames_leave_early_when_large, sizes,
                 queue_is_bounded, who_comes_later_gets_what_waits, addresses_that_cannot_be,
                 the_longest_address, freed_with_a_queue)

@@ -7,6 +7,13 @@
 
 static struct worker w;
 static struct buffer seen;
+static uint64_t sent[256][1024]; /* frames so far by the first letter of the sender's name and its generation */
+
+static void on_gap(struct worker *worker, const struct worker_peer *from, uint64_t missing)
+{
+    ck_assert_ptr_eq(worker, &w);
+    buffer_printf(&seen, "!%s.%u:%u ", from->name, (unsigned)from->generation, (unsigned)missing);
+}
 
 static bool on_message(struct worker *worker, void *state, struct worker_peer *from, uint64_t type,
                        struct unpack *u)
@@ -54,6 +61,8 @@ static void set_up(void)
     memset(&w, 0, sizeof w);
     w.ops = &ops;
     w.phase = WORKER_READY;
+    w.peers.on_gap = on_gap;
+    memset(sent, 0, sizeof sent);
 }
 
 static void tear_down(void)
@@ -77,15 +86,24 @@ static void down(const char *name, uint64_t generation)
 }
 
 /* A frame with one CREDIT for each number up to the first 0. */
-static void frame(const char *sender, uint64_t generation, const unsigned *numbers)
+static void numbered_frame(const char *sender, uint64_t generation, uint64_t number,
+                           const unsigned *numbers)
 {
     struct buffer b = BUFFER_EMPTY;
-    message_envelope_pack(
-        &b, &(struct message_envelope){.sender = slice_of(sender), .generation = generation});
+    message_envelope_pack(&b, &(struct message_envelope){.sender = slice_of(sender),
+                                                         .generation = generation,
+                                                         .number = number});
     for (; *numbers != 0; numbers++)
         message_credit_pack(&b, &(struct message_credit){.claims_total = *numbers});
     worker_peers_frame(&w, buffer_slice(&b));
     buffer_fini(&b);
+}
+
+/* The next one of its sender, whose name is one letter (or the long one of names_that_do_not_fit). */
+static void frame(const char *sender, uint64_t generation, const unsigned *numbers)
+{
+    uint64_t *next = &sent[(unsigned char)sender[0]][generation];
+    numbered_frame(sender, generation, (*next)++, numbers);
 }
 
 #define FRAME(sender, generation, ...) frame(sender, generation, (const unsigned[]){__VA_ARGS__, 0})
@@ -216,6 +234,28 @@ START_TEST(names_that_do_not_fit)
 }
 END_TEST
 
+/* A number that is missing is told once, before the message that shows it; early frames count too, and so do empty ones. */
+START_TEST(gaps_are_told)
+{
+    up("a", 1);
+    FRAME("a", 1, 7);
+    numbered_frame("a", 1, 3, (const unsigned[]){8, 0});
+    saw("+a.1(t) a.1:7 !a.1:2 a.1:8 ");
+    numbered_frame("a", 1, 4, (const unsigned[]){0});
+    numbered_frame("a", 1, 6, (const unsigned[]){0});
+    saw("!a.1:1 ");
+    numbered_frame("b", 2, 1, (const unsigned[]){9, 0});
+    up("b", 2);
+    saw("+b.2(t) !b.2:1 b.2:9 ");
+    FRAME("c", 1, 1);
+    up("c", 1);
+    saw("+c.1(t) c.1:1 ");
+    up("a", 2); /* another incarnation counts afresh */
+    FRAME("a", 2, 1);
+    saw("-a.1(replaced) +a.2(t) a.2:1 ");
+}
+END_TEST
+
 /* What waits for an UP that never comes is bounded. */
 START_TEST(early_frames_are_bounded)
 {
@@ -252,5 +292,5 @@ SUITE_MAIN_WITH("worker_peers", set_up, tear_down, messages_of_a_peer,
                 older_incarnations_are_not_believed, a_frame_may_overtake_its_up,
                 a_frame_of_the_next_incarnation_waits_for_it, late_frames_of_the_dead_are_dropped,
                 down_of_another_incarnation, walk_is_in_order_of_arrival,
-                frames_that_cannot_be_read, names_that_do_not_fit, early_frames_are_bounded,
+                frames_that_cannot_be_read, names_that_do_not_fit, gaps_are_told, early_frames_are_bounded,
                 random_frames)

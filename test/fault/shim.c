@@ -1,0 +1,204 @@
+/*
+ * shim.c: preloaded into every process of a platoon under test: the Nth allocation, write, send or fsync fails.
+ *
+ * The plan of all processes of one program is the file $PLATOON_SHIM_DIR/<program>, mapped and shared, so that the test can set it while
+ * they run: for each kind of call a countdown (0: never fail; 1: the next call fails) and how often one has failed. What fails, fails
+ * as the kernel would say it: ENOMEM; ENOSPC for a regular file; ECONNRESET for a socket; EIO for fsync. Pipes, event and epoll descriptors are left
+ * alone: no write to them fails in life but by a full pipe.
+ *
+ * Must not allocate, print, or call what it replaces.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum shim_kind { SHIM_ALLOC, SHIM_WRITE, SHIM_SEND, SHIM_SYNC, SHIM_KINDS };
+
+/* test/fault/nth.py knows this layout. */
+struct shim_plan {
+    _Atomic int64_t countdown[SHIM_KINDS];
+    _Atomic int64_t failed[SHIM_KINDS];
+    _Atomic int64_t calls[SHIM_KINDS];
+};
+
+static struct shim_plan *shim_plan;
+
+/* dlsym allocates before malloc is known: those few bytes come from here, and are never given back. */
+static char shim_first[64 * 1024];
+static size_t shim_first_used;
+
+__attribute__((constructor)) static void shim_start(void)
+{
+    char program[1024], path[2048];
+    const char *dir = getenv("PLATOON_SHIM_DIR");
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (dir == NULL || n <= 0)
+        return;
+    program[n] = '\0';
+    snprintf(path, sizeof path, "%s/%s", dir, strrchr(program, '/') + 1);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return; /* no plan for this program */
+    void *plan = mmap(NULL, sizeof *shim_plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (plan != MAP_FAILED)
+        shim_plan = plan;
+}
+
+/* Counts one call. True when it is the one that fails. */
+static int shim_fails(enum shim_kind kind)
+{
+    if (shim_plan == NULL)
+        return 0;
+    atomic_fetch_add(&shim_plan->calls[kind], 1);
+    if (atomic_load(&shim_plan->countdown[kind]) <= 0 ||
+        atomic_fetch_sub(&shim_plan->countdown[kind], 1) != 1)
+        return 0;
+    atomic_fetch_add(&shim_plan->failed[kind], 1);
+    return 1;
+}
+
+#define SHIM_NEXT(name)                                                                            \
+    static __typeof__(name) *next;                                                                 \
+    if (next == NULL)                                                                              \
+    next = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
+
+/* ---- memory ---- */
+
+static void *shim_from_first(size_t size)
+{
+    size_t at = (shim_first_used + 15) & ~(size_t)15;
+    if (at + size > sizeof shim_first)
+        return NULL;
+    shim_first_used = at + size;
+    return shim_first + at;
+}
+
+static int shim_is_first(const void *p)
+{
+    return (const char *)p >= shim_first && (const char *)p < shim_first + sizeof shim_first;
+}
+
+static int shim_no_memory(void)
+{
+    if (!shim_fails(SHIM_ALLOC))
+        return 0;
+    errno = ENOMEM;
+    return 1;
+}
+
+void *malloc(size_t size)
+{
+    SHIM_NEXT(malloc);
+    return shim_no_memory() ? NULL : next(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    static int looking;
+    static __typeof__(calloc) *next;
+    if (next == NULL && looking)
+        return shim_from_first(count * size); /* static, hence zero */
+    if (next == NULL) {
+        looking = 1;
+        next = (__typeof__(calloc) *)dlsym(RTLD_NEXT, "calloc");
+    }
+    return shim_no_memory() ? NULL : next(count, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    SHIM_NEXT(realloc);
+    return shim_no_memory() ? NULL : next(p, size);
+}
+
+void free(void *p)
+{
+    SHIM_NEXT(free);
+    if (!shim_is_first(p))
+        next(p);
+}
+
+/* ---- descriptors ---- */
+
+/* Whether this write is the one that fails, with errno set for what fd is. */
+static int shim_no_write(int fd)
+{
+    struct stat st;
+    if (shim_plan == NULL || fstat(fd, &st) != 0)
+        return 0;
+    if (S_ISREG(st.st_mode) && shim_fails(SHIM_WRITE)) {
+        errno = ENOSPC;
+        return 1;
+    }
+    if (S_ISSOCK(st.st_mode) && shim_fails(SHIM_SEND)) {
+        errno = ECONNRESET;
+        return 1;
+    }
+    return 0;
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+    SHIM_NEXT(write);
+    return shim_no_write(fd) ? -1 : next(fd, data, size);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    SHIM_NEXT(writev);
+    return shim_no_write(fd) ? -1 : next(fd, parts, count);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at)
+{
+    SHIM_NEXT(pwrite64);
+    return shim_no_write(fd) ? -1 : next(fd, data, size, at);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
+{
+    SHIM_NEXT(pwrite);
+    return shim_no_write(fd) ? -1 : next(fd, data, size, at);
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+    SHIM_NEXT(send);
+    return shim_no_write(fd) ? -1 : next(fd, data, size, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    SHIM_NEXT(sendmsg);
+    return shim_no_write(fd) ? -1 : next(fd, message, flags);
+}
+
+int fsync(int fd)
+{
+    SHIM_NEXT(fsync);
+    if (!shim_fails(SHIM_SYNC))
+        return next(fd);
+    errno = EIO;
+    return -1;
+}
+
+int fdatasync(int fd)
+{
+    SHIM_NEXT(fdatasync);
+    if (!shim_fails(SHIM_SYNC))
+        return next(fd);
+    errno = EIO;
+    return -1;
+}
