@@ -21,11 +21,11 @@ static const char *announce_type(const struct node *n)
     return names[n->type];
 }
 
-/* A frame that cannot be sent means a link that is about to end: the worker's own death is the better news. */
+/* A worker that has missed an UP or DOWN waits for it for ever: whoever cannot be told is ended, and told all when it comes up again. */
 static void announce_send(struct node *to, struct buffer *frame)
 {
-    if (buffer_ok(frame))
-        worker_process_send(to, frame);
+    if (!buffer_ok(frame) || worker_process_send(to, frame) != 0)
+        worker_process_untold(to);
     buffer_fini(frame);
 }
 

@@ -309,6 +309,7 @@ void supervisor_on_fault(struct node *n, enum supervisor_fault fault)
         [SUPERVISOR_READY_TIMEOUT] = "it did not get ready in time",
         [SUPERVISOR_HANG] = "it has not been heard of for too long",
         [SUPERVISOR_GARBAGE] = "what it said cannot be read",
+        [SUPERVISOR_UNTOLD] = "the master had no memory to tell it what it must know",
     };
     log_warn("worker-killed", "name=%s generation=%llu cause=\"%s\"", n->name,
              (unsigned long long)n->generation, causes[fault]);

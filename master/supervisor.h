@@ -64,7 +64,12 @@ void supervisor_force(void);
 /* A worker said READY; its address is set. */
 void supervisor_on_ready(struct node *worker);
 
-enum supervisor_fault { SUPERVISOR_READY_TIMEOUT, SUPERVISOR_HANG, SUPERVISOR_GARBAGE };
+enum supervisor_fault {
+    SUPERVISOR_READY_TIMEOUT,
+    SUPERVISOR_HANG,
+    SUPERVISOR_GARBAGE,
+    SUPERVISOR_UNTOLD,
+};
 
 /* A worker is being killed by its process layer; supervisor_on_exit follows. */
 void supervisor_on_fault(struct node *worker, enum supervisor_fault fault);

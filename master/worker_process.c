@@ -200,6 +200,14 @@ int worker_process_send(struct node *worker, const struct buffer *frame)
     return rc;
 }
 
+void worker_process_untold(struct node *worker)
+{
+    struct worker_process *p = worker->process;
+    /* A link that has ended, or a kill on its way, is the same news. */
+    if (p != NULL && p->linked && p->waiting_for != WORKER_KILL)
+        worker_fault(p, SUPERVISOR_UNTOLD);
+}
+
 /* ---- end ---- */
 
 /* "killed by SIGKILL after 3m05s, 12 MB" or "exit 1 (temporary failure, restart) after 20ms, 2 MB: why" */

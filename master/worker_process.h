@@ -35,6 +35,9 @@ uint64_t worker_process_rss(const struct worker_process *p);
 /* Sends one link frame. 0, or negative: nobody there, or the worker does not read and is killed for it. */
 int worker_process_send(struct node *worker, const struct buffer *frame);
 
+/* What it must know could not be sent: the process is killed, and its successor is told everything afresh. Without a process: nothing. */
+void worker_process_untold(struct node *worker);
+
 /* ---- requests ---- */
 
 /* `status` is one of control.h's; `body` one msgpack value (a str on failure) that lives until the call returns. */

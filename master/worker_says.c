@@ -41,7 +41,9 @@ static bool worker_says_hello(struct worker_process *p, struct slice frame)
     bool sent = buffer_ok(&out) && worker_process_send(p->node, &out) == 0;
     buffer_fini(&out);
     worker_expect(p, WORKER_READY, worker_context.settings.ready_timeout_ms);
-    return sent;
+    if (!sent)
+        worker_process_untold(p->node);
+    return true;
 }
 
 static bool worker_says_ready(struct worker_process *p, struct slice frame)

@@ -211,6 +211,10 @@ static void get_hash_item_pack(struct get_hash_item *item, const redisReply *rep
     pack_u64(&c->records, reply->elements / 2);
     for (size_t i = 0; i < reply->elements; i++)
         pack_bin(&c->records, slice_make(reply->element[i]->str, reply->element[i]->len));
+    if (!buffer_ok(&c->records)) /* what was packed before is gone too */
+        worker_exit(c->g->w, CONTRACT_EXIT_TEMPORARY,
+                    "no memory for the records of claim %s (%zu members); starting afresh", c->id,
+                    c->count);
     c->g->bytes += c->records.len - before;
     c->records_count++;
     item->fate = GET_HASH_PACKED;
