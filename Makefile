@@ -192,8 +192,17 @@ check-long: all fuzz check-model
 	$(PYTHON) test/chaos/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
 
 # What scripts/bench measures beside platoon.
-.PHONY: bench
-bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/*.c))
+.PHONY: bench bench-messages
+bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/ceiling_*.c))
+bench-messages: $(BUILD)/bench/messages_worker $(BUILD)/bench/messages_peers
+$(BUILD)/bench/messages_worker: $(call objects,scripts/bench/messages_worker.c workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_WORKER))
+$(BUILD)/bench/messages_peers: $(call objects,scripts/bench/messages_peers.c)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,nanomsg libzmq)
 $(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

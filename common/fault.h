@@ -1,11 +1,13 @@
 /*
- * fault.h: named points at which a test build can be told to die. In a normal build it is nothing at all.
+ * fault.h: named points at which a test build can be told to die, to hang or to fail. In a normal build they are nothing at all.
  *
  * With -DPLATOON_FAULTS (make faults), FAULT_POINT("get-hash.before-ack", detail) looks for the file of that name in the
  * directory $PLATOON_FAULT_DIR. Its content says what happens:
- *     kill         SIGKILL to this process; the file is removed first, so it happens once
- *     kill always  the file stays: every process that comes by dies
- *     ... WORD     further words: only when one of them equals `detail` (such as a member)
+ *     kill        SIGKILL to this process
+ *     stall       this process hangs
+ *     error       FAULT_POINT is true, and the caller goes the way it goes when this step fails
+ *     … always    the file stays; else it is removed first, so it happens once
+ *     … WORD      further words: only when one of them equals `detail` (such as a member)
  * Files, not the environment, because a restarted worker must find out that its fault has been spent.
  */
 #ifndef COMMON_FAULT_H
@@ -14,10 +16,10 @@
 #include "common/slice.h"
 
 #ifdef PLATOON_FAULTS
-void fault_point(const char *name, struct slice detail);
+bool fault_point(const char *name, struct slice detail);
 #define FAULT_POINT(name, detail) fault_point(name, detail)
 #else
-#define FAULT_POINT(name, detail) ((void)0)
+#define FAULT_POINT(name, detail) false
 #endif
 
 #endif

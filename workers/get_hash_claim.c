@@ -119,8 +119,9 @@ static void get_hash_on_taken(struct redis_conn *conn, const redisReply *reply, 
     struct get_hash_claim *c = ctx;
     int64_t held;
     if (get_hash_claim_answer(c, reply, &held) && c->phase == GET_HASH_TAKE) {
-        if (held == 1) {
-            FAULT_POINT("get-hash.after-take", slice_of(c->id));
+        if (FAULT_POINT("get-hash.after-take", slice_of(c->id))) {
+            c->paused = true;
+        } else if (held == 1) {
             c->phase = c->count == 1 && c->attempt > 1 ? GET_HASH_PROBE : GET_HASH_FETCH;
         } else {
             get_hash_claim_end(c, true);
@@ -231,7 +232,10 @@ static void get_hash_item_fetched(struct get_hash_item *item, const redisReply *
         item->fate = GET_HASH_MISSING;
         return;
     }
-    FAULT_POINT("get-hash.after-fetch", item->member.member);
+    if (FAULT_POINT("get-hash.after-fetch", item->member.member)) {
+        c->broken = true;
+        return;
+    }
     size_t size = get_hash_reply_size(reply);
     if (size > c->g->record_max) {
         get_hash_item_bury(item, "is %zu bytes, more than record_max (%zu)", size,
@@ -401,8 +405,7 @@ bool get_hash_claim_stored(struct get_hash_claim *c, struct get_hash_item *const
     }
     c->stored += count - dead;
     worker_count(c->g->w, COUNTER_STORED, count - dead);
-    FAULT_POINT("get-hash.after-stored", slice_of(c->id));
-    return true;
+    return !FAULT_POINT("get-hash.after-stored", slice_of(c->id));
 }
 
 /* ---- settle ---- */
@@ -493,8 +496,10 @@ static void get_hash_on_acked(struct redis_conn *conn, const redisReply *reply, 
     struct get_hash_claim *c = ctx;
     int64_t known;
     if (get_hash_claim_answer(c, reply, &known)) {
-        FAULT_POINT("get-hash.after-ack", slice_of(c->id));
-        get_hash_claim_end(c, false);
+        if (FAULT_POINT("get-hash.after-ack", slice_of(c->id)))
+            c->paused = true;
+        else
+            get_hash_claim_end(c, false);
     }
     get_hash_claim_go(c);
 }
@@ -505,8 +510,7 @@ static void get_hash_claim_ack(struct get_hash_claim *c)
         get_hash_claim_end(c, false); /* it went with its last member */
         return;
     }
-    FAULT_POINT("get-hash.before-ack", slice_of(c->id));
-    if (!get_hash_claim_begin(c, 1))
+    if (FAULT_POINT("get-hash.before-ack", slice_of(c->id)) || !get_hash_claim_begin(c, 1))
         return;
     drain_ledger_add_u64(&c->g->ledger, c->stored);
     get_hash_claim_ask(c, LEDGER_ACK, get_hash_on_acked);

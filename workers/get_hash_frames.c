@@ -80,7 +80,8 @@ static size_t get_hash_outstanding(const struct get_hash *g, const struct worker
 static bool get_hash_frame_send(struct get_hash *g, struct get_hash_frame *f,
                                 struct worker_peer *to)
 {
-    FAULT_POINT("get-hash.before-records", slice_of(f->claim->id));
+    if (FAULT_POINT("get-hash.before-records", slice_of(f->claim->id)))
+        return false;
     struct message_records m = {
         .token = f->token, .count = f->count, .records = buffer_slice(&f->records)};
     struct buffer *out = worker_compose(g->w);

@@ -183,13 +183,13 @@ static void get_set_hand_out(struct get_set *g, const struct get_set_call *call,
     worker_count(g->w, COUNTER_CLAIMS, 1);
     worker_count(g->w, COUNTER_REDELIVERED, again);
     worker_count(g->w, COUNTER_CLAIMED_MEMBERS, again ? 0 : (uint64_t)drain_reply_int(reply, 3));
-    FAULT_POINT("get-set.after-claim", slice_of(""));
+    bool fault = FAULT_POINT("get-set.after-claim", slice_of(""));
     struct message_claim m = {.id = id,
                               .attempt = (uint64_t)drain_reply_int(reply, 2),
                               .members = drain_reply_text(reply, 4)};
     struct buffer *out = worker_compose(g->w);
     message_claim_pack(out, &m);
-    if (c == NULL || to == NULL || !slice_copy(id, c->id, sizeof c->id) ||
+    if (fault || c == NULL || to == NULL || !slice_copy(id, c->id, sizeof c->id) ||
         worker_send(g->w, to, out) != 0) {
         free(c);
         g->recover = true; /* claimed, and nobody has it */

@@ -142,7 +142,8 @@ static enum store_result transfer_write(struct transfer *t, const struct transfe
     enum store_result result = transfer_lay_out(t, rows) ? STORE_OK : STORE_RETRY;
     if (result == STORE_OK && t->store == NULL)
         result = store_open(&t->options, &t->store, &t->error);
-    FAULT_POINT("transfer.before-store", slice_of(""));
+    if (FAULT_POINT("transfer.before-store", slice_of("")))
+        result = STORE_RETRY;
     /* In key order over all of it, and no transaction above `batch`: when a later one fails, writing the earlier ones again does no harm. */
     for (size_t at = 0; at < rows->count && result == STORE_OK; at += t->batch) {
         size_t n = rows->count - at < t->batch ? rows->count - at : (size_t)t->batch;
@@ -220,11 +221,10 @@ static void transfer_on_written(uv_work_t *work, int status)
         transfer_free(t);
         return;
     }
-    if (t->result != STORE_OK) {
+    if (t->result != STORE_OK || FAULT_POINT("transfer.after-store", slice_of(""))) {
         transfer_failed(t);
         return;
     }
-    FAULT_POINT("transfer.after-store", slice_of(""));
     if (t->troubled)
         transfer_trouble(t, "");
     t->retry_ms = 0;

@@ -148,7 +148,8 @@ static int transfer_add_row(struct transfer_rows *rows, const struct transfer_ke
     size_t before = rows->bytes.len;
     struct transfer_row row = {.seq = r->seq};
     char reason[512];
-    FAULT_POINT("transfer.record", r->member);
+    if (FAULT_POINT("transfer.record", r->member))
+        return -ENOMEM;
     if (!transfer_name_row(rows, keys, answer, r, &row, reason, sizeof reason)) {
         rows->bytes.len = before;
         transfer_refuse(r, reason, refused, refused_count);

@@ -140,8 +140,8 @@ static void watcher_on_orphans(struct redis_conn *conn, const redisReply *reply,
 static void watcher_orphans(struct watcher *t)
 {
     struct drain_ledger *l = &t->ledger;
-    FAULT_POINT("watcher.before-orphans", slice_of(""));
-    if (drain_ledger_begin(l, 2 + 3 * t->name_count) != 0)
+    if (FAULT_POINT("watcher.before-orphans", slice_of("")) ||
+        drain_ledger_begin(l, 2 + 3 * t->name_count) != 0)
         return;
     drain_ledger_add(l, slice_of(worker_setting_text(t->w, "platoon.instance")));
     drain_ledger_add(l, slice_of(worker_setting_text(t->w, "platoon.boot")));

@@ -1,5 +1,7 @@
 """kill -9 at every step of the ledger, of every worker, and a poison member: nothing is lost, nothing is twice."""
 import os
+import pathlib
+import re
 import signal
 import time
 
@@ -10,6 +12,8 @@ from conftest import SCALE, wait_until
 POINTS = ["get-set.after-claim", "get-hash.after-take", "get-hash.after-fetch", "get-hash.before-records", "get-hash.after-stored",
           "get-hash.before-ack", "get-hash.after-ack", "transfer.before-store", "transfer.after-store", "transfer.record"]
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
 
 def members(count, start=0):
     return {f"v:{i}": {"n": str(i), "text": "x" * (i % 50)} for i in range(start, start + count)}
@@ -19,6 +23,61 @@ def clean(platoon):
     """Nothing of the ledger is left but its totals."""
     left = {k.decode().split(":")[2] for k in platoon.redis().keys("platoon:{visits}:*")}
     return left <= {"seq", "stats", "taken"}  # taken:<slot> expires by itself
+
+
+def settled(platoon, count):
+    """All of it in the store, nothing in the ledger, nothing dead."""
+    wait_until(lambda: platoon.data() == members(count), 20, "every record in the store")
+    platoon.drained()
+    wait_until(lambda: clean(platoon), 5, "an empty ledger")
+    status = platoon.drain()
+    assert (status["pending"], status["claimed"], status["dead"]) == (0, 0, 0)
+
+
+def test_every_point_is_visited():
+    """The list above is the list in the code."""
+    found = set()
+    for path in sorted((ROOT / "workers").glob("*.c")):
+        found |= set(re.findall(r'FAULT_POINT\("([^"]+)"', path.read_text()))
+    assert found == {*POINTS, "watcher.before-orphans"}
+
+
+def test_stall_of_the_store(faulty):
+    """The store's thread hangs, as on a disk that does: that is said and not killed, because a slow disk would be killed again and again."""
+    faulty.configure(platoon={"hang_timeout": "2s"}).start()
+    order = faulty.fault("transfer.before-store", "stall")
+    faulty.add(members(200))
+    wait_until(lambda: not order.exists(), 10, "the store to hang")
+    wait_until(lambda: "is its disk slow?" in faulty.problems(), 15, "the problem to be told")
+    assert faulty.workers()["transfer/visits.1"]["restarts"] == 0
+    assert faulty.ctl("restart", "transfer/visits.1").returncode == 0
+    settled(faulty, 200)
+
+
+@pytest.mark.parametrize("point", [*(p for p in POINTS if p != "transfer.before-store"), "watcher.before-orphans"])
+def test_stall_at(faulty, point):
+    """A worker hangs there: the master notices, kills it, and all goes on."""
+    faulty.configure(platoon={"hang_timeout": "2s"}, drain={"batch": 100}).start()
+    order = faulty.fault(point, "stall")
+    if point == "watcher.before-orphans":  # it looks for them when somebody dies
+        os.kill(faulty.pid_of("redis/visits/get-hash.1"), signal.SIGKILL)
+    faulty.add(members(200))
+    wait_until(lambda: not order.exists(), 10, f"a worker to hang at {point}")
+    settled(faulty, 200)
+    assert "fault-point" in faulty.log()
+    wait_until(lambda: "it has not been heard of for too long" in faulty.log(), 10, "the hung worker to be killed")
+
+
+@pytest.mark.parametrize("point", [*POINTS, "watcher.before-orphans"])
+def test_error_at(faulty, point):
+    """A step fails there: it is done again."""
+    faulty.configure(drain={"batch": 100}).start()
+    order = faulty.fault(point, "error")
+    if point == "watcher.before-orphans":
+        os.kill(faulty.pid_of("redis/visits/get-hash.1"), signal.SIGKILL)
+    faulty.add(members(200))
+    wait_until(lambda: not order.exists(), 10, f"a step to fail at {point}")
+    settled(faulty, 200)
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -7,6 +7,7 @@
 #include "test/unit/suite.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -77,6 +78,37 @@ START_TEST(kill_happens_once)
 }
 END_TEST
 
+START_TEST(error_is_told_once)
+{
+    order("error v:1");
+    ck_assert(!fault_point("point", slice_of("v:2")));
+    ck_assert(fault_point("point", slice_of("v:1")));
+    ck_assert(!ordered());
+    ck_assert(!fault_point("point", slice_of("v:1")));
+}
+END_TEST
+
+/* It goes on hanging when it is woken, and only a signal that kills ends it. */
+START_TEST(stall_hangs)
+{
+    order("stall");
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+        fault_point("point", slice_of(""));
+        _exit(0);
+    }
+    while (ordered())
+        sched_yield();
+    ck_assert_int_eq(kill(pid, SIGCONT), 0);
+    ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+    ck_assert_int_eq(kill(pid, SIGTERM), 0);
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+END_TEST
+
 START_TEST(always_stays)
 {
     order("kill always\n");
@@ -105,5 +137,5 @@ START_TEST(other_words_do_nothing)
 }
 END_TEST
 
-SUITE_MAIN_WITH("fault", set_up, tear_down, nothing_ordered, kill_happens_once, always_stays,
+SUITE_MAIN_WITH("fault", set_up, tear_down, nothing_ordered, kill_happens_once, error_is_told_once, stall_hangs, always_stays,
                 limited_to_details, other_words_do_nothing)
