@@ -173,7 +173,7 @@ fuzz:
 	scripts/lib/run-fuzz build/fuzz/test/fuzz $(SECONDS)
 
 # Storms over a live drain: make chaos SECONDS=600 blows once for ten minutes.
-chaos: all
+chaos: all $(BUILD)/test/fault/shim.so
 	$(PYTHON) test/chaos/storm.py --seed $(SEED) --seconds $(SECONDS)
 
 # The Nth allocation, write, send and fsync fails, for every N of one drain.

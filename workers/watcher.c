@@ -141,10 +141,11 @@ static void watcher_orphans(struct watcher *t)
 {
     struct drain_ledger *l = &t->ledger;
     if (FAULT_POINT("watcher.before-orphans", slice_of("")) ||
-        drain_ledger_begin(l, 2 + 3 * t->name_count) != 0)
+        drain_ledger_begin(l, 3 + 3 * t->name_count) != 0)
         return;
     drain_ledger_add(l, slice_of(worker_setting_text(t->w, "platoon.instance")));
     drain_ledger_add(l, slice_of(worker_setting_text(t->w, "platoon.boot")));
+    drain_ledger_add_u64(l, t->horizon_ms);
     for (size_t i = 0; i < t->name_count; i++) {
         drain_ledger_add(l, slice_of(t->names[i].name));
         drain_ledger_add_u64(l, t->names[i].generation);
@@ -352,6 +353,7 @@ static int watcher_init(struct worker *w, void *state)
     t->poll_max_ms = worker_setting_u64(w, "drain.poll_max");
     t->lease_ms = worker_setting_u64(w, "drain.lease");
     t->claims_max = worker_setting_u64(w, "drain.claims_max");
+    t->horizon_ms = t->lease_ms + worker_setting_u64(w, "drain.missing_retry");
     t->poll_ms = t->poll_min_ms;
     uv_timer_init(worker_loop(w), &t->poll_timer);
     uv_timer_init(worker_loop(w), &t->status_timer);

@@ -34,6 +34,7 @@ struct watcher {
     uv_timer_t poll_timer;
     uv_timer_t status_timer;
     uint64_t poll_min_ms, poll_max_ms, poll_ms;
+    uint64_t horizon_ms; /* no claim is due later than this from now */
     uint64_t lease_ms, claims_max;
     bool polling, asking; /* a reply is awaited */
     bool event;           /* one came since the last look */

@@ -1,12 +1,15 @@
--- orphans: instance, boot, then triples of name, generation, alive (1 or 0)
+-- orphans: instance, boot, horizon, then triples of name, generation, alive (1 or 0)
 --   -> {claims made due, names of this boot that were not among the triples...}
 --
 -- Makes every claim of this instance due whose owner, or whose `via`, is an incarnation that is known to be gone: of an older boot, of
 -- an older generation, or of the named generation and not alive. Newer than known is not gone: its UP has not come yet. A
 -- claim that its get-hash never took was not worked, so that hand-out does not count.
-local instance, boot = ARGV[1], tonumber(ARGV[2])
+--
+-- No claim is ever due later than `horizon` ms from now, unless Redis' clock was set back: then what nobody holds is due now, and who
+-- holds one has until the horizon, as if it had just been handed out.
+local instance, boot, horizon = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = {}
-for i = 3, #ARGV, 3 do
+for i = 4, #ARGV, 3 do
   known[ARGV[i]] = {generation = tonumber(ARGV[i + 1]), alive = ARGV[i + 2] == '1'}
 end
 local strangers, seen = {}, {}
@@ -32,15 +35,23 @@ local function gone(identity)
 end
 
 local now, made = now_ms(), 0
-for _, id in ipairs(redis.call('ZRANGE', CLAIMS, 0, -1)) do
+local scored = redis.call('ZRANGE', CLAIMS, 0, -1, 'WITHSCORES')
+for i = 1, #scored, 2 do
+  local id, due = scored[i], tonumber(scored[i + 1])
   local c = redis.call('HMGET', claim_key(id), 'owner', 'via', 'attempts')
   local owner_gone, via_gone = gone(c[1]), gone(c[2])
+  local adrift = due > now + horizon
+  if made == 0 and (owner_gone or via_gone or adrift) then
+    open_when_full()
+  end
   if owner_gone or via_gone then
-    if made == 0 then
-      open_when_full()
-    end
     made = made + 1
     give_back(id, tonumber(c[3]) - (c[2] ~= '' and 1 or 0), now)
+  elseif adrift and c[1] == '' then
+    made = made + 1
+    redis.call('ZADD', CLAIMS, num(now), id)
+  elseif adrift then
+    redis.call('ZADD', CLAIMS, num(now + horizon), id)
   end
 end
 return {made, unpack(strangers, 1, math.min(#strangers, CHUNK))}

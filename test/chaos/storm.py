@@ -2,12 +2,12 @@
 """storm.py [--seed N] [--storms 1] [--seconds 20]: everything goes wrong at random over a live drain; then every record is accounted for.
 
 A storm is one seed. Writers add, rewrite and delete visits and remember what Redis acknowledged, while workers and the master are killed and
-frozen, Redis is killed, restarted, frozen, filled, made read-only, robbed of its scripts and clients, and the store is locked, hidden or
-made slow. Then all is healed, the drain runs dry, and these must hold:
+frozen, Redis is killed, restarted, frozen, filled, made read-only, robbed of its scripts and clients, its clock set forward and back, and the store is
+locked, made slow, and its disk (a small tmpfs, which takes root) filled. Then all is healed, the drain runs dry, and these must hold:
 
   every record is in the store with its newest acknowledged version, or is a dead letter, and is stored once that is retried
   nothing of the ledger is left in Redis but its totals, no visit is left, no process, no socket and no sanitizer's complaint
-  the master's memory and descriptors have not grown
+  the memory and descriptors of the master have not grown, and those of no worker above what a fresh one may need
 
 Exit status 0 when every storm passed. A failing seed is printed and can be run again; timing is the machine's, so it may need several tries.
 """
@@ -18,15 +18,20 @@ import pathlib
 import random
 import signal
 import sqlite3
+import stat
+import subprocess
 import sys
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+TEST = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TEST / "e2e"), str(TEST / "fault")]
 import redis  # noqa: E402
-from conftest import Platoon, RedisServer, alive, marked, wait_until  # noqa: E402
+from conftest import Platoon, RedisServer, alive, marked, rss_bytes, wait_until  # noqa: E402
+from plan import Plan, environment  # noqa: E402
 
 SET = "tracking:pending"
+DISK = 48 * 1024 * 1024
 
 
 class Writer(threading.Thread):
@@ -78,10 +83,19 @@ class Storm:
         self.seed, self.seconds = seed, seconds
         self.random = random.Random(seed)
         self.over = threading.Event()
-        self.server = RedisServer()
-        self.client = self.server.client(socket_timeout=2)
         self.platoon = Platoon()
-        self.platoon.configure(redis={"url": self.server.url, "timeout": "2s", "retry_max": "300ms"}, store={"retry_max": "300ms"},
+        plans = self.platoon.dir / "plans"
+        plans.mkdir()
+        self.redis_plan, self.transfer_plan = Plan(plans, "redis-server"), Plan(plans, "transfer")
+        self.server = RedisServer(environment=environment(plans))
+        self.disk = self.platoon.dir / "disk"
+        self.disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(self.disk)], check=True)
+        self.client = self.server.client(socket_timeout=2)
+        inner = self.platoon.environment()
+        self.platoon.environment = lambda: {**inner, **environment(plans)}
+        self.platoon.configure(redis={"url": self.server.url, "timeout": "2s", "retry_max": "300ms"},
+                               store={"retry_max": "300ms", "path": "disk/visits.db"},
                                drain={"key": "{id}", "batch": self.random.choice([1, 7, 50, 500]), "lease": "3s", "max_attempts": 8,
                                       "get_hash.workers": self.random.choice([1, 2, 3]), "transfer.workers": self.random.choice([1, 2])})
         self.platoon.redis_url = self.server.url
@@ -159,7 +173,7 @@ class Storm:
         self.tell_redis("REPLICAOF", "NO", "ONE")
 
     def lock_store(self):
-        path = self.platoon.dir / "visits.db"
+        path = self.disk / "visits.db"
         if self.lock is None and path.exists():
             with contextlib.suppress(sqlite3.OperationalError):
                 self.lock = sqlite3.connect(path, isolation_level=None, timeout=1)
@@ -170,12 +184,31 @@ class Storm:
             self.lock.close()
             self.lock = None
 
+    def fill_disk(self):
+        """To the last byte: the store's next transaction fails with ENOSPC."""
+        with contextlib.suppress(OSError), open(self.disk / "ballast", "ab", buffering=0) as file:
+            while True:
+                file.write(bytes(1024 * 1024))
+
+    def free_disk(self):
+        (self.disk / "ballast").unlink(missing_ok=True)
+
+    def slow_store(self):
+        self.transfer_plan.delay("sync", self.random.choice([0.05, 0.5, 1.5]))
+
+    def fast_store(self):
+        self.transfer_plan.delay("sync", 0)
+
+    def jump(self):
+        self.redis_plan.clock(self.random.choice([-86400, -3600, -10, 0, 10, 3600, 86400]))
+
     def stop_start(self):
         name = self.random.choice(["redis/visits", "transfer", "redis/visits/get-set.1", "redis/visits/watcher.1"])
         self.platoon.ctl("--timeout", "20s", "restart", name)
 
     ACTIONS = [(kill_worker, 12), (kill_three, 4), (freeze_worker, 4), (thaw, 4), (kill_master, 1), (restart_master, 1), (restart_redis, 2), (pause_redis, 2),
-               (flush_scripts, 2), (kill_clients, 3), (fill_redis, 2), (make_redis_readonly, 2), (lock_store, 2), (unlock_store, 3), (stop_start, 2)]
+               (flush_scripts, 2), (kill_clients, 3), (fill_redis, 2), (make_redis_readonly, 2), (lock_store, 2), (unlock_store, 3), (stop_start, 2),
+               (fill_disk, 2), (free_disk, 3), (slow_store, 2), (fast_store, 2), (jump, 3)]
 
     def blow(self):
         actions, weights = zip(*self.ACTIONS)
@@ -191,6 +224,8 @@ class Storm:
     def heal(self):
         self.thaw()
         self.unlock_store()
+        self.free_disk()
+        self.fast_store()
         self.tell_redis("CONFIG", "SET", "maxmemory", "0")
         self.tell_redis("REPLICAOF", "NO", "ONE")
         if not alive(self.platoon.process.pid):
@@ -212,7 +247,7 @@ class Storm:
         return len(letters)
 
     def account(self, writers):
-        rows = {key: int(data["version"]) for key, data in self.platoon.data().items()}
+        rows = {key: int(data["version"]) for key, data in self.platoon.data("disk/visits.db").items()}
         wrong = []
         for writer in writers:
             for member, versions in writer.possible.items():
@@ -244,6 +279,7 @@ class Storm:
             letters = self.dead_letters_are_told_and_stored()
             stored = self.account(writers)
             self.nothing_is_left()
+            self.workers_are_small()
             after = self.master()
             assert after[0] < before[0] + 4 * 1024 * 1024 and after[1] <= before[1] + 4, f"the master grew from {before} to {after}"
             return f"{sum(w.version for w in writers)} writes, {stored} records, {letters} dead letters, {len(self.history)} blows"
@@ -258,11 +294,27 @@ class Storm:
         pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * 4096, len(os.listdir(f"/proc/{pid}/fd"))
 
+    def workers_are_small(self):
+        for pid in marked(self.platoon.mark):
+            with contextlib.suppress(FileNotFoundError):
+                size, files = rss_bytes(pid) >> 20, len(os.listdir(f"/proc/{pid}/fd"))
+                assert size < 96 and files < 64, f"process {pid} has {size} MB and {files} descriptors"
+
+    def sockets(self):
+        return [str(path) for path in self.platoon.dir.rglob("*") if stat.S_ISSOCK(path.lstat().st_mode)]
+
     def close(self, failed):
+        left = []
         try:
-            self.platoon.close(failed)
+            self.platoon.stop()
+            left = self.sockets()
         finally:
-            self.server.close()
+            subprocess.run(["umount", "-l", str(self.disk)], check=False)
+            try:
+                self.platoon.close(failed)
+            finally:
+                self.server.close()
+        assert failed or not left, f"sockets are left: {left}"
 
 
 def main():

@@ -311,9 +311,10 @@ class Platoon:
 class RedisServer:
     """A redis-server of the test's own, on a unix socket, that can be stopped, paused and started again with its data."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, environment=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
         self.options = options
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.url = f"unix://{self.dir}/r.sock"
         self.start()
@@ -324,7 +325,7 @@ class RedisServer:
     def start(self):
         self.process = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", str(self.dir / "r.sock"), "--dir", str(self.dir), "--save", "",
-             "--appendonly", "yes", *self.options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             "--appendonly", "yes", *self.options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
 
         def answers():
             try:

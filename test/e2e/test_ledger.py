@@ -217,7 +217,7 @@ def every_script(ledger, claim):
     return [("claim", 10, LEASE, A, VIA, "take", 5, 0, 0), ("claim", 10, LEASE, A, VIA, "take", 5, 0, 1),
             ("take", claim.id, A, LEASE), ("renew", A, LEASE, claim.id), ("ack", claim.id, 1),
             ("dead", claim.id, A, seq, "why"), ("split", claim.id, A, 0, "no hash", 1, seq),
-            ("release", claim.id, A, 0, "why", 1), ("orphans", "aa", 2), ("recover", VIA),
+            ("release", claim.id, A, 0, "why", 1), ("orphans", "aa", 2, 60000), ("recover", VIA),
             ("dead_retry", 10), ("dead_drop", 10)]
 
 
@@ -349,7 +349,7 @@ def test_poison_ends_alone_in_the_dead_letters_and_the_rest_flows(ledger, max_at
         members = {m for _, m, _ in claim.members}
         ledger.run("take", claim.id, A, LEASE)
         if members & poison:
-            ledger.run("orphans", "aa", 1, "redis/t/get-hash.1", 1, 0)
+            ledger.run("orphans", "aa", 1, 60000, "redis/t/get-hash.1", 1, 0)
         else:
             assert ledger.run("ack", claim.id, claim.n) == 1
             done |= members
@@ -516,8 +516,8 @@ def test_orphans_takes_the_claims_of_the_gone_only(ledger):
 def test_a_claim_nobody_took_is_not_blamed(ledger):
     ledger.add("v:1", "v:2")
     ledger.claim()
-    assert ledger.run("orphans", "aa", 1, "redis/t/get-set.1", 2, 1, "redis/t/get-hash.1", 1, 1) == [1]
-    assert ledger.run("orphans", "aa", 1, "redis/t/get-set.1", 2, 1, "redis/t/get-hash.1", 1, 1) == [0]
+    assert ledger.run("orphans", "aa", 1, 60000, "redis/t/get-set.1", 2, 1, "redis/t/get-hash.1", 1, 1) == [1]
+    assert ledger.run("orphans", "aa", 1, 60000, "redis/t/get-set.1", 2, 1, "redis/t/get-hash.1", 1, 1) == [0]
     assert ledger.claim()[2:4] == (1, 2)
 
 
@@ -696,7 +696,7 @@ class Walk:
             self.r.zadd(PREFIX + "claims", {id_: 0})
 
     def do_orphans(self):
-        self.l.run("orphans", "aa", 1, "redis/t/get-hash.1", 1, self.rng.randint(0, 1))
+        self.l.run("orphans", "aa", 1, 60000, "redis/t/get-hash.1", 1, self.rng.randint(0, 1))
 
     def do_stale(self):
         self.l.run("recover", VIA, *self.held)

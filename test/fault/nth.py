@@ -9,40 +9,21 @@ Exit status 0 when all of it held.
 """
 import argparse
 import contextlib
-import mmap
 import os
 import pathlib
 import signal
-import struct
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import redis  # noqa: E402
-from conftest import BUILD, Platoon, RedisServer, alive, wait_until  # noqa: E402
+from conftest import Platoon, RedisServer, alive, wait_until  # noqa: E402
+from plan import KINDS, Plan, environment  # noqa: E402
 
-KINDS = ["alloc", "write", "send", "sync"]  # enum shim_kind
 WORKERS = ["transfer", "get-hash", "get-set", "watcher"]
 VISITS = 5
 LIMIT = 20.0  # seconds for one round; a lease is 2
 MOST = 5000  # rounds; far above what any program needs
-
-
-class Plan:
-    """The shim's orders for one program (struct shim_plan)."""
-
-    def __init__(self, directory, program):
-        path = directory / program
-        path.write_bytes(bytes(4096))
-        with open(path, "r+b") as file:
-            self.map = mmap.mmap(file.fileno(), 4096)
-
-    def set(self, kind, n):
-        struct.pack_into("<q", self.map, 8 * (4 + KINDS.index(kind)), 0)
-        struct.pack_into("<q", self.map, 8 * KINDS.index(kind), n)
-
-    def failed(self, kind):
-        return struct.unpack_from("<q", self.map, 8 * (4 + KINDS.index(kind)))[0]
 
 
 class Nth:
@@ -54,7 +35,7 @@ class Nth:
         self.plans.mkdir()
         self.plan = {program: Plan(self.plans, program) for program in [*WORKERS, "platoon"]}
         inner = self.platoon.environment()
-        self.platoon.environment = lambda: {**inner, "LD_PRELOAD": str((BUILD / "test/fault/shim.so").resolve()), "PLATOON_SHIM_DIR": str(self.plans)}
+        self.platoon.environment = lambda: {**inner, **environment(self.plans)}
         self.platoon.configure(platoon={"backoff_min": "10ms", "backoff_max": "50ms", "intensity": 1000, "period": "1s"},
                                redis={"url": self.server.url, "retry_max": "100ms"}, store={"retry_max": "100ms"},
                                drain={"key": "{id}", "lease": "2s", "max_attempts": 20, "intensity": 1000, "period": "1s", "get_hash.workers": 1})
@@ -79,11 +60,11 @@ class Nth:
         assert not left, f"left in Redis: {left}"
 
     def drain_round(self, program, kind, n):
-        self.plan[program].set(kind, n)
+        self.plan[program].fail(kind, n)
         visits = self.visits()
         wait_until(self.is_dry, LIMIT, "an empty ledger")
         reached = self.plan[program].failed(kind) > 0
-        self.plan[program].set(kind, 0)
+        self.plan[program].fail(kind, 0)
         self.check(visits)
         return reached
 
@@ -94,7 +75,7 @@ class Nth:
         self.ctl_until_well("wait", "ready")
         pid = self.platoon.process.pid
         victim = self.platoon.pid_of("redis/visits/get-set.1")
-        self.plan[program].set(kind, n)
+        self.plan[program].fail(kind, n)
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
         visits = self.visits()
@@ -103,7 +84,7 @@ class Nth:
         self.ctl_until_well("wait", "ready")
         wait_until(self.is_dry, LIMIT, "an empty ledger")
         reached = self.plan[program].failed(kind) > 0
-        self.plan[program].set(kind, 0)
+        self.plan[program].fail(kind, 0)
         assert alive(pid), "the master died"
         self.check(visits)
         return reached

@@ -2,7 +2,8 @@
  * shim.c: preloaded into every process of a platoon under test: the Nth allocation, write, send or fsync fails.
  *
  * The plan of all processes of one program is the file $PLATOON_SHIM_DIR/<program>, mapped and shared, so that the test can set it while
- * they run: for each kind of call a countdown (0: never fail; 1: the next call fails) and how often one has failed. What fails, fails
+ * they run: for each kind of call a countdown (0: never fail; 1: the next call fails), how often one has failed, and a delay; and what the
+ * wall clock is set forward or back by. What fails, fails
  * as the kernel would say it: ENOMEM; ENOSPC for a regular file; ECONNRESET for a socket; EIO for fsync. Pipes, event and epoll descriptors are left
  * alone: no write to them fails in life but by a full pipe.
  *
@@ -20,16 +21,20 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum shim_kind { SHIM_ALLOC, SHIM_WRITE, SHIM_SEND, SHIM_SYNC, SHIM_KINDS };
 
-/* test/fault/nth.py knows this layout. */
+/* test/fault/plan.py knows this layout. */
 struct shim_plan {
     _Atomic int64_t countdown[SHIM_KINDS];
     _Atomic int64_t failed[SHIM_KINDS];
     _Atomic int64_t calls[SHIM_KINDS];
+    _Atomic int64_t delay_us[SHIM_KINDS];
+    _Atomic int64_t clock_s;
 };
 
 static struct shim_plan *shim_plan;
@@ -40,13 +45,11 @@ static size_t shim_first_used;
 
 __attribute__((constructor)) static void shim_start(void)
 {
-    char program[1024], path[2048];
+    char path[4096];
     const char *dir = getenv("PLATOON_SHIM_DIR");
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (dir == NULL || n <= 0)
+    if (dir == NULL)
         return;
-    program[n] = '\0';
-    snprintf(path, sizeof path, "%s/%s", dir, strrchr(program, '/') + 1);
+    snprintf(path, sizeof path, "%s/%s", dir, program_invocation_short_name);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return; /* no plan for this program */
@@ -62,6 +65,9 @@ static int shim_fails(enum shim_kind kind)
     if (shim_plan == NULL)
         return 0;
     atomic_fetch_add(&shim_plan->calls[kind], 1);
+    int64_t delay = atomic_load(&shim_plan->delay_us[kind]);
+    if (delay > 0)
+        usleep((useconds_t)delay);
     if (atomic_load(&shim_plan->countdown[kind]) <= 0 ||
         atomic_fetch_sub(&shim_plan->countdown[kind], 1) != 1)
         return 0;
@@ -201,4 +207,38 @@ int fdatasync(int fd)
         return next(fd);
     errno = EIO;
     return -1;
+}
+
+/* ---- the wall clock ---- */
+
+static int64_t shim_clock(void)
+{
+    return shim_plan != NULL ? atomic_load(&shim_plan->clock_s) : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+    SHIM_NEXT(clock_gettime);
+    int rc = next(clock, t);
+    if (rc == 0 && clock == CLOCK_REALTIME)
+        t->tv_sec += shim_clock();
+    return rc;
+}
+
+int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+    SHIM_NEXT(gettimeofday);
+    int rc = next(t, zone);
+    if (rc == 0)
+        t->tv_sec += shim_clock();
+    return rc;
+}
+
+time_t time(time_t *out)
+{
+    SHIM_NEXT(time);
+    time_t now = next(NULL) + shim_clock();
+    if (out != NULL)
+        *out = now;
+    return now;
 }

@@ -1,0 +1,43 @@
+"""plan.py: orders for processes that run with shim.c preloaded; the other side of struct shim_plan."""
+import mmap
+import pathlib
+import struct
+
+from conftest import BUILD
+
+KINDS = ["alloc", "write", "send", "sync"]  # enum shim_kind
+COUNTDOWN, FAILED, CALLS, DELAY, CLOCK = 0, 4, 8, 12, 16  # struct shim_plan, in words of 8 bytes
+
+
+def environment(directory):
+    """What preloads the shim and tells it where the plans are."""
+    return {"LD_PRELOAD": str((BUILD / "test/fault/shim.so").resolve()), "PLATOON_SHIM_DIR": str(directory)}
+
+
+class Plan:
+    """The orders for every process of one program, old and new."""
+
+    def __init__(self, directory, program):
+        path = pathlib.Path(directory) / program
+        path.write_bytes(bytes(4096))
+        with open(path, "r+b") as file:
+            self.map = mmap.mmap(file.fileno(), 4096)
+
+    def put(self, word, value):
+        struct.pack_into("<q", self.map, 8 * word, value)
+
+    def fail(self, kind, n):
+        """The nth call of that kind from now on fails; 0: none does."""
+        self.put(FAILED + KINDS.index(kind), 0)
+        self.put(COUNTDOWN + KINDS.index(kind), n)
+
+    def failed(self, kind):
+        return struct.unpack_from("<q", self.map, 8 * (FAILED + KINDS.index(kind)))[0]
+
+    def delay(self, kind, seconds):
+        """Every call of that kind takes so much longer."""
+        self.put(DELAY + KINDS.index(kind), int(seconds * 1000000))
+
+    def clock(self, seconds):
+        """The wall clock is set forward by so much; negative: back."""
+        self.put(CLOCK, int(seconds))
