@@ -33,6 +33,15 @@ static void get_hash_grant(struct get_hash *g, struct worker_peer *get_set)
     worker_must_send(g->w, get_set, out);
 }
 
+/* To every get-set: the one that had the room until now may be gone, and its successor waits for it. */
+static void get_hash_grant_all(struct get_hash *g)
+{
+    for (struct worker_peer *p = worker_peer_next(g->w, NULL); p != NULL;
+         p = worker_peer_next(g->w, p))
+        if (strcmp(p->type, "get-set") == 0)
+            get_hash_grant(g, p);
+}
+
 static void get_hash_tell_done(struct get_hash *g, const struct get_hash_claim *c)
 {
     struct worker_peer *from = worker_peer_find(g->w, c->from);
@@ -43,7 +52,6 @@ static void get_hash_tell_done(struct get_hash *g, const struct get_hash_claim *
     struct buffer *out = worker_compose(g->w);
     message_done_pack(out, &m);
     worker_must_send(g->w, from, out);
-    get_hash_grant(g, from);
 }
 
 void get_hash_claim_over(struct get_hash *g, struct get_hash_claim *c)
@@ -54,6 +62,7 @@ void get_hash_claim_over(struct get_hash *g, struct get_hash_claim *c)
     *at = c->next;
     g->claim_count--;
     get_hash_tell_done(g, c);
+    get_hash_grant_all(g);
     if (worker_stopping(g->w) && g->claims == NULL)
         worker_finished(g->w);
 }

@@ -31,7 +31,7 @@ from conftest import Platoon, RedisServer, alive, marked, rss_bytes, wait_until 
 from plan import Plan, environment  # noqa: E402
 
 SET = "tracking:pending"
-DISK = 48 * 1024 * 1024
+DISK = 320 * 1024 * 1024
 
 
 class Writer(threading.Thread):
@@ -188,7 +188,7 @@ class Storm:
         """To the last byte: the store's next transaction fails with ENOSPC."""
         with contextlib.suppress(OSError), open(self.disk / "ballast", "ab", buffering=0) as file:
             while True:
-                file.write(bytes(1024 * 1024))
+                file.write(bytes(8 * 1024 * 1024))
 
     def free_disk(self):
         (self.disk / "ballast").unlink(missing_ok=True)
@@ -235,7 +235,19 @@ class Storm:
         def is_dry():
             done = self.platoon.ctl("--json", "--timeout", "2s", "drain", "wait", "visits")
             return done.returncode == 0
-        wait_until(is_dry, 90, "the drain to run dry")
+        try:
+            wait_until(is_dry, 90, "the drain to run dry")
+        except BaseException:
+            self.tell_state()
+            raise
+
+    def tell_state(self):
+        with contextlib.suppress(redis.RedisError):
+            claims = self.client.zrange("platoon:{visits}:claims", 0, 4, withscores=True)
+            print(f"set {self.client.scard(SET)}, clock {self.client.time()}, claims {self.client.zcard('platoon:{visits}:claims')}: {claims}")
+            for claim, _ in claims:
+                print(claim, {k: v for k, v in self.client.hgetall(b"platoon:{visits}:claim:" + claim).items() if k != b"members"})
+        print(self.platoon.ctl("tree").stdout, self.platoon.ctl("drain", "status").stdout)
 
     def dead_letters_are_told_and_stored(self):
         letters = self.platoon.json("drain", "dead", "visits", "list")

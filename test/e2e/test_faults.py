@@ -1,8 +1,10 @@
 """kill -9 at every step of the ledger, of every worker, and a poison member: nothing is lost, nothing is twice."""
+import contextlib
 import os
 import pathlib
 import re
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -127,6 +129,24 @@ def test_kill_9_from_outside(platoon, name):
     platoon.drained()
     assert platoon.data() == members(3000)
     assert platoon.drain()["dead"] == 0
+
+
+def test_new_get_set_gets_the_room_of_the_old_one(platoon):
+    """A get-hash that is full of claims of a dead get-set tells the new one when it has room again. (Found by storm.py.)"""
+    platoon.configure(drain={"batch": 10, "get_hash.claims": 1, "get_hash.workers": 1}).start()
+    platoon.add(members(1))
+    platoon.drained()
+    with contextlib.closing(sqlite3.connect(platoon.dir / "visits.db", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        platoon.add(members(100))
+        wait_until(lambda: platoon.drain()["claimed"] == 10, 10, "a claim that waits for the store")
+        before = platoon.workers()["redis/visits/get-set.1"]
+        os.kill(before["pid"], signal.SIGKILL)
+        wait_until(lambda: platoon.workers()["redis/visits/get-set.1"]["state"] == "READY"
+                   and platoon.workers()["redis/visits/get-set.1"]["pid"] != before["pid"], 10, "a new get-set")
+        lock.execute("ROLLBACK")
+    platoon.drained()
+    assert platoon.data() == members(100)
 
 
 def test_kill_workers_again_and_again(platoon):
