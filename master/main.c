@@ -176,6 +176,7 @@ static int main_fail(const char *what, int rc)
 static int main_setup(const struct config_section *s)
 {
     struct worker_process_settings processes = {
+        .runtime_dir = master.paths.runtime_dir,
         .libexec_dir = master.paths.libexec_dir,
         .ready_timeout_ms = config_get_u64(s, "ready_timeout"),
         .hang_timeout_ms = config_get_u64(s, "hang_timeout"),

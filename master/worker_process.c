@@ -230,6 +230,17 @@ static void worker_obituary(struct worker_process *p, int status, const struct r
              usage->ru_maxrss / 1024, last[0] != '\0' ? ": " : "", last);
 }
 
+/* A worker that was killed leaves its mailbox' file behind. */
+static void worker_unlink_mailbox(const struct node *n)
+{
+    char id[CONTRACT_NAME_MAX], path[4096];
+    contract_mailbox_id(n->name, id);
+    int len = snprintf(path, sizeof path, "%s/mbox/%s.%" PRIu64, worker_context.settings.runtime_dir,
+                       id, n->generation);
+    if (len > 0 && (size_t)len < sizeof path)
+        unlink(path); /* mostly it is gone already */
+}
+
 static void worker_bury(struct worker_process *p, int status, const struct rusage *usage)
 {
     struct node *n = p->node;
@@ -240,6 +251,7 @@ static void worker_bury(struct worker_process *p, int status, const struct rusag
     log_write(orderly ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "worker-exit",
               "name=%s generation=%" PRIu64 " pid=%d how=%s", n->name, n->generation, (int)p->pid,
               log_quote_text(n->last_exit));
+    worker_unlink_mailbox(n);
     n->process = NULL;
     n->doing[0] = '\0';
     n->trouble[0] = '\0';

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 struct worker_process_settings {
+    const char *runtime_dir;
     const char *libexec_dir;
     uint64_t ready_timeout_ms;
     uint64_t hang_timeout_ms;

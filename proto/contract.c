@@ -1,5 +1,7 @@
-/* contract.c: names of the contract's exit codes. See contract.h. */
+/* contract.c: names of the contract's exit codes, and of mailboxes. See contract.h. */
 #include "proto/contract.h"
+
+#include <stddef.h>
 
 const char *contract_exit_meaning(int code)
 {
@@ -11,4 +13,12 @@ const char *contract_exit_meaning(int code)
 #undef X
     }
     return "crashed";
+}
+
+void contract_mailbox_id(const char *name, char id[CONTRACT_NAME_MAX])
+{
+    size_t i = 0;
+    for (; name[i] != '\0' && i < CONTRACT_NAME_MAX - 1; i++)
+        id[i] = name[i] == '/' ? ',' : name[i];
+    id[i] = '\0';
 }

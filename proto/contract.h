@@ -73,4 +73,7 @@ enum contract_exit {
 /* Meaning of a worker's exit code, for obituaries; "crashed" when the contract does not know it. */
 const char *contract_exit_meaning(int code);
 
+/* "redis,visits,get-hash.2" for "redis/visits/get-hash.2"; its mailbox is RUNTIME_DIR/mbox/<that>.<generation>. */
+void contract_mailbox_id(const char *name, char id[CONTRACT_NAME_MAX]);
+
 #endif

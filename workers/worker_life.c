@@ -83,10 +83,7 @@ static void worker_open_mailbox(struct worker *w)
     const char *dir = worker_setting_text(w, "platoon.runtime_dir");
     char mbox[4096], id[CONTRACT_NAME_MAX];
     int n = snprintf(mbox, sizeof mbox, "%s/mbox", dir);
-    memcpy(id, w->name, sizeof id);
-    for (char *c = id; *c != '\0'; c++)
-        if (*c == '/')
-            *c = ',';
+    contract_mailbox_id(w->name, id);
     struct transport_options options = {
         .dir = mbox,
         .id = id,

@@ -129,6 +129,8 @@ def test_kill_9_from_outside(platoon, name):
     platoon.drained()
     assert platoon.data() == members(3000)
     assert platoon.drain()["dead"] == 0
+    left = {path.name for path in (platoon.dir / "run/mbox").iterdir()}
+    assert f"{name.replace('/', ',')}.{before['generation']}" not in left, "the dead one's mailbox"
 
 
 def test_new_get_set_gets_the_room_of_the_old_one(platoon):

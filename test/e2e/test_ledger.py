@@ -492,14 +492,14 @@ def test_orphans_after_the_clock_was_set_back(ledger):
     """What nobody holds is due at once; what somebody holds gets a lease's time; what is due in time stays as it is."""
     claims = {name: (ledger.add(name), ledger.claim())[1] for name in ("held", "free", "well")}
     ledger.run("release", claims["free"].id, A, 0, "why", 0)
-    now = time.time() * 1000
+    now = int(time.time() * 1000)
     key = PREFIX + "claims"
     ledger.r.zadd(key, {claims["held"].id: now + 3600000, claims["free"].id: now + 3600000, claims["well"].id: now + 59000})
     assert ledger.run("orphans", "aa", 1, 60000)[0] == 1
     due = {k: v for k, v in ledger.r.zrange(key, 0, -1, withscores=True)}
     assert abs(due[claims["held"].id] - now - 60000) < 5000
     assert abs(due[claims["free"].id] - now) < 5000
-    assert due[claims["well"].id] == int(now + 59000)
+    assert due[claims["well"].id] == now + 59000
 
 
 def test_orphans_takes_the_claims_of_the_gone_only(ledger):
