@@ -4,8 +4,8 @@
 #   make check           unit and end-to-end tests        make check-asan   the same under ASan and UBSan
 #   make check-tsan      the drain with transfer's two threads under TSan
 #   make V=1 …          shows the commands it runs
-#   make check-long      fuzzers of every decoder, storms over a live drain, the ledger's model
-#                        (make fuzz, make chaos SECONDS=600, make check-model)
+#   make check-long      fuzzers of every decoder, the ledger's model, the Nth call that fails, storms over a live drain
+#                        (make fuzz, make check-model, make check-nth, make chaos SECONDS=600)
 #   make lint            format, warnings, layers, documents against lists
 #   make install DESTDIR= PREFIX=/usr/local
 #
@@ -188,8 +188,8 @@ check-nth: all $(BUILD)/test/fault/shim.so
 check-model:
 	BUILD=$(BUILD) scripts/lib/check-model
 
-check-long: all fuzz check-model
-	$(PYTHON) test/chaos/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
+check-long: all fuzz check-model check-nth
+	BUILD=$(BUILD) $(PYTHON) test/chaos/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
 
 # What scripts/bench measures beside platoon.
 .PHONY: bench bench-messages

@@ -60,7 +60,7 @@ class Writer(threading.Thread):
                 if not delete:
                     self.possible[member] = {self.version}
                     self.deleted.discard(member)
-            except redis.RedisError:
+            except (redis.RedisError, AttributeError):  # redis-py 4.3 looks for a unix socket's host to name it in its error
                 self.storm.over.wait(0.02)
             self.storm.over.wait(self.random.random() * 0.002)
 
@@ -283,9 +283,11 @@ class Storm:
             for writer in writers:
                 writer.start()
             self.blow()
+            alive_at_the_end = all(writer.is_alive() for writer in writers)
             self.over.set()
             for writer in writers:
                 writer.join()
+            assert alive_at_the_end, "a writer of the storm's own died"
             self.heal()
             self.dry()
             letters = self.dead_letters_are_told_and_stored()
