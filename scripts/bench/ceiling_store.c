@@ -1,9 +1,10 @@
 /*
  * ceiling_store.c: how fast the store alone takes rows from memory.
  *
- * Part of scripts/bench/drain. Usage: ceiling_store FROM TO BATCH ours|plain. FROM is a database with a table `records`; its rows are read into
- * memory in the order of their seq (that in which they came), then written to TO, in batches, each durable before the next: by platoon's store, or
- * (plain) by the same table, keys and durability with SQLite's defaults. Prints the number of rows and the seconds it took.
+ * Part of scripts/bench/drain. Usage: ceiling_store FROM TO BATCH ours|plain. FROM is a database with a table `records`, whose rows are read into
+ * memory in the order of their seq (that in which they came), or random:N for N rows of 300 bytes with random keys. They are written to TO, in batches,
+ * each durable before the next: by platoon's store with its defaults, in key order as transfer does it, or (plain) by the same table, keys and durability
+ * with SQLite's defaults. Prints the number of rows, the seconds it took, and the longest batch in milliseconds.
  */
 #include "common/store.h"
 
@@ -66,6 +67,45 @@ static struct store_record *read_rows(const char *path, size_t *count)
     return rows;
 }
 
+/* Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014. */
+static uint64_t splitmix(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static struct store_record *make_rows(size_t count)
+{
+    struct store_record *rows = calloc(count, sizeof *rows);
+    char *keys = malloc(count * 32), *data = malloc(300);
+    if (rows == NULL || keys == NULL || data == NULL)
+        die("memory is short");
+    snprintf(data, 300, "{\"text\":\"%0*d\"}", 285, 0);
+    uint64_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t a = splitmix(&state), b = splitmix(&state);
+        char key[40];
+        snprintf(key, sizeof key, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
+        memcpy(keys + 32 * i, key, 32);
+        rows[i] = (struct store_record){.bucket = slice_of("visits"),
+                                        .key = slice_make(keys + 32 * i, 32),
+                                        .data = slice_of(data),
+                                        .seq = 1795249955370956u + i,
+                                        .updated_at_ms = 1795249955370u};
+    }
+    return rows;
+}
+
+static double longest; /* batch, seconds */
+
+static void note_batch(double began)
+{
+    if (now() - began > longest)
+        longest = now() - began;
+}
+
 static int by_key(const void *a, const void *b)
 {
     const struct store_record *x = a, *y = b;
@@ -76,16 +116,18 @@ static int by_key(const void *a, const void *b)
 
 static void write_ours(struct store_record *rows, size_t count, size_t batch, const char *path)
 {
-    struct store_options options = {.type = "sqlite", .path = path, .cache_bytes = 32u << 20};
+    struct store_options options = {.type = "sqlite", .path = path, .cache_bytes = 16u << 20};
     struct store *s;
     struct store_error error;
     if (store_open(&options, &s, &error) != STORE_OK)
         die(error.text);
     for (size_t at = 0; at < count; at += batch) {
         size_t n = count - at < batch ? count - at : batch;
+        double began = now();
         qsort(rows + at, n, sizeof *rows, by_key); /* as transfer does */
         if (store_write(s, rows + at, n, &error) != STORE_OK)
             die(error.text);
+        note_batch(began);
     }
     store_close(s);
 }
@@ -105,6 +147,7 @@ static void write_plain(const struct store_record *rows, size_t count, size_t ba
                            NULL) != SQLITE_OK)
         die(sqlite3_errmsg(db));
     for (size_t at = 0; at < count; at += batch) {
+        double began = now();
         sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
         for (size_t i = at; i < at + batch && i < count; i++) {
             const struct store_record *r = &rows[i];
@@ -119,6 +162,7 @@ static void write_plain(const struct store_record *rows, size_t count, size_t ba
         }
         if (sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
             die(sqlite3_errmsg(db));
+        note_batch(began);
     }
     sqlite3_finalize(put);
     sqlite3_close(db);
@@ -131,12 +175,17 @@ int main(int argc, char **argv)
         return 2;
     }
     size_t count, batch = (size_t)atoi(argv[3]);
-    struct store_record *rows = read_rows(argv[1], &count);
+    struct store_record *rows;
+    if (strncmp(argv[1], "random:", 7) == 0)
+        rows = make_rows(count = strtoul(argv[1] + 7, NULL, 10));
+    else
+        rows = read_rows(argv[1], &count);
     double start = now();
     if (strcmp(argv[4], "ours") == 0)
         write_ours(rows, count, batch, argv[2]);
     else
         write_plain(rows, count, batch, argv[2]);
-    printf("%zu %.6f\n", count, now() - start);
+    double took = now() - start;
+    printf("%zu %.6f %.1f\n", count, took, 1000 * longest);
     return 0;
 }
