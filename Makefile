@@ -22,7 +22,7 @@ PYTHON ?= /usr/bin/python3
 
 # msgpack-c renamed its pkg-config file in 6.0 (Debian 13).
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
-PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 jansson
+PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson
 ifneq ($(MAKECMDGOALS),clean)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) && echo yes),yes)
 $(error missing libraries ($(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 | head -n 1)): run scripts/lib/setup build)
@@ -47,8 +47,8 @@ LIBS_send := $(LIBS_WORKER) hiredis openssl
 LIBS_watcher := $(LIBS_WORKER) hiredis openssl
 LIBS_get-set := $(LIBS_WORKER) hiredis openssl
 LIBS_get-hash := $(LIBS_WORKER) hiredis openssl
-LIBS_transfer := $(LIBS_WORKER) sqlite3 libcurl jansson
-LIBS_report := $(LIBS_WORKER) sqlite3
+LIBS_transfer := $(LIBS_WORKER) sqlite3 libpq libcurl jansson
+LIBS_report := $(LIBS_WORKER) sqlite3 libpq
 
 libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
 
@@ -206,7 +206,7 @@ $(BUILD)/bench/messages_peers: $(call objects,scripts/bench/messages_peers.c)
 $(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,hiredis sqlite3)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,hiredis sqlite3 libpq)
 
 lint: all
 	BUILD=$(BUILD) scripts/lib/lint

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-static const struct store_ops *const store_backends[] = {&store_sqlite_ops, &store_count_ops};
+static const struct store_ops *const store_backends[] = {&store_sqlite_ops, &store_postgres_ops,
+                                                         &store_count_ops};
 
 enum store_result store_open(const struct store_options *options, struct store **out,
                              struct store_error *error)

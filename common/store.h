@@ -1,8 +1,8 @@
 /*
  * store.h: durable storage of records behind one interface.
  *
- * Runs in transfer workers (writing) and in the report worker (reading). Back-ends are const ops tables; SQLite today
- * (store_sqlite.c). Calls block on the disk: one batch at a time, bounded by the caller.
+ * Runs in transfer workers (writing) and in the report worker (reading). Back-ends are const ops tables: store_sqlite.c, store_postgres.c,
+ * store_count.c. Calls block on the disk or the server: one batch at a time, bounded by the caller.
  *
  * A record is (bucket, key) -> data, seq, updated_at. Writing is an upsert; an older seq never overwrites a newer one; so
  * writing the same batch twice does the same as once.
@@ -17,10 +17,12 @@
 struct store;
 
 struct store_options {
-    const char *type; /* "sqlite" */
-    const char *path;
-    uint64_t cache_bytes;
-    bool read_only; /* for reports; the file must exist */
+    const char *type;     /* "sqlite", "postgres", "count" */
+    const char *path;     /* sqlite */
+    uint64_t cache_bytes; /* sqlite */
+    const char *url;      /* postgres */
+    const char *table;    /* postgres: name or schema.name */
+    bool read_only;       /* for reports; an SQLite file must exist */
 };
 
 struct store_record {

@@ -27,6 +27,7 @@ struct store {
 };
 
 extern const struct store_ops store_sqlite_ops;
+extern const struct store_ops store_postgres_ops;
 extern const struct store_ops store_count_ops;
 
 #endif

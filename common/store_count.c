@@ -16,9 +16,10 @@ static void store_count_close(struct store *s)
 static enum store_result store_count_open(const struct store_options *options, struct store **out,
                                           struct store_error *error)
 {
+    (void)options;
     struct store *s = malloc(sizeof *s);
     if (s == NULL) {
-        snprintf(error->text, sizeof error->text, "store %s: memory is short", options->path);
+        snprintf(error->text, sizeof error->text, "store of type count: memory is short");
         return STORE_RETRY;
     }
     s->ops = &store_count_ops;

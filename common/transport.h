@@ -23,9 +23,9 @@ struct transport_options {
     const char *dir; /* RUNTIME_DIR/mbox; exists, 0700 */
     const char *id;  /* file name part: the worker's name with '/' replaced */
     uint64_t generation;
-    size_t frame_max;     /* longest frame in or out */
-    size_t coalesce;      /* a frame leaves early when it has grown to this */
-    size_t queue_max;     /* most bytes waiting for one peer */
+    size_t frame_max; /* longest frame in or out */
+    size_t coalesce;  /* a frame leaves early when it has grown to this */
+    size_t queue_max; /* most bytes waiting for one peer */
     /* Writes what every frame starts with, at most envelope_max bytes; `number` counts the frames to this peer from 0. */
     void (*put_envelope)(struct buffer *out, uint64_t number, void *ctx);
     size_t envelope_max;

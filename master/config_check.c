@@ -120,6 +120,64 @@ static void check_redis_url(const struct config_section *s, struct config_errors
                           "url: unix:// takes an absolute path: unix:///run/redis.sock");
 }
 
+/* What the type needs is there, and nothing that only another type reads. */
+static void check_store(const struct config_section *s, struct config_errors *errors)
+{
+    if (check_broken(s, "type") || check_broken(s, "path") || check_broken(s, "url"))
+        return;
+    bool postgres = strcmp(config_get(s, "type"), "postgres") == 0;
+    const char *url = config_get(s, "url");
+    unsigned line = check_line(s, "url");
+    if (!postgres && config_get(s, "path")[0] == '\0')
+        config_errors_add(errors, s->line, "path: must be given in store %s", config_title(s));
+    if (postgres && url[0] == '\0')
+        config_errors_add(errors, s->line, "url: must be given in store %s, of type postgres",
+                          config_title(s));
+    if (!postgres && url[0] != '\0')
+        config_errors_add(errors, line, "url: is for type = postgres");
+    if (postgres && config_get(s, "path")[0] != '\0')
+        config_errors_add(errors, check_line(s, "path"),
+                          "path: is for type = sqlite; a postgres store has a url");
+    if (!postgres || url[0] == '\0')
+        return;
+    const char *rest = strstr(url, "://");
+    if ((!check_starts(url, "postgresql://") && !check_starts(url, "postgres://")) ||
+        rest == NULL) {
+        config_errors_add(errors, line, "url: must be postgresql://…");
+        return;
+    }
+    rest += strlen("://");
+    const char *at = memchr(rest, '@', strcspn(rest, "/?"));
+    bool password = at != NULL && memchr(rest, ':', (size_t)(at - rest)) != NULL;
+    if (password || strstr(rest, "?password=") != NULL || strstr(rest, "&password=") != NULL)
+        config_errors_add(errors, line,
+                          "url: holds a password: put it into a file and name that with "
+                          "?passfile=, or into ~/.pgpass");
+}
+
+/* Names that PostgreSQL takes without quotes, of at most 63 bytes, one or two. */
+static void check_table(const struct config_section *s, struct config_errors *errors)
+{
+    if (check_broken(s, "table"))
+        return;
+    size_t parts = 1, len = 0;
+    bool good = true;
+    for (const char *c = config_get(s, "table"); good && *c != '\0'; c++) {
+        bool letter = (*c >= 'a' && *c <= 'z') || *c == '_';
+        bool digit = *c >= '0' && *c <= '9';
+        if (*c == '.' && len > 0 && parts == 1) {
+            parts++;
+            len = 0;
+        } else {
+            good = (letter || (digit && len > 0)) && ++len <= 63;
+        }
+    }
+    if (!good || len == 0)
+        config_errors_add(
+            errors, check_line(s, "table"),
+            "table: must be a name of a-z, 0-9 and _, or two with a dot between them");
+}
+
 /* A template that says nothing beside a key service would be a trap; the defaults may stand there (--print-config prints them). */
 static void check_key_service(const struct config_section *s, struct config_errors *errors)
 {
@@ -189,6 +247,8 @@ static void check_section(const struct config *c, const struct config_section *s
         check_together(s, "tls_key_file", "tls_cert_file", errors);
         break;
     case CONFIG_STORE:
+        check_store(s, errors);
+        check_table(s, errors);
         break;
     case CONFIG_DRAIN:
         check_reference(c, s, "redis", CONFIG_REDIS, errors);

@@ -235,8 +235,8 @@ static void worker_unlink_mailbox(const struct node *n)
 {
     char id[CONTRACT_NAME_MAX], path[4096];
     contract_mailbox_id(n->name, id);
-    int len = snprintf(path, sizeof path, "%s/mbox/%s.%" PRIu64, worker_context.settings.runtime_dir,
-                       id, n->generation);
+    int len = snprintf(path, sizeof path, "%s/mbox/%s.%" PRIu64,
+                       worker_context.settings.runtime_dir, id, n->generation);
     if (len > 0 && (size_t)len < sizeof path)
         unlink(path); /* mostly it is gone already */
 }

@@ -18,7 +18,7 @@ const char *contract_exit_meaning(int code)
 void contract_mailbox_id(const char *name, char id[CONTRACT_NAME_MAX])
 {
     size_t i = 0;
-    for (; name[i] != '\0' && i < CONTRACT_NAME_MAX - 1; i++)
+    for (; i < CONTRACT_NAME_MAX - 1 && name[i] != '\0'; i++)
         id[i] = name[i] == '/' ? ',' : name[i];
     id[i] = '\0';
 }

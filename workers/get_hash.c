@@ -89,14 +89,15 @@ static bool get_hash_on_claim(struct get_hash *g, struct worker_peer *from, stru
     if (worker_stopping(g->w))
         return true; /* the ledger has it, as ours: it is an orphan when we are gone */
     struct get_hash_claim *c = get_hash_claim_new(g, &m, from);
-    if (c == NULL)
-        worker_exit(g->w, CONTRACT_EXIT_TEMPORARY,
-                    "claim %s: malformed members, or no memory; starting afresh", log_quote(m.id));
-    c->next = g->claims;
-    g->claims = c;
-    g->claim_count++;
-    get_hash_claim_go(c);
-    return true;
+    if (c != NULL) {
+        c->next = g->claims;
+        g->claims = c;
+        g->claim_count++;
+        get_hash_claim_go(c);
+        return true;
+    }
+    worker_exit(g->w, CONTRACT_EXIT_TEMPORARY,
+                "claim %s: malformed members, or no memory; starting afresh", log_quote(m.id));
 }
 
 static bool get_hash_on_message(struct worker *w, void *state, struct worker_peer *from,

@@ -177,13 +177,15 @@ static void report_on_request(struct worker *w, void *state, const struct link_r
     struct store_options options = {
         .type = report_setting(w, "store", store != NULL ? store : q.name, "type"),
         .path = report_setting(w, "store", store != NULL ? store : q.name, "path"),
+        .url = report_setting(w, "store", store != NULL ? store : q.name, "url"),
+        .table = report_setting(w, "store", store != NULL ? store : q.name, "table"),
         .read_only = true,
     };
     if (options.path == NULL || options.type == NULL) {
         report_unknown(w, request->id, q.name);
         return;
     }
-    if (access(options.path, F_OK) != 0) {
+    if (strcmp(options.type, "sqlite") == 0 && access(options.path, F_OK) != 0) {
         struct report_rows none = {0};
         report_answer(w, request->id, &q, &none, 0); /* nothing was ever stored */
         return;

@@ -366,7 +366,9 @@ static int transfer_init(struct worker *w, void *state)
     t->linger_ms = worker_setting_u64(w, "drain.transfer.linger");
     t->retry_max_ms = worker_setting_u64(w, "store.retry_max");
     t->options = (struct store_options){.type = worker_setting_text(w, "store.type"),
-                                        .path = worker_setting_text(w, "store.path"),
+                                        .path = worker_setting(w, "store.path"),
+                                        .url = worker_setting(w, "store.url"),
+                                        .table = worker_setting(w, "store.table"),
                                         .cache_bytes = worker_setting_u64(w, "store.cache")};
     const char *bucket = worker_setting(w, "drain.bucket");
     t->keys.bucket_text =

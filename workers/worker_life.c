@@ -289,7 +289,7 @@ void *worker_must_alloc(struct worker *w, size_t size)
 {
     void *memory = calloc(1, size);
     if (memory == NULL)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory (%zu bytes); starting afresh", w->name,
-                    size);
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory (%zu bytes); starting afresh",
+                    w->name, size);
     return memory;
 }

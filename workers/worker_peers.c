@@ -371,6 +371,6 @@ void worker_must_send(struct worker *w, struct worker_peer *to, const struct buf
 {
     int rc = worker_send(w, to, message);
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot send to %s: %s; starting afresh", w->name,
-                    to->name, uv_strerror(rc));
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot send to %s: %s; starting afresh",
+                    w->name, to->name, uv_strerror(rc));
 }

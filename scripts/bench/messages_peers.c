@@ -23,7 +23,7 @@
 
 /* One direction. */
 struct pipe_end {
-    int fd;      /* nanomsg's socket, or the unix socket */
+    int fd; /* nanomsg's socket, or the unix socket */
     void *zmq;
 };
 
@@ -236,6 +236,7 @@ int main(int argc, char **argv)
         die("usage", "nanomsg|zeromq|unix source|sink|ping|pong DIR SIZE COUNT");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(argv[1], kinds[i].name) == 0)
-            run(&kinds[i], argv[2], argv[3], strtoul(argv[4], NULL, 10), strtoull(argv[5], NULL, 10));
+            run(&kinds[i], argv[2], argv[3], strtoul(argv[4], NULL, 10),
+                strtoull(argv[5], NULL, 10));
     die(argv[1], "no such pipe");
 }

@@ -353,6 +353,66 @@ class RedisServer:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+class PostgresServer:
+    """A PostgreSQL server of the test's own, on a unix socket and a port of 127.0.0.1, that can be killed and started again with its data."""
+
+    def __init__(self, *options):
+        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="g", dir="/tmp"))
+        self.port = free_port()
+        self.options = options
+        # The server refuses to run as root.
+        self.user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] if os.geteuid() == 0 else []
+        if self.user:
+            shutil.chown(self.dir, "postgres", "postgres")
+        self.run(self.bin / "initdb", "-D", self.dir / "data", "-U", "platoon", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self.url = f"postgresql://platoon@127.0.0.1:{self.port}/postgres"
+        self.process = None
+        self.start()
+
+    def run(self, *words):
+        subprocess.run([*self.user, *map(str, words)], check=True, cwd="/", stdin=subprocess.DEVNULL, capture_output=True)
+
+    def start(self):
+        self.process = subprocess.Popen([*self.user, str(self.bin / "postgres"), "-D", str(self.dir / "data"), "-p", str(self.port), "-h", "127.0.0.1",
+                                         "-k", str(self.dir), *self.options], stdin=subprocess.DEVNULL, cwd="/",
+                                        stdout=subprocess.DEVNULL, stderr=open(self.dir / "log", "ab"), start_new_session=True)
+        wait_until(lambda: self.psql("SELECT 1", check=False).returncode == 0, 20, "the PostgreSQL server")
+
+    def psql(self, sql, check=True, database="postgres"):
+        return subprocess.run([str(self.bin / "psql"), "-h", str(self.dir), "-p", str(self.port), "-U", "platoon", "-d", database, "-X", "-q", "-A", "-t",
+                               "-v", "ON_ERROR_STOP=1", "-c", sql], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=check)
+
+    def data(self, table="records"):
+        """key to parsed data."""
+        if self.psql(f"SELECT to_regclass('{table}') IS NOT NULL").stdout.strip() != "t":
+            return {}
+        text = self.psql(f"SELECT json_build_array(key, data::text) FROM {table}").stdout
+        return {key: json.loads(data) for key, data in map(json.loads, text.splitlines())}
+
+    def kill(self):
+        """kill -9 of all of it, as a crash of the machine would be."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        wait_until(lambda: not self.pids(), 10, "the end of the PostgreSQL server")
+
+    def pids(self):
+        """The server's processes: those that work in its data directory."""
+        found = []
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{entry}/cwd") == str(self.dir / "data") and alive(int(entry)):
+                    found.append(int(entry))
+        return found
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     outcome = yield

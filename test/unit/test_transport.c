@@ -274,6 +274,7 @@ START_TEST(empty_frames_follow_the_last_full_one)
 END_TEST
 
 SUITE_MAIN_WITH("transport", set_up, tear_down, address_holds_the_incarnation,
-                one_turn_is_one_frame, order_is_kept, empty_frames_follow_the_last_full_one, frames_leave_early_when_large, sizes,
-                queue_is_bounded, who_comes_later_gets_what_waits, addresses_that_cannot_be,
-                the_longest_address, freed_with_a_queue)
+                one_turn_is_one_frame, order_is_kept, empty_frames_follow_the_last_full_one,
+                frames_leave_early_when_large, sizes, queue_is_bounded,
+                who_comes_later_gets_what_waits, addresses_that_cannot_be, the_longest_address,
+                freed_with_a_queue)

@@ -7,7 +7,8 @@
 
 static struct worker w;
 static struct buffer seen;
-static uint64_t sent[256][1024]; /* frames so far by the first letter of the sender's name and its generation */
+static uint64_t
+    sent[256][1024]; /* frames so far by the first letter of the sender's name and its generation */
 
 static void on_gap(struct worker *worker, const struct worker_peer *from, uint64_t missing)
 {
@@ -292,5 +293,5 @@ SUITE_MAIN_WITH("worker_peers", set_up, tear_down, messages_of_a_peer,
                 older_incarnations_are_not_believed, a_frame_may_overtake_its_up,
                 a_frame_of_the_next_incarnation_waits_for_it, late_frames_of_the_dead_are_dropped,
                 down_of_another_incarnation, walk_is_in_order_of_arrival,
-                frames_that_cannot_be_read, names_that_do_not_fit, gaps_are_told, early_frames_are_bounded,
-                random_frames)
+                frames_that_cannot_be_read, names_that_do_not_fit, gaps_are_told,
+                early_frames_are_bounded, random_frames)

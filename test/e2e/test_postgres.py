@@ -1,0 +1,210 @@
+"""Records in a PostgreSQL database: the same as in SQLite, and nothing is lost when the server is."""
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from conftest import PostgresServer, wait_until
+
+
+@pytest.fixture(scope="module")
+def server():
+    made = PostgresServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def fresh(server):
+    """Each test finds an empty database."""
+    yield
+    server.psql("DROP TABLE IF EXISTS records; DROP SCHEMA IF EXISTS app CASCADE")
+    wait_until(lambda: server.psql("DROP ROLE IF EXISTS clerk", check=False).returncode == 0, 10, "the end of clerk's sessions")
+
+
+def members(count, start=0):
+    return {f"v:{i}": {"n": str(i), "text": "x" * (i % 50), "status": str(200 + i % 3), "time": "2024-03-01T10:00:00Z"} for i in range(start, start + count)}
+
+
+def configured(platoon, server, drain=None, **store):
+    """A store section for that server; the one of config_text has a path."""
+    store = {"type": "postgres", "url": server.url, "retry_max": "200ms", **store}
+    platoon.configure(drain=drain or {})
+    text = platoon.config_path.read_text()
+    lines = "".join(f"    {key} = {json.dumps(value)}\n" for key, value in store.items())
+    platoon.config_path.write_text(text.replace('    path = "visits.db"\n', lines))
+    return platoon
+
+
+def stored(server, expected, table="records"):
+    wait_until(lambda: server.data(table) == expected, 30, "every record in PostgreSQL")
+
+
+def test_drain(platoon, server):
+    configured(platoon, server, {"batch": 50, "transfer.batch": 100, "transfer.workers": 2}).start()
+    platoon.add(members(3000))
+    platoon.drained()
+    stored(server, members(3000))
+    assert server.psql("SELECT count(*) FROM records WHERE seq <= 0 OR updated_at < 1700000000000 OR bucket <> 'visits'").stdout.strip() == "0"
+
+
+def test_any_bytes(platoon, server):
+    """What COPY and SQL would take for their own, NUL, and what is no text."""
+    texts = ["tab\there", "line\nbreak\r\n", "back\\slash \\N \\.", "quote's \"double\"", "nul\0byte", "ünïcödé 😀", "$1 %s {}", "", "\\."]
+    expected = {f"k\\{i}\t'{i}": {"text": text} for i, text in enumerate(texts)}
+    configured(platoon, server).start()
+    platoon.add(expected)
+    platoon.redis().hset("raw", mapping={"bin": b"\xff\xfe"})
+    platoon.redis().sadd("tracking:pending", "raw")
+    platoon.drained()
+    stored(server, {**expected, "raw": {"bin": {"base64": "//4="}}})
+    assert platoon.ctl("report", "visits", "--by", "text").returncode == 0
+
+
+def test_newest_wins(platoon, server):
+    """Rewritten all the time, in one batch and across batches."""
+    configured(platoon, server, {"key": "{id}", "batch": 3, "transfer.workers": 2}).start()
+    client = platoon.redis()
+    for version in range(1, 201):
+        for key in range(5):
+            member = f"v:{key}:{version}"
+            platoon.add({member: {"id": f"k{key}", "version": str(version)}}, client=client)
+    platoon.drained()
+    newest = {f"k{key}": 200 for key in range(5)}
+    # Members are popped in any order, so the newest is the one that was taken last; what must not happen is an older one over a newer seq.
+    rows = server.psql("SELECT key, seq FROM records").stdout.splitlines()
+    assert len(rows) == len(newest)
+    for _ in range(20):
+        platoon.add({"v:last": {"id": "k0", "version": "last"}}, client=client)
+        platoon.drained()
+    assert server.data()["k0"]["version"] == "last"
+
+
+def test_server_is_killed_and_comes_back(platoon, server):
+    configured(platoon, server, {"batch": 50, "transfer.batch": 100}).start()
+    platoon.add(members(500))
+    platoon.drained()
+    server.kill()
+    platoon.add(members(2000, 500))
+    wait_until(lambda: "goes on by itself" in platoon.problems(), 20, "the trouble to be told")
+    assert platoon.drain()["dead"] == 0
+    server.start()
+    platoon.drained()
+    stored(server, members(2500))
+    wait_until(lambda: platoon.problems() == "", 10, "the trouble to be over")
+
+
+def test_server_is_killed_while_it_writes(platoon, server):
+    configured(platoon, server, {"batch": 50, "transfer.batch": 50}).start()
+    for turn in range(4):
+        platoon.add(members(1000, turn * 1000))
+        wait_until(lambda low=turn * 1000: len(server.data()) > low, 20, "records to arrive")
+        server.kill()
+        server.start()
+    platoon.drained()
+    stored(server, members(4000))
+
+
+def test_server_comes_later(platoon, server):
+    server.kill()
+    configured(platoon, server).start()
+    platoon.add(members(100))
+    wait_until(lambda: "check that it runs" in platoon.problems(), 20, "the trouble to be told")
+    server.start()
+    platoon.drained()
+    stored(server, members(100))
+
+
+def test_transfer_is_killed(platoon, server):
+    configured(platoon, server, {"batch": 20, "transfer.batch": 50}).start()
+    platoon.add(members(2000))
+    for _ in range(3):
+        os.kill(wait_until(lambda: platoon.workers()["transfer/visits.1"]["pid"], 10, "a pid"), signal.SIGKILL)
+        wait_until(lambda: platoon.workers()["transfer/visits.1"]["state"] == "READY", 10, "a new transfer")
+    platoon.drained()
+    stored(server, members(2000))
+
+
+def test_locked_table(platoon, server):
+    """Another session holds the table: transfer waits, and says so only when it lasts; the server keeps its lock_timeout."""
+    configured(platoon, server).start()
+    platoon.add(members(10))
+    platoon.drained()
+    with subprocess.Popen([str(server.bin / "psql"), "-h", str(server.dir), "-p", str(server.port), "-U", "platoon", "-d", "postgres", "-X", "-q"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        session.stdin.write("BEGIN; LOCK TABLE records; SELECT 'locked';\n")
+        session.stdin.flush()
+        wait_until(lambda: "locked" in session.stdout.readline(), 10, "the lock")
+        platoon.add(members(10, 10))
+        wait_until(lambda: platoon.problems() != "", 30, "the trouble to be told")
+        session.stdin.write("ROLLBACK;\n\\q\n")
+        session.stdin.close()
+    platoon.drained()
+    stored(server, members(20))
+
+
+def test_schema_and_rights(platoon, server):
+    """A table somebody else made, in a schema where this user may create nothing."""
+    server.psql("CREATE ROLE clerk LOGIN; CREATE SCHEMA app; CREATE TABLE app.visits(bucket text, key text, data json, seq bigint, updated_at bigint, "
+                "PRIMARY KEY(bucket, key)); GRANT USAGE ON SCHEMA app TO clerk; GRANT SELECT, INSERT ON app.visits TO clerk")
+    url = server.url.replace("platoon@", "clerk@")
+    configured(platoon, server, url=url, table="app.visits").start()
+    platoon.add(members(10))
+    wait_until(lambda: "grant the user SELECT, INSERT and UPDATE" in platoon.problems(), 20, "the missing right to be told")
+    server.psql("GRANT UPDATE ON app.visits TO clerk")
+    platoon.drained()
+    stored(server, members(10), "app.visits")
+    platoon.stop()
+
+
+@pytest.mark.parametrize("url, table, said", [
+    ("{url}/nosuch", "records", "create it"),
+    ("{url}/postgres", "pg_catalog.pg_class", "store postgresql"),
+])
+def test_what_cannot_be(platoon, server, url, table, said):
+    configured(platoon, server, url=url.replace("{url}", server.url.removesuffix("/postgres")), table=table).start()
+    platoon.add(members(3))
+    wait_until(lambda: said in platoon.problems(), 20, "the trouble to be told")
+    assert platoon.drain()["dead"] == 0
+
+
+def test_report_is_that_of_sqlite(platoons, server):
+    answers = []
+    for make in (lambda p: p.configure(), lambda p: configured(p, server)):
+        platoon = make(platoons())
+        platoon.start()
+        assert platoon.json("report", "visits", "--by", "status")["total"] == 0
+        platoon.add({**members(200), "odd": {"status": "odd \\ one", "time": "never"}, "none": {"other": "1", "time": "1709287200"}})
+        platoon.drained()
+        answers.append([platoon.json("report", "visits", *words) for words in (["--by", "status"], ["--by", "status", "--top", "2"],
+                                                                               ["--every", "1h", "--time", "time"])])
+        platoon.stop()
+    assert answers[0] == answers[1]
+
+
+def test_tls(platoon, server, tmp_path):
+    """The url's sslmode and sslrootcert are obeyed: a server whose certificate nobody signed gets no record."""
+    tmp_path.chmod(0o755)
+    for name in ("good", "other"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(tmp_path / f"{name}.key"), "-out",
+                        str(tmp_path / f"{name}.crt"), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                       check=True, capture_output=True)
+    for name in ("good.key", "good.crt"):
+        target = server.dir / "data" / name
+        target.write_bytes((tmp_path / name).read_bytes())
+        target.chmod(0o600)
+        if server.user:
+            subprocess.run(["chown", "postgres:postgres", str(target)], check=True)
+    server.psql(f"ALTER SYSTEM SET ssl_cert_file = '{server.dir}/data/good.crt'")
+    server.psql(f"ALTER SYSTEM SET ssl_key_file = '{server.dir}/data/good.key'")
+    server.psql("ALTER SYSTEM SET ssl = on")
+    server.psql("SELECT pg_reload_conf()")
+    configured(platoon, server, url=f"{server.url}?sslmode=verify-full&sslrootcert={tmp_path}/other.crt").start()
+    platoon.add(members(10))
+    wait_until(lambda: "sslrootcert" in platoon.problems(), 20, "the refusal to be told")
+    platoon.stop()
+    configured(platoon, server, url=f"{server.url}?sslmode=verify-full&sslrootcert={tmp_path}/good.crt").start()
+    platoon.drained()
+    stored(server, members(10))
