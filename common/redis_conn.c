@@ -16,6 +16,7 @@
 
 #include "common/redis_codec.h"
 #include "common/redis_login.h"
+#include "common/redis_reader.h"
 #include "common/redis_socket.h"
 #include "common/redis_tls.h"
 
@@ -437,7 +438,11 @@ static void conn_take_replies(struct redis_conn *c)
     while (c->reader == reader) {
         void *reply = NULL;
         if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
-            conn_lose(c, "%s: is it a Redis server?", reader->errstr);
+            if (reader->err == REDIS_ERR_OOM)
+                conn_lose(c, "a reply of more than reply_max (%zu bytes), or memory is short",
+                          c->options.reply_max);
+            else
+                conn_lose(c, "%s: is it a Redis server?", reader->errstr);
             return;
         }
         if (reply == NULL)
@@ -480,7 +485,7 @@ static void conn_connect(struct redis_conn *c)
     c->state = CONN_CONNECTING;
     c->reply_bytes = 0;
     c->grace_given = false;
-    c->reader = redisReaderCreate();
+    c->reader = redis_reader_new(c->options.reply_max);
     c->socket = redis_socket_new(c->loop, &c->options, c->tls, &events, c);
     if (c->reader == NULL || c->socket == NULL)
         conn_lose(c, "out of memory");

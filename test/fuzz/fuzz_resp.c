@@ -2,7 +2,7 @@
 #include "workers/drain_ledger.h"
 #include "workers/send_reply.h"
 
-#include <hiredis.h>
+#include "common/redis_reader.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -21,7 +21,7 @@ static void look_at(const redisReply *reply)
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-    redisReader *reader = redisReaderCreate();
+    redisReader *reader = redis_reader_new(16 * 1024 * 1024);
     void *reply = NULL;
     if (reader != NULL && redisReaderFeed(reader, (const char *)data, size) == REDIS_OK)
         while (redisReaderGetReply(reader, &reply) == REDIS_OK && reply != NULL) {
