@@ -166,7 +166,7 @@ $(BUILD)/test/fuzz/%: $(BUILD)/obj/test/fuzz/%.o $(WORKER) $(MASTER) $(PROTO) $(
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(PACKAGES))
 
-.PHONY: fuzz fuzzers chaos check-model check-nth check-long
+.PHONY: fuzz fuzzers chaos check-model check-nth storms check-long
 fuzzers: $(FUZZERS)
 fuzz:
 	$(MAKE) CC=clang BUILD=build/fuzz CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined,fuzzer-no-link" fuzzers
@@ -188,8 +188,11 @@ check-nth: all $(BUILD)/test/fault/shim.so
 check-model:
 	BUILD=$(BUILD) scripts/lib/check-model
 
-check-long: all fuzz check-model check-nth
+storms: all $(BUILD)/test/fault/shim.so
 	BUILD=$(BUILD) $(PYTHON) test/chaos/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
+
+# With -k one failure does not hide the others.
+check-long: fuzz check-model check-nth storms
 
 # What scripts/bench measures beside platoon.
 .PHONY: bench bench-messages
