@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define WORKER_EARLY_MAX   64
+#define WORKER_EARLY_MAX   1024 /* a drain has at most some 300 workers, and each may be early */
 #define WORKER_EARLY_BYTES (16u * 1024 * 1024)
 #define WORKER_EARLY_MS    2000
 /* Pause between two complaints about unreadable frames. */

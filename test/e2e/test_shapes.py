@@ -154,3 +154,24 @@ def test_dead_letters_retry_and_drop(platoon):
     assert platoon.ctl("drain", "dead", "visits", "drop", "all").returncode == 0
     assert platoon.dead() == []
     assert not platoon.redis().keys("platoon:{visits}:dead*")
+
+
+def test_shard_of_a_cluster(platoon, redis_server):
+    """proto/SCALING.md: set and hashes share the drain's hash tag; what is in another slot is no hash of this drain, and is kept as a dead letter."""
+    server = redis_server("--cluster-enabled", "yes")
+    client = server.client()
+    client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
+    client.execute_command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
+    wait_until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), 10, "the cluster")
+    platoon.configure(redis={"url": server.url}, drain={"set": "tracking:{visits}", "max_attempts": 2})
+    platoon.redis_url = server.url
+    platoon.start()
+    expected = {f"visit:{{visits}}:{i}": {"n": str(i)} for i in range(300)}
+    platoon.add(expected, client=client, key="tracking:{visits}")
+    platoon.drained()
+    assert platoon.data() == expected
+    client.hset("visit:elsewhere", mapping={"n": "1"})
+    client.sadd("tracking:{visits}", "visit:elsewhere")
+    wait_until(lambda: platoon.drain()["dead"] == 1, 20, "a dead letter")
+    assert platoon.dead()[0]["member"] == "visit:elsewhere"
+    assert client.hgetall("visit:elsewhere") == {b"n": b"1"}
