@@ -63,4 +63,19 @@ START_TEST(exit_codes)
 END_TEST
 
 #define X(number, NAME, name, doc) codec_##name,
-SUITE_MAIN("link", LINK_LIST(X) names, frame_types, trailing_bytes, exit_codes)
+START_TEST(mailbox_ids)
+{
+    char id[CONTRACT_NAME_MAX], name[2 * CONTRACT_NAME_MAX];
+    contract_mailbox_id("redis/visits/get-hash.2", id);
+    ck_assert_str_eq(id, "redis,visits,get-hash.2");
+    contract_mailbox_id("", id);
+    ck_assert_str_eq(id, "");
+    memset(name, '/', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    contract_mailbox_id(name, id);
+    ck_assert_uint_eq(strlen(id), CONTRACT_NAME_MAX - 1);
+    ck_assert_uint_eq(strspn(id, ","), CONTRACT_NAME_MAX - 1);
+}
+END_TEST
+
+SUITE_MAIN("link", mailbox_ids, LINK_LIST(X) names, frame_types, trailing_bytes, exit_codes)
