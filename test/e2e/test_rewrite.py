@@ -82,13 +82,20 @@ def test_two_platoons_on_one_set(platoons, redis_server):
     server, (one, two) = shared(platoons, redis_server)
     one.start()
     two.start()
-    for wave in range(10):
-        one.add({k: v for k, v in members(5000).items() if int(v["id"]) % 10 == wave})
+    total = 0
+
+    def both_take_part():
+        """Whoever looks first may take a whole wave: more follow until each has had some."""
+        nonlocal total
+        everything = members(total + 500)
+        one.add({k: v for k, v in everything.items() if int(v["id"]) >= total})
+        total += 500
+        return total >= 5000 and one.rows() and two.rows()
+    wait_until(both_take_part, 60, "records in both stores")
     one.drained(timeout=60)
     a, b = one.data(), two.data()
     assert not set(a) & set(b)
-    assert {**a, **b} == expected(5000)
-    assert a and b, "both take part"
+    assert {**a, **b} == expected(total)
     # Neither takes the other's claims for orphans.
     assert one.drain()["redelivered"] == 0 and one.drain()["dead"] == 0
     assert not server.client().keys("platoon:{visits}:aside:*")
