@@ -6,6 +6,9 @@
 
 #include "common/store.h"
 
+/* Rows over time are bounded too: a slot of a second over ten years must not fill the answer. */
+#define STORE_REPORT_SLOTS_MAX 10000
+
 /* Called when somebody reads rows of a report: on_row of store_report. */
 typedef void (*store_row_fn)(const struct store_report_row *row, bool over_time, void *ctx);
 

@@ -31,32 +31,42 @@ static const char store_postgres_staging[] =
 
 /* ---- errors ---- */
 
-static const struct {
-    const char *state; /* SQLSTATE, or its class */
+#define STORE_POSTGRES_LOGIN   "check the user, the password (?passfile=, ~/.pgpass) and pg_hba.conf"
+#define STORE_POSTGRES_FOREIGN "the table is not ours: name another one in `table`"
+
+/* The first that fits: by SQLSTATE or its class; while it connects libpq has none to give, but its text is the server's. */
+static const struct store_postgres_cause {
+    const char *state;
+    const char *text;
     enum store_result result;
     const char *remedy;
-} store_postgres_errors[] = {
-    {"53100", STORE_RETRY, "its disk is full: free some space, it goes on by itself"},
-    {"53300", STORE_RETRY,
+} store_postgres_causes[] = {
+    {"53100", NULL, STORE_RETRY, "its disk is full: free some space, it goes on by itself"},
+    {"53300", "too many", STORE_RETRY,
      "it has too many connections: raise max_connections, or run fewer transfer.workers"},
-    {"53", STORE_RETRY, "the server is short of something: see its log"},
-    {"57P03", STORE_RETRY, "the server is starting or stopping: it goes on by itself"},
-    {"57014", STORE_RETRY, "it took too long: see the server's load, and what holds locks"},
-    {"57", STORE_RETRY, "the server was told to end this: it goes on by itself"},
-    {"55P03", STORE_RETRY,
+    {"53", NULL, STORE_RETRY, "the server is short of something: see its log"},
+    {"57P03", "starting up", STORE_RETRY,
+     "the server is starting or stopping: it goes on by itself"},
+    {"57014", NULL, STORE_RETRY, "it took too long: see the server's load, and what holds locks"},
+    {"57", NULL, STORE_RETRY, "the server was told to end this: it goes on by itself"},
+    {"55P03", NULL, STORE_RETRY,
      "another session has locked the table: it goes on when that one is done"},
-    {"40", STORE_RETRY, "another transaction was in the way: it goes on by itself"},
-    {"23505", STORE_RETRY, "another worker was first: it goes on by itself"},
-    {"25006", STORE_RETRY,
+    {"40", NULL, STORE_RETRY, "another transaction was in the way: it goes on by itself"},
+    {"23505", NULL, STORE_RETRY, "another worker was first: it goes on by itself"},
+    {"25006", NULL, STORE_RETRY,
      "the server is read-only, a standby perhaps: point the url at the primary"},
-    {"08", STORE_RETRY, "the connection broke: it goes on by itself"},
-    {"58", STORE_RETRY, "the server's disk or system failed: see its log"},
-    {"28", STORE_BROKEN, "check the user, the password (?passfile=, ~/.pgpass) and pg_hba.conf"},
-    {"3D", STORE_BROKEN, "create that database: createdb --encoding UTF8 NAME"},
-    {"42501", STORE_BROKEN,
+    {"08", NULL, STORE_RETRY, "the connection broke: it goes on by itself"},
+    {"58", NULL, STORE_RETRY, "the server's disk or system failed: see its log"},
+    {"28", "authentication failed", STORE_BROKEN, STORE_POSTGRES_LOGIN},
+    {NULL, "no password supplied", STORE_BROKEN, STORE_POSTGRES_LOGIN},
+    {NULL, "pg_hba.conf", STORE_BROKEN, STORE_POSTGRES_LOGIN},
+    {"3D", "does not exist", STORE_BROKEN,
+     "create it: createuser NAME, createdb --encoding UTF8 NAME"},
+    {NULL, "certificate", STORE_BROKEN, "check sslrootcert, sslcert and sslkey in the url"},
+    {"42501", NULL, STORE_BROKEN,
      "grant the user SELECT, INSERT and UPDATE on the table, or CREATE in its schema"},
-    {"42", STORE_BROKEN, "the table is not ours: name another one in `table`"},
-    {"22", STORE_BROKEN, "the table is not ours: name another one in `table`"},
+    {"42", NULL, STORE_BROKEN, STORE_POSTGRES_FOREIGN},
+    {"22", NULL, STORE_BROKEN, STORE_POSTGRES_FOREIGN},
 };
 
 /* libpq's messages have several lines, and end with a line break. */
@@ -88,37 +98,30 @@ enum store_result store_postgres_fail(struct store_postgres *s, PGresult *result
     const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     const char *message =
         result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    const char *remedy = "check that it runs and can be reached: it goes on by itself";
-    enum store_result kind = STORE_RETRY;
+    struct store_postgres_cause found = {
+        .result = STORE_RETRY,
+        .remedy = "check that it runs and can be reached: it goes on by itself"};
     char cause[300];
     store_postgres_one_line(message != NULL ? message : PQerrorMessage(s->db), cause, sizeof cause);
-    for (size_t i = 0;
-         state != NULL && i < sizeof store_postgres_errors / sizeof store_postgres_errors[0]; i++) {
-        if (strncmp(state, store_postgres_errors[i].state,
-                    strlen(store_postgres_errors[i].state)) != 0)
+    if (cause[0] == '\0') { /* the server had nothing to do with it */
+        snprintf(cause, sizeof cause, "memory is short");
+        found.remedy = "it goes on by itself";
+    }
+    for (size_t i = 0; i < sizeof store_postgres_causes / sizeof store_postgres_causes[0]; i++) {
+        const struct store_postgres_cause *known = &store_postgres_causes[i];
+        bool is = state != NULL ? known->state != NULL &&
+                                      strncmp(state, known->state, strlen(known->state)) == 0
+                                : known->text != NULL && strstr(cause, known->text) != NULL;
+        if (!is)
             continue;
-        kind = store_postgres_errors[i].result;
-        remedy = store_postgres_errors[i].remedy;
+        found = *known;
         break;
     }
-    /* While it connects libpq has no SQLSTATE to give, but its text is the server's. */
-    if (state == NULL &&
-        (strstr(cause, "authentication failed") != NULL ||
-         strstr(cause, "no password supplied") != NULL || strstr(cause, "pg_hba.conf") != NULL)) {
-        kind = STORE_BROKEN;
-        remedy = "check the user, the password (?passfile=, ~/.pgpass) and pg_hba.conf";
-    } else if (state == NULL && strstr(cause, "does not exist") != NULL) {
-        kind = STORE_BROKEN;
-        remedy = "create it: createuser NAME, createdb --encoding UTF8 NAME";
-    } else if (state == NULL && strstr(cause, "certificate") != NULL) {
-        kind = STORE_BROKEN;
-        remedy = "check sslrootcert, sslcert and sslkey in the url";
-    }
     snprintf(error->text, sizeof error->text, "store %.*s: %s: %s", store_postgres_url_len(s),
-             s->url, cause, remedy);
+             s->url, cause, found.remedy);
     PQclear(result);
     store_postgres_drop(s); /* whatever state it was in, the next call starts afresh */
-    return kind;
+    return found.result;
 }
 
 enum store_result store_postgres_run(struct store_postgres *s, const char *sql,
@@ -159,19 +162,27 @@ static bool store_postgres_quote(struct store_postgres *s)
     return false;
 }
 
-/* Only when it is missing: CREATE needs a right that a user of a table somebody else made may not have. */
-static enum store_result store_postgres_make_table(struct store_postgres *s,
-                                                   struct store_error *error)
+enum store_result store_postgres_find_table(struct store_postgres *s, bool *there,
+                                            struct store_error *error)
 {
     const char *values[] = {s->quoted};
     PGresult *found =
         PQexecParams(s->db, "SELECT to_regclass($1) IS NOT NULL", 1, NULL, values, NULL, NULL, 0);
     if (PQresultStatus(found) != PGRES_TUPLES_OK)
         return store_postgres_fail(s, found, error);
-    bool there = strcmp(PQgetvalue(found, 0, 0), "t") == 0;
+    *there = strcmp(PQgetvalue(found, 0, 0), "t") == 0;
     PQclear(found);
-    if (there)
-        return STORE_OK;
+    return STORE_OK;
+}
+
+/* Only when it is missing: CREATE needs a right that a user of a table somebody else made may not have. */
+static enum store_result store_postgres_make_table(struct store_postgres *s,
+                                                   struct store_error *error)
+{
+    bool there;
+    enum store_result result = store_postgres_find_table(s, &there, error);
+    if (result != STORE_OK || there)
+        return result;
     struct buffer sql = BUFFER_EMPTY;
     buffer_printf(&sql,
                   "CREATE TABLE IF NOT EXISTS %s(bucket text COLLATE \"C\", key text COLLATE "
@@ -179,7 +190,7 @@ static enum store_result store_postgres_make_table(struct store_postgres *s,
                   "updated_at bigint NOT NULL, PRIMARY KEY(bucket, key))",
                   s->quoted);
     const char *text = buffer_text(&sql);
-    enum store_result result =
+    result =
         text != NULL ? store_postgres_run(s, text, error) : store_postgres_fail(s, NULL, error);
     buffer_fini(&sql);
     return result;

@@ -24,6 +24,10 @@ enum store_result store_postgres_fail(struct store_postgres *s, PGresult *result
 /* Connects again after an error closed the connection. */
 enum store_result store_postgres_ensure(struct store_postgres *s, struct store_error *error);
 
+/* Whether the table is there. */
+enum store_result store_postgres_find_table(struct store_postgres *s, bool *there,
+                                            struct store_error *error);
+
 /* Runs SQL of ours that returns no rows. */
 enum store_result store_postgres_run(struct store_postgres *s, const char *sql,
                                      struct store_error *error);

@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Rows over time are bounded too: a slot of a second over ten years must not fill the answer. */
-#define STORE_REPORT_SLOTS_MAX 10000
-
 /* A time is ISO 8601 text, or a number of seconds, or, when too large for that, of milliseconds; what is none is no time, and no error. */
 static const char store_report_function[] =
     "CREATE OR REPLACE FUNCTION pg_temp.platoon_time(t text) RETURNS bigint LANGUAGE plpgsql AS $$ "
@@ -91,18 +88,6 @@ static void store_report_hand_up(PGresult *rows, bool over_time, store_row_fn on
     }
 }
 
-/* A table that does not exist yet holds no records. */
-static bool store_report_has_table(struct store_postgres *s)
-{
-    const char *values[] = {s->quoted};
-    PGresult *found =
-        PQexecParams(s->db, "SELECT to_regclass($1) IS NOT NULL", 1, NULL, values, NULL, NULL, 0);
-    bool there =
-        PQresultStatus(found) != PGRES_TUPLES_OK || strcmp(PQgetvalue(found, 0, 0), "t") == 0;
-    PQclear(found);
-    return there;
-}
-
 static enum store_result store_report_begin(struct store_postgres *s, const struct store_query *q,
                                             struct store_error *error)
 {
@@ -126,8 +111,10 @@ enum store_result store_postgres_report(struct store *base, const struct store_q
     if (result != STORE_OK)
         return result;
     *total = 0;
-    if (!store_report_has_table(s))
-        return STORE_OK;
+    bool there;
+    result = store_postgres_find_table(s, &there, error);
+    if (result != STORE_OK || !there)
+        return result; /* a table that was not made yet holds no records */
     PGresult *count = NULL, *by = NULL, *times = NULL;
     result = store_report_begin(s, q, error);
     if (result == STORE_OK)

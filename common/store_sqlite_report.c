@@ -71,9 +71,6 @@ static int store_report_bind(sqlite3_stmt *stmt, const struct store_query *q, ui
     return rc;
 }
 
-/* Rows over time are bounded too: a slot of a second over ten years must not fill the answer. */
-#define STORE_REPORT_SLOTS_MAX 10000
-
 static void store_report_hand_up(sqlite3_stmt *stmt, bool over_time, store_row_fn on_row, void *ctx)
 {
     struct store_report_row row = {.count = (uint64_t)sqlite3_column_int64(stmt, 1)};
