@@ -3,19 +3,18 @@
  *
  *     WAITING --timer--> CONNECTING --socket open--> SETUP --all answered--> READY
  *        ^                   |                         |                       |
- *        +-------------------+--------- conn_lose -----+-----------------------+
+ *        +-------------------+--------- redis_conn_lose -----+-----------------------+
  *
- * Replies come in the order of the commands, so what is outstanding is a FIFO. The steps of SETUP (AUTH, SELECT, SCRIPT
- * LOAD, PING, SUBSCRIBE) stand in the same FIFO as the caller's commands, marked by their kind. One timer serves all
+ * Replies come in the order of the commands, so what is outstanding is a FIFO. The steps of SETUP (redis_conn_setup.c) stand in the same FIFO
+ * as the caller's commands, marked by their kind. One timer serves all
  * states: the pause in WAITING, the connect deadline in CONNECTING and SETUP, the oldest command's deadline in READY.
  *
  * Any callback may call redis_conn_free, so after each the state is looked at again; the memory stays until the loop has
  * closed the handles.
  */
-#include "common/redis_conn.h"
+#include "common/redis_conn_private.h"
 
 #include "common/redis_codec.h"
-#include "common/redis_login.h"
 #include "common/redis_reader.h"
 #include "common/redis_socket.h"
 #include "common/redis_tls.h"
@@ -37,69 +36,6 @@
  */
 #define CONN_GRACE_MS 20u
 
-enum conn_state {
-    CONN_WAITING,
-    CONN_CONNECTING,
-    CONN_SETUP,
-    CONN_READY,
-    CONN_CLOSED,
-};
-
-enum conn_kind {
-    CONN_COMMAND, /* a caller's */
-    CONN_SCRIPT,  /* a caller's EVALSHA, kept so that NOSCRIPT can be answered by EVAL */
-    CONN_AUTH,
-    CONN_SELECT,
-    CONN_LOAD,
-    CONN_PING,
-    CONN_SUBSCRIBE,
-};
-
-struct conn_pending {
-    struct conn_pending *next;
-    redis_reply_fn fn;
-    void *ctx;
-    uint64_t deadline;
-    enum conn_kind kind;
-    int script;        /* number, with CONN_SCRIPT and CONN_LOAD */
-    struct slice sent; /* CONN_SCRIPT: the EVALSHA as it was sent, owned; ptr NULL otherwise */
-};
-
-struct conn_script {
-    const char *text;
-    char sha[REDIS_SHA_SIZE]; /* empty until the server has told it */
-};
-
-struct redis_conn {
-    uv_loop_t *loop;
-    struct redis_options options;
-    struct redis_tls *tls;
-    struct redis_conn_events events;
-    void *ctx;
-    enum conn_state state;
-    struct redis_socket *socket;
-    redisReader *reader;
-    size_t reply_bytes; /* taken since the last whole reply */
-    struct buffer out;  /* commands of this turn of the loop */
-    uv_idle_t flush;
-    uv_timer_t timer;
-    int handles;
-    struct conn_pending *head, **tail;
-    size_t in_flight; /* of the caller's */
-    size_t setup_left;
-    struct conn_script *scripts;
-    int script_count;
-    char **channels;
-    size_t channel_count;
-    unsigned attempt;
-    bool grace_given;
-    uint64_t ready_at;
-    struct redis_conn_stats stats;
-    char trouble[640];
-};
-
-static void conn_lose(struct redis_conn *c, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 static void conn_on_timer(uv_timer_t *timer);
 
 /* ---- what is outstanding ---- */
@@ -176,8 +112,8 @@ static int conn_queue(struct redis_conn *c, struct slice bytes, struct conn_pend
 }
 
 /* Encodes and queues. An EVALSHA's bytes stay with its place in the FIFO. */
-static int conn_send(struct redis_conn *c, struct conn_pending like, size_t argc,
-                     const struct slice *argv)
+int redis_conn_send(struct redis_conn *c, struct conn_pending like, size_t argc,
+                    const struct slice *argv)
 {
     struct slice bytes;
     int rc = redis_codec_encode(argc, argv, &bytes);
@@ -225,7 +161,7 @@ static void conn_drop_socket(struct redis_conn *c)
     buffer_clear(&c->out);
 }
 
-static void conn_lose(struct redis_conn *c, const char *format, ...)
+void redis_conn_lose(struct redis_conn *c, const char *format, ...)
 {
     char name[REDIS_NAME_SIZE];
     char why[400];
@@ -246,9 +182,7 @@ static void conn_lose(struct redis_conn *c, const char *format, ...)
         c->events.on_lost(c, c->trouble, c->ctx);
 }
 
-/* ---- setting up ---- */
-
-static void conn_ready(struct redis_conn *c)
+void redis_conn_become_ready(struct redis_conn *c)
 {
     c->state = CONN_READY;
     c->ready_at = uv_now(c->loop);
@@ -256,121 +190,6 @@ static void conn_ready(struct redis_conn *c)
     uv_timer_stop(&c->timer);
     if (c->events.on_ready != NULL)
         c->events.on_ready(c, c->ctx);
-}
-
-static int conn_step(struct redis_conn *c, enum conn_kind kind, int script, size_t argc,
-                     const struct slice *argv)
-{
-    int rc = conn_send(c, (struct conn_pending){.kind = kind, .script = script}, argc, argv);
-    if (rc == 0)
-        c->setup_left++;
-    return rc;
-}
-
-static int conn_load(struct redis_conn *c, int script)
-{
-    struct slice argv[] = {slice_of("SCRIPT"), slice_of("LOAD"), slice_of(c->scripts[script].text)};
-    return conn_step(c, CONN_LOAD, script, 3, argv);
-}
-
-/* AUTH, when there is a password. Returns 0, or an error with its line in `why`. */
-static int conn_auth(struct redis_conn *c, char *why, size_t why_size)
-{
-    if (c->options.password_file == NULL)
-        return 0;
-    struct redis_login login;
-    int rc = redis_login_read(&login, c->options.password_file, why, why_size);
-    if (rc != 0)
-        return rc;
-    struct slice user = login.user.len > 0 ? login.user : slice_of(c->options.user);
-    struct slice argv[] = {slice_of("AUTH"), user, login.password};
-    if (user.len == 0) { /* the only form servers before 6.0 know */
-        argv[1] = login.password;
-        rc = conn_step(c, CONN_AUTH, 0, 2, argv);
-    } else {
-        rc = conn_step(c, CONN_AUTH, 0, 3, argv);
-    }
-    redis_login_wipe(&login);
-    if (rc != 0)
-        snprintf(why, why_size, "out of memory");
-    return rc;
-}
-
-/* Everything between connect and READY leaves in one write; the answers are looked at one by one (conn_on_step). */
-static int conn_queue_setup(struct redis_conn *c)
-{
-    int rc = 0;
-    if (c->options.database != 0) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", c->options.database);
-        struct slice argv[] = {slice_of("SELECT"), slice_of(number)};
-        rc = conn_step(c, CONN_SELECT, 0, 2, argv);
-    }
-    for (int i = 0; rc == 0 && i < c->script_count; i++)
-        rc = conn_load(c, i);
-    struct slice ping = slice_of("PING");
-    if (rc == 0)
-        rc = conn_step(c, CONN_PING, 0, 1, &ping);
-    for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {
-        struct slice argv[] = {slice_of("SUBSCRIBE"), slice_of(c->channels[i])};
-        rc = conn_step(c, CONN_SUBSCRIBE, 0, 2, argv);
-    }
-    return rc;
-}
-
-static void conn_on_open(void *ctx)
-{
-    struct redis_conn *c = ctx;
-    char why[256];
-    c->state = CONN_SETUP;
-    c->setup_left = 0;
-    if (conn_auth(c, why, sizeof why) != 0)
-        conn_lose(c, "%s", why);
-    else if (conn_queue_setup(c) != 0)
-        conn_lose(c, "out of memory");
-}
-
-/* What a step's error means. AUTH: never the server's own words, for they may repeat what was sent. */
-static void conn_step_failed(struct redis_conn *c, const struct conn_pending *p,
-                             const redisReply *reply)
-{
-    static const char *const steps[] = {
-        [CONN_AUTH] = "AUTH", [CONN_SELECT] = "SELECT",       [CONN_LOAD] = "SCRIPT LOAD",
-        [CONN_PING] = "PING", [CONN_SUBSCRIBE] = "SUBSCRIBE",
-    };
-    char text[300];
-    bool known = redis_error_known(reply->str, reply->len);
-    redis_error_explain(reply->str, reply->len, text, sizeof text);
-    if (p->kind == CONN_AUTH && !known)
-        snprintf(text, sizeof text, "refused: does this server know users and passwords?");
-    if (p->kind == CONN_SELECT && !known)
-        conn_lose(c, "SELECT %d: %s", c->options.database, text);
-    else
-        conn_lose(c, "%s: %s", steps[p->kind], text);
-}
-
-/* NOPERM to a PING comes from a server that is ready and an user who needs no PING. */
-static bool conn_step_ok(const struct conn_pending *p, const redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_ERROR)
-        return true;
-    return p->kind == CONN_PING && strncmp(reply->str, "NOPERM", 6) == 0;
-}
-
-static void conn_on_step(struct redis_conn *c, const struct conn_pending *p,
-                         const redisReply *reply)
-{
-    if (!conn_step_ok(p, reply)) {
-        /* A script added while READY and refused: EVAL says so to whoever calls it. */
-        if (c->state == CONN_SETUP)
-            conn_step_failed(c, p, reply);
-        return;
-    }
-    if (p->kind == CONN_LOAD && reply->type == REDIS_REPLY_STRING &&
-        reply->len == REDIS_SHA_SIZE - 1)
-        memcpy(c->scripts[p->script].sha, reply->str, REDIS_SHA_SIZE);
-    if (c->state == CONN_SETUP && --c->setup_left == 0)
-        conn_ready(c);
 }
 
 /* ---- in ---- */
@@ -415,11 +234,11 @@ static void conn_on_reply(struct redis_conn *c, const redisReply *reply)
         return;
     struct conn_pending *p = conn_pop(c);
     if (p == NULL) {
-        conn_lose(c, "the server said something it was not asked: is it a Redis server?");
+        redis_conn_lose(c, "the server said something it was not asked: is it a Redis server?");
         return;
     }
     if (!conn_is_callers(p)) {
-        conn_on_step(c, p, reply);
+        redis_conn_setup_answer(c, p, reply);
     } else {
         if (conn_eval_instead(c, p, reply))
             return;
@@ -439,10 +258,10 @@ static void conn_take_replies(struct redis_conn *c)
         void *reply = NULL;
         if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
             if (reader->err == REDIS_ERR_OOM)
-                conn_lose(c, "a reply of more than reply_max (%zu bytes), or memory is short",
-                          c->options.reply_max);
+                redis_conn_lose(c, "a reply of more than reply_max (%zu bytes), or memory is short",
+                                c->options.reply_max);
             else
-                conn_lose(c, "%s: is it a Redis server?", reader->errstr);
+                redis_conn_lose(c, "%s: is it a Redis server?", reader->errstr);
             return;
         }
         if (reply == NULL)
@@ -459,21 +278,21 @@ static void conn_on_bytes(struct slice bytes, void *ctx)
     c->grace_given = false;
     c->reply_bytes += bytes.len;
     if (redisReaderFeed(c->reader, bytes.ptr, bytes.len) != REDIS_OK) {
-        conn_lose(c, "out of memory");
+        redis_conn_lose(c, "out of memory");
         return;
     }
     conn_take_replies(c);
     if (c->reader != NULL && c->reply_bytes > c->options.reply_max)
-        conn_lose(c, "a reply of more than reply_max (%zu bytes): ask for less, or raise it",
-                  c->options.reply_max);
+        redis_conn_lose(c, "a reply of more than reply_max (%zu bytes): ask for less, or raise it",
+                        c->options.reply_max);
 }
 
 static void conn_on_end(const char *why, void *ctx)
 {
     struct redis_conn *c = ctx;
     bool hint = c->state == CONN_SETUP && !c->options.tls && c->options.unix_path == NULL;
-    conn_lose(c, "%s%s", why,
-              hint ? " before it answered: does this port want TLS (rediss://)?" : "");
+    redis_conn_lose(c, "%s%s", why,
+                    hint ? " before it answered: does this port want TLS (rediss://)?" : "");
 }
 
 /* ---- time ---- */
@@ -481,14 +300,14 @@ static void conn_on_end(const char *why, void *ctx)
 static void conn_connect(struct redis_conn *c)
 {
     static const struct redis_socket_events events = {
-        .on_open = conn_on_open, .on_bytes = conn_on_bytes, .on_end = conn_on_end};
+        .on_open = redis_conn_setup_begin, .on_bytes = conn_on_bytes, .on_end = conn_on_end};
     c->state = CONN_CONNECTING;
     c->reply_bytes = 0;
     c->grace_given = false;
     c->reader = redis_reader_new(c->options.reply_max);
     c->socket = redis_socket_new(c->loop, &c->options, c->tls, &events, c);
     if (c->reader == NULL || c->socket == NULL)
-        conn_lose(c, "out of memory");
+        redis_conn_lose(c, "out of memory");
     else
         uv_timer_start(&c->timer, conn_on_timer, c->options.connect_timeout_ms, 0);
 }
@@ -505,8 +324,9 @@ static void conn_check_deadline(struct redis_conn *c)
         c->grace_given = true;
         uv_timer_start(&c->timer, conn_on_timer, CONN_GRACE_MS, 0);
     } else {
-        conn_lose(c, "no answer to a command within %llu ms: is the server overloaded or stopped?",
-                  (unsigned long long)c->options.timeout_ms);
+        redis_conn_lose(
+            c, "no answer to a command within %llu ms: is the server overloaded or stopped?",
+            (unsigned long long)c->options.timeout_ms);
     }
 }
 
@@ -521,16 +341,17 @@ static void conn_on_timer(uv_timer_t *timer)
     case CONN_CONNECTING:
         if (redis_socket_in_handshake(
                 c->socket)) /* a plain Redis waits for the end of our hello's "line" */
-            conn_lose(c,
-                      "TLS: connected, but no handshake within %llu ms: does this port speak TLS?",
-                      limit);
+            redis_conn_lose(
+                c, "TLS: connected, but no handshake within %llu ms: does this port speak TLS?",
+                limit);
         else
-            conn_lose(c, "no connection within %llu ms: check host, port and firewall", limit);
+            redis_conn_lose(c, "no connection within %llu ms: check host, port and firewall",
+                            limit);
         break;
     case CONN_SETUP:
-        conn_lose(c,
-                  "connected, but not ready within %llu ms: is the server overloaded or stopped?",
-                  limit);
+        redis_conn_lose(
+            c, "connected, but not ready within %llu ms: is the server overloaded or stopped?",
+            limit);
         break;
     case CONN_READY:
         conn_check_deadline(c);
@@ -541,30 +362,6 @@ static void conn_on_timer(uv_timer_t *timer)
 }
 
 /* ---- the outside ---- */
-
-static char *conn_copy(const char *text, bool *failed)
-{
-    if (text == NULL || text[0] == '\0')
-        return NULL;
-    char *copy = strdup(text);
-    *failed |= copy == NULL;
-    return copy;
-}
-
-static bool conn_copy_options(struct redis_options *to, const struct redis_options *from)
-{
-    bool failed = false;
-    *to = *from;
-    to->host = conn_copy(from->host, &failed);
-    to->unix_path = conn_copy(from->unix_path, &failed);
-    to->user = conn_copy(from->user, &failed);
-    to->password_file = conn_copy(from->password_file, &failed);
-    to->tls_ca_file = conn_copy(from->tls_ca_file, &failed);
-    to->tls_cert_file = conn_copy(from->tls_cert_file, &failed);
-    to->tls_key_file = conn_copy(from->tls_key_file, &failed);
-    to->tls_server_name = conn_copy(from->tls_server_name, &failed);
-    return !failed;
-}
 
 static void conn_release(struct redis_conn *c)
 {
@@ -583,7 +380,7 @@ struct redis_conn *redis_conn_new(uv_loop_t *loop, const struct redis_options *o
                                   size_t why_size)
 {
     struct redis_conn *c = calloc(1, sizeof *c);
-    if (c == NULL || !conn_copy_options(&c->options, options)) {
+    if (c == NULL || redis_options_copy(&c->options, options) != 0) {
         snprintf(why, why_size, "out of memory");
         goto fail;
     }
@@ -662,8 +459,8 @@ int redis_conn_command(struct redis_conn *c, size_t argc, const struct slice *ar
 {
     int rc = conn_accept(c);
     if (rc == 0)
-        rc = conn_send(c, (struct conn_pending){.kind = CONN_COMMAND, .fn = fn, .ctx = ctx}, argc,
-                       argv);
+        rc = redis_conn_send(c, (struct conn_pending){.kind = CONN_COMMAND, .fn = fn, .ctx = ctx},
+                             argc, argv);
     if (rc == 0)
         c->stats.commands++;
     return rc;
@@ -679,7 +476,7 @@ int redis_conn_add_script(struct redis_conn *c, const char *text)
     /* Later than this, or short of memory: it goes as EVAL until the next connect. */
     bool connected = c->state == CONN_READY || c->state == CONN_SETUP;
     if (connected && c->channel_count == 0)
-        conn_load(c, c->script_count);
+        redis_conn_setup_load(c, c->script_count);
     return c->script_count++;
 }
 
@@ -708,7 +505,7 @@ int redis_conn_script(struct redis_conn *c, int script, size_t key_count, const 
         argv[3 + key_count + i] = args[i];
     struct conn_pending like = {
         .kind = loaded ? CONN_SCRIPT : CONN_COMMAND, .script = script, .fn = fn, .ctx = ctx};
-    rc = conn_send(c, like, argc, argv);
+    rc = redis_conn_send(c, like, argc, argv);
     free(argv);
     if (rc == 0)
         c->stats.commands++;

@@ -60,6 +60,9 @@ void redis_options_name(const struct redis_options *o, char name[REDIS_NAME_SIZE
 int redis_options_parse_url(struct redis_options *o, const char *url, char *why, size_t why_size);
 void redis_options_fini(struct redis_options *o);
 
+/* Copies every string. -ENOMEM: *to holds what was copied, and redis_options_fini frees it. */
+int redis_options_copy(struct redis_options *to, const struct redis_options *from);
+
 struct redis_conn;
 
 /*

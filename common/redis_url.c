@@ -244,3 +244,27 @@ void redis_options_name(const struct redis_options *o, char name[REDIS_NAME_SIZE
     else
         snprintf(name, REDIS_NAME_SIZE, "%s:%d%s", host, o->port, o->tls ? " (TLS)" : "");
 }
+
+static char *redis_options_dup(const char *text, bool *failed)
+{
+    if (text == NULL || text[0] == '\0')
+        return NULL;
+    char *copy = strdup(text);
+    *failed |= copy == NULL;
+    return copy;
+}
+
+int redis_options_copy(struct redis_options *to, const struct redis_options *from)
+{
+    bool failed = false;
+    *to = *from;
+    to->host = redis_options_dup(from->host, &failed);
+    to->unix_path = redis_options_dup(from->unix_path, &failed);
+    to->user = redis_options_dup(from->user, &failed);
+    to->password_file = redis_options_dup(from->password_file, &failed);
+    to->tls_ca_file = redis_options_dup(from->tls_ca_file, &failed);
+    to->tls_cert_file = redis_options_dup(from->tls_cert_file, &failed);
+    to->tls_key_file = redis_options_dup(from->tls_key_file, &failed);
+    to->tls_server_name = redis_options_dup(from->tls_server_name, &failed);
+    return failed ? -ENOMEM : 0;
+}
