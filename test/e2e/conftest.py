@@ -233,6 +233,13 @@ class Platoon:
     def pid_of(self, name):
         return self.workers()[name]["pid"]
 
+    def replaced(self, before, timeout=15):
+        """Waits until another process does the work of this node; in one look at the tree, between two of which it may die. Its node."""
+        def look():
+            node = self.workers()[before["name"]]
+            return node if node["state"] == "READY" and node["pid"] != before["pid"] else None
+        return wait_until(look, timeout, f"another process for {before['name']}")
+
     def status(self, *name):
         return self.json("status", *name)
 

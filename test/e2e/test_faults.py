@@ -144,8 +144,7 @@ def test_new_get_set_gets_the_room_of_the_old_one(platoon):
         wait_until(lambda: platoon.drain()["claimed"] == 10, 10, "a claim that waits for the store")
         before = platoon.workers()["redis/visits/get-set.1"]
         os.kill(before["pid"], signal.SIGKILL)
-        wait_until(lambda: platoon.workers()["redis/visits/get-set.1"]["state"] == "READY"
-                   and platoon.workers()["redis/visits/get-set.1"]["pid"] != before["pid"], 10, "a new get-set")
+        platoon.replaced(before)
         lock.execute("ROLLBACK")
     platoon.drained()
     assert platoon.data() == members(100)

@@ -281,8 +281,7 @@ def test_generation_and_obituary(platoon):
         node = platoon.workers()["transfer/report"]
         assert node["generation"] == turn and node["restarts"] == turn - 1
         os.kill(node["pid"], signal.SIGSEGV if turn == 1 else signal.SIGKILL)
-        wait_until(lambda old=node: platoon.workers()["transfer/report"]["state"] == "READY"
-                   and platoon.workers()["transfer/report"]["pid"] != old["pid"], 15, "a new process")
+        platoon.replaced(node)
     others = [w for n, w in platoon.workers().items() if n != "transfer/report"]
     assert all(w["restarts"] == 0 for w in others), "one_for_one"
 
@@ -291,11 +290,7 @@ def test_hung_worker_is_killed(platoon):
     platoon.configure(platoon={"hang_timeout": "2s"}).start()
     before = platoon.workers()["redis/visits/get-hash.1"]
     freeze(before["pid"])
-
-    def replaced():
-        node = platoon.workers()["redis/visits/get-hash.1"]
-        return node["state"] == "READY" and node["pid"] != before["pid"]
-    wait_until(replaced, 15, "the hung worker to be replaced")
+    platoon.replaced(before)
     platoon.add(members(100))
     platoon.drained()
     assert platoon.data() == members(100)

@@ -121,8 +121,9 @@ def test_transfer_is_killed(platoon, server):
     configured(platoon, server, {"batch": 20, "transfer.batch": 50}).start()
     platoon.add(members(2000))
     for _ in range(3):
-        os.kill(wait_until(lambda: platoon.workers()["transfer/visits.1"]["pid"], 10, "a pid"), signal.SIGKILL)
-        wait_until(lambda: platoon.workers()["transfer/visits.1"]["state"] == "READY", 10, "a new transfer")
+        before = platoon.workers()["transfer/visits.1"]
+        os.kill(before["pid"], signal.SIGKILL)
+        platoon.replaced(before)
     platoon.drained()
     stored(server, members(2000))
 
