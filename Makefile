@@ -2,7 +2,7 @@
 #
 #   make                 programs into build/: platoon, platoonctl, libexec/platoon/<type>
 #   make check           unit and end-to-end tests        make check-asan   the same under ASan and UBSan
-#   make check-tsan      the drain with transfer's two threads under TSan
+#   make check-tsan      the drain and the store with their threads under TSan
 #   make V=1 …          shows the commands it runs
 #   make check-long      fuzzers of every decoder, the ledger's model, the Nth call that fails, storms over a live drain
 #                        (make fuzz, make check-model, make check-nth, make chaos SECONDS=600)
@@ -144,10 +144,10 @@ check-asan:
 # The one worker with two threads: transfer, while it drains, fails and is killed. (The other programs have nanomsg's thread, whose
 # locks the sanitizer does not see, and none of ours.)
 check-tsan: all
-	$(MAKE) BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" build/tsan/libexec/platoon/transfer
+	$(MAKE) BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" build/tsan/libexec/platoon/transfer build/tsan/test/unit/test_store_sqlite_merge
 	cp $(BUILD)/platoon $(BUILD)/platoonctl build/tsan
 	cp -u $(filter-out %/transfer,$(wildcard $(BUILD)/libexec/platoon/*)) build/tsan/libexec/platoon
-	BUILD=build/tsan TSAN_OPTIONS=exitcode=66 scripts/lib/run-tests test_drain test_store_faults test_key_service
+	BUILD=build/tsan TSAN_OPTIONS=exitcode=66 scripts/lib/run-tests test_drain test_store_faults test_key_service test_store_sqlite_merge
 
 # The unit suites alone, for a quick look.
 check-asan-unit:

@@ -1,10 +1,8 @@
 /*
  * store_sqlite.c: records in one SQLite file. See store.h and PROTOCOL.md section 5.
  *
- * WAL, so that readers and the writer never wait for each other; synchronous=FULL, because our `stored` means durable; one
- * transaction a batch. A rowid table: rows of some hundred bytes are appended, and only the small primary key is inserted at random. (WITHOUT ROWID,
- * which inserts the whole row at random, was measured at half the speed.) Checkpoints are ten times rarer than SQLite's default, because each
- * writes the pages of that index back: 31,000 rows/s against 47,000 in batches of 1000.
+ * WAL, so that readers and the writer never wait for each other; synchronous=FULL, because our `stored` means durable; one transaction a batch. A batch
+ * is only appended here (what is in the file: store_sqlite_schema.c); threads beside it merge and write the WAL back (store_sqlite_merge.c).
  */
 #include "common/store_sqlite.h"
 
@@ -19,19 +17,11 @@
 #define STORE_SQLITE_BUSY_MS 1000
 /* The WAL is cut back to this after a checkpoint: disk space must come back after a burst. */
 #define STORE_SQLITE_JOURNAL_BYTES (64 * 1024 * 1024)
+/* Appending needs the last page and little more. */
+#define STORE_SQLITE_CACHE_KB 1024
 
-/* Pages in the WAL (40 MB) at which a commit writes them back. */
-#define STORE_SQLITE_CHECKPOINT_PAGES 10000
-
-static const char store_sqlite_schema[] = "CREATE TABLE IF NOT EXISTS records(bucket TEXT, key "
-                                          "TEXT, data TEXT, seq INTEGER, updated_at INTEGER, "
-                                          "PRIMARY KEY(bucket,key))";
-
-static const char store_sqlite_upsert[] =
-    "INSERT INTO records(bucket,key,data,seq,updated_at) VALUES(?1,?2,?3,?4,?5) "
-    "ON CONFLICT(bucket,key) DO UPDATE SET data=excluded.data, seq=excluded.seq, "
-    "updated_at=excluded.updated_at "
-    "WHERE excluded.seq >= records.seq";
+static const char store_sqlite_append[] =
+    "INSERT INTO records_recent(bucket,key,data,seq,updated_at) VALUES(?1,?2,?3,?4,?5)";
 
 /* ---- errors ---- */
 
@@ -61,7 +51,9 @@ static const struct {
 
 enum store_result store_sqlite_fail(struct store_sqlite *s, int rc, struct store_error *error)
 {
-    const char *cause = s->db != NULL ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
+    /* The connection's own text says more, when it is about this failure. */
+    const char *cause =
+        s->db != NULL && sqlite3_errcode(s->db) == rc ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
     for (size_t i = 0; i < sizeof store_sqlite_errors / sizeof store_sqlite_errors[0]; i++) {
         if (store_sqlite_errors[i].code != (rc & 0xff))
             continue;
@@ -84,26 +76,52 @@ static void store_sqlite_drop(struct store_sqlite *s)
     sqlite3_finalize(s->begin);
     sqlite3_finalize(s->commit);
     sqlite3_finalize(s->rollback);
-    sqlite3_finalize(s->upsert);
-    s->begin = s->commit = s->rollback = s->upsert = NULL;
+    sqlite3_finalize(s->append);
+    s->begin = s->commit = s->rollback = s->append = NULL;
+    store_merge_stop(
+        s->merge); /* before the connection: the last to be closed writes the WAL back and removes it */
+    s->merge = NULL;
     sqlite3_close(s->db);
     s->db = NULL;
 }
 
 static int store_sqlite_pragmas(struct store_sqlite *s)
 {
-    char sql[256];
+    char sql[192];
     snprintf(sql, sizeof sql,
-             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-%llu; PRAGMA "
-             "journal_size_limit=%d; PRAGMA wal_autocheckpoint=%d",
-             (unsigned long long)(s->cache_bytes / 1024), STORE_SQLITE_JOURNAL_BYTES,
-             STORE_SQLITE_CHECKPOINT_PAGES);
+             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-%d; PRAGMA "
+             "journal_size_limit=%d",
+             STORE_SQLITE_CACHE_KB, STORE_SQLITE_JOURNAL_BYTES);
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 }
 
 static int store_sqlite_prepare(struct store_sqlite *s, const char *sql, sqlite3_stmt **out)
 {
     return sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+}
+
+static int store_sqlite_start_merge(struct store_sqlite *s)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(s->db, "SELECT count(*) FROM records_recent", -1, &stmt, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    uint64_t recent = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_finalize(stmt);
+    if (rc != SQLITE_ROW)
+        return rc;
+    struct store_merge_options options = {.path = s->path,
+                                          .cache_bytes = s->cache_bytes,
+                                          .recent = recent,
+                                          .rows = 100000,
+                                          .behind = 200000,
+                                          .after_ms = 2000,
+                                          .wal_pages = 8000}; /* 32 MB */
+    s->merge = store_merge_start(&options);
+    if (s->merge == NULL)
+        return SQLITE_NOMEM;
+    store_merge_watch_wal(s->merge, s->db);
+    return SQLITE_OK;
 }
 
 static int store_sqlite_setup(struct store_sqlite *s)
@@ -113,7 +131,7 @@ static int store_sqlite_setup(struct store_sqlite *s)
         return rc;
     rc = store_sqlite_pragmas(s);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(s->db, store_sqlite_schema, NULL, NULL, NULL);
+        rc = store_sqlite_schema_ensure(s->db);
     if (rc == SQLITE_OK)
         rc = store_sqlite_prepare(s, "BEGIN IMMEDIATE", &s->begin);
     if (rc == SQLITE_OK)
@@ -121,8 +139,8 @@ static int store_sqlite_setup(struct store_sqlite *s)
     if (rc == SQLITE_OK)
         rc = store_sqlite_prepare(s, "ROLLBACK", &s->rollback);
     if (rc == SQLITE_OK)
-        rc = store_sqlite_prepare(s, store_sqlite_upsert, &s->upsert);
-    return rc;
+        rc = store_sqlite_prepare(s, store_sqlite_append, &s->append);
+    return rc == SQLITE_OK ? store_sqlite_start_merge(s) : rc;
 }
 
 /* A missing parent is made, one level: a typing error further up must not grow a tree of directories. */
@@ -141,6 +159,8 @@ enum store_result store_sqlite_ensure(struct store_sqlite *s, struct store_error
 {
     if (s->db != NULL)
         return STORE_OK;
+    /* SQLite's count of its memory has one lock for all threads; nobody reads it. Refused once SQLite has begun: then it is slower, no more. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     if (!s->read_only)
         store_sqlite_make_parent(s->path);
@@ -201,21 +221,21 @@ static int store_sqlite_bind(sqlite3_stmt *stmt, int at, struct slice text)
 
 static int store_sqlite_put(struct store_sqlite *s, const struct store_record *r)
 {
-    int rc = store_sqlite_bind(s->upsert, 1, r->bucket);
+    int rc = store_sqlite_bind(s->append, 1, r->bucket);
     if (rc == SQLITE_OK)
-        rc = store_sqlite_bind(s->upsert, 2, r->key);
+        rc = store_sqlite_bind(s->append, 2, r->key);
     if (rc == SQLITE_OK)
-        rc = store_sqlite_bind(s->upsert, 3, r->data);
+        rc = store_sqlite_bind(s->append, 3, r->data);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(s->upsert, 4, (sqlite3_int64)r->seq);
+        rc = sqlite3_bind_int64(s->append, 4, (sqlite3_int64)r->seq);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(s->upsert, 5, (sqlite3_int64)r->updated_at_ms);
-    return rc == SQLITE_OK ? store_sqlite_step(s->upsert) : rc;
+        rc = sqlite3_bind_int64(s->append, 5, (sqlite3_int64)r->updated_at_ms);
+    return rc == SQLITE_OK ? store_sqlite_step(s->append) : rc;
 }
 
 /*
  * After SQLITE_FULL or an I/O error SQLite may have rolled back by itself; and a database that was replaced or remounted is only seen
- * by a new connection. So anything but "busy" closes it: the next call opens it anew.
+ * by a new connection. Gives the turn back. So anything but "busy" closes it: the next call opens it anew.
  */
 static enum store_result store_sqlite_abandon(struct store_sqlite *s, int rc,
                                               struct store_error *error)
@@ -223,7 +243,8 @@ static enum store_result store_sqlite_abandon(struct store_sqlite *s, int rc,
     enum store_result result = store_sqlite_fail(s, rc, error);
     if (!sqlite3_get_autocommit(s->db))
         store_sqlite_step(s->rollback);
-    sqlite3_clear_bindings(s->upsert);
+    store_merge_end_turn(s->merge, 0);
+    sqlite3_clear_bindings(s->append);
     if ((rc & 0xff) != SQLITE_BUSY)
         store_sqlite_drop(s);
     return result;
@@ -237,6 +258,16 @@ static bool store_sqlite_moved(struct store_sqlite *s)
            moved;
 }
 
+/* In the turn: one transaction. */
+static int store_sqlite_commit(struct store_sqlite *s, const struct store_record *records,
+                               size_t count)
+{
+    int rc = store_sqlite_step(s->begin);
+    for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
+        rc = store_sqlite_put(s, &records[i]);
+    return rc == SQLITE_OK ? store_sqlite_step(s->commit) : rc;
+}
+
 static enum store_result store_sqlite_write(struct store *base, const struct store_record *records,
                                             size_t count, struct store_error *error)
 {
@@ -246,14 +277,14 @@ static enum store_result store_sqlite_write(struct store *base, const struct sto
     enum store_result result = store_sqlite_ensure(s, error);
     if (result != STORE_OK)
         return result;
-    int rc = store_sqlite_step(s->begin);
-    for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
-        rc = store_sqlite_put(s, &records[i]);
-    if (rc == SQLITE_OK)
-        rc = store_sqlite_step(s->commit);
+    int rc;
+    if (!store_merge_take_turn(s->merge, count, &rc))
+        return store_sqlite_fail(s, rc, error);
+    rc = store_sqlite_commit(s, records, count);
     if (rc != SQLITE_OK)
         return store_sqlite_abandon(s, rc, error);
-    sqlite3_clear_bindings(s->upsert); /* they point into the caller's memory */
+    store_merge_end_turn(s->merge, count);
+    sqlite3_clear_bindings(s->append); /* they point into the caller's memory */
     return STORE_OK;
 }
 

@@ -1,10 +1,10 @@
 /*
  * ceiling_store.c: how fast the store alone takes rows from memory.
  *
- * Part of scripts/bench/drain. Usage: ceiling_store FROM TO BATCH ours|plain. FROM is a database with a table `records`, whose rows are read into
+ * Part of scripts/bench/drain. Usage: ceiling_store FROM TO BATCH ours|plain [ROWS_PER_SECOND]. FROM is a database with a table `records`, whose rows are read into
  * memory in the order of their seq (that in which they came), or random:N for N rows of 300 bytes with random keys. They are written to TO, in batches,
  * each durable before the next: by platoon's store with its defaults, in key order as transfer does it, or (plain) by the same table, keys and durability
- * with SQLite's defaults. Prints the number of rows, the seconds it took, and the longest batch in milliseconds.
+ * with SQLite's defaults. With a rate, a batch is written when that many rows would have come: how long does one take that is not in a hurry? Prints the number of rows, the seconds it took, and the longest batch in milliseconds.
  */
 #include "common/store.h"
 
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static double now(void)
 {
@@ -99,6 +100,15 @@ static struct store_record *make_rows(size_t count)
 }
 
 static double longest; /* batch, seconds */
+static double rate;    /* rows a second; 0: as fast as it goes */
+static double started;
+
+static void wait_for_rows(size_t rows)
+{
+    double early = rate > 0 ? started + (double)rows / rate - now() : 0;
+    if (early > 0)
+        usleep((useconds_t)(early * 1e6));
+}
 
 static void note_batch(double began)
 {
@@ -123,6 +133,7 @@ static void write_ours(struct store_record *rows, size_t count, size_t batch, co
         die(error.text);
     for (size_t at = 0; at < count; at += batch) {
         size_t n = count - at < batch ? count - at : batch;
+        wait_for_rows(at + n);
         double began = now();
         qsort(rows + at, n, sizeof *rows, by_key); /* as transfer does */
         if (store_write(s, rows + at, n, &error) != STORE_OK)
@@ -147,6 +158,7 @@ static void write_plain(const struct store_record *rows, size_t count, size_t ba
                            NULL) != SQLITE_OK)
         die(sqlite3_errmsg(db));
     for (size_t at = 0; at < count; at += batch) {
+        wait_for_rows(at + batch);
         double began = now();
         sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
         for (size_t i = at; i < at + batch && i < count; i++) {
@@ -170,22 +182,23 @@ static void write_plain(const struct store_record *rows, size_t count, size_t ba
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: ceiling_store FROM TO BATCH ours|plain\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: ceiling_store FROM TO BATCH ours|plain [ROWS_PER_SECOND]\n");
         return 2;
     }
+    rate = argc == 6 ? atof(argv[5]) : 0;
     size_t count, batch = (size_t)atoi(argv[3]);
     struct store_record *rows;
     if (strncmp(argv[1], "random:", 7) == 0)
         rows = make_rows(count = strtoul(argv[1] + 7, NULL, 10));
     else
         rows = read_rows(argv[1], &count);
-    double start = now();
+    started = now();
     if (strcmp(argv[4], "ours") == 0)
         write_ours(rows, count, batch, argv[2]);
     else
         write_plain(rows, count, batch, argv[2]);
-    double took = now() - start;
+    double took = now() - started;
     printf("%zu %.6f %.1f\n", count, took, 1000 * longest);
     return 0;
 }

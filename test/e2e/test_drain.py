@@ -1,7 +1,9 @@
 """From the set to the store: the thin path, templates, real access logs compared record by record."""
+import contextlib
 import http.client
 import pathlib
 import re
+import sqlite3
 import subprocess
 import threading
 from datetime import datetime, timezone
@@ -29,14 +31,20 @@ def test_one_member_becomes_one_row(platoon):
 
 
 def test_the_table_is_the_promised_one(platoon):
+    """One row a key, in what reads as a table, while records come and after they were merged; another process may delete from it."""
     platoon.start()
-    platoon.add({"a": {"x": "1"}})
-    platoon.drained()
-    import sqlite3
-    db = sqlite3.connect(platoon.dir / "visits.db")
-    columns = [(c[1], c[2], c[5]) for c in db.execute("PRAGMA table_info(records)")]
-    db.close()
-    assert columns == [("bucket", "TEXT", 1), ("key", "TEXT", 2), ("data", "TEXT", 0), ("seq", "INTEGER", 0), ("updated_at", "INTEGER", 0)]
+    for turn in range(3):
+        platoon.add({"a": {"x": str(turn)}, f"b{turn}": {"x": "1"}})
+        platoon.drained()
+    with contextlib.closing(sqlite3.connect(platoon.dir / "visits.db", isolation_level=None, timeout=10)) as db:
+        columns = [(c[1], c[2]) for c in db.execute("PRAGMA table_info(records)")]
+        assert columns == [("bucket", "TEXT"), ("key", "TEXT"), ("data", "TEXT"), ("seq", "INTEGER"), ("updated_at", "INTEGER")]
+        rows = [("a", '{"x":"2"}'), ("b0", '{"x":"1"}'), ("b1", '{"x":"1"}'), ("b2", '{"x":"1"}')]
+        assert db.execute("SELECT key, data FROM records ORDER BY key").fetchall() == rows
+        wait_until(lambda: db.execute("SELECT count(*) FROM records_recent").fetchone() == (0,), 20, "the records to be merged")
+        assert db.execute("SELECT key, data FROM records ORDER BY key").fetchall() == rows
+        db.execute("DELETE FROM records WHERE key = 'b1'")
+        assert db.execute("SELECT count(*) FROM records").fetchone() == (3,)
 
 
 def test_templates_make_bucket_and_key(platoon):
