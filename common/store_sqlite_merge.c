@@ -2,7 +2,8 @@
  * store_sqlite_merge.c: see store_sqlite_merge.h.
  *
  * A pass: the ids of all that is there now, in key order (SQLite sorts them); slice after slice of them into records_base; then they are deleted. Slices
- * are transactions that nobody waits for to be durable (synchronous=NORMAL): what is lost of them is still in records_recent.
+ * are transactions that nobody waits for to be durable (synchronous=NORMAL): what is lost of them is still in records_recent. REPLACE, and not INSERT …
+ * ON CONFLICT DO UPDATE: of many rows that one compares with stale values (seen with 3.40.1, reported up to 3.46), and an old version stays.
  *
  * Checkpoints write the WAL back in two steps: most of it while the writer goes on, then the rest in its turn, because SQLite starts the WAL anew only
  * when all of it was written back. One step alone either stops the writer for as long as the disk needs, or lets the WAL grow for ever.
@@ -231,11 +232,10 @@ static int merge_slices(struct merge_pass *p)
 {
     int rc = sqlite3_prepare_v2(
         p->db,
-        "INSERT INTO records_base(bucket, key, data, seq, updated_at) SELECT r.bucket, r.key, "
+        "REPLACE INTO records_base(bucket, key, data, seq, updated_at) SELECT r.bucket, r.key, "
         "r.data, r.seq, r.updated_at FROM json_each(?1) j CROSS JOIN records_recent r ON r.id = "
-        "j.value WHERE true "
-        "ON CONFLICT(bucket, key) DO UPDATE SET data = excluded.data, seq = excluded.seq, "
-        "updated_at = excluded.updated_at WHERE excluded.seq >= records_base.seq",
+        "j.value LEFT JOIN records_base b ON b.bucket = r.bucket AND b.key = r.key WHERE b.seq IS "
+        "NULL OR b.seq <= r.seq",
         -1, &p->put, NULL);
     for (size_t at = 0; at < p->count && rc == SQLITE_OK; at += MERGE_SLICE) {
         size_t n = p->count - at < MERGE_SLICE ? p->count - at : MERGE_SLICE;

@@ -102,15 +102,20 @@ static void begin(struct writer *w)
     ck_assert_int_eq(run(w->db, "BEGIN IMMEDIATE"), SQLITE_OK);
 }
 
-static void put(struct writer *w, const char *key, sqlite3_int64 seq)
+static void put_text(struct writer *w, const char *key, sqlite3_int64 seq, int text)
 {
-    char data[64];
-    snprintf(data, sizeof data, "{\"seq\":\"%lld\"}", (long long)seq);
+    char data[8192];
+    snprintf(data, sizeof data, "{\"seq\":\"%lld\",\"text\":\"%0*d\"}", (long long)seq, text, 0);
     sqlite3_bind_text(w->append, 1, key, -1, SQLITE_TRANSIENT);
     sqlite3_bind_text(w->append, 2, data, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(w->append, 3, seq);
     ck_assert_int_eq(sqlite3_step(w->append), SQLITE_DONE);
     sqlite3_reset(w->append);
+}
+
+static void put(struct writer *w, const char *key, sqlite3_int64 seq)
+{
+    put_text(w, key, seq, 1);
 }
 
 static void commit(struct writer *w, uint64_t rows)
@@ -177,6 +182,48 @@ START_TEST(test_all_is_merged_in_the_end)
     ck_assert_int_eq(number("SELECT count(*) FROM records"), 700);
     ck_assert_int_eq(number("SELECT count(*) FROM records_base"), 700);
     stop(&w);
+}
+END_TEST
+
+/*
+ * Several versions of a key in one slice, each longer than a page. As one INSERT … ON CONFLICT DO UPDATE of many rows, SQLite up to 3.46 compares
+ * them with what stood in the row before, and keeps an old one now and then: a storm found it.
+ */
+START_TEST(test_versions_longer_than_a_page)
+{
+    static sqlite3_int64 newest[2000];
+    struct store_merge_options never = small, whole = small;
+    never.after_ms = 3600000;
+    never.rows = never.behind = whole.rows = whole.behind = 100000;
+    uint64_t x = 1;
+    sqlite3_int64 seq = 0;
+    for (int pass = 0; pass < 3; pass++) {
+        struct writer w = start(never);
+        begin(&w);
+        for (int i = 0; i < 2000; i++) {
+            char key[16];
+            x = x * 6364136223846793005u + 1442695040888963407u;
+            int k = (int)((x >> 33) % 2000);
+            snprintf(key, sizeof key, "%d", k);
+            put_text(&w, key, newest[k] = ++seq, 5000);
+        }
+        commit(&w, 2000);
+        stop(&w);
+        w = start(whole);
+        wait_merged();
+        stop(&w);
+    }
+    sqlite3 *db = open_db();
+    sqlite3_stmt *stmt;
+    ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT key, seq FROM records", -1, &stmt, NULL),
+                     SQLITE_OK);
+    int rows = 0, old = 0;
+    for (; sqlite3_step(stmt) == SQLITE_ROW; rows++)
+        old += sqlite3_column_int64(stmt, 1) != newest[sqlite3_column_int(stmt, 0)];
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    ck_assert_int_gt(rows, 1500);
+    ck_assert_int_eq(old, 0);
 }
 END_TEST
 
@@ -475,6 +522,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_one_row_a_key_the_newest);
     tcase_add_test(tc, test_all_is_merged_in_the_end);
+    tcase_add_test(tc, test_versions_longer_than_a_page);
     tcase_add_test(tc, test_rows_of_an_earlier_life_are_merged);
     tcase_add_test(tc, test_a_file_of_an_older_platoon);
     tcase_add_test(tc, test_deleting_from_the_view);
