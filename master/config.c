@@ -220,10 +220,16 @@ static void config_print_quoted(struct buffer *out, const char *text)
     buffer_append_char(out, '"');
 }
 
+/* Written without quotes. */
+static bool config_key_is_plain(const struct config_key *key)
+{
+    return key->type == CONFIG_BOOL || key->type == CONFIG_INT || key->type == CONFIG_SPAN ||
+           key->type == CONFIG_SIZE || key->type == CONFIG_CHOICE;
+}
+
 static void config_print_value(struct buffer *out, const struct config_key *key, const char *value)
 {
-    bool plain = key->type == CONFIG_BOOL || key->type == CONFIG_INT || key->type == CONFIG_SPAN ||
-                 key->type == CONFIG_SIZE || key->type == CONFIG_CHOICE;
+    bool plain = config_key_is_plain(key);
     struct buffer text = BUFFER_EMPTY;
     if (plain)
         config_value_format(key, value, &text);
@@ -245,8 +251,9 @@ static void config_print_section(const struct config_section *s, struct buffer *
     char part[64] = "";
     for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
         const struct config_key *key = &config_keys[k];
-        if (key->kind != s->kind || s->values[k] == NULL)
-            continue;
+        bool none = s->values[k] == NULL || (s->values[k][0] == '\0' && config_key_is_plain(key));
+        if (key->kind != s->kind || none)
+            continue; /* an empty number cannot be written */
         const char *dot = strchr(key->name, '.');
         char now[64] = "";
         if (dot != NULL)

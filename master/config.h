@@ -11,7 +11,15 @@
 
 #include <stdint.h>
 
-enum config_kind { CONFIG_PLATOON, CONFIG_REDIS, CONFIG_STORE, CONFIG_DRAIN, CONFIG_KIND_COUNT };
+enum config_kind {
+    CONFIG_PLATOON,
+    CONFIG_REDIS,
+    CONFIG_STORE,
+    CONFIG_DRAIN,
+    CONFIG_SUPERVISOR,
+    CONFIG_PROGRAM,
+    CONFIG_KIND_COUNT
+};
 
 /* One section. Values are text, normalised: spans in ms, sizes in bytes, paths absolute. */
 struct config_section;

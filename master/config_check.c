@@ -2,6 +2,7 @@
 #include "master/config_check.h"
 
 #include "common/text.h"
+#include "master/config_check_program.h"
 
 #include <stdio.h>
 
@@ -261,6 +262,12 @@ static void check_section(const struct config *c, const struct config_section *s
             config_errors_add(
                 errors, s->line,
                 "drain server: redis/server is the embedded server's name: choose another");
+        break;
+    case CONFIG_SUPERVISOR:
+        config_check_supervisor(c, s, errors);
+        break;
+    case CONFIG_PROGRAM:
+        config_check_program(s, errors);
         break;
     case CONFIG_KIND_COUNT:
         break;

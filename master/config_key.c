@@ -13,10 +13,8 @@
 const struct config_key config_keys[CONFIG_KEY_COUNT] = {CONFIG_KEY_LIST(KEY_RECORD)};
 
 static const char *const kind_names[CONFIG_KIND_COUNT] = {
-    [CONFIG_PLATOON] = "platoon",
-    [CONFIG_REDIS] = "redis",
-    [CONFIG_STORE] = "store",
-    [CONFIG_DRAIN] = "drain",
+    [CONFIG_PLATOON] = "platoon", [CONFIG_REDIS] = "redis",           [CONFIG_STORE] = "store",
+    [CONFIG_DRAIN] = "drain",     [CONFIG_SUPERVISOR] = "supervisor", [CONFIG_PROGRAM] = "program",
 };
 
 const char *config_kind_name(enum config_kind kind)
@@ -216,8 +214,8 @@ static void join_path(const char *base, const char *path, struct buffer *out)
 static bool check_path(const struct config_key *key, const char *value, const char *base,
                        struct buffer *out, struct buffer *why)
 {
-    bool by_name = key->type == CONFIG_PROGRAM && strchr(value, '/') == NULL;
-    if (key->type == CONFIG_PROGRAM && value[0] == '\0') {
+    bool by_name = key->type == CONFIG_EXECUTABLE && strchr(value, '/') == NULL;
+    if (key->type == CONFIG_EXECUTABLE && value[0] == '\0') {
         buffer_printf(why, "is empty, allowed: a path, or a name looked up in PATH");
         return false;
     }
@@ -246,7 +244,7 @@ bool config_value_check(const struct config_key *key, const char *value, const c
     }
     switch (key->type) {
     case CONFIG_PATH:
-    case CONFIG_PROGRAM:
+    case CONFIG_EXECUTABLE:
         return check_path(key, value, base, out, why);
     case CONFIG_BOOL:
         return check_bool(value, out, why);

@@ -13,7 +13,7 @@
 enum config_type {
     CONFIG_STRING,
     CONFIG_PATH,
-    CONFIG_PROGRAM,
+    CONFIG_EXECUTABLE,
     CONFIG_BOOL,
     CONFIG_INT,
     CONFIG_SPAN,
@@ -38,7 +38,7 @@ enum { CONFIG_KEY_COUNT = 0 CONFIG_KEY_LIST(CONFIG_KEY_ONE) };
 
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];
 
-/* "platoon", "redis", "store", "drain". */
+/* The keyword of its sections: "platoon", "redis", … */
 const char *config_kind_name(enum config_kind kind);
 
 /* Place of a key in config_keys; -1 when there is none of that name. */

@@ -117,6 +117,8 @@ static int settings_find(const struct config *c, enum settings_place place,
     if (section == NULL)
         return -EINVAL;
     const char *title = config_title(section);
+    if (config_section_find(c, CONFIG_PROGRAM, title) == section)
+        return 0; /* all a program is told are the extra pairs */
     if (place != DRAIN) {
         found->redis = section;
         return config_section_find(c, CONFIG_REDIS, title) == section ? 0 : -EINVAL;

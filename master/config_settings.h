@@ -17,7 +17,7 @@ struct config_pair {
 
 /*
  * Appends the settings of a worker: one msgpack map of text to text, ready for link_config_pack. `section` is the one that gives
- * birth to the worker (worker_types.h, PLACE): a redis section, a drain section, or NULL for a type that exists once. `redis.url`
+ * birth to the worker (worker_types.h, PLACE): a redis section, a drain section, a program section, or NULL for a type that exists once. `redis.url`
  * of an embedded server becomes that of its unix socket. Copies everything. Returns 0; -EINVAL when the section is not of the
  * type's kind; -ENOENT when the section refers to one that does not exist (config_load refuses that); -ENOMEM. On failure
  * `out` is as before, except that it may be `failed`.

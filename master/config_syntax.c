@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#define SYNTAX_SECTIONS "platoon, redis, store, drain, supervisor, program"
+
 /* A statement: `key = value` or `section [title] {`; from its first token up to the one before `end`. */
 struct statement {
     size_t start;
@@ -101,8 +103,7 @@ static void syntax_unknown_section(struct config_errors *errors, unsigned line, 
         config_errors_add(errors, line, "%.*s: no such section: did you mean %s?", (int)word.len,
                           word.ptr, nearest.best);
     else
-        config_errors_add(errors, line,
-                          "%.*s: no such section, there is: platoon, redis, store, drain",
+        config_errors_add(errors, line, "%.*s: no such section, there is: " SYNTAX_SECTIONS,
                           (int)word.len, word.ptr);
 }
 
@@ -149,10 +150,9 @@ static void syntax_report(const struct config_scan *s, struct statement st, size
              syntax_kind(first->text) < 0)
         syntax_unknown_section(errors, first->line, first->text);
     else if (s->tokens[st.start].parent == CONFIG_TOKEN_NONE && !block)
-        config_errors_add(
-            errors, first->line,
-            "%.*s: stands outside of a section, which are: platoon, redis, store, drain",
-            (int)first->text.len, first->text.ptr);
+        config_errors_add(errors, first->line,
+                          "%.*s: stands outside of a section, which are: " SYNTAX_SECTIONS,
+                          (int)first->text.len, first->text.ptr);
     else if (s->tokens[st.start].parent == CONFIG_TOKEN_NONE)
         config_errors_add(errors, first->line, "%.*s: takes %s before its {", (int)first->text.len,
                           first->text.ptr,

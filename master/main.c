@@ -35,6 +35,7 @@ static struct supervisor_watch main_watch;
 static uv_signal_t main_signals[5];
 static uv_timer_t main_watchdog, main_grace;
 static bool main_is_ready, main_was_ready, main_ended;
+static int main_exit_code;
 
 static const char main_help[] =
     "Usage: platoon -c FILE [--check | --print-config]\n"
@@ -158,6 +159,13 @@ static const struct supervisor_ops main_ops = {
     .down = announce_down,
 };
 
+/* The root has given up, and the configuration wants who started us to decide. */
+static void main_on_fatal(void)
+{
+    main_exit_code = CONTRACT_EXIT_TEMPORARY;
+    master_shutdown(&master);
+}
+
 static void main_raise_file_limit(void)
 {
     struct rlimit limit;
@@ -178,16 +186,13 @@ static int main_setup(const struct config_section *s)
     struct worker_process_settings processes = {
         .runtime_dir = master.paths.runtime_dir,
         .libexec_dir = master.paths.libexec_dir,
-        .ready_timeout_ms = config_get_u64(s, "ready_timeout"),
         .hang_timeout_ms = config_get_u64(s, "hang_timeout"),
-        .stop_timeout_ms = config_get_u64(s, "stop_timeout"),
     };
     struct supervisor_settings supervision = {
-        .limits = {.backoff_min_ms = config_get_u64(s, "backoff_min"),
-                   .backoff_max_ms = config_get_u64(s, "backoff_max"),
-                   .stable_after_ms = config_get_u64(s, "stable_after")},
+        .limits = tree_build_limits(s),
         .now_ms = clock_mono_ms,
         .random = main_random,
+        .on_fatal = strcmp(config_get(s, "on_fatal"), "exit") == 0 ? main_on_fatal : NULL,
     };
     worker_process_setup(master.loop, master.root, &processes);
     announce_setup(master.root);
@@ -231,7 +236,7 @@ static int main_loop(void)
     uv_run(master.loop, UV_RUN_DEFAULT);
     uv_loop_close(master.loop);
     log_info("platoon-stopped", "pid=%d", (int)getpid());
-    return 0;
+    return main_exit_code;
 }
 
 static int main_say(int code, struct buffer *error)

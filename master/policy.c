@@ -1,17 +1,22 @@
 /* policy.c: what to do when a worker dies. Pure; see policy.h. */
 #include "master/policy.h"
 
-/* Beyond this many doublings every ceiling is backoff_max anyway; bounds the shift. */
-#define POLICY_DOUBLINGS_MAX 32
+#include "proto/contract.h"
+
+/* The ceiling is backoff_min * factor^(failures - 1), at most backoff_max. */
+static uint64_t policy_ceiling(const struct policy_limits *l, uint64_t failures)
+{
+    uint64_t ceiling = l->backoff_min_ms;
+    uint64_t factor = l->backoff_factor;
+    for (uint64_t i = 1; i < failures && factor > 1 && ceiling < l->backoff_max_ms; i++)
+        ceiling = ceiling > l->backoff_max_ms / factor ? l->backoff_max_ms : ceiling * factor;
+    return ceiling < l->backoff_max_ms ? ceiling : l->backoff_max_ms;
+}
 
 uint64_t policy_backoff(const struct policy_limits *l, uint64_t failures, bool was_ready,
                         uint64_t random)
 {
-    uint64_t doublings = failures - 1 < POLICY_DOUBLINGS_MAX ? failures - 1 : POLICY_DOUBLINGS_MAX;
-    uint64_t ceiling = l->backoff_max_ms;
-    if (l->backoff_min_ms << doublings >> doublings == l->backoff_min_ms &&
-        l->backoff_min_ms << doublings < ceiling)
-        ceiling = l->backoff_min_ms << doublings;
+    uint64_t ceiling = policy_ceiling(l, failures);
     /* Full jitter (M. Brooker, "Exponential Backoff and Jitter"): spreads workers that died of one cause. */
     uint64_t delay = random % (ceiling + 1);
     if (!was_ready && delay < l->backoff_min_ms)
@@ -42,7 +47,8 @@ struct policy_verdict policy_judge(const struct policy_limits *l, const struct p
 {
     if (d->code == CONTRACT_EXIT_CONFIG)
         return (struct policy_verdict){POLICY_FATAL, 0};
-    if (d->transient && d->code == CONTRACT_EXIT_DONE)
+    if (d->restart == POLICY_TEMPORARY ||
+        (d->restart == POLICY_TRANSIENT && d->code == CONTRACT_EXIT_DONE))
         return (struct policy_verdict){POLICY_STAY_DOWN, 0};
 
     bool stable = d->was_ready && d->ready_for_ms >= l->stable_after_ms;
@@ -51,5 +57,10 @@ struct policy_verdict policy_judge(const struct policy_limits *l, const struct p
         return (struct policy_verdict){POLICY_ESCALATE, 0};
     /* Death after a stable run says nothing about the next one: replace at once. */
     uint64_t delay = stable ? 0 : policy_backoff(l, *failures, d->was_ready, d->random);
-    return (struct policy_verdict){d->rest_for_one ? POLICY_RESTART_REST : POLICY_RESTART, delay};
+    static const enum policy_action actions[] = {
+        [POLICY_ONE_FOR_ONE] = POLICY_RESTART,
+        [POLICY_ONE_FOR_ALL] = POLICY_RESTART_ALL,
+        [POLICY_REST_FOR_ONE] = POLICY_RESTART_REST,
+    };
+    return (struct policy_verdict){actions[d->strategy], delay};
 }

@@ -6,28 +6,55 @@
 #ifndef MASTER_POLICY_H
 #define MASTER_POLICY_H
 
-#include "master/tree.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Restarts of one supervisor within its period; a ring, so its size bounds `intensity` (config_keys.h: 1000). */
+struct restart_window {
+    uint64_t *at_ms;
+    size_t limit; /* intensity */
+    size_t count;
+    size_t next;
+    uint64_t period_ms;
+};
+
+/* Who else is restarted when a child of a supervisor dies (Erlang/OTP, supervisor behaviour). */
+enum policy_strategy {
+    POLICY_ONE_FOR_ONE,  /* nobody */
+    POLICY_ONE_FOR_ALL,  /* all its siblings */
+    POLICY_REST_FOR_ONE, /* those that were started after it */
+};
+
+/* Whether a worker is started again after its end. */
+enum policy_restart {
+    POLICY_PERMANENT, /* always */
+    POLICY_TRANSIENT, /* after an abnormal end */
+    POLICY_TEMPORARY, /* never */
+};
 
 struct policy_limits {
     uint64_t backoff_min_ms;
     uint64_t backoff_max_ms;
+    uint64_t backoff_factor; /* growth of the ceiling with each death in a row; >= 1 */
     uint64_t stable_after_ms;
 };
 
 enum policy_action {
     POLICY_RESTART,      /* it, after the delay */
     POLICY_RESTART_REST, /* it after the delay, and those after it in order */
+    POLICY_RESTART_ALL,  /* all of its supervisor's, in order, after the delay */
     POLICY_ESCALATE,     /* the branch is stopped and its parent restarts it whole */
     POLICY_FATAL,        /* stays down: a restart cannot help */
-    POLICY_STAY_DOWN,    /* transient, and it finished on purpose */
+    POLICY_STAY_DOWN,    /* transient and finished on purpose, or temporary */
 };
 
 struct policy_death {
     int code;              /* exit code; -1 for a signal */
     bool was_ready;        /* this incarnation had said READY */
     uint64_t ready_for_ms; /* and for how long */
-    bool transient;
-    bool rest_for_one;
+    enum policy_restart restart;
+    enum policy_strategy strategy; /* of its supervisor */
     uint64_t random;
 };
 

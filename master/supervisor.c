@@ -155,6 +155,7 @@ static void supervisor_spawn(struct node *n)
 {
     supervisor_move(n, STATE_EVENT_SPAWN);
     n->was_ready = false;
+    n->finished = false;
     n->next_start_ms = 0;
     int rc = supervisor.ops->spawn(n);
     if (rc == 0) {
@@ -166,9 +167,21 @@ static void supervisor_spawn(struct node *n)
     supervisor_died(n, CONTRACT_EXIT_TEMPORARY);
 }
 
+/* For what stands in its `after`; the tree shows what that is. */
+static bool supervisor_must_wait(struct node *n)
+{
+    for (size_t i = 0; i < n->after_count; i++) {
+        if (node_is_ready(n->after[i]))
+            continue;
+        snprintf(n->doing, sizeof n->doing, "waits for %s", n->after[i]->name);
+        return true;
+    }
+    return false;
+}
+
 /*
- * Returns true when the next sibling may start: n is READY, is not to run, or has failed and must not hold up the rest
- * (under rest_for_one it does: what comes after depends on it).
+ * Returns true when the next sibling may start: n is READY, is not to run, waits for something outside of the order, or has failed and must not hold
+ * up the rest (except under one_for_one it does: what comes after depends on it).
  */
 static bool supervisor_start_worker(struct node *n, uint64_t now)
 {
@@ -176,10 +189,12 @@ static bool supervisor_start_worker(struct node *n, uint64_t now)
         return true;
     if (n->state == NODE_STOPPED)
         supervisor_move(n, STATE_EVENT_WANT);
+    if (n->process == NULL && supervisor_must_wait(n))
+        return true;
     bool due = n->state == NODE_STARTING || (n->state == NODE_BACKOFF && n->next_start_ms <= now);
     if (n->process == NULL && due)
         supervisor_spawn(n);
-    return n->state == NODE_READY || (n->failures > 0 && !n->parent->rest_for_one);
+    return n->state == NODE_READY || (n->failures > 0 && n->parent->strategy == POLICY_ONE_FOR_ONE);
 }
 
 static bool supervisor_start_pass(struct node *n, uint64_t now)
@@ -187,7 +202,8 @@ static bool supervisor_start_pass(struct node *n, uint64_t now)
     if (n->kind == NODE_WORKER)
         return supervisor_start_worker(n, now);
     if (n->next_start_ms > now)
-        return n->parent == NULL || !n->parent->rest_for_one; /* escalated: held back */
+        return n->parent == NULL ||
+               n->parent->strategy == POLICY_ONE_FOR_ONE; /* its restart waits */
     n->next_start_ms = 0;
     for (size_t i = 0; i < n->child_count; i++)
         if (!supervisor_start_pass(n->children[i], now))
@@ -207,6 +223,16 @@ static void supervisor_restart_rest(struct node *n)
             supervisor_mark(parent->children[i], n);
         later = later || parent->children[i] == n;
     }
+}
+
+/* one_for_all: all of them go down, and come up again in order when the pause is over. */
+static void supervisor_restart_all(struct node *n, uint64_t delay)
+{
+    struct node *parent = n->parent;
+    supervisor_mark(parent, n);
+    if (n->kind == NODE_WORKER)
+        n->cycle = n; /* it has gone already, and waits for the others to go */
+    parent->next_start_ms = supervisor_now() + delay;
 }
 
 /* The branch's own back-off takes the place of its workers': they start in order again, as if for the first time. */
@@ -230,6 +256,11 @@ static void supervisor_escalate(struct node *branch)
     branch->failures = stable ? 1 : branch->failures + 1;
     branch->state_since_ms = now;
     struct node *parent = branch->parent;
+    if (parent == NULL && supervisor.settings.on_fatal != NULL) {
+        log_error("tree-fatal", "name=%s remedy=\"on_fatal = exit: platoon ends\"", branch->name);
+        supervisor.settings.on_fatal();
+        return;
+    }
     if (parent == NULL) {
         branch->next_start_ms = now + l->backoff_max_ms;
         log_error("tree-fatal", "name=%s next_try_ms=%llu remedy=\"see: platoonctl status\"",
@@ -245,8 +276,10 @@ static void supervisor_escalate(struct node *branch)
     log_error("branch-restart",
               "name=%s cause=\"more deaths than its intensity allows\" next_try_ms=%llu",
               branch->name, (unsigned long long)delay);
-    if (parent->rest_for_one)
+    if (parent->strategy == POLICY_REST_FOR_ONE)
         supervisor_restart_rest(branch);
+    else if (parent->strategy == POLICY_ONE_FOR_ALL)
+        supervisor_restart_all(branch, delay);
 }
 
 static void supervisor_retry(struct node *n, uint64_t delay)
@@ -262,16 +295,20 @@ static void supervisor_died(struct node *n, int code)
         .code = code,
         .was_ready = n->was_ready,
         .ready_for_ms = n->was_ready ? now - n->ready_at_ms : 0,
-        .transient = n->transient,
-        .rest_for_one = n->parent->rest_for_one,
+        .restart = n->restart,
+        .strategy = n->parent->strategy,
         .random = supervisor.settings.random(),
     };
     struct policy_verdict verdict =
-        policy_judge(&supervisor.settings.limits, &death, &n->parent->window, &n->failures, now);
+        policy_judge(&n->limits, &death, &n->parent->window, &n->failures, now);
     switch (verdict.action) {
     case POLICY_RESTART_REST:
         supervisor_restart_rest(n);
         supervisor_retry(n, verdict.delay_ms);
+        break;
+    case POLICY_RESTART_ALL:
+        supervisor_move(n, STATE_EVENT_GONE);
+        supervisor_restart_all(n, verdict.delay_ms);
         break;
     case POLICY_RESTART:
         supervisor_retry(n, verdict.delay_ms);
@@ -285,6 +322,9 @@ static void supervisor_died(struct node *n, int code)
         break;
     case POLICY_STAY_DOWN:
         n->wanted_up = false;
+        n->finished = code == CONTRACT_EXIT_DONE;
+        snprintf(n->doing, sizeof n->doing,
+                 n->finished ? "finished" : "ended, and is not restarted");
         supervisor_move(n, STATE_EVENT_GONE);
         break;
     }
@@ -343,6 +383,7 @@ static void supervisor_forgive(struct node *n)
 static void supervisor_want(struct node *n, bool up)
 {
     n->wanted_up = up;
+    n->finished = false;
     supervisor_forgive(n);
     if (up && n->kind == NODE_WORKER && n->state == NODE_FATAL)
         supervisor_move(n, STATE_EVENT_WANT);

@@ -45,9 +45,10 @@ struct supervisor_ops {
 };
 
 struct supervisor_settings {
-    struct policy_limits limits;
+    struct policy_limits limits; /* of branches; a worker's are its node's */
     uint64_t (*now_ms)(void);
     uint64_t (*random)(void);
+    void (*on_fatal)(void); /* the root has given up; NULL: wait backoff_max and try again */
 };
 
 /* Nothing is started yet; nothing is wanted. `root` and `ops` must outlive supervisor_fini. Returns 0 or a libuv error. */

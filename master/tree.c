@@ -32,7 +32,7 @@ enum node_state node_state(const struct node *n)
     enum node_state worst = NODE_READY;
     for (size_t i = 0; i < n->child_count; i++) {
         enum node_state state = node_state(n->children[i]);
-        if (state > worst)
+        if (state > worst && !n->children[i]->finished)
             worst = state;
     }
     return worst;
@@ -40,7 +40,7 @@ enum node_state node_state(const struct node *n)
 
 bool node_is_ready(const struct node *n)
 {
-    return node_state(n) == NODE_READY;
+    return n->finished || node_state(n) == NODE_READY;
 }
 
 bool node_is_stopped(const struct node *n)
@@ -164,7 +164,10 @@ static const char *node_type_name(const struct node *n)
 {
     if (n->kind == NODE_WORKER)
         return node_type_names[n->type];
-    return n->rest_for_one ? "rest_for_one" : "one_for_one";
+    static const char *const names[] = {[POLICY_ONE_FOR_ONE] = "one_for_one",
+                                        [POLICY_ONE_FOR_ALL] = "one_for_all",
+                                        [POLICY_REST_FOR_ONE] = "rest_for_one"};
+    return names[n->strategy];
 }
 
 #define NODE_PAIRS 17 /* as packed below */
@@ -270,6 +273,7 @@ void tree_free(struct node *n)
         tree_free(n->children[i]);
     free(n->children);
     free(n->window.at_ms);
+    free(n->after);
     buffer_fini(&n->settings);
     free(n);
 }

@@ -8,6 +8,7 @@
 #define MASTER_TREE_H
 
 #include "common/buffer.h"
+#include "master/policy.h"
 #include "proto/contract.h"
 #include "proto/counters.h"
 #include "proto/worker_types.h"
@@ -33,22 +34,13 @@ enum node_state {
 #undef X
 };
 
-/* Restarts of one supervisor within its period; a ring, so its size bounds `intensity` (config_keys.h: 1000). */
-struct restart_window {
-    uint64_t *at_ms;
-    size_t limit; /* intensity */
-    size_t count;
-    size_t next;
-    uint64_t period_ms;
-};
-
 struct node {
     char name[CONTRACT_NAME_MAX];
     enum node_kind kind;
     struct node *parent;
 
     /* branch */
-    bool rest_for_one; /* else one_for_one */
+    enum policy_strategy strategy;
     struct restart_window window;
     struct node **children;
     size_t child_count;
@@ -58,10 +50,18 @@ struct node {
     char group[CONTRACT_NAME_MAX]; /* drain it belongs to: its peers are told of it; "" for none */
     char section
         [CONTRACT_NAME_MAX]; /* title of the section that gave birth to it, for `ask`; "" for none */
-    bool was_ready;          /* this incarnation has said READY */
-    uint64_t ready_at_ms;    /* clock_mono_ms */
-    bool transient;          /* restart only after an abnormal end; else permanent */
-    struct buffer settings;  /* the CONFIG map, packed once */
+    bool program;            /* born of a program section */
+    bool
+        finished; /* transient or temporary, and it ended on purpose: as good as READY for who waits for it */
+    bool was_ready;       /* this incarnation has said READY */
+    uint64_t ready_at_ms; /* clock_mono_ms */
+    enum policy_restart restart;
+    struct policy_limits limits;
+    uint64_t ready_timeout_ms;
+    uint64_t stop_timeout_ms;
+    struct node **after; /* not started before all these are READY; beyond the order of the tree */
+    size_t after_count;
+    struct buffer settings; /* the CONFIG map, packed once */
     enum node_state state;
     struct worker_process *process; /* NULL when there is none */
     uint64_t generation;
@@ -86,10 +86,10 @@ struct node {
 
 const char *node_state_name(enum node_state state);
 
-/* State of a worker, or worst state among a branch's workers; an empty branch is READY. */
+/* State of a worker, or worst state among a branch's workers that have not finished; an empty branch is READY. */
 enum node_state node_state(const struct node *n);
 
-/* True when every worker at or below the node is READY (is STOPPED or FATAL, respectively). */
+/* True when every worker at or below the node is READY or has finished (is STOPPED or FATAL, respectively). */
 bool node_is_ready(const struct node *n);
 bool node_is_stopped(const struct node *n);
 

@@ -1,9 +1,13 @@
 /* tree_build.c: from configuration sections to nodes. See tree_build.h. */
 #include "master/tree_build.h"
 
+#include "common/words.h"
 #include "master/config_settings.h"
 #include "master/embedded_redis.h"
+#include "master/program_settings.h"
+#include "master/tree_after.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -70,13 +74,28 @@ static struct node *build_node(struct builder *b, const char *name, enum node_ki
     return n;
 }
 
+static enum policy_strategy build_strategy(const char *word)
+{
+    return strcmp(word, "one_for_all") == 0    ? POLICY_ONE_FOR_ALL
+           : strcmp(word, "rest_for_one") == 0 ? POLICY_REST_FOR_ONE
+                                               : POLICY_ONE_FOR_ONE;
+}
+
+struct policy_limits tree_build_limits(const struct config_section *platoon)
+{
+    return (struct policy_limits){.backoff_min_ms = config_get_u64(platoon, "backoff_min"),
+                                  .backoff_max_ms = config_get_u64(platoon, "backoff_max"),
+                                  .backoff_factor = config_get_u64(platoon, "backoff_factor"),
+                                  .stable_after_ms = config_get_u64(platoon, "stable_after")};
+}
+
 static struct node *build_branch(struct builder *b, const char *name, struct node *parent,
                                  const struct config_section *policy)
 {
     struct node *n = build_node(b, name, NODE_BRANCH, parent);
     if (n == NULL)
         return NULL;
-    n->rest_for_one = strcmp(config_get(policy, "strategy"), "rest_for_one") == 0;
+    n->strategy = build_strategy(config_get(policy, "strategy"));
     n->window.limit = config_get_u64(policy, "intensity");
     n->window.period_ms = config_get_u64(policy, "period");
     n->window.at_ms = calloc(n->window.limit, sizeof *n->window.at_ms);
@@ -124,14 +143,27 @@ static int build_settings(struct builder *b, struct node *n, const struct worker
     return rc;
 }
 
+/* A worker that nobody wants yet, with the platoon section's times. */
+static struct node *build_leaf(struct builder *b, const char *name, enum worker_type type,
+                               struct node *parent)
+{
+    struct node *n = parent != NULL ? build_node(b, name, NODE_WORKER, parent) : NULL;
+    if (n == NULL)
+        return NULL;
+    const struct config_section *platoon = config_platoon(b->c);
+    n->type = type;
+    n->limits = tree_build_limits(platoon);
+    n->ready_timeout_ms = config_get_u64(platoon, "ready_timeout");
+    n->stop_timeout_ms = config_get_u64(platoon, "stop_timeout");
+    return n;
+}
+
 static void build_worker(struct builder *b, const struct worker_kind *kind,
                          const struct config_section *section, const char *name)
 {
-    struct node *parent = build_parent(b, name, section);
-    struct node *n = parent != NULL ? build_node(b, name, NODE_WORKER, parent) : NULL;
+    struct node *n = build_leaf(b, name, kind->type, build_parent(b, name, section));
     if (n == NULL)
         return;
-    n->type = kind->type;
     if (section != NULL)
         slice_copy(slice_of(config_title(section)), n->section, sizeof n->section);
     if (kind->place == DRAIN)
@@ -183,6 +215,123 @@ static void build_place(struct builder *b, enum place place, const struct config
             build_workers(b, &worker_kinds[i], section);
 }
 
+/* ---- programs and their supervisors ---- */
+
+/* The program's own time where it has one. */
+static void build_override(const struct config_section *program, const char *key, uint64_t *value)
+{
+    if (config_get(program, key)[0] != '\0')
+        *value = config_get_u64(program, key);
+}
+
+static void build_program_policy(struct node *n, const struct config_section *program)
+{
+    const char *restart = config_get(program, "restart");
+    n->restart = strcmp(restart, "transient") == 0   ? POLICY_TRANSIENT
+                 : strcmp(restart, "temporary") == 0 ? POLICY_TEMPORARY
+                                                     : POLICY_PERMANENT;
+    build_override(program, "backoff_min", &n->limits.backoff_min_ms);
+    build_override(program, "backoff_max", &n->limits.backoff_max_ms);
+    build_override(program, "stable_after", &n->limits.stable_after_ms);
+    build_override(program, "ready_timeout", &n->ready_timeout_ms);
+    build_override(program, "stop_timeout", &n->stop_timeout_ms);
+    if (n->limits.backoff_max_ms < n->limits.backoff_min_ms)
+        n->limits.backoff_max_ms = n->limits.backoff_min_ms; /* one of the two is platoon's */
+}
+
+static void build_process(struct builder *b, const struct config_section *program,
+                          struct node *parent, const char *name, uint64_t number)
+{
+    struct node *n = build_leaf(b, name, WORKER_TYPE_COMMAND, parent);
+    if (n == NULL)
+        return;
+    n->program = true;
+    slice_copy(slice_of(config_title(program)), n->section, sizeof n->section);
+    build_program_policy(n, program);
+    struct program_settings *p = malloc(sizeof *p);
+    int rc = p != NULL ? program_settings_make(p, program, number) : -ENOMEM;
+    if (rc == 0)
+        rc = config_settings_pack(&n->settings, b->c, n->type, program, b->p->instance, b->p->boot,
+                                  p->pairs, p->count);
+    if (p != NULL)
+        program_settings_fini(p);
+    free(p);
+    if (rc != 0)
+        build_fail(b, name, strerror(-rc));
+}
+
+/* "site" and "mailer" make "site/mailer"; below the root, "mailer". */
+static void build_join(const struct builder *b, const struct node *parent, const char *title,
+                       char *name, size_t size)
+{
+    bool top = parent == b->root;
+    snprintf(name, size, "%s%s%s", top ? "" : parent->name, top ? "" : "/", title);
+}
+
+static void build_program(struct builder *b, const struct config_section *program,
+                          struct node *parent)
+{
+    char path[CONTRACT_NAME_MAX * 2], name[CONTRACT_NAME_MAX * 2 + 24];
+    build_join(b, parent, config_title(program), path, sizeof path);
+    uint64_t count = config_get_u64(program, "processes");
+    for (uint64_t i = 1; i <= count && !b->failed; i++) {
+        snprintf(name, sizeof name, "%s.%llu", path, (unsigned long long)i);
+        build_process(b, program, parent, name, i);
+    }
+}
+
+/* config_check has seen to it that children are there, have one parent, and make no ring. */
+static void build_supervisor(struct builder *b, const struct config_section *section,
+                             struct node *parent)
+{
+    char name[CONTRACT_NAME_MAX * 2];
+    build_join(b, parent, config_title(section), name, sizeof name);
+    struct node *n = build_branch(b, name, parent, section);
+    struct buffer words = BUFFER_EMPTY;
+    if (n != NULL)
+        slice_copy(slice_of(config_title(section)), n->section, sizeof n->section);
+    if (n != NULL &&
+        words_split(slice_of(config_get(section, "children")), CONFIG_CHILDREN_MAX, &words) < 0)
+        build_fail(b, name, "memory is short");
+    for (const char *w = b->failed ? NULL : words_next(&words, 0, NULL); w != NULL && !b->failed;
+         w = words_next(&words, 0, w)) {
+        const struct config_section *program = config_section_find(b->c, CONFIG_PROGRAM, w);
+        if (program != NULL)
+            build_program(b, program, n);
+        else
+            build_supervisor(b, config_section_find(b->c, CONFIG_SUPERVISOR, w), n);
+    }
+    buffer_fini(&words);
+}
+
+static bool build_is_child(const struct config *c, const char *title)
+{
+    const struct config_section *s;
+    bool found = false;
+    for (size_t i = 0; !found && (s = config_section_at(c, CONFIG_SUPERVISOR, i)) != NULL; i++) {
+        struct buffer words = BUFFER_EMPTY;
+        words_split(slice_of(config_get(s, "children")), CONFIG_CHILDREN_MAX, &words);
+        for (const char *w = words_next(&words, 0, NULL); w != NULL && !found;
+             w = words_next(&words, 0, w))
+            found = strcmp(w, title) == 0;
+        buffer_fini(&words);
+    }
+    return found;
+}
+
+/* Those that are nobody's children stand below the root. */
+static void build_programs(struct builder *b)
+{
+    const struct config_section *s;
+    for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_SUPERVISOR, i)) != NULL;
+         i++)
+        if (!build_is_child(b->c, config_title(s)))
+            build_supervisor(b, s, b->root);
+    for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_PROGRAM, i)) != NULL; i++)
+        if (!build_is_child(b->c, config_title(s)))
+            build_program(b, s, b->root);
+}
+
 struct node *tree_build(const struct config *c, const struct preflight *p, struct buffer *error)
 {
     struct builder b = {.c = c, .p = p, .error = error};
@@ -197,6 +346,9 @@ struct node *tree_build(const struct config *c, const struct preflight *p, struc
         build_place(&b, DRAIN, s);
     if (config_section_at(c, CONFIG_DRAIN, 0) != NULL)
         build_place(&b, ONCE, NULL);
+    build_programs(&b);
+    if (!b.failed)
+        tree_after_resolve(b.root, c, error, &b.failed);
     if (!b.failed)
         return b.root;
     tree_free(b.root);

@@ -16,4 +16,7 @@
  */
 struct node *tree_build(const struct config *c, const struct preflight *p, struct buffer *error);
 
+/* The pauses between restarts as the platoon section has them: of branches, and of workers that have none of their own. */
+struct policy_limits tree_build_limits(const struct config_section *platoon);
+
 #endif

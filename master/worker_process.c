@@ -356,7 +356,7 @@ int worker_process_spawn(struct node *n)
 void worker_process_stop(struct node *n)
 {
     struct worker_process *p = n->process;
-    uint64_t limit = worker_context.settings.stop_timeout_ms;
+    uint64_t limit = n->stop_timeout_ms;
     struct link_stop stop = {.deadline_ms = limit};
     struct buffer out = BUFFER_EMPTY;
     link_stop_pack(&out, &stop);

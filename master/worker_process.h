@@ -14,9 +14,7 @@
 struct worker_process_settings {
     const char *runtime_dir;
     const char *libexec_dir;
-    uint64_t ready_timeout_ms;
     uint64_t hang_timeout_ms;
-    uint64_t stop_timeout_ms;
 };
 
 /* Once, before the first spawn. The strings and the root must live as long as there are processes. */

@@ -40,7 +40,7 @@ static bool worker_says_hello(struct worker_process *p, struct slice frame)
     link_config_pack(&out, &config);
     bool sent = buffer_ok(&out) && worker_process_send(p->node, &out) == 0;
     buffer_fini(&out);
-    worker_expect(p, WORKER_READY, worker_context.settings.ready_timeout_ms);
+    worker_expect(p, WORKER_READY, p->node->ready_timeout_ms);
     if (!sent)
         worker_process_untold(p->node);
     return true;

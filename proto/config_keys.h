@@ -5,11 +5,11 @@
  * against it (make lint).
  *
  * X(SECTION, "key", TYPE, "default", min, max, RELOAD, "help")
- *   SECTION   PLATOON (one, without a title), REDIS, STORE, DRAIN (any number, each with a title)
+ *   SECTION   PLATOON (one, without a title), REDIS, STORE, DRAIN, SUPERVISOR, PROGRAM (any number, each with a title)
  *   key       a dot means a subsection: "get_hash.workers" is written get_hash { workers = 2 }
  *   TYPE      STRING   any text
  *             PATH     a file or directory; relative ones are relative to the configuration file
- *             PROGRAM  a path, or a name looked up in PATH
+ *             EXECUTABLE  a path, or a name looked up in PATH
  *             BOOL     true, false
  *             INT      whole number within min..max
  *             SPAN     duration with a unit: 250ms, 5s, 2m, 1h; min..max in milliseconds; delivered as milliseconds
@@ -28,12 +28,14 @@
     X(PLATOON, "libexec_dir", PATH, "", 0, 0, RESTART, "where the worker programs are; empty: beside the platoon program") \
     X(PLATOON, "log_level", CHOICE, "info", 0, 0, LIVE, "least important line that is logged (error|warn|info|debug)") \
     X(PLATOON, "log_format", CHOICE, "text", 0, 0, LIVE, "form of log lines (text|json)")          \
-    X(PLATOON, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a child of the root, of redis/ or of transfer/ dies (one_for_one|rest_for_one)") \
+    X(PLATOON, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a child of the root, of redis/ or of transfer/ dies (one_for_one|one_for_all|rest_for_one)") \
     X(PLATOON, "intensity", INT, "10", 1, 1000, RESTART, "restarts within `period` after which a branch gives up and its parent restarts it whole") \
     X(PLATOON, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")           \
     X(PLATOON, "backoff_min", SPAN, "100ms", 1, 60000, RESTART, "first pause before a restart; a worker that had run stably is replaced without one") \
+    X(PLATOON, "backoff_factor", INT, "2", 1, 10, RESTART, "growth of the pause's ceiling with each death in a row") \
     X(PLATOON, "backoff_max", SPAN, "30s", 10, 3600000, RESTART, "longest pause before a restart; platoon never stops trying") \
     X(PLATOON, "stable_after", SPAN, "10s", 100, 3600000, RESTART, "time in READY after which the pause starts from backoff_min again") \
+    X(PLATOON, "on_fatal", CHOICE, "retry", 0, 0, RESTART, "when restarting the whole tree does not help either: wait backoff_max and try again, or end with exit code 1 (retry|exit)") \
     X(PLATOON, "ready_timeout", SPAN, "30s", 100, 3600000, RESTART, "time a worker may take from its start to READY") \
     X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, RESTART, "silence after which a worker counts as hung and is killed") \
     X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, RESTART, "time a worker may take to finish what is in flight") \
@@ -49,7 +51,7 @@
     X(REDIS, "retry_max", SPAN, "2s", 100, 600000, RESTART, "longest pause between attempts to connect") \
     X(REDIS, "reply_max", SIZE, "256MB", 1048576, 1073741824, RESTART, "longest reply taken from Redis; a longer one ends the connection") \
     X(REDIS, "send_workers", INT, "1", 1, 16, RESTART, "workers for one-off commands")             \
-    X(REDIS, "server_program", PROGRAM, "redis-server", 0, 0, RESTART, "embedded: the server to run") \
+    X(REDIS, "server_program", EXECUTABLE, "redis-server", 0, 0, RESTART, "embedded: the server to run") \
     X(REDIS, "server_port", INT, "0", 0, 65535, RESTART, "embedded: also listen on 127.0.0.1 at this port; 0: unix socket only") \
     X(REDIS, "server_maxmemory", SIZE, "0", 0, 1099511627776, RESTART, "embedded: memory limit, 0 for none; nothing is ever evicted") \
     X(REDIS, "server_appendfsync", CHOICE, "everysec", 0, 0, RESTART, "embedded: when the append-only file is synced (always|everysec|no)") \
@@ -76,7 +78,7 @@
     X(DRAIN, "poll_min", SPAN, "5ms", 1, 10000, RESTART, "shortest pause between looks at the set") \
     X(DRAIN, "poll_max", SPAN, "500ms", 10, 60000, RESTART, "longest pause between looks at an empty set") \
     X(DRAIN, "record_max", SIZE, "16MB", 1024, 20971520, RESTART, "largest record; a larger one is a dead letter") \
-    X(DRAIN, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a worker of the drain dies (one_for_one|rest_for_one)") \
+    X(DRAIN, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a worker of the drain dies (one_for_one|one_for_all|rest_for_one)") \
     X(DRAIN, "intensity", INT, "20", 1, 1000, RESTART, "restarts within `period` after which the drain's branch is restarted whole") \
     X(DRAIN, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")             \
     X(DRAIN, "get_hash.workers", INT, "2", 1, 256, RESTART, "get-hash workers")                    \
@@ -84,7 +86,33 @@
     X(DRAIN, "get_hash.window", SIZE, "8MB", 65536, 1073741824, RESTART, "bytes a get-hash may have at a transfer that are not yet stored") \
     X(DRAIN, "transfer.workers", INT, "1", 1, 64, RESTART, "transfer workers")                     \
     X(DRAIN, "transfer.batch", INT, "5000", 1, 100000, RESTART, "most records in one transaction") \
-    X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up")
+    X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up") \
+    X(SUPERVISOR, "children", STRING, "!", 0, 0, RESTART, "names of program and supervisor sections below it, in start order") \
+    X(SUPERVISOR, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a child dies (one_for_one|one_for_all|rest_for_one)") \
+    X(SUPERVISOR, "intensity", INT, "10", 1, 1000, RESTART, "restarts within `period` after which it gives up and its parent restarts it whole") \
+    X(SUPERVISOR, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")        \
+    X(PROGRAM, "command", STRING, "!", 0, 0, RESTART, "program and arguments; quotes make one word of several; {n} is the process' number; a shell only by sh -c '…'") \
+    X(PROGRAM, "directory", PATH, "", 0, 0, RESTART, "working directory; empty: platoon's")         \
+    X(PROGRAM, "environment", STRING, "", 0, 0, RESTART, "further variables: NAME=value, separated by blanks; {n} as in command") \
+    X(PROGRAM, "user", STRING, "", 0, 0, RESTART, "runs as this user, with its groups; platoon must be root then") \
+    X(PROGRAM, "group", STRING, "", 0, 0, RESTART, "runs with this group instead of the user's")    \
+    X(PROGRAM, "umask", STRING, "", 0, 0, RESTART, "octal mask for new files; empty: platoon's")    \
+    X(PROGRAM, "nice", INT, "0", 0, 19, RESTART, "lower priority: 0 to 19, the lowest")             \
+    X(PROGRAM, "memory_max", SIZE, "", 1048576, 1099511627776, RESTART, "address space of each process (RLIMIT_AS); empty: no limit") \
+    X(PROGRAM, "files_max", INT, "", 3, 1048576, RESTART, "open files of each process; empty: as the master had at its start") \
+    X(PROGRAM, "core_max", SIZE, "", 0, 1099511627776, RESTART, "largest core file; empty: as the master has") \
+    X(PROGRAM, "no_new_privs", BOOL, "false", 0, 0, RESTART, "no program it starts may gain rights (set-user-id)") \
+    X(PROGRAM, "processes", INT, "1", 1, 1000, RESTART, "how many of them, numbered from 1")        \
+    X(PROGRAM, "after", STRING, "", 0, 0, RESTART, "names of programs, supervisors or branches that must be ready first, beyond the order of the tree") \
+    X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), fd (a line on $NOTIFY_FD)") \
+    X(PROGRAM, "ready_timeout", SPAN, "", 100, 3600000, RESTART, "time it may take for that; empty: as in platoon") \
+    X(PROGRAM, "restart", CHOICE, "permanent", 0, 0, RESTART, "started again: always, after an end that exit_codes does not name, or never (permanent|transient|temporary)") \
+    X(PROGRAM, "exit_codes", STRING, "0", 0, 0, RESTART, "exit codes that mean it finished on purpose") \
+    X(PROGRAM, "backoff_min", SPAN, "", 1, 60000, RESTART, "first pause before a restart; empty: as in platoon") \
+    X(PROGRAM, "backoff_max", SPAN, "", 10, 3600000, RESTART, "longest pause before a restart; empty: as in platoon") \
+    X(PROGRAM, "stable_after", SPAN, "", 100, 3600000, RESTART, "time in READY after which the pause starts anew; empty: as in platoon") \
+    X(PROGRAM, "stop_signal", CHOICE, "TERM", 0, 0, RESTART, "what tells it to stop (TERM|INT|QUIT|HUP|USR1|USR2|KILL)") \
+    X(PROGRAM, "stop_timeout", SPAN, "", 100, 3600000, RESTART, "time it may take to stop, before SIGKILL; empty: as in platoon")
 /* clang-format on */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * command.c: the command worker: any program under the contract of a worker, here the private redis-server.
+ * command.c: the command worker: any program under the contract of a worker: those of program sections, and the private redis-server.
  *
  * The program shares our process group and our stderr, is ready when command_ready.c says so, gets its stop signal at STOP and dies
  * with us whatever happens. When it exits by itself, so do we: the master decides what that means. No mailbox, no thread.
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +53,18 @@ static void command_obituary(const struct command *c, const siginfo_t *info, cha
                  info->si_status, strsignal(info->si_status), span);
 }
 
+/* True when the exit code is one of those that mean it finished on purpose. */
+static bool command_is_done(const struct command *c, int code)
+{
+    const char *list = worker_setting(c->w, "command.exit_codes");
+    if (list == NULL)
+        return code == 0;
+    for (char *end; *list != '\0'; list = *end != '\0' ? end + 1 : end)
+        if (strtol(list, &end, 10) == code && end != list)
+            return true;
+    return false;
+}
+
 static void command_on_exit(uv_poll_t *poll, int status, int events)
 {
     (void)status;
@@ -68,7 +81,7 @@ static void command_on_exit(uv_poll_t *poll, int status, int events)
     }
     char text[512];
     command_obituary(c, &info, text, sizeof text);
-    bool done = info.si_code == CLD_EXITED && info.si_status == 0;
+    bool done = info.si_code == CLD_EXITED && command_is_done(c, info.si_status);
     worker_exit(c->w, done ? CONTRACT_EXIT_DONE : CONTRACT_EXIT_TEMPORARY, "%s", text);
 }
 
@@ -82,6 +95,19 @@ static int command_watch_exit(struct command *c)
     return rc != 0 ? rc : uv_poll_start(&c->exit_poll, UV_READABLE, command_on_exit);
 }
 
+static _Noreturn void command_cannot_start(const struct command *c, int rc, const char *what)
+{
+    bool itself = what[0] == '\0';
+    bool passes = rc == -EAGAIN || rc == -ENOMEM;
+    const char *remedy = rc == -EPERM || rc == -EACCES
+                             ? "may platoon do that, and is it executable?"
+                         : passes ? "it is tried again"
+                                  : "is it installed, and its directory there?";
+    worker_exit(c->w, passes ? CONTRACT_EXIT_TEMPORARY : CONTRACT_EXIT_CONFIG,
+                "cannot start %s: %s%s%s: %s", c->program.argv[0], what, itself ? "" : ": ",
+                strerror(-rc), remedy);
+}
+
 static int command_init(struct worker *w, void *state)
 {
     struct command *c = state;
@@ -89,7 +115,9 @@ static int command_init(struct worker *w, void *state)
     c->pidfd = -1;
     worker_setting_text(w, "command.argv.0");
     command_read_list(w, "command.argv.", c->program.argv);
+    command_read_list(w, "command.env.", c->program.env);
     command_read_list(w, "command.probe.", c->probe);
+    command_limits_read(w, &c->program.limits);
     c->program.dir = worker_setting(w, "command.dir");
     c->stop_signal = (int)worker_setting_u64(w, "command.stop_signal");
     c->started_ms = clock_mono_ms();
@@ -98,13 +126,12 @@ static int command_init(struct worker *w, void *state)
     if (strcmp(how, "none") != 0)
         worker_hold_ready(w);
     c->ready = command_ready_new(w, how, c->probe, &c->program.notify_fd);
-    int rc = command_start(&c->program, &c->pid);
+    char what[64];
+    int rc = command_start(&c->program, &c->pid, what);
     if (c->program.notify_fd >= 0)
         close(c->program.notify_fd);
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_CONFIG,
-                    "cannot start %s: %s: is it installed, and its directory there?",
-                    c->program.argv[0], strerror(-rc));
+        command_cannot_start(c, rc, what);
     rc = command_watch_exit(c);
     if (rc != 0)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot watch %s: %s", c->program.argv[0],

@@ -2,6 +2,7 @@
  * command.h: what the files of the command worker share.
  *
  * command.c        life of the program: start, exit, stop
+ * command_limits.c whom it runs as, and within which limits
  * command_start.c  fork, prctl, exec; end of the process group
  * command_ready.c  when it counts as ready
  */
@@ -14,17 +15,42 @@
 
 #define COMMAND_ARGS_MAX 64
 
+/* Whom the program runs as, and within which limits. */
+struct command_limits {
+    bool change_user;
+    uid_t uid;
+    gid_t gid;
+    const char *user; /* for its further groups; NULL: only gid changes */
+    bool change_group;
+    int umask; /* -1: unchanged */
+    int nice;
+    struct command_rlimit {
+        int resource;
+        uint64_t value;
+    } rlimits[3];
+    size_t rlimit_count;
+    bool no_new_privs;
+};
+
 struct command_program {
     const char *argv[COMMAND_ARGS_MAX + 1]; /* NULL-terminated; strings are the settings' */
+    const char *env[COMMAND_ARGS_MAX + 1];  /* NAME=value each, added to ours */
     const char *dir;                        /* NULL or "": unchanged */
     int notify_fd; /* kept open for the program, named in $NOTIFY_FD; -1: none */
+    struct command_limits limits;
 };
+
+/* Reads command.user and its sisters. A user or group that does not exist ends the process (CONTRACT_EXIT_CONFIG). Looks into the user database: may block. */
+void command_limits_read(struct worker *w, struct command_limits *limits);
+
+/* In the child: applies them, rights last. Returns 0, or an errno and in *what the setting that could not be had. */
+int command_limits_apply(const struct command_limits *limits, const char **what);
 
 /*
  * Starts the program in our process group; what it prints goes where our own stderr goes, to the master's log. It dies with
- * us (PR_SET_PDEATHSIG). Waits for exec, not longer. Returns 0 and the pid, or a negative errno of chdir or exec.
+ * us (PR_SET_PDEATHSIG). Waits for exec, not longer. Returns 0 and the pid; or a negative errno, and in `what` the setting it is about, "" for the program itself.
  */
-int command_start(const struct command_program *program, pid_t *pid);
+int command_start(const struct command_program *program, pid_t *pid, char what[64]);
 
 /* Kills everybody in our process group but us, when we lead one: what the program has left behind. */
 void command_kill_group(void);

@@ -1,9 +1,10 @@
 /*
- * command_ready.c: when a program counts as ready: it listens, it said so, or a probe says so. See command.h.
+ * command_ready.c: when a program counts as ready: it has run for a while, it listens, it said so, or a probe says so. See command.h.
  */
 #include "workers/command.h"
 
 #include "common/log.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +16,20 @@
 #define COMMAND_PROBE_MS    200
 #define COMMAND_ADDRESS_MAX 128
 
-enum command_way { COMMAND_NONE, COMMAND_UNIX, COMMAND_TCP, COMMAND_FD, COMMAND_PROBE };
+enum command_way {
+    COMMAND_NONE,
+    COMMAND_EXIT,
+    COMMAND_DELAY,
+    COMMAND_UNIX,
+    COMMAND_TCP,
+    COMMAND_FD,
+    COMMAND_PROBE
+};
 
 struct command_ready {
     struct worker *w;
     enum command_way way;
+    uint64_t delay_ms;
     char path[COMMAND_ADDRESS_MAX];
     struct sockaddr_storage address;
     const char *const *probe;
@@ -139,7 +149,9 @@ static void command_ready_on_timer(uv_timer_t *timer)
     struct command_ready *r = timer->data;
     if (r->over || r->attempting)
         return;
-    if (r->way == COMMAND_UNIX)
+    if (r->way == COMMAND_DELAY)
+        command_ready_end(r, true);
+    else if (r->way == COMMAND_UNIX)
         command_ready_try_unix(r);
     else if (r->way == COMMAND_TCP)
         command_ready_try_tcp(r);
@@ -193,9 +205,18 @@ static bool command_ready_parse(struct command_ready *r, const char *how)
         r->way = how[0] == 'n' ? COMMAND_NONE : how[0] == 'f' ? COMMAND_FD : COMMAND_PROBE;
         return r->way != COMMAND_PROBE || r->probe[0] != NULL;
     }
+    if (strcmp(how, "exit") == 0) {
+        r->way =
+            COMMAND_EXIT; /* its end is seen elsewhere: as a worker that has finished it counts as ready */
+        return true;
+    }
     if (strncmp(how, "unix:", 5) == 0) {
         r->way = COMMAND_UNIX;
         return slice_copy(slice_of(how + 5), r->path, sizeof r->path);
+    }
+    if (text_parse_span(slice_of(how), &r->delay_ms) == 0) {
+        r->way = COMMAND_DELAY;
+        return true;
     }
     const char *colon = strrchr(how, ':');
     char host[COMMAND_ADDRESS_MAX];
@@ -220,17 +241,18 @@ struct command_ready *command_ready_new(struct worker *w, const char *how, const
     r->probe = probe;
     r->connect.data = r;
     if (!command_ready_parse(r, how))
-        worker_exit(w, CONTRACT_EXIT_CONFIG,
-                    "command.ready = %s: must be none, unix:PATH, tcp:ADDRESS:PORT, fd or probe",
-                    how);
+        worker_exit(
+            w, CONTRACT_EXIT_CONFIG,
+            "command.ready = %s: must be none, exit, 3s, unix:PATH, tcp:ADDRESS:PORT, fd or probe",
+            how);
     uv_timer_init(worker_loop(w), &r->timer);
     r->timer.data = r;
     r->open_handles = 1;
     int rc = 0;
     if (r->way == COMMAND_FD)
         rc = command_ready_open_fd(r, notify_fd);
-    else if (r->way != COMMAND_NONE)
-        rc = uv_timer_start(&r->timer, command_ready_on_timer, 0, 0);
+    else if (r->way != COMMAND_NONE && r->way != COMMAND_EXIT)
+        rc = uv_timer_start(&r->timer, command_ready_on_timer, r->delay_ms, 0);
     if (rc != 0)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot watch the program: %s", uv_strerror(rc));
     return r;

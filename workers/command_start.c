@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,32 +26,56 @@ static void command_default_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* In the child. Ends in exec, or in an errno through the pipe, which exec would have closed. */
+/* What the child says when it does not come to exec. */
+struct command_failure {
+    int error;
+    char what[64];
+};
+
+static int command_enter(const struct command_program *program, const char **what)
+{
+    *what = "descriptors";
+    if (close_range(CONTRACT_LINK_FD, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        return errno;
+    if (program->notify_fd >= 0 && fcntl(program->notify_fd, F_SETFD, 0) != 0)
+        return errno;
+    *what = "environment";
+    for (size_t i = 0; program->env[i] != NULL; i++)
+        if (putenv((char *)(uintptr_t)program->env[i]) != 0)
+            return errno;
+    int error = command_limits_apply(&program->limits, what);
+    if (error != 0)
+        return error;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: a change of the user takes it away */
+    *what = "directory";
+    return program->dir != NULL && program->dir[0] != '\0' && chdir(program->dir) != 0 ? errno : 0;
+}
+
+/* In the child. Ends in exec, or with a failure through the pipe, which exec would have closed. */
 static _Noreturn void command_become(const struct command_program *program, pid_t parent,
                                      int report_fd)
 {
-    int error = 0;
+    struct command_failure failure = {0};
+    const char *what = "";
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(CONTRACT_EXIT_TEMPORARY); /* the parent died before prctl could say so */
     command_default_signals();
-    if (close_range(CONTRACT_LINK_FD, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
-        error = errno;
-    if (error == 0 && program->notify_fd >= 0 && fcntl(program->notify_fd, F_SETFD, 0) != 0)
-        error = errno;
-    if (error == 0 && program->dir != NULL && program->dir[0] != '\0' && chdir(program->dir) != 0)
-        error = errno;
-    if (error == 0) {
+    failure.error = command_enter(program, &what);
+    if (failure.error == 0) {
         execvp(program->argv[0], (char *const *)program->argv);
-        error = errno;
+        failure.error = errno;
+        what = "";
     }
-    ssize_t n = write(report_fd, &error, sizeof error);
-    _exit(n == sizeof error ? CONTRACT_EXIT_CONFIG : CONTRACT_EXIT_TEMPORARY);
+    snprintf(failure.what, sizeof failure.what, "%s", what);
+    ssize_t n = write(report_fd, &failure, sizeof failure);
+    _exit(n == sizeof failure ? CONTRACT_EXIT_CONFIG : CONTRACT_EXIT_TEMPORARY);
 }
 
-int command_start(const struct command_program *program, pid_t *pid)
+int command_start(const struct command_program *program, pid_t *pid, char what[64])
 {
     int report[2];
+    what[0] = '\0';
     if (pipe2(report, O_CLOEXEC) != 0)
         return -errno;
     if (program->notify_fd >= 0) {
@@ -62,22 +87,24 @@ int command_start(const struct command_program *program, pid_t *pid)
     pid_t child = fork();
     if (child == 0)
         command_become(program, parent, report[1]);
-    int error = child < 0 ? errno : 0;
+    struct command_failure failure = {.error = child < 0 ? errno : 0};
     close(report[1]);
-    if (error == 0) {
-        int said = 0;
+    if (failure.error == 0) {
+        struct command_failure said;
         ssize_t n;
         do
             n = read(report[0], &said, sizeof said);
         while (n < 0 && errno == EINTR);
-        if (n == sizeof said)
-            error = said;
+        if (n == sizeof said) {
+            failure = said;
+            memcpy(what, said.what, sizeof said.what);
+        }
     }
     close(report[0]);
-    if (error != 0 && child > 0)
+    if (failure.error != 0 && child > 0)
         waitpid(child, NULL, 0);
-    if (error != 0)
-        return -error;
+    if (failure.error != 0)
+        return -failure.error;
     *pid = child;
     return 0;
 }

@@ -134,7 +134,13 @@ static inline void worker_answers(uint64_t status, struct slice body)
 static inline struct node *node_add(const char *name, struct node *parent)
 {
     struct node *n = &nodes[node_count++];
-    *n = (struct node){.kind = NODE_BRANCH, .parent = parent, .state = NODE_STOPPED};
+    *n = (struct node){.kind = NODE_BRANCH,
+                       .parent = parent,
+                       .state = NODE_STOPPED,
+                       .limits = {.backoff_min_ms = 60000,
+                                  .backoff_max_ms = 60000,
+                                  .backoff_factor = 2,
+                                  .stable_after_ms = 10000}};
     slice_copy(slice_of(name), n->name, sizeof n->name);
     if (parent != NULL) {
         parent->children =
@@ -198,7 +204,10 @@ static inline void setup(void)
     snprintf(master.paths.runtime_dir, sizeof master.paths.runtime_dir, "%s", dir);
     snprintf(socket_path, sizeof socket_path, "%s/" CONTROL_SOCKET_NAME, dir);
     struct supervisor_settings settings = {
-        .limits = {.backoff_min_ms = 60000, .backoff_max_ms = 60000, .stable_after_ms = 10000},
+        .limits = {.backoff_min_ms = 60000,
+                   .backoff_max_ms = 60000,
+                   .backoff_factor = 2,
+                   .stable_after_ms = 10000},
         .now_ms = clock_mono_ms,
         .random = fake_random,
     };

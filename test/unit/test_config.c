@@ -146,6 +146,8 @@ static void says(const char *text, const char *wanted)
     buffer_fini(&stripped);
 }
 
+#define RUNS "program p { command = true "
+
 START_TEST(errors_name_line_cause_and_remedy)
 {
     static const struct {
@@ -193,6 +195,31 @@ START_TEST(errors_name_line_cause_and_remedy)
         {"store s { path = * }\n", "1: "},
         {"store s { path = \"a\\0b\" }\n", "1: \"a\\0b\" }: a value cannot hold a NUL byte"},
         {"store s { path = \"${HOME\" }\n", "its ${ is never closed"},
+        {"program p { }\n", "1: command: must be given in program p"},
+        {"program p { command = \" \" }\n", "1: command: is empty"},
+        {"program p { command = \"sh -c 'x\" }\n", "1: command: a quote does not end"},
+        {RUNS "environment = \"A=1 B\" }\n", "1: environment: 'B' is not NAME=value"},
+        {RUNS "exit_codes = \"0 256\" }\n", "1: exit_codes: '256' is not"},
+        {RUNS "umask = 888 }\n", "1: umask: '888' is not an octal number"},
+        {RUNS "umask = 7777 }\n", "1: umask: "},
+        {RUNS "ready = soon }\n", "1: ready: 'soon' is none of"},
+        {RUNS "ready = \"tcp:localhost\" }\n", "1: ready: "},
+        {RUNS "ready = \"tcp:localhost:0\" }\n", "1: ready: "},
+        {RUNS "ready = \"unix:relative\" }\n", "1: ready: "},
+        {RUNS "ready = exit }\n", "1: ready: exit needs restart"},
+        {RUNS "backoff_min = 2s backoff_max = 1s }\n", "1: backoff_min: must not be above"},
+        {RUNS "nice = 20 }\n", "1: nice: "},
+        {RUNS "memory_max = 1 }\n", "1: memory_max: "},
+        {RUNS "}\nsupervisor p { children = p }\n",
+         "2: supervisor p: there is a program of that name on line 1"},
+        {RUNS "}\nsupervisor s { children = q }\n",
+         "2: children: there is no program or supervisor named q: did you mean"},
+        {RUNS "}\nsupervisor s { children = \"p p\" }\n", "2: children: p stands there twice"},
+        {RUNS "}\nsupervisor s { children = p }\nsupervisor t { children = p }\n",
+         "3: children: p is a child of supervisor s already"},
+        {RUNS "}\nsupervisor s { children = \"p t\" }\nsupervisor t { children = s }\n",
+         "3: children: supervisor t stands below itself"},
+        {"supervisor s { children = s }\n", "1: children: supervisor s stands below itself"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         says(cases[i].text, cases[i].says);
@@ -305,7 +332,8 @@ START_TEST(what_is_printed_means_the_same)
         snprintf(
             text, sizeof text,
             "platoon { log_level = debug }\nstore s { path = s.db cache = 3MB }\nredis main { url "
-            "= embedded }\ndrain d { set = %s store = s lease = 90s get_hash { workers = 5 } }\n",
+            "= embedded }\ndrain d { set = %s store = s lease = 90s get_hash { workers = 5 } }\n"
+            "program p { command = true memory_max = 1GB }\n",
             values[i]);
         struct config *c = load_good(text);
         struct buffer printed = BUFFER_EMPTY;

@@ -1,11 +1,13 @@
 /* test_policy.c: back-off, restart window and judgement of a death, with a clock and dice of the test's. */
 #include "master/policy.h"
 
+#include "proto/contract.h"
+
 #include <check.h>
 #include <stdlib.h>
 
 static const struct policy_limits limits = {
-    .backoff_min_ms = 100, .backoff_max_ms = 30000, .stable_after_ms = 10000};
+    .backoff_min_ms = 100, .backoff_max_ms = 30000, .backoff_factor = 2, .stable_after_ms = 10000};
 
 static struct restart_window window_of(size_t limit, uint64_t period_ms)
 {
@@ -31,6 +33,24 @@ START_TEST(test_backoff_doubles_up_to_its_cap)
     ck_assert_uint_eq(ceiling_of(5), 1600);
     ck_assert_uint_eq(ceiling_of(20), 30000);
     ck_assert_uint_eq(ceiling_of(UINT64_MAX), 30000);
+}
+END_TEST
+
+START_TEST(test_backoff_by_other_factors)
+{
+    struct policy_limits l = limits;
+    l.backoff_factor = 1;
+    for (uint64_t r = 0; r < 1000; r++)
+        ck_assert_uint_le(policy_backoff(&l, 50, true, r), 100);
+    l.backoff_factor = 10;
+    ck_assert_uint_eq(policy_backoff(&l, 3, true, 10000), 10000);
+    l = (struct policy_limits){
+        .backoff_min_ms = 1, .backoff_max_ms = UINT64_MAX - 1, .backoff_factor = 10};
+    ck_assert_uint_eq(policy_backoff(&l, 1000, true, UINT64_MAX - 1),
+                      UINT64_MAX - 1); /* no overflow */
+    l = (struct policy_limits){.backoff_min_ms = 500, .backoff_max_ms = 200, .backoff_factor = 2};
+    for (uint64_t r = 0; r < 1000; r++)
+        ck_assert_uint_le(policy_backoff(&l, 1, false, r), 200);
 }
 END_TEST
 
@@ -61,25 +81,30 @@ START_TEST(test_verdict_by_exit)
 {
     static const struct {
         int code;
-        bool transient, rest;
+        enum policy_restart restart;
+        enum policy_strategy strategy;
         enum policy_action action;
     } rows[] = {
-        {CONTRACT_EXIT_CONFIG, false, false, POLICY_FATAL},
-        {CONTRACT_EXIT_CONFIG, true, true, POLICY_FATAL},
-        {CONTRACT_EXIT_DONE, true, false, POLICY_STAY_DOWN},
-        {CONTRACT_EXIT_DONE, false, false, POLICY_RESTART},
-        {CONTRACT_EXIT_TEMPORARY, true, false, POLICY_RESTART},
-        {CONTRACT_EXIT_INCONSISTENT, false, true, POLICY_RESTART_REST},
-        {-1, false, false, POLICY_RESTART},
-        {42, false, true, POLICY_RESTART_REST},
+        {CONTRACT_EXIT_CONFIG, POLICY_PERMANENT, POLICY_ONE_FOR_ONE, POLICY_FATAL},
+        {CONTRACT_EXIT_CONFIG, POLICY_TRANSIENT, POLICY_REST_FOR_ONE, POLICY_FATAL},
+        {CONTRACT_EXIT_DONE, POLICY_TRANSIENT, POLICY_ONE_FOR_ONE, POLICY_STAY_DOWN},
+        {CONTRACT_EXIT_DONE, POLICY_TRANSIENT, POLICY_ONE_FOR_ALL, POLICY_STAY_DOWN},
+        {CONTRACT_EXIT_DONE, POLICY_PERMANENT, POLICY_ONE_FOR_ONE, POLICY_RESTART},
+        {CONTRACT_EXIT_DONE, POLICY_PERMANENT, POLICY_ONE_FOR_ALL, POLICY_RESTART_ALL},
+        {CONTRACT_EXIT_TEMPORARY, POLICY_TRANSIENT, POLICY_ONE_FOR_ONE, POLICY_RESTART},
+        {CONTRACT_EXIT_INCONSISTENT, POLICY_PERMANENT, POLICY_REST_FOR_ONE, POLICY_RESTART_REST},
+        {CONTRACT_EXIT_TEMPORARY, POLICY_TEMPORARY, POLICY_ONE_FOR_ALL, POLICY_STAY_DOWN},
+        {-1, POLICY_TEMPORARY, POLICY_ONE_FOR_ONE, POLICY_STAY_DOWN},
+        {-1, POLICY_PERMANENT, POLICY_ONE_FOR_ONE, POLICY_RESTART},
+        {42, POLICY_PERMANENT, POLICY_ONE_FOR_ALL, POLICY_RESTART_ALL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct restart_window w = window_of(5, 1000);
         uint64_t failures = 0;
         struct policy_death d = {.code = rows[i].code,
                                  .was_ready = true,
-                                 .transient = rows[i].transient,
-                                 .rest_for_one = rows[i].rest};
+                                 .restart = rows[i].restart,
+                                 .strategy = rows[i].strategy};
         ck_assert_int_eq(policy_judge(&limits, &d, &w, &failures, 1000).action, rows[i].action);
         free(w.at_ms);
     }
@@ -143,6 +168,7 @@ int main(void)
     TCase *tc = tcase_create("policy");
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, test_backoff_doubles_up_to_its_cap);
+    tcase_add_test(tc, test_backoff_by_other_factors);
     tcase_add_test(tc, test_death_before_ready_waits_at_least_the_minimum);
     tcase_add_test(tc, test_window_admits_no_more_than_its_limit_in_a_period);
     tcase_add_test(tc, test_verdict_by_exit);

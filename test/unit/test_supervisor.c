@@ -79,10 +79,14 @@ static void quiet(enum log_level level, struct slice line, void *ctx)
     (void)ctx;
 }
 
+static const struct policy_limits test_limits = {
+    .backoff_min_ms = 100, .backoff_max_ms = 30000, .backoff_factor = 2, .stable_after_ms = 10000};
+
 static struct node *node_init(size_t at, const char *name, enum node_kind kind, struct node *parent)
 {
     struct node *n = &nodes[at];
-    *n = (struct node){.kind = kind, .parent = parent, .state = NODE_STOPPED};
+    *n =
+        (struct node){.kind = kind, .parent = parent, .state = NODE_STOPPED, .limits = test_limits};
     slice_copy(slice_of(name), n->name, sizeof n->name);
     if (kind == NODE_BRANCH) {
         n->window = (struct restart_window){
@@ -109,7 +113,7 @@ static void setup_with(const struct supervisor_ops *ops)
     c = node_init(4, "c", NODE_WORKER, branch);
     d = node_init(5, "d", NODE_WORKER, root);
     struct supervisor_settings settings = {
-        .limits = {.backoff_min_ms = 100, .backoff_max_ms = 30000, .stable_after_ms = 10000},
+        .limits = test_limits,
         .now_ms = fake_now,
         .random = fake_random,
     };
@@ -221,7 +225,7 @@ END_TEST
 
 START_TEST(test_rest_for_one_restarts_what_came_after)
 {
-    branch->rest_for_one = true;
+    branch->strategy = POLICY_REST_FOR_ONE;
     all_ready();
     now += 20000;
     dies(b, -1);
@@ -231,6 +235,108 @@ START_TEST(test_rest_for_one_restarts_what_came_after)
     supervisor_on_ready(b);
     expect("^b +c");
     ck_assert_ptr_nonnull(d->process);
+}
+END_TEST
+
+START_TEST(test_one_for_all_restarts_its_siblings)
+{
+    branch->strategy = POLICY_ONE_FOR_ALL;
+    all_ready();
+    now += 20000;
+    dies(c, -1);
+    expect("vc -b");
+    dies(b, 0);
+    expect("vb +b"); /* after a stable run without a pause; c in its turn */
+    supervisor_on_ready(b);
+    expect("^b +c");
+    supervisor_on_ready(c);
+    expect("^c");
+    dies(b, -1); /* at once: now there is a pause, for all of them */
+    expect("vb -c");
+    dies(c, 0);
+    expect("vc");
+    now += 49;
+    expect("");
+    now += 1;
+    expect("+b");
+    dies(b, 1); /* never got ready: c is not started before it */
+    now += 200;
+    expect("+b");
+    supervisor_on_ready(b);
+    expect("^b +c");
+    ck_assert(a->process != NULL && d->process != NULL && a->generation == 1);
+}
+END_TEST
+
+START_TEST(test_after_waits_for_what_it_names)
+{
+    struct node *needed[] = {d};
+    b->after = needed;
+    b->after_count = 1;
+    supervisor_start(root);
+    expect("+a");
+    supervisor_on_ready(a);
+    expect("^a +c"); /* b waits, and holds up nobody */
+    ck_assert_str_eq(b->doing, "waits for d");
+    supervisor_on_ready(c);
+    expect("^c +d");
+    supervisor_on_ready(d);
+    expect("^d +b");
+    supervisor_on_ready(b);
+    expect("^b");
+    dies(d, -1); /* what is up stays up; what comes up waits */
+    dies(b, -1);
+    now += 50;
+    expect("vd vb +d");
+    supervisor_on_ready(d);
+    expect("^d +b");
+}
+END_TEST
+
+START_TEST(test_temporary_is_never_started_again)
+{
+    c->restart = POLICY_TEMPORARY;
+    all_ready();
+    dies(c, -1);
+    now += 60000;
+    expect("vc");
+    ck_assert_int_eq(c->state, NODE_STOPPED);
+    ck_assert(!c->wanted_up && !node_is_ready(branch));
+    supervisor_start(c);
+    expect("+c");
+}
+END_TEST
+
+static int fatal_calls;
+
+static void fake_on_fatal(void)
+{
+    fatal_calls++;
+    supervisor_stop(root);
+}
+
+START_TEST(test_on_fatal_is_asked_instead_of_waiting)
+{
+    supervisor_fini();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    struct supervisor_settings settings = {.limits = test_limits,
+                                           .now_ms = fake_now,
+                                           .random = fake_random,
+                                           .on_fatal = fake_on_fatal};
+    ck_assert_int_eq(supervisor_init(&loop, root, &fake_ops, &settings), 0);
+    all_ready();
+    for (int i = 0; i < 4; i++) {
+        dies(a, -1);
+        now += 100;
+        supervisor_step();
+        if (a->process != NULL)
+            supervisor_on_ready(a);
+    }
+    ck_assert_int_eq(fatal_calls, 1);
+    ck_assert(!root->wanted_up);
+    now += 100000;
+    journal[0] = '\0';
+    expect("");
 }
 END_TEST
 
@@ -344,12 +450,14 @@ END_TEST
 START_TEST(test_transient_stays_down_after_a_clean_end)
 {
     all_ready();
-    c->transient = true;
+    c->restart = POLICY_TRANSIENT;
     dies(c, 0);
     expect("vc");
     ck_assert_int_eq(c->state, NODE_STOPPED);
+    ck_assert(node_is_ready(branch)); /* it has done what it is for */
     supervisor_start(c);
     expect("+c");
+    ck_assert(!node_is_ready(branch));
     dies(c, 1);
     now += 200;
     expect("+c");
@@ -411,6 +519,10 @@ int main(void)
     tcase_add_test(tc, test_stops_in_reverse_order_one_after_the_other);
     tcase_add_test(tc, test_one_for_one_restarts_only_the_dead_one);
     tcase_add_test(tc, test_rest_for_one_restarts_what_came_after);
+    tcase_add_test(tc, test_one_for_all_restarts_its_siblings);
+    tcase_add_test(tc, test_after_waits_for_what_it_names);
+    tcase_add_test(tc, test_temporary_is_never_started_again);
+    tcase_add_test(tc, test_on_fatal_is_asked_instead_of_waiting);
     tcase_add_test(tc, test_too_many_deaths_restart_the_branch_whole);
     tcase_add_test(tc, test_at_the_root_everything_waits_and_is_tried_again);
     tcase_add_test(tc, test_two_restarts_at_once_make_one_process);

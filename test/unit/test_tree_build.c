@@ -115,7 +115,7 @@ START_TEST(test_nothing_runs_yet)
     struct node *n = find("redis/send.1");
     ck_assert_int_eq(n->kind, NODE_WORKER);
     ck_assert_int_eq(n->state, NODE_STOPPED);
-    ck_assert(!n->wanted_up && !n->transient);
+    ck_assert(!n->wanted_up && n->restart == POLICY_PERMANENT);
     ck_assert_uint_eq(n->generation, 0);
     ck_assert_ptr_null(n->process);
 }
@@ -165,13 +165,13 @@ START_TEST(test_policy_of_branches)
     for (size_t i = 0; i < 3; i++) {
         const struct node *n = find(outer[i]);
         ck_assert_int_eq(n->kind, NODE_BRANCH);
-        ck_assert(!n->rest_for_one);
+        ck_assert_int_eq(n->strategy, POLICY_ONE_FOR_ONE);
         ck_assert_uint_eq(n->window.limit, 4);
         ck_assert_uint_eq(n->window.period_ms, 9000);
         ck_assert_ptr_nonnull(n->window.at_ms);
     }
     const struct node *d = find("redis/d");
-    ck_assert(d->rest_for_one);
+    ck_assert_int_eq(d->strategy, POLICY_REST_FOR_ONE);
     ck_assert_uint_eq(d->window.limit, 3);
     ck_assert_uint_eq(d->window.period_ms, 5000);
 }
@@ -180,8 +180,10 @@ START_TEST(test_root_strategy)
 {
     build("platoon { strategy = rest_for_one }\nredis main { }\n" STORE
           "drain d { set = a  store = s }\n");
-    ck_assert(root->rest_for_one && find("redis")->rest_for_one && find("transfer")->rest_for_one);
-    ck_assert(!find("redis/d")->rest_for_one);
+    ck_assert_int_eq(root->strategy, POLICY_REST_FOR_ONE);
+    ck_assert_int_eq(find("redis")->strategy, POLICY_REST_FOR_ONE);
+    ck_assert_int_eq(find("transfer")->strategy, POLICY_REST_FOR_ONE);
+    ck_assert_int_eq(find("redis/d")->strategy, POLICY_ONE_FOR_ONE);
 }
 
 START_TEST(test_settings_name_instance_and_redis)
@@ -251,6 +253,90 @@ START_TEST(test_state_that_cannot_be_written)
     ck_assert_ptr_nonnull(strstr(buffer_text(&error), "No such file"));
 }
 
+/* ---- programs ---- */
+
+#define SITE                                                                                       \
+    "platoon { backoff_factor = 3 }\n"                                                             \
+    "supervisor site { children = \"db web\"  strategy = rest_for_one  intensity = 3 }\n"          \
+    "supervisor web { children = \"api cache\"  strategy = one_for_all }\n"                        \
+    "program db { command = db }\n"                                                                \
+    "program api { command = \"api '--port 80{n}'\"  processes = 2  environment = \"N={n} X='a "   \
+    "b'\""                                                                                         \
+    "  backoff_min = 7s  stop_timeout = 3s  stop_signal = INT  memory_max = 64MB }\n"              \
+    "program cache { command = cache  after = api  restart = transient }\n"                        \
+    "program late { command = late  after = \"site web\"  restart = temporary }\n"
+
+START_TEST(test_programs_stand_where_their_supervisors_name_them)
+{
+    build(SITE);
+    expect_workers("site/db.1 site/web/api.1 site/web/api.2 site/web/cache.1 late.1 ");
+    ck_assert_int_eq(find("site")->strategy, POLICY_REST_FOR_ONE);
+    ck_assert_uint_eq(find("site")->window.limit, 3);
+    ck_assert_int_eq(find("site/web")->strategy, POLICY_ONE_FOR_ALL);
+    const struct node *api = find("site/web/api.2");
+    ck_assert_int_eq(api->type, WORKER_TYPE_COMMAND);
+    ck_assert_int_eq(api->restart, POLICY_PERMANENT);
+    ck_assert_uint_eq(api->limits.backoff_min_ms, 7000);
+    ck_assert_uint_eq(api->limits.backoff_max_ms, 30000);
+    ck_assert_uint_eq(api->limits.backoff_factor, 3);
+    ck_assert_uint_eq(api->stop_timeout_ms, 3000);
+    ck_assert_uint_eq(find("site/db.1")->stop_timeout_ms, 10000);
+    ck_assert_int_eq(find("site/web/cache.1")->restart, POLICY_TRANSIENT);
+    ck_assert_int_eq(find("late.1")->restart, POLICY_TEMPORARY);
+}
+
+START_TEST(test_what_a_program_is_told)
+{
+    build(SITE);
+    ck_assert_str_eq(setting("site/web/api.2", "command.argv.0"), "api");
+    ck_assert_str_eq(setting("site/web/api.2", "command.argv.1"), "--port 802");
+    ck_assert_ptr_null(setting("site/web/api.2", "command.argv.2"));
+    ck_assert_str_eq(setting("site/web/api.1", "command.env.0"), "N=1");
+    ck_assert_str_eq(setting("site/web/api.1", "command.env.1"), "X=a b");
+    ck_assert_str_eq(setting("site/web/api.1", "command.stop_signal"), "2");
+    ck_assert_str_eq(setting("site/web/api.1", "command.memory_max"), "67108864");
+    ck_assert_ptr_null(setting("site/web/api.1", "command.user"));
+    ck_assert_str_eq(setting("site/web/api.1", "platoon.boot"), "7");
+}
+
+START_TEST(test_after_names_programs_supervisors_and_branches)
+{
+    build(SITE);
+    const struct node *cache = find("site/web/cache.1"), *late = find("late.1");
+    ck_assert_uint_eq(cache->after_count, 2);
+    ck_assert_ptr_eq(cache->after[0], find("site/web/api.1"));
+    ck_assert_ptr_eq(cache->after[1], find("site/web/api.2"));
+    ck_assert_uint_eq(late->after_count, 2);
+    ck_assert_ptr_eq(late->after[0], find("site"));
+    ck_assert_ptr_eq(late->after[1], find("site/web"));
+}
+
+static void expect_error(const char *text, const char *wanted)
+{
+    buffer_clear(&error);
+    build(text);
+    ck_assert_ptr_null(root);
+    ck_assert_str_eq(buffer_text(&error), wanted);
+}
+
+START_TEST(test_after_that_cannot_be)
+{
+    expect_error("program a { command = a  after = b }\n",
+                 "a: after: there is no program, supervisor or branch named b\n");
+}
+
+START_TEST(test_after_in_a_ring)
+{
+    expect_error("program a { command = a  after = b }\nprogram b { command = b  after = a }\n",
+                 "b.1: after: it waits for itself, by way of a.1\n");
+}
+
+START_TEST(test_after_its_own_supervisor)
+{
+    expect_error("supervisor s { children = a }\nprogram a { command = a  after = s }\n",
+                 "s/a.1: after: it waits for itself, by way of s\n");
+}
+
 int main(void)
 {
     Suite *s = suite_create("tree_build");
@@ -268,6 +354,12 @@ int main(void)
     tcase_add_test(t, test_embedded_server);
     tcase_add_test(t, test_drain_named_like_a_further_server);
     tcase_add_test(t, test_state_that_cannot_be_written);
+    tcase_add_test(t, test_programs_stand_where_their_supervisors_name_them);
+    tcase_add_test(t, test_what_a_program_is_told);
+    tcase_add_test(t, test_after_names_programs_supervisors_and_branches);
+    tcase_add_test(t, test_after_that_cannot_be);
+    tcase_add_test(t, test_after_in_a_ring);
+    tcase_add_test(t, test_after_its_own_supervisor);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -1,0 +1,239 @@
+/* config_check_program.c: see config_check_program.h. */
+#include "master/config_check_program.h"
+
+#include "common/text.h"
+#include "common/words.h"
+
+#include <errno.h>
+
+/* What is being checked; the list of words lives as long as one check. */
+struct program_check {
+    const struct config_section *s;
+    struct config_errors *errors;
+    const char *key;
+    struct buffer words;
+};
+
+static unsigned program_line(const struct config_section *s, const char *key)
+{
+    int k = config_key_find(s->kind, slice_of(key));
+    return k >= 0 && s->lines[k] != 0 ? s->lines[k] : s->line;
+}
+
+static bool program_broken(const struct config_section *s, const char *key)
+{
+    int k = config_key_find(s->kind, slice_of(key));
+    return k < 0 || s->broken[k] || s->values[k] == NULL;
+}
+
+#define PROGRAM_ERROR(c, ...)                                                                      \
+    config_errors_add((c)->errors, program_line((c)->s, (c)->key), __VA_ARGS__)
+
+/* Cuts the key's value into words. False, having said why, when it cannot be; false without a word when the value was reported before. */
+static bool program_words(struct program_check *c, const char *key, size_t max)
+{
+    c->key = key;
+    buffer_clear(&c->words);
+    if (program_broken(c->s, key))
+        return false;
+    int rc = words_split(slice_of(config_get(c->s, key)), max, &c->words);
+    if (rc == -EINVAL)
+        PROGRAM_ERROR(c, "%s: a quote does not end, or a backslash stands last", key);
+    else if (rc == -E2BIG)
+        PROGRAM_ERROR(c, "%s: more than %zu words", key, max);
+    else if (rc < 0)
+        c->errors->failed = true;
+    return rc >= 0;
+}
+
+#define PROGRAM_EACH(c, word)                                                                      \
+    for (const char *word = words_next(&(c)->words, 0, NULL); word != NULL;                        \
+         word = words_next(&(c)->words, 0, word))
+
+/* ---- program ---- */
+
+static void program_command(struct program_check *c)
+{
+    if (program_words(c, "command", CONFIG_WORDS_MAX) && c->words.len == 0)
+        PROGRAM_ERROR(c, "command: is empty, it must be a program and its arguments");
+}
+
+static void program_environment(struct program_check *c)
+{
+    if (!program_words(c, "environment", CONFIG_WORDS_MAX))
+        return;
+    PROGRAM_EACH(c, word)
+    {
+        const char *equal = strchr(word, '=');
+        if (equal == NULL || equal == word)
+            PROGRAM_ERROR(c, "environment: '%s' is not NAME=value", word);
+    }
+}
+
+static void program_exit_codes(struct program_check *c)
+{
+    if (!program_words(c, "exit_codes", CONFIG_WORDS_MAX))
+        return;
+    PROGRAM_EACH(c, word)
+    {
+        uint64_t code;
+        if (text_parse_u64(slice_of(word), &code) != 0 || code > 255)
+            PROGRAM_ERROR(c, "exit_codes: '%s' is not a whole number from 0 to 255", word);
+    }
+}
+
+static void program_umask(struct program_check *c)
+{
+    c->key = "umask";
+    if (program_broken(c->s, "umask"))
+        return;
+    const char *text = config_get(c->s, "umask");
+    if (strlen(text) > 4 || strspn(text, "01234567") != strlen(text) ||
+        (strlen(text) == 4 && text[0] != '0'))
+        PROGRAM_ERROR(c, "umask: '%s' is not an octal number such as 027", text);
+}
+
+static bool program_is_span(const char *text)
+{
+    uint64_t ms;
+    return text_parse_span(slice_of(text), &ms) == 0 && ms <= 3600000;
+}
+
+static void program_ready(struct program_check *c)
+{
+    c->key = "ready";
+    if (program_broken(c->s, "ready"))
+        return;
+    const char *how = config_get(c->s, "ready");
+    const char *port = strncmp(how, "tcp:", 4) == 0 ? strrchr(how + 4, ':') : NULL;
+    uint64_t number = 0;
+    bool tcp = port != NULL && port > how + 4 && text_parse_u64(slice_of(port + 1), &number) == 0 &&
+               number >= 1 && number <= 65535;
+    bool unix_path = strncmp(how, "unix:/", 6) == 0;
+    bool exits = strcmp(how, "exit") == 0;
+    if (exits && strcmp(config_get(c->s, "restart"), "permanent") == 0)
+        PROGRAM_ERROR(
+            c, "ready: exit needs restart = transient or temporary: a permanent one never ends");
+    if (!tcp && !unix_path && !exits && strcmp(how, "none") != 0 && strcmp(how, "fd") != 0 &&
+        !program_is_span(how))
+        PROGRAM_ERROR(c, "ready: '%s' is none of none, exit, 3s, unix:/path, tcp:ADDRESS:PORT, fd",
+                      how);
+}
+
+static void program_backoff(struct program_check *c)
+{
+    c->key = "backoff_min";
+    if (program_broken(c->s, "backoff_min") || program_broken(c->s, "backoff_max"))
+        return;
+    uint64_t max = config_get_u64(c->s, "backoff_max");
+    if (max != 0 && config_get_u64(c->s, "backoff_min") > max)
+        PROGRAM_ERROR(c, "backoff_min: must not be above backoff_max");
+}
+
+void config_check_program(const struct config_section *s, struct config_errors *errors)
+{
+    struct program_check c = {.s = s, .errors = errors, .words = BUFFER_EMPTY};
+    program_command(&c);
+    program_environment(&c);
+    program_exit_codes(&c);
+    program_words(&c, "after", CONFIG_CHILDREN_MAX);
+    program_umask(&c);
+    program_ready(&c);
+    program_backoff(&c);
+    buffer_fini(&c.words);
+}
+
+/* ---- supervisor ---- */
+
+static const struct config_section *supervisor_child(const struct config *c, const char *title)
+{
+    const struct config_section *s = config_section_find(c, CONFIG_PROGRAM, title);
+    return s != NULL ? s : config_section_find(c, CONFIG_SUPERVISOR, title);
+}
+
+/* True when the supervisor names the child; `times` gets how often. */
+static bool supervisor_names(const struct config_section *s, const char *title, int *times)
+{
+    struct buffer words = BUFFER_EMPTY;
+    *times = 0;
+    if (words_split(slice_of(config_get(s, "children")), CONFIG_CHILDREN_MAX, &words) > 0)
+        for (const char *w = words_next(&words, 0, NULL); w != NULL; w = words_next(&words, 0, w))
+            *times += strcmp(w, title) == 0;
+    buffer_fini(&words);
+    return *times > 0;
+}
+
+static const struct config_section *supervisor_of(const struct config *c, const char *title)
+{
+    const struct config_section *s;
+    int times;
+    for (size_t i = 0; (s = config_section_at(c, CONFIG_SUPERVISOR, i)) != NULL; i++)
+        if (!program_broken(s, "children") && supervisor_names(s, title, &times))
+            return s;
+    return NULL;
+}
+
+static void supervisor_no_child(const struct config *c, const struct program_check *check,
+                                const char *word)
+{
+    struct text_nearest nearest = text_nearest_start(slice_of(word));
+    const struct config_section *s;
+    for (int kind = CONFIG_SUPERVISOR; kind <= CONFIG_PROGRAM; kind++)
+        for (size_t i = 0; (s = config_section_at(c, (enum config_kind)kind, i)) != NULL; i++)
+            text_nearest_offer(&nearest, config_title(s));
+    if (nearest.best != NULL)
+        PROGRAM_ERROR(check,
+                      "children: there is no program or supervisor named %s: did you mean %s?",
+                      word, nearest.best);
+    else
+        PROGRAM_ERROR(
+            check, "children: there is no program or supervisor named %s: add `program %s { … }`",
+            word, word);
+}
+
+static void supervisor_check_child(const struct config *c, const struct program_check *check,
+                                   const char *word)
+{
+    int times = 0;
+    supervisor_names(check->s, word, &times);
+    const struct config_section *parent = supervisor_of(c, word);
+    if (supervisor_child(c, word) == NULL)
+        supervisor_no_child(c, check, word);
+    else if (times > 1)
+        PROGRAM_ERROR(check, "children: %s stands there twice", word);
+    else if (parent != check->s)
+        PROGRAM_ERROR(check, "children: %s is a child of supervisor %s already", word,
+                      config_title(parent));
+}
+
+/* Each has one parent at most, so who comes back to where it started has found a ring. */
+static void supervisor_check_ring(const struct config *c, const struct program_check *check)
+{
+    const struct config_section *at = supervisor_of(c, config_title(check->s));
+    for (int steps = 0; at != NULL && steps < CONFIG_CHILDREN_MAX; steps++) {
+        if (at == check->s) {
+            PROGRAM_ERROR(check, "children: supervisor %s stands below itself",
+                          config_title(check->s));
+            return;
+        }
+        at = supervisor_of(c, config_title(at));
+    }
+}
+
+void config_check_supervisor(const struct config *c, const struct config_section *s,
+                             struct config_errors *errors)
+{
+    struct program_check check = {.s = s, .errors = errors, .words = BUFFER_EMPTY};
+    const struct config_section *twin = config_section_find(c, CONFIG_PROGRAM, config_title(s));
+    if (twin != NULL)
+        config_errors_add(
+            errors, s->line,
+            "supervisor %s: there is a program of that name on line %u: choose another",
+            config_title(s), twin->line);
+    if (program_words(&check, "children", CONFIG_CHILDREN_MAX)) {
+        PROGRAM_EACH(&check, word)
+        supervisor_check_child(c, &check, word);
+        supervisor_check_ring(c, &check);
+    }
+    buffer_fini(&check.words);
+}

@@ -1,0 +1,21 @@
+/*
+ * config_check_program.h: what is wrong with program and supervisor sections. Part of config_check.h.
+ *
+ * Runs in the master and in the tool. Whether a user, a directory or the program itself exists is found out where it is run.
+ */
+#ifndef MASTER_CONFIG_CHECK_PROGRAM_H
+#define MASTER_CONFIG_CHECK_PROGRAM_H
+
+#include "master/config_parse.h"
+
+/* Words in `command` and in `environment`, names in a list. */
+#define CONFIG_WORDS_MAX    64
+#define CONFIG_CHILDREN_MAX 1000
+
+void config_check_program(const struct config_section *s, struct config_errors *errors);
+
+/* Also that each child is there, has one parent, and is not its own ancestor. */
+void config_check_supervisor(const struct config *c, const struct config_section *s,
+                             struct config_errors *errors);
+
+#endif

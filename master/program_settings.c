@@ -1,0 +1,108 @@
+/* program_settings.c: see program_settings.h. */
+#include "master/program_settings.h"
+
+#include "common/words.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+/* Keys that go to the worker as they stand; empty ones do not go at all. */
+static const struct {
+    const char *key, *setting;
+} program_plain[] = {
+    {"user", "command.user"},
+    {"group", "command.group"},
+    {"umask", "command.umask"},
+    {"nice", "command.nice"},
+    {"memory_max", "command.memory_max"},
+    {"files_max", "command.files_max"},
+    {"core_max", "command.core_max"},
+    {"no_new_privs", "command.no_new_privs"},
+    {"ready", "command.ready"},
+    {"exit_codes", "command.exit_codes"},
+};
+
+static const struct {
+    const char *name;
+    int number;
+} program_signals[] = {{"TERM", SIGTERM}, {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
+                       {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"KILL", SIGKILL}};
+
+static void program_put(struct program_settings *p, const char *key, const char *value)
+{
+    p->pairs[p->count++] = (struct config_pair){key, value};
+}
+
+/* The key's value with {n} replaced, cut into words behind those that are there; *start is where they begin. */
+static int program_split(struct program_settings *p, const char *value, uint64_t number,
+                         size_t *start)
+{
+    struct buffer text = BUFFER_EMPTY;
+    for (const char *at = value; *at != '\0';) {
+        bool hole = strncmp(at, "{n}", 3) == 0;
+        if (hole)
+            buffer_printf(&text, "%" PRIu64, number);
+        else
+            buffer_append_char(&text, *at);
+        at += hole ? 3 : 1;
+    }
+    *start = p->words.len;
+    int rc =
+        buffer_ok(&text) ? words_split(buffer_slice(&text), CONFIG_WORDS_MAX, &p->words) : -ENOMEM;
+    buffer_fini(&text);
+    return rc < 0 ? rc : 0;
+}
+
+/* One pair for each word from `start` to `end`: "command.argv.0" … */
+static void program_put_words(struct program_settings *p, const char *key, size_t start, size_t end)
+{
+    int i = 0;
+    for (const char *word = words_next(&p->words, start, NULL);
+         word != NULL && word < p->words.data + end; word = words_next(&p->words, start, word)) {
+        char *name = p->names[p->name_count++];
+        snprintf(name, sizeof p->names[0], "%s.%d", key, i++);
+        program_put(p, name, word);
+    }
+}
+
+static void program_put_signal(struct program_settings *p, const char *name)
+{
+    for (size_t i = 0; i < sizeof program_signals / sizeof program_signals[0]; i++)
+        if (strcmp(program_signals[i].name, name) == 0)
+            snprintf(p->stop_signal, sizeof p->stop_signal, "%d", program_signals[i].number);
+    program_put(p, "command.stop_signal", p->stop_signal);
+}
+
+static void program_put_plain(struct program_settings *p, const struct config_section *program)
+{
+    for (size_t i = 0; i < sizeof program_plain / sizeof program_plain[0]; i++) {
+        const char *value = config_get(program, program_plain[i].key);
+        if (value[0] != '\0')
+            program_put(p, program_plain[i].setting, value);
+    }
+}
+
+int program_settings_make(struct program_settings *p, const struct config_section *program,
+                          uint64_t number)
+{
+    *p = (struct program_settings){.words = BUFFER_EMPTY};
+    size_t command, environment;
+    int rc = program_split(p, config_get(program, "command"), number, &command);
+    if (rc == 0)
+        rc = program_split(p, config_get(program, "environment"), number, &environment);
+    if (rc != 0)
+        return rc;
+    program_put_words(p, "command.argv", command, environment);
+    program_put_words(p, "command.env", environment, p->words.len);
+    program_put(p, "command.dir", config_get(program, "directory"));
+    program_put_signal(p, config_get(program, "stop_signal"));
+    program_put_plain(p, program);
+    return 0;
+}
+
+void program_settings_fini(struct program_settings *p)
+{
+    buffer_fini(&p->words);
+}
