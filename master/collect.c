@@ -2,6 +2,7 @@
 #include "master/collect.h"
 
 #include "common/clock.h"
+#include "master/logs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -187,7 +188,9 @@ void collect_write(enum log_level level, const char *worker, struct slice line)
         collect_format(&out, collect_json, clock_wall_ms(), LOG_LEVEL_WARN, "platoon",
                        slice_make(text, (size_t)n));
     }
-    collect_format(&out, collect_json, clock_wall_ms(), level, worker, line);
+    uint64_t wall_ms = clock_wall_ms();
+    logs_add(wall_ms, level, worker, line);
+    collect_format(&out, collect_json, wall_ms, level, worker, line);
     if (buffer_ok(&out) && collect_put(buffer_slice(&out)))
         collect_lost = 0;
     else

@@ -27,7 +27,7 @@ void collect_own_lines(void);
 void collect_format(struct buffer *out, bool json, uint64_t wall_ms, enum log_level level,
                     const char *worker, struct slice line);
 
-/* Formats and writes one line to stderr. Drops it, counted, when stderr would block. */
+/* Keeps the line (logs.h), formats it and writes it to stderr. Drops that, counted, when stderr would block. */
 void collect_write(enum log_level level, const char *worker, struct slice line);
 
 struct collect_stream;

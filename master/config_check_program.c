@@ -5,6 +5,7 @@
 #include "common/words.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 /* What is being checked; the list of words lives as long as one check. */
 struct program_check {
@@ -51,6 +52,18 @@ static bool program_words(struct program_check *c, const char *key, size_t max)
          word = words_next(&(c)->words, 0, word))
 
 /* ---- program ---- */
+
+void config_expand_number(const char *value, uint64_t number, struct buffer *out)
+{
+    for (const char *at = value; *at != '\0';) {
+        bool hole = strncmp(at, "{n}", 3) == 0;
+        if (hole)
+            buffer_printf(out, "%" PRIu64, number);
+        else
+            buffer_append_char(out, *at);
+        at += hole ? 3 : 1;
+    }
+}
 
 static void program_command(struct program_check *c)
 {
@@ -104,7 +117,13 @@ static void program_ready(struct program_check *c)
     c->key = "ready";
     if (program_broken(c->s, "ready"))
         return;
-    const char *how = config_get(c->s, "ready");
+    buffer_clear(&c->words);
+    config_expand_number(config_get(c->s, "ready"), config_get_u64(c->s, "processes"), &c->words);
+    const char *how = buffer_text(&c->words);
+    if (how == NULL) {
+        c->errors->failed = true;
+        return;
+    }
     const char *port = strncmp(how, "tcp:", 4) == 0 ? strrchr(how + 4, ':') : NULL;
     uint64_t number = 0;
     bool tcp = port != NULL && port > how + 4 && text_parse_u64(slice_of(port + 1), &number) == 0 &&

@@ -12,6 +12,9 @@
 #define CONFIG_WORDS_MAX    64
 #define CONFIG_CHILDREN_MAX 1000
 
+/* Appends the value with every {n} replaced by the process' number. */
+void config_expand_number(const char *value, uint64_t number, struct buffer *out);
+
 void config_check_program(const struct config_section *s, struct config_errors *errors);
 
 /* Also that each child is there, has one parent, and is not its own ancestor. */

@@ -22,6 +22,9 @@ struct control_pending {
     struct node *worker;                /* asked; NULL when we wait for a condition */
     struct node *node;                  /* of the condition */
     bool (*done)(const struct node *n); /* the condition */
+    bool logs;                          /* it waits for lines instead: */
+    char logs_name[CONTRACT_NAME_MAX];
+    uint64_t logs_limit, logs_after;
 };
 
 /* The arguments of a request, taken apart. */
@@ -56,6 +59,9 @@ void control_verb(struct control_client *client, const struct control_request *r
 
 /* Something changed in the tree: answers what waited for it. */
 void control_pending_look(struct control_pending *p);
+
+/* Answers what waits for log lines when there are some. */
+void control_pending_look_logs(struct control_pending *p);
 
 /* Its deadline has passed. */
 void control_pending_late(struct control_pending *p);

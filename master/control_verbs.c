@@ -6,11 +6,14 @@
 #include "master/control_private.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
+#include "master/logs.h"
 #include "master/worker_process.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 struct verb_call {
@@ -179,10 +182,16 @@ static void verb_add_late(struct node *worker, void *ctx)
                   why[0] != '\0' ? ")" : "");
 }
 
+static void verb_logs_answer(struct control_pending *p, bool late);
+
 void control_pending_late(struct control_pending *p)
 {
     if (p->worker != NULL)
         return; /* the request to the worker has a deadline of its own */
+    if (p->logs) {
+        verb_logs_answer(p, true);
+        return;
+    }
     struct verb_late late = {.done = p->done};
     struct buffer body = BUFFER_EMPTY;
     buffer_append_text(&late.text, "timed out: ");
@@ -235,11 +244,16 @@ static void verb_restart(const struct verb_call *v)
 
 static void verb_wait(const struct verb_call *v)
 {
-    if (v->args->count != 1 || !slice_is(v->args->list[0], "ready")) {
-        control_answer_text(v->client, v->request->id, CONTROL_USAGE, "wait takes: ready");
+    const struct slice *what = v->args->count > 0 ? &v->args->list[v->args->count - 1] : NULL;
+    bool ready = what != NULL && slice_is(*what, "ready");
+    if (v->args->count > 2 || (!ready && (what == NULL || !slice_is(*what, "stopped")))) {
+        control_answer_text(v->client, v->request->id, CONTROL_USAGE,
+                            "wait takes: [NAME] ready, or [NAME] stopped");
         return;
     }
-    verb_wait_for(v, verb_root(), verb_is_up);
+    struct node *n = v->args->count == 2 ? verb_node(v) : verb_root();
+    if (n != NULL)
+        verb_wait_for(v, n, ready ? verb_is_up : verb_is_down);
 }
 
 static void verb_shutdown(const struct verb_call *v)
@@ -412,6 +426,115 @@ static void verb_send(const struct verb_call *v)
         verb_hand_on(v, n, slice_of("json"), v->args->list + 1, 1);
 }
 
+/* ---- signals ---- */
+
+/* A command worker hands it on to its program; any other worker is its own program. */
+static void verb_signal(const struct verb_call *v)
+{
+    struct node *n = verb_node(v);
+    uint64_t number = 0;
+    if (n == NULL)
+        return;
+    bool good = n->kind == NODE_WORKER && v->args->count == 2 &&
+                text_parse_u64(v->args->list[1], &number) == 0 && number >= 1 && number <= 64;
+    if (!good) {
+        control_answer_text(v->client, v->request->id, CONTROL_USAGE,
+                            "signal takes: the name of a worker, and a number from 1 to 64");
+        return;
+    }
+    if (n->type == WORKER_TYPE_COMMAND) {
+        verb_hand_on(v, n, slice_of("signal"), v->args->list + 1, 1);
+        return;
+    }
+    if (n->process == NULL || kill(worker_process_pid(n->process), (int)number) != 0) {
+        control_answer_text(v->client, v->request->id, CONTROL_ERROR,
+                            "%s has no process now: see platoonctl status %s", n->name, n->name);
+        return;
+    }
+    log_info("worker-signalled", "name=%s signal=%d", n->name, (int)number);
+    struct buffer body = BUFFER_EMPTY;
+    pack_map(&body, 2);
+    pack_text(&body, "name");
+    pack_text(&body, n->name);
+    pack_text(&body, "pid");
+    pack_u64(&body, (uint64_t)worker_process_pid(n->process));
+    verb_answer_buffer(v, &body);
+}
+
+/* ---- logs ---- */
+
+#define VERB_LOGS_MAX 1000 /* lines in one answer: 2 MB at most */
+
+/* Packs the answer; how many lines it has. */
+static size_t verb_logs_pack(struct buffer *body, struct slice name, uint64_t limit, uint64_t after)
+{
+    struct buffer lines = BUFFER_EMPTY;
+    uint64_t last;
+    size_t count = logs_pack(&lines, name, after, limit, &last);
+    pack_map(body, 2);
+    pack_text(body, "last");
+    pack_u64(body, last);
+    pack_text(body, "lines");
+    pack_raw(body, buffer_slice(&lines));
+    body->failed = body->failed || lines.failed;
+    buffer_fini(&lines);
+    return count;
+}
+
+static void verb_logs_answer(struct control_pending *p, bool late)
+{
+    struct buffer body = BUFFER_EMPTY;
+    if (verb_logs_pack(&body, slice_of(p->logs_name), p->logs_limit, p->logs_after) == 0 && !late) {
+        buffer_fini(&body);
+        return;
+    }
+    control_answer_buffer(p->client, p->id, CONTROL_OK, &body);
+    control_pending_free(p);
+}
+
+void control_pending_look_logs(struct control_pending *p)
+{
+    if (p->logs)
+        verb_logs_answer(p, false);
+}
+
+/* Names are those of lines, so that a worker that is no more can be asked for; what nobody ever was is told. */
+static void verb_logs(const struct verb_call *v)
+{
+    const struct slice *list = v->args->list;
+    uint64_t limit = 0, after = 0;
+    bool good = (v->args->count == 2 || v->args->count == 3) && list[0].len < CONTRACT_NAME_MAX &&
+                text_parse_u64(list[1], &limit) == 0 && limit >= 1 && limit <= VERB_LOGS_MAX &&
+                (v->args->count == 2 || text_parse_u64(list[2], &after) == 0);
+    if (!good) {
+        control_answer_text(
+            v->client, v->request->id, CONTROL_USAGE,
+            "logs takes: NAME, a number of lines from 1 to %d, and the number of a line",
+            VERB_LOGS_MAX);
+        return;
+    }
+    bool pattern = memchr(list[0].ptr, '*', list[0].len) != NULL ||
+                   memchr(list[0].ptr, '?', list[0].len) != NULL;
+    if (!pattern && tree_find(verb_root(), list[0]) == NULL) {
+        verb_unknown_name(v, list[0]);
+        return;
+    }
+    if (v->args->count == 2) {
+        struct buffer body = BUFFER_EMPTY;
+        verb_logs_pack(&body, list[0], limit, 0);
+        verb_answer_buffer(v, &body);
+        return;
+    }
+    struct control_pending *p = control_wait(v->client, v->request);
+    if (p == NULL)
+        return;
+    p->logs = true;
+    p->logs_limit = limit;
+    p->logs_after = after;
+    slice_copy(list[0], p->logs_name, sizeof p->logs_name);
+    verb_logs_answer(p, false);
+}
+
 /* ---- dispatch ---- */
 
 #define X_HANDLER_TREE     verb_tree
@@ -423,6 +546,8 @@ static void verb_send(const struct verb_call *v)
 #define X_HANDLER_SEND     verb_send
 #define X_HANDLER_WAIT     verb_wait
 #define X_HANDLER_SHUTDOWN verb_shutdown
+#define X_HANDLER_SIGNAL   verb_signal
+#define X_HANDLER_LOGS     verb_logs
 #define X_HANDLER_VERSION  verb_version
 
 static const struct {

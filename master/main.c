@@ -9,6 +9,7 @@
 #include "master/announce.h"
 #include "master/collect.h"
 #include "master/control.h"
+#include "master/logs.h"
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/reaper.h"
@@ -288,6 +289,7 @@ static int main_configured(const char *path, enum main_mode mode)
     }
     buffer_fini(&text);
     config_free(master.config);
+    logs_fini();
     return code;
 }
 

@@ -20,7 +20,6 @@ static const struct {
     {"files_max", "command.files_max"},
     {"core_max", "command.core_max"},
     {"no_new_privs", "command.no_new_privs"},
-    {"ready", "command.ready"},
     {"exit_codes", "command.exit_codes"},
 };
 
@@ -40,14 +39,7 @@ static int program_split(struct program_settings *p, const char *value, uint64_t
                          size_t *start)
 {
     struct buffer text = BUFFER_EMPTY;
-    for (const char *at = value; *at != '\0';) {
-        bool hole = strncmp(at, "{n}", 3) == 0;
-        if (hole)
-            buffer_printf(&text, "%" PRIu64, number);
-        else
-            buffer_append_char(&text, *at);
-        at += hole ? 3 : 1;
-    }
+    config_expand_number(value, number, &text);
     *start = p->words.len;
     int rc =
         buffer_ok(&text) ? words_split(buffer_slice(&text), CONFIG_WORDS_MAX, &p->words) : -ENOMEM;
@@ -87,7 +79,7 @@ static void program_put_plain(struct program_settings *p, const struct config_se
 int program_settings_make(struct program_settings *p, const struct config_section *program,
                           uint64_t number)
 {
-    *p = (struct program_settings){.words = BUFFER_EMPTY};
+    *p = (struct program_settings){.words = BUFFER_EMPTY, .ready = BUFFER_EMPTY};
     size_t command, environment;
     int rc = program_split(p, config_get(program, "command"), number, &command);
     if (rc == 0)
@@ -99,10 +91,14 @@ int program_settings_make(struct program_settings *p, const struct config_sectio
     program_put(p, "command.dir", config_get(program, "directory"));
     program_put_signal(p, config_get(program, "stop_signal"));
     program_put_plain(p, program);
-    return 0;
+    config_expand_number(config_get(program, "ready"), number, &p->ready);
+    const char *ready = buffer_text(&p->ready);
+    program_put(p, "command.ready", ready);
+    return ready != NULL ? 0 : -ENOMEM;
 }
 
 void program_settings_fini(struct program_settings *p)
 {
     buffer_fini(&p->words);
+    buffer_fini(&p->ready);
 }

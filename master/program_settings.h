@@ -18,6 +18,7 @@ struct program_settings {
     char names[2 * CONFIG_WORDS_MAX][24];
     size_t name_count;
     struct buffer words; /* of command, then of environment */
+    struct buffer ready;
     char stop_signal[8];
 };
 

@@ -104,7 +104,7 @@
     X(PROGRAM, "no_new_privs", BOOL, "false", 0, 0, RESTART, "no program it starts may gain rights (set-user-id)") \
     X(PROGRAM, "processes", INT, "1", 1, 1000, RESTART, "how many of them, numbered from 1")        \
     X(PROGRAM, "after", STRING, "", 0, 0, RESTART, "names of programs, supervisors or branches that must be ready first, beyond the order of the tree") \
-    X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), fd (a line on $NOTIFY_FD)") \
+    X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), fd (a line on $NOTIFY_FD); {n} as in command") \
     X(PROGRAM, "ready_timeout", SPAN, "", 100, 3600000, RESTART, "time it may take for that; empty: as in platoon") \
     X(PROGRAM, "restart", CHOICE, "permanent", 0, 0, RESTART, "started again: always, after an end that exit_codes does not name, or never (permanent|transient|temporary)") \
     X(PROGRAM, "exit_codes", STRING, "0", 0, 0, RESTART, "exit codes that mean it finished on purpose") \

@@ -92,7 +92,9 @@ CONTROL_LIST(X)
     X(RESTART, "restart", "NAME", "map {name}, when every worker below NAME is ready again")       \
     X(ASK, "ask", "TYPE SECTION VERB [ARG...]", "whatever the worker answers; SECTION may be empty") \
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
-    X(WAIT, "wait", "ready", "map {ready}, when the tree is ready")                                \
+    X(WAIT, "wait", "[NAME] ready|stopped", "map {name, ready}, when NAME, else the tree, is so")  \
+    X(SIGNAL, "signal", "NAME NUMBER", "map {name, pid}: the worker's program was sent the signal") \
+    X(LOGS, "logs", "NAME LIMIT [AFTER]", "map {last, lines: [[time ms, level, worker, line]...]}; with AFTER it waits for newer ones, until the deadline") \
     X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \
     X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms}")
 /* clang-format on */
@@ -109,17 +111,20 @@ CONTROL_LIST(X)
     X(REPORT, "report",                                                                            \
       "report NAME [--by FIELD] [--since 1h] [--every 1m] [--top 10] [--time FIELD] [--csv]",      \
       "count the records of a drain's store by a field and over time", "look")                     \
+    X(LOGS, "logs", "logs [NAME] [-n 50] [-f]", "the last log lines of a worker or branch; -f goes on", "look") \
     X(VERSION, "version", "version", "print the versions of tool and master", "look")              \
     X(START, "start", "start NAME", "start a worker or a branch, and wait until it is ready", "act") \
     X(STOP, "stop", "stop NAME", "stop a worker or a branch, in order", "act")                     \
-    X(RESTART, "restart", "restart NAME", "stop, then start", "act")                               \
+    X(RESTART, "restart", "restart NAME [--rolling]",                                              \
+      "stop, then start; --rolling: one at a time, each ready before the next goes", "act") \
+    X(SIGNAL, "signal", "signal NAME SIGNAL", "send a worker's program a signal: HUP, USR1, 15", "act") \
     X(SEND, "send", "send NAME JSON", "give a worker a message", "act")                            \
     X(REDIS, "redis", "redis [--on SECTION] [--reply-to NAME] COMMAND [ARG...]",                   \
       "run one Redis command through a send worker", "act")                                        \
     X(DRAIN_DEAD, "drain dead", "drain dead NAME [list|show|retry|drop] [SEQ...|all]",             \
       "the dead letters of a drain: list, show, try again, throw away", "act")                     \
     X(DRAIN_WAIT, "drain wait", "drain wait NAME", "wait until nothing is pending or claimed", "wait") \
-    X(WAIT, "wait", "wait ready", "wait until every worker is ready", "wait")                      \
+    X(WAIT, "wait", "wait [NAME] ready|stopped", "wait until all of NAME, else every worker, is ready or stopped", "wait") \
     X(SHUTDOWN, "shutdown", "shutdown", "stop everything in order and end the master", "act")
 /* clang-format on */
 

@@ -8,6 +8,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pack.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -140,6 +142,37 @@ static int command_init(struct worker *w, void *state)
     return 0;
 }
 
+/* "signal" NUMBER: for the program, not for us. */
+static void command_on_request(struct worker *w, void *state, const struct link_request *request)
+{
+    struct command *c = state;
+    struct unpack u = unpack_start(request->args);
+    uint64_t number = 0;
+    bool one = unpack_array(&u) == 1;
+    struct slice text = unpack_bytes(&u);
+    if (!slice_is(request->verb, "signal") || !one || !unpack_end(&u) ||
+        text_parse_u64(text, &number) != 0 || number > 64) {
+        worker_reply_text(w, request->id, CONTROL_USAGE, "it understands: signal NUMBER");
+        return;
+    }
+    if (c->pid == 0 || kill(c->pid, (int)number) != 0) {
+        worker_reply_text(w, request->id, CONTROL_ERROR, "its program does not run now");
+        return;
+    }
+    log_info("signalled", "signal=%d pid=%d", (int)number, (int)c->pid);
+    struct buffer body = BUFFER_EMPTY;
+    pack_map(&body, 2);
+    pack_text(&body, "name");
+    pack_text(&body, worker_name(w));
+    pack_text(&body, "pid");
+    pack_u64(&body, (uint64_t)c->pid);
+    if (buffer_ok(&body))
+        worker_reply(w, request->id, CONTROL_OK, buffer_slice(&body));
+    else
+        worker_reply_text(w, request->id, CONTROL_ERROR, "memory is short");
+    buffer_fini(&body);
+}
+
 static void command_drain(struct worker *w, void *state)
 {
     struct command *c = state;
@@ -167,6 +200,7 @@ const struct worker_ops worker_ops = {
     .mailbox = false,
     .state_size = sizeof(struct command),
     .init = command_init,
+    .on_request = command_on_request,
     .drain = command_drain,
     .fini = command_fini,
 };

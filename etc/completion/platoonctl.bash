@@ -2,7 +2,7 @@
 # platoonctl.bash: completes verbs, options, and the names of what runs now. Source it, or install it as
 # /usr/share/bash-completion/completions/platoonctl. scripts/lib/check-docs-verbs holds it against proto/control.h.
 
-_platoonctl_verbs='tree status drain report version start stop restart send redis wait shutdown'
+_platoonctl_verbs='tree status drain report logs version start stop restart signal send redis wait shutdown'
 _platoonctl_options='-s --socket -c --config --json --timeout --no-color -h --help -V --version'
 
 # Options of the command line that lead to a socket, so that names come from the same platoon.
@@ -51,8 +51,10 @@ _platoonctl() {
     case "${words[*]}" in
     '') choices="$_platoonctl_verbs" ;;
     drain) choices='status wait dead' ;;
-    wait) choices='ready' ;;
-    status | start | stop | restart | send) choices=$(_platoonctl_names worker "${where[@]}") ;;
+    wait) choices="ready stopped $(_platoonctl_names worker "${where[@]}")" ;;
+    'wait '*) choices='ready stopped' ;;
+    'signal '*) choices='HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
+    status | start | stop | restart | signal | send | logs) choices=$(_platoonctl_names worker "${where[@]}") ;;
     'drain status' | 'drain wait' | 'drain dead' | report) choices=$(_platoonctl_names drain "${where[@]}") ;;
     'drain dead '*' retry' | 'drain dead '*' drop') choices='all' ;;
     'drain dead '*' '*) ;;
@@ -62,6 +64,8 @@ _platoonctl() {
         case ${words[0]:-} in
         report) choices="$_platoonctl_options --by --since --every --top --time --csv" ;;
         redis) choices='--on --reply-to' ;;
+        restart) choices="$_platoonctl_options --rolling" ;;
+        logs) choices="$_platoonctl_options -n -f" ;;
         *) choices="$_platoonctl_options" ;;
         esac
     fi

@@ -1,10 +1,13 @@
-/* ctl_act.c: the verbs that only ask and say that it is done: start, stop, restart, send, wait, shutdown; and version. */
+/* ctl_act.c: the verbs that only ask and say that it is done: start, stop, restart, signal, send, wait, shutdown; and version. */
 #include "common/clock.h"
 #include "common/text.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 
 #include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <strings.h>
 
 static int act_on_name(struct ctl *c, const char *verb, const char *done)
 {
@@ -31,9 +34,103 @@ int ctl_act_stop(struct ctl *c)
     return act_on_name(c, "stop", "stopped");
 }
 
+/* ---- restart ---- */
+
+static void act_collect_workers(const json_t *node, json_t *names)
+{
+    const json_t *children = json_object_get(node, "children");
+    if (strcmp(ctl_value_text(node, "kind"), "worker") == 0 &&
+        strcmp(ctl_value_text(node, "wanted"), "up") == 0)
+        json_array_append_new(names, json_string(ctl_value_text(node, "name")));
+    for (size_t i = 0; i < json_array_size(children); i++)
+        act_collect_workers(json_array_get(children, i), names);
+}
+
+/* Each has the whole --timeout to itself. What was stopped by hand stays so. */
+static int act_roll(struct ctl *c, const json_t *names)
+{
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        struct slice word = slice_of(json_string_value(json_array_get(names, i)));
+        json_t *answer = NULL;
+        c->deadline = clock_mono_ms() + c->timeout_ms;
+        int status = ctl_request_json(c, "restart", 1, &word, &answer);
+        json_decref(answer);
+        if (status != CONTROL_OK)
+            return ctl_fail(status,
+                            "stopped at %s, the %zu. of %zu: the others run on as they were",
+                            word.ptr, i + 1, json_array_size(names));
+        if (!c->args.json)
+            buffer_printf(&c->out, "%s: restarted\n", word.ptr);
+        status = ctl_flush(c);
+        if (status != CONTROL_OK)
+            return status;
+    }
+    if (c->args.json)
+        ctl_print_json(c, names);
+    return CONTROL_OK;
+}
+
+static int act_restart_rolling(struct ctl *c, const char *name)
+{
+    struct slice word = slice_of(name);
+    json_t *node = NULL;
+    int status = ctl_request_json(c, "status", 1, &word, &node);
+    if (status != CONTROL_OK)
+        return status;
+    json_t *names = json_array();
+    act_collect_workers(node, names);
+    status = act_roll(c, names);
+    json_decref(names);
+    json_decref(node);
+    return status;
+}
+
 int ctl_act_restart(struct ctl *c)
 {
-    return act_on_name(c, "restart", "restarted");
+    if (c->args.argc == 1)
+        return act_on_name(c, "restart", "restarted");
+    int option = strcmp(c->args.argv[0], "--rolling") == 0 ? 0 : 1;
+    if (strcmp(c->args.argv[option], "--rolling") != 0)
+        return ctl_fail_usage(CTL_VERB_RESTART, "'%s': one word too many", c->args.argv[1]);
+    return act_restart_rolling(c, c->args.argv[1 - option]);
+}
+
+/* ---- signal, send ---- */
+
+/* "HUP", "SIGHUP" or "1"; 0 when it is none. */
+static int act_signal_number(const char *text)
+{
+    uint64_t number;
+    if (text_parse_u64(slice_of(text), &number) == 0)
+        return number >= 1 && number <= 64 ? (int)number : 0;
+    if (strncasecmp(text, "SIG", 3) == 0)
+        text += 3;
+    for (int i = 1; i < NSIG; i++) {
+        const char *name = sigabbrev_np(i);
+        if (name != NULL && strcasecmp(name, text) == 0)
+            return i;
+    }
+    return 0;
+}
+
+int ctl_act_signal(struct ctl *c)
+{
+    int number = act_signal_number(c->args.argv[1]);
+    if (number == 0)
+        return ctl_fail_usage(CTL_VERB_SIGNAL, "'%s' is no signal: HUP, USR1, TERM, 15",
+                              c->args.argv[1]);
+    char text[16];
+    snprintf(text, sizeof text, "%d", number);
+    struct slice words[] = {slice_of(c->args.argv[0]), slice_of(text)};
+    json_t *answer = NULL;
+    int status = ctl_request_json(c, "signal", 2, words, &answer);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, answer);
+    else if (status == CONTROL_OK)
+        buffer_printf(&c->out, "%s: signal %s sent to pid %" PRIu64 "\n", c->args.argv[0],
+                      c->args.argv[1], ctl_value_u64(answer, "pid"));
+    json_decref(answer);
+    return status;
 }
 
 int ctl_act_send(struct ctl *c)
@@ -63,21 +160,24 @@ int ctl_act_send(struct ctl *c)
 
 int ctl_act_wait(struct ctl *c)
 {
-    struct slice what = slice_of(c->args.argv[0]);
-    if (!slice_is(what, "ready"))
-        return ctl_fail_usage(CTL_VERB_WAIT, "'%s': it can only wait for 'ready'", c->args.argv[0]);
+    const char *what = c->args.argv[c->args.argc - 1];
+    bool stopped = strcmp(what, "stopped") == 0;
+    if (!stopped && strcmp(what, "ready") != 0)
+        return ctl_fail_usage(CTL_VERB_WAIT, "'%s': it can wait for 'ready' or 'stopped'", what);
+    struct slice words[] = {slice_of(c->args.argv[0]), slice_of(what)};
     json_t *answer = NULL;
-    int status = ctl_request_json(c, "wait", 1, &what, &answer);
+    int status = ctl_request_json(c, "wait", (size_t)c->args.argc, words, &answer);
     if (status != CONTROL_OK)
         return status;
     bool ready = json_is_true(json_object_get(answer, "ready"));
     if (c->args.json)
         ctl_print_json(c, answer);
-    else if (ready)
-        buffer_append_text(&c->out, "ready\n");
+    else if (ready || stopped)
+        buffer_printf(&c->out, "%s\n", what);
     json_decref(answer);
-    return ready ? CONTROL_OK
-                 : ctl_fail(CONTROL_ERROR, "platoon is not ready: platoonctl status says why");
+    return ready || stopped
+               ? CONTROL_OK
+               : ctl_fail(CONTROL_ERROR, "platoon is not ready: platoonctl status says why");
 }
 
 /* Returns when the master has ended, so that the next one can be started at once. */

@@ -303,7 +303,7 @@ static void help_rest(struct buffer *out)
         "stands for\neverything below it. The socket is that of -s, else of -c FILE, else "
         "$" CTL_SOCKET_ENV ", else\n" CTL_SOCKET_DEFAULT
         ". Unless --timeout is given: %s for start, stop, restart\nand shutdown, %s for "
-        "`wait ready` and `drain wait`, %s for everything else.\n\nExit status:\n",
+        "`wait` and `drain wait`, %s for everything else.\n\nExit status:\n",
         text_format_span(CTL_TIMEOUT_ACT_MS, act), text_format_span(CTL_TIMEOUT_WAIT_MS, wait),
         text_format_span(CONTROL_TIMEOUT_MS, rest));
 #define X(NAME, code, meaning) buffer_printf(out, "  %3d  %s\n", code, meaning);

@@ -263,6 +263,93 @@ def test_wait_ready_and_shutdown(platoon):
     assert platoon.ctl("tree").returncode == 7
 
 
+def test_wait_for_a_name(platoon):
+    platoon.start()
+    assert platoon.ctl("wait", "redis/visits", "ready").stdout == "ready\n"
+    assert platoon.ctl("--timeout", "200ms", "wait", "transfer/report", "stopped").returncode == 124
+    platoon.ctl("stop", "transfer/report")
+    assert platoon.ctl("wait", "transfer/report", "stopped").stdout == "stopped\n"
+    assert platoon.ctl("wait", "redis/visits", "ready").returncode == 0, "the rest is"
+    assert platoon.ctl("wait", "no/such", "ready").returncode == 5
+    assert platoon.ctl("wait", "redis", "asleep").returncode == 2
+
+
+def test_signal(platoon):
+    out = platoon.dir / "out"
+    platoon.configure(extra=f"""program p {{ command = "sh -c 'trap \\"echo hup >> {out}\\" HUP; echo up >> {out}; while :; do sleep 0.05; done'" }}\n""").start()
+    wait_until(lambda: out.exists() and out.read_text() == "up\n", 5, "the trap")
+    before = platoon.workers()
+    done = platoon.ctl("signal", "p.1", "hup")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: out.read_text() == "up\nhup\n", 5, "the program to get it")
+    assert platoon.workers()["p.1"]["pid"] == before["p.1"]["pid"], "the program got it, and not the worker"
+    assert platoon.ctl("signal", "redis/send.1", "SIGKILL").returncode == 0
+    platoon.replaced(before["redis/send.1"])
+    assert platoon.ctl("signal", "redis/send.1", "NONSENSE").returncode == 2
+    assert platoon.ctl("signal", "redis", "HUP").returncode == 2, "a branch has no process"
+    platoon.ctl("stop", "transfer/report")
+    assert "no process" in platoon.ctl("signal", "transfer/report", "HUP").stderr
+
+
+def test_rolling_restart(platoon):
+    platoon.configure(drain={"get_hash.workers": 3}).start()
+    before = platoon.workers()
+    done = platoon.ctl("restart", "redis/visits", "--rolling")
+    assert done.returncode == 0, done.stderr
+    names = [n for n in before if n.startswith("redis/visits/")]
+    assert done.stdout.split() == [word for n in names for word in (n + ":", "restarted")]
+    after = platoon.workers()
+    assert all(after[n]["pid"] != before[n]["pid"] for n in names)
+    assert all(after[n]["pid"] == before[n]["pid"] for n in before if n not in names)
+    moves = re.findall(r"name=(redis/visits/\S+) from=READY to=(DRAINING)|name=(redis/visits/\S+) from=STARTING to=(READY)", platoon.log())
+    order = [m[0] or m[2] for m in moves][len(names):]
+    assert order == [n for n in names for _ in range(2)], "one is back before the next goes"
+
+
+def test_rolling_restart_stops_at_the_first_failure(platoon):
+    platoon.configure(extra=f"""program p {{ command = "sh -c 'test -e {platoon.dir}/broken && exit 1; exec sleep 1000'" processes = 3  ready = 100ms }}\n""").start()
+    before = platoon.workers()
+    (platoon.dir / "broken").touch()
+    done = platoon.ctl("--timeout", "2s", "restart", "--rolling", "platoon")
+    assert done.returncode == 124
+    assert "stopped at p.1" in done.stderr
+    after = platoon.workers()
+    assert [after[f"p.{i}"]["pid"] == before[f"p.{i}"]["pid"] for i in (1, 2, 3)] == [False, True, True]
+
+
+def test_logs(platoon):
+    platoon.configure(extra="""program talker { command = "sh -c 'echo one; echo two >&2; exec sleep 1000'" processes = 2 }\n""").start()
+    wait_until(lambda: platoon.ctl("logs", "talker.2").stdout.count("two") == 1, 5, "its lines")
+    lines = platoon.ctl("logs", "talker.1").stdout.splitlines()
+    assert [line.split("talker.1 output ")[1] for line in lines if "talker.1 output " in line] == ["line=one", "line=two"]
+    assert any("platoon worker-state name=talker.1" in line for line in lines), "what the master says about it"
+    assert not any("talker.2" in line for line in lines)
+    assert len(platoon.ctl("logs", "-n", "3").stdout.splitlines()) == 3
+    assert "talker.2" in platoon.ctl("logs", "talker.*").stdout
+    entries = [json.loads(line) for line in platoon.ctl("--json", "logs", "talker.1", "-n", "2").stdout.splitlines()]
+    assert len(entries) == 2 and set(entries[0]) == {"ts", "level", "worker", "line"}
+    unknown = platoon.ctl("logs", "talker.3")
+    assert unknown.returncode == 5 and "talker.1" in unknown.stderr
+    for words in (["-n", "0"], ["-n"], ["a", "b"], ["--bogus"]):
+        assert platoon.ctl("logs", *words).returncode == 2
+
+
+def test_logs_follow(platoon):
+    platoon.start()
+    follow = subprocess.Popen([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), "logs", "-f", "-n", "1", "transfer/report"],
+                              stdout=subprocess.PIPE, text=True)
+    assert follow.stdout.readline()
+    platoon.ctl("restart", "transfer/report")
+    seen = []
+    while not (seen and "to=READY" in seen[-1]):
+        seen.append(follow.stdout.readline())
+        assert seen[-1], "it ended"
+    assert any("worker-exit name=transfer/report" in line for line in seen)
+    assert platoon.stop() == 0
+    assert follow.wait(10) in (1, 7), "the master has gone"
+    follow.stdout.close()
+
+
 def test_json_is_json_for_errors_too(platoon):
     platoon.start()
     done = platoon.ctl("--json", "status", "nobody")

@@ -146,7 +146,7 @@ START_TEST(test_wait_ready)
     int fd = dial();
     ck_assert(say(fd, 1, LONG_MS, "wait", "ready", NULL));
     ck_assert(say(fd, 2, LONG_MS, "wait", "christmas", NULL));
-    expect(fd, 2, CONTROL_USAGE, "wait takes: ready");
+    expect(fd, 2, CONTROL_USAGE, "wait takes: [NAME] ready, or [NAME] stopped");
     all_ready();
     struct control_answer answer = hear(fd);
     ck_assert_uint_eq(answer.id, 1);

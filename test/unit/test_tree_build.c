@@ -262,7 +262,8 @@ START_TEST(test_state_that_cannot_be_written)
     "program db { command = db }\n"                                                                \
     "program api { command = \"api '--port 80{n}'\"  processes = 2  environment = \"N={n} X='a "   \
     "b'\""                                                                                         \
-    "  backoff_min = 7s  stop_timeout = 3s  stop_signal = INT  memory_max = 64MB }\n"              \
+    "  backoff_min = 7s  stop_timeout = 3s  stop_signal = INT  memory_max = 64MB"                  \
+    "  ready = \"tcp:127.0.0.1:80{n}\" }\n"                                                        \
     "program cache { command = cache  after = api  restart = transient }\n"                        \
     "program late { command = late  after = \"site web\"  restart = temporary }\n"
 
@@ -294,6 +295,7 @@ START_TEST(test_what_a_program_is_told)
     ck_assert_str_eq(setting("site/web/api.1", "command.env.0"), "N=1");
     ck_assert_str_eq(setting("site/web/api.1", "command.env.1"), "X=a b");
     ck_assert_str_eq(setting("site/web/api.1", "command.stop_signal"), "2");
+    ck_assert_str_eq(setting("site/web/api.2", "command.ready"), "tcp:127.0.0.1:802");
     ck_assert_str_eq(setting("site/web/api.1", "command.memory_max"), "67108864");
     ck_assert_ptr_null(setting("site/web/api.1", "command.user"));
     ck_assert_str_eq(setting("site/web/api.1", "platoon.boot"), "7");
