@@ -14,7 +14,7 @@
 #include <uv.h>
 
 /* Lines kept per worker, lines let through per worker and second. */
-#define COLLECT_KEEP             20
+#define COLLECT_KEEP             100
 #define COLLECT_LINES_PER_SECOND 500
 
 /* Form of the lines from now on; `log_format` of the configuration. */

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
+#include "master/crash.h"
 #include "master/logs.h"
 #include "master/worker_process.h"
 
@@ -535,6 +536,34 @@ static void verb_logs(const struct verb_call *v)
     verb_logs_answer(p, false);
 }
 
+/* ---- crash reports ---- */
+
+#define VERB_CRASHES_MAX 200
+
+static void verb_crashes(const struct verb_call *v)
+{
+    if (v->args->count != 1) {
+        control_answer_text(v->client, v->request->id, CONTROL_USAGE, "crashes takes: NAME");
+        return;
+    }
+    struct buffer body = BUFFER_EMPTY, text = BUFFER_EMPTY;
+    struct slice name = v->args->list[0];
+    pack_map(&body, 2);
+    pack_text(&body, "reports");
+    size_t count = crash_list(&body, name, VERB_CRASHES_MAX);
+    if (count == 0 && name.len > 0 && tree_find(verb_root(), name) == NULL) {
+        buffer_fini(&body);
+        verb_unknown_name(v, name);
+        return;
+    }
+    pack_text(&body, "newest");
+    if (name.len == 0 || !crash_show(&text, name))
+        buffer_clear(&text);
+    pack_bin(&body, buffer_slice(&text));
+    buffer_fini(&text);
+    verb_answer_buffer(v, &body);
+}
+
 /* ---- dispatch ---- */
 
 #define X_HANDLER_TREE     verb_tree
@@ -547,6 +576,7 @@ static void verb_logs(const struct verb_call *v)
 #define X_HANDLER_WAIT     verb_wait
 #define X_HANDLER_SHUTDOWN verb_shutdown
 #define X_HANDLER_SIGNAL   verb_signal
+#define X_HANDLER_CRASHES  verb_crashes
 #define X_HANDLER_LOGS     verb_logs
 #define X_HANDLER_VERSION  verb_version
 

@@ -54,10 +54,11 @@ void logs_add(uint64_t wall_ms, enum log_level level, const char *worker, struct
 
 /* ---- whose line it is ---- */
 
-static bool logs_is_name(const char *worker, const char *name)
+bool logs_matches(const char *worker, const char *name)
 {
     size_t len = strlen(name);
-    return (strncmp(worker, name, len) == 0 && (worker[len] == '\0' || worker[len] == '/')) ||
+    return len == 0 ||
+           (strncmp(worker, name, len) == 0 && (worker[len] == '\0' || worker[len] == '/')) ||
            (strpbrk(name, "*?") != NULL && fnmatch(name, worker, 0) == 0);
 }
 
@@ -73,12 +74,12 @@ static bool logs_is_about(const struct logs_line *l, const char *name)
     size_t left = l->len - (size_t)(found - l->text), n = 0;
     while (n < left && found[n] != ' ')
         n++;
-    return slice_copy(slice_make(found, n), about, sizeof about) && logs_is_name(about, name);
+    return slice_copy(slice_make(found, n), about, sizeof about) && logs_matches(about, name);
 }
 
 static bool logs_belongs(const struct logs_line *l, const char *name)
 {
-    return name[0] == '\0' || logs_is_name(l->worker, name) ||
+    return logs_matches(l->worker, name) ||
            (strcmp(l->worker, "platoon") == 0 && logs_is_about(l, name));
 }
 

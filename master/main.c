@@ -9,6 +9,7 @@
 #include "master/announce.h"
 #include "master/collect.h"
 #include "master/control.h"
+#include "master/crash.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/notify.h"
@@ -196,6 +197,7 @@ static int main_setup(const struct config_section *s)
         .on_fatal = strcmp(config_get(s, "on_fatal"), "exit") == 0 ? main_on_fatal : NULL,
     };
     worker_process_setup(master.loop, master.root, &processes);
+    crash_setup(master.paths.state_dir, config_get_u64(s, "crash_reports"));
     announce_setup(master.root);
     uv_timer_init(master.loop, &main_grace);
     uv_timer_init(master.loop, &main_watchdog);

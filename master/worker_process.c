@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "master/crash.h"
 #include "master/spawn.h"
 #include "master/supervisor.h"
 
@@ -252,6 +253,8 @@ static void worker_bury(struct worker_process *p, int status, const struct rusag
               "name=%s generation=%" PRIu64 " pid=%d how=%s", n->name, n->generation, (int)p->pid,
               log_quote_text(n->last_exit));
     worker_unlink_mailbox(n);
+    if (!orderly)
+        crash_write(n, p->pid, status, usage, p->output);
     n->process = NULL;
     n->doing[0] = '\0';
     n->trouble[0] = '\0';

@@ -94,6 +94,7 @@ CONTROL_LIST(X)
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
     X(WAIT, "wait", "[NAME] ready|stopped", "map {name, ready}, when NAME, else the tree, is so")  \
     X(SIGNAL, "signal", "NAME NUMBER", "map {name, pid}: the worker's program was sent the signal") \
+    X(CRASHES, "crashes", "NAME", "map {reports: [{name, generation, time_ms, cause, file}...], newest: its text, when NAME is given}") \
     X(LOGS, "logs", "NAME LIMIT [AFTER]", "map {last, lines: [[time ms, level, worker, line]...]}; with AFTER it waits for newer ones, until the deadline") \
     X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \
     X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms}")
@@ -112,6 +113,7 @@ CONTROL_LIST(X)
       "report NAME [--by FIELD] [--since 1h] [--every 1m] [--top 10] [--time FIELD] [--csv]",      \
       "count the records of a drain's store by a field and over time", "look")                     \
     X(LOGS, "logs", "logs [NAME] [-n 50] [-f]", "the last log lines of a worker or branch; -f goes on", "look") \
+    X(CRASHES, "crashes", "crashes [NAME]", "abnormal ends of workers; of a NAME the newest report in full", "look") \
     X(VERSION, "version", "version", "print the versions of tool and master", "look")              \
     X(START, "start", "start NAME", "start a worker or a branch, and wait until it is ready", "act") \
     X(STOP, "stop", "stop NAME", "stop a worker or a branch, in order", "act")                     \

@@ -17,6 +17,7 @@ static const struct ctl_verb_record records[CTL_VERB_COUNT] = {
     [CTL_VERB_DRAIN_STATUS] = {ctl_drain_status_run, 0, 1, CONTROL_TIMEOUT_MS},
     [CTL_VERB_REPORT] = {ctl_report_run, 1, INT_MAX, CONTROL_TIMEOUT_MS},
     [CTL_VERB_LOGS] = {ctl_logs_run, 0, 4, CONTROL_TIMEOUT_MS},
+    [CTL_VERB_CRASHES] = {ctl_crashes_run, 0, 1, CONTROL_TIMEOUT_MS},
     [CTL_VERB_VERSION] = {ctl_act_version, 0, 0, CONTROL_TIMEOUT_MS},
     [CTL_VERB_START] = {ctl_act_start, 1, 1, CTL_TIMEOUT_ACT_MS},
     [CTL_VERB_STOP] = {ctl_act_stop, 1, 1, CTL_TIMEOUT_ACT_MS},

@@ -16,6 +16,7 @@ int ctl_dead_run(struct ctl *c);
 int ctl_report_run(struct ctl *c);
 int ctl_redis_run(struct ctl *c);
 int ctl_logs_run(struct ctl *c);
+int ctl_crashes_run(struct ctl *c);
 int ctl_act_start(struct ctl *c);
 int ctl_act_stop(struct ctl *c);
 int ctl_act_restart(struct ctl *c);

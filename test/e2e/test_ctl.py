@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import struct
@@ -26,7 +27,7 @@ def test_help_names_every_verb():
     done = bare("--help")
     assert done.returncode == 0
     for verb in ("tree", "status", "drain status", "drain wait", "drain dead", "report", "version", "start", "stop", "restart", "send", "redis",
-                 "wait ready", "shutdown"):
+                 "wait", "shutdown", "logs", "signal", "crashes"):
         assert verb in done.stdout, verb
 
 
@@ -332,6 +333,29 @@ def test_logs(platoon):
     assert unknown.returncode == 5 and "talker.1" in unknown.stderr
     for words in (["-n", "0"], ["-n"], ["a", "b"], ["--bogus"]):
         assert platoon.ctl("logs", *words).returncode == 2
+
+
+def test_crashes(platoon):
+    platoon.configure(platoon={"crash_reports": 2}, extra="""program p { command = "sh -c 'echo last words; exit 3'"  restart = temporary }\n""").start(ready=False)
+    wait_until(lambda: platoon.workers()["transfer/report"]["state"] == "READY" and platoon.workers()["p.1"]["last_exit"], 10, "the tree")
+    for sign in (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV):
+        before = platoon.workers()["transfer/report"]
+        os.kill(before["pid"], sign)
+        after = platoon.replaced(before)
+    platoon.ctl("restart", "redis/send.1")
+    reports = platoon.json("crashes")["reports"]
+    assert [(r["name"], r["generation"]) for r in reports] == [("transfer/report", 3), ("transfer/report", 2), ("p.1", 1)], "an orderly end is none"
+    shown = platoon.ctl("crashes", "transfer/report").stdout
+    assert "signal: 11" in shown and f"pid: {before['pid']}" in shown and "crash signal=SIGSEGV" in shown and "libuv" in shown, "a backtrace"
+    assert "exit code: 1" in platoon.ctl("crashes", "p.1").stdout and "last words" in platoon.ctl("crashes", "p.*").stdout
+    assert platoon.ctl("crashes", "redis").stdout == "no crash reports\n"
+    assert platoon.ctl("crashes", "nobody").returncode == 5
+    assert after["restarts"] == 3
+    files = list((platoon.dir / "state/crashes").iterdir())
+    assert len(files) == 3 and all(f.stat().st_mode & 0o777 == 0o600 for f in files)
+    platoon.stop()
+    platoon.start(ready=False)
+    assert len(platoon.json("crashes")["reports"]) >= 3, "they outlive the master"
 
 
 def test_logs_follow(platoon):
