@@ -21,7 +21,7 @@ struct collect_stream {
     bool cutting; /* inside a line that was too long: the rest up to the newline is dropped */
     char worker[COLLECT_NAME_MAX];
     enum log_level plain;
-    char kept[COLLECT_KEEP][COLLECT_KEEP_BYTES];
+    char *kept[COLLECT_KEEP]; /* NULL: none yet, or memory was short for it */
     size_t kept_count;
     uint64_t second; /* clock_mono_ms / 1000 the flood count belongs to */
     uint64_t in_second;
@@ -233,8 +233,10 @@ static bool collect_admit(struct collect_stream *s)
 
 static void collect_keep(struct collect_stream *s, struct slice line)
 {
-    slice_copy(line, s->kept[s->kept_count % COLLECT_KEEP], COLLECT_KEEP_BYTES);
-    s->kept_count++;
+    char **at = &s->kept[s->kept_count++ % COLLECT_KEEP];
+    free(*at);
+    *at = slice_dup(
+        slice_make(line.ptr, line.len < COLLECT_KEEP_BYTES ? line.len : COLLECT_KEEP_BYTES));
 }
 
 /* The level of a `<N>` mark, which is taken off; false when there is none. */
@@ -358,7 +360,8 @@ void collect_stream_drain(struct collect_stream *s)
 
 const char *collect_stream_last(const struct collect_stream *s)
 {
-    return s->kept_count == 0 ? "" : s->kept[(s->kept_count - 1) % COLLECT_KEEP];
+    const char *last = s->kept_count == 0 ? NULL : s->kept[(s->kept_count - 1) % COLLECT_KEEP];
+    return last != NULL ? last : "";
 }
 
 const char *collect_stream_line(const struct collect_stream *s, size_t index)
@@ -366,12 +369,15 @@ const char *collect_stream_line(const struct collect_stream *s, size_t index)
     size_t have = s->kept_count < COLLECT_KEEP ? s->kept_count : COLLECT_KEEP;
     if (index >= have)
         return NULL;
-    return s->kept[(s->kept_count - have + index) % COLLECT_KEEP];
+    const char *line = s->kept[(s->kept_count - have + index) % COLLECT_KEEP];
+    return line != NULL ? line : "";
 }
 
 static void collect_on_closed(uv_handle_t *handle)
 {
     struct collect_stream *s = handle->data;
+    for (size_t i = 0; i < COLLECT_KEEP; i++)
+        free(s->kept[i]);
     buffer_fini(&s->in);
     free(s);
 }

@@ -61,11 +61,15 @@ static bool crash_parse_name(const char *file, struct crash_name *name)
     return true;
 }
 
+/* Newest first; two deaths within a millisecond by their generation. */
 static int crash_by_time(const void *a, const void *b)
 {
     struct crash_name x, y;
-    bool good = crash_parse_name(*(char *const *)a, &x) && crash_parse_name(*(char *const *)b, &y);
-    return !good ? 0 : x.time_ms != y.time_ms ? (x.time_ms < y.time_ms ? 1 : -1) : 0;
+    if (!crash_parse_name(*(char *const *)a, &x) || !crash_parse_name(*(char *const *)b, &y))
+        return 0;
+    if (x.time_ms != y.time_ms)
+        return x.time_ms < y.time_ms ? 1 : -1;
+    return (x.generation < y.generation) - (x.generation > y.generation);
 }
 
 static void crash_free_files(char **files, size_t count)

@@ -2,7 +2,7 @@
  * supervisor.c: brings the tree to what is wanted, one pass at a time. See supervisor.h.
  *
  * A pass (supervisor_step) first stops what must be down, last started first, then frees groups that were stopped to be started
- * again (`cycle`), then starts what is wanted, in order, each sibling after the ones before it are READY or have failed once.
+ * again (`cycle`), then starts what is wanted, in order, each sibling after the ones before it are READY or have failed once. Workers of one pool go together.
  * Events only note facts and ask for a pass; so nothing depends on the order in which orders and deaths arrive.
  */
 #include "master/supervisor.h"
@@ -92,13 +92,23 @@ static bool supervisor_stop_worker(struct node *n, bool blocked)
     return true;
 }
 
+/* Workers of one pool do not wait for each other, neither up nor down: a thousand of them would take a thousand times as long. */
+static bool supervisor_is_pool(const struct node *a, const struct node *b)
+{
+    return a->pool != 0 && a->pool == b->pool;
+}
+
 /* In reverse start order. Returns true when some process at or below n, or later than n, has yet to go. */
 static bool supervisor_stop_pass(struct node *n, bool blocked)
 {
     if (n->kind == NODE_WORKER)
         return (supervisor_must_be_down(n) && supervisor_stop_worker(n, blocked)) || blocked;
-    for (size_t i = n->child_count; i > 0; i--)
-        blocked = supervisor_stop_pass(n->children[i - 1], blocked);
+    bool before_pool = blocked;
+    for (size_t i = n->child_count; i > 0; i--) {
+        if (i == n->child_count || !supervisor_is_pool(n->children[i - 1], n->children[i]))
+            before_pool = blocked;
+        blocked = supervisor_stop_pass(n->children[i - 1], before_pool) || blocked;
+    }
     return blocked;
 }
 
@@ -205,10 +215,13 @@ static bool supervisor_start_pass(struct node *n, uint64_t now)
         return n->parent == NULL ||
                n->parent->strategy == POLICY_ONE_FOR_ONE; /* its restart waits */
     n->next_start_ms = 0;
-    for (size_t i = 0; i < n->child_count; i++)
-        if (!supervisor_start_pass(n->children[i], now))
+    bool ready = true;
+    for (size_t i = 0; i < n->child_count; i++) {
+        if (!ready && !supervisor_is_pool(n->children[i - 1], n->children[i]))
             return false;
-    return true;
+        ready = supervisor_start_pass(n->children[i], now) && ready;
+    }
+    return ready;
 }
 
 /* ---- a death ---- */

@@ -50,7 +50,9 @@ struct node {
     char group[CONTRACT_NAME_MAX]; /* drain it belongs to: its peers are told of it; "" for none */
     char section
         [CONTRACT_NAME_MAX]; /* title of the section that gave birth to it, for `ask`; "" for none */
-    bool program;            /* born of a program section */
+    uint32_t
+        pool; /* siblings of one number are one pool: started and stopped side by side; 0: none */
+    bool program; /* born of a program section */
     bool
         finished; /* transient or temporary, and it ended on purpose: as good as READY for who waits for it */
     bool was_ready;       /* this incarnation has said READY */

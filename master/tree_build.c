@@ -33,6 +33,8 @@ struct builder {
     const struct preflight *p;
     struct node *root;
     struct buffer *error;
+    uint32_t pool; /* of what is being built; 0 for what stands alone */
+    uint32_t pools;
     bool failed;
 };
 
@@ -152,6 +154,7 @@ static struct node *build_leaf(struct builder *b, const char *name, enum worker_
         return NULL;
     const struct config_section *platoon = config_platoon(b->c);
     n->type = type;
+    n->pool = b->pool;
     n->limits = tree_build_limits(platoon);
     n->ready_timeout_ms = config_get_u64(platoon, "ready_timeout");
     n->stop_timeout_ms = config_get_u64(platoon, "stop_timeout");
@@ -202,10 +205,12 @@ static void build_workers(struct builder *b, const struct worker_kind *kind,
     }
     uint64_t count =
         strcmp(kind->workers_key, "1") == 0 ? 1 : config_get_u64(section, kind->workers_key);
+    b->pool = ++b->pools;
     for (uint64_t i = 1; i <= count && !b->failed; i++) {
         snprintf(name, sizeof name, "%s.%llu", path, (unsigned long long)i);
         build_worker(b, kind, section, name);
     }
+    b->pool = 0;
 }
 
 static void build_place(struct builder *b, enum place place, const struct config_section *section)
@@ -274,10 +279,12 @@ static void build_program(struct builder *b, const struct config_section *progra
     char path[CONTRACT_NAME_MAX * 2], name[CONTRACT_NAME_MAX * 2 + 24];
     build_join(b, parent, config_title(program), path, sizeof path);
     uint64_t count = config_get_u64(program, "processes");
+    b->pool = ++b->pools;
     for (uint64_t i = 1; i <= count && !b->failed; i++) {
         snprintf(name, sizeof name, "%s.%llu", path, (unsigned long long)i);
         build_process(b, program, parent, name, i);
     }
+    b->pool = 0;
 }
 
 /* config_check has seen to it that children are there, have one parent, and make no ring. */

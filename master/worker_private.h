@@ -48,10 +48,11 @@ struct worker_process {
     bool greeted;
     uint64_t beat_ms; /* when the last beat came; 0: none yet */
     char said[128];   /* BYE's reason */
-    char monitors[WORKER_MONITORS_MAX][CONTRACT_NAME_MAX];
+    /* Both grow as needed: most workers have none, and there may be a thousand. */
+    char (*monitors)[CONTRACT_NAME_MAX];
     size_t monitor_count;
-    struct worker_request requests[WORKER_REQUESTS_MAX];
-    size_t request_count;
+    struct worker_request *requests;
+    size_t request_count, request_cap;
 };
 
 extern struct worker_process_context {

@@ -172,8 +172,11 @@ static void worker_on_link_end(struct stream *s, int error, void *ctx)
 
 static void worker_on_handle_closed(struct worker_process *p)
 {
-    if (--p->open_handles == 0)
-        free(p);
+    if (--p->open_handles > 0)
+        return;
+    free(p->monitors);
+    free(p->requests);
+    free(p);
 }
 
 static void worker_on_link_closed(struct stream *s, void *ctx)

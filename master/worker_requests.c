@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static uint64_t worker_request_last_id;
 
@@ -27,6 +28,20 @@ static void worker_request_answer_text(const struct worker_request *r, uint64_t 
     buffer_fini(&body);
 }
 
+/* Room for one more, before it is sent: an answer must find its request. */
+static bool worker_requests_grow(struct worker_process *p)
+{
+    if (p->request_count < p->request_cap)
+        return true;
+    size_t cap = p->request_cap ? 2 * p->request_cap : 4;
+    struct worker_request *grown = realloc(p->requests, cap * sizeof *grown);
+    if (grown == NULL)
+        return false;
+    p->requests = grown;
+    p->request_cap = cap;
+    return true;
+}
+
 int worker_process_request(struct node *worker, struct slice verb, struct slice args,
                            uint64_t deadline_ms, worker_answer_fn fn, void *ctx)
 {
@@ -35,6 +50,8 @@ int worker_process_request(struct node *worker, struct slice verb, struct slice 
         return -ENOTCONN;
     if (p->request_count == WORKER_REQUESTS_MAX)
         return -ENOBUFS;
+    if (!worker_requests_grow(p))
+        return -ENOMEM;
     struct link_request m = {
         .id = ++worker_request_last_id, .deadline_ms = deadline_ms, .verb = verb, .args = args};
     struct buffer frame = BUFFER_EMPTY;

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from conftest import alive, marked, wait_until
+from conftest import ASAN, alive, marked, wait_until
 
 PLACES = 'platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms }\n'
 
@@ -189,3 +189,27 @@ def test_programs_beside_a_drain(platoon):
     platoon.add({"a": {"x": "1"}})
     platoon.drained()
     assert platoon.workers()["p.1"]["state"] == "READY"
+
+
+def test_a_thousand(platoon):
+    """Started, listed, a hundred killed at once and back, stopped; under the sanitizers a hundred, for memory's sake."""
+    count = 100 if ASAN else 1000
+    platoon.config_path.write_text(PLACES.replace("}", "intensity = 1000 }") + f'program p {{ command = "sleep 1000"  processes = {count} }}')
+    platoon.spawn()
+    platoon.wait_socket()
+    done = platoon.ctl("--timeout", "60s", "wait", "ready")
+    assert done.returncode == 0, done.stderr
+    before = platoon.workers()
+    assert len(before) == count and all(w["state"] == "READY" for w in before.values())
+    assert platoon.ctl("tree").stdout.count("READY") == count + 1
+    victims = [f"p.{i}" for i in range(1, count + 1, 10)]
+    for name in victims:
+        os.kill(before[name]["pid"], signal.SIGKILL)
+
+    def back():
+        now = platoon.workers()
+        return all(now[n]["state"] == "READY" and now[n]["pid"] != before[n]["pid"] for n in victims) and now
+    after = wait_until(back, 20, "the killed ones")
+    assert all(after[n]["pid"] == before[n]["pid"] for n in before if n not in victims)
+    assert platoon.stop() == 0
+    platoon.gone()

@@ -268,6 +268,30 @@ START_TEST(test_one_for_all_restarts_its_siblings)
 }
 END_TEST
 
+START_TEST(test_a_pool_goes_together)
+{
+    b->pool = c->pool = 1;
+    supervisor_start(root);
+    expect("+a");
+    supervisor_on_ready(a);
+    expect("^a +b +c");
+    supervisor_on_ready(c);
+    expect("^c"); /* d waits for all of them */
+    supervisor_on_ready(b);
+    expect("^b +d");
+    supervisor_on_ready(d);
+    expect("^d");
+    supervisor_stop(root);
+    expect("-d");
+    dies(d, 0);
+    expect("vd -c -b");
+    dies(b, 0);
+    expect("vb"); /* a waits for all of them too */
+    dies(c, 0);
+    expect("vc -a");
+}
+END_TEST
+
 START_TEST(test_after_waits_for_what_it_names)
 {
     struct node *needed[] = {d};
@@ -520,6 +544,7 @@ int main(void)
     tcase_add_test(tc, test_one_for_one_restarts_only_the_dead_one);
     tcase_add_test(tc, test_rest_for_one_restarts_what_came_after);
     tcase_add_test(tc, test_one_for_all_restarts_its_siblings);
+    tcase_add_test(tc, test_a_pool_goes_together);
     tcase_add_test(tc, test_after_waits_for_what_it_names);
     tcase_add_test(tc, test_temporary_is_never_started_again);
     tcase_add_test(tc, test_on_fatal_is_asked_instead_of_waiting);

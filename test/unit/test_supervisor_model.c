@@ -74,7 +74,8 @@ static void check_later_is_down(struct node *n, void *ctx)
 {
     const struct node *stopped = ctx;
     bool must_go = !n->wanted_up || n->cycle != NULL;
-    if (index_of(n) > index_of(stopped) && must_go)
+    bool pool = n->pool != 0 && n->pool == stopped->pool;
+    if (index_of(n) > index_of(stopped) && must_go && !pool)
         HOLD(n->process == NULL);
 }
 
@@ -148,6 +149,10 @@ static void grow(struct node *parent, int depth)
             continue;
         }
         struct node *n = add(NODE_WORKER, parent);
+        struct node *before =
+            parent->child_count > 1 ? parent->children[parent->child_count - 2] : n;
+        bool joins = before != n && before->kind == NODE_WORKER && roll_to(3) == 0;
+        n->pool = joins ? before->pool : (uint32_t)node_count;
         struct node *other = &nodes[1 + roll_to(node_count - 1)];
         if (roll_to(5) == 0 && other->kind == NODE_WORKER && other != n) {
             after[index_of(n)][0] = other;
