@@ -58,7 +58,7 @@
     X(REDIS, "server_appendfsync", CHOICE, "everysec", 0, 0, RESTART, "embedded: when the append-only file is synced (always|everysec|no)") \
     X(STORE, "type", CHOICE, "sqlite", 0, 0, RESTART, "back-end; count keeps nothing, for measuring (sqlite|postgres|count)") \
     X(STORE, "path", PATH, "", 0, 0, RESTART, "sqlite: database file")                             \
-    X(STORE, "cache", SIZE, "16MB", 1048576, 17179869184, RESTART, "sqlite: page cache of the merging") \
+    X(STORE, "cache", SIZE, "8MB", 1048576, 17179869184, RESTART, "sqlite: page cache of the merging") \
     X(STORE, "url", STRING, "", 0, 0, RESTART, "postgres: postgresql://[user@]host[:port]/db[?sslmode=verify-full&passfile=…]; never a password") \
     X(STORE, "table", STRING, "records", 0, 0, RESTART, "postgres: table, or schema.table; made when it is missing") \
     X(STORE, "retry_max", SPAN, "2s", 10, 600000, RESTART, "longest pause before a failed transaction is tried again") \

@@ -126,7 +126,7 @@ static int by_key(const void *a, const void *b)
 
 static void write_ours(struct store_record *rows, size_t count, size_t batch, const char *path)
 {
-    struct store_options options = {.type = "sqlite", .path = path, .cache_bytes = 16u << 20};
+    struct store_options options = {.type = "sqlite", .path = path, .cache_bytes = 8u << 20};
     struct store *s;
     struct store_error error;
     if (store_open(&options, &s, &error) != STORE_OK)
