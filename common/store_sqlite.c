@@ -78,8 +78,8 @@ static void store_sqlite_drop(struct store_sqlite *s)
     sqlite3_finalize(s->rollback);
     sqlite3_finalize(s->append);
     s->begin = s->commit = s->rollback = s->append = NULL;
-    store_merge_stop(
-        s->merge); /* before the connection: the last to be closed writes the WAL back and removes it */
+    /* Before the connection: the last to be closed writes the WAL back and removes it. */
+    store_merge_stop(s->merge);
     s->merge = NULL;
     sqlite3_close(s->db);
     s->db = NULL;
@@ -235,7 +235,7 @@ static int store_sqlite_put(struct store_sqlite *s, const struct store_record *r
 
 /*
  * After SQLITE_FULL or an I/O error SQLite may have rolled back by itself; and a database that was replaced or remounted is only seen
- * by a new connection. Gives the turn back. So anything but "busy" closes it: the next call opens it anew.
+ * by a new connection. So anything but "busy" closes it: the next call opens it anew. In the turn, which it gives back.
  */
 static enum store_result store_sqlite_abandon(struct store_sqlite *s, int rc,
                                               struct store_error *error)

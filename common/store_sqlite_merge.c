@@ -1,7 +1,7 @@
 /*
  * store_sqlite_merge.c: see store_sqlite_merge.h.
  *
- * A pass: the ids of all that is there now, in key order (SQLite sorts them); slice after slice of them into records_base; then they are deleted. Slices
+ * A pass: the ids of the oldest rows, in key order (SQLite sorts them); slice after slice of them into records_base; then they are deleted. Slices
  * are transactions that nobody waits for to be durable (synchronous=NORMAL): what is lost of them is still in records_recent. REPLACE, and not INSERT …
  * ON CONFLICT DO UPDATE: of many rows that one compares with stale values (seen with 3.40.1, reported up to 3.46), and an old version stays.
  *
@@ -23,8 +23,8 @@
 #define MERGE_SLICE    2000  /* rows in one turn: a few milliseconds */
 #define MERGE_DELETE   20000 /* rows deleted in one turn */
 #define MERGE_RETRY_MS 500
-#define MERGE_PACE_US                                                                              \
-    40 /* the writer's pause for a row when the merging is nearly its bound behind */
+/* The writer's pause for a row when the merging is nearly its bound behind. */
+#define MERGE_PACE_US   40
 #define MERGE_BUSY_MS   1000
 #define MERGE_WAL_TRIES 3 /* to write the WAL back without stopping anybody */
 
@@ -54,6 +54,7 @@ struct merge_pass {
     sqlite3_stmt *put;
     sqlite3_int64 *ids; /* in key order */
     size_t count, cap;
+    uint64_t merged; /* of them, counted off `unmerged` */
     sqlite3_int64 first, last;
     struct buffer list;
 };
@@ -242,6 +243,7 @@ static int merge_slices(struct merge_pass *p)
         if (!merge_turn(p->m, true))
             return SQLITE_INTERRUPT;
         rc = merge_write_slice(p, p->ids + at, n);
+        p->merged += rc == SQLITE_OK ? n : 0;
         merge_end_turn(p->m, rc == SQLITE_OK ? n : 0);
     }
     return rc;
@@ -264,7 +266,7 @@ static int merge_delete(struct merge_pass *p)
     return rc;
 }
 
-/* *merged: rows that were there when it began, and are merged now. */
+/* *merged: rows that were counted off as merged, also when it failed in the end. */
 static int merge_pass(struct store_merge *m, uint64_t *merged)
 {
     struct merge_pass p = {.m = m, .list = BUFFER_EMPTY};
@@ -279,7 +281,7 @@ static int merge_pass(struct store_merge *m, uint64_t *merged)
     sqlite3_close(p.db); /* rolls back what is open */
     buffer_fini(&p.list);
     free(p.ids);
-    *merged = p.count;
+    *merged = p.merged;
     return rc;
 }
 
@@ -303,6 +305,9 @@ static void merge_run(struct store_merge *m)
     pthread_mutex_lock(&m->lock);
     if (rc == SQLITE_OK && merged < m->options.rows && merged < counted)
         m->unmerged -= counted - merged; /* somebody else merged those, or deleted them */
+    if (rc != SQLITE_OK)
+        m->unmerged +=
+            merged; /* they are still in records_recent, and the next pass begins with them */
     m->failed = rc == SQLITE_INTERRUPT ? 0 : rc;
     m->retry_ms = rc == SQLITE_OK ? 0 : clock_mono_ms() + MERGE_RETRY_MS;
     if (rc == SQLITE_OK)

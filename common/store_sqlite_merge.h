@@ -20,11 +20,10 @@ struct store_merge_options {
     const char *path;     /* copied; its schema stands */
     uint64_t cache_bytes; /* of pages: it is the merging that needs them */
     uint64_t recent;      /* rows that wait there already */
-    uint64_t
-        rows; /* as many begin a pass. More: fewer pages written; but reading beside them takes longer */
-    uint64_t behind;   /* rows not merged at which the writer waits for the merging */
-    uint64_t after_ms; /* fewer rows are merged so long after the first of them */
-    int wal_pages;     /* length of the WAL at which it is written back */
+    uint64_t rows;        /* of a pass; more: fewer pages written, slower reading beside it */
+    uint64_t behind;      /* rows not merged at which the writer waits; above `rows` */
+    uint64_t after_ms;    /* fewer rows are merged so long after the first of them */
+    int wal_pages;        /* length of the WAL at which it is written back */
 };
 
 /* Starts the threads. NULL: no memory or no thread. */

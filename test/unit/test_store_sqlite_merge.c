@@ -194,7 +194,8 @@ START_TEST(test_versions_longer_than_a_page)
     static sqlite3_int64 newest[2000];
     struct store_merge_options never = small, whole = small;
     never.after_ms = 3600000;
-    never.rows = never.behind = whole.rows = whole.behind = 100000;
+    never.rows = whole.rows = 100000;
+    never.behind = whole.behind = 200000;
     uint64_t x = 1;
     sqlite3_int64 seq = 0;
     for (int pass = 0; pass < 3; pass++) {
@@ -458,6 +459,25 @@ START_TEST(test_merging_that_fails_stops_the_writer_and_goes_on)
 }
 END_TEST
 
+/* The rows are merged, but cannot be deleted: they are tried again though no others come. */
+START_TEST(test_deleting_that_fails_is_tried_again)
+{
+    struct writer w = start(small);
+    ck_assert_int_eq(run(w.db, "CREATE TRIGGER no BEFORE DELETE ON records_recent BEGIN SELECT "
+                               "RAISE(ABORT, 'no'); END"),
+                     SQLITE_OK);
+    put_one(&w, "k", 1);
+    uint64_t end = clock_mono_ms() + 30000;
+    while (number("SELECT count(*) FROM records_base") == 0)
+        ck_assert(clock_mono_ms() < end);
+    ck_assert_int_eq(number("SELECT count(*) FROM records"), 1);
+    ck_assert_int_eq(run(w.db, "DROP TRIGGER no"), SQLITE_OK);
+    wait_merged();
+    ck_assert_int_eq(number("SELECT count(*) FROM records"), 1);
+    stop(&w);
+}
+END_TEST
+
 static sqlite3_int64 wal_bytes(void)
 {
     char wal[128];
@@ -529,6 +549,7 @@ int main(void)
     tcase_add_test(tc, test_kill_9_at_any_moment);
     tcase_add_test(tc, test_two_processes_on_one_file);
     tcase_add_test(tc, test_merging_that_fails_stops_the_writer_and_goes_on);
+    tcase_add_test(tc, test_deleting_that_fails_is_tried_again);
     tcase_add_test(tc, test_the_wal_stays_bounded);
     tcase_add_test(tc, test_stop_while_it_merges);
     suite_add_tcase(suite, tc);
