@@ -8,14 +8,13 @@
 
 #define CONFIG_NAME_MAX 24
 
-/* Line of a key, or of its section when the default holds. */
-static unsigned check_line(const struct config_section *s, const char *key)
+unsigned config_check_line(const struct config_section *s, const char *key)
 {
     int k = config_key_find(s->kind, slice_of(key));
     return k >= 0 && s->lines[k] != 0 ? s->lines[k] : s->line;
 }
 
-static bool check_broken(const struct config_section *s, const char *key)
+bool config_check_broken(const struct config_section *s, const char *key)
 {
     int k = config_key_find(s->kind, slice_of(key));
     return k < 0 || s->broken[k] || s->values[k] == NULL;
@@ -48,7 +47,7 @@ static void check_name(const struct config_section *s, struct config_errors *err
 static void check_reference(const struct config *c, const struct config_section *s, const char *key,
                             enum config_kind kind, struct config_errors *errors)
 {
-    if (check_broken(s, key) || config_get(s, key)[0] == '\0')
+    if (config_check_broken(s, key) || config_get(s, key)[0] == '\0')
         return;
     const char *title = config_get(s, key);
     if (config_section_find(c, kind, title) != NULL)
@@ -58,11 +57,11 @@ static void check_reference(const struct config *c, const struct config_section 
     for (size_t i = 0; (other = config_section_at(c, kind, i)) != NULL; i++)
         text_nearest_offer(&nearest, config_title(other));
     if (nearest.best != NULL)
-        config_errors_add(errors, check_line(s, key),
+        config_errors_add(errors, config_check_line(s, key),
                           "%s: there is no %s section named %s: did you mean %s?", key,
                           config_kind_name(kind), title, nearest.best);
     else
-        config_errors_add(errors, check_line(s, key),
+        config_errors_add(errors, config_check_line(s, key),
                           "%s: there is no %s section named %s: add `%s %s { … }`", key,
                           config_kind_name(kind), title, config_kind_name(kind), title);
 }
@@ -72,19 +71,19 @@ static void check_reference(const struct config *c, const struct config_section 
 static void check_order(const struct config_section *s, const char *low, const char *high,
                         struct config_errors *errors)
 {
-    if (check_broken(s, low) || check_broken(s, high) ||
+    if (config_check_broken(s, low) || config_check_broken(s, high) ||
         config_get_u64(s, low) <= config_get_u64(s, high))
         return;
-    config_errors_add(errors, check_line(s, low), "%s: must not be above %s", low, high);
+    config_errors_add(errors, config_check_line(s, low), "%s: must not be above %s", low, high);
 }
 
 static void check_together(const struct config_section *s, const char *one, const char *other,
                            struct config_errors *errors)
 {
-    if (check_broken(s, one) || check_broken(s, other))
+    if (config_check_broken(s, one) || config_check_broken(s, other))
         return;
     if (config_get(s, one)[0] != '\0' && config_get(s, other)[0] == '\0')
-        config_errors_add(errors, check_line(s, one), "%s: needs %s beside it", one, other);
+        config_errors_add(errors, config_check_line(s, one), "%s: needs %s beside it", one, other);
 }
 
 /* ---- urls ---- */
@@ -97,10 +96,10 @@ static bool check_starts(const char *text, const char *start)
 /* Only the shape: what it names is found out by connecting (common/redis_url.c reads it in the workers). */
 static void check_redis_url(const struct config_section *s, struct config_errors *errors)
 {
-    if (check_broken(s, "url"))
+    if (config_check_broken(s, "url"))
         return;
     const char *url = config_get(s, "url");
-    unsigned line = check_line(s, "url");
+    unsigned line = config_check_line(s, "url");
     if (strcmp(url, "embedded") == 0)
         return;
     const char *rest = strstr(url, "://");
@@ -124,11 +123,12 @@ static void check_redis_url(const struct config_section *s, struct config_errors
 /* What the type needs is there, and nothing that only another type reads. */
 static void check_store(const struct config_section *s, struct config_errors *errors)
 {
-    if (check_broken(s, "type") || check_broken(s, "path") || check_broken(s, "url"))
+    if (config_check_broken(s, "type") || config_check_broken(s, "path") ||
+        config_check_broken(s, "url"))
         return;
     bool postgres = strcmp(config_get(s, "type"), "postgres") == 0;
     const char *url = config_get(s, "url");
-    unsigned line = check_line(s, "url");
+    unsigned line = config_check_line(s, "url");
     if (!postgres && config_get(s, "path")[0] == '\0')
         config_errors_add(errors, s->line, "path: must be given in store %s", config_title(s));
     if (postgres && url[0] == '\0')
@@ -137,7 +137,7 @@ static void check_store(const struct config_section *s, struct config_errors *er
     if (!postgres && url[0] != '\0')
         config_errors_add(errors, line, "url: is for type = postgres");
     if (postgres && config_get(s, "path")[0] != '\0')
-        config_errors_add(errors, check_line(s, "path"),
+        config_errors_add(errors, config_check_line(s, "path"),
                           "path: is for type = sqlite; a postgres store has a url");
     if (!postgres || url[0] == '\0')
         return;
@@ -159,7 +159,7 @@ static void check_store(const struct config_section *s, struct config_errors *er
 /* Names that PostgreSQL takes without quotes, of at most 63 bytes, one or two. */
 static void check_table(const struct config_section *s, struct config_errors *errors)
 {
-    if (check_broken(s, "table"))
+    if (config_check_broken(s, "table"))
         return;
     size_t parts = 1, len = 0;
     bool good = true;
@@ -175,17 +175,17 @@ static void check_table(const struct config_section *s, struct config_errors *er
     }
     if (!good || len == 0)
         config_errors_add(
-            errors, check_line(s, "table"),
+            errors, config_check_line(s, "table"),
             "table: must be a name of a-z, 0-9 and _, or two with a dot between them");
 }
 
 /* A template that says nothing beside a key service would be a trap; the defaults may stand there (--print-config prints them). */
 static void check_key_service(const struct config_section *s, struct config_errors *errors)
 {
-    if (check_broken(s, "key_service") || config_get(s, "key_service")[0] == '\0')
+    if (config_check_broken(s, "key_service") || config_get(s, "key_service")[0] == '\0')
         return;
     const char *url = config_get(s, "key_service");
-    unsigned line = check_line(s, "key_service");
+    unsigned line = config_check_line(s, "key_service");
     const char *host = strstr(url, "://");
     host = host != NULL ? host + strlen("://") : url;
     size_t authority = strcspn(host, "/?#");
@@ -209,7 +209,7 @@ static void check_key_service(const struct config_section *s, struct config_erro
 static void check_template(const struct config_section *s, const char *key,
                            struct config_errors *errors)
 {
-    if (check_broken(s, key))
+    if (config_check_broken(s, key))
         return;
     for (const char *c = config_get(s, key); *c != '\0'; c++) {
         if ((*c == '{' && c[1] == '{') || (*c == '}' && c[1] == '}')) {
@@ -219,7 +219,7 @@ static void check_template(const struct config_section *s, const char *key,
         const char *close = *c == '{' ? strpbrk(c + 1, "{}") : NULL;
         if (*c == '}' ||
             (*c == '{' && (close == NULL || *close == '{' || close == c + 1 || c[1] == '|'))) {
-            config_errors_add(errors, check_line(s, key),
+            config_errors_add(errors, config_check_line(s, key),
                               "%s: a template holds {field} or {field|default}; a brace itself is "
                               "written {{ or }}",
                               key);

@@ -3,6 +3,7 @@
 
 #include "common/text.h"
 #include "common/words.h"
+#include "master/config_check.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,27 +16,15 @@ struct program_check {
     struct buffer words;
 };
 
-static unsigned program_line(const struct config_section *s, const char *key)
-{
-    int k = config_key_find(s->kind, slice_of(key));
-    return k >= 0 && s->lines[k] != 0 ? s->lines[k] : s->line;
-}
-
-static bool program_broken(const struct config_section *s, const char *key)
-{
-    int k = config_key_find(s->kind, slice_of(key));
-    return k < 0 || s->broken[k] || s->values[k] == NULL;
-}
-
 #define PROGRAM_ERROR(c, ...)                                                                      \
-    config_errors_add((c)->errors, program_line((c)->s, (c)->key), __VA_ARGS__)
+    config_errors_add((c)->errors, config_check_line((c)->s, (c)->key), __VA_ARGS__)
 
 /* Cuts the key's value into words. False, having said why, when it cannot be; false without a word when the value was reported before. */
 static bool program_words(struct program_check *c, const char *key, size_t max)
 {
     c->key = key;
     buffer_clear(&c->words);
-    if (program_broken(c->s, key))
+    if (config_check_broken(c->s, key))
         return false;
     int rc = words_split(slice_of(config_get(c->s, key)), max, &c->words);
     if (rc == -EINVAL)
@@ -98,7 +87,7 @@ static void program_exit_codes(struct program_check *c)
 static void program_umask(struct program_check *c)
 {
     c->key = "umask";
-    if (program_broken(c->s, "umask"))
+    if (config_check_broken(c->s, "umask"))
         return;
     const char *text = config_get(c->s, "umask");
     if (strlen(text) > 4 || strspn(text, "01234567") != strlen(text) ||
@@ -115,7 +104,7 @@ static bool program_is_span(const char *text)
 static void program_ready(struct program_check *c)
 {
     c->key = "ready";
-    if (program_broken(c->s, "ready"))
+    if (config_check_broken(c->s, "ready"))
         return;
     buffer_clear(&c->words);
     config_expand_number(config_get(c->s, "ready"), config_get_u64(c->s, "processes"), &c->words);
@@ -142,7 +131,7 @@ static void program_ready(struct program_check *c)
 static void program_backoff(struct program_check *c)
 {
     c->key = "backoff_min";
-    if (program_broken(c->s, "backoff_min") || program_broken(c->s, "backoff_max"))
+    if (config_check_broken(c->s, "backoff_min") || config_check_broken(c->s, "backoff_max"))
         return;
     uint64_t max = config_get_u64(c->s, "backoff_max");
     if (max != 0 && config_get_u64(c->s, "backoff_min") > max)
@@ -182,12 +171,12 @@ static bool supervisor_names(const struct config_section *s, const char *title, 
     return *times > 0;
 }
 
-static const struct config_section *supervisor_of(const struct config *c, const char *title)
+const struct config_section *config_supervisor_of(const struct config *c, const char *title)
 {
     const struct config_section *s;
     int times;
     for (size_t i = 0; (s = config_section_at(c, CONFIG_SUPERVISOR, i)) != NULL; i++)
-        if (!program_broken(s, "children") && supervisor_names(s, title, &times))
+        if (!config_check_broken(s, "children") && supervisor_names(s, title, &times))
             return s;
     return NULL;
 }
@@ -215,7 +204,7 @@ static void supervisor_check_child(const struct config *c, const struct program_
 {
     int times = 0;
     supervisor_names(check->s, word, &times);
-    const struct config_section *parent = supervisor_of(c, word);
+    const struct config_section *parent = config_supervisor_of(c, word);
     if (supervisor_child(c, word) == NULL)
         supervisor_no_child(c, check, word);
     else if (times > 1)
@@ -228,14 +217,14 @@ static void supervisor_check_child(const struct config *c, const struct program_
 /* Each has one parent at most, so who comes back to where it started has found a ring. */
 static void supervisor_check_ring(const struct config *c, const struct program_check *check)
 {
-    const struct config_section *at = supervisor_of(c, config_title(check->s));
+    const struct config_section *at = config_supervisor_of(c, config_title(check->s));
     for (int steps = 0; at != NULL && steps < CONFIG_CHILDREN_MAX; steps++) {
         if (at == check->s) {
             PROGRAM_ERROR(check, "children: supervisor %s stands below itself",
                           config_title(check->s));
             return;
         }
-        at = supervisor_of(c, config_title(at));
+        at = config_supervisor_of(c, config_title(at));
     }
 }
 

@@ -499,7 +499,7 @@ void control_pending_look_logs(struct control_pending *p)
         verb_logs_answer(p, false);
 }
 
-/* Names are those of lines, so that a worker that is no more can be asked for; what nobody ever was is told. */
+/* A name without * or ? must be one of the tree: else a typing error would look like silence. */
 static void verb_logs(const struct verb_call *v)
 {
     const struct slice *list = v->args->list;

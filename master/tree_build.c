@@ -311,31 +311,16 @@ static void build_supervisor(struct builder *b, const struct config_section *sec
     buffer_fini(&words);
 }
 
-static bool build_is_child(const struct config *c, const char *title)
-{
-    const struct config_section *s;
-    bool found = false;
-    for (size_t i = 0; !found && (s = config_section_at(c, CONFIG_SUPERVISOR, i)) != NULL; i++) {
-        struct buffer words = BUFFER_EMPTY;
-        words_split(slice_of(config_get(s, "children")), CONFIG_CHILDREN_MAX, &words);
-        for (const char *w = words_next(&words, 0, NULL); w != NULL && !found;
-             w = words_next(&words, 0, w))
-            found = strcmp(w, title) == 0;
-        buffer_fini(&words);
-    }
-    return found;
-}
-
 /* Those that are nobody's children stand below the root. */
 static void build_programs(struct builder *b)
 {
     const struct config_section *s;
     for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_SUPERVISOR, i)) != NULL;
          i++)
-        if (!build_is_child(b->c, config_title(s)))
+        if (config_supervisor_of(b->c, config_title(s)) == NULL)
             build_supervisor(b, s, b->root);
     for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_PROGRAM, i)) != NULL; i++)
-        if (!build_is_child(b->c, config_title(s)))
+        if (config_supervisor_of(b->c, config_title(s)) == NULL)
             build_program(b, s, b->root);
 }
 
