@@ -3,8 +3,8 @@
 
 #include "common/unpack.h"
 #include "test/unit/place_fixture.h"
+#include "test/unit/suite.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,21 +163,7 @@ START_TEST(test_none_are_kept_when_none_are_wanted)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("crash");
-    TCase *tc = tcase_create("crash");
-    tcase_add_checked_fixture(tc, start, finish);
-    tcase_add_test(tc, test_a_report_says_what_is_known);
-    tcase_add_test(tc, test_the_newest_of_each_worker_stay);
-    tcase_add_test(tc, test_found_by_worker_branch_and_pattern);
-    tcase_add_test(tc, test_files_of_others_are_left_alone);
-    tcase_add_test(tc, test_what_cannot_be_written_is_a_warning);
-    tcase_add_test(tc, test_none_are_kept_when_none_are_wanted);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN_WITH("crash", start, finish, test_a_report_says_what_is_known,
+                test_the_newest_of_each_worker_stay, test_found_by_worker_branch_and_pattern,
+                test_files_of_others_are_left_alone, test_what_cannot_be_written_is_a_warning,
+                test_none_are_kept_when_none_are_wanted)

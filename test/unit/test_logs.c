@@ -2,8 +2,8 @@
 #include "master/logs.h"
 
 #include "common/unpack.h"
+#include "test/unit/suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -108,18 +108,5 @@ START_TEST(test_bounded_by_bytes)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("logs");
-    TCase *tc = tcase_create("logs");
-    tcase_add_test(tc, test_whose_lines);
-    tcase_add_test(tc, test_the_newer_ones);
-    tcase_add_test(tc, test_bounded_by_lines);
-    tcase_add_test(tc, test_bounded_by_bytes);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN("logs", test_whose_lines, test_the_newer_ones, test_bounded_by_lines,
+           test_bounded_by_bytes)

@@ -1,8 +1,9 @@
 /* test_store_sqlite_merge.c: appended records become merged ones: newest first, killed anywhere, two processes, failures, long readers, old files. */
 #include "common/clock.h"
 #include "common/store_sqlite.h"
+#include "test/unit/place_fixture.h"
+#include "test/unit/suite.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[64];
+static struct place place;
 static char path[96];
 
 /* A writer with a merge of its own, as store_sqlite.c is one; with small bounds, so that all of them are met. */
@@ -29,16 +30,13 @@ static const struct store_merge_options small = {.path = path,
 
 static void setup(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/platoon-merge-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/records.db", dir);
+    place_make(&place);
+    snprintf(path, sizeof path, "%s/records.db", place.dir);
 }
 
 static void teardown(void)
 {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
+    place_remove(&place);
 }
 
 static int run(sqlite3 *db, const char *sql)
@@ -534,28 +532,11 @@ START_TEST(test_stop_while_it_merges)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("store_sqlite_merge");
-    TCase *tc = tcase_create("store_sqlite_merge");
-    tcase_set_timeout(tc, 120);
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, test_one_row_a_key_the_newest);
-    tcase_add_test(tc, test_all_is_merged_in_the_end);
-    tcase_add_test(tc, test_versions_longer_than_a_page);
-    tcase_add_test(tc, test_rows_of_an_earlier_life_are_merged);
-    tcase_add_test(tc, test_a_file_of_an_older_platoon);
-    tcase_add_test(tc, test_deleting_from_the_view);
-    tcase_add_test(tc, test_kill_9_at_any_moment);
-    tcase_add_test(tc, test_two_processes_on_one_file);
-    tcase_add_test(tc, test_merging_that_fails_stops_the_writer_and_goes_on);
-    tcase_add_test(tc, test_deleting_that_fails_is_tried_again);
-    tcase_add_test(tc, test_the_wal_stays_bounded);
-    tcase_add_test(tc, test_stop_while_it_merges);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN_WITH("store_sqlite_merge", setup, teardown, test_one_row_a_key_the_newest,
+                test_all_is_merged_in_the_end, test_versions_longer_than_a_page,
+                test_rows_of_an_earlier_life_are_merged, test_a_file_of_an_older_platoon,
+                test_deleting_from_the_view, test_kill_9_at_any_moment,
+                test_two_processes_on_one_file,
+                test_merging_that_fails_stops_the_writer_and_goes_on,
+                test_deleting_that_fails_is_tried_again, test_the_wal_stays_bounded,
+                test_stop_while_it_merges)

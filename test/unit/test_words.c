@@ -1,7 +1,7 @@
 /* test_words.c: words in quotes, escapes, what does not end, bounds. */
 #include "common/words.h"
+#include "test/unit/suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,16 +67,4 @@ START_TEST(test_a_nul_is_no_text)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("words");
-    TCase *tc = tcase_create("words");
-    tcase_add_test(tc, test_words);
-    tcase_add_test(tc, test_a_nul_is_no_text);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN("words", test_words, test_a_nul_is_no_text)
