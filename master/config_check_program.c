@@ -56,7 +56,9 @@ void config_expand_number(const char *value, uint64_t number, struct buffer *out
 
 static void program_command(struct program_check *c)
 {
-    if (program_words(c, "command", CONFIG_WORDS_MAX) && c->words.len == 0)
+    bool given =
+        program_words(c, "command", CONFIG_WORDS_MAX) && config_get(c->s, "command")[0] != '\0';
+    if (given && c->words.len == 0)
         PROGRAM_ERROR(c, "command: is empty, it must be a program and its arguments");
 }
 

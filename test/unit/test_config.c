@@ -239,6 +239,14 @@ START_TEST(all_errors_at_once)
 }
 END_TEST
 
+START_TEST(a_missing_key_is_one_error)
+{
+    says("program p { }\n", "1: command: must be given in program p");
+    const char *said = buffer_text(&errors);
+    ck_assert_ptr_eq(strchr(said, '\n') + 1, said + strlen(said));
+}
+END_TEST
+
 START_TEST(a_nearby_name_is_offered)
 {
     says(SMALL "drain e { set = x store = s bacth = 7 }\n", "batch");
@@ -382,5 +390,6 @@ END_TEST
 
 SUITE_MAIN_WITH("config", set_up, tear_down, defaults, values_of_every_type,
                 paths_are_relative_to_the_file, errors_name_line_cause_and_remedy,
-                all_errors_at_once, a_nearby_name_is_offered, files_that_are_none,
-                errors_are_bounded, what_is_printed_means_the_same, random_files)
+                all_errors_at_once, a_missing_key_is_one_error, a_nearby_name_is_offered,
+                files_that_are_none, errors_are_bounded, what_is_printed_means_the_same,
+                random_files)
