@@ -198,12 +198,54 @@ uint64_t config_get_u64(const struct config_section *s, const char *key)
     return value;
 }
 
-void config_each(const struct config_section *s,
-                 void (*fn)(const char *key, const char *value, void *ctx), void *ctx)
+void config_each_told(const struct config_section *s,
+                      void (*fn)(const char *key, const char *value, void *ctx), void *ctx)
 {
     for (int k = 0; k < CONFIG_KEY_COUNT; k++)
-        if (config_keys[k].kind == s->kind)
+        if (config_keys[k].kind == s->kind && config_keys[k].reload != CONFIG_LIVE)
             fn(config_keys[k].name, s->values[k] != NULL ? s->values[k] : "", ctx);
+}
+
+/* ---- change ---- */
+
+bool config_swap(struct config *c, const struct config_section *s, const char *key, char **value)
+{
+    int k = s != NULL ? config_key_find(s->kind, slice_of(key)) : -1;
+    for (size_t i = 0; i < c->count && k >= 0; i++) {
+        if (c->sections[i] != s)
+            continue;
+        char *old = c->sections[i]->values[k];
+        c->sections[i]->values[k] = *value;
+        *value = old;
+        return true;
+    }
+    return false;
+}
+
+void config_changed_live(const struct config *from, const struct config *to, struct buffer *names)
+{
+    const struct config_section *old = config_platoon(from), *new = config_platoon(to);
+    for (int k = 0; k < CONFIG_KEY_COUNT; k++)
+        if (config_keys[k].kind == CONFIG_PLATOON && config_keys[k].reload == CONFIG_LIVE &&
+            strcmp(old->values[k], new->values[k]) != 0)
+            buffer_printf(names, "%s%s", names->len > 0 ? " " : "", config_keys[k].name);
+}
+
+bool config_may_reload(const struct config *from, const struct config *to, struct buffer *errors)
+{
+    const struct config_section *old = config_platoon(from), *new = config_platoon(to);
+    bool may = true;
+    for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
+        if (config_keys[k].reload != CONFIG_MASTER || strcmp(old->values[k], new->values[k]) == 0)
+            continue;
+        may = false;
+        buffer_printf(errors,
+                      "%s:%u: %s: changed from %s to %s, which a reload cannot take over: "
+                      "platoonctl shutdown, then start platoon again\n",
+                      to->path, new->lines[k] != 0 ? new->lines[k] : new->line, config_keys[k].name,
+                      old->values[k], new->values[k]);
+    }
+    return may;
 }
 
 /* ---- print ---- */

@@ -54,9 +54,27 @@ const char *config_path(const struct config *c);
 const char *config_get(const struct config_section *s, const char *key);
 uint64_t config_get_u64(const struct config_section *s, const char *key);
 
-/* Calls fn for every key of the section, in the list's order. */
-void config_each(const struct config_section *s,
-                 void (*fn)(const char *key, const char *value, void *ctx), void *ctx);
+/*
+ * Calls fn for every key of the section that its workers are told of, in the list's order. LIVE keys are not among them: so what a worker is told
+ * changes only when it must be restarted.
+ */
+void config_each_told(const struct config_section *s,
+                      void (*fn)(const char *key, const char *value, void *ctx), void *ctx);
+
+/*
+ * Exchanges a key's value, which must be normalised, for *value (malloc'ed; the caller gets the old one). False, nothing changed, when c has no such
+ * section or the section no such key.
+ */
+bool config_swap(struct config *c, const struct config_section *s, const char *key, char **value);
+
+/* Appends the names of the LIVE keys of the platoon section that differ, with blanks between; none: nothing. */
+void config_changed_live(const struct config *from, const struct config *to, struct buffer *names);
+
+/*
+ * May a running master go over from `from` to `to`? False when a key differs that only a new start takes over (runtime_dir, …): one line for each in
+ * `errors`, as config_load writes them.
+ */
+bool config_may_reload(const struct config *from, const struct config *to, struct buffer *errors);
 
 /*
  * Prints the effective configuration in the file's own syntax, so that it can be fed back. Secrets (anything in a url before

@@ -8,8 +8,15 @@
 #include <stdio.h>
 
 #define KEY_RECORD(KIND, name, TYPE, preset, min, max, reload, help)                               \
-    {CONFIG_##KIND,      name, CONFIG_##TYPE, (preset)[0] == '!' ? "" : (preset),                  \
-     (preset)[0] == '!', min,  max,           help},
+    {CONFIG_##KIND,                                                                                \
+     name,                                                                                         \
+     CONFIG_##TYPE,                                                                                \
+     (preset)[0] == '!' ? "" : (preset),                                                           \
+     (preset)[0] == '!',                                                                           \
+     min,                                                                                          \
+     max,                                                                                          \
+     CONFIG_##reload,                                                                              \
+     help},
 const struct config_key config_keys[CONFIG_KEY_COUNT] = {CONFIG_KEY_LIST(KEY_RECORD)};
 
 static const char *const kind_names[CONFIG_KIND_COUNT] = {

@@ -21,6 +21,9 @@ enum config_type {
     CONFIG_CHOICE,
 };
 
+/* What a reload makes of a changed value (config_keys.h, RELOAD). */
+enum config_reload { CONFIG_LIVE, CONFIG_RESTART, CONFIG_MASTER };
+
 struct config_key {
     enum config_kind kind;
     const char *name; /* "get_hash.workers" */
@@ -29,6 +32,7 @@ struct config_key {
     bool required;
     uint64_t min;
     uint64_t max;
+    enum config_reload reload;
     const char *help;
 };
 

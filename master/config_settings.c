@@ -52,7 +52,7 @@ static void settings_add_section(struct settings *s, const char *kind,
     s->prefix = prefix;
     if (strcmp(kind, "platoon") != 0)
         settings_put(s, name, config_title(section));
-    config_each(section, settings_add, s);
+    config_each_told(section, settings_add, s);
 }
 
 /* Every key of every section of a kind as "<kind>/<title>.<key>". */
@@ -64,7 +64,7 @@ static void settings_add_all(struct settings *s, const struct config *c, enum co
         char prefix[96];
         snprintf(prefix, sizeof prefix, "%s/%s.", word, config_title(section));
         s->prefix = prefix;
-        config_each(section, settings_add, s);
+        config_each_told(section, settings_add, s);
     }
 }
 

@@ -135,6 +135,7 @@ void control_pending_free(struct control_pending *p)
         at = &(*at)->next;
     *at = p->next;
     p->client->pending_count--;
+    buffer_fini(&p->body);
     free(p);
 }
 
@@ -153,6 +154,20 @@ static void control_on_change(void *ctx)
 {
     (void)ctx;
     control_each_pending(control_pending_look);
+}
+
+static const struct node *control_gone;
+
+static void control_forget_pending(struct control_pending *p)
+{
+    if (p->node == control_gone)
+        control_pending_gone(p);
+}
+
+void control_forget(struct node *n)
+{
+    control_gone = n;
+    control_each_pending(control_forget_pending);
 }
 
 static void control_look_late(struct control_pending *p)

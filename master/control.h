@@ -14,4 +14,7 @@ int control_start(struct master *m);
 /* Answers nobody any more, closes every client and removes the socket. The loop must run once more after. */
 void control_stop(struct master *m);
 
+/* The node is about to be freed: whoever waits for it is told. */
+void control_forget(struct node *n);
+
 #endif

@@ -1,5 +1,11 @@
 /*
- * control_private.h: what the control server's two files share: control.c speaks the protocol, control_verbs.c answers.
+ * control_private.h: what the control server's files share.
+ *
+ * control.c         speaks the protocol
+ * control_verbs.c   finds the verb; those that look at the tree
+ * control_act.c     those that change what is wanted, and wait until it is so
+ * control_ask.c     those that workers answer
+ * control_told.c    what workers have said: logs, crash reports
  */
 #ifndef MASTER_CONTROL_PRIVATE_H
 #define MASTER_CONTROL_PRIVATE_H
@@ -20,8 +26,10 @@ struct control_pending {
     uint64_t id;
     uint64_t deadline_ms;               /* clock_mono_ms */
     struct node *worker;                /* asked; NULL when we wait for a condition */
-    struct node *node;                  /* of the condition */
+    struct node *node;                  /* of the condition: it and all below it, */
+    char pattern[CONTRACT_NAME_MAX];    /* or, unless "", the workers below it that match */
     bool (*done)(const struct node *n); /* the condition */
+    struct buffer body;                 /* the answer when it is made already; else empty */
     bool logs;                          /* it waits for lines instead: */
     char logs_name[CONTRACT_NAME_MAX];
     uint64_t logs_limit, logs_after;
@@ -63,7 +71,52 @@ void control_pending_look(struct control_pending *p);
 /* Answers what waits for log lines when there are some. */
 void control_pending_look_logs(struct control_pending *p);
 
+/* Its node is no longer in the tree. */
+void control_pending_gone(struct control_pending *p);
+
 /* Its deadline has passed. */
 void control_pending_late(struct control_pending *p);
+
+/* ---- shared by the files of verbs ---- */
+
+struct verb_call {
+    struct control_client *client;
+    const struct control_request *request;
+    const struct control_args *args;
+};
+
+struct node *verb_root(void);
+
+/* Answers with status 0 and what `body` holds; takes its memory. */
+void verb_answer_buffer(const struct verb_call *v, struct buffer *body);
+
+#define VERB_WORD_SIZE (CONTRACT_NAME_MAX + 4)
+
+/* A client's word as it may stand in an answer: cut where no name is longer, nothing in it that a terminal obeys. */
+const char *verb_word(struct slice word, char text[VERB_WORD_SIZE]);
+
+/* Says that there is no such name, and which is near. */
+void verb_unknown_name(const struct verb_call *v, struct slice name);
+
+/* The node the first argument names; NULL, the client having been told. */
+struct node *verb_node(const struct verb_call *v);
+
+/* True when the name is a pattern: it holds a * or a ?. */
+bool verb_is_pattern(struct slice name);
+
+/* The verbs themselves, by the file they are in: control_act.c, control_ask.c, control_told.c. */
+void verb_start(const struct verb_call *v);
+void verb_stop(const struct verb_call *v);
+void verb_restart(const struct verb_call *v);
+void verb_wait(const struct verb_call *v);
+void verb_reload(const struct verb_call *v);
+void verb_scale(const struct verb_call *v);
+void verb_shutdown(const struct verb_call *v);
+void verb_ask(const struct verb_call *v);
+void verb_send(const struct verb_call *v);
+void verb_signal(const struct verb_call *v);
+void verb_logs(const struct verb_call *v);
+void verb_logs_answer(struct control_pending *p, bool late);
+void verb_crashes(const struct verb_call *v);
 
 #endif

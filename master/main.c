@@ -9,11 +9,11 @@
 #include "master/announce.h"
 #include "master/collect.h"
 #include "master/control.h"
-#include "master/crash.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/reaper.h"
+#include "master/reload.h"
 #include "master/supervisor.h"
 #include "master/tree_build.h"
 #include "master/worker_process.h"
@@ -50,7 +50,7 @@ static const char main_help[] =
     "      --version       print the version\n"
     "  -h, --help          print this\n"
     "\n"
-    "Signals: TERM, INT stop everything in order; a second one forces.\n"
+    "Signals: TERM, INT stop everything in order; a second one forces. HUP reads FILE again.\n"
     "Look at it with: platoonctl -c FILE tree\n";
 
 /* ---- end ---- */
@@ -110,6 +110,28 @@ void master_shutdown(struct master *m)
     supervisor_stop(m->root);
 }
 
+/* ---- reload ---- */
+
+/* systemd (sd_notify(3)) counts a reload as done at the next READY=1. */
+static void main_reload(void)
+{
+    if (master.stopping)
+        return;
+    char text[64];
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)clock_mono_ms() * 1000);
+    notify_send(text);
+    struct buffer changes = BUFFER_EMPTY, errors = BUFFER_EMPTY;
+    if (reload_file(&master, false, &changes, &errors) != 0) {
+        const char *cause = buffer_text(&errors);
+        log_error("reload-refused", "cause=%s remedy=\"the tree runs on as it was\"",
+                  log_quote_text(cause != NULL ? cause : "memory is short"));
+    }
+    notify_send("READY=1");
+    buffer_fini(&changes);
+    buffer_fini(&errors);
+}
+
 /* ---- signals ---- */
 
 static void main_on_signal(uv_signal_t *handle, int signum)
@@ -121,10 +143,10 @@ static void main_on_signal(uv_signal_t *handle, int signum)
         master_shutdown(&master);
         return;
     }
-    log_warn("signal-ignored", "signal=%s%s", sigabbrev_np(signum),
-             signum != SIGHUP ? ""
-                              : " remedy=\"the configuration is read at start only: platoonctl "
-                                "shutdown, then start again\"");
+    if (signum == SIGHUP)
+        main_reload();
+    else
+        log_warn("signal-ignored", "signal=%s", sigabbrev_np(signum));
 }
 
 static void main_on_watchdog(uv_timer_t *timer)
@@ -159,6 +181,7 @@ static const struct supervisor_ops main_ops = {
     .force = worker_process_force,
     .up = announce_up,
     .down = announce_down,
+    .forget = control_forget,
 };
 
 /* The root has given up, and the configuration wants who started us to decide. */
@@ -183,42 +206,27 @@ static int main_fail(const char *what, int rc)
     return CONTRACT_EXIT_TEMPORARY;
 }
 
-static int main_setup(const struct config_section *s)
+static int main_setup(void)
 {
-    struct worker_process_settings processes = {
-        .runtime_dir = master.paths.runtime_dir,
-        .libexec_dir = master.paths.libexec_dir,
-        .hang_timeout_ms = config_get_u64(s, "hang_timeout"),
-    };
-    struct supervisor_settings supervision = {
-        .limits = tree_build_limits(s),
-        .now_ms = clock_mono_ms,
-        .random = main_random,
-        .on_fatal = strcmp(config_get(s, "on_fatal"), "exit") == 0 ? main_on_fatal : NULL,
-    };
-    worker_process_setup(master.loop, master.root, &processes);
-    crash_setup(master.paths.state_dir, config_get_u64(s, "crash_reports"));
+    struct supervisor_settings supervision = {.now_ms = clock_mono_ms, .random = main_random};
     announce_setup(master.root);
     uv_timer_init(master.loop, &main_grace);
     uv_timer_init(master.loop, &main_watchdog);
     int rc = supervisor_init(master.loop, master.root, &main_ops, &supervision);
     if (rc == 0)
         rc = reaper_start(master.loop, master.root);
+    master.on_fatal = main_on_fatal;
+    reload_settings(&master);
     return rc;
 }
 
 static int main_loop(void)
 {
-    const struct config_section *s = config_platoon(master.config);
-    enum log_level level;
-    if (log_level_parse(config_get(s, "log_level"), &level))
-        log_set_level(level);
-    collect_set_json(strcmp(config_get(s, "log_format"), "json") == 0);
     collect_own_lines();
     main_raise_file_limit();
     master.loop = uv_default_loop();
     master.started_ms = clock_mono_ms();
-    int rc = main_setup(s);
+    int rc = main_setup();
     if (rc != 0)
         return main_fail("cannot start", rc);
     rc = control_start(&master);
@@ -261,7 +269,7 @@ static int main_run(void)
         master.root = tree_build(master.config, &master.paths, &error);
         code = master.root == NULL
                    ? CONTRACT_EXIT_CONFIG
-                   : preflight_check_tree(&master.paths, master.config, master.root, &error);
+                   : preflight_check_tree(&master.paths, master.config, master.root, false, &error);
         code = code != 0 ? main_say(code, &error) : main_loop();
         preflight_release(&master.paths);
         tree_free(master.root);

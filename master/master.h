@@ -19,6 +19,7 @@ struct master {
     struct preflight paths; /* runtime_dir, state_dir, libexec_dir, instance, boot */
     uint64_t started_ms;    /* clock_mono_ms */
     bool stopping;          /* master_shutdown was called */
+    void (*on_fatal)(void); /* what on_fatal = exit does */
 };
 
 /*

@@ -273,6 +273,7 @@ void preflight_release(struct preflight *p)
 
 struct preflight_findings {
     const struct preflight *p;
+    bool running;
     struct buffer *error;
     int code;
     bool missing[WORKER_TYPE_COUNT];
@@ -361,7 +362,7 @@ static void preflight_server(const struct config_section *s, struct preflight_fi
                       config_title(s), program);
         f->code = PREFLIGHT_CONFIG;
     }
-    int rc = port != 0 ? preflight_port(port) : 0;
+    int rc = port != 0 && !f->running ? preflight_port(port) : 0;
     if (rc != 0) {
         buffer_printf(f->error,
                       "redis %s: server_port %" PRIu64
@@ -372,9 +373,9 @@ static void preflight_server(const struct config_section *s, struct preflight_fi
 }
 
 int preflight_check_tree(const struct preflight *p, const struct config *c, struct node *root,
-                         struct buffer *error)
+                         bool running, struct buffer *error)
 {
-    struct preflight_findings f = {.p = p, .error = error};
+    struct preflight_findings f = {.p = p, .running = running, .error = error};
     tree_each_worker(root, preflight_worker, &f);
     preflight_mailboxes(&f);
     const struct config_section *s;

@@ -29,11 +29,11 @@ struct preflight {
 int preflight_take(struct preflight *p, const struct config *c, struct buffer *error);
 
 /*
- * With the tree built: mailbox paths short enough, worker programs and embedded servers' programs present, ports free. Every finding is a line
+ * With the tree built, before its start (`running` false) or before a running master takes it over (then ports in use are its own servers'): mailbox paths short enough, worker programs and embedded servers' programs present, ports free. Every finding is a line
  * of its own in `error`. Returns 0, 1 or 78.
  */
 int preflight_check_tree(const struct preflight *p, const struct config *c, struct node *root,
-                         struct buffer *error);
+                         bool running, struct buffer *error);
 
 /* Removes pid file and lock. */
 void preflight_release(struct preflight *p);

@@ -157,6 +157,44 @@ bool supervisor_is_restarting(const struct node *n)
     return false;
 }
 
+/* ---- gone from the configuration ---- */
+
+static void supervisor_unmark_by(struct node *n, const struct node *mark)
+{
+    if (n->cycle == mark)
+        n->cycle = NULL;
+    for (size_t i = 0; i < n->child_count; i++)
+        supervisor_unmark_by(n->children[i], mark);
+}
+
+static void supervisor_forget(struct node *n)
+{
+    for (size_t i = 0; i < n->child_count; i++)
+        supervisor_forget(n->children[i]);
+    supervisor_unmark_by(supervisor.root, n);
+    if (supervisor.ops->forget != NULL)
+        supervisor.ops->forget(n);
+}
+
+/* Frees what has retired and is stopped. */
+static void supervisor_sweep(struct node *n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n->child_count; i++) {
+        struct node *child = n->children[i];
+        if (!child->retired || !node_is_stopped(child)) {
+            supervisor_sweep(child);
+            n->children[kept++] = child;
+            continue;
+        }
+        supervisor_forget(child);
+        log_info("node-removed", "name=%s", child->name);
+        tree_free(child);
+        supervisor.changed = true;
+    }
+    n->child_count = kept;
+}
+
 /* ---- up ---- */
 
 static void supervisor_died(struct node *n, int code);
@@ -441,6 +479,55 @@ void supervisor_force(void)
     tree_each_worker(supervisor.root, supervisor_force_worker, NULL);
 }
 
+/* ---- reload ---- */
+
+static void supervisor_take(struct node *n)
+{
+    bool wanted = n->parent == NULL || n->parent->wanted_up;
+    if (n->retired) {
+        supervisor_want(n, false);
+        return;
+    }
+    if (n->change == NODE_ADDED && wanted)
+        supervisor_want(n, true);
+    if (n->change == NODE_ADDED && wanted && n->process != NULL)
+        supervisor_mark(n, n); /* it had retired, and is back before it was gone */
+    if (n->change == NODE_CHANGED && (n->wanted_up || n->finished)) {
+        supervisor_want(n, true);
+        supervisor_mark(n, n);
+    }
+    for (size_t i = 0; i < n->child_count; i++)
+        supervisor_take(n->children[i]);
+}
+
+void supervisor_merged(void)
+{
+    supervisor_take(supervisor.root);
+    supervisor.changed = true;
+    supervisor_soon();
+}
+
+bool supervisor_is_merging(const struct node *n)
+{
+    bool fresh = n->kind == NODE_WORKER && n->change != NODE_UNCHANGED && n->wanted_up;
+    if (n->retired || (fresh && (!node_is_ready(n) || n->cycle != NULL)))
+        return true;
+    for (size_t i = 0; i < n->child_count; i++)
+        if (supervisor_is_merging(n->children[i]))
+            return true;
+    return false;
+}
+
+void supervisor_set_limits(const struct policy_limits *limits)
+{
+    supervisor.settings.limits = *limits;
+}
+
+void supervisor_set_on_fatal(void (*on_fatal)(void))
+{
+    supervisor.settings.on_fatal = on_fatal;
+}
+
 /* ---- watches, life ---- */
 
 void supervisor_watch_add(struct supervisor_watch *w)
@@ -487,6 +574,7 @@ void supervisor_step(void)
         supervisor.again = false;
         supervisor_stop_pass(supervisor.root, false);
         supervisor_unmark(supervisor.root);
+        supervisor_sweep(supervisor.root);
         supervisor_start_pass(supervisor.root, supervisor_now());
         supervisor.in_step = false;
     } while (supervisor.again);

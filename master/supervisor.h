@@ -19,6 +19,15 @@ void supervisor_start(struct node *n);
 void supervisor_stop(struct node *n);
 void supervisor_restart(struct node *n);
 
+/*
+ * The tree has been merged with another (tree_merge.h): what was added is started, unless its branch is stopped; what was changed is restarted, unless a
+ * person has stopped it (one that had finished runs again); what has retired is stopped, then freed.
+ */
+void supervisor_merged(void);
+
+/* True while something at or below n that the last merge added, changed or retired has yet to get where it belongs. */
+bool supervisor_is_merging(const struct node *n);
+
 /* True while a supervisor_restart or an escalation of something at or below n has not yet stopped all it must stop. */
 bool supervisor_is_restarting(const struct node *n);
 
@@ -42,6 +51,7 @@ struct supervisor_ops {
     void (*force)(struct node *worker); /* SIGKILL to the group */
     void (*up)(struct node *worker);    /* has become READY: tell its peers */
     void (*down)(struct node *worker, const char *reason); /* is READY no more */
+    void (*forget)(struct node *n); /* is about to be freed; NULL: nobody minds */
 };
 
 struct supervisor_settings {
@@ -55,6 +65,10 @@ struct supervisor_settings {
 int supervisor_init(uv_loop_t *loop, struct node *root, const struct supervisor_ops *ops,
                     const struct supervisor_settings *settings);
 void supervisor_fini(void);
+
+/* Other limits of branches, from now on. */
+void supervisor_set_limits(const struct policy_limits *limits);
+void supervisor_set_on_fatal(void (*on_fatal)(void));
 
 /* One pass now. Otherwise it runs by itself after each order and event. */
 void supervisor_step(void);

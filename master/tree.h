@@ -34,6 +34,9 @@ enum node_state {
 #undef X
 };
 
+/* What the last reload has done to a node. */
+enum node_change { NODE_UNCHANGED, NODE_ADDED, NODE_CHANGED };
+
 struct node {
     char name[CONTRACT_NAME_MAX];
     enum node_kind kind;
@@ -68,6 +71,11 @@ struct node {
     struct worker_process *process; /* NULL when there is none */
     uint64_t generation;
     char address[160]; /* of its mailbox, while READY */
+
+    /* both: what a reload makes of it (tree_merge.h) */
+    struct node *twin; /* the same name in the other tree, while two are compared */
+    enum node_change change;
+    bool retired; /* no longer in the configuration: stopped, then freed by the supervisor */
 
     /* both: policy and history */
     bool wanted_up;

@@ -16,30 +16,31 @@
  *             SIZE     bytes, or with a unit: 64KB, 16MB, 1GB (powers of 1024); min..max in bytes; delivered as bytes
  *             CHOICE   one of the words in "help" between the first pair of parentheses, separated by '|'
  *   default   "" means none; "!" means the key must be given
- *   RELOAD    LIVE when a running tree can take it over, RESTART when its workers must be restarted
+ *   RELOAD    what a reload makes of a change: LIVE: a running tree takes it over (workers are not told of these keys);
+ *             RESTART: the workers it concerns are restarted; MASTER: refused, platoon itself must be started anew
  */
 #ifndef PROTO_CONFIG_KEYS_H
 #define PROTO_CONFIG_KEYS_H
 
 /* clang-format off */
 #define CONFIG_KEY_LIST(X)                                                                         \
-    X(PLATOON, "runtime_dir", PATH, "/run/platoon", 0, 0, RESTART, "sockets, mailboxes, lock; made 0700 if missing") \
-    X(PLATOON, "state_dir", PATH, "/var/lib/platoon", 0, 0, RESTART, "what must survive a restart: the instance's identity, the embedded Redis' data") \
-    X(PLATOON, "libexec_dir", PATH, "", 0, 0, RESTART, "where the worker programs are; empty: beside the platoon program") \
+    X(PLATOON, "runtime_dir", PATH, "/run/platoon", 0, 0, MASTER, "sockets, mailboxes, lock; made 0700 if missing") \
+    X(PLATOON, "state_dir", PATH, "/var/lib/platoon", 0, 0, MASTER, "what must survive a restart: the instance's identity, the embedded Redis' data") \
+    X(PLATOON, "libexec_dir", PATH, "", 0, 0, MASTER, "where the worker programs are; empty: beside the platoon program") \
     X(PLATOON, "log_level", CHOICE, "info", 0, 0, LIVE, "least important line that is logged (error|warn|info|debug)") \
     X(PLATOON, "log_format", CHOICE, "text", 0, 0, LIVE, "form of log lines (text|json)")          \
-    X(PLATOON, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a child of the root, of redis/ or of transfer/ dies (one_for_one|one_for_all|rest_for_one)") \
-    X(PLATOON, "intensity", INT, "10", 1, 1000, RESTART, "restarts within `period` after which a branch gives up and its parent restarts it whole") \
-    X(PLATOON, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")           \
-    X(PLATOON, "backoff_min", SPAN, "100ms", 1, 60000, RESTART, "first pause before a restart; a worker that had run stably is replaced without one") \
-    X(PLATOON, "backoff_factor", INT, "2", 1, 10, RESTART, "growth of the pause's ceiling with each death in a row") \
-    X(PLATOON, "backoff_max", SPAN, "30s", 10, 3600000, RESTART, "longest pause before a restart; platoon never stops trying") \
-    X(PLATOON, "stable_after", SPAN, "10s", 100, 3600000, RESTART, "time in READY after which the pause starts from backoff_min again") \
-    X(PLATOON, "on_fatal", CHOICE, "retry", 0, 0, RESTART, "when restarting the whole tree does not help either: wait backoff_max and try again, or end with exit code 1 (retry|exit)") \
-    X(PLATOON, "ready_timeout", SPAN, "30s", 100, 3600000, RESTART, "time a worker may take from its start to READY") \
-    X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, RESTART, "silence after which a worker counts as hung and is killed") \
-    X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, RESTART, "time a worker may take to finish what is in flight") \
-    X(PLATOON, "crash_reports", INT, "5", 0, 1000, RESTART, "reports kept of each worker that ended abnormally, in state_dir/crashes") \
+    X(PLATOON, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, "who is restarted when a child of the root, of redis/ or of transfer/ dies (one_for_one|one_for_all|rest_for_one)") \
+    X(PLATOON, "intensity", INT, "10", 1, 1000, LIVE, "restarts within `period` after which a branch gives up and its parent restarts it whole") \
+    X(PLATOON, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`")           \
+    X(PLATOON, "backoff_min", SPAN, "100ms", 1, 60000, LIVE, "first pause before a restart; a worker that had run stably is replaced without one") \
+    X(PLATOON, "backoff_factor", INT, "2", 1, 10, LIVE, "growth of the pause's ceiling with each death in a row") \
+    X(PLATOON, "backoff_max", SPAN, "30s", 10, 3600000, LIVE, "longest pause before a restart; platoon never stops trying") \
+    X(PLATOON, "stable_after", SPAN, "10s", 100, 3600000, LIVE, "time in READY after which the pause starts from backoff_min again") \
+    X(PLATOON, "on_fatal", CHOICE, "retry", 0, 0, LIVE, "when restarting the whole tree does not help either: wait backoff_max and try again, or end with exit code 1 (retry|exit)") \
+    X(PLATOON, "ready_timeout", SPAN, "30s", 100, 3600000, LIVE, "time a worker may take from its start to READY") \
+    X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, LIVE, "silence after which a worker counts as hung and is killed") \
+    X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, LIVE, "time a worker may take to finish what is in flight") \
+    X(PLATOON, "crash_reports", INT, "5", 0, 1000, LIVE, "reports kept of each worker that ended abnormally, in state_dir/crashes") \
     X(REDIS, "url", STRING, "embedded", 0, 0, RESTART, "embedded, redis://[user@]host[:port][/db], rediss://… (TLS) or unix:///path[?db=N]; never a password") \
     X(REDIS, "password_file", PATH, "", 0, 0, RESTART, "file that holds the password, or the user on its first line and the password on its second") \
     X(REDIS, "database", INT, "0", 0, 65535, RESTART, "database number, unless the url has one")   \
@@ -51,7 +52,7 @@
     X(REDIS, "timeout", SPAN, "10s", 100, 600000, RESTART, "time a command may take")              \
     X(REDIS, "retry_max", SPAN, "2s", 100, 600000, RESTART, "longest pause between attempts to connect") \
     X(REDIS, "reply_max", SIZE, "256MB", 1048576, 1073741824, RESTART, "longest reply taken from Redis; a longer one ends the connection") \
-    X(REDIS, "send_workers", INT, "1", 1, 16, RESTART, "workers for one-off commands")             \
+    X(REDIS, "send_workers", INT, "1", 1, 16, LIVE, "workers for one-off commands")             \
     X(REDIS, "server_program", EXECUTABLE, "redis-server", 0, 0, RESTART, "embedded: the server to run") \
     X(REDIS, "server_port", INT, "0", 0, 65535, RESTART, "embedded: also listen on 127.0.0.1 at this port; 0: unix socket only") \
     X(REDIS, "server_maxmemory", SIZE, "0", 0, 1099511627776, RESTART, "embedded: memory limit, 0 for none; nothing is ever evicted") \
@@ -79,19 +80,19 @@
     X(DRAIN, "poll_min", SPAN, "5ms", 1, 10000, RESTART, "shortest pause between looks at the set") \
     X(DRAIN, "poll_max", SPAN, "500ms", 10, 60000, RESTART, "longest pause between looks at an empty set") \
     X(DRAIN, "record_max", SIZE, "16MB", 1024, 20971520, RESTART, "largest record; a larger one is a dead letter") \
-    X(DRAIN, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a worker of the drain dies (one_for_one|one_for_all|rest_for_one)") \
-    X(DRAIN, "intensity", INT, "20", 1, 1000, RESTART, "restarts within `period` after which the drain's branch is restarted whole") \
-    X(DRAIN, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")             \
-    X(DRAIN, "get_hash.workers", INT, "2", 1, 256, RESTART, "get-hash workers")                    \
+    X(DRAIN, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, "who is restarted when a worker of the drain dies (one_for_one|one_for_all|rest_for_one)") \
+    X(DRAIN, "intensity", INT, "20", 1, 1000, LIVE, "restarts within `period` after which the drain's branch is restarted whole") \
+    X(DRAIN, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`")             \
+    X(DRAIN, "get_hash.workers", INT, "2", 1, 256, LIVE, "get-hash workers")                    \
     X(DRAIN, "get_hash.claims", INT, "16", 1, 64, RESTART, "claims a get-hash works at once")       \
     X(DRAIN, "get_hash.window", SIZE, "8MB", 65536, 1073741824, RESTART, "bytes a get-hash may have at a transfer that are not yet stored") \
-    X(DRAIN, "transfer.workers", INT, "1", 1, 64, RESTART, "transfer workers")                     \
+    X(DRAIN, "transfer.workers", INT, "1", 1, 64, LIVE, "transfer workers")                     \
     X(DRAIN, "transfer.batch", INT, "5000", 1, 100000, RESTART, "most records in one transaction") \
     X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up") \
-    X(SUPERVISOR, "children", STRING, "!", 0, 0, RESTART, "names of program and supervisor sections below it, in start order") \
-    X(SUPERVISOR, "strategy", CHOICE, "one_for_one", 0, 0, RESTART, "who is restarted when a child dies (one_for_one|one_for_all|rest_for_one)") \
-    X(SUPERVISOR, "intensity", INT, "10", 1, 1000, RESTART, "restarts within `period` after which it gives up and its parent restarts it whole") \
-    X(SUPERVISOR, "period", SPAN, "30s", 1000, 86400000, RESTART, "window for `intensity`")        \
+    X(SUPERVISOR, "children", STRING, "!", 0, 0, LIVE, "names of program and supervisor sections below it, in start order") \
+    X(SUPERVISOR, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, "who is restarted when a child dies (one_for_one|one_for_all|rest_for_one)") \
+    X(SUPERVISOR, "intensity", INT, "10", 1, 1000, LIVE, "restarts within `period` after which it gives up and its parent restarts it whole") \
+    X(SUPERVISOR, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`")        \
     X(PROGRAM, "command", STRING, "!", 0, 0, RESTART, "program and arguments; quotes make one word of several; {n} is the process' number; a shell only by sh -c '…'") \
     X(PROGRAM, "directory", PATH, "", 0, 0, RESTART, "working directory; empty: platoon's")         \
     X(PROGRAM, "environment", STRING, "", 0, 0, RESTART, "further variables: NAME=value, separated by blanks; {n} as in command") \
@@ -103,17 +104,17 @@
     X(PROGRAM, "files_max", INT, "", 3, 1048576, RESTART, "open files of each process; empty: as the master had at its start") \
     X(PROGRAM, "core_max", SIZE, "", 0, 1099511627776, RESTART, "largest core file; empty: as the master has") \
     X(PROGRAM, "no_new_privs", BOOL, "false", 0, 0, RESTART, "no program it starts may gain rights (set-user-id)") \
-    X(PROGRAM, "processes", INT, "1", 1, 1000, RESTART, "how many of them, numbered from 1")        \
-    X(PROGRAM, "after", STRING, "", 0, 0, RESTART, "names of programs, supervisors or branches that must be ready first, beyond the order of the tree") \
+    X(PROGRAM, "processes", INT, "1", 1, 1000, LIVE, "how many of them, numbered from 1")        \
+    X(PROGRAM, "after", STRING, "", 0, 0, LIVE, "names of programs, supervisors or branches that must be ready first, beyond the order of the tree") \
     X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), fd (a line on $NOTIFY_FD); {n} as in command") \
-    X(PROGRAM, "ready_timeout", SPAN, "", 100, 3600000, RESTART, "time it may take for that; empty: as in platoon") \
-    X(PROGRAM, "restart", CHOICE, "permanent", 0, 0, RESTART, "started again: always, after an end that exit_codes does not name, or never (permanent|transient|temporary)") \
+    X(PROGRAM, "ready_timeout", SPAN, "", 100, 3600000, LIVE, "time it may take for that; empty: as in platoon") \
+    X(PROGRAM, "restart", CHOICE, "permanent", 0, 0, LIVE, "started again: always, after an end that exit_codes does not name, or never (permanent|transient|temporary)") \
     X(PROGRAM, "exit_codes", STRING, "0", 0, 0, RESTART, "exit codes that mean it finished on purpose") \
-    X(PROGRAM, "backoff_min", SPAN, "", 1, 60000, RESTART, "first pause before a restart; empty: as in platoon") \
-    X(PROGRAM, "backoff_max", SPAN, "", 10, 3600000, RESTART, "longest pause before a restart; empty: as in platoon") \
-    X(PROGRAM, "stable_after", SPAN, "", 100, 3600000, RESTART, "time in READY after which the pause starts anew; empty: as in platoon") \
+    X(PROGRAM, "backoff_min", SPAN, "", 1, 60000, LIVE, "first pause before a restart; empty: as in platoon") \
+    X(PROGRAM, "backoff_max", SPAN, "", 10, 3600000, LIVE, "longest pause before a restart; empty: as in platoon") \
+    X(PROGRAM, "stable_after", SPAN, "", 100, 3600000, LIVE, "time in READY after which the pause starts anew; empty: as in platoon") \
     X(PROGRAM, "stop_signal", CHOICE, "TERM", 0, 0, RESTART, "what tells it to stop (TERM|INT|QUIT|HUP|USR1|USR2|KILL)") \
-    X(PROGRAM, "stop_timeout", SPAN, "", 100, 3600000, RESTART, "time it may take to stop, before SIGKILL; empty: as in platoon")
+    X(PROGRAM, "stop_timeout", SPAN, "", 100, 3600000, LIVE, "time it may take to stop, before SIGKILL; empty: as in platoon")
 /* clang-format on */
 
 #endif

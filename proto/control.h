@@ -90,6 +90,8 @@ CONTROL_LIST(X)
     X(START, "start", "NAME", "map {name}, when every worker below NAME is ready")                 \
     X(STOP, "stop", "NAME", "map {name}, when every worker below NAME is stopped")                 \
     X(RESTART, "restart", "NAME", "map {name}, when every worker below NAME is ready again")       \
+    X(RELOAD, "reload", "[dry-run]", "map {applied, changes: [[start|stop|restart|update, name, why]...]}, when they have come about; with dry-run at once, and nothing changes") \
+    X(SCALE, "scale", "POOL COUNT [dry-run]", "as reload: the pool has another number of workers until the next reload") \
     X(ASK, "ask", "TYPE SECTION VERB [ARG...]", "whatever the worker answers; SECTION may be empty") \
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
     X(WAIT, "wait", "[NAME] ready|stopped", "map {name, ready}, when NAME, else the tree, is so")  \
@@ -114,11 +116,14 @@ CONTROL_LIST(X)
       "count the records of a drain's store by a field and over time", "look")                     \
     X(LOGS, "logs", "logs [NAME] [-n 50] [-f]", "the last log lines of a worker or branch; -f goes on", "look") \
     X(CRASHES, "crashes", "crashes [NAME]", "abnormal ends of workers; of a NAME the newest report in full", "look") \
+    X(CHECK, "check", "check FILE", "say what is wrong with a configuration file", "look")         \
     X(VERSION, "version", "version", "print the versions of tool and master", "look")              \
     X(START, "start", "start NAME", "start a worker or a branch, and wait until it is ready", "act") \
     X(STOP, "stop", "stop NAME", "stop a worker or a branch, in order", "act")                     \
     X(RESTART, "restart", "restart NAME [--rolling]",                                              \
       "stop, then start; --rolling: one at a time, each ready before the next goes", "act") \
+    X(RELOAD, "reload", "reload [--dry-run]", "read the configuration again and start, stop, restart what changed", "act") \
+    X(SCALE, "scale", "scale POOL COUNT [--dry-run]", "another number of workers, until the next reload", "act") \
     X(SIGNAL, "signal", "signal NAME SIGNAL", "send a worker's program a signal: HUP, USR1, 15", "act") \
     X(SEND, "send", "send NAME JSON", "give a worker a message", "act")                            \
     X(REDIS, "redis", "redis [--on SECTION] [--reply-to NAME] COMMAND [ARG...]",                   \

@@ -115,10 +115,6 @@ static void worker_read_settings(struct worker *w, struct slice settings)
     if (rc != 0)
         worker_exit(w, CONTRACT_EXIT_INCONSISTENT,
                     "%s: cannot read the settings from the master: %s", w->name, uv_strerror(rc));
-    enum log_level level;
-    const char *name = worker_setting(w, "platoon.log_level");
-    if (name != NULL && log_level_parse(name, &level))
-        log_set_level(level);
 }
 
 void worker_configure(struct worker *w, struct slice settings)

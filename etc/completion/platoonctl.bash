@@ -2,7 +2,7 @@
 # platoonctl.bash: completes verbs, options, and the names of what runs now. Source it, or install it as
 # /usr/share/bash-completion/completions/platoonctl. scripts/lib/check-docs-verbs holds it against proto/control.h.
 
-_platoonctl_verbs='tree status drain report logs crashes version start stop restart signal send redis wait shutdown'
+_platoonctl_verbs='tree status drain report logs crashes check version start stop restart reload scale signal send redis wait shutdown'
 _platoonctl_options='-s --socket -c --config --json --timeout --no-color -h --help -V --version'
 
 # Options of the command line that lead to a socket, so that names come from the same platoon.
@@ -15,6 +15,9 @@ def walk(node):
     if sys.argv[1] == "drain":
         if node["type"] == "watcher":
             print(node["name"].split("/")[1])
+    elif sys.argv[1] == "pool":
+        if node["name"].endswith(".1"):
+            print(node["name"][:-2])
     else:
         print(node["name"])
     for child in node["children"]:
@@ -53,6 +56,11 @@ _platoonctl() {
     drain) choices='status wait dead' ;;
     wait) choices="ready stopped $(_platoonctl_names worker "${where[@]}")" ;;
     'wait '*) choices='ready stopped' ;;
+    check)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+        ;;
+    scale) choices=$(_platoonctl_names pool "${where[@]}") ;;
     'signal '*) choices='HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
     status | start | stop | restart | signal | send | logs | crashes) choices=$(_platoonctl_names worker "${where[@]}") ;;
     'drain status' | 'drain wait' | 'drain dead' | report) choices=$(_platoonctl_names drain "${where[@]}") ;;
@@ -65,6 +73,7 @@ _platoonctl() {
         report) choices="$_platoonctl_options --by --since --every --top --time --csv" ;;
         redis) choices='--on --reply-to' ;;
         restart) choices="$_platoonctl_options --rolling" ;;
+        reload | scale) choices="$_platoonctl_options --dry-run" ;;
         logs) choices="$_platoonctl_options -n -f" ;;
         *) choices="$_platoonctl_options" ;;
         esac

@@ -18,10 +18,13 @@ static const struct ctl_verb_record records[CTL_VERB_COUNT] = {
     [CTL_VERB_REPORT] = {ctl_report_run, 1, INT_MAX, CONTROL_TIMEOUT_MS},
     [CTL_VERB_LOGS] = {ctl_logs_run, 0, 4, CONTROL_TIMEOUT_MS},
     [CTL_VERB_CRASHES] = {ctl_crashes_run, 0, 1, CONTROL_TIMEOUT_MS},
+    [CTL_VERB_CHECK] = {ctl_check_run, 1, 1, CONTROL_TIMEOUT_MS},
     [CTL_VERB_VERSION] = {ctl_act_version, 0, 0, CONTROL_TIMEOUT_MS},
     [CTL_VERB_START] = {ctl_act_start, 1, 1, CTL_TIMEOUT_ACT_MS},
     [CTL_VERB_STOP] = {ctl_act_stop, 1, 1, CTL_TIMEOUT_ACT_MS},
     [CTL_VERB_RESTART] = {ctl_act_restart, 1, 2, CTL_TIMEOUT_ACT_MS},
+    [CTL_VERB_RELOAD] = {ctl_reload_run, 0, 1, CTL_TIMEOUT_ACT_MS},
+    [CTL_VERB_SCALE] = {ctl_scale_run, 2, 3, CTL_TIMEOUT_ACT_MS},
     [CTL_VERB_SIGNAL] = {ctl_act_signal, 2, 2, CONTROL_TIMEOUT_MS},
     [CTL_VERB_SEND] = {ctl_act_send, 2, 2, CONTROL_TIMEOUT_MS},
     [CTL_VERB_REDIS] = {ctl_redis_run, 1, INT_MAX, CONTROL_TIMEOUT_MS},
@@ -44,9 +47,15 @@ static void say(const char *format, va_list args, const char *more)
     char *text = NULL;
     if (vasprintf(&text, format, args) < 0)
         text = NULL;
-    ctl_append_safe(&line, slice_of(text != NULL ? text : "not enough memory"));
+    for (const char *at = text != NULL ? text : "not enough memory"; *at != '\0';) {
+        size_t len = strcspn(at, "\n"); /* a configuration's errors have a line each */
+        buffer_append_text(&line, "platoonctl: ");
+        ctl_append_safe(&line, slice_make(at, len));
+        buffer_append_char(&line, '\n');
+        at += len + (at[len] == '\n');
+    }
     const char *shown = buffer_text(&line);
-    fprintf(stderr, "platoonctl: %s\n%s", shown != NULL ? shown : "not enough memory", more);
+    fprintf(stderr, "%s%s", shown != NULL ? shown : "platoonctl: not enough memory\n", more);
     buffer_fini(&line);
     free(text);
 }

@@ -267,7 +267,7 @@ static int check_tree(const char *text)
     ck_assert_int_eq(take(text), 0);
     root = tree_build(config, &paths, &error);
     ck_assert_msg(root != NULL, "%s", buffer_text(&error));
-    return preflight_check_tree(&paths, config, root, &error);
+    return preflight_check_tree(&paths, config, root, false, &error);
 }
 
 START_TEST(test_tree_in_order)
@@ -312,7 +312,7 @@ START_TEST(test_server_is_looked_up_in_path)
     snprintf(path, sizeof path, "/nowhere:%s", place.dir);
     ck_assert_int_eq(setenv("PATH", path, 1), 0);
     buffer_clear(&error);
-    ck_assert_int_eq(preflight_check_tree(&paths, config, root, &error), 0);
+    ck_assert_int_eq(preflight_check_tree(&paths, config, root, false, &error), 0);
 }
 
 START_TEST(test_external_redis_needs_no_server)
@@ -342,7 +342,7 @@ START_TEST(test_port_in_use)
     expect_error(named, "choose another");
     close(fd);
     buffer_clear(&error);
-    ck_assert_int_eq(preflight_check_tree(&paths, config, root, &error), 0);
+    ck_assert_int_eq(preflight_check_tree(&paths, config, root, false, &error), 0);
 }
 
 /* Room for control.sock, none for the longest mailbox: "/mbox/redis,visits,get-hash.1.4294967295". */

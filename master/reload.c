@@ -1,0 +1,186 @@
+/* reload.c: see reload.h. */
+#include "master/reload.h"
+
+#include "common/log.h"
+#include "common/pack.h"
+#include "common/unpack.h"
+#include "master/collect.h"
+#include "master/config_key.h"
+#include "master/crash.h"
+#include "master/supervisor.h"
+#include "master/tree_build.h"
+#include "master/tree_merge.h"
+#include "master/worker_process.h"
+#include "proto/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void reload_settings(struct master *m)
+{
+    const struct config_section *s = config_platoon(m->config);
+    enum log_level level;
+    if (log_level_parse(config_get(s, "log_level"), &level))
+        log_set_level(level);
+    collect_set_json(strcmp(config_get(s, "log_format"), "json") == 0);
+    struct worker_process_settings processes = {
+        .runtime_dir = m->paths.runtime_dir,
+        .libexec_dir = m->paths.libexec_dir,
+        .hang_timeout_ms = config_get_u64(s, "hang_timeout"),
+    };
+    worker_process_setup(m->loop, m->root, &processes);
+    crash_setup(m->paths.state_dir, config_get_u64(s, "crash_reports"));
+    struct policy_limits limits = tree_build_limits(s);
+    supervisor_set_limits(&limits);
+    supervisor_set_on_fatal(strcmp(config_get(s, "on_fatal"), "exit") == 0 ? m->on_fatal : NULL);
+}
+
+/* ---- one tree into the other ---- */
+
+static int reload_plan_failed(int rc, struct buffer *errors)
+{
+    buffer_printf(errors, rc == -EEXIST
+                              ? "a name is a branch now and was a worker before, or the other way "
+                                "round: platoonctl shutdown, then start platoon again\n"
+                              : "memory is short: try again\n");
+    return rc == -EEXIST ? CONTROL_CONFIG : CONTROL_ERROR;
+}
+
+/* Both configurations may be the same one. */
+static int reload_to(struct master *m, const struct config *c, bool dry_run, struct buffer *changes,
+                     struct buffer *errors)
+{
+    struct node *wanted = tree_build(c, &m->paths, errors);
+    if (wanted == NULL)
+        return CONTROL_CONFIG;
+    struct buffer plan = BUFFER_EMPTY, keys = BUFFER_EMPTY;
+    int code = preflight_check_tree(&m->paths, c, wanted, true, errors);
+    int count = code == 0 ? tree_merge_plan(m->root, wanted, &plan) : 0;
+    config_changed_live(m->config, c, &keys);
+    if (count < 0 || keys.failed)
+        code = reload_plan_failed(count < 0 ? count : -ENOMEM, errors);
+    if (code == 0) {
+        pack_array(changes, (uint32_t)count + (keys.len > 0));
+        if (keys.len > 0) {
+            pack_array(changes, 3);
+            pack_text(changes, "update");
+            pack_text(changes, m->root->name);
+            pack_str(changes, buffer_slice(&keys));
+        }
+        buffer_append_slice(changes, buffer_slice(&plan));
+        if (!buffer_ok(changes))
+            code = reload_plan_failed(-ENOMEM, errors);
+    }
+    buffer_fini(&plan);
+    buffer_fini(&keys);
+    if (code != 0 || dry_run) {
+        tree_free(wanted);
+        return code;
+    }
+    tree_merge(m->root, wanted);
+    supervisor_merged();
+    return 0;
+}
+
+/* One line for each change: what `platoonctl reload` prints. */
+static void reload_log(const struct buffer *changes)
+{
+    struct unpack u = unpack_start(buffer_slice(changes));
+    uint32_t count = unpack_array(&u);
+    for (uint32_t i = 0; i < count && unpack_ok(&u); i++) {
+        unpack_array(&u);
+        struct slice action = unpack_str(&u), name = unpack_str(&u), why = unpack_str(&u);
+        if (unpack_ok(&u))
+            log_info("reload-change", "name=%.*s action=%.*s why=%s", (int)name.len, name.ptr,
+                     (int)action.len, action.ptr, log_quote(why));
+    }
+}
+
+/* ---- the file ---- */
+
+int reload_file(struct master *m, bool dry_run, struct buffer *changes, struct buffer *errors)
+{
+    struct config *c = config_load(config_path(m->config), errors);
+    if (c == NULL)
+        return CONTROL_CONFIG;
+    int code = config_may_reload(m->config, c, errors) ? reload_to(m, c, dry_run, changes, errors)
+                                                       : CONTROL_CONFIG;
+    if (code != 0 || dry_run) {
+        config_free(c);
+        return code;
+    }
+    config_free(m->config);
+    m->config = c;
+    reload_settings(m);
+    log_info("reloaded", "config=%s", log_quote_text(config_path(c)));
+    reload_log(changes);
+    return 0;
+}
+
+/* ---- a number ---- */
+
+static const struct {
+    enum config_kind kind;
+    const char *key;
+} reload_pools[] = {
+#define RELOAD_EMBEDDED                      CONFIG_REDIS
+#define RELOAD_REDIS                         CONFIG_REDIS
+#define RELOAD_DRAIN                         CONFIG_DRAIN
+#define RELOAD_ONCE                          CONFIG_PLATOON
+#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = {RELOAD_##PLACE, key},
+    WORKER_TYPE_LIST(X)
+#undef X
+};
+
+/* The key that says how many there are of a worker; NULL when their number is fixed. */
+static const struct config_key *reload_pool_key(const struct node *n)
+{
+    enum config_kind kind = n->program ? CONFIG_PROGRAM : reload_pools[n->type].kind;
+    int k = config_key_find(kind, slice_of(n->program ? "processes" : reload_pools[n->type].key));
+    return k >= 0 ? &config_keys[k] : NULL;
+}
+
+/* The first worker of a pool, which stands for all of it. */
+static struct node *reload_pool(struct master *m, struct slice name)
+{
+    char first[CONTRACT_NAME_MAX];
+    if (name.len > CONTRACT_NAME_MAX - 3)
+        return NULL;
+    snprintf(first, sizeof first, "%.*s.1", (int)name.len, name.ptr);
+    return tree_find(m->root, slice_of(first));
+}
+
+int reload_scale(struct master *m, struct slice name, uint64_t count, bool dry_run,
+                 struct buffer *changes, struct buffer *errors)
+{
+    struct node *n = reload_pool(m, name), *alone = tree_find(m->root, name);
+    const struct config_key *key = n != NULL ? reload_pool_key(n) : NULL;
+    if (n == NULL && alone == NULL)
+        return CONTROL_NO_NAME;
+    if (key == NULL) {
+        buffer_printf(errors, "%s is no pool: scale takes the name of one without its number\n",
+                      n != NULL ? n->name : alone->name);
+        return CONTROL_USAGE;
+    }
+    if (count < key->min || count > key->max) {
+        buffer_printf(errors, "there can be %" PRIu64 " to %" PRIu64 " of them%s\n", key->min,
+                      key->max, count == 0 ? ": to have none run, platoonctl stop" : "");
+        return CONTROL_USAGE;
+    }
+    const struct config_section *section = config_section_find(m->config, key->kind, n->section);
+    char *value = NULL;
+    if (asprintf(&value, "%" PRIu64, count) < 0)
+        return reload_plan_failed(-ENOMEM, errors);
+    int code = CONTROL_ERROR;
+    if (config_swap(m->config, section, key->name, &value)) {
+        code = reload_to(m, m->config, dry_run, changes, errors);
+        if (code != 0 || dry_run)
+            config_swap(m->config, section, key->name, &value);
+    }
+    free(value);
+    if (code == 0 && !dry_run)
+        reload_log(changes);
+    return code;
+}
