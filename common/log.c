@@ -76,8 +76,7 @@ static bool log_is_control(unsigned char c)
     return c < ' ' || c == 0x7f;
 }
 
-/* In place: a line holds text only. What is none, half a character at the cut included, becomes a space or '?'. */
-static void log_clean(char *line, size_t len)
+void log_clean(char *line, size_t len)
 {
     for (size_t i = 0; i < len;) {
         size_t n = utf8_character(slice_make(line + i, len - i));
@@ -140,6 +139,17 @@ static size_t log_quote_one(struct slice value, char *out, size_t *used)
         *out++ = '\\';
     memcpy(out, value.ptr, n);
     return n + escape;
+}
+
+void log_quote_whole(struct buffer *out, struct slice value)
+{
+    char one[8];
+    buffer_append_char(out, '"');
+    for (size_t i = 0, used; i < value.len; i += used) {
+        size_t n = log_quote_one(slice_make(value.ptr + i, value.len - i), one, &used);
+        buffer_append_slice(out, slice_make(one, n));
+    }
+    buffer_append_char(out, '"');
 }
 
 const char *log_quote(struct slice value)

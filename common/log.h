@@ -10,7 +10,7 @@
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
-#include "common/slice.h"
+#include "common/buffer.h"
 
 enum log_level {
     LOG_LEVEL_ERROR = 3,
@@ -58,5 +58,11 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
  */
 const char *log_quote(struct slice value);
 const char *log_quote_text(const char *value);
+
+/* Appends a value of any length, always in quotes, control bytes and invalid UTF-8 as \xNN. */
+void log_quote_whole(struct buffer *out, struct slice value);
+
+/* Makes a line text, in place: control bytes become spaces, what is not UTF-8 becomes '?'. */
+void log_clean(char *line, size_t len);
 
 #endif

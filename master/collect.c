@@ -2,11 +2,12 @@
 #include "master/collect.h"
 
 #include "common/clock.h"
+#include "common/json_check.h"
+#include "master/log_out.h"
 #include "master/logs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@ struct collect_stream {
     struct buffer in;
     bool cutting; /* inside a line that was too long: the rest up to the newline is dropped */
     char worker[COLLECT_NAME_MAX];
-    enum log_level plain;
+    enum log_level plain;     /* of lines without a mark */
+    enum log_level level;     /* lines above it are not passed on */
     char *kept[COLLECT_KEEP]; /* NULL: none yet, or memory was short for it */
     size_t kept_count;
     uint64_t second; /* clock_mono_ms / 1000 the flood count belongs to */
@@ -28,179 +30,19 @@ struct collect_stream {
     uint64_t dropped;
 };
 
-static bool collect_json;
-static uint64_t collect_lost; /* lines stderr had no room for */
-
-void collect_set_json(bool json)
-{
-    collect_json = json;
-}
-
-/* ---- form ---- */
-
-static void collect_json_string(struct buffer *out, struct slice text)
-{
-    buffer_append_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c == '"' || c == '\\') {
-            buffer_append_char(out, '\\');
-            buffer_append_char(out, (char)c);
-        } else if (c < 0x20 || c == 0x7f) {
-            buffer_printf(out, "\\u%04x", c);
-        } else {
-            buffer_append_char(out, (char)c);
-        }
-    }
-    buffer_append_char(out, '"');
-}
-
-static void collect_json_pair(struct buffer *out, const char *key, struct slice value)
-{
-    buffer_printf(out, ",\"%s\":", key);
-    collect_json_string(out, value);
-}
-
-/* Takes the next word off *rest: up to a space outside quotes. */
-static struct slice collect_word(struct slice *rest)
-{
-    while (rest->len > 0 && *rest->ptr == ' ')
-        *rest = slice_make(rest->ptr + 1, rest->len - 1);
-    size_t n = 0;
-    bool quoted = false;
-    while (n < rest->len && (quoted || rest->ptr[n] != ' ')) {
-        if (rest->ptr[n] == '\\' && quoted && n + 1 < rest->len)
-            n++;
-        else if (rest->ptr[n] == '"')
-            quoted = !quoted;
-        n++;
-    }
-    struct slice word = slice_make(rest->ptr, n);
-    *rest = slice_make(rest->ptr + n, rest->len - n);
-    return word;
-}
-
-/* A key that can stand as a JSON key without thought; anything else is not ours, and stays text. */
-static bool collect_is_key(struct slice key)
-{
-    for (size_t i = 0; i < key.len; i++) {
-        char c = key.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
-            return false;
-    }
-    return key.len > 0;
-}
-
-/* `key=value` or `key="quoted value"` (log_quote) as a JSON pair. Returns false for any other word. */
-static bool collect_json_field(struct buffer *out, struct slice word)
-{
-    const char *eq = memchr(word.ptr, '=', word.len);
-    if (eq == NULL)
-        return false;
-    struct slice key = slice_make(word.ptr, (size_t)(eq - word.ptr));
-    if (!collect_is_key(key))
-        return false;
-    struct slice value = slice_make(eq + 1, word.len - key.len - 1);
-    buffer_append_char(out, ',');
-    collect_json_string(out, key);
-    buffer_append_char(out, ':');
-    if (value.len < 2 || value.ptr[0] != '"' || value.ptr[value.len - 1] != '"') {
-        collect_json_string(out, value);
-        return true;
-    }
-    /* Undo log_quote's backslashes before quotes and backslashes; its \xNN stays readable text. */
-    struct buffer plain = BUFFER_EMPTY;
-    for (size_t i = 1; i + 1 < value.len; i++) {
-        if (value.ptr[i] == '\\' && i + 2 < value.len &&
-            (value.ptr[i + 1] == '"' || value.ptr[i + 1] == '\\'))
-            i++;
-        buffer_append_char(&plain, value.ptr[i]);
-    }
-    collect_json_string(out, buffer_slice(&plain));
-    if (!buffer_ok(&plain))
-        out->failed = true;
-    buffer_fini(&plain);
-    return true;
-}
-
-static void collect_format_json(struct buffer *out, const char *time, enum log_level level,
-                                const char *worker, struct slice line)
-{
-    buffer_printf(out, "{\"ts\":\"%s\"", time);
-    collect_json_pair(out, "level", slice_of(log_level_name(level)));
-    collect_json_pair(out, "worker", slice_of(worker));
-    struct slice rest = line;
-    collect_json_pair(out, "event", collect_word(&rest));
-    struct buffer text = BUFFER_EMPTY;
-    for (struct slice word = collect_word(&rest); word.len > 0; word = collect_word(&rest)) {
-        if (collect_json_field(out, word))
-            continue;
-        if (text.len > 0)
-            buffer_append_char(&text, ' ');
-        buffer_append_slice(&text, word);
-    }
-    if (text.len > 0)
-        collect_json_pair(out, "text", buffer_slice(&text));
-    buffer_fini(&text);
-    buffer_append_text(out, "}\n");
-}
-
-void collect_format(struct buffer *out, bool json, uint64_t wall_ms, enum log_level level,
-                    const char *worker, struct slice line)
-{
-    char time[CLOCK_TEXT_SIZE];
-    clock_format(wall_ms, time);
-    if (json) {
-        collect_format_json(out, time, level, worker, line);
-        return;
-    }
-    buffer_printf(out, "%s %-5s %s ", time, log_level_name(level), worker);
-    buffer_append_slice(out, line);
-    buffer_append_char(out, '\n');
-}
-
 /* ---- out ---- */
 
-/*
- * Writes when the whole line fits without waiting. Asking poll() first, and not O_NONBLOCK, because stderr's file description is
- * shared with whoever started us, and must stay as they set it. A pipe that polls writable takes PIPE_BUF (4096) bytes.
- */
-static bool collect_put(struct slice text)
+void collect_write(enum log_level level, const char *worker, struct slice text, bool object)
 {
-    struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT))
-        return false;
-    ssize_t n;
-    do
-        n = write(STDERR_FILENO, text.ptr, text.len);
-    while (n < 0 && errno == EINTR);
-    return n >= 0;
-}
-
-void collect_write(enum log_level level, const char *worker, struct slice line)
-{
-    static struct buffer out;
-    buffer_clear(&out);
-    if (collect_lost > 0) {
-        char text[96];
-        int n = snprintf(text, sizeof text, "log-lines-lost count=%llu",
-                         (unsigned long long)collect_lost);
-        collect_format(&out, collect_json, clock_wall_ms(), LOG_LEVEL_WARN, "platoon",
-                       slice_make(text, (size_t)n));
-    }
-    uint64_t wall_ms = clock_wall_ms();
-    logs_add(wall_ms, level, worker, line);
-    collect_format(&out, collect_json, wall_ms, level, worker, line);
-    if (buffer_ok(&out) && collect_put(buffer_slice(&out)))
-        collect_lost = 0;
-    else
-        collect_lost++;
+    struct log_line line = {clock_wall_ms(), level, worker, text, object};
+    logs_add(line.wall_ms, level, worker, text);
+    log_out_write(&line);
 }
 
 static void collect_own_line(enum log_level level, struct slice line, void *ctx)
 {
     (void)ctx;
-    collect_write(level, "platoon", line);
+    collect_write(level, "platoon", line, false);
 }
 
 void collect_own_lines(void)
@@ -219,7 +61,7 @@ static bool collect_admit(struct collect_stream *s)
             char text[96];
             int n = snprintf(text, sizeof text, "log-flood dropped=%llu",
                              (unsigned long long)s->dropped);
-            collect_write(LOG_LEVEL_WARN, s->worker, slice_make(text, (size_t)n));
+            collect_write(LOG_LEVEL_WARN, s->worker, slice_make(text, (size_t)n), false);
         }
         s->second = second;
         s->in_second = 0;
@@ -251,6 +93,25 @@ static bool collect_take_mark(struct slice *line, enum log_level *level)
     return true;
 }
 
+/* A line of a worker's own form, or a program's: a JSON object stays as it is, anything else becomes the event "output". */
+static void collect_form_line(struct collect_stream *s, enum log_level level, bool marked,
+                              struct slice line)
+{
+    static struct buffer text;
+    buffer_clear(&text);
+    bool object = !marked && line.ptr[0] == '{' && json_is_object(line);
+    if (marked || object) {
+        buffer_append_slice(&text, line);
+        if (buffer_ok(&text) && marked)
+            log_clean(text.data, text.len);
+    } else {
+        buffer_append_text(&text, "output line=");
+        log_quote_whole(&text, line);
+    }
+    if (buffer_ok(&text))
+        collect_write(level, s->worker, buffer_slice(&text), object);
+}
+
 static void collect_line(struct collect_stream *s, struct slice line)
 {
     if (line.len > 0 && line.ptr[line.len - 1] == '\r')
@@ -260,15 +121,13 @@ static void collect_line(struct collect_stream *s, struct slice line)
     enum log_level level = s->plain;
     bool marked = collect_take_mark(&line, &level);
     collect_keep(s, line);
-    if (level > log_get_level() || !collect_admit(s))
-        return;
-    if (marked) {
-        collect_write(level, s->worker, line);
-        return;
-    }
-    char text[LOG_LINE_MAX];
-    int n = snprintf(text, sizeof text, "output line=%s", log_quote(line));
-    collect_write(level, s->worker, slice_make(text, (size_t)n));
+    if (line.len > 0 && level <= s->level && collect_admit(s))
+        collect_form_line(s, level, marked, line);
+}
+
+void collect_stream_set_level(struct collect_stream *s, enum log_level level)
+{
+    s->level = level;
 }
 
 static void collect_cut(struct collect_stream *s, bool at_end)
@@ -315,7 +174,7 @@ static void collect_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 }
 
 struct collect_stream *collect_stream_new(uv_loop_t *loop, int fd, const char *worker,
-                                          enum log_level plain)
+                                          enum log_level plain, enum log_level level)
 {
     struct collect_stream *s = calloc(1, sizeof *s);
     if (s == NULL || uv_pipe_init(loop, &s->pipe, 0) != 0) {
@@ -324,6 +183,7 @@ struct collect_stream *collect_stream_new(uv_loop_t *loop, int fd, const char *w
         return NULL;
     }
     s->plain = plain;
+    s->level = level;
     slice_copy(slice_of(worker), s->worker, sizeof s->worker);
     s->pipe.data = s;
     if (uv_pipe_open(&s->pipe, fd) != 0) {

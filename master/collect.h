@@ -2,8 +2,8 @@
  * collect.h: every process' words become log lines of one form.
  *
  * Runs in the master. A worker's stderr (and a command's output) arrives through a pipe, is cut into lines, gets time, level
- * and worker name, and goes to the master's stderr as text or JSON. The last lines of each worker are kept for its obituary.
- * A flood from one worker is limited; a reader of our stderr that stands still makes us drop lines, never wait.
+ * and worker name, and goes where log lines go (log_out.h). The last lines of each worker are kept for its obituary.
+ * A flood from one worker is limited.
  */
 #ifndef MASTER_COLLECT_H
 #define MASTER_COLLECT_H
@@ -17,27 +17,22 @@
 #define COLLECT_KEEP             100
 #define COLLECT_LINES_PER_SECOND 500
 
-/* Form of the lines from now on; `log_format` of the configuration. */
-void collect_set_json(bool json);
-
 /* Makes the master's own log_write lines take the same road, as worker "platoon". */
 void collect_own_lines(void);
 
-/* Appends one finished line, newline included, to `out`. Pure: for collect_write and the tests. */
-void collect_format(struct buffer *out, bool json, uint64_t wall_ms, enum log_level level,
-                    const char *worker, struct slice line);
-
-/* Keeps the line (logs.h), formats it and writes it to stderr. Drops that, counted, when stderr would block. */
-void collect_write(enum log_level level, const char *worker, struct slice line);
+/* Keeps the line (logs.h) and hands it on (log_out.h). `object`: it is a JSON object of a program's own. */
+void collect_write(enum log_level level, const char *worker, struct slice text, bool object);
 
 struct collect_stream;
 
 /*
- * Reads lines from `fd` (taken over, made non-blocking) until end of file. Lines without a `<N>` mark get `plain` as their level and the event
- * "output". `worker` is copied. NULL when memory is short; the fd is closed then.
+ * Reads lines from `fd` (taken over, made non-blocking) until end of file. Lines without a `<N>` mark get `plain` as their level and, unless they are JSON objects, the event
+ * "output"; those above `level` are kept for the obituary only. `worker` is copied. NULL when memory is short; the fd is closed then.
  */
 struct collect_stream *collect_stream_new(uv_loop_t *loop, int fd, const char *worker,
-                                          enum log_level plain);
+                                          enum log_level plain, enum log_level level);
+
+void collect_stream_set_level(struct collect_stream *s, enum log_level level);
 
 /* Reads what is in the pipe now, without waiting: before an obituary, so that the last words are in it. */
 void collect_stream_drain(struct collect_stream *s);

@@ -1,10 +1,12 @@
 /* control_act.c: the verbs that change what is wanted, and wait until it is so: start, stop, restart, wait, reload, scale, shutdown. */
 #include "master/control_private.h"
 
+#include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
 #include "master/logs.h"
 #include "master/reload.h"
+#include "master/worker_process.h"
 
 /* ---- conditions ---- */
 
@@ -228,6 +230,43 @@ void verb_shutdown(const struct verb_call *v)
     struct verb_target all = {.node = verb_root(), .pattern = ""};
     master_shutdown(control_master());
     verb_wait_for(v, &all, verb_is_down);
+}
+
+/* ---- how much they log ---- */
+
+static enum log_level verb_new_level;
+
+static void verb_set_level(struct node *n)
+{
+    n->log_level = verb_new_level;
+    if (n->parent == NULL)
+        log_set_level(verb_new_level);
+    if (n->kind == NODE_WORKER)
+        worker_process_set_level(n);
+    for (size_t i = 0; i < n->child_count; i++)
+        verb_set_level(n->children[i]);
+}
+
+void verb_level(const struct verb_call *v)
+{
+    char level[16], pattern[CONTRACT_NAME_MAX];
+    struct verb_target t;
+    if (v->args->count != 2 || !slice_copy(v->args->list[1], level, sizeof level) ||
+        !log_level_parse(level, &verb_new_level)) {
+        control_answer_text(v->client, v->request->id, CONTROL_USAGE,
+                            "level takes: NAME, and error, warn, info or debug");
+        return;
+    }
+    if (!verb_find_target(v, &t, pattern))
+        return;
+    verb_order(&t, verb_set_level);
+    struct buffer body = BUFFER_EMPTY;
+    pack_map(&body, 2);
+    pack_text(&body, "name");
+    pack_text(&body, t.pattern[0] != '\0' ? t.pattern : t.node->name);
+    pack_text(&body, "level");
+    pack_text(&body, level);
+    verb_answer_buffer(v, &body);
 }
 
 /* ---- another configuration ---- */

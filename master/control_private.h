@@ -111,6 +111,7 @@ void verb_restart(const struct verb_call *v);
 void verb_wait(const struct verb_call *v);
 void verb_reload(const struct verb_call *v);
 void verb_scale(const struct verb_call *v);
+void verb_level(const struct verb_call *v);
 void verb_shutdown(const struct verb_call *v);
 void verb_ask(const struct verb_call *v);
 void verb_send(const struct verb_call *v);

@@ -118,6 +118,7 @@ static void verb_version(const struct verb_call *v)
 #define X_HANDLER_RESTART  verb_restart
 #define X_HANDLER_RELOAD   verb_reload
 #define X_HANDLER_SCALE    verb_scale
+#define X_HANDLER_LEVEL    verb_level
 #define X_HANDLER_ASK      verb_ask
 #define X_HANDLER_SEND     verb_send
 #define X_HANDLER_WAIT     verb_wait

@@ -9,6 +9,7 @@
 #include "master/announce.h"
 #include "master/collect.h"
 #include "master/control.h"
+#include "master/log_out.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/notify.h"
@@ -50,7 +51,8 @@ static const char main_help[] =
     "      --version       print the version\n"
     "  -h, --help          print this\n"
     "\n"
-    "Signals: TERM, INT stop everything in order; a second one forces. HUP reads FILE again.\n"
+    "Signals: TERM, INT stop everything in order; a second one forces. HUP reads FILE again;\n"
+    "USR2 opens the log file anew.\n"
     "Look at it with: platoonctl -c FILE tree\n";
 
 /* ---- end ---- */
@@ -134,6 +136,16 @@ static void main_reload(void)
 
 /* ---- signals ---- */
 
+static void main_reopen_log(void)
+{
+    int rc = log_out_reopen();
+    if (rc == 0)
+        log_info("log-reopened", "pid=%d", (int)getpid());
+    else
+        log_error("log-reopen", "cause=%s remedy=\"the old file is written on\"",
+                  log_quote_text(strerror(-rc)));
+}
+
 static void main_on_signal(uv_signal_t *handle, int signum)
 {
     (void)handle;
@@ -145,6 +157,8 @@ static void main_on_signal(uv_signal_t *handle, int signum)
     }
     if (signum == SIGHUP)
         main_reload();
+    else if (signum == SIGUSR2)
+        main_reopen_log();
     else
         log_warn("signal-ignored", "signal=%s", sigabbrev_np(signum));
 }
@@ -223,6 +237,8 @@ static int main_setup(void)
 static int main_loop(void)
 {
     collect_own_lines();
+    if (reload_log(&master) != 0)
+        return CONTRACT_EXIT_CONFIG;
     main_raise_file_limit();
     master.loop = uv_default_loop();
     master.started_ms = clock_mono_ms();
@@ -300,6 +316,7 @@ static int main_configured(const char *path, enum main_mode mode)
     buffer_fini(&text);
     config_free(master.config);
     logs_fini();
+    log_out_fini();
     return code;
 }
 

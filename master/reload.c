@@ -4,9 +4,9 @@
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/unpack.h"
-#include "master/collect.h"
 #include "master/config_key.h"
 #include "master/crash.h"
+#include "master/log_out.h"
 #include "master/supervisor.h"
 #include "master/tree_build.h"
 #include "master/tree_merge.h"
@@ -18,13 +18,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* ---- log lines ---- */
+
+static enum log_out_to reload_log_to(const char *word)
+{
+    return strcmp(word, "file") == 0      ? LOG_OUT_FILE
+           : strcmp(word, "syslog") == 0  ? LOG_OUT_SYSLOG
+           : strcmp(word, "journal") == 0 ? LOG_OUT_JOURNAL
+                                          : LOG_OUT_STDERR;
+}
+
+int reload_log(struct master *m)
+{
+    static const char *const usual[] = {
+        [LOG_OUT_SYSLOG] = "/dev/log", [LOG_OUT_JOURNAL] = "/run/systemd/journal/socket"};
+    const struct config_section *s = config_platoon(m->config);
+    struct log_out_settings out = {
+        .to = reload_log_to(config_get(s, "log_to")),
+        .json = strcmp(config_get(s, "log_format"), "json") == 0,
+        .rotate_bytes = config_get_u64(s, "log_rotate_size"),
+        .rotate_ms = config_get_u64(s, "log_rotate_age"),
+        .rotations_kept = config_get_u64(s, "log_keep"),
+    };
+    const char *path = config_get(s, "log_path");
+    int len = 0;
+    if (path[0] != '\0')
+        len = snprintf(out.path, sizeof out.path, "%s", path);
+    else if (out.to == LOG_OUT_FILE)
+        len = snprintf(out.path, sizeof out.path, "%s/platoon.log", m->paths.state_dir);
+    else if (out.to != LOG_OUT_STDERR)
+        len = snprintf(out.path, sizeof out.path, "%s", usual[out.to]);
+    int rc = (size_t)len < sizeof out.path ? log_out_configure(&out) : -ENAMETOOLONG;
+    if (rc != 0)
+        log_error("log-destination",
+                  "log_to=%s path=%s cause=%s remedy=\"lines go where they went before: mend it, "
+                  "then platoonctl reload\"",
+                  config_get(s, "log_to"), log_quote_text(out.path), log_quote_text(strerror(-rc)));
+    return rc;
+}
+
+/* ---- settings ---- */
+
 void reload_settings(struct master *m)
 {
     const struct config_section *s = config_platoon(m->config);
-    enum log_level level;
-    if (log_level_parse(config_get(s, "log_level"), &level))
-        log_set_level(level);
-    collect_set_json(strcmp(config_get(s, "log_format"), "json") == 0);
+    log_set_level(m->root->log_level);
     struct worker_process_settings processes = {
         .runtime_dir = m->paths.runtime_dir,
         .libexec_dir = m->paths.libexec_dir,
@@ -46,6 +84,12 @@ static int reload_plan_failed(int rc, struct buffer *errors)
                                 "round: platoonctl shutdown, then start platoon again\n"
                               : "memory is short: try again\n");
     return rc == -EEXIST ? CONTROL_CONFIG : CONTROL_ERROR;
+}
+
+static void reload_level(struct node *worker, void *ctx)
+{
+    (void)ctx;
+    worker_process_set_level(worker);
 }
 
 /* Both configurations may be the same one. */
@@ -80,12 +124,13 @@ static int reload_to(struct master *m, const struct config *c, bool dry_run, str
         return code;
     }
     tree_merge(m->root, wanted);
+    tree_each_worker(m->root, reload_level, NULL);
     supervisor_merged();
     return 0;
 }
 
 /* One line for each change: what `platoonctl reload` prints. */
-static void reload_log(const struct buffer *changes)
+static void reload_log_changes(const struct buffer *changes)
 {
     struct unpack u = unpack_start(buffer_slice(changes));
     uint32_t count = unpack_array(&u);
@@ -114,8 +159,9 @@ int reload_file(struct master *m, bool dry_run, struct buffer *changes, struct b
     config_free(m->config);
     m->config = c;
     reload_settings(m);
+    reload_log(m);
     log_info("reloaded", "config=%s", log_quote_text(config_path(c)));
-    reload_log(changes);
+    reload_log_changes(changes);
     return 0;
 }
 
@@ -181,6 +227,6 @@ int reload_scale(struct master *m, struct slice name, uint64_t count, bool dry_r
     }
     free(value);
     if (code == 0 && !dry_run)
-        reload_log(changes);
+        reload_log_changes(changes);
     return code;
 }

@@ -22,6 +22,9 @@ int reload_file(struct master *m, bool dry_run, struct buffer *changes, struct b
 int reload_scale(struct master *m, struct slice name, uint64_t count, bool dry_run,
                  struct buffer *changes, struct buffer *errors);
 
+/* Sends log lines where the configuration wants them. 0, or a negative errno, with an error in the log, which goes where it went before. */
+int reload_log(struct master *m);
+
 /* Takes over the keys of the platoon section that the master itself uses and that may change while it runs. Also at the start. */
 void reload_settings(struct master *m);
 

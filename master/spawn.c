@@ -91,7 +91,7 @@ static int spawn_process(const struct spawn_request *request, int link, int outp
     snprintf(own[0], sizeof own[0], "%s=%s", CONTRACT_ENV_NAME, request->name);
     snprintf(own[1], sizeof own[1], "%s=%" PRIu64, CONTRACT_ENV_GENERATION, request->generation);
     snprintf(own[2], sizeof own[2], "%s=%s", CONTRACT_ENV_LOG_LEVEL,
-             log_level_name(log_get_level()));
+             log_level_name(request->log_level));
     char **environment = spawn_environment(own);
     if (environment == NULL)
         return -ENOMEM;

@@ -7,6 +7,8 @@
 #ifndef MASTER_SPAWN_H
 #define MASTER_SPAWN_H
 
+#include "common/log.h"
+
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -14,6 +16,7 @@ struct spawn_request {
     const char *program; /* absolute path */
     const char *type;    /* argv[0] */
     const char *name;    /* path in the tree */
+    enum log_level log_level;
     uint64_t generation;
 };
 

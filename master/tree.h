@@ -8,6 +8,7 @@
 #define MASTER_TREE_H
 
 #include "common/buffer.h"
+#include "common/log.h"
 #include "master/policy.h"
 #include "proto/contract.h"
 #include "proto/counters.h"
@@ -47,6 +48,9 @@ struct node {
     struct restart_window window;
     struct node **children;
     size_t child_count;
+
+    enum log_level
+        log_level; /* of the workers at or below it, as the configuration or a person wants it */
 
     /* worker */
     enum worker_type type;

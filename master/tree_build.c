@@ -71,6 +71,7 @@ static struct node *build_node(struct builder *b, const char *name, enum node_ki
     n->kind = kind;
     n->parent = parent;
     n->state = NODE_STOPPED;
+    n->log_level = parent != NULL ? parent->log_level : LOG_LEVEL_INFO;
     if (parent != NULL)
         parent->children[parent->child_count++] = n;
     return n;
@@ -91,12 +92,21 @@ struct policy_limits tree_build_limits(const struct config_section *platoon)
                                   .stable_after_ms = config_get_u64(platoon, "stable_after")};
 }
 
+/* The section's own level, where it has one. */
+static void build_log_level(struct node *n, const struct config_section *section)
+{
+    const char *own = section != NULL ? config_get(section, "log_level") : NULL;
+    if (own != NULL)
+        log_level_parse(own, &n->log_level);
+}
+
 static struct node *build_branch(struct builder *b, const char *name, struct node *parent,
                                  const struct config_section *policy)
 {
     struct node *n = build_node(b, name, NODE_BRANCH, parent);
     if (n == NULL)
         return NULL;
+    build_log_level(n, policy);
     n->strategy = build_strategy(config_get(policy, "strategy"));
     n->window.limit = config_get_u64(policy, "intensity");
     n->window.period_ms = config_get_u64(policy, "period");
@@ -169,6 +179,7 @@ static void build_worker(struct builder *b, const struct worker_kind *kind,
         return;
     if (section != NULL)
         slice_copy(slice_of(config_title(section)), n->section, sizeof n->section);
+    build_log_level(n, section);
     if (kind->place == DRAIN)
         memcpy(n->group, n->section, sizeof n->group);
     int rc = build_settings(b, n, kind, section);
@@ -253,6 +264,7 @@ static void build_process(struct builder *b, const struct config_section *progra
     n->program = true;
     slice_copy(slice_of(config_title(program)), n->section, sizeof n->section);
     build_program_policy(n, program);
+    build_log_level(n, program);
     struct program_settings *p = malloc(sizeof *p);
     int rc = p != NULL ? program_settings_make(p, program, number) : -ENOMEM;
     if (rc == 0)

@@ -113,7 +113,8 @@ static const char *merge_policy_change(const struct node *a, const struct node *
                : a->window.limit != b->window.limit         ? "intensity"
                : a->window.period_ms != b->window.period_ms ? "period"
                                                             : NULL;
-    return a->restart != b->restart                     ? "restart"
+    return a->log_level != b->log_level                 ? "log_level"
+           : a->restart != b->restart                   ? "restart"
            : !merge_same_limits(&a->limits, &b->limits) ? "back-off"
            : a->ready_timeout_ms != b->ready_timeout_ms ? "ready_timeout"
            : a->stop_timeout_ms != b->stop_timeout_ms   ? "stop_timeout"
@@ -250,6 +251,7 @@ static void merge_take_window(struct node *n, struct node *wanted)
 static void merge_take_policy(struct node *n, struct node *wanted)
 {
     n->pool = wanted->pool;
+    n->log_level = wanted->log_level;
     n->restart = wanted->restart;
     n->limits = wanted->limits;
     n->ready_timeout_ms = wanted->ready_timeout_ms;

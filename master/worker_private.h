@@ -40,6 +40,7 @@ struct worker_process {
     struct stream link;
     bool linked;
     struct collect_stream *output;
+    enum log_level log_level; /* it was last told */
     uv_poll_t exit_poll;
     uv_timer_t timer;
     int open_handles;

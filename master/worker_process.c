@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pack.h"
 #include "master/crash.h"
 #include "master/spawn.h"
 #include "master/supervisor.h"
@@ -313,9 +314,10 @@ static void worker_watch(struct worker_process *p, const struct spawn_result *bo
     p->exit_poll.data = p;
     uv_poll_start(&p->exit_poll, UV_READABLE, worker_on_exit);
     p->linked = stream_open(&p->link, born->link) == 0;
-    p->output =
-        collect_stream_new(loop, born->output, p->node->name,
-                           p->node->type == WORKER_TYPE_COMMAND ? LOG_LEVEL_INFO : LOG_LEVEL_WARN);
+    p->output = collect_stream_new(
+        loop, born->output, p->node->name,
+        p->node->type == WORKER_TYPE_COMMAND ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, p->node->log_level);
+    p->log_level = p->node->log_level;
     worker_expect(p, WORKER_HELLO, CONTRACT_HELLO_MS);
     if (!p->linked || p->output == NULL)
         worker_kill(p);
@@ -341,6 +343,7 @@ int worker_process_spawn(struct node *n)
     struct spawn_request request = {.program = program,
                                     .type = worker_type_name(n->type),
                                     .name = n->name,
+                                    .log_level = n->log_level,
                                     .generation = n->generation + 1};
     struct spawn_result born;
     int rc = spawn_worker(&request, &born);
@@ -358,6 +361,33 @@ int worker_process_spawn(struct node *n)
 }
 
 /* ---- orders ---- */
+
+static void worker_on_level(uint64_t status, struct slice body, void *ctx)
+{
+    (void)
+        status; /* a worker that does not obey keeps its level; what it says too much is dropped here */
+    (void)body;
+    (void)ctx;
+}
+
+/* Every worker understands {"log_level":"debug"} (worker_report.c). */
+void worker_process_set_level(struct node *n)
+{
+    struct worker_process *p = n->process;
+    if (p == NULL || p->log_level == n->log_level)
+        return;
+    if (p->output != NULL)
+        collect_stream_set_level(p->output, n->log_level);
+    char text[32];
+    snprintf(text, sizeof text, "{\"log_level\":\"%s\"}", log_level_name(n->log_level));
+    struct buffer args = BUFFER_EMPTY;
+    pack_array(&args, 1);
+    pack_bin(&args, slice_of(text));
+    if (buffer_ok(&args) && worker_process_request(n, slice_of("json"), buffer_slice(&args),
+                                                   CONTRACT_HELLO_MS, worker_on_level, p) == 0)
+        p->log_level = n->log_level;
+    buffer_fini(&args);
+}
 
 void worker_process_stop(struct node *n)
 {

@@ -37,6 +37,9 @@ int worker_process_send(struct node *worker, const struct buffer *frame);
 /* What it must know could not be sent: the process is killed, and its successor is told everything afresh. Without a process: nothing. */
 void worker_process_untold(struct node *worker);
 
+/* The node's log_level has changed: its worker, if there is one, is told, and its lines are let through accordingly. */
+void worker_process_set_level(struct node *worker);
+
 /* ---- requests ---- */
 
 /* `status` is one of control.h's; `body` one msgpack value (a str on failure) that lives until the call returns. */

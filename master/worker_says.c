@@ -58,6 +58,7 @@ static bool worker_says_ready(struct worker_process *p, struct slice frame)
         return false;
     worker_expect(p, WORKER_BEAT, worker_context.settings.hang_timeout_ms);
     supervisor_on_ready(p->node);
+    worker_process_set_level(p->node); /* changed while it was starting */
     return true;
 }
 

@@ -29,6 +29,11 @@
     X(PLATOON, "libexec_dir", PATH, "", 0, 0, MASTER, "where the worker programs are; empty: beside the platoon program") \
     X(PLATOON, "log_level", CHOICE, "info", 0, 0, LIVE, "least important line that is logged (error|warn|info|debug)") \
     X(PLATOON, "log_format", CHOICE, "text", 0, 0, LIVE, "form of log lines (text|json)")          \
+    X(PLATOON, "log_to", CHOICE, "stderr", 0, 0, LIVE, "where log lines go (stderr|file|syslog|journal)") \
+    X(PLATOON, "log_path", PATH, "", 0, 0, LIVE, "file: where it is, empty: platoon.log in state_dir; syslog, journal: another socket than /dev/log, /run/systemd/journal/socket") \
+    X(PLATOON, "log_rotate_size", SIZE, "64MB", 0, 1099511627776, LIVE, "file: size at which it becomes FILE.1, and FILE.1 becomes FILE.2; 0: never") \
+    X(PLATOON, "log_rotate_age", SPAN, "0s", 0, 31536000000, LIVE, "file: age at which it does; 0s: never") \
+    X(PLATOON, "log_keep", INT, "5", 0, 1000, LIVE, "file: how many old ones are kept") \
     X(PLATOON, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, "who is restarted when a child of the root, of redis/ or of transfer/ dies (one_for_one|one_for_all|rest_for_one)") \
     X(PLATOON, "intensity", INT, "10", 1, 1000, LIVE, "restarts within `period` after which a branch gives up and its parent restarts it whole") \
     X(PLATOON, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`")           \
@@ -57,6 +62,7 @@
     X(REDIS, "server_port", INT, "0", 0, 65535, RESTART, "embedded: also listen on 127.0.0.1 at this port; 0: unix socket only") \
     X(REDIS, "server_maxmemory", SIZE, "0", 0, 1099511627776, RESTART, "embedded: memory limit, 0 for none; nothing is ever evicted") \
     X(REDIS, "server_appendfsync", CHOICE, "everysec", 0, 0, RESTART, "embedded: when the append-only file is synced (always|everysec|no)") \
+    X(REDIS, "log_level", CHOICE, "", 0, 0, LIVE, "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
     X(STORE, "type", CHOICE, "sqlite", 0, 0, RESTART, "back-end; count keeps nothing, for measuring (sqlite|postgres|count)") \
     X(STORE, "path", PATH, "", 0, 0, RESTART, "sqlite: database file")                             \
     X(STORE, "cache", SIZE, "8MB", 1048576, 17179869184, RESTART, "sqlite: page cache of the merging") \
@@ -89,10 +95,12 @@
     X(DRAIN, "transfer.workers", INT, "1", 1, 64, LIVE, "transfer workers")                     \
     X(DRAIN, "transfer.batch", INT, "5000", 1, 100000, RESTART, "most records in one transaction") \
     X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up") \
+    X(DRAIN, "log_level", CHOICE, "", 0, 0, LIVE, "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
     X(SUPERVISOR, "children", STRING, "!", 0, 0, LIVE, "names of program and supervisor sections below it, in start order") \
     X(SUPERVISOR, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, "who is restarted when a child dies (one_for_one|one_for_all|rest_for_one)") \
     X(SUPERVISOR, "intensity", INT, "10", 1, 1000, LIVE, "restarts within `period` after which it gives up and its parent restarts it whole") \
     X(SUPERVISOR, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`")        \
+    X(SUPERVISOR, "log_level", CHOICE, "", 0, 0, LIVE, "least important line that its workers log; empty: as above it (error|warn|info|debug)") \
     X(PROGRAM, "command", STRING, "!", 0, 0, RESTART, "program and arguments; quotes make one word of several; {n} is the process' number; a shell only by sh -c '…'") \
     X(PROGRAM, "directory", PATH, "", 0, 0, RESTART, "working directory; empty: platoon's")         \
     X(PROGRAM, "environment", STRING, "", 0, 0, RESTART, "further variables: NAME=value, separated by blanks; {n} as in command") \
@@ -114,7 +122,8 @@
     X(PROGRAM, "backoff_max", SPAN, "", 10, 3600000, LIVE, "longest pause before a restart; empty: as in platoon") \
     X(PROGRAM, "stable_after", SPAN, "", 100, 3600000, LIVE, "time in READY after which the pause starts anew; empty: as in platoon") \
     X(PROGRAM, "stop_signal", CHOICE, "TERM", 0, 0, RESTART, "what tells it to stop (TERM|INT|QUIT|HUP|USR1|USR2|KILL)") \
-    X(PROGRAM, "stop_timeout", SPAN, "", 100, 3600000, LIVE, "time it may take to stop, before SIGKILL; empty: as in platoon")
+    X(PROGRAM, "stop_timeout", SPAN, "", 100, 3600000, LIVE, "time it may take to stop, before SIGKILL; empty: as in platoon") \
+    X(PROGRAM, "log_level", CHOICE, "", 0, 0, LIVE, "least important line that its workers log; empty: as above it (error|warn|info|debug)")
 /* clang-format on */
 
 #endif

@@ -92,6 +92,7 @@ CONTROL_LIST(X)
     X(RESTART, "restart", "NAME", "map {name}, when every worker below NAME is ready again")       \
     X(RELOAD, "reload", "[dry-run]", "map {applied, changes: [[start|stop|restart|update, name, why]...]}, when they have come about; with dry-run at once, and nothing changes") \
     X(SCALE, "scale", "POOL COUNT [dry-run]", "as reload: the pool has another number of workers until the next reload") \
+    X(LEVEL, "level", "NAME LEVEL", "map {name, level}: workers at or below NAME log so much, until the next reload") \
     X(ASK, "ask", "TYPE SECTION VERB [ARG...]", "whatever the worker answers; SECTION may be empty") \
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
     X(WAIT, "wait", "[NAME] ready|stopped", "map {name, ready}, when NAME, else the tree, is so")  \
@@ -124,6 +125,7 @@ CONTROL_LIST(X)
       "stop, then start; --rolling: one at a time, each ready before the next goes", "act") \
     X(RELOAD, "reload", "reload [--dry-run]", "read the configuration again and start, stop, restart what changed", "act") \
     X(SCALE, "scale", "scale POOL COUNT [--dry-run]", "another number of workers, until the next reload", "act") \
+    X(LEVEL, "level", "level NAME error|warn|info|debug", "how much a worker or branch logs, until the next reload", "act") \
     X(SIGNAL, "signal", "signal NAME SIGNAL", "send a worker's program a signal: HUP, USR1, 15", "act") \
     X(SEND, "send", "send NAME JSON", "give a worker a message", "act")                            \
     X(REDIS, "redis", "redis [--on SECTION] [--reply-to NAME] COMMAND [ARG...]",                   \

@@ -133,6 +133,20 @@ int ctl_act_signal(struct ctl *c)
     return status;
 }
 
+int ctl_act_level(struct ctl *c)
+{
+    struct slice words[] = {slice_of(c->args.argv[0]), slice_of(c->args.argv[1])};
+    json_t *answer = NULL;
+    int status = ctl_request_json(c, "level", 2, words, &answer);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, answer);
+    else if (status == CONTROL_OK)
+        buffer_printf(&c->out, "%s: logs %s, until the next reload\n", c->args.argv[0],
+                      c->args.argv[1]);
+    json_decref(answer);
+    return status;
+}
+
 int ctl_act_send(struct ctl *c)
 {
     const char *text = c->args.argv[1];

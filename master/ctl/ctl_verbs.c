@@ -25,6 +25,7 @@ static const struct ctl_verb_record records[CTL_VERB_COUNT] = {
     [CTL_VERB_RESTART] = {ctl_act_restart, 1, 2, CTL_TIMEOUT_ACT_MS},
     [CTL_VERB_RELOAD] = {ctl_reload_run, 0, 1, CTL_TIMEOUT_ACT_MS},
     [CTL_VERB_SCALE] = {ctl_scale_run, 2, 3, CTL_TIMEOUT_ACT_MS},
+    [CTL_VERB_LEVEL] = {ctl_act_level, 2, 2, CONTROL_TIMEOUT_MS},
     [CTL_VERB_SIGNAL] = {ctl_act_signal, 2, 2, CONTROL_TIMEOUT_MS},
     [CTL_VERB_SEND] = {ctl_act_send, 2, 2, CONTROL_TIMEOUT_MS},
     [CTL_VERB_REDIS] = {ctl_redis_run, 1, INT_MAX, CONTROL_TIMEOUT_MS},

@@ -23,6 +23,7 @@ int ctl_check_run(struct ctl *c);
 int ctl_act_start(struct ctl *c);
 int ctl_act_stop(struct ctl *c);
 int ctl_act_restart(struct ctl *c);
+int ctl_act_level(struct ctl *c);
 int ctl_act_signal(struct ctl *c);
 int ctl_act_send(struct ctl *c);
 int ctl_act_wait(struct ctl *c);

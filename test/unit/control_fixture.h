@@ -107,7 +107,8 @@ static inline void fake_down(struct node *n, const char *reason)
     (void)reason;
 }
 
-static const struct supervisor_ops fake_ops = {fake_spawn, fake_act, fake_act, fake_act, fake_down};
+static const struct supervisor_ops fake_ops = {fake_spawn, fake_act,  fake_act,
+                                               fake_act,   fake_down, NULL};
 
 static inline uint64_t fake_random(void)
 {

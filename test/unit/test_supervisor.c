@@ -59,8 +59,8 @@ static void fake_down(struct node *n, const char *reason)
     note('v', n);
 }
 
-static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force, fake_up,
-                                               fake_down};
+static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force,
+                                               fake_up,    fake_down, NULL};
 
 static uint64_t fake_now(void)
 {
@@ -488,8 +488,8 @@ START_TEST(test_transient_stays_down_after_a_clean_end)
 }
 END_TEST
 
-static const struct supervisor_ops failing_ops = {fake_spawn_fails, fake_stop, fake_force, fake_up,
-                                                  fake_down};
+static const struct supervisor_ops failing_ops = {fake_spawn_fails, fake_stop, fake_force,
+                                                  fake_up,          fake_down, NULL};
 
 START_TEST(test_spawn_that_fails_is_a_death_before_ready)
 {

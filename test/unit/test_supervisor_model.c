@@ -102,8 +102,8 @@ static void fake_down(struct node *n, const char *reason)
     HOLD(n->process == NULL);
 }
 
-static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force, fake_up,
-                                               fake_down};
+static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force,
+                                               fake_up,    fake_down, NULL};
 
 static uint64_t fake_now(void)
 {

@@ -1,0 +1,18 @@
+/*
+ * json_check.h: is this text a JSON object? Says nothing of what is in it.
+ *
+ * Runs in the master, for each line of a program's that begins with a brace, before it is passed on untouched among JSON lines. Strict (RFC 8259), one pass,
+ * no memory; the master links no JSON library, and for a yes or no it need not.
+ */
+#ifndef COMMON_JSON_CHECK_H
+#define COMMON_JSON_CHECK_H
+
+#include "common/slice.h"
+
+/* Deeper nesting counts as no JSON. */
+#define JSON_CHECK_DEPTH 64
+
+/* True when the whole text, blanks around it aside, is one JSON object in valid UTF-8. */
+bool json_is_object(struct slice text);
+
+#endif
