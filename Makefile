@@ -22,7 +22,7 @@ PYTHON ?= /usr/bin/python3
 
 # msgpack-c renamed its pkg-config file in 6.0 (Debian 13).
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
-PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson
+PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson libmicrohttpd
 ifneq ($(MAKECMDGOALS),clean)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) && echo yes),yes)
 $(error missing libraries ($(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 | head -n 1)): run scripts/lib/setup build)
@@ -43,6 +43,7 @@ LIBS_WORKER := $(LIBS_CORE) nanomsg
 LIBS_platoon := $(LIBS_CORE) libconfuse
 LIBS_platoonctl := $(LIBS_CORE) libconfuse jansson
 LIBS_command := $(LIBS_WORKER)
+LIBS_health := $(LIBS_WORKER) libmicrohttpd
 LIBS_send := $(LIBS_WORKER) hiredis openssl
 LIBS_watcher := $(LIBS_WORKER) hiredis openssl
 LIBS_get-set := $(LIBS_WORKER) hiredis openssl

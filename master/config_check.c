@@ -1,6 +1,7 @@
 /* config_check.c: checks that need more than one value. See config_check.h. */
 #include "master/config_check.h"
 
+#include "common/listen_address.h"
 #include "common/text.h"
 #include "master/config_check_program.h"
 
@@ -232,6 +233,25 @@ static void check_template(const struct config_section *s, const char *key,
 
 /* ---- sections ---- */
 
+/* Whoever may connect may read names and numbers of all workers: so only this machine may. */
+static void check_health(const struct config_section *s, struct config_errors *errors)
+{
+    struct listen_address address;
+    const char *text = config_check_broken(s, "health") ? "" : config_get(s, "health");
+    if (text[0] == '\0')
+        return;
+    if (listen_address_parse(text, &address) != 0)
+        config_errors_add(errors, config_check_line(s, "health"),
+                          "health: '%s' is no address: 127.0.0.1:9100, [::1]:9100 or "
+                          "unix:/run/platoon/health.sock",
+                          text);
+    else if (!address.loopback)
+        config_errors_add(errors, config_check_line(s, "health"),
+                          "health: %s can be reached from other machines: listen on 127.0.0.1 or "
+                          "[::1], and let a proxy decide who else may ask",
+                          text);
+}
+
 static void check_section(const struct config *c, const struct config_section *s,
                           struct config_errors *errors)
 {
@@ -241,6 +261,7 @@ static void check_section(const struct config *c, const struct config_section *s
     switch (s->kind) {
     case CONFIG_PLATOON:
         check_order(s, "backoff_min", "backoff_max", errors);
+        check_health(s, errors);
         break;
     case CONFIG_REDIS:
         check_redis_url(s, errors);

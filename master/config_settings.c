@@ -95,7 +95,7 @@ void config_redis_url(const struct config *c, const struct config_section *redis
 
 /* ---- which sections a type gets ---- */
 
-enum settings_place { EMBEDDED, REDIS, DRAIN, ONCE };
+enum settings_place { HEALTH, EMBEDDED, REDIS, DRAIN, ONCE };
 
 static const enum settings_place settings_places[] = {
 #define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = PLACE,
@@ -112,7 +112,7 @@ static int settings_find(const struct config *c, enum settings_place place,
                          const struct config_section *section, struct settings_sections *found)
 {
     *found = (struct settings_sections){0};
-    if (place == ONCE)
+    if (place == ONCE || place == HEALTH)
         return 0;
     if (section == NULL)
         return -EINVAL;

@@ -13,7 +13,7 @@
 
 #define BUILD_CLASH "two things would have this name in the tree: rename a section"
 
-enum place { EMBEDDED, REDIS, DRAIN, ONCE };
+enum place { HEALTH, EMBEDDED, REDIS, DRAIN, ONCE };
 
 static const struct worker_kind {
     enum worker_type type;
@@ -146,6 +146,11 @@ static int build_settings(struct builder *b, struct node *n, const struct worker
                           const struct config_section *section)
 {
     struct embedded_redis e = {0};
+    if (kind->place == HEALTH) {
+        struct config_pair listen = {"health.listen", config_get(config_platoon(b->c), "health")};
+        return config_settings_pack(&n->settings, b->c, kind->type, NULL, b->p->instance,
+                                    b->p->boot, &listen, 1);
+    }
     int rc =
         kind->place == EMBEDDED ? embedded_redis_settings(&e, b->c, section, b->p->state_dir) : 0;
     if (rc == 0)
@@ -341,6 +346,8 @@ struct node *tree_build(const struct config *c, const struct preflight *p, struc
     struct builder b = {.c = c, .p = p, .error = error};
     b.root = build_branch(&b, "platoon", NULL, config_platoon(c));
     const struct config_section *s;
+    if (!b.failed && config_get(config_platoon(c), "health")[0] != '\0')
+        build_place(&b, HEALTH, NULL);
     for (size_t i = 0; !b.failed && (s = config_section_at(c, CONFIG_REDIS, i)) != NULL; i++) {
         if (config_redis_is_embedded(s))
             build_place(&b, EMBEDDED, s);

@@ -59,6 +59,7 @@ struct worker_process {
 extern struct worker_process_context {
     uv_loop_t *loop;
     struct node *root;
+    uint64_t started_ms; /* clock_mono_ms, of the master */
     struct worker_process_settings settings;
 } worker_context;
 

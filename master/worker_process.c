@@ -43,6 +43,8 @@ void worker_process_setup(uv_loop_t *loop, struct node *root,
     worker_context.loop = loop;
     worker_context.root = root;
     worker_context.settings = *settings;
+    if (worker_context.started_ms == 0)
+        worker_context.started_ms = clock_mono_ms();
 }
 
 pid_t worker_process_pid(const struct worker_process *p)

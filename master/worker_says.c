@@ -140,6 +140,29 @@ static bool worker_says_reply(struct worker_process *p, struct slice frame)
     return true;
 }
 
+/* The answer must not be too large for the link: then the worker hears nothing, and its question times out. */
+static bool worker_says_look(struct worker_process *p, struct slice frame)
+{
+    struct link_look m;
+    if (!p->greeted || !link_look_unpack(frame, &m))
+        return false;
+    struct buffer node = BUFFER_EMPTY, problems = BUFFER_EMPTY, out = BUFFER_EMPTY;
+    uint64_t now = clock_mono_ms();
+    node_pack(&node, worker_context.root, now, 0);
+    node_pack_problems(&problems, worker_context.root, now);
+    struct link_tree tree = {.id = m.id,
+                             .uptime_ms = now - worker_context.started_ms,
+                             .node = buffer_slice(&node),
+                             .problems = buffer_slice(&problems)};
+    link_tree_pack(&out, &tree);
+    if (buffer_ok(&node) && buffer_ok(&problems) && buffer_ok(&out))
+        worker_process_send(p->node, &out);
+    buffer_fini(&node);
+    buffer_fini(&problems);
+    buffer_fini(&out);
+    return true;
+}
+
 void worker_says(struct worker_process *p, struct slice frame)
 {
     static const struct {
@@ -149,6 +172,7 @@ void worker_says(struct worker_process *p, struct slice frame)
         {LINK_HELLO, worker_says_hello},     {LINK_READY, worker_says_ready},
         {LINK_BEAT, worker_says_beat},       {LINK_BYE, worker_says_bye},
         {LINK_MONITOR, worker_says_monitor}, {LINK_REPLY, worker_says_reply},
+        {LINK_LOOK, worker_says_look},
     };
     uint64_t type = link_frame_type(frame);
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {

@@ -46,6 +46,7 @@
     X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, LIVE, "silence after which a worker counts as hung and is killed") \
     X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, LIVE, "time a worker may take to finish what is in flight") \
     X(PLATOON, "crash_reports", INT, "5", 0, 1000, LIVE, "reports kept of each worker that ended abnormally, in state_dir/crashes") \
+    X(PLATOON, "health", STRING, "", 0, 0, LIVE, "where /livez, /readyz and /metrics are served over HTTP: 127.0.0.1:PORT, [::1]:PORT or unix:/PATH; empty: nowhere") \
     X(REDIS, "url", STRING, "embedded", 0, 0, RESTART, "embedded, redis://[user@]host[:port][/db], rediss://… (TLS) or unix:///path[?db=N]; never a password") \
     X(REDIS, "password_file", PATH, "", 0, 0, RESTART, "file that holds the password, or the user on its first line and the password on its second") \
     X(REDIS, "database", INT, "0", 0, 65535, RESTART, "database number, unless the url has one")   \

@@ -21,7 +21,7 @@
 #define PROTO_CONTRACT_H
 
 /* Bumped with every change to link.h; a worker of another version is refused at HELLO with both numbers in the message. */
-#define CONTRACT_LINK_VERSION 1
+#define CONTRACT_LINK_VERSION 2
 
 /* The link's file descriptor in the worker. 0, 1, 2 keep their usual meaning; 3 is the first free one. */
 #define CONTRACT_LINK_FD 3

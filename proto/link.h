@@ -21,7 +21,9 @@
     X(8, DOWN, down, "master to worker: a peer's incarnation is gone")                             \
     X(9, MONITOR, monitor, "worker to master: tell me about this worker too")                      \
     X(10, REQUEST, request, "master to worker: a control client asks you something")               \
-    X(11, REPLY, reply, "worker to master: the answer to a REQUEST")
+    X(11, REPLY, reply, "worker to master: the answer to a REQUEST")                               \
+    X(12, LOOK, look, "worker to master: show me the tree")                                        \
+    X(13, TREE, tree, "master to worker: the tree as it is now")
 /* clang-format on */
 
 /* clang-format off */
@@ -83,6 +85,16 @@
     F(u64, id, "of the REQUEST")                                                                   \
     F(u64, status, "exit code for the tool (control.h): 0 is success")                             \
     F(raw, body, "the answer; on failure a str that says what went wrong and what helps")
+/* clang-format on */
+
+#define LINK_FIELDS_LOOK(F) F(u64, id, "names the answer; of the worker's making")
+
+/* clang-format off */
+#define LINK_FIELDS_TREE(F)                                                                        \
+    F(u64, id, "of the LOOK")                                                                      \
+    F(u64, uptime_ms, "of the master")                                                             \
+    F(raw, node, "the root with its children (PROTOCOL.md section 6)")                             \
+    F(raw, problems, "array of str: what is wrong, one line each; none: all is ready")
 /* clang-format on */
 
 enum link_type {

@@ -7,6 +7,7 @@
  *                  EMBEDDED  once per `redis` section whose url is "embedded"
  *                  REDIS     per `redis` section
  *                  DRAIN     per `drain` section
+ *                  HEALTH    once, when platoon has `health`
  *                  ONCE      once, when there is any drain
  *   path         where in the tree; %s is the section's name (see master/tree_build.c for a second redis section)
  *   workers key  key of that section that says how many there are, numbered from 1 ("1": always one; "": one without a number)
@@ -18,6 +19,7 @@
 
 /* clang-format off */
 #define WORKER_TYPE_LIST(X)                                                                        \
+    X(HEALTH, "health", HEALTH, "health", "", "answers probes and Prometheus over HTTP")           \
     X(COMMAND, "command", EMBEDDED, "redis/server", "", "runs a program, here a private redis-server") \
     X(SEND, "send", REDIS, "redis/send", "send_workers", "runs one-off Redis commands")            \
     X(WATCHER, "watcher", DRAIN, "redis/%s/watcher", "1",                            \

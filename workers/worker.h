@@ -50,6 +50,8 @@ struct worker_ops {
                        struct unpack *u);
     /* A control request; answer with worker_reply, now or later, exactly once. NULL: "understands no requests". */
     void (*on_request)(struct worker *w, void *state, const struct link_request *request);
+    /* The answer to a worker_look. Lives until the call returns. */
+    void (*on_tree)(struct worker *w, void *state, const struct link_tree *tree);
     /* Once a second, before the beat: bring gauges and worker_doing up to date. Optional. */
     void (*on_tick)(struct worker *w, void *state);
     /* Stop: take no new work, finish what is in flight, then worker_finished. NULL: nothing is ever in flight. */
@@ -128,6 +130,9 @@ void worker_reply(struct worker *w, uint64_t request_id, enum control_status sta
                   struct slice body);
 void worker_reply_text(struct worker *w, uint64_t request_id, enum control_status status,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Asks the master for the tree; on_tree follows with this id. */
+void worker_look(struct worker *w, uint64_t id);
 
 /* ---- life ---- */
 

@@ -58,6 +58,14 @@ void worker_monitor(struct worker *w, struct slice name)
     worker_link_send(w);
 }
 
+void worker_look(struct worker *w, uint64_t id)
+{
+    struct link_look look = {.id = id};
+    buffer_clear(&w->frame);
+    link_look_pack(&w->frame, &look);
+    worker_link_send(w);
+}
+
 /* ---- in ---- */
 
 static bool worker_link_config(struct worker *w, struct slice frame)
@@ -111,6 +119,16 @@ static bool worker_link_request(struct worker *w, struct slice frame)
     return true;
 }
 
+static bool worker_link_tree(struct worker *w, struct slice frame)
+{
+    struct link_tree m;
+    if (!link_tree_unpack(frame, &m))
+        return false;
+    if (w->ops->on_tree != NULL)
+        w->ops->on_tree(w, w->state, &m);
+    return true;
+}
+
 /* Before CONFIG there is no type to hand anything to. */
 static bool worker_link_take(struct worker *w, uint64_t type, struct slice frame)
 {
@@ -127,6 +145,8 @@ static bool worker_link_take(struct worker *w, uint64_t type, struct slice frame
         return worker_link_down(w, frame);
     case LINK_REQUEST:
         return worker_link_request(w, frame);
+    case LINK_TREE:
+        return worker_link_tree(w, frame);
     default:
         return false;
     }

@@ -1,0 +1,27 @@
+/*
+ * listen_address.h: "127.0.0.1:9100", "[::1]:9100" or "unix:/run/platoon/health.sock" as a socket to listen on.
+ *
+ * Runs in the master, which checks the text, and in workers, which listen. No names are looked up; nothing waits.
+ */
+#ifndef COMMON_LISTEN_ADDRESS_H
+#define COMMON_LISTEN_ADDRESS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+struct listen_address {
+    struct sockaddr_storage address;
+    socklen_t len;
+    bool loopback; /* only this machine can connect */
+};
+
+/* 0; -EINVAL: another form, a port that is none; -ENAMETOOLONG: a unix path of more than 107 bytes, or a relative one (-EINVAL). */
+int listen_address_parse(const char *text, struct listen_address *a);
+
+/*
+ * A listening, non-blocking, close-on-exec socket, or a negative errno. A unix socket that nobody answers on is taken away first, and the new one is for owner and group
+ * (0660).
+ */
+int listen_address_open(const struct listen_address *a);
+
+#endif

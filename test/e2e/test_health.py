@@ -1,0 +1,203 @@
+"""/livez, /readyz and /metrics: what probes and Prometheus are told, and what a client cannot do."""
+import http.client
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import SCALE, alive, free_port, freeze, wait_until
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10 * SCALE)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+def get(platoon, path, method="GET", body=None):
+    connection = UnixConnection(platoon.dir / "h.sock")
+    connection.request(method, path, body=body)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def write(platoon, text='program web { command = "sleep 1000" processes = 2 }', listen=None):
+    listen = listen or f"unix:{platoon.dir}/h.sock"
+    platoon.config_path.write_text(f'platoon {{ runtime_dir = run  state_dir = state  health = "{listen}" }}\n{text}\n')
+    return platoon
+
+
+def samples(text):
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if not line.startswith("#")}
+
+
+def test_live_and_ready(platoon):
+    write(platoon).start()
+    assert get(platoon, "/livez") == (200, "ok\n")
+    assert get(platoon, "/readyz") == (200, "ready\n")
+    assert platoon.ctl("stop", "web.2").returncode == 0
+    assert get(platoon, "/readyz") == (503, "web.2 is stopped: platoonctl start web.2\n")
+    assert get(platoon, "/livez") == (200, "ok\n")
+    assert platoon.ctl("start", "web.2").returncode == 0
+    assert get(platoon, "/readyz")[0] == 200
+
+
+def test_ready_names_the_one_that_never_gets_ready_from_the_start(platoon):
+    write(platoon, 'program never { command = "sleep 1000" ready = "tcp:127.0.0.1:1" }').start(ready=False)
+    wait_until(lambda: (platoon.dir / "h.sock").exists(), 10, "the socket, before all is ready")
+    status, text = get(platoon, "/readyz")
+    assert status == 503 and "never.1 is starting" in text
+
+
+def test_metrics_pass_promtool_and_count(platoon):
+    platoon.configure(platoon={"health": f"unix:{platoon.dir}/h.sock"}).start()
+    platoon.add({f"v:{i}": {"n": str(i)} for i in range(300)})
+    platoon.drained()
+
+    def stored():
+        values = samples(get(platoon, "/metrics")[1])
+        return values if values.get('platoon_stored_total{worker="transfer/visits.1",type="transfer"}') == 300 else None
+    values = wait_until(stored, 10, "the count of stored records")
+    text = get(platoon, "/metrics")[1]
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert checked.returncode == 0 and checked.stderr == "", checked.stdout + checked.stderr
+    assert values["platoon_ready"] == 1
+    assert values['platoon_worker_state{worker="redis/visits/watcher.1",type="watcher",state="READY"}'] == 1
+    assert values['platoon_worker_resident_memory_bytes{worker="redis/send.1",type="send"}'] > 500000
+    victim = platoon.workers()["redis/send.1"]
+    os.kill(victim["pid"], signal.SIGKILL)
+    platoon.replaced(victim)
+    assert samples(get(platoon, "/metrics")[1])['platoon_worker_restarts_total{worker="redis/send.1",type="send"}'] == 1
+
+
+def test_on_a_port_of_this_machine_only(platoon):
+    port = free_port()
+    write(platoon, listen=f"127.0.0.1:{port}").start()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for _ in range(3):  # one connection, kept
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"ready\n")
+    connection.close()
+    write(platoon, listen=f"0.0.0.0:{port}")
+    done = platoon.ctl("check", str(platoon.config_path))
+    assert done.returncode == 78 and "can be reached from other machines" in done.stderr
+    write(platoon, listen="here")
+    assert "is no address" in platoon.ctl("check", str(platoon.config_path)).stderr
+
+
+def test_other_requests_are_refused_politely(platoon):
+    write(platoon).start()
+    assert get(platoon, "/") == (404, "there are /livez, /readyz and /metrics\n")
+    assert get(platoon, "/metrics", "POST", b"x" * 100000)[0] == 405
+    assert get(platoon, "/metrics", "DELETE")[0] == 405
+    assert get(platoon, "/livez", "HEAD") == (200, "")
+    assert get(platoon, "/livez?x=" + "y" * 20000)[0] in (413, 414, 431)
+    raw = socket.socket(socket.AF_UNIX)
+    raw.connect(str(platoon.dir / "h.sock"))
+    raw.sendall(os.urandom(2000))
+    raw.close()
+    assert get(platoon, "/livez")[0] == 200
+
+
+def test_a_master_that_hangs_is_not_alive(platoon):
+    write(platoon).start()
+    freeze(platoon.process.pid)
+    try:
+        begun = time.monotonic()
+        status, text = get(platoon, "/livez")
+        assert status == 503 and "has not answered" in text
+        assert time.monotonic() - begun < 8 * SCALE
+    finally:
+        os.kill(platoon.process.pid, signal.SIGCONT)
+    wait_until(lambda: get(platoon, "/livez")[0] == 200, 10, "life again")
+
+
+def test_many_at_once_and_clients_that_leave(platoon):
+    write(platoon).start()
+    results = []
+
+    def ask():
+        for _ in range(20):
+            results.append(get(platoon, "/metrics")[0])
+
+    def leave():
+        for _ in range(40):
+            raw = socket.socket(socket.AF_UNIX)
+            raw.connect(str(platoon.dir / "h.sock"))
+            raw.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            raw.close()
+    threads = [threading.Thread(target=t) for t in [ask] * 6 + [leave] * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [200] * 120
+    assert platoon.workers()["health"]["restarts"] == 0
+
+
+def test_a_thousand_connections_do_not_take_it_away_for_ever(platoon):
+    write(platoon).start()
+    idle = []
+    for _ in range(200):
+        raw = socket.socket(socket.AF_UNIX)
+        raw.setblocking(False)
+        try:
+            raw.connect(str(platoon.dir / "h.sock"))
+        except BlockingIOError:
+            pass
+        idle.append(raw)
+    for raw in idle:
+        raw.close()
+    wait_until(lambda: get(platoon, "/livez")[0] == 200, 30, "room again")
+
+
+def test_the_socket_is_not_for_everybody_and_outlives_a_kill(platoon):
+    write(platoon).start()
+    assert (platoon.dir / "h.sock").stat().st_mode & 0o777 == 0o660
+    victim = platoon.workers()["health"]
+    os.kill(victim["pid"], signal.SIGKILL)
+    platoon.replaced(victim)
+    assert get(platoon, "/livez")[0] == 200
+
+
+def test_it_comes_moves_and_goes_by_reload(platoon):
+    port = free_port()
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram web { command = "sleep 1000" }\n')
+    platoon.start()
+    web = platoon.pid_of("web.1")
+    write(platoon, 'program web { command = "sleep 1000" }', listen=f"127.0.0.1:{port}")
+    assert platoon.ctl("reload").returncode == 0
+    http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/livez")
+    write(platoon, 'program web { command = "sleep 1000" }')
+    assert platoon.ctl("reload").returncode == 0
+    assert get(platoon, "/livez")[0] == 200
+    with pytest.raises(OSError):
+        http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/livez")
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram web { command = "sleep 1000" }\n')
+    assert platoon.ctl("reload").returncode == 0
+    assert set(platoon.workers()) == {"web.1"} and platoon.pid_of("web.1") == web and alive(web)
+    assert pathlib.Path(f"/proc/{web}").exists()
+
+
+def test_a_port_that_is_taken_is_told_and_had_later(platoon):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        write(platoon, listen=f"127.0.0.1:{port}").start(ready=False)
+        wait_until(lambda: "cannot listen on" in platoon.problems() and "address already in use" in platoon.problems(), 10, "the reason")
+        assert {n["state"] for name, n in platoon.workers().items() if name != "health"} == {"READY"}
+    wait_until(lambda: platoon.workers()["health"]["state"] == "READY", 60, "the port")
