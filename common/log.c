@@ -144,6 +144,14 @@ static size_t log_quote_one(struct slice value, char *out, size_t *used)
 void log_quote_whole(struct buffer *out, struct slice value)
 {
     char one[8];
+    size_t plain = 0;
+    while (plain < value.len && log_is_plain((unsigned char)value.ptr[plain]) &&
+           utf8_character(slice_make(value.ptr + plain, value.len - plain)) > 0)
+        plain += utf8_character(slice_make(value.ptr + plain, value.len - plain));
+    if (plain > 0 && plain == value.len) {
+        buffer_append_slice(out, value);
+        return;
+    }
     buffer_append_char(out, '"');
     for (size_t i = 0, used; i < value.len; i += used) {
         size_t n = log_quote_one(slice_make(value.ptr + i, value.len - i), one, &used);

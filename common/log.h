@@ -59,7 +59,7 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
 const char *log_quote(struct slice value);
 const char *log_quote_text(const char *value);
 
-/* Appends a value of any length, always in quotes, control bytes and invalid UTF-8 as \xNN. */
+/* The same for a value of any length, appended whole. */
 void log_quote_whole(struct buffer *out, struct slice value);
 
 /* Makes a line text, in place: control bytes become spaces, what is not UTF-8 becomes '?'. */

@@ -186,7 +186,7 @@ static void control_close_answered(struct control_client *client)
 
 static void control_on_timer(uv_timer_t *timer)
 {
-    control_each_pending(control_pending_look_logs);
+    control_each_pending(control_pending_look_news);
     control_each_pending(control_look_late);
     uint64_t now = clock_mono_ms();
     for (struct control_client *c = control.clients; c != NULL; c = c->next) {

@@ -155,8 +155,8 @@ void control_pending_late(struct control_pending *p)
 {
     if (p->worker != NULL)
         return; /* the request to the worker has a deadline of its own */
-    if (p->logs) {
-        verb_logs_answer(p, true);
+    if (p->news != NULL) {
+        verb_news_answer(p, true);
         return;
     }
     struct verb_late late = {.done = p->done, .pattern = p->pattern};

@@ -30,9 +30,9 @@ struct control_pending {
     char pattern[CONTRACT_NAME_MAX];    /* or, unless "", the workers below it that match */
     bool (*done)(const struct node *n); /* the condition */
     struct buffer body;                 /* the answer when it is made already; else empty */
-    bool logs;                          /* it waits for lines instead: */
-    char logs_name[CONTRACT_NAME_MAX];
-    uint64_t logs_limit, logs_after;
+    /* It waits for news instead: packs the answer, returns how many there are. */
+    size_t (*news)(const struct control_pending *p, struct buffer *body);
+    uint64_t limit, after; /* of news; `pattern` says whose */
 };
 
 /* The arguments of a request, taken apart. */
@@ -68,8 +68,8 @@ void control_verb(struct control_client *client, const struct control_request *r
 /* Something changed in the tree: answers what waited for it. */
 void control_pending_look(struct control_pending *p);
 
-/* Answers what waits for log lines when there are some. */
-void control_pending_look_logs(struct control_pending *p);
+/* Answers what waits for news when there is some. */
+void control_pending_look_news(struct control_pending *p);
 
 /* Its node is no longer in the tree. */
 void control_pending_gone(struct control_pending *p);
@@ -117,7 +117,10 @@ void verb_ask(const struct verb_call *v);
 void verb_send(const struct verb_call *v);
 void verb_signal(const struct verb_call *v);
 void verb_logs(const struct verb_call *v);
-void verb_logs_answer(struct control_pending *p, bool late);
+void verb_events(const struct verb_call *v);
+
+/* Answers what waits for news, if there is any or it is late. */
+void verb_news_answer(struct control_pending *p, bool late);
 void verb_crashes(const struct verb_call *v);
 
 #endif

@@ -125,6 +125,7 @@ static void verb_version(const struct verb_call *v)
 #define X_HANDLER_SHUTDOWN verb_shutdown
 #define X_HANDLER_SIGNAL   verb_signal
 #define X_HANDLER_CRASHES  verb_crashes
+#define X_HANDLER_EVENTS   verb_events
 #define X_HANDLER_LOGS     verb_logs
 #define X_HANDLER_VERSION  verb_version
 

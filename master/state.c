@@ -2,6 +2,7 @@
 #include "master/state.h"
 
 #include "common/log.h"
+#include "master/events.h"
 
 #define NO STATE_ILLEGAL
 
@@ -48,6 +49,9 @@ bool state_move(struct node *worker, enum state_event event, uint64_t now_ms)
                  state_event_name(event), (unsigned long long)worker->generation);
         worker->state_since_ms = now_ms;
     }
+    enum node_state from = worker->state;
     worker->state = (enum node_state)next;
+    if (from != worker->state)
+        events_add(worker, from, event);
     return true;
 }

@@ -170,12 +170,14 @@ static const char *node_type_name(const struct node *n)
     return names[n->strategy];
 }
 
-#define NODE_PAIRS 17 /* as packed below */
+#define NODE_PAIRS 19 /* as packed below */
 
 void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32_t extra_pairs)
 {
     const struct worker_process *p = n->process;
-    uint64_t rss = p != NULL ? worker_process_rss(p) : 0;
+    struct process_usage usage = {0};
+    if (p != NULL)
+        worker_process_usage(p, n->type == WORKER_TYPE_COMMAND, &usage);
     pack_map(out, NODE_PAIRS + extra_pairs);
     node_pack_text(out, "name", n->name);
     node_pack_text(out, "kind", n->kind == NODE_WORKER ? "worker" : "branch");
@@ -186,7 +188,9 @@ void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32
     node_pack_u64(out, "generation", n->generation);
     node_pack_u64(out, "restarts", n->restarts);
     node_pack_optional(out, "uptime_ms", p != NULL, now_ms - n->started_ms);
-    node_pack_optional(out, "rss_bytes", rss != 0, rss);
+    node_pack_optional(out, "rss_bytes", usage.rss_bytes != 0, usage.rss_bytes);
+    node_pack_optional(out, "cpu_ms", p != NULL, usage.cpu_ms);
+    node_pack_text(out, "group", n->kind == NODE_WORKER ? n->group : "");
     pack_text(out, "last_exit");
     if (n->last_exit[0] != '\0')
         pack_text(out, n->last_exit);

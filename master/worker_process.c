@@ -52,18 +52,9 @@ pid_t worker_process_pid(const struct worker_process *p)
     return p->pid;
 }
 
-uint64_t worker_process_rss(const struct worker_process *p)
+void worker_process_usage(const struct worker_process *p, bool family, struct process_usage *usage)
 {
-    char path[64];
-    unsigned long long size, resident = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)p->pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    process_usage_read(p->pid, family, usage);
 }
 
 bool worker_process_monitors(const struct node *watcher, const char *name)

@@ -6,6 +6,7 @@
 #ifndef MASTER_WORKER_PROCESS_H
 #define MASTER_WORKER_PROCESS_H
 
+#include "master/process_usage.h"
 #include "master/tree.h"
 
 #include <sys/types.h>
@@ -28,8 +29,8 @@ void worker_process_force(struct node *worker);
 
 pid_t worker_process_pid(const struct worker_process *p);
 
-/* Resident memory from /proc; 0 when it cannot be read. */
-uint64_t worker_process_rss(const struct worker_process *p);
+/* What it uses now, with `family` all its descendants too (a command worker is nothing beside its program). */
+void worker_process_usage(const struct worker_process *p, bool family, struct process_usage *usage);
 
 /* Sends one link frame. 0, or negative: nobody there, or the worker does not read and is killed for it. */
 int worker_process_send(struct node *worker, const struct buffer *frame);

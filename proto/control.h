@@ -99,6 +99,7 @@ CONTROL_LIST(X)
     X(SIGNAL, "signal", "NAME NUMBER", "map {name, pid}: the worker's program was sent the signal") \
     X(CRASHES, "crashes", "NAME", "map {reports: [{name, generation, time_ms, cause, file}...], newest: its text, when NAME is given}") \
     X(LOGS, "logs", "NAME LIMIT [AFTER]", "map {last, lines: [[time ms, level, worker, line]...]}; with AFTER it waits for newer ones, until the deadline") \
+    X(EVENTS, "events", "NAME LIMIT [AFTER]", "map {last, lost, events: [{time_ms, name, from, to, event, generation, cause}...]}; with AFTER as logs") \
     X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \
     X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms}")
 /* clang-format on */
@@ -116,6 +117,8 @@ CONTROL_LIST(X)
       "report NAME [--by FIELD] [--since 1h] [--every 1m] [--top 10] [--time FIELD] [--csv]",      \
       "count the records of a drain's store by a field and over time", "look")                     \
     X(LOGS, "logs", "logs [NAME] [-n 50] [-f]", "the last log lines of a worker or branch; -f goes on", "look") \
+    X(WATCH, "watch", "watch [NAME]", "each move of a worker between states, as it happens, as JSON lines", "look") \
+    X(GRAPH, "graph", "graph", "the tree and who sends what to whom, as DOT for graphviz", "look") \
     X(CRASHES, "crashes", "crashes [NAME]", "abnormal ends of workers; of a NAME the newest report in full", "look") \
     X(CHECK, "check", "check FILE", "say what is wrong with a configuration file", "look")         \
     X(VERSION, "version", "version", "print the versions of tool and master", "look")              \

@@ -50,6 +50,9 @@ struct ctl_progress {
 /* One line: bar, per cent, members, rate, remaining time. No newline. */
 void ctl_drain_render_progress(const struct ctl_progress *p, size_t width, struct buffer *out);
 
+/* The tree and its routes as DOT (ctl_graph.c). */
+void ctl_graph_render(const json_t *root, struct buffer *out);
+
 /* Dead letters: a table; or each with its data (ctl_dead.c). */
 void ctl_dead_render(const json_t *letters, size_t width, bool color, struct buffer *out);
 void ctl_dead_render_data(const json_t *letters, bool color, struct buffer *out);

@@ -17,6 +17,8 @@ int ctl_report_run(struct ctl *c);
 int ctl_redis_run(struct ctl *c);
 int ctl_logs_run(struct ctl *c);
 int ctl_crashes_run(struct ctl *c);
+int ctl_watch_run(struct ctl *c);
+int ctl_graph_run(struct ctl *c);
 int ctl_reload_run(struct ctl *c);
 int ctl_scale_run(struct ctl *c);
 int ctl_check_run(struct ctl *c);

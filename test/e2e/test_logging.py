@@ -115,7 +115,7 @@ def test_to_syslog_also_after_its_restart(platoon):
     daemon = Daemon(platoon.dir / "dev-log")
     write(platoon, SAYS.format("echo hello", ""), log_to="syslog", log_path="dev-log").start()
     line = wait_until(lambda: daemon.heard(b"output line="), 10, "the program's line")[0]
-    assert line == b'<30>platoon[%d]: says.1 output line="hello"' % platoon.process.pid
+    assert line == b'<30>platoon[%d]: says.1 output line=hello' % platoon.process.pid
     daemon.close()
     daemon = Daemon(platoon.dir / "dev-log")
     assert platoon.ctl("restart", "says.1").returncode == 0

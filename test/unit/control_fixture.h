@@ -78,10 +78,11 @@ pid_t worker_process_pid(const struct worker_process *p)
     return 4711;
 }
 
-uint64_t worker_process_rss(const struct worker_process *p)
+void worker_process_usage(const struct worker_process *p, bool family, struct process_usage *usage)
 {
     (void)p;
-    return 1 << 20;
+    (void)family;
+    *usage = (struct process_usage){.rss_bytes = 1 << 20};
 }
 
 void worker_process_set_level(struct node *worker)

@@ -210,6 +210,34 @@ START_TEST(stderr_gets_the_level_and_one_line)
 }
 END_TEST
 
+START_TEST(whole_values_are_quoted_alike)
+{
+    struct buffer out = BUFFER_EMPTY;
+    static const char *const values[] = {"plain",  "",        "two words", "a=b",
+                                         "a\"b\\", "\x1b[0m", "\xff",      "ü"};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        buffer_clear(&out);
+        log_quote_whole(&out, slice_of(values[i]));
+        ck_assert_str_eq(buffer_text(&out), log_quote_text(values[i]));
+    }
+    char longer[3000];
+    memset(longer, 'x', sizeof longer);
+    buffer_clear(&out);
+    log_quote_whole(&out, slice_make(longer, sizeof longer));
+    ck_assert_uint_eq(out.len, sizeof longer);
+    buffer_fini(&out);
+}
+END_TEST
+
+START_TEST(cleaning)
+{
+    char line[] = "a\x1b[31m\tb\xff ü\x7f";
+    log_clean(line, sizeof line - 1);
+    ck_assert_str_eq(line, "a [31m b? ü ");
+}
+END_TEST
+
 SUITE_MAIN_WITH("log", set_up, NULL, a_line, levels, control_bytes_do_not_get_in,
                 long_lines_are_cut, long_event_names_are_cut_too, quoting, quoting_is_bounded,
-                eight_quotes_fit_into_one_line, stderr_gets_the_level_and_one_line)
+                eight_quotes_fit_into_one_line, stderr_gets_the_level_and_one_line,
+                whole_values_are_quoted_alike, cleaning)

@@ -1,0 +1,131 @@
+/*
+ * ctl_graph.c: the verb `graph`: the tree and the routes of messages in DOT (https://graphviz.org/doc/info/lang.html).
+ *
+ * Who sends what to whom is not drawn by hand: the messages of proto/message.h say "from to: what" of themselves, and every such pair within a drain is an edge.
+ */
+#include "master/ctl/ctl_render.h"
+#include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_verbs.h"
+#include "proto/message.h"
+
+#include <stdio.h>
+
+static const struct {
+    const char *name, *doc;
+} graph_messages[] = {
+#define X(number, NAME, name, doc) {#NAME, doc},
+    MESSAGE_LIST(X)
+#undef X
+};
+
+static const char *graph_state_color(const char *state)
+{
+    return strcmp(state, "READY") == 0                                        ? "palegreen"
+           : strcmp(state, "BACKOFF") == 0 || strcmp(state, "FATAL") == 0     ? "salmon"
+           : strcmp(state, "STARTING") == 0 || strcmp(state, "DRAINING") == 0 ? "khaki"
+                                                                              : "lightgrey";
+}
+
+/* Names of nodes hold no quote or backslash (config_check.c); a master that sends one is not believed. */
+static void graph_name(struct buffer *out, const char *name)
+{
+    buffer_append_char(out, '"');
+    for (const char *c = name; *c != '\0'; c++)
+        buffer_append_char(out, *c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? '?' : *c);
+    buffer_append_char(out, '"');
+}
+
+static void graph_node(struct buffer *out, const json_t *node, int depth)
+{
+    const char *name = ctl_value_text(node, "name");
+    const char *last = strrchr(name, '/');
+    const json_t *children = json_object_get(node, "children");
+    bool branch = strcmp(ctl_value_text(node, "kind"), "branch") == 0;
+    buffer_printf(out, "%*s", 4 * depth, "");
+    if (!branch) {
+        graph_name(out, name);
+        buffer_append_text(out, " [label=");
+        graph_name(out, last != NULL ? last + 1 : name);
+        buffer_printf(out, ", fillcolor=%s];\n", graph_state_color(ctl_value_text(node, "state")));
+        return;
+    }
+    buffer_append_text(out, "subgraph ");
+    buffer_append_text(out, "\"cluster_");
+    for (const char *c = name; *c != '\0'; c++)
+        buffer_append_char(out, *c == '"' || *c == '\\' ? '?' : *c);
+    buffer_append_text(out, "\" {\n");
+    buffer_printf(out, "%*slabel=", 4 * (depth + 1), "");
+    graph_name(out, last != NULL ? last + 1 : name);
+    buffer_append_text(out, ";\n");
+    for (size_t i = 0; i < json_array_size(children); i++)
+        graph_node(out, json_array_get(children, i), depth + 1);
+    buffer_printf(out, "%*s}\n", 4 * depth, "");
+}
+
+/* "watcher to get-set: …" is from `from` to `to`. */
+static bool graph_is_route(const char *doc, const char *from, const char *to)
+{
+    char head[2 * CONTRACT_NAME_MAX + 8];
+    int len = snprintf(head, sizeof head, "%s to %s:", from, to);
+    return len > 0 && (size_t)len < sizeof head && strncmp(doc, head, (size_t)len) == 0;
+}
+
+static void graph_edge(struct buffer *out, const json_t *from, const json_t *to)
+{
+    const char *group = ctl_value_text(from, "group");
+    bool any = false;
+    if (group[0] == '\0' || strcmp(group, ctl_value_text(to, "group")) != 0)
+        return;
+    for (size_t i = 0; i < sizeof graph_messages / sizeof graph_messages[0]; i++) {
+        if (!graph_is_route(graph_messages[i].doc, ctl_value_text(from, "type"),
+                            ctl_value_text(to, "type")))
+            continue;
+        if (!any) {
+            buffer_append_text(out, "    ");
+            graph_name(out, ctl_value_text(from, "name"));
+            buffer_append_text(out, " -> ");
+            graph_name(out, ctl_value_text(to, "name"));
+        }
+        buffer_printf(out, "%s%s", any ? "\\n" : " [label=\"", graph_messages[i].name);
+        any = true;
+    }
+    if (any)
+        buffer_append_text(out, "\"];\n");
+}
+
+static void graph_collect(const json_t *node, json_t *workers)
+{
+    const json_t *children = json_object_get(node, "children");
+    if (ctl_value_text(node, "group")[0] != '\0')
+        json_array_append(workers, (json_t *)(uintptr_t)node);
+    for (size_t i = 0; i < json_array_size(children); i++)
+        graph_collect(json_array_get(children, i), workers);
+}
+
+void ctl_graph_render(const json_t *root, struct buffer *out)
+{
+    json_t *workers = json_array();
+    buffer_append_text(out, "digraph platoon {\n    rankdir=LR;\n    node [shape=box, "
+                            "style=\"rounded,filled\"];\n");
+    graph_node(out, root, 1);
+    graph_collect(root, workers);
+    for (size_t i = 0; i < json_array_size(workers); i++)
+        for (size_t k = 0; k < json_array_size(workers); k++)
+            graph_edge(out, json_array_get(workers, i), json_array_get(workers, k));
+    buffer_append_text(out, "}\n");
+    json_decref(workers);
+}
+
+int ctl_graph_run(struct ctl *c)
+{
+    json_t *root = NULL;
+    int status = ctl_request_json(c, "tree", 0, NULL, &root);
+    if (status != CONTROL_OK)
+        return status;
+    if (c->args.json)
+        ctl_print_json(c, root);
+    else
+        ctl_graph_render(root, &c->out);
+    json_decref(root);
+    return CONTROL_OK;
+}

@@ -1,0 +1,24 @@
+/*
+ * process_usage.h: memory and processor time of a process, from /proc (proc(5)).
+ *
+ * Runs in the master, when a person or a probe asks; nothing is read otherwise. Does not wait: /proc is no disk.
+ */
+#ifndef MASTER_PROCESS_USAGE_H
+#define MASTER_PROCESS_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Descendants looked at, at most; a program with more is shown with less than it uses. */
+#define PROCESS_USAGE_FAMILY_MAX 256
+
+struct process_usage {
+    uint64_t rss_bytes; /* pages shared between the processes count in each */
+    uint64_t cpu_ms;    /* user and system, with that of children that have been waited for */
+};
+
+/* Fills *usage for pid, with `family` for all its descendants too. A process that is gone counts nothing. */
+void process_usage_read(pid_t pid, bool family, struct process_usage *usage);
+
+#endif
