@@ -48,6 +48,7 @@ struct transport {
     int handles; /* not yet closed by the loop */
     bool closing;
     size_t queued;
+    size_t deepest; /* frames taken in one turn, since somebody asked */
     struct transport_peer *peers;
     struct transport_peer *dirty; /* peers that got a message in this turn */
 };
@@ -141,6 +142,7 @@ static void transport_on_readable(uv_poll_t *poll, int status, int events)
         if (n < 0)
             return;
         bytes += (size_t)n;
+        t->deepest = (size_t)i + 1 > t->deepest ? (size_t)i + 1 : t->deepest;
         t->options.on_frame(slice_make(message, (size_t)n), t->options.ctx);
         nn_freemsg(message);
     }
@@ -306,6 +308,13 @@ void transport_tick(struct transport *t)
         transport_begin(p);
         transport_mark_dirty(p);
     }
+}
+
+size_t transport_depth(struct transport *t)
+{
+    size_t deepest = t->deepest;
+    t->deepest = 0;
+    return deepest;
 }
 
 size_t transport_queued(const struct transport *t)

@@ -61,6 +61,9 @@ void transport_flush(struct transport_peer *p);
 /* Now and then: an empty frame to each peer that has been sent something since the one before the last call. */
 void transport_tick(struct transport *t);
 
+/* Most frames found waiting in the mailbox at once since the last call; at most what one turn of the loop takes (64). */
+size_t transport_depth(struct transport *t);
+
 /* Bytes accepted and not yet handed to the pipe, over all peers. */
 size_t transport_queued(const struct transport *t);
 

@@ -173,6 +173,18 @@ void verb_send(const struct verb_call *v)
         verb_hand_on(v, n, slice_of("json"), v->args->list + 1, 1);
 }
 
+void verb_trace(const struct verb_call *v)
+{
+    struct node *n = verb_node(v);
+    if (n == NULL)
+        return;
+    if (n->kind != NODE_WORKER || v->args->count != 4)
+        control_answer_text(v->client, v->request->id, CONTROL_USAGE,
+                            "trace takes: the name of a worker, AFTER, SAMPLE and BYTES");
+    else
+        verb_hand_on(v, n, slice_of("trace"), v->args->list + 1, 3);
+}
+
 /* ---- signals ---- */
 
 /* A command worker hands it on to its program; any other worker is its own program. */

@@ -115,6 +115,7 @@ void verb_level(const struct verb_call *v);
 void verb_shutdown(const struct verb_call *v);
 void verb_ask(const struct verb_call *v);
 void verb_send(const struct verb_call *v);
+void verb_trace(const struct verb_call *v);
 void verb_signal(const struct verb_call *v);
 void verb_logs(const struct verb_call *v);
 void verb_events(const struct verb_call *v);

@@ -123,6 +123,7 @@ static void verb_version(const struct verb_call *v)
 #define X_HANDLER_SEND     verb_send
 #define X_HANDLER_WAIT     verb_wait
 #define X_HANDLER_SHUTDOWN verb_shutdown
+#define X_HANDLER_TRACE    verb_trace
 #define X_HANDLER_SIGNAL   verb_signal
 #define X_HANDLER_CRASHES  verb_crashes
 #define X_HANDLER_EVENTS   verb_events

@@ -96,6 +96,7 @@ CONTROL_LIST(X)
     X(ASK, "ask", "TYPE SECTION VERB [ARG...]", "whatever the worker answers; SECTION may be empty") \
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
     X(WAIT, "wait", "[NAME] ready|stopped", "map {name, ready}, when NAME, else the tree, is so")  \
+    X(TRACE, "trace", "NAME AFTER SAMPLE BYTES", "whatever the worker answers: map {last, lost, headers: [[time ms, in|out, peer, type, bytes, payload]...]}") \
     X(SIGNAL, "signal", "NAME NUMBER", "map {name, pid}: the worker's program was sent the signal") \
     X(CRASHES, "crashes", "NAME", "map {reports: [{name, generation, time_ms, cause, file}...], newest: its text, when NAME is given}") \
     X(LOGS, "logs", "NAME LIMIT [AFTER]", "map {last, lines: [[time ms, level, worker, line]...]}; with AFTER it waits for newer ones, until the deadline") \
@@ -119,6 +120,7 @@ CONTROL_LIST(X)
     X(LOGS, "logs", "logs [NAME] [-n 50] [-f]", "the last log lines of a worker or branch; -f goes on", "look") \
     X(WATCH, "watch", "watch [NAME]", "each move of a worker between states, as it happens, as JSON lines", "look") \
     X(GRAPH, "graph", "graph", "the tree and who sends what to whom, as DOT for graphviz", "look") \
+    X(TRACE, "trace", "trace NAME [--payload] [--sample 1] [-n 0]", "the messages a worker gets and sends, as they come", "look") \
     X(CRASHES, "crashes", "crashes [NAME]", "abnormal ends of workers; of a NAME the newest report in full", "look") \
     X(CHECK, "check", "check FILE", "say what is wrong with a configuration file", "look")         \
     X(VERSION, "version", "version", "print the versions of tool and master", "look")              \

@@ -32,7 +32,9 @@
     X(STORE_ERRORS, "store_errors_total", COUNTER, "store transactions that failed and are tried again") \
     X(BYTES, "bytes_total", COUNTER, "bytes of records handled")                                   \
     X(IN_FLIGHT, "in_flight", GAUGE, "claims or records taken and not yet settled")                \
-    X(PENDING, "pending", GAUGE, "members waiting in the set")
+    X(PENDING, "pending", GAUGE, "members waiting in the set")                                     \
+    X(MAILBOX_DEPTH, "mailbox_depth", GAUGE, "most frames found waiting in the mailbox at once, in the last second") \
+    X(MAILBOX_WAIT, "mailbox_wait", GAUGE, "longest that a frame has waited in the mailbox, in the last second, in milliseconds")
 /* clang-format on */
 
 enum counter {

@@ -18,20 +18,22 @@ MESSAGE_LIST(X)
 
 void message_envelope_pack(struct buffer *out, const struct message_envelope *e)
 {
-    pack_array(out, 4);
+    pack_array(out, 5);
     pack_u64(out, MESSAGE_VERSION);
     pack_str(out, e->sender);
     pack_u64(out, e->generation);
     pack_u64(out, e->number);
+    pack_u64(out, e->sent_ms);
 }
 
 bool message_envelope_unpack(struct unpack *u, struct message_envelope *e)
 {
-    if (unpack_array(u) != 4 || unpack_u64(u) != MESSAGE_VERSION)
+    if (unpack_array(u) != 5 || unpack_u64(u) != MESSAGE_VERSION)
         u->failed = true;
     e->sender = unpack_str(u);
     e->generation = unpack_u64(u);
     e->number = unpack_u64(u);
+    e->sent_ms = unpack_u64(u);
     return unpack_ok(u);
 }
 

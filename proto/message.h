@@ -3,7 +3,7 @@
  *
  * A transport frame is one envelope and as many messages as fitted into one turn of the sender's loop:
  *
- *     [MESSAGE_VERSION, sender's name, sender's generation, number] message message ...
+ *     [MESSAGE_VERSION, sender's name, sender's generation, number, sent ms] message message ...
  *
  * Frames are numbered from 0 for each pair of incarnations; one without messages only carries its number. A sent frame can
  * vanish, and the numbers show it: the receiver then ends itself, and its death is made good as any death is (PROTOCOL.md 3). So between
@@ -16,7 +16,7 @@
 #include "proto/schema.h"
 
 /* Bumped with every change below; frames of another version are dropped, counted and logged. */
-#define MESSAGE_VERSION 2
+#define MESSAGE_VERSION 3
 
 /* Longest frame between workers. NN_RCVMAXSIZE is set to it and senders refuse more: nanomsg itself would drop it silently. */
 #define MESSAGE_FRAME_MAX (24u * 1024 * 1024)
@@ -111,10 +111,12 @@ struct message_envelope {
     struct slice sender;
     uint64_t generation;
     uint64_t number;
+    uint64_t
+        sent_ms; /* clock_mono_ms of the sender when the frame was begun: how long it has waited */
 };
 
 /* Longest envelope, with a name of CONTRACT_NAME_MAX - 1 bytes. */
-#define MESSAGE_ENVELOPE_MAX (32 + CONTRACT_NAME_MAX)
+#define MESSAGE_ENVELOPE_MAX (48 + CONTRACT_NAME_MAX)
 
 void message_envelope_pack(struct buffer *out, const struct message_envelope *e);
 

@@ -48,6 +48,7 @@ static void worker_on_crash(int number)
     for (size_t i = 0; i < WORKER_CRASH_COUNT; i++)
         if (worker_crashes[i].number == number)
             worker_crash_write(worker_crashes[i].line);
+    worker_trace_crash();
     void *frames[WORKER_FRAMES_MAX];
     int count = backtrace(frames, WORKER_FRAMES_MAX);
     backtrace_symbols_fd(frames, count, STDERR_FILENO);

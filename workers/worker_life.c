@@ -8,6 +8,7 @@
  * From STOP on a timer runs that ends the process shortly before the master would have to kill it, so that `fini` is called
  * and the obituary can name what was left undone.
  */
+#include "common/clock.h"
 #include "common/log.h"
 #include "workers/worker_private.h"
 
@@ -61,8 +62,10 @@ static void worker_on_mailbox(struct slice frame, void *ctx)
 static void worker_put_envelope(struct buffer *out, uint64_t number, void *ctx)
 {
     const struct worker *w = ctx;
-    struct message_envelope e = {
-        .sender = slice_of(w->name), .generation = w->generation, .number = number};
+    struct message_envelope e = {.sender = slice_of(w->name),
+                                 .generation = w->generation,
+                                 .number = number,
+                                 .sent_ms = clock_mono_ms()};
     message_envelope_pack(out, &e);
 }
 

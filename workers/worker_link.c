@@ -110,7 +110,7 @@ static bool worker_link_request(struct worker *w, struct slice frame)
     struct link_request m;
     if (!link_request_unpack(frame, &m))
         return false;
-    if (worker_answer_log_level(w, &m))
+    if (worker_answer_log_level(w, &m) || worker_trace_answer(w, &m))
         return true;
     if (w->ops->on_request != NULL)
         w->ops->on_request(w, w->state, &m);

@@ -21,6 +21,7 @@
 
 struct worker_peer_entry {
     struct worker_peer peer;
+    int trace;      /* worker_trace_peer */
     uint64_t heard; /* frames so far: the number the next one must have */
     struct worker_peer_entry *next;
 };
@@ -73,13 +74,19 @@ static bool worker_peers_log_unwanted(struct worker_peer *from, uint64_t type, s
 /* One message; false when the rest of the frame cannot be read. */
 static bool worker_peers_message(struct worker *w, struct worker_peer *from, struct unpack *u)
 {
+    /* `peer` is the entry's first member. */
+    const struct worker_peer_entry *entry = (const struct worker_peer_entry *)from;
     struct unpack start = *u;
     uint64_t type = schema_peek_type(start);
     worker_count(w, COUNTER_MESSAGES_IN, 1);
+    uint64_t noted = worker_trace_in(entry->trace, type);
     bool taken = w->ops->on_message != NULL && w->ops->on_message(w, w->state, from, type, u);
     /* A callback that claims success without reading would be called for ever. */
-    if (taken && unpack_ok(u) && u->at != start.at)
+    if (taken && unpack_ok(u) && u->at != start.at) {
+        worker_trace_in_read(noted, entry->trace, type,
+                             slice_make(start.at, (size_t)(u->at - start.at)));
         return true;
+    }
     *u = start;
     if (worker_peers_log_unwanted(from, type, u))
         return true;
@@ -212,6 +219,20 @@ void worker_peers_tick(struct worker *w)
         worker_peers_release(w, NULL, worker_early_is_over, &now);
     if (w->transport != NULL)
         transport_tick(w->transport);
+    worker_gauge(w, COUNTER_MAILBOX_DEPTH,
+                 w->transport != NULL ? transport_depth(w->transport) : 0);
+    worker_gauge(w, COUNTER_MAILBOX_WAIT, w->peers.longest_wait_ms);
+    w->peers.longest_wait_ms = 0;
+    worker_trace_tick();
+}
+
+/* Sender and receiver have one clock: they run on one host. */
+static void worker_peers_note_wait(struct worker_peers *peers, uint64_t sent_ms)
+{
+    uint64_t now = clock_mono_ms();
+    uint64_t wait = now > sent_ms ? now - sent_ms : 0;
+    if (wait > peers->longest_wait_ms)
+        peers->longest_wait_ms = wait;
 }
 
 void worker_peers_frame(struct worker *w, struct slice frame)
@@ -223,6 +244,7 @@ void worker_peers_frame(struct worker *w, struct slice frame)
                               "no envelope of this version: is the sender of the same build?");
         return;
     }
+    worker_peers_note_wait(&w->peers, e.sent_ms);
     struct slice messages = slice_make(u.at, (size_t)(u.end - u.at));
     struct worker_peer_entry *entry = worker_peers_lookup(&w->peers, e.sender);
     if (entry != NULL && entry->peer.generation == e.generation)
@@ -245,6 +267,7 @@ static struct worker_peer_entry *worker_peers_add(struct worker *w, const struct
         free(e);
         return NULL;
     }
+    e->trace = worker_trace_peer(e->peer.name);
     char address[256];
     if (w->transport != NULL && up->address.len > 0 &&
         slice_copy(up->address, address, sizeof address))
@@ -362,9 +385,12 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
     if (!buffer_ok(message))
         return -ENOMEM;
     int rc = transport_send(to->transport, buffer_slice(message));
-    if (rc == 0)
-        worker_count(w, COUNTER_MESSAGES_OUT, 1);
-    return rc;
+    if (rc != 0)
+        return rc;
+    worker_count(w, COUNTER_MESSAGES_OUT, 1);
+    worker_trace_out(((const struct worker_peer_entry *)to)->trace,
+                     schema_peek_type(unpack_start(buffer_slice(message))), buffer_slice(message));
+    return 0;
 }
 
 void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message)

@@ -15,6 +15,7 @@
 #include "common/stream.h"
 #include "common/transport.h"
 #include "workers/worker.h"
+#include "workers/worker_trace.h"
 
 /* ---- settings ---- */
 
@@ -65,7 +66,8 @@ struct worker_peers {
     size_t gone_next;
     /* Frames of a live peer have vanished before this one. Need not return. */
     void (*on_gap)(struct worker *w, const struct worker_peer *from, uint64_t missing);
-    uint64_t complained_at; /* of an unreadable frame; clock_mono_ms */
+    uint64_t longest_wait_ms; /* of a frame, since the last tick */
+    uint64_t complained_at;   /* of an unreadable frame; clock_mono_ms */
 };
 
 /* A frame from the mailbox. */
