@@ -112,6 +112,7 @@ CONTROL_LIST(X)
 /* clang-format off */
 #define CONTROL_VERB_LIST(X)                                                                       \
     X(TREE, "tree", "tree", "draw the tree of workers and what each does now", "look")             \
+    X(TOP, "top", "top [NAME] [-n 0] [--every 1s]", "what each worker uses and does, live; keys to sort, filter and act", "look") \
     X(STATUS, "status", "status [NAME]", "one line a worker, or everything about NAME", "look")    \
     X(DRAIN_STATUS, "drain status", "drain status [NAME]", "how far each drain is", "look")        \
     X(REPORT, "report",                                                                            \

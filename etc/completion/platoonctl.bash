@@ -2,7 +2,7 @@
 # platoonctl.bash: completes verbs, options, and the names of what runs now. Source it, or install it as
 # /usr/share/bash-completion/completions/platoonctl. scripts/lib/check-docs-verbs holds it against proto/control.h.
 
-_platoonctl_verbs='tree status drain report logs watch graph trace crashes check version start stop restart reload scale level signal send redis wait shutdown'
+_platoonctl_verbs='tree top status drain report logs watch graph trace crashes check version start stop restart reload scale level signal send redis wait shutdown'
 _platoonctl_options='-s --socket -c --config --json --timeout --no-color -h --help -V --version'
 
 # Options of the command line that lead to a socket, so that names come from the same platoon.
@@ -63,7 +63,7 @@ _platoonctl() {
     scale) choices=$(_platoonctl_names pool "${where[@]}") ;;
     'level '*) choices='error warn info debug' ;;
     'signal '*) choices='HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
-    status | start | stop | restart | level | signal | send | logs | watch | trace | crashes) choices=$(_platoonctl_names worker "${where[@]}") ;;
+    status | top | start | stop | restart | level | signal | send | logs | watch | trace | crashes) choices=$(_platoonctl_names worker "${where[@]}") ;;
     'drain status' | 'drain wait' | 'drain dead' | report) choices=$(_platoonctl_names drain "${where[@]}") ;;
     'drain dead '*' retry' | 'drain dead '*' drop') choices='all' ;;
     'drain dead '*' '*) ;;
@@ -75,6 +75,7 @@ _platoonctl() {
         redis) choices='--on --reply-to' ;;
         restart) choices="$_platoonctl_options --rolling" ;;
         reload | scale) choices="$_platoonctl_options --dry-run" ;;
+        top) choices="$_platoonctl_options -n --every" ;;
         trace) choices="$_platoonctl_options --payload --sample -n" ;;
         logs) choices="$_platoonctl_options -n -f" ;;
         *) choices="$_platoonctl_options" ;;

@@ -1,6 +1,7 @@
 /* ctl_crashes.c: the verb `crashes`: which workers died abnormally and when; of a name, the newest report in full. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -31,14 +32,12 @@ static void crashes_render(struct ctl *c, const json_t *reports)
     ctl_table_fini(&t);
 }
 
-/* The text as it stands in the file, with nothing in it that a terminal obeys. */
-static void crashes_add_text(struct ctl *c, const char *text)
+void ctl_crashes_render_text(const char *text, struct buffer *out)
 {
-    buffer_append_char(&c->out, '\n');
     for (const char *line = text; *line != '\0';) {
         size_t n = strcspn(line, "\n");
-        ctl_append_safe(&c->out, slice_make(line, n));
-        buffer_append_char(&c->out, '\n');
+        ctl_append_safe(out, slice_make(line, n));
+        buffer_append_char(out, '\n');
         line += n + (line[n] == '\n');
     }
 }
@@ -58,8 +57,10 @@ int ctl_crashes_run(struct ctl *c)
         buffer_append_text(&c->out, "no crash reports\n");
     else
         crashes_render(c, reports);
-    if (!c->args.json && newest[0] != '\0')
-        crashes_add_text(c, newest);
+    if (!c->args.json && newest[0] != '\0') {
+        buffer_append_char(&c->out, '\n');
+        ctl_crashes_render_text(newest, &c->out);
+    }
     json_decref(answer);
     return CONTROL_OK;
 }

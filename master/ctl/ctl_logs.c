@@ -6,6 +6,7 @@
  */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -61,26 +62,44 @@ static void logs_add_json(struct ctl *c, const json_t *line, const char *time)
     json_decref(object);
 }
 
-static void logs_add_line(struct ctl *c, const json_t *line)
+static void logs_add_text(const json_t *line, const char *time, bool color, struct buffer *out)
 {
-    char time[CLOCK_TEXT_SIZE];
-    clock_format((uint64_t)json_integer_value(json_array_get(line, 0)), time);
     const char *level = json_string_value(json_array_get(line, 1));
     const char *worker = json_string_value(json_array_get(line, 2));
     const char *text = json_string_value(json_array_get(line, 3));
-    if (c->args.json) {
-        logs_add_json(c, line, time);
-        return;
-    }
     bool loud =
-        c->color && level != NULL && (strcmp(level, "warn") == 0 || strcmp(level, "error") == 0);
-    buffer_printf(&c->out, "%s %s%-5s%s ", time,
+        color && level != NULL && (strcmp(level, "warn") == 0 || strcmp(level, "error") == 0);
+    buffer_printf(out, "%s %s%-5s%s ", time,
                   loud ? (level[0] == 'e' ? "\x1b[31m" : "\x1b[33m") : "",
                   level != NULL ? level : "?", loud ? "\x1b[0m" : "");
-    ctl_append_safe(&c->out, slice_of(worker != NULL ? worker : "?"));
-    buffer_append_char(&c->out, ' ');
-    ctl_append_safe(&c->out, slice_of(text != NULL ? text : "?"));
-    buffer_append_char(&c->out, '\n');
+    ctl_append_safe(out, slice_of(worker != NULL ? worker : "?"));
+    buffer_append_char(out, ' ');
+    ctl_append_safe(out, slice_of(text != NULL ? text : "?"));
+    buffer_append_char(out, '\n');
+}
+
+void ctl_logs_render(const json_t *lines, bool color, struct buffer *out)
+{
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        char time[CLOCK_TEXT_SIZE];
+        const json_t *line = json_array_get(lines, i);
+        clock_format((uint64_t)json_integer_value(json_array_get(line, 0)), time);
+        logs_add_text(line, time, color, out);
+    }
+}
+
+static void logs_add_lines(struct ctl *c, const json_t *lines)
+{
+    if (!c->args.json) {
+        ctl_logs_render(lines, c->color, &c->out);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        char time[CLOCK_TEXT_SIZE];
+        const json_t *line = json_array_get(lines, i);
+        clock_format((uint64_t)json_integer_value(json_array_get(line, 0)), time);
+        logs_add_json(c, line, time);
+    }
 }
 
 /* Asks once; prints what came; *after is the number of the last line there is. The first answer comes at once, a later one when there is a newer line. */
@@ -94,9 +113,7 @@ static int logs_ask(struct ctl *c, const struct logs_wish *wish, bool first, uin
     int status = ctl_request_json(c, "logs", first ? 2 : 3, words, &answer);
     if (status != CONTROL_OK)
         return status;
-    const json_t *lines = json_object_get(answer, "lines");
-    for (size_t i = 0; i < json_array_size(lines); i++)
-        logs_add_line(c, json_array_get(lines, i));
+    logs_add_lines(c, json_object_get(answer, "lines"));
     *after = ctl_value_u64(answer, "last");
     json_decref(answer);
     return ctl_flush(c);

@@ -50,6 +50,10 @@ struct ctl_progress {
 /* One line: bar, per cent, members, rate, remaining time. No newline. */
 void ctl_drain_render_progress(const struct ctl_progress *p, size_t width, struct buffer *out);
 
+/* Log lines as the master packs them (logs.h), a line each; a crash report with nothing in it that a terminal obeys. */
+void ctl_logs_render(const json_t *lines, bool color, struct buffer *out);
+void ctl_crashes_render_text(const char *text, struct buffer *out);
+
 /* The tree and its routes as DOT (ctl_graph.c). */
 void ctl_graph_render(const json_t *root, struct buffer *out);
 

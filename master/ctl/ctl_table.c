@@ -68,7 +68,7 @@ void ctl_append_color(struct buffer *out, bool on, enum ctl_color color, struct 
 {
     static const char *const codes[] = {
         [CTL_PLAIN] = "",   [CTL_BOLD] = "1",    [CTL_DIM] = "2",   [CTL_RED] = "31",
-        [CTL_GREEN] = "32", [CTL_YELLOW] = "33", [CTL_BLUE] = "34",
+        [CTL_GREEN] = "32", [CTL_YELLOW] = "33", [CTL_BLUE] = "34", [CTL_REVERSE] = "7",
     };
     bool wrap = on && color != CTL_PLAIN && text.len > 0;
     if (wrap)

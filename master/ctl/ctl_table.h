@@ -9,7 +9,16 @@
 
 #include "common/buffer.h"
 
-enum ctl_color { CTL_PLAIN, CTL_BOLD, CTL_DIM, CTL_RED, CTL_GREEN, CTL_YELLOW, CTL_BLUE };
+enum ctl_color {
+    CTL_PLAIN,
+    CTL_BOLD,
+    CTL_DIM,
+    CTL_RED,
+    CTL_GREEN,
+    CTL_YELLOW,
+    CTL_BLUE,
+    CTL_REVERSE
+};
 
 struct ctl_column {
     const char *title;

@@ -19,6 +19,7 @@ static const struct ctl_verb_record records[CTL_VERB_COUNT] = {
     [CTL_VERB_LOGS] = {ctl_logs_run, 0, 4, CONTROL_TIMEOUT_MS},
     [CTL_VERB_WATCH] = {ctl_watch_run, 0, 1, CONTROL_TIMEOUT_MS},
     [CTL_VERB_GRAPH] = {ctl_graph_run, 0, 0, CONTROL_TIMEOUT_MS},
+    [CTL_VERB_TOP] = {ctl_top_run, 0, 5, CONTROL_TIMEOUT_MS},
     [CTL_VERB_TRACE] = {ctl_trace_run, 1, 6, CONTROL_TIMEOUT_MS},
     [CTL_VERB_CRASHES] = {ctl_crashes_run, 0, 1, CONTROL_TIMEOUT_MS},
     [CTL_VERB_CHECK] = {ctl_check_run, 1, 1, CONTROL_TIMEOUT_MS},

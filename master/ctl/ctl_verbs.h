@@ -18,6 +18,7 @@ int ctl_redis_run(struct ctl *c);
 int ctl_logs_run(struct ctl *c);
 int ctl_crashes_run(struct ctl *c);
 int ctl_watch_run(struct ctl *c);
+int ctl_top_run(struct ctl *c);
 int ctl_trace_run(struct ctl *c);
 int ctl_graph_run(struct ctl *c);
 int ctl_reload_run(struct ctl *c);

@@ -1,8 +1,14 @@
 """Looking at a running platoon: watch, graph, what a program uses; top on a terminal and without one."""
+import fcntl
 import json
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
+import termios
 
 from conftest import SCALE, wait_until
 
@@ -137,3 +143,114 @@ def test_a_full_mailbox_is_seen(platoon):
     os.kill(victim, signal.SIGCONT)
     wait_until(lambda: platoon.workers()["transfer/visits.1"]["counters"].get("mailbox_wait", 0) > 100, 10, "how long they waited")
     platoon.drained()
+
+
+class Screen:
+    """platoonctl top on a terminal of 80 x 24, and what it has drawn so far."""
+
+    def __init__(self, platoon, *words, columns=80, lines=24):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.process = subprocess.Popen([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), "top", *words],
+                                        stdin=slave, stdout=slave, stderr=slave, env={**platoon.environment(), "TERM": "xterm"}, start_new_session=True)
+        self.seen = b""
+
+    def read(self):
+        while select.select([self.master], [], [], 0.02)[0]:
+            self.seen += os.read(self.master, 65536)
+        return self.seen
+
+    def frame(self):
+        """The last whole frame, as plain lines."""
+        frames = self.read().decode(errors="replace").split("\x1b[H")
+        text = frames[-2] if len(frames) > 2 and "\x1b[J" not in frames[-1] else frames[-1]
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "").split("\n")
+
+    def press(self, keys):
+        os.write(self.master, keys.encode())
+
+    def shows(self, what, timeout=10):
+        return wait_until(lambda: any(what in line for line in self.frame()), timeout, f"{what!r} on the screen: {self.frame()}")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+def rows(screen):
+    return [line.lstrip(">").split()[0] for line in screen.frame()[3:] if line.strip()]
+
+
+def test_top_sorts_filters_and_acts(platoon):
+    write(platoon, '''program web { command = "sleep 1000" processes = 3 }
+        program busy { command = "sh -c 'while :; do :; done'" }
+        program talks { command = "sh -c 'echo hello from here; exec sleep 1000'" }''').start()
+    screen = Screen(platoon, "--every", "200ms")
+    screen.shows("5 of 5 workers ready")
+    wait_until(lambda: rows(screen)[:1] == ["busy.1"], 10, "the busy one first")
+    assert all(len(line) <= 80 for line in screen.frame())
+    screen.press("n")
+    wait_until(lambda: rows(screen) == ["busy.1", "talks.1", "web.1", "web.2", "web.3"], 10, "the order of names")
+    screen.press("/web\r")
+    wait_until(lambda: rows(screen) == ["web.1", "web.2", "web.3"], 10, "only those")
+    before = platoon.workers()
+    screen.press("\x1b[B")
+    screen.press("R")
+    screen.shows("web.2: restart ordered")
+    platoon.replaced(before["web.2"])
+    assert platoon.pid_of("web.1") == before["web.1"]["pid"]
+    screen.press("jS")
+    wait_until(lambda: platoon.workers()["web.3"]["state"] == "STOPPED", 10, "the stop")
+    screen.press("A")
+    wait_until(lambda: platoon.workers()["web.3"]["state"] == "READY", 10, "the start")
+    screen.press("/\x1b")
+    wait_until(lambda: len(rows(screen)) == 5, 10, "all again")
+    screen.press("/talks\r")
+    wait_until(lambda: rows(screen) == ["talks.1"], 10, "the one that talks")
+    screen.press("l")
+    screen.shows("hello from here")
+    screen.press("q")
+    wait_until(lambda: rows(screen)[:1] == ["talks.1"], 10, "back")
+    screen.press("x")
+    screen.shows("has not crashed")
+    screen.press(" ?")
+    screen.shows("sort by")
+    screen.press(" q")
+    assert screen.process.wait(10 * SCALE) == 0
+    assert screen.read().endswith(b"\x1b[?25h\x1b[?1049l") and termios.tcgetattr(screen.slave) == screen.before
+    screen.close()
+
+
+def test_top_gives_the_terminal_back_when_interrupted_or_the_master_ends(platoon):
+    write(platoon, 'program web { command = "sleep 1000" }').start()
+    screen = Screen(platoon)
+    screen.shows("1 of 1 workers ready")
+    screen.process.send_signal(signal.SIGTERM)
+    screen.process.wait(10 * SCALE)
+    assert b"\x1b[?1049l" in screen.read() and termios.tcgetattr(screen.slave) == screen.before
+    screen.close()
+    screen = Screen(platoon)
+    screen.shows("1 of 1 workers ready")
+    platoon.stop()
+    assert screen.process.wait(10 * SCALE) in (1, 7)
+    assert b"\x1b[?1049l" in screen.read()
+    screen.close()
+
+
+def test_top_without_a_terminal_and_over_many_workers(platoon):
+    write(platoon, f'program web {{ command = "sleep 1000" processes = {100 if SCALE > 1 else 300} }}').start()
+    done = platoon.ctl("top", "-n", "1", "--every", "200ms")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == (101 if SCALE > 1 else 301)
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    looks = [json.loads(line) for line in platoon.ctl("--json", "top", "web.7", "-n", "2", "--every", "200ms").stdout.splitlines()]
+    assert len(looks) >= 2 and {"name", "cpu_percent", "rss_bytes", "mailbox_depth"} <= set(looks[0])
+    assert platoon.ctl("top", "-n", "0").returncode == 2
+    screen = Screen(platoon, columns=120, lines=40)
+    screen.shows("workers ready")
+    screen.press("n\x1b[F")
+    wait_until(lambda: any("web.100" in line or "web.300" in line for line in screen.frame()), 10, "the last")
+    screen.close()
