@@ -103,6 +103,22 @@ static bool program_is_span(const char *text)
     return text_parse_span(slice_of(text), &ms) == 0 && ms <= 3600000;
 }
 
+/* tcp:ADDRESS:PORT or http:ADDRESS:PORT/PATH. */
+static bool program_is_address(const char *how)
+{
+    bool http = strncmp(how, "http:", 5) == 0;
+    if (!http && strncmp(how, "tcp:", 4) != 0)
+        return false;
+    const char *from = how + (http ? 5 : 4);
+    const char *path = http ? strchr(from, '/') : NULL;
+    size_t len = path != NULL ? (size_t)(path - from) : strlen(from);
+    const char *port = memrchr(from, ':', len);
+    uint64_t number = 0;
+    return port != NULL && port > from &&
+           text_parse_u64(slice_make(port + 1, len - (size_t)(port + 1 - from)), &number) == 0 &&
+           number >= 1 && number <= 65535;
+}
+
 static void program_ready(struct program_check *c)
 {
     c->key = "ready";
@@ -115,18 +131,18 @@ static void program_ready(struct program_check *c)
         c->errors->failed = true;
         return;
     }
-    const char *port = strncmp(how, "tcp:", 4) == 0 ? strrchr(how + 4, ':') : NULL;
-    uint64_t number = 0;
-    bool tcp = port != NULL && port > how + 4 && text_parse_u64(slice_of(port + 1), &number) == 0 &&
-               number >= 1 && number <= 65535;
+    bool tcp = program_is_address(how);
     bool unix_path = strncmp(how, "unix:/", 6) == 0;
     bool exits = strcmp(how, "exit") == 0;
     if (exits && strcmp(config_get(c->s, "restart"), "permanent") == 0)
         PROGRAM_ERROR(
             c, "ready: exit needs restart = transient or temporary: a permanent one never ends");
-    if (!tcp && !unix_path && !exits && strcmp(how, "none") != 0 && strcmp(how, "fd") != 0 &&
-        !program_is_span(how))
-        PROGRAM_ERROR(c, "ready: '%s' is none of none, exit, 3s, unix:/path, tcp:ADDRESS:PORT, fd",
+    bool told = (strncmp(how, "log:", 4) == 0 && how[4] != '\0') || strcmp(how, "notify") == 0;
+    if (!tcp && !unix_path && !exits && !told && strcmp(how, "none") != 0 &&
+        strcmp(how, "fd") != 0 && !program_is_span(how))
+        PROGRAM_ERROR(c,
+                      "ready: '%s' is none of none, exit, 3s, unix:/path, tcp:ADDRESS:PORT, "
+                      "http:ADDRESS:PORT/PATH, log:TEXT, notify, fd",
                       how);
 }
 

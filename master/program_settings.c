@@ -21,6 +21,9 @@ static const struct {
     {"core_max", "command.core_max"},
     {"no_new_privs", "command.no_new_privs"},
     {"exit_codes", "command.exit_codes"},
+    {"memory_restart", "command.memory_restart"},
+    {"log_rotate_size", "command.log_rotate_size"},
+    {"log_keep", "command.log_keep"},
 };
 
 static const struct {
@@ -79,7 +82,7 @@ static void program_put_plain(struct program_settings *p, const struct config_se
 int program_settings_make(struct program_settings *p, const struct config_section *program,
                           uint64_t number)
 {
-    *p = (struct program_settings){.words = BUFFER_EMPTY, .ready = BUFFER_EMPTY};
+    *p = (struct program_settings){.count = 0};
     size_t command, environment;
     int rc = program_split(p, config_get(program, "command"), number, &command);
     if (rc == 0)
@@ -92,13 +95,16 @@ int program_settings_make(struct program_settings *p, const struct config_sectio
     program_put_signal(p, config_get(program, "stop_signal"));
     program_put_plain(p, program);
     config_expand_number(config_get(program, "ready"), number, &p->ready);
-    const char *ready = buffer_text(&p->ready);
+    config_expand_number(config_get(program, "log_file"), number, &p->log_file);
+    const char *ready = buffer_text(&p->ready), *log_file = buffer_text(&p->log_file);
     program_put(p, "command.ready", ready);
-    return ready != NULL ? 0 : -ENOMEM;
+    program_put(p, "command.log_file", log_file);
+    return ready != NULL && log_file != NULL ? 0 : -ENOMEM;
 }
 
 void program_settings_fini(struct program_settings *p)
 {
     buffer_fini(&p->words);
     buffer_fini(&p->ready);
+    buffer_fini(&p->log_file);
 }

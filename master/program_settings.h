@@ -9,7 +9,7 @@
 #include "master/config_check_program.h"
 #include "master/config_settings.h"
 
-#define PROGRAM_SETTINGS_PAIRS (2 * CONFIG_WORDS_MAX + 16)
+#define PROGRAM_SETTINGS_PAIRS (2 * CONFIG_WORDS_MAX + 20)
 
 /* Strings of the pairs; valid as long as the struct and the configuration. */
 struct program_settings {
@@ -18,7 +18,7 @@ struct program_settings {
     char names[2 * CONFIG_WORDS_MAX][24];
     size_t name_count;
     struct buffer words; /* of command, then of environment */
-    struct buffer ready;
+    struct buffer ready, log_file;
     char stop_signal[8];
 };
 

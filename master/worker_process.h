@@ -6,7 +6,7 @@
 #ifndef MASTER_WORKER_PROCESS_H
 #define MASTER_WORKER_PROCESS_H
 
-#include "master/process_usage.h"
+#include "common/process_usage.h"
 #include "master/tree.h"
 
 #include <sys/types.h>

@@ -110,12 +110,16 @@
     X(PROGRAM, "umask", STRING, "", 0, 0, RESTART, "octal mask for new files; empty: platoon's")    \
     X(PROGRAM, "nice", INT, "0", 0, 19, RESTART, "lower priority: 0 to 19, the lowest")             \
     X(PROGRAM, "memory_max", SIZE, "", 1048576, 1099511627776, RESTART, "address space of each process (RLIMIT_AS); empty: no limit") \
+    X(PROGRAM, "memory_restart", SIZE, "", 1048576, 1099511627776, RESTART, "resident memory of each process with its descendants above which it is stopped and started again; empty: any") \
+    X(PROGRAM, "log_file", PATH, "", 0, 0, RESTART, "file for what it prints, instead of platoon's log; {n} as in command") \
+    X(PROGRAM, "log_rotate_size", SIZE, "64MB", 0, 1099511627776, RESTART, "size at which log_file becomes FILE.1, and FILE.1 becomes FILE.2; 0: never") \
+    X(PROGRAM, "log_keep", INT, "5", 0, 1000, RESTART, "old log files kept") \
     X(PROGRAM, "files_max", INT, "", 3, 1048576, RESTART, "open files of each process; empty: as the master had at its start") \
     X(PROGRAM, "core_max", SIZE, "", 0, 1099511627776, RESTART, "largest core file; empty: as the master has") \
     X(PROGRAM, "no_new_privs", BOOL, "false", 0, 0, RESTART, "no program it starts may gain rights (set-user-id)") \
     X(PROGRAM, "processes", INT, "1", 1, 1000, LIVE, "how many of them, numbered from 1")        \
     X(PROGRAM, "after", STRING, "", 0, 0, LIVE, "names of programs, supervisors or branches that must be ready first, beyond the order of the tree") \
-    X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), fd (a line on $NOTIFY_FD); {n} as in command") \
+    X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), http:ADDRESS:PORT/PATH (answers 2xx or 3xx), log:TEXT (prints a line with it), notify (says READY=1 as sd_notify(3) does), fd (a line on $NOTIFY_FD); {n} as in command") \
     X(PROGRAM, "ready_timeout", SPAN, "", 100, 3600000, LIVE, "time it may take for that; empty: as in platoon") \
     X(PROGRAM, "restart", CHOICE, "permanent", 0, 0, LIVE, "started again: always, after an end that exit_codes does not name, or never (permanent|transient|temporary)") \
     X(PROGRAM, "exit_codes", STRING, "0", 0, 0, RESTART, "exit codes that mean it finished on purpose") \

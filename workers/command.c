@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/pack.h"
+#include "common/process_usage.h"
 #include "common/text.h"
 
 #include <errno.h>
@@ -24,6 +25,11 @@ struct command {
     struct command_program program;
     const char *probe[COMMAND_ARGS_MAX + 1];
     struct command_ready *ready;
+    struct command_output *output;
+    struct command_notify *notify;
+    uint64_t memory_restart; /* bytes; 0: any */
+    char over[160];          /* why it is being ended: it used more */
+    uint64_t over_since_ms;
     pid_t pid; /* 0: none */
     int pidfd;
     uv_poll_t exit_poll;
@@ -77,12 +83,15 @@ static void command_on_exit(uv_poll_t *poll, int status, int events)
         return;
     c->pid = 0;
     uv_poll_stop(poll);
+    command_output_drain(c->output);
     if (worker_stopping(c->w)) {
         worker_finished(c->w);
         return;
     }
     char text[512];
     command_obituary(c, &info, text, sizeof text);
+    if (c->over[0] != '\0')
+        worker_exit(c->w, CONTRACT_EXIT_TEMPORARY, "%s", c->over);
     bool done = info.si_code == CLD_EXITED && command_is_done(c, info.si_status);
     worker_exit(c->w, done ? CONTRACT_EXIT_DONE : CONTRACT_EXIT_TEMPORARY, "%s", text);
 }
@@ -127,11 +136,21 @@ static int command_init(struct worker *w, void *state)
     const char *how = worker_setting_text(w, "command.ready");
     if (strcmp(how, "none") != 0)
         worker_hold_ready(w);
+    c->memory_restart = worker_setting(w, "command.memory_restart") != NULL
+                            ? worker_setting_u64(w, "command.memory_restart")
+                            : 0;
     c->ready = command_ready_new(w, how, c->probe, &c->program.notify_fd);
+    unsetenv("NOTIFY_SOCKET"); /* ours is the master's affair, not the program's */
+    unsetenv("WATCHDOG_USEC");
+    c->output = command_output_new(w, how, &c->program.output_fd);
+    if (strcmp(how, "notify") == 0)
+        c->notify = command_notify_new(w);
     char what[64];
     int rc = command_start(&c->program, &c->pid, what);
     if (c->program.notify_fd >= 0)
         close(c->program.notify_fd);
+    if (c->program.output_fd >= 0)
+        close(c->program.output_fd);
     if (rc != 0)
         command_cannot_start(c, rc, what);
     rc = command_watch_exit(c);
@@ -173,6 +192,34 @@ static void command_on_request(struct worker *w, void *state, const struct link_
     buffer_fini(&body);
 }
 
+/*
+ * RLIMIT_AS makes a program fail somewhere inside; this ends it in order, and says why. Its descendants count, pages they share count in each.
+ */
+static void command_on_tick(struct worker *w, void *state)
+{
+    struct command *c = state;
+    struct process_usage usage;
+    uint64_t now = clock_mono_ms();
+    char used[TEXT_NUMBER_SIZE], limit[TEXT_NUMBER_SIZE];
+    if (c->memory_restart == 0 || c->pid == 0 || worker_stopping(w))
+        return;
+    if (c->over[0] != '\0') {
+        if (now - c->over_since_ms > CONTRACT_STOP_MS)
+            worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s, and did not stop", c->over);
+        return;
+    }
+    process_usage_read(c->pid, true, &usage);
+    if (usage.rss_bytes <= c->memory_restart)
+        return;
+    snprintf(c->over, sizeof c->over, "%s used %s, more than memory_restart = %s",
+             c->program.argv[0], text_format_size_short(usage.rss_bytes, used),
+             text_format_size_short(c->memory_restart, limit));
+    c->over_since_ms = now;
+    log_warn("memory-restart", "program=%s used=%s limit=%s", log_quote_text(c->program.argv[0]),
+             used, limit);
+    kill(c->pid, c->stop_signal);
+}
+
 static void command_drain(struct worker *w, void *state)
 {
     struct command *c = state;
@@ -188,6 +235,8 @@ static void command_fini(struct worker *w, void *state)
     (void)w;
     struct command *c = state;
     command_ready_free(c->ready);
+    command_output_free(c->output);
+    command_notify_free(c->notify);
     if (c->pid > 0) {
         kill(c->pid, SIGKILL);
         waitpid(c->pid, NULL, 0);
@@ -201,6 +250,7 @@ const struct worker_ops worker_ops = {
     .state_size = sizeof(struct command),
     .init = command_init,
     .on_request = command_on_request,
+    .on_tick = command_on_tick,
     .drain = command_drain,
     .fini = command_fini,
 };

@@ -5,6 +5,8 @@
  * command_limits.c whom it runs as, and within which limits
  * command_start.c  fork, prctl, exec; end of the process group
  * command_ready.c  when it counts as ready
+ * command_output.c what it prints, when this worker must see it
+ * command_notify.c what it tells as it would tell systemd
  */
 #ifndef WORKERS_COMMAND_H
 #define WORKERS_COMMAND_H
@@ -37,6 +39,7 @@ struct command_program {
     const char *env[COMMAND_ARGS_MAX + 1];  /* NAME=value each, added to ours */
     const char *dir;                        /* NULL or "": unchanged */
     int notify_fd; /* kept open for the program, named in $NOTIFY_FD; -1: none */
+    int output_fd; /* where its stdout and stderr go; -1: where ours go */
     struct command_limits limits;
 };
 
@@ -54,6 +57,26 @@ int command_start(const struct command_program *program, pid_t *pid, char what[6
 
 /* Kills everybody in our process group but us, when we lead one: what the program has left behind. */
 void command_kill_group(void);
+
+/* ---- what it prints, what it tells ---- */
+
+struct command_output;
+
+/*
+ * Reads what the program prints when `how` is "log:TEXT" or command.log_file is set: *program_fd is the program's end then, to be closed after its start. NULL and -1: nobody need
+ * see it. On failure the process ends.
+ */
+struct command_output *command_output_new(struct worker *w, const char *how, int *program_fd);
+
+/* Reads what is there without waiting: the last words, before the end is told. Accepts NULL, as does free. */
+void command_output_drain(struct command_output *o);
+void command_output_free(struct command_output *o);
+
+struct command_notify;
+
+/* $NOTIFY_SOCKET for the program, in our environment; calls worker_ready when it says READY=1. On failure the process ends. */
+struct command_notify *command_notify_new(struct worker *w);
+void command_notify_free(struct command_notify *n);
 
 /* ---- readiness ---- */
 

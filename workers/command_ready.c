@@ -14,6 +14,7 @@
 
 #define COMMAND_CONNECT_MS  20 /* between attempts to connect */
 #define COMMAND_PROBE_MS    200
+#define COMMAND_ANSWER_MS   2000 /* an HTTP answer may take */
 #define COMMAND_ADDRESS_MAX 128
 
 enum command_way {
@@ -22,6 +23,8 @@ enum command_way {
     COMMAND_DELAY,
     COMMAND_UNIX,
     COMMAND_TCP,
+    COMMAND_HTTP,
+    COMMAND_TOLD, /* command_output.c or command_notify.c will say so */
     COMMAND_FD,
     COMMAND_PROBE
 };
@@ -42,7 +45,10 @@ struct command_ready {
     } attempt; /* one at a time */
     bool attempting;
     uv_connect_t connect;
+    uv_write_t write;
+    char request[COMMAND_ADDRESS_MAX * 3];
     char byte[64];
+    size_t said; /* bytes of the answer's first line */
     int open_handles;
     bool over; /* ready, or freed: no more attempts */
     bool freed;
@@ -107,12 +113,42 @@ static void command_ready_try_unix(struct command_ready *r)
     uv_pipe_connect(&r->connect, &r->attempt.pipe, r->path, command_ready_on_connect);
 }
 
+static void command_ready_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
+
+/* "HTTP/1.1 204 …": any answer of 2xx or 3xx. */
+static void command_ready_on_answer(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct command_ready *r = stream->data;
+    (void)buf;
+    r->said += n > 0 ? (size_t)n : 0;
+    if (n >= 0 && r->said < 12)
+        return; /* the status is not there yet */
+    bool good = r->said >= 12 && memcmp(r->byte, "HTTP/1.", 7) == 0 && r->byte[8] == ' ' &&
+                (r->byte[9] == '2' || r->byte[9] == '3');
+    command_ready_end(r, good);
+}
+
+static void command_ready_on_http(uv_connect_t *req, int status)
+{
+    struct command_ready *r = req->data;
+    uv_stream_t *stream = (uv_stream_t *)&r->attempt.tcp;
+    uv_buf_t text = uv_buf_init(r->request, (unsigned)strlen(r->request));
+    r->said = 0;
+    if (status != 0 || uv_write(&r->write, stream, &text, 1, NULL) != 0 ||
+        uv_read_start(stream, command_ready_on_alloc, command_ready_on_answer) != 0) {
+        command_ready_end(r, false);
+        return;
+    }
+    uv_timer_start(&r->timer, command_ready_on_timer, COMMAND_ANSWER_MS, 0);
+}
+
 static void command_ready_try_tcp(struct command_ready *r)
 {
     uv_tcp_init(worker_loop(r->w), &r->attempt.tcp);
     command_ready_opened(r);
-    int rc = uv_tcp_connect(&r->connect, &r->attempt.tcp, (const struct sockaddr *)&r->address,
-                            command_ready_on_connect);
+    int rc =
+        uv_tcp_connect(&r->connect, &r->attempt.tcp, (const struct sockaddr *)&r->address,
+                       r->way == COMMAND_HTTP ? command_ready_on_http : command_ready_on_connect);
     if (rc != 0)
         command_ready_end(r, false);
 }
@@ -147,13 +183,15 @@ static void command_ready_try_probe(struct command_ready *r)
 static void command_ready_on_timer(uv_timer_t *timer)
 {
     struct command_ready *r = timer->data;
+    if (r->attempting && r->way == COMMAND_HTTP)
+        command_ready_end(r, false); /* no answer in time */
     if (r->over || r->attempting)
         return;
     if (r->way == COMMAND_DELAY)
         command_ready_end(r, true);
     else if (r->way == COMMAND_UNIX)
         command_ready_try_unix(r);
-    else if (r->way == COMMAND_TCP)
+    else if (r->way == COMMAND_TCP || r->way == COMMAND_HTTP)
         command_ready_try_tcp(r);
     else if (r->way == COMMAND_PROBE)
         command_ready_try_probe(r);
@@ -163,7 +201,8 @@ static void command_ready_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf
 {
     (void)suggested;
     struct command_ready *r = handle->data;
-    *buf = uv_buf_init(r->byte, sizeof r->byte);
+    size_t used = r->way == COMMAND_HTTP && r->said < sizeof r->byte ? r->said : 0;
+    *buf = uv_buf_init(r->byte + used, (unsigned)(sizeof r->byte - used));
 }
 
 static void command_ready_on_said(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -205,6 +244,10 @@ static bool command_ready_parse(struct command_ready *r, const char *how)
         r->way = how[0] == 'n' ? COMMAND_NONE : how[0] == 'f' ? COMMAND_FD : COMMAND_PROBE;
         return r->way != COMMAND_PROBE || r->probe[0] != NULL;
     }
+    if (strcmp(how, "notify") == 0 || strncmp(how, "log:", 4) == 0) {
+        r->way = COMMAND_TOLD;
+        return true;
+    }
     if (strcmp(how, "exit") == 0) {
         r->way =
             COMMAND_EXIT; /* its end is seen elsewhere: as a worker that has finished it counts as ready */
@@ -218,12 +261,20 @@ static bool command_ready_parse(struct command_ready *r, const char *how)
         r->way = COMMAND_DELAY;
         return true;
     }
-    const char *colon = strrchr(how, ':');
-    char host[COMMAND_ADDRESS_MAX];
-    if (strncmp(how, "tcp:", 4) != 0 || colon == NULL || colon < how + 4 ||
-        !slice_copy(slice_make(how + 4, (size_t)(colon - how - 4)), host, sizeof host))
+    bool http = strncmp(how, "http:", 5) == 0;
+    const char *from = how + (http ? 5 : 4);
+    if (!http && strncmp(how, "tcp:", 4) != 0)
         return false;
-    r->way = COMMAND_TCP;
+    const char *path = http ? strchr(from, '/') : NULL;
+    size_t len = path != NULL ? (size_t)(path - from) : strlen(from);
+    const char *colon = memrchr(from, ':', len);
+    char host[COMMAND_ADDRESS_MAX];
+    if (colon == NULL || !slice_copy(slice_make(from, (size_t)(colon - from)), host, sizeof host))
+        return false;
+    r->way = http ? COMMAND_HTTP : COMMAND_TCP;
+    snprintf(r->request, sizeof r->request,
+             "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n", path != NULL ? path : "/",
+             host);
     int port = atoi(colon + 1);
     return port > 0 && port < 65536 &&
            (uv_ip4_addr(host, port, (struct sockaddr_in *)&r->address) == 0 ||
@@ -241,17 +292,17 @@ struct command_ready *command_ready_new(struct worker *w, const char *how, const
     r->probe = probe;
     r->connect.data = r;
     if (!command_ready_parse(r, how))
-        worker_exit(
-            w, CONTRACT_EXIT_CONFIG,
-            "command.ready = %s: must be none, exit, 3s, unix:PATH, tcp:ADDRESS:PORT, fd or probe",
-            how);
+        worker_exit(w, CONTRACT_EXIT_CONFIG,
+                    "command.ready = %s: must be none, exit, 3s, unix:PATH, tcp:ADDRESS:PORT, "
+                    "http:ADDRESS:PORT/PATH, log:TEXT, notify, fd or probe",
+                    how);
     uv_timer_init(worker_loop(w), &r->timer);
     r->timer.data = r;
     r->open_handles = 1;
     int rc = 0;
     if (r->way == COMMAND_FD)
         rc = command_ready_open_fd(r, notify_fd);
-    else if (r->way != COMMAND_NONE && r->way != COMMAND_EXIT)
+    else if (r->way != COMMAND_NONE && r->way != COMMAND_EXIT && r->way != COMMAND_TOLD)
         rc = uv_timer_start(&r->timer, command_ready_on_timer, r->delay_ms, 0);
     if (rc != 0)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot watch the program: %s", uv_strerror(rc));

@@ -39,6 +39,9 @@ static int command_enter(const struct command_program *program, const char **wha
         return errno;
     if (program->notify_fd >= 0 && fcntl(program->notify_fd, F_SETFD, 0) != 0)
         return errno;
+    if (program->output_fd >= 0 && (dup2(program->output_fd, STDOUT_FILENO) < 0 ||
+                                    dup2(program->output_fd, STDERR_FILENO) < 0))
+        return errno;
     *what = "environment";
     for (size_t i = 0; program->env[i] != NULL; i++)
         if (putenv((char *)(uintptr_t)program->env[i]) != 0)

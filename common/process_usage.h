@@ -1,10 +1,10 @@
 /*
  * process_usage.h: memory and processor time of a process, from /proc (proc(5)).
  *
- * Runs in the master, when a person or a probe asks; nothing is read otherwise. Does not wait: /proc is no disk.
+ * Runs in the master, when a person or a probe asks, and in command workers whose program may only use so much. Does not wait: /proc is no disk.
  */
-#ifndef MASTER_PROCESS_USAGE_H
-#define MASTER_PROCESS_USAGE_H
+#ifndef COMMON_PROCESS_USAGE_H
+#define COMMON_PROCESS_USAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>

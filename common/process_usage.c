@@ -1,5 +1,5 @@
 /* process_usage.c: see process_usage.h. */
-#include "master/process_usage.h"
+#include "common/process_usage.h"
 
 #include <fcntl.h>
 #include <stdio.h>
