@@ -57,8 +57,8 @@ libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 
-# The types, in the order of proto/worker_types.h.
-TYPES := $(shell sed -n 's/^ *X.[A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h)
+# The types that are programs of ours, in the order of proto/worker_types.h.
+TYPES := $(filter-out custom,$(shell sed -n 's/^ *X.[A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h))
 type_file = workers/$(subst -,_,$(1)).c
 TYPE_FILES := $(foreach t,$(TYPES),$(call type_file,$(t)))
 WORKER_PARTS := $(filter-out $(TYPE_FILES) workers/worker_main.c,$(wildcard workers/*.c))
@@ -226,6 +226,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(BUILD)/platoon $(BUILD)/platoonctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t)) $(DESTDIR)$(PREFIX)/libexec/platoon
+	scripts/lib/install-worker $(BUILD) $(VERSION) "$(DESTDIR)" $(PREFIX) "libuv nanomsg $(MSGPACK)"
 	install -m 644 README.md proto/PROTOCOL.md etc/platoon.conf LICENSE $(DESTDIR)$(PREFIX)/share/doc/platoon
 	install -m 644 etc/man/platoonctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 etc/man/platoon.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5

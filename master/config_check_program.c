@@ -156,6 +156,47 @@ static void program_backoff(struct program_check *c)
         PROGRAM_ERROR(c, "backoff_min: must not be above backoff_max");
 }
 
+/* What a program gets through its command worker; a custom worker has none in between. */
+static const char *const program_only[] = {
+    "environment", "directory", "user",     "group",           "umask",         "nice",
+    "memory_max",  "files_max", "core_max", "ready",           "no_new_privs",  "exit_codes",
+    "stop_signal", "log_file",  "log_keep", "log_rotate_size", "memory_restart"};
+
+static bool program_is_setting(const char *word)
+{
+    const char *equal = strchr(word, '=');
+    return equal != NULL && equal > word && equal - word <= 40;
+}
+
+static void program_worker(struct program_check *c)
+{
+    bool worker = config_get_u64(c->s, "worker") != 0;
+    for (size_t i = 0; worker && i < sizeof program_only / sizeof program_only[0]; i++) {
+        c->key = program_only[i];
+        if (c->s->lines[config_key_find(CONFIG_PROGRAM, slice_of(c->key))] != 0)
+            PROGRAM_ERROR(c,
+                          "%s: is for programs that are no workers: take it out, or worker = true",
+                          c->key);
+    }
+    if (!program_words(c, "settings", CONFIG_WORDS_MAX))
+        return;
+    if (!worker && c->words.len > 0)
+        PROGRAM_ERROR(c, "settings: needs worker = true; a program has arguments and environment%s",
+                      "");
+    PROGRAM_EACH(c, word)
+    {
+        if (!program_is_setting(word))
+            PROGRAM_ERROR(c, "settings: '%s' is not NAME=value with a NAME of at most 40 letters",
+                          word);
+    }
+    if (worker && program_words(c, "command", CONFIG_WORDS_MAX) && c->words.len > 0 &&
+        (c->words.data[0] != '/' || words_next(&c->words, 0, c->words.data) != NULL))
+        PROGRAM_ERROR(c,
+                      "command: a worker's is the absolute path of its program, without arguments: "
+                      "settings are what it is told%s",
+                      "");
+}
+
 void config_check_program(const struct config_section *s, struct config_errors *errors)
 {
     struct program_check c = {.s = s, .errors = errors, .words = BUFFER_EMPTY};
@@ -166,6 +207,7 @@ void config_check_program(const struct config_section *s, struct config_errors *
     program_umask(&c);
     program_ready(&c);
     program_backoff(&c);
+    program_worker(&c);
     buffer_fini(&c.words);
 }
 

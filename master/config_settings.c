@@ -95,7 +95,7 @@ void config_redis_url(const struct config *c, const struct config_section *redis
 
 /* ---- which sections a type gets ---- */
 
-enum settings_place { HEALTH, EMBEDDED, REDIS, DRAIN, ONCE };
+enum settings_place { HEALTH, EMBEDDED, REDIS, DRAIN, ONCE, PROGRAM };
 
 static const enum settings_place settings_places[] = {
 #define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = PLACE,

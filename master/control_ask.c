@@ -81,6 +81,7 @@ static const struct {
 #define VERB_SECTION_REDIS                   "redis section"
 #define VERB_SECTION_DRAIN                   "drain"
 #define VERB_SECTION_HEALTH                  NULL
+#define VERB_SECTION_PROGRAM                 "program"
 #define VERB_SECTION_ONCE                    NULL
 #define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = {type, VERB_SECTION_##PLACE},
     WORKER_TYPE_LIST(X)

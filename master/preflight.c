@@ -290,7 +290,13 @@ static void preflight_worker(struct node *n, void *ctx)
     struct preflight_findings *f = ctx;
     char program[PATH_MAX];
     snprintf(program, sizeof program, "%s/%s", f->p->libexec_dir, types[n->type]);
-    if (!f->missing[n->type] && access(program, X_OK) != 0) {
+    if (n->executable != NULL) {
+        if (access(n->executable, X_OK) != 0) {
+            buffer_printf(f->error, "%s: command %s: %s: it must be a program platoon may run\n",
+                          n->name, n->executable, strerror(errno));
+            f->code = PREFLIGHT_CONFIG;
+        }
+    } else if (!f->missing[n->type] && access(program, X_OK) != 0) {
         buffer_printf(f->error, "%s: %s: it is the program of %s: run make, or set libexec_dir\n",
                       program, strerror(errno), n->name);
         f->missing[n->type] = true;

@@ -79,10 +79,33 @@ static void program_put_plain(struct program_settings *p, const struct config_se
     }
 }
 
+/* A custom worker's: its executable, and each NAME=value as own.NAME. */
+static int program_settings_own(struct program_settings *p, const struct config_section *program,
+                                uint64_t number)
+{
+    size_t command, settings;
+    int rc = program_split(p, config_get(program, "command"), number, &command);
+    if (rc == 0)
+        rc = program_split(p, config_get(program, "settings"), number, &settings);
+    if (rc != 0)
+        return rc;
+    program_put(p, "custom.executable", p->words.data + command);
+    for (const char *word = words_next(&p->words, settings, NULL); word != NULL;
+         word = words_next(&p->words, settings, word)) {
+        const char *equal = strchr(word, '=');
+        char *name = p->names[p->name_count++];
+        snprintf(name, sizeof p->names[0], "own.%.*s", (int)(equal - word), word);
+        program_put(p, name, equal + 1);
+    }
+    return 0;
+}
+
 int program_settings_make(struct program_settings *p, const struct config_section *program,
                           uint64_t number)
 {
     *p = (struct program_settings){.count = 0};
+    if (config_get_u64(program, "worker") != 0)
+        return program_settings_own(p, program, number);
     size_t command, environment;
     int rc = program_split(p, config_get(program, "command"), number, &command);
     if (rc == 0)

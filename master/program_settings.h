@@ -15,7 +15,7 @@
 struct program_settings {
     struct config_pair pairs[PROGRAM_SETTINGS_PAIRS];
     size_t count;
-    char names[2 * CONFIG_WORDS_MAX][24];
+    char names[2 * CONFIG_WORDS_MAX][48];
     size_t name_count;
     struct buffer words; /* of command, then of environment */
     struct buffer ready, log_file;

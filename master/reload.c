@@ -175,6 +175,7 @@ static const struct {
 #define RELOAD_REDIS                         CONFIG_REDIS
 #define RELOAD_DRAIN                         CONFIG_DRAIN
 #define RELOAD_HEALTH                        CONFIG_PLATOON
+#define RELOAD_PROGRAM                       CONFIG_PROGRAM
 #define RELOAD_ONCE                          CONFIG_PLATOON
 #define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = {RELOAD_##PLACE, key},
     WORKER_TYPE_LIST(X)

@@ -278,6 +278,7 @@ void tree_free(struct node *n)
     free(n->children);
     free(n->window.at_ms);
     free(n->after);
+    free(n->executable);
     buffer_fini(&n->settings);
     free(n);
 }

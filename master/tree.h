@@ -59,7 +59,8 @@ struct node {
         [CONTRACT_NAME_MAX]; /* title of the section that gave birth to it, for `ask`; "" for none */
     uint32_t
         pool; /* siblings of one number are one pool: started and stopped side by side; 0: none */
-    bool program; /* born of a program section */
+    char *executable; /* of a custom worker, else NULL */
+    bool program;     /* born of a program section */
     bool
         finished; /* transient or temporary, and it ended on purpose: as good as READY for who waits for it */
     bool was_ready;       /* this incarnation has said READY */

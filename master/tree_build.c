@@ -13,7 +13,7 @@
 
 #define BUILD_CLASH "two things would have this name in the tree: rename a section"
 
-enum place { HEALTH, EMBEDDED, REDIS, DRAIN, ONCE };
+enum place { HEALTH, EMBEDDED, REDIS, DRAIN, ONCE, PROGRAM };
 
 static const struct worker_kind {
     enum worker_type type;
@@ -263,7 +263,8 @@ static void build_program_policy(struct node *n, const struct config_section *pr
 static void build_process(struct builder *b, const struct config_section *program,
                           struct node *parent, const char *name, uint64_t number)
 {
-    struct node *n = build_leaf(b, name, WORKER_TYPE_COMMAND, parent);
+    bool custom = config_get_u64(program, "worker") != 0;
+    struct node *n = build_leaf(b, name, custom ? WORKER_TYPE_CUSTOM : WORKER_TYPE_COMMAND, parent);
     if (n == NULL)
         return;
     n->program = true;
@@ -272,6 +273,10 @@ static void build_process(struct builder *b, const struct config_section *progra
     build_log_level(n, program);
     struct program_settings *p = malloc(sizeof *p);
     int rc = p != NULL ? program_settings_make(p, program, number) : -ENOMEM;
+    if (rc == 0 && custom) {
+        n->executable = strdup(p->pairs[0].value);
+        rc = n->executable != NULL ? 0 : -ENOMEM;
+    }
     if (rc == 0)
         rc = config_settings_pack(&n->settings, b->c, n->type, program, b->p->instance, b->p->boot,
                                   p->pairs, p->count);

@@ -267,6 +267,9 @@ static void merge_take_settings(struct node *n, struct node *wanted)
     n->settings = wanted->settings;
     wanted->settings = mine;
     n->type = wanted->type;
+    char *executable = n->executable;
+    n->executable = wanted->executable;
+    wanted->executable = executable;
     n->change = NODE_CHANGED;
 }
 

@@ -331,10 +331,13 @@ int worker_process_spawn(struct node *n)
     if (p == NULL)
         return -ENOMEM;
     char program[4096];
-    snprintf(program, sizeof program, "%s/%s", worker_context.settings.libexec_dir,
-             worker_type_name(n->type));
+    if (n->executable != NULL)
+        snprintf(program, sizeof program, "%s", n->executable);
+    else
+        snprintf(program, sizeof program, "%s/%s", worker_context.settings.libexec_dir,
+                 worker_type_name(n->type));
     struct spawn_request request = {.program = program,
-                                    .type = worker_type_name(n->type),
+                                    .type = strrchr(program, '/') + 1,
                                     .name = n->name,
                                     .log_level = n->log_level,
                                     .generation = n->generation + 1};

@@ -33,7 +33,7 @@ static bool worker_says_hello(struct worker_process *p, struct slice frame)
                   " wanted=%d remedy=\"install master and workers together\"",
                   p->node->name, m.version, CONTRACT_LINK_VERSION);
     if (m.version != CONTRACT_LINK_VERSION || m.generation != p->node->generation ||
-        !slice_is(m.type, worker_type_name(p->node->type)))
+        (p->node->type != WORKER_TYPE_CUSTOM && !slice_is(m.type, worker_type_name(p->node->type))))
         return false;
     p->greeted = true;
     struct link_config config = {.settings = buffer_slice(&p->node->settings)};

@@ -103,6 +103,8 @@
     X(SUPERVISOR, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`")        \
     X(SUPERVISOR, "log_level", CHOICE, "", 0, 0, LIVE, "least important line that its workers log; empty: as above it (error|warn|info|debug)") \
     X(PROGRAM, "command", STRING, "!", 0, 0, RESTART, "program and arguments; quotes make one word of several; {n} is the process' number; a shell only by sh -c '…'") \
+    X(PROGRAM, "worker", BOOL, "false", 0, 0, RESTART, "the program is a worker of platoon's own kind, made with platoon/worker.h: it has a mailbox and talks to the master itself") \
+    X(PROGRAM, "settings", STRING, "", 0, 0, RESTART, "worker = true: what it is told, NAME=value separated by blanks, as own.NAME; {n} as in command") \
     X(PROGRAM, "directory", PATH, "", 0, 0, RESTART, "working directory; empty: platoon's")         \
     X(PROGRAM, "environment", STRING, "", 0, 0, RESTART, "further variables: NAME=value, separated by blanks; {n} as in command") \
     X(PROGRAM, "user", STRING, "", 0, 0, RESTART, "runs as this user, with its groups; platoon must be root then") \

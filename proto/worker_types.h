@@ -9,6 +9,7 @@
  *                  DRAIN     per `drain` section
  *                  HEALTH    once, when platoon has `health`
  *                  ONCE      once, when there is any drain
+ *                  PROGRAM   per `program` section; custom: the program itself is the worker, there is none in libexec
  *   path         where in the tree; %s is the section's name (see master/tree_build.c for a second redis section)
  *   workers key  key of that section that says how many there are, numbered from 1 ("1": always one; "": one without a number)
  *
@@ -30,7 +31,8 @@
       "fetches a claim's hashes, hands them to transfer, acknowledges")                            \
     X(TRANSFER, "transfer", DRAIN, "transfer/%s", "transfer.workers",                              \
       "stores records durably; knows nothing of Redis")                                            \
-    X(REPORT, "report", ONCE, "transfer/report", "", "answers questions about what is stored")
+    X(REPORT, "report", ONCE, "transfer/report", "", "answers questions about what is stored")     \
+    X(CUSTOM, "custom", PROGRAM, "", "", "a worker type of your own: a program section with worker = true")
 /* clang-format on */
 
 enum worker_type {

@@ -1,6 +1,7 @@
 /* ctl_act.c: the verbs that only ask and say that it is done: start, stop, restart, signal, send, wait, shutdown; and version. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 
@@ -163,6 +164,9 @@ int ctl_act_send(struct ctl *c)
         return status;
     if (c->args.json) {
         ctl_print_json(c, answer);
+    } else if (json_is_string(answer)) {
+        ctl_append_safe(&c->out, slice_of(json_string_value(answer)));
+        buffer_append_char(&c->out, '\n');
     } else if (!json_is_null(answer) && json_object_size(answer) + json_array_size(answer) > 0) {
         ctl_value_print(answer, &c->out);
     } else {

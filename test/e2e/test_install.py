@@ -1,10 +1,12 @@
 """make install: everything is where a package would put it, and runs from there."""
 import os
 import pathlib
+import shutil
+import signal
 import stat
 import subprocess
 
-from conftest import BUILD, ROOT
+from conftest import ASAN, BUILD, ROOT, SCALE, wait_until
 
 
 def install(where):
@@ -14,7 +16,7 @@ def install(where):
 
 def worker_types():
     lines = (ROOT / "proto/worker_types.h").read_text().splitlines()
-    return {line.split('"')[1] for line in lines if line.lstrip().startswith("X(")}
+    return {line.split('"')[1] for line in lines if line.lstrip().startswith("X(")} - {"custom"}
 
 
 def test_everything_is_there(tmp_path):
@@ -26,6 +28,9 @@ def test_everything_is_there(tmp_path):
              "share/doc/platoon/PROTOCOL.md", "share/doc/platoon/platoon.conf", "share/doc/platoon/LICENSE",
              "share/bash-completion/completions/platoonctl"}
     found = {str(path.relative_to(usr)) for path in usr.rglob("*") if path.is_file()}
+    headers = {name for name in found if name.startswith("include/platoon/")}
+    assert {"include/platoon/worker.h", "include/platoon/common/buffer.h", "include/platoon/proto/message.h", "include/platoon/common/log.h"} <= headers
+    texts |= headers | {"lib/libplatoon.a", "lib/pkgconfig/platoon-worker.pc"}
     assert found == programs | texts
     for name in found:
         mode = stat.S_IMODE((usr / name).stat().st_mode)
@@ -41,3 +46,55 @@ def test_it_runs_from_there(platoon, tmp_path):
     assert platoon.data() == {"v:1": {"app": "shop"}}
     exe = pathlib.Path(f"/proc/{platoon.pid_of('transfer/visits.1')}/exe").resolve()
     assert exe == tmp_path / "usr/libexec/platoon/transfer"
+
+
+def built_hello(platoon, tmp_path):
+    """etc/examples/hello, copied away from the tree and built against what make install has left; its configuration as it stands, but for the place of the program."""
+    assert install(tmp_path / "root").returncode == 0
+    there = tmp_path / "hello"
+    shutil.copytree(ROOT / "etc/examples/hello", there)
+    flags = "-fsanitize=address,undefined" if ASAN else ""
+    done = subprocess.run(["make", "-C", str(there), f"CFLAGS=-Werror {flags}"], capture_output=True, text=True,
+                          env={"PATH": os.environ["PATH"], "PKG_CONFIG_PATH": str(tmp_path / "root/usr/lib/pkgconfig"),
+                               "PKG_CONFIG_SYSROOT_DIR": "", "CPATH": str(tmp_path / "root/usr/include"), "LIBRARY_PATH": str(tmp_path / "root/usr/lib")})
+    assert done.returncode == 0, done.stdout + done.stderr
+    platoon.config_path.write_text((there / "platoon.conf").read_text().replace("/usr/local/libexec/hello", str(there / "hello")))
+    return platoon.start()
+
+
+def test_a_worker_type_built_outside_of_the_tree(platoon, tmp_path):
+    built_hello(platoon, tmp_path)
+    done = platoon.ctl("send", "hello.2", '"anybody there?"')
+    assert done.returncode == 0 and done.stdout == "good morning from hello.2\n", done
+    assert platoon.ctl("send", "hello.1", '{"log_level":"debug"}').returncode == 0
+    victim = platoon.workers()["hello.1"]
+    assert victim["type"] == "custom" and victim["counters"] is not None
+    os.kill(victim["pid"], signal.SIGSEGV)
+    platoon.replaced(victim)
+    assert "hello(+0x" in platoon.ctl("crashes", "hello.1").stdout or ASAN
+    platoon.config_path.write_text(platoon.config_path.read_text().replace("good morning", "good night"))
+    assert platoon.ctl("--timeout", f"{20 * SCALE}s", "reload").returncode == 0
+    assert platoon.ctl("send", "hello.1", "1").stdout == "good night from hello.1\n"
+    wait_until(lambda: platoon.workers()["hello.2"]["state"] == "READY", 10, "all ready")
+
+
+def test_what_a_worker_of_ones_own_cannot_have(platoon):
+    platoon.config_path.write_text('''platoon { runtime_dir = run  state_dir = state }
+program a { command = "/bin/x with arguments"  worker = true  settings = "nonsense" }
+program b { command = "/bin/x"  worker = true  user = nobody }
+program c { command = "sleep 1"  settings = "a=b" }
+''')
+    errors = platoon.ctl("check", str(platoon.config_path)).stderr
+    for word in (":2: settings: 'nonsense'", ":2: command: a worker's", ":3: user: is for programs", ":4: settings: needs worker = true"):
+        assert word in errors, errors
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram a { command = /no/such/worker  worker = true }\n')
+    platoon.spawn()
+    assert platoon.process.wait(10 * SCALE) == 78 and "a.1: command /no/such/worker: No such file" in platoon.log()
+    platoon.process = None
+
+
+def test_a_program_that_is_no_worker_is_told_apart(platoon):
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms }\nprogram a { command = /bin/true  worker = true }\n')
+    platoon.start(ready=False)
+    node = wait_until(lambda: (w := platoon.workers()["a.1"])["restarts"] > 1 and w, 10, "some tries")
+    assert "exit 0" in node["last_exit"]
