@@ -176,9 +176,10 @@ static void supervisor_forget(struct node *n)
         supervisor.ops->forget(n);
 }
 
-/* Frees what has retired and is stopped. */
+/* Frees what has retired and is stopped: out of the list first, because to forget a node means to walk the tree. */
 static void supervisor_sweep(struct node *n)
 {
+    struct node *gone = NULL;
     size_t kept = 0;
     for (size_t i = 0; i < n->child_count; i++) {
         struct node *child = n->children[i];
@@ -187,12 +188,18 @@ static void supervisor_sweep(struct node *n)
             n->children[kept++] = child;
             continue;
         }
+        child->twin = gone;
+        gone = child;
+    }
+    n->child_count = kept;
+    while (gone != NULL) {
+        struct node *child = gone;
+        gone = child->twin;
         supervisor_forget(child);
         log_info("node-removed", "name=%s", child->name);
         tree_free(child);
         supervisor.changed = true;
     }
-    n->child_count = kept;
 }
 
 /* ---- up ---- */

@@ -176,7 +176,20 @@ static int top_draw(struct top *t)
 
 /* ---- keys ---- */
 
-/* One key; 0 when none came within the time. Escape sequences of the arrows come whole. */
+/* The rest of an escape sequence, up to its last letter; what follows is the next key. */
+static void top_read_sequence(char *bytes, size_t size)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    size_t len = 0;
+    while (len + 1 < size && poll(&in, 1, 20) == 1 && read(STDIN_FILENO, bytes + len, 1) == 1) {
+        char c = bytes[len++];
+        if (len > 1 && ((c >= 'A' && c <= 'Z') || c == '~'))
+            break;
+    }
+    bytes[len] = '\0';
+}
+
+/* One key; 0 when none came within the time. */
 static int top_read_key(uint64_t within_ms)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -190,8 +203,7 @@ static int top_read_key(uint64_t within_ms)
     }
     if (bytes[0] != '\x1b' || poll(&in, 1, 20) != 1)
         return (unsigned char)bytes[0];
-    n = read(STDIN_FILENO, bytes, sizeof bytes - 1);
-    bytes[n > 0 ? n : 0] = '\0';
+    top_read_sequence(bytes, sizeof bytes);
     static const struct {
         const char *text;
         int key;

@@ -30,7 +30,7 @@ def test_everything_is_there(tmp_path):
     found = {str(path.relative_to(usr)) for path in usr.rglob("*") if path.is_file()}
     headers = {name for name in found if name.startswith("include/platoon/")}
     assert {"include/platoon/worker.h", "include/platoon/common/buffer.h", "include/platoon/proto/message.h", "include/platoon/common/log.h"} <= headers
-    texts |= headers | {"lib/libplatoon.a", "lib/pkgconfig/platoon-worker.pc"}
+    texts |= headers | {"lib/systemd/system/platoon.service", "lib/libplatoon.a", "lib/pkgconfig/platoon-worker.pc"}
     assert found == programs | texts
     for name in found:
         mode = stat.S_IMODE((usr / name).stat().st_mode)
@@ -98,3 +98,13 @@ def test_a_program_that_is_no_worker_is_told_apart(platoon):
     platoon.start(ready=False)
     node = wait_until(lambda: (w := platoon.workers()["a.1"])["restarts"] > 1 and w, 10, "some tries")
     assert "exit 0" in node["last_exit"]
+
+
+def test_the_unit_is_clean_and_hardened(tmp_path):
+    assert install(tmp_path).returncode == 0
+    unit = tmp_path / "platoon.service"
+    unit.write_text((tmp_path / "usr/lib/systemd/system/platoon.service").read_text().replace("/usr/bin/platoon", f"{tmp_path}/usr/bin/platoon"))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=25", "--no-pager", str(unit)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr

@@ -109,7 +109,7 @@ while True:
         records = next(s for s in seen if s.get("type") == "RECORDS")
         assert records["payload"][0] == 6 and records["bytes"] > 10
         assert all("payload" not in s for s in trace(platoon, "redis/visits/get-hash.1", "-n", "5"))
-        text = platoon.ctl("trace", "transfer/visits.1", "-n", "6").stdout
+        text = platoon.ctl("trace", "transfer/visits.1", "-n", "200").stdout
         assert "<- redis/visits/get-hash." in text and " RECORDS " in text
         assert len(trace(platoon, "redis/visits/get-set.1", "-n", "5", "--sample", "3")) >= 5
     finally:

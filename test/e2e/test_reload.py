@@ -2,7 +2,9 @@
 import json
 import os
 import signal
+import socket
 import threading
+import time
 
 from conftest import SCALE, alive, process_state, wait_until
 
@@ -197,3 +199,32 @@ def test_check_without_a_master(platoon):
     assert done.returncode == 0 and "configuration OK" in done.stdout
     done = platoon.ctl("check", "/nonexistent.conf")
     assert done.returncode == 78 and "/nonexistent.conf" in done.stderr
+
+
+def test_systemd_is_told_of_a_reload_and_of_its_end(platoon):
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(platoon.dir / "manager"))
+    manager.settimeout(10 * SCALE)
+    write(platoon, SLEEP.format("a", 1000, ""))
+    os.environ["NOTIFY_SOCKET"] = f"{platoon.dir}/manager"
+    try:
+        platoon.start()
+    finally:
+        del os.environ["NOTIFY_SOCKET"]
+
+    def next_of(what):
+        while True:
+            said = manager.recv(4096).decode()
+            if what in said:
+                return said
+    assert next_of("READY=1")
+    before = time.monotonic_ns() // 1000
+    platoon.process.send_signal(signal.SIGHUP)
+    reloading = next_of("RELOADING=1")
+    stamp = int(reloading.split("MONOTONIC_USEC=")[1])
+    assert before - 2000 <= stamp <= time.monotonic_ns() // 1000
+    assert next_of("READY=1")
+    platoon.process.send_signal(signal.SIGTERM)
+    assert next_of("STOPPING=1")
+    platoon.process.wait(10 * SCALE)
+    manager.close()
