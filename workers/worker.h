@@ -36,6 +36,8 @@ struct worker_ops {
     bool mailbox;      /* false: no nanomsg socket and no thread of its */
     size_t state_size; /* zeroed memory handed to each callback as `state` */
 
+    /* Settings are here, the mailbox and its thread are not yet: the place to fork. 0, or an exit code, after worker_trouble. Optional. */
+    int (*prepare)(struct worker *w, void *state);
     /* Settings are here. 0: READY is sent (unless the type called worker_hold_ready); else an exit code, after worker_trouble. */
     int (*init)(struct worker *w, void *state);
     /* A peer's incarnation came or went; on_down before the on_up of its successor. Optional. */

@@ -125,13 +125,15 @@ void worker_configure(struct worker *w, struct slice settings)
     w->phase = WORKER_STARTING;
     uv_timer_stop(&w->end_timer);
     worker_read_settings(w, settings);
-    if (w->ops->mailbox)
-        worker_open_mailbox(w);
     w->state = calloc(1, w->ops->state_size + 1);
     if (w->state == NULL)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory to start", w->name);
     w->initialised = true;
-    int code = w->ops->init != NULL ? w->ops->init(w, w->state) : 0;
+    int code = w->ops->prepare != NULL ? w->ops->prepare(w, w->state) : 0;
+    if (code == 0 && w->ops->mailbox)
+        worker_open_mailbox(w);
+    if (code == 0 && w->ops->init != NULL)
+        code = w->ops->init(w, w->state);
     if (code != 0)
         worker_exit(w, (enum contract_exit)code, "%s: %s", w->name,
                     w->trouble[0] ? w->trouble : "cannot start");

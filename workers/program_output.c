@@ -1,10 +1,10 @@
 /*
- * command_output.c: what the program prints, when somebody in this worker must see it: `ready = log:TEXT` looks for a text in it, `log_file` keeps it in a file of its own.
+ * program_output.c: what the program prints, when somebody in this worker must see it: `ready = log:TEXT` looks for a text in it, `log_file` keeps it in a file of its own.
  *
  * Otherwise the program has our stderr, and its words reach the master without us. Here they come through a pipe, line by line: into the file, or on to our stderr as they
  * are. A full disk costs lines, counted and told once it is over; the program is not stopped by it.
  */
-#include "workers/command.h"
+#include "workers/program.h"
 
 #include "common/log.h"
 #include "common/rotating_file.h"
@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define COMMAND_LINE_MAX 65536 /* a longer one is passed on in pieces */
+#define PROGRAM_LINE_MAX 65536 /* a longer one is passed on in pieces */
 
-struct command_output {
+struct program_output {
     struct worker *w;
     const char *wanted; /* the text that means ready; NULL: none, or found */
     struct rotating_file file;
@@ -26,7 +26,7 @@ struct command_output {
     struct buffer in;
 };
 
-static void command_output_pass(struct command_output *o, struct slice line)
+static void program_output_pass(struct program_output *o, struct slice line)
 {
     if (o->file.path[0] == '\0') {
         while (line.len > 0) {
@@ -51,61 +51,61 @@ static void command_output_pass(struct command_output *o, struct slice line)
     o->lost = 0;
 }
 
-static void command_output_line(struct command_output *o, struct slice line)
+static void program_output_line(struct program_output *o, struct slice line)
 {
     if (o->wanted != NULL && memmem(line.ptr, line.len, o->wanted, strlen(o->wanted)) != NULL) {
         o->wanted = NULL;
         worker_ready(o->w);
     }
-    command_output_pass(o, line);
+    program_output_pass(o, line);
 }
 
 /* Whole lines; at the end, or when one is too long, what there is. */
-static void command_output_cut(struct command_output *o, bool at_end)
+static void program_output_cut(struct program_output *o, bool at_end)
 {
     size_t at = 0;
     while (at < o->in.len) {
         const char *from = o->in.data + at;
         const char *nl = memchr(from, '\n', o->in.len - at);
         size_t len = nl != NULL ? (size_t)(nl - from) + 1 : o->in.len - at;
-        if (nl == NULL && len < COMMAND_LINE_MAX && !at_end)
+        if (nl == NULL && len < PROGRAM_LINE_MAX && !at_end)
             break;
-        command_output_line(o, slice_make(from, len));
+        program_output_line(o, slice_make(from, len));
         at += len;
     }
     buffer_consume(&o->in, at);
 }
 
-static void command_output_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void program_output_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
-    struct command_output *o = handle->data;
+    struct program_output *o = handle->data;
     char *room = buffer_reserve(&o->in, 16384);
     if (room == NULL)
         worker_exit(o->w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program prints");
     *buf = uv_buf_init(room, 16384);
 }
 
-static void command_output_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void program_output_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     (void)buf;
-    struct command_output *o = stream->data;
+    struct program_output *o = stream->data;
     if (n > 0)
         o->in.len += (size_t)n;
-    command_output_cut(o, n < 0);
+    program_output_cut(o, n < 0);
     if (n < 0)
         uv_read_stop(stream);
 }
 
-static uint64_t command_output_number(struct worker *w, const char *name)
+static uint64_t program_output_number(struct worker *w, const char *name)
 {
     return worker_setting(w, name) != NULL ? worker_setting_u64(w, name) : 0;
 }
 
-static void command_output_open_file(struct command_output *o, const char *path)
+static void program_output_open_file(struct program_output *o, const char *path)
 {
-    o->file.max_bytes = command_output_number(o->w, "command.log_rotate_size");
-    o->file.keep = command_output_number(o->w, "command.log_keep");
+    o->file.max_bytes = program_output_number(o->w, "command.log_rotate_size");
+    o->file.keep = program_output_number(o->w, "command.log_keep");
     bool fits = slice_copy(slice_of(path), o->file.path, sizeof o->file.path);
     int rc = fits ? rotating_file_open(&o->file) : -ENAMETOOLONG;
     if (rc != 0)
@@ -114,14 +114,14 @@ static void command_output_open_file(struct command_output *o, const char *path)
                     strerror(-rc));
 }
 
-struct command_output *command_output_new(struct worker *w, const char *how, int *program_fd)
+struct program_output *program_output_new(struct worker *w, const char *how, int *program_fd)
 {
     const char *path = worker_setting(w, "command.log_file");
     bool looks = strncmp(how, "log:", 4) == 0;
     *program_fd = -1;
     if (!looks && (path == NULL || path[0] == '\0'))
         return NULL;
-    struct command_output *o = calloc(1, sizeof *o);
+    struct program_output *o = calloc(1, sizeof *o);
     int ends[2];
     if (o == NULL)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program prints");
@@ -132,13 +132,13 @@ struct command_output *command_output_new(struct worker *w, const char *how, int
     o->file.fd = -1;
     o->wanted = looks ? how + 4 : NULL;
     if (path != NULL && path[0] != '\0')
-        command_output_open_file(o, path);
+        program_output_open_file(o, path);
     uv_pipe_init(worker_loop(w), &o->pipe, 0);
     o->pipe.data = o;
     int rc = uv_pipe_open(&o->pipe, ends[0]);
     if (rc == 0)
         rc =
-            uv_read_start((uv_stream_t *)&o->pipe, command_output_on_alloc, command_output_on_read);
+            uv_read_start((uv_stream_t *)&o->pipe, program_output_on_alloc, program_output_on_read);
     if (rc != 0)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot read what the program prints: %s",
                     uv_strerror(rc));
@@ -146,7 +146,7 @@ struct command_output *command_output_new(struct worker *w, const char *how, int
     return o;
 }
 
-void command_output_drain(struct command_output *o)
+void program_output_drain(struct program_output *o)
 {
     uv_os_fd_t fd;
     if (o == NULL || uv_fileno((uv_handle_t *)&o->pipe, &fd) != 0)
@@ -157,24 +157,24 @@ void command_output_drain(struct command_output *o)
         if (n <= 0)
             break;
         o->in.len += (size_t)n;
-        command_output_cut(o, false);
+        program_output_cut(o, false);
     }
     if (buffer_ok(&o->in))
-        command_output_cut(o, true);
+        program_output_cut(o, true);
 }
 
-static void command_output_on_closed(uv_handle_t *handle)
+static void program_output_on_closed(uv_handle_t *handle)
 {
-    struct command_output *o = handle->data;
+    struct program_output *o = handle->data;
     rotating_file_close(&o->file);
     buffer_fini(&o->in);
     free(o);
 }
 
-void command_output_free(struct command_output *o)
+void program_output_free(struct program_output *o)
 {
     if (o == NULL)
         return;
-    command_output_drain(o);
-    uv_close((uv_handle_t *)&o->pipe, command_output_on_closed);
+    program_output_drain(o);
+    uv_close((uv_handle_t *)&o->pipe, program_output_on_closed);
 }

@@ -1,10 +1,10 @@
 /*
- * command_start.c: the birth of the program and the end of its process group. See command.h.
+ * program_start.c: the birth of the program and the end of its process group. See program.h.
  *
  * fork, prctl, exec, and not posix_spawn: that one has no PR_SET_PDEATHSIG, without which a kill -9 of this worker would leave the
- * program alone in the world. A command worker has no mailbox and so no second thread, which makes plain fork safe.
+ * program alone in the world. The program is started before a mailbox is opened (worker_ops.prepare), so there is no second thread, which makes plain fork safe.
  */
-#include "workers/command.h"
+#include "workers/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void command_default_signals(void)
+static void program_default_signals(void)
 {
     for (int signal = 1; signal < NSIG; signal++)
         sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
@@ -27,26 +27,30 @@ static void command_default_signals(void)
 }
 
 /* What the child says when it does not come to exec. */
-struct command_failure {
+struct program_failure {
     int error;
     char what[64];
 };
 
-static int command_enter(const struct command_program *program, const char **what)
+static int program_enter(const struct program_spec *program, const char **what)
 {
     *what = "descriptors";
     if (close_range(CONTRACT_LINK_FD, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
         return errno;
     if (program->notify_fd >= 0 && fcntl(program->notify_fd, F_SETFD, 0) != 0)
         return errno;
+    if (program->in_fd >= 0 && dup2(program->in_fd, STDIN_FILENO) < 0)
+        return errno;
     if (program->output_fd >= 0 && (dup2(program->output_fd, STDOUT_FILENO) < 0 ||
                                     dup2(program->output_fd, STDERR_FILENO) < 0))
+        return errno;
+    if (program->out_fd >= 0 && dup2(program->out_fd, STDOUT_FILENO) < 0)
         return errno;
     *what = "environment";
     for (size_t i = 0; program->env[i] != NULL; i++)
         if (putenv((char *)(uintptr_t)program->env[i]) != 0)
             return errno;
-    int error = command_limits_apply(&program->limits, what);
+    int error = program_limits_apply(&program->limits, what);
     if (error != 0)
         return error;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: a change of the user takes it away */
@@ -55,16 +59,16 @@ static int command_enter(const struct command_program *program, const char **wha
 }
 
 /* In the child. Ends in exec, or with a failure through the pipe, which exec would have closed. */
-static _Noreturn void command_become(const struct command_program *program, pid_t parent,
+static _Noreturn void program_become(const struct program_spec *program, pid_t parent,
                                      int report_fd)
 {
-    struct command_failure failure = {0};
+    struct program_failure failure = {0};
     const char *what = "";
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(CONTRACT_EXIT_TEMPORARY); /* the parent died before prctl could say so */
-    command_default_signals();
-    failure.error = command_enter(program, &what);
+    program_default_signals();
+    failure.error = program_enter(program, &what);
     if (failure.error == 0) {
         execvp(program->argv[0], (char *const *)program->argv);
         failure.error = errno;
@@ -75,7 +79,7 @@ static _Noreturn void command_become(const struct command_program *program, pid_
     _exit(n == sizeof failure ? CONTRACT_EXIT_CONFIG : CONTRACT_EXIT_TEMPORARY);
 }
 
-int command_start(const struct command_program *program, pid_t *pid, char what[64])
+int program_start(const struct program_spec *program, pid_t *pid, char what[64])
 {
     int report[2];
     what[0] = '\0';
@@ -89,11 +93,11 @@ int command_start(const struct command_program *program, pid_t *pid, char what[6
     pid_t parent = getpid();
     pid_t child = fork();
     if (child == 0)
-        command_become(program, parent, report[1]);
-    struct command_failure failure = {.error = child < 0 ? errno : 0};
+        program_become(program, parent, report[1]);
+    struct program_failure failure = {.error = child < 0 ? errno : 0};
     close(report[1]);
     if (failure.error == 0) {
-        struct command_failure said;
+        struct program_failure said;
         ssize_t n;
         do
             n = read(report[0], &said, sizeof said);
@@ -116,7 +120,7 @@ int command_start(const struct command_program *program, pid_t *pid, char what[6
  * A leader cannot leave its group by itself, only join another one of its session: so a helper makes one for us, and then the
  * old group can be killed whole.
  */
-void command_kill_group(void)
+void program_kill_group(void)
 {
     pid_t old = getpgrp();
     if (old != getpid())

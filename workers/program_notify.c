@@ -1,10 +1,10 @@
 /*
- * command_notify.c: `ready = notify`: the program tells us as it would tell systemd (sd_notify(3)): READY=1, and STATUS=… for the tree.
+ * program_notify.c: `ready = notify`: the program tells us as it would tell systemd (sd_notify(3)): READY=1, and STATUS=… for the tree.
  *
  * The socket is an abstract one with a name of the kernel's choice: our runtime directory is closed to programs that run as another user. An abstract name is open to everybody
  * instead, so each datagram must come from a process of our group (SCM_CREDENTIALS); others are ignored.
  */
-#include "workers/command.h"
+#include "workers/program.h"
 
 #include "common/log.h"
 
@@ -16,15 +16,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define COMMAND_NOTIFY_MAX 4096
+#define PROGRAM_NOTIFY_MAX 4096
 
-struct command_notify {
+struct program_notify {
     struct worker *w;
     int fd;
     uv_poll_t poll;
 };
 
-static void command_notify_line(struct command_notify *n, const char *line)
+static void program_notify_line(struct program_notify *n, const char *line)
 {
     if (strcmp(line, "READY=1") == 0)
         worker_ready(n->w);
@@ -33,7 +33,7 @@ static void command_notify_line(struct command_notify *n, const char *line)
 }
 
 /* Who has sent it; 0 when the kernel does not say. */
-static pid_t command_notify_sender(struct msghdr *message)
+static pid_t program_notify_sender(struct msghdr *message)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
         struct ucred peer;
@@ -45,13 +45,13 @@ static pid_t command_notify_sender(struct msghdr *message)
     return 0;
 }
 
-static void command_notify_on_readable(uv_poll_t *poll, int status, int events)
+static void program_notify_on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    struct command_notify *n = poll->data;
-    char text[COMMAND_NOTIFY_MAX + 1], control[CMSG_SPACE(sizeof(struct ucred)) + 64];
-    struct iovec part = {text, COMMAND_NOTIFY_MAX};
+    struct program_notify *n = poll->data;
+    char text[PROGRAM_NOTIFY_MAX + 1], control[CMSG_SPACE(sizeof(struct ucred)) + 64];
+    struct iovec part = {text, PROGRAM_NOTIFY_MAX};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = control,
@@ -59,16 +59,16 @@ static void command_notify_on_readable(uv_poll_t *poll, int status, int events)
     ssize_t len = recvmsg(n->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (len <= 0)
         return;
-    pid_t sender = command_notify_sender(&message);
+    pid_t sender = program_notify_sender(&message);
     if (sender <= 0 || getpgid(sender) != getpgrp())
         return;
     text[len] = '\0';
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
-        command_notify_line(n, line);
+        program_notify_line(n, line);
 }
 
 /* Binds to a name of the kernel's choice and puts it into our environment, which the program inherits. */
-static int command_notify_bind(int fd)
+static int program_notify_bind(int fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t len = sizeof address;
@@ -83,11 +83,11 @@ static int command_notify_bind(int fd)
     return setenv("NOTIFY_SOCKET", text, 1) == 0 ? 0 : -errno;
 }
 
-struct command_notify *command_notify_new(struct worker *w)
+struct program_notify *program_notify_new(struct worker *w)
 {
-    struct command_notify *n = calloc(1, sizeof *n);
+    struct program_notify *n = calloc(1, sizeof *n);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int rc = n == NULL || fd < 0 ? -ENOMEM : command_notify_bind(fd);
+    int rc = n == NULL || fd < 0 ? -ENOMEM : program_notify_bind(fd);
     if (rc == 0)
         rc = uv_poll_init(worker_loop(w), &n->poll, fd);
     if (rc != 0)
@@ -96,19 +96,19 @@ struct command_notify *command_notify_new(struct worker *w)
     n->w = w;
     n->fd = fd;
     n->poll.data = n;
-    uv_poll_start(&n->poll, UV_READABLE, command_notify_on_readable);
+    uv_poll_start(&n->poll, UV_READABLE, program_notify_on_readable);
     return n;
 }
 
-static void command_notify_on_closed(uv_handle_t *handle)
+static void program_notify_on_closed(uv_handle_t *handle)
 {
-    struct command_notify *n = handle->data;
+    struct program_notify *n = handle->data;
     close(n->fd);
     free(n);
 }
 
-void command_notify_free(struct command_notify *n)
+void program_notify_free(struct program_notify *n)
 {
     if (n != NULL)
-        uv_close((uv_handle_t *)&n->poll, command_notify_on_closed);
+        uv_close((uv_handle_t *)&n->poll, program_notify_on_closed);
 }

@@ -1,11 +1,11 @@
 /*
- * command_limits.c: whom a program runs as, and within which limits. See command.h.
+ * program_limits.c: whom a program runs as, and within which limits. See program.h.
  *
  * Read before the fork, where the user database may be asked and errors have words; applied after it, in the order in which each is still allowed:
  * priority and limits, then groups, then the user.
  */
 #include "common/text.h"
-#include "workers/command.h"
+#include "workers/program.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -16,14 +16,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void command_read_user(struct worker *w, struct command_limits *l)
+static void program_read_user(struct worker *w, struct program_limits *l)
 {
     const char *user = worker_setting(w, "command.user");
     if (user == NULL)
         return;
     const struct passwd *found = getpwnam(user);
     if (found != NULL)
-        *l = (struct command_limits){.change_user = true,
+        *l = (struct program_limits){.change_user = true,
                                      .change_group = true,
                                      .uid = found->pw_uid,
                                      .gid = found->pw_gid,
@@ -33,7 +33,7 @@ static void command_read_user(struct worker *w, struct command_limits *l)
 }
 
 /* Instead of the user's. */
-static void command_read_group(struct worker *w, struct command_limits *l)
+static void program_read_group(struct worker *w, struct program_limits *l)
 {
     const char *group = worker_setting(w, "command.group");
     if (group == NULL)
@@ -47,36 +47,36 @@ static void command_read_group(struct worker *w, struct command_limits *l)
     l->change_group = true;
 }
 
-static void command_read_rlimit(struct worker *w, struct command_limits *l, const char *name,
+static void program_read_rlimit(struct worker *w, struct program_limits *l, const char *name,
                                 int resource)
 {
     uint64_t value;
     const char *text = worker_setting(w, name);
     if (text == NULL || text_parse_u64(slice_of(text), &value) != 0)
         return;
-    l->rlimits[l->rlimit_count++] = (struct command_rlimit){resource, value};
+    l->rlimits[l->rlimit_count++] = (struct program_rlimit){resource, value};
 }
 
-void command_limits_read(struct worker *w, struct command_limits *l)
+void program_limits_read(struct worker *w, struct program_limits *l)
 {
-    *l = (struct command_limits){0};
-    command_read_user(w, l);
-    command_read_group(w, l);
+    *l = (struct program_limits){0};
+    program_read_user(w, l);
+    program_read_group(w, l);
     const char *mask = worker_setting(w, "command.umask");
     l->umask = mask != NULL ? (int)strtol(mask, NULL, 8) : -1;
     const char *nice = worker_setting(w, "command.nice");
     l->nice = nice != NULL ? atoi(nice) : 0;
-    command_read_rlimit(w, l, "command.memory_max", RLIMIT_AS);
-    command_read_rlimit(w, l, "command.files_max", RLIMIT_NOFILE);
-    command_read_rlimit(w, l, "command.core_max", RLIMIT_CORE);
+    program_read_rlimit(w, l, "command.memory_max", RLIMIT_AS);
+    program_read_rlimit(w, l, "command.files_max", RLIMIT_NOFILE);
+    program_read_rlimit(w, l, "command.core_max", RLIMIT_CORE);
     const char *privs = worker_setting(w, "command.no_new_privs");
     l->no_new_privs = privs != NULL && strcmp(privs, "1") == 0;
 }
 
-static int command_apply_rlimits(const struct command_limits *l, const char **what)
+static int program_apply_rlimits(const struct program_limits *l, const char **what)
 {
     for (size_t i = 0; i < l->rlimit_count; i++) {
-        const struct command_rlimit *r = &l->rlimits[i];
+        const struct program_rlimit *r = &l->rlimits[i];
         struct rlimit limit = {.rlim_cur = r->value, .rlim_max = r->value};
         *what = r->resource == RLIMIT_AS       ? "memory_max"
                 : r->resource == RLIMIT_NOFILE ? "files_max"
@@ -87,7 +87,7 @@ static int command_apply_rlimits(const struct command_limits *l, const char **wh
     return 0;
 }
 
-static int command_apply_user(const struct command_limits *l, const char **what)
+static int program_apply_user(const struct program_limits *l, const char **what)
 {
     *what = l->user != NULL ? "user" : "group";
     /* Only who may change its user has groups to lose. */
@@ -101,16 +101,16 @@ static int command_apply_user(const struct command_limits *l, const char **what)
     return 0;
 }
 
-int command_limits_apply(const struct command_limits *l, const char **what)
+int program_limits_apply(const struct program_limits *l, const char **what)
 {
     if (l->umask >= 0)
         umask((mode_t)l->umask);
     *what = "nice";
     if (l->nice != 0 && setpriority(PRIO_PROCESS, 0, l->nice) != 0)
         return errno;
-    int rc = command_apply_rlimits(l, what);
+    int rc = program_apply_rlimits(l, what);
     if (rc == 0)
-        rc = command_apply_user(l, what);
+        rc = program_apply_user(l, what);
     if (rc != 0)
         return rc;
     *what = "no_new_privs";
