@@ -43,6 +43,7 @@ LIBS_WORKER := $(LIBS_CORE) nanomsg
 LIBS_platoon := $(LIBS_CORE) libconfuse
 LIBS_platoonctl := $(LIBS_CORE) libconfuse jansson
 LIBS_command := $(LIBS_WORKER)
+LIBS_port := $(LIBS_WORKER) jansson
 LIBS_health := $(LIBS_WORKER) libmicrohttpd
 LIBS_send := $(LIBS_WORKER) hiredis openssl
 LIBS_watcher := $(LIBS_WORKER) hiredis openssl

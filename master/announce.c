@@ -29,8 +29,18 @@ static void announce_send(struct node *to, struct buffer *frame)
     buffer_fini(frame);
 }
 
+static bool announce_same_group(const struct node *a, const struct node *b)
+{
+    return a->group[0] != '\0' && strcmp(a->group, b->group) == 0;
+}
+
+/* Who is told of a stranger's coming must be told of its going, also when it was the stranger who asked. */
 static void announce_send_up(struct node *to, const struct node *about)
 {
+    if (!announce_same_group(to, about) && !worker_process_monitor(to, about->name)) {
+        worker_process_untold(to);
+        return;
+    }
     struct link_up m = {.name = slice_of(about->name),
                         .type = slice_of(announce_type(about)),
                         .generation = about->generation,
@@ -41,10 +51,12 @@ static void announce_send_up(struct node *to, const struct node *about)
 }
 
 static void announce_send_down(struct node *to, const char *name, uint64_t generation,
-                               const char *reason)
+                               const char *reason, bool orderly)
 {
-    struct link_down m = {
-        .name = slice_of(name), .generation = generation, .reason = slice_of(reason)};
+    struct link_down m = {.name = slice_of(name),
+                          .generation = generation,
+                          .reason = slice_of(reason),
+                          .orderly = orderly};
     struct buffer frame = BUFFER_EMPTY;
     link_down_pack(&frame, &m);
     announce_send(to, &frame);
@@ -52,9 +64,8 @@ static void announce_send_down(struct node *to, const char *name, uint64_t gener
 
 static bool announce_concerns(const struct node *a, const struct node *b)
 {
-    bool group = a->group[0] != '\0' && strcmp(a->group, b->group) == 0;
-    return a != b &&
-           (group || worker_process_monitors(a, b->name) || worker_process_monitors(b, a->name));
+    return a != b && (announce_same_group(a, b) || worker_process_monitors(a, b->name) ||
+                      worker_process_monitors(b, a->name));
 }
 
 /* Only a worker that is up, or stopping, hears and is heard of: before READY it is told all at once. */
@@ -87,7 +98,8 @@ static void announce_down_to(struct node *other, void *ctx)
 {
     const struct announce_death *death = ctx;
     if (announce_listens(other) && announce_concerns(death->worker, other))
-        announce_send_down(other, death->worker->name, death->worker->generation, death->reason);
+        announce_send_down(other, death->worker->name, death->worker->generation, death->reason,
+                           death->worker->ended_orderly);
 }
 
 void announce_down(struct node *worker, const char *reason)
@@ -100,7 +112,7 @@ void announce_monitored(struct node *watcher, const char *name)
 {
     struct node *n = tree_find(announce_root, slice_of(name));
     if (n == NULL || n->kind != NODE_WORKER) {
-        announce_send_down(watcher, name, 0, "unknown name");
+        announce_send_down(watcher, name, 0, "unknown name", false);
         return;
     }
     if (n == watcher || !announce_listens(n))

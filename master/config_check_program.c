@@ -137,7 +137,8 @@ static void program_ready(struct program_check *c)
     if (exits && strcmp(config_get(c->s, "restart"), "permanent") == 0)
         PROGRAM_ERROR(
             c, "ready: exit needs restart = transient or temporary: a permanent one never ends");
-    bool told = (strncmp(how, "log:", 4) == 0 && how[4] != '\0') || strcmp(how, "notify") == 0;
+    bool told = (strncmp(how, "log:", 4) == 0 && how[4] != '\0') || strcmp(how, "notify") == 0 ||
+                (strcmp(how, "actor") == 0 && strcmp(config_get(c->s, "port"), "none") != 0);
     if (!tcp && !unix_path && !exits && !told && strcmp(how, "none") != 0 &&
         strcmp(how, "fd") != 0 && !program_is_span(how))
         PROGRAM_ERROR(c,
@@ -158,9 +159,9 @@ static void program_backoff(struct program_check *c)
 
 /* What a program gets through its command worker; a custom worker has none in between. */
 static const char *const program_only[] = {
-    "environment", "directory", "user",     "group",           "umask",         "nice",
-    "memory_max",  "files_max", "core_max", "ready",           "no_new_privs",  "exit_codes",
-    "stop_signal", "log_file",  "log_keep", "log_rotate_size", "memory_restart"};
+    "environment", "directory", "user",     "group",           "umask",          "nice",
+    "memory_max",  "files_max", "core_max", "ready",           "no_new_privs",   "exit_codes",
+    "stop_signal", "log_file",  "log_keep", "log_rotate_size", "memory_restart", "port"};
 
 static bool program_is_setting(const char *word)
 {
@@ -171,6 +172,7 @@ static bool program_is_setting(const char *word)
 static void program_worker(struct program_check *c)
 {
     bool worker = config_get_u64(c->s, "worker") != 0;
+    bool port = strcmp(config_get(c->s, "port"), "none") != 0;
     for (size_t i = 0; worker && i < sizeof program_only / sizeof program_only[0]; i++) {
         c->key = program_only[i];
         if (c->s->lines[config_key_find(CONFIG_PROGRAM, slice_of(c->key))] != 0)
@@ -180,9 +182,10 @@ static void program_worker(struct program_check *c)
     }
     if (!program_words(c, "settings", CONFIG_WORDS_MAX))
         return;
-    if (!worker && c->words.len > 0)
-        PROGRAM_ERROR(c, "settings: needs worker = true; a program has arguments and environment%s",
-                      "");
+    if (!worker && !port && c->words.len > 0)
+        PROGRAM_ERROR(
+            c, "settings: needs worker = true, or port; a program has arguments and environment%s",
+            "");
     PROGRAM_EACH(c, word)
     {
         if (!program_is_setting(word))

@@ -202,7 +202,7 @@ void verb_signal(const struct verb_call *v)
                             "signal takes: the name of a worker, and a number from 1 to 64");
         return;
     }
-    if (n->type == WORKER_TYPE_COMMAND) {
+    if (n->type == WORKER_TYPE_COMMAND || n->type == WORKER_TYPE_PORT) {
         verb_hand_on(v, n, slice_of("signal"), v->args->list + 1, 1);
         return;
     }

@@ -79,6 +79,20 @@ static void program_put_plain(struct program_settings *p, const struct config_se
     }
 }
 
+/* Each NAME=value among the words from `start` on as own.NAME. */
+static void program_put_settings(struct program_settings *p, size_t start)
+{
+    if (p->words.len == start)
+        return;
+    for (const char *word = words_next(&p->words, start, NULL); word != NULL;
+         word = words_next(&p->words, start, word)) {
+        const char *equal = strchr(word, '=');
+        char *name = p->names[p->name_count++];
+        snprintf(name, sizeof p->names[0], "own.%.*s", (int)(equal - word), word);
+        program_put(p, name, equal + 1);
+    }
+}
+
 /* A custom worker's: its executable, and each NAME=value as own.NAME. */
 static int program_settings_own(struct program_settings *p, const struct config_section *program,
                                 uint64_t number)
@@ -90,13 +104,7 @@ static int program_settings_own(struct program_settings *p, const struct config_
     if (rc != 0)
         return rc;
     program_put(p, "custom.executable", p->words.data + command);
-    for (const char *word = words_next(&p->words, settings, NULL); word != NULL;
-         word = words_next(&p->words, settings, word)) {
-        const char *equal = strchr(word, '=');
-        char *name = p->names[p->name_count++];
-        snprintf(name, sizeof p->names[0], "own.%.*s", (int)(equal - word), word);
-        program_put(p, name, equal + 1);
-    }
+    program_put_settings(p, settings);
     return 0;
 }
 
@@ -106,14 +114,19 @@ int program_settings_make(struct program_settings *p, const struct config_sectio
     *p = (struct program_settings){.count = 0};
     if (config_get_u64(program, "worker") != 0)
         return program_settings_own(p, program, number);
-    size_t command, environment;
+    size_t command, environment, settings;
     int rc = program_split(p, config_get(program, "command"), number, &command);
     if (rc == 0)
         rc = program_split(p, config_get(program, "environment"), number, &environment);
+    if (rc == 0)
+        rc = program_split(p, config_get(program, "settings"), number, &settings);
     if (rc != 0)
         return rc;
     program_put_words(p, "command.argv", command, environment);
-    program_put_words(p, "command.env", environment, p->words.len);
+    program_put_words(p, "command.env", environment, settings);
+    program_put_settings(p, settings);
+    if (strcmp(config_get(program, "port"), "none") != 0)
+        program_put(p, "command.port", config_get(program, "port"));
     program_put(p, "command.dir", config_get(program, "directory"));
     program_put_signal(p, config_get(program, "stop_signal"));
     program_put_plain(p, program);

@@ -9,13 +9,13 @@
 #include "master/config_check_program.h"
 #include "master/config_settings.h"
 
-#define PROGRAM_SETTINGS_PAIRS (2 * CONFIG_WORDS_MAX + 20)
+#define PROGRAM_SETTINGS_PAIRS (3 * CONFIG_WORDS_MAX + 21)
 
 /* Strings of the pairs; valid as long as the struct and the configuration. */
 struct program_settings {
     struct config_pair pairs[PROGRAM_SETTINGS_PAIRS];
     size_t count;
-    char names[2 * CONFIG_WORDS_MAX][48];
+    char names[3 * CONFIG_WORDS_MAX][48];
     size_t name_count;
     struct buffer words; /* of command, then of environment */
     struct buffer ready, log_file;

@@ -177,7 +177,8 @@ void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32
     const struct worker_process *p = n->process;
     struct process_usage usage = {0};
     if (p != NULL)
-        worker_process_usage(p, n->type == WORKER_TYPE_COMMAND, &usage);
+        worker_process_usage(p, n->type == WORKER_TYPE_COMMAND || n->type == WORKER_TYPE_PORT,
+                             &usage);
     pack_map(out, NODE_PAIRS + extra_pairs);
     node_pack_text(out, "name", n->name);
     node_pack_text(out, "kind", n->kind == NODE_WORKER ? "worker" : "branch");

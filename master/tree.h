@@ -63,6 +63,7 @@ struct node {
     bool program;     /* born of a program section */
     bool
         finished; /* transient or temporary, and it ended on purpose: as good as READY for who waits for it */
+    bool ended_orderly;   /* its last incarnation: exit 0 */
     bool was_ready;       /* this incarnation has said READY */
     uint64_t ready_at_ms; /* clock_mono_ms */
     enum policy_restart restart;

@@ -264,7 +264,12 @@ static void build_process(struct builder *b, const struct config_section *progra
                           struct node *parent, const char *name, uint64_t number)
 {
     bool custom = config_get_u64(program, "worker") != 0;
-    struct node *n = build_leaf(b, name, custom ? WORKER_TYPE_CUSTOM : WORKER_TYPE_COMMAND, parent);
+    bool port = strcmp(config_get(program, "port"), "none") != 0;
+    struct node *n = build_leaf(b, name,
+                                custom ? WORKER_TYPE_CUSTOM
+                                : port ? WORKER_TYPE_PORT
+                                       : WORKER_TYPE_COMMAND,
+                                parent);
     if (n == NULL)
         return;
     n->program = true;

@@ -13,7 +13,7 @@
 #include "master/worker_process.h"
 #include "proto/link.h"
 
-#define WORKER_MONITORS_MAX 64
+#define WORKER_MONITORS_MAX 1024
 #define WORKER_REQUESTS_MAX 256
 
 enum worker_deadline {

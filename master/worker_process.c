@@ -66,6 +66,21 @@ bool worker_process_monitors(const struct node *watcher, const char *name)
     return false;
 }
 
+bool worker_process_monitor(struct node *watcher, const char *name)
+{
+    struct worker_process *p = watcher->process;
+    if (p == NULL || worker_process_monitors(watcher, name))
+        return true;
+    void *grown = p->monitor_count < WORKER_MONITORS_MAX
+                      ? realloc(p->monitors, (p->monitor_count + 1) * sizeof *p->monitors)
+                      : NULL;
+    if (grown == NULL)
+        return false;
+    p->monitors = grown;
+    snprintf(p->monitors[p->monitor_count++], sizeof *p->monitors, "%s", name);
+    return true;
+}
+
 /* ---- deadlines ---- */
 
 static void worker_on_timer(uv_timer_t *timer);
@@ -249,6 +264,7 @@ static void worker_bury(struct worker_process *p, int status, const struct rusag
     log_write(orderly ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "worker-exit",
               "name=%s generation=%" PRIu64 " pid=%d how=%s", n->name, n->generation, (int)p->pid,
               log_quote_text(n->last_exit));
+    n->ended_orderly = orderly;
     worker_unlink_mailbox(n);
     if (!orderly)
         crash_write(n, p->pid, status, usage, p->output);

@@ -57,6 +57,9 @@ int worker_process_request(struct node *worker, struct slice verb, struct slice 
 /* Forgets every request of this ctx to this worker: fn will not be called any more. Harmless when there is none. */
 void worker_process_cancel(struct node *worker, const void *ctx);
 
+/* From now on it is told UP and DOWN of that name. False when memory is short, or it has asked for too many. Without a process: true. */
+bool worker_process_monitor(struct node *watcher, const char *name);
+
 /* True when `watcher` has asked for UP and DOWN of that name (MONITOR). */
 bool worker_process_monitors(const struct node *watcher, const char *name);
 

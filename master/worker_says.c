@@ -107,24 +107,13 @@ static bool worker_says_bye(struct worker_process *p, struct slice frame)
     return true;
 }
 
-static bool worker_add_monitor(struct worker_process *p, const char name[CONTRACT_NAME_MAX])
-{
-    void *grown = realloc(p->monitors, (p->monitor_count + 1) * sizeof *p->monitors);
-    if (grown == NULL)
-        return false;
-    p->monitors = grown;
-    memcpy(p->monitors[p->monitor_count++], name, CONTRACT_NAME_MAX);
-    return true;
-}
-
 static bool worker_says_monitor(struct worker_process *p, struct slice frame)
 {
     struct link_monitor m;
     char name[CONTRACT_NAME_MAX];
     if (!link_monitor_unpack(frame, &m) || !slice_copy(m.name, name, sizeof name))
         return false;
-    if (!worker_process_monitors(p->node, name) && p->monitor_count < WORKER_MONITORS_MAX &&
-        !worker_add_monitor(p, name))
+    if (!worker_process_monitor(p->node, name))
         worker_process_untold(p->node); /* it would wait for an UP that never comes */
     else
         announce_monitored(p->node, name);

@@ -103,8 +103,9 @@
     X(SUPERVISOR, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`")        \
     X(SUPERVISOR, "log_level", CHOICE, "", 0, 0, LIVE, "least important line that its workers log; empty: as above it (error|warn|info|debug)") \
     X(PROGRAM, "command", STRING, "!", 0, 0, RESTART, "program and arguments; quotes make one word of several; {n} is the process' number; a shell only by sh -c '…'") \
+    X(PROGRAM, "port", CHOICE, "none", 0, 0, RESTART, "the program is an actor: it hears events on stdin and says actions on stdout, as JSON lines or msgpack frames (none|json|msgpack)") \
     X(PROGRAM, "worker", BOOL, "false", 0, 0, RESTART, "the program is a worker of platoon's own kind, made with platoon/worker.h: it has a mailbox and talks to the master itself") \
-    X(PROGRAM, "settings", STRING, "", 0, 0, RESTART, "worker = true: what it is told, NAME=value separated by blanks, as own.NAME; {n} as in command") \
+    X(PROGRAM, "settings", STRING, "", 0, 0, RESTART, "worker = true, or port: what it is told, NAME=value separated by blanks; {n} as in command") \
     X(PROGRAM, "directory", PATH, "", 0, 0, RESTART, "working directory; empty: platoon's")         \
     X(PROGRAM, "environment", STRING, "", 0, 0, RESTART, "further variables: NAME=value, separated by blanks; {n} as in command") \
     X(PROGRAM, "user", STRING, "", 0, 0, RESTART, "runs as this user, with its groups; platoon must be root then") \
@@ -121,7 +122,7 @@
     X(PROGRAM, "no_new_privs", BOOL, "false", 0, 0, RESTART, "no program it starts may gain rights (set-user-id)") \
     X(PROGRAM, "processes", INT, "1", 1, 1000, LIVE, "how many of them, numbered from 1")        \
     X(PROGRAM, "after", STRING, "", 0, 0, LIVE, "names of programs, supervisors or branches that must be ready first, beyond the order of the tree") \
-    X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), http:ADDRESS:PORT/PATH (answers 2xx or 3xx), log:TEXT (prints a line with it), notify (says READY=1 as sd_notify(3) does), fd (a line on $NOTIFY_FD); {n} as in command") \
+    X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), http:ADDRESS:PORT/PATH (answers 2xx or 3xx), log:TEXT (prints a line with it), notify (says READY=1 as sd_notify(3) does), actor (port: it says so), fd (a line on $NOTIFY_FD); {n} as in command") \
     X(PROGRAM, "ready_timeout", SPAN, "", 100, 3600000, LIVE, "time it may take for that; empty: as in platoon") \
     X(PROGRAM, "restart", CHOICE, "permanent", 0, 0, LIVE, "started again: always, after an end that exit_codes does not name, or never (permanent|transient|temporary)") \
     X(PROGRAM, "exit_codes", STRING, "0", 0, 0, RESTART, "exit codes that mean it finished on purpose") \

@@ -67,7 +67,8 @@
 #define LINK_FIELDS_DOWN(F)                                                                        \
     F(str, name, "path in the tree")                                                               \
     F(u64, generation, "the incarnation that is gone")                                             \
-    F(str, reason, "obituary in a few words; \"unknown name\" in answer to a MONITOR of nobody")
+    F(str, reason, "obituary in a few words; \"unknown name\" in answer to a MONITOR of nobody")    \
+    F(u64, orderly, "1 when it ended on purpose: exit 0")
 /* clang-format on */
 
 #define LINK_FIELDS_MONITOR(F) F(str, name, "path in the tree")

@@ -32,7 +32,10 @@
     X(6, RECORDS, records, "get-hash to transfer: store these")                                    \
     X(7, STORED, stored, "transfer to get-hash: those are durable, or refused for good")           \
     X(8, REPLY, reply, "send to any worker: the reply to a one-off Redis command")                 \
-    X(9, JSON, json, "anybody to any worker: a JSON value in the worker's own words")
+    X(9, JSON, json, "anybody to any worker: a JSON value in the worker's own words")              \
+    X(10, CALL, call, "anybody to any worker: a question in JSON")                                 \
+    X(11, ANSWER, answer, "any worker to who asked: the answer to a CALL")                         \
+    X(12, LINKED, linked, "anybody to any worker: when one of us dies, the other dies too")
 /* clang-format on */
 
 /* clang-format off */
@@ -90,6 +93,21 @@
 /* clang-format on */
 
 #define MESSAGE_FIELDS_JSON(F) F(str, text, "one JSON value")
+
+/* clang-format off */
+#define MESSAGE_FIELDS_CALL(F)                                                                     \
+    F(u64, token, "names the answer; unique within the sender's incarnation")                      \
+    F(str, text, "one JSON value")
+/* clang-format on */
+
+/* clang-format off */
+#define MESSAGE_FIELDS_ANSWER(F)                                                                   \
+    F(u64, token, "of the CALL")                                                                   \
+    F(u64, failed, "1 when `text` is the reason why there is no answer")                           \
+    F(str, text, "one JSON value")
+/* clang-format on */
+
+#define MESSAGE_FIELDS_LINKED(F) F(u64, since_ms, "clock_mono_ms of the sender, for the log")
 
 enum message_type {
 #define X(number, NAME, name, doc) MESSAGE_##NAME = number,

@@ -32,6 +32,7 @@
     X(TRANSFER, "transfer", DRAIN, "transfer/%s", "transfer.workers",                              \
       "stores records durably; knows nothing of Redis")                                            \
     X(REPORT, "report", ONCE, "transfer/report", "", "answers questions about what is stored")     \
+    X(PORT, "port", PROGRAM, "", "", "a program in any language as an actor: a program section with port = json or msgpack") \
     X(CUSTOM, "custom", PROGRAM, "", "", "a worker type of your own: a program section with worker = true")
 /* clang-format on */
 

@@ -244,7 +244,7 @@ static bool program_ready_parse(struct program_ready *r, const char *how)
         r->way = how[0] == 'n' ? PROGRAM_NONE : how[0] == 'f' ? PROGRAM_FD : PROGRAM_PROBE;
         return r->way != PROGRAM_PROBE || r->probe[0] != NULL;
     }
-    if (strcmp(how, "notify") == 0 || strncmp(how, "log:", 4) == 0) {
+    if (strcmp(how, "notify") == 0 || strcmp(how, "actor") == 0 || strncmp(how, "log:", 4) == 0) {
         r->way = PROGRAM_TOLD;
         return true;
     }

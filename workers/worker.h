@@ -29,6 +29,7 @@ struct worker_peer {
     uint64_t generation;
     struct transport_peer *transport; /* NULL when it has no mailbox */
     void *user;
+    bool orderly; /* in on_down: it has ended on purpose */
 };
 
 struct worker_ops {
@@ -94,6 +95,12 @@ struct worker_peer *worker_peer_next(struct worker *w, struct worker_peer *after
 
 /* Asks the master for UP and DOWN of a worker outside our group. on_up or on_down ("unknown name") follows. */
 void worker_monitor(struct worker *w, struct slice name);
+
+/*
+ * Links us with a live peer: when one of both dies (not: ends on purpose), the other ends too, exit code 1 (Erlang/OTP, link/1). Lasts for this incarnation of both.
+ * Returns as worker_send.
+ */
+int worker_link(struct worker *w, struct worker_peer *peer);
 
 /* A cleared buffer to pack ONE message into with message_*_pack; valid until the next call. */
 struct buffer *worker_compose(struct worker *w);

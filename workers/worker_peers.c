@@ -22,6 +22,7 @@
 struct worker_peer_entry {
     struct worker_peer peer;
     int trace;      /* worker_trace_peer */
+    bool linked;    /* its death is ours */
     uint64_t heard; /* frames so far: the number the next one must have */
     struct worker_peer_entry *next;
 };
@@ -71,15 +72,28 @@ static bool worker_peers_log_unwanted(struct worker_peer *from, uint64_t type, s
     return true;
 }
 
+/* The skeleton's own message. It asks for our DOWN of the sender, who need not be of our group. */
+static bool worker_peers_linked(struct worker *w, struct worker_peer_entry *from, struct unpack *u)
+{
+    struct message_linked m;
+    if (!message_linked_unpack(u, &m))
+        return false;
+    from->linked = true;
+    worker_monitor(w, slice_of(from->peer.name));
+    return true;
+}
+
 /* One message; false when the rest of the frame cannot be read. */
 static bool worker_peers_message(struct worker *w, struct worker_peer *from, struct unpack *u)
 {
     /* `peer` is the entry's first member. */
-    const struct worker_peer_entry *entry = (const struct worker_peer_entry *)from;
+    struct worker_peer_entry *entry = (struct worker_peer_entry *)from;
     struct unpack start = *u;
     uint64_t type = schema_peek_type(start);
     worker_count(w, COUNTER_MESSAGES_IN, 1);
     uint64_t noted = worker_trace_in(entry->trace, type);
+    if (type == MESSAGE_LINKED)
+        return worker_peers_linked(w, entry, u);
     bool taken = w->ops->on_message != NULL && w->ops->on_message(w, w->state, from, type, u);
     /* A callback that claims success without reading would be called for ever. */
     if (taken && unpack_ok(u) && u->at != start.at) {
@@ -302,6 +316,9 @@ static void worker_peers_remove(struct worker *w, struct worker_peer_entry *entr
 {
     worker_peers_unlink(&w->peers, entry);
     worker_peers_remember_gone(&w->peers, &entry->peer);
+    if (entry->linked && !entry->peer.orderly && w->phase < WORKER_DRAINING)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: linked with %s, which died: %s", w->name,
+                    entry->peer.name, log_quote(reason));
     if (w->phase < WORKER_ENDING && w->ops->on_down != NULL)
         w->ops->on_down(w, w->state, &entry->peer, reason);
     transport_peer_free(entry->peer.transport);
@@ -334,6 +351,7 @@ void worker_peers_down(struct worker *w, const struct link_down *down)
 {
     struct worker_peer_entry *known = worker_peers_lookup(&w->peers, down->name);
     if (known != NULL) {
+        known->peer.orderly = down->orderly != 0;
         if (known->peer.generation <= down->generation)
             worker_peers_remove(w, known, down->reason);
         return;
@@ -376,6 +394,19 @@ struct buffer *worker_compose(struct worker *w)
 {
     buffer_reset(&w->message, 1024 * 1024);
     return &w->message;
+}
+
+int worker_link(struct worker *w, struct worker_peer *peer)
+{
+    struct buffer *message = worker_compose(w);
+    struct message_linked m = {.since_ms = clock_mono_ms()};
+    message_linked_pack(message, &m);
+    int rc = worker_send(w, peer, message);
+    if (rc != 0)
+        return rc;
+    ((struct worker_peer_entry *)peer)->linked = true;
+    worker_monitor(w, slice_of(peer->name));
+    return 0;
 }
 
 int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
