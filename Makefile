@@ -197,9 +197,18 @@ storms: all $(BUILD)/test/fault/shim.so
 check-long: fuzz check-model check-nth storms
 
 # What scripts/bench measures beside platoon.
-.PHONY: bench bench-messages
+.PHONY: bench bench-messages bench-supervision
 bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/ceiling_*.c))
 bench-messages: $(BUILD)/bench/messages_worker $(BUILD)/bench/messages_peers
+bench-supervision: $(BUILD)/bench/supervised $(BUILD)/bench/supervision_floor $(BUILD)/bench/supervision_worker
+$(BUILD)/bench/supervision_worker: $(call objects,scripts/bench/supervision_worker.c workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_WORKER))
+$(BUILD)/bench/supervised $(BUILD)/bench/supervision_floor: $(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 $(BUILD)/bench/messages_worker: $(call objects,scripts/bench/messages_worker.c workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
