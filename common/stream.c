@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #define STREAM_READ_SIZE 65536u
-#define STREAM_KEEP_SIZE (256u * 1024)
 
 struct stream_write {
     uv_write_t req;
@@ -62,7 +61,7 @@ static void stream_cut_frames(struct stream *s)
         return;
     buffer_consume(&s->in, at);
     if (s->in.len == 0)
-        buffer_reset(&s->in, STREAM_KEEP_SIZE);
+        buffer_reset(&s->in, 0); /* a thousand idle streams share one room, by way of malloc */
 }
 
 static void stream_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)

@@ -84,8 +84,16 @@ static void announce_up_between(struct node *other, void *ctx)
     announce_send_up(worker, other);
 }
 
+/* Most programs have neither peers nor monitors. */
+static bool announce_is_alone(const struct node *worker)
+{
+    return worker->group[0] == '\0' && !worker_process_any_monitor();
+}
+
 void announce_up(struct node *worker)
 {
+    if (announce_is_alone(worker))
+        return;
     tree_each_worker(announce_root, announce_up_between, worker);
 }
 
@@ -105,6 +113,8 @@ static void announce_down_to(struct node *other, void *ctx)
 void announce_down(struct node *worker, const char *reason)
 {
     struct announce_death death = {worker, reason};
+    if (announce_is_alone(worker))
+        return;
     tree_each_worker(announce_root, announce_down_to, &death);
 }
 

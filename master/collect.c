@@ -21,9 +21,10 @@ struct collect_stream {
     struct buffer in;
     bool cutting; /* inside a line that was too long: the rest up to the newline is dropped */
     char worker[COLLECT_NAME_MAX];
-    enum log_level plain;     /* of lines without a mark */
-    enum log_level level;     /* lines above it are not passed on */
-    char *kept[COLLECT_KEEP]; /* NULL: none yet, or memory was short for it */
+    enum log_level plain; /* of lines without a mark */
+    enum log_level level; /* lines above it are not passed on */
+    char **
+        kept; /* COLLECT_KEEP of them, made with the first line; NULL: none yet, or memory was short for it */
     size_t kept_count;
     uint64_t second; /* clock_mono_ms / 1000 the flood count belongs to */
     uint64_t in_second;
@@ -75,6 +76,10 @@ static bool collect_admit(struct collect_stream *s)
 
 static void collect_keep(struct collect_stream *s, struct slice line)
 {
+    if (s->kept == NULL)
+        s->kept = calloc(COLLECT_KEEP, sizeof *s->kept);
+    if (s->kept == NULL)
+        return;
     char **at = &s->kept[s->kept_count++ % COLLECT_KEEP];
     free(*at);
     *at = slice_dup(
@@ -146,6 +151,8 @@ static void collect_cut(struct collect_stream *s, bool at_end)
         at += len + (nl != NULL ? 1 : 0);
     }
     buffer_consume(&s->in, at);
+    if (s->in.len == 0)
+        buffer_reset(&s->in, 0); /* most say nothing for long */
 }
 
 static void collect_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -236,8 +243,9 @@ const char *collect_stream_line(const struct collect_stream *s, size_t index)
 static void collect_on_closed(uv_handle_t *handle)
 {
     struct collect_stream *s = handle->data;
-    for (size_t i = 0; i < COLLECT_KEEP; i++)
+    for (size_t i = 0; s->kept != NULL && i < COLLECT_KEEP; i++)
         free(s->kept[i]);
+    free(s->kept);
     buffer_fini(&s->in);
     free(s);
 }

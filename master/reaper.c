@@ -8,8 +8,11 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#define REAPER_PAUSE_MS 50 /* an orphan's zombie may wait so long */
+
 static struct node *reaper_root;
 static uv_signal_t reaper_signal;
+static uv_timer_t reaper_timer;
 
 struct reaper_search {
     pid_t pid;
@@ -27,10 +30,9 @@ static void reaper_compare(struct node *worker, void *ctx)
  * WNOWAIT looks without reaping. A worker that has ended stays first in line until worker_process.c has reaped it, so the look ends
  * there; its own end brings the next SIGCHLD's look.
  */
-static void reaper_on_child(uv_signal_t *handle, int signum)
+static void reaper_look(uv_timer_t *timer)
 {
-    (void)handle;
-    (void)signum;
+    (void)timer;
     for (;;) {
         siginfo_t info = {0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
@@ -44,10 +46,20 @@ static void reaper_on_child(uv_signal_t *handle, int signum)
     }
 }
 
+/* Not at once: a worker's own end, which comes with the same signal, is reaped by then, and need not be told from an orphan's among a thousand. */
+static void reaper_on_child(uv_signal_t *handle, int signum)
+{
+    (void)handle;
+    (void)signum;
+    if (!uv_is_active((uv_handle_t *)&reaper_timer))
+        uv_timer_start(&reaper_timer, reaper_look, REAPER_PAUSE_MS, 0);
+}
+
 int reaper_start(uv_loop_t *loop, struct node *root)
 {
     reaper_root = root;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    uv_timer_init(loop, &reaper_timer);
     int rc = uv_signal_init(loop, &reaper_signal);
     return rc != 0 ? rc : uv_signal_start(&reaper_signal, reaper_on_child, SIGCHLD);
 }
@@ -55,4 +67,5 @@ int reaper_start(uv_loop_t *loop, struct node *root)
 void reaper_stop(void)
 {
     uv_close((uv_handle_t *)&reaper_signal, NULL);
+    uv_close((uv_handle_t *)&reaper_timer, NULL);
 }

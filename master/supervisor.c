@@ -22,6 +22,10 @@ static struct {
     bool in_step;
     bool again;   /* an event came in during a pass */
     bool changed; /* since the watches were last called */
+    /* What a pass may leave out while nothing is so: with a thousand workers each look at all of them counts. */
+    bool stopping; /* somebody may have to go */
+    bool cycling;  /* somebody carries a cycle */
+    bool retiring; /* somebody has retired */
     struct supervisor_watch *watches;
 } supervisor;
 
@@ -118,8 +122,10 @@ static void supervisor_mark(struct node *n, const struct node *mark)
 {
     if (n->kind == NODE_WORKER) {
         if (n->wanted_up &&
-            (n->process != NULL || n->state == NODE_BACKOFF || n->state == NODE_FATAL))
+            (n->process != NULL || n->state == NODE_BACKOFF || n->state == NODE_FATAL)) {
             n->cycle = mark;
+            supervisor.stopping = supervisor.cycling = true;
+        }
         return;
     }
     for (size_t i = 0; i < n->child_count; i++)
@@ -136,15 +142,18 @@ static bool supervisor_mark_is_busy(const struct node *n, const struct node *mar
     return false;
 }
 
-static void supervisor_unmark(struct node *n)
+/* Returns true while a cycle is left. */
+static bool supervisor_unmark(struct node *n)
 {
     if (n->kind == NODE_WORKER && n->cycle != NULL &&
         !supervisor_mark_is_busy(supervisor.root, n->cycle)) {
         n->cycle = NULL;
         supervisor.changed = true;
     }
+    bool left = n->cycle != NULL;
     for (size_t i = 0; i < n->child_count; i++)
-        supervisor_unmark(n->children[i]);
+        left = supervisor_unmark(n->children[i]) || left;
+    return left;
 }
 
 bool supervisor_is_restarting(const struct node *n)
@@ -176,15 +185,19 @@ static void supervisor_forget(struct node *n)
         supervisor.ops->forget(n);
 }
 
-/* Frees what has retired and is stopped: out of the list first, because to forget a node means to walk the tree. */
-static void supervisor_sweep(struct node *n)
+/*
+ * Frees what has retired and is stopped: out of the list first, because to forget a node means to walk the tree. Returns true while somebody who has
+ * retired is left.
+ */
+static bool supervisor_sweep(struct node *n)
 {
     struct node *gone = NULL;
     size_t kept = 0;
+    bool left = false;
     for (size_t i = 0; i < n->child_count; i++) {
         struct node *child = n->children[i];
         if (!child->retired || !node_is_stopped(child)) {
-            supervisor_sweep(child);
+            left = supervisor_sweep(child) || child->retired || left;
             n->children[kept++] = child;
             continue;
         }
@@ -200,6 +213,7 @@ static void supervisor_sweep(struct node *n)
         tree_free(child);
         supervisor.changed = true;
     }
+    return left;
 }
 
 /* ---- up ---- */
@@ -290,6 +304,7 @@ static void supervisor_restart_all(struct node *n, uint64_t delay)
     supervisor_mark(parent, n);
     if (n->kind == NODE_WORKER)
         n->cycle = n; /* it has gone already, and waits for the others to go */
+    supervisor.stopping = supervisor.cycling = true;
     parent->next_start_ms = supervisor_now() + delay;
 }
 
@@ -445,8 +460,10 @@ static void supervisor_want(struct node *n, bool up)
     supervisor_forgive(n);
     if (up && n->kind == NODE_WORKER && n->state == NODE_FATAL)
         supervisor_move(n, STATE_EVENT_WANT);
-    if (!up)
+    if (!up) {
         n->cycle = NULL;
+        supervisor.stopping = true;
+    }
     for (size_t i = 0; i < n->child_count; i++)
         supervisor_want(n->children[i], up);
 }
@@ -510,6 +527,7 @@ static void supervisor_take(struct node *n)
 void supervisor_merged(void)
 {
     supervisor_take(supervisor.root);
+    supervisor.retiring = supervisor.stopping = true;
     supervisor.changed = true;
     supervisor_soon();
 }
@@ -579,9 +597,12 @@ void supervisor_step(void)
     do {
         supervisor.in_step = true;
         supervisor.again = false;
-        supervisor_stop_pass(supervisor.root, false);
-        supervisor_unmark(supervisor.root);
-        supervisor_sweep(supervisor.root);
+        if (supervisor.stopping)
+            supervisor.stopping = supervisor_stop_pass(supervisor.root, false);
+        if (supervisor.cycling)
+            supervisor.cycling = supervisor_unmark(supervisor.root);
+        if (supervisor.retiring)
+            supervisor.retiring = supervisor_sweep(supervisor.root);
         supervisor_start_pass(supervisor.root, supervisor_now());
         supervisor.in_step = false;
     } while (supervisor.again);

@@ -38,63 +38,66 @@ enum node_state {
 /* What the last reload has done to a node. */
 enum node_change { NODE_UNCHANGED, NODE_ADDED, NODE_CHANGED };
 
+/*
+ * The fields that every pass over the tree looks at stand first, in one or two lines of the cache: with a thousand workers the rest is 2 MB that a pass must not touch.
+ */
 struct node {
-    char name[CONTRACT_NAME_MAX];
     enum node_kind kind;
+    enum node_state state;
+    bool wanted_up;
+    bool retired; /* no longer in the configuration: stopped, then freed by the supervisor */
+    bool
+        finished; /* transient or temporary, and it ended on purpose: as good as READY for who waits for it */
+    bool was_ready; /* this incarnation has said READY */
+    uint32_t
+        pool; /* siblings of one number are one pool: started and stopped side by side; 0: none */
+    struct worker_process *process; /* NULL when there is none */
+    /* being stopped to be started again: with all that carry the same node here; else NULL */
+    const struct node *cycle;
     struct node *parent;
+    struct node **children;
+    size_t child_count;
+    uint64_t
+        next_start_ms; /* clock_mono_ms; a worker's in BACKOFF; a branch's after it was escalated */
+    uint64_t failures; /* deaths in a row without a stable run: the exponent of the back-off */
+    struct node **after; /* not started before all these are READY; beyond the order of the tree */
+    size_t after_count;
+
+    char name[CONTRACT_NAME_MAX];
 
     /* branch */
     enum policy_strategy strategy;
     struct restart_window window;
-    struct node **children;
-    size_t child_count;
-
-    enum log_level
-        log_level; /* of the workers at or below it, as the configuration or a person wants it */
 
     /* worker */
     enum worker_type type;
     char group[CONTRACT_NAME_MAX]; /* drain it belongs to: its peers are told of it; "" for none */
     char section
         [CONTRACT_NAME_MAX]; /* title of the section that gave birth to it, for `ask`; "" for none */
-    uint32_t
-        pool; /* siblings of one number are one pool: started and stopped side by side; 0: none */
-    char *executable; /* of a custom worker, else NULL */
-    bool program;     /* born of a program section */
-    bool
-        finished; /* transient or temporary, and it ended on purpose: as good as READY for who waits for it */
-    bool ended_orderly;   /* its last incarnation: exit 0 */
-    bool was_ready;       /* this incarnation has said READY */
-    uint64_t ready_at_ms; /* clock_mono_ms */
+    char *executable;        /* of a custom worker, else NULL */
+    bool program;            /* born of a program section */
+    bool ended_orderly;      /* its last incarnation: exit 0 */
+    uint64_t ready_at_ms;    /* clock_mono_ms */
     enum policy_restart restart;
     struct policy_limits limits;
     uint64_t ready_timeout_ms;
     uint64_t stop_timeout_ms;
-    struct node **after; /* not started before all these are READY; beyond the order of the tree */
-    size_t after_count;
     struct buffer settings; /* the CONFIG map, packed once */
-    enum node_state state;
-    struct worker_process *process; /* NULL when there is none */
     uint64_t generation;
     char address[160]; /* of its mailbox, while READY */
 
     /* both: what a reload makes of it (tree_merge.h) */
     struct node *twin; /* the same name in the other tree, while two are compared */
     enum node_change change;
-    bool retired; /* no longer in the configuration: stopped, then freed by the supervisor */
 
-    /* both: policy and history */
-    bool wanted_up;
-    const struct node *
-        cycle; /* being stopped to be started again: with all that carry the same node here; else NULL */
+    /* both: history, and what is told of it */
+    enum log_level
+        log_level; /* of the workers at or below it, as the configuration or a person wants it */
     uint64_t restarts;
-    uint64_t failures; /* deaths in a row without a stable run: the exponent of the back-off */
     uint64_t state_since_ms; /* clock_mono_ms */
     uint64_t started_ms;     /* clock_mono_ms of this incarnation */
-    uint64_t
-        next_start_ms; /* clock_mono_ms; a worker's in BACKOFF; a branch's after it was escalated */
-    char last_exit[256]; /* obituary; "" when it never died */
-    char doing[128];     /* from its beats */
+    char last_exit[256];     /* obituary; "" when it never died */
+    char doing[128];         /* from its beats */
     char trouble[384];
     uint64_t counters[COUNTER_COUNT];
     double rates[COUNTER_COUNT];

@@ -60,6 +60,7 @@ extern struct worker_process_context {
     uv_loop_t *loop;
     struct node *root;
     uint64_t started_ms; /* clock_mono_ms, of the master */
+    size_t monitors;     /* of all workers */
     struct worker_process_settings settings;
 } worker_context;
 

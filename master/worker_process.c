@@ -78,7 +78,13 @@ bool worker_process_monitor(struct node *watcher, const char *name)
         return false;
     p->monitors = grown;
     snprintf(p->monitors[p->monitor_count++], sizeof *p->monitors, "%s", name);
+    worker_context.monitors++;
     return true;
+}
+
+bool worker_process_any_monitor(void)
+{
+    return worker_context.monitors > 0;
 }
 
 /* ---- deadlines ---- */
@@ -183,6 +189,7 @@ static void worker_on_handle_closed(struct worker_process *p)
 {
     if (--p->open_handles > 0)
         return;
+    worker_context.monitors -= p->monitor_count;
     free(p->monitors);
     free(p->requests);
     free(p);

@@ -60,6 +60,9 @@ void worker_process_cancel(struct node *worker, const void *ctx);
 /* From now on it is told UP and DOWN of that name. False when memory is short, or it has asked for too many. Without a process: true. */
 bool worker_process_monitor(struct node *watcher, const char *name);
 
+/* False while nobody has asked for anybody: then there is nobody to look for. */
+bool worker_process_any_monitor(void);
+
 /* True when `watcher` has asked for UP and DOWN of that name (MONITOR). */
 bool worker_process_monitors(const struct node *watcher, const char *name);
 

@@ -93,8 +93,9 @@ static bool worker_says_beat(struct worker_process *p, struct slice frame)
         return false;
     worker_copy_text(m.doing, p->node->doing, sizeof p->node->doing);
     worker_copy_text(m.trouble, p->node->trouble, sizeof p->node->trouble);
+    /* The timer is not moved with each beat: when it fires early it is set for the rest. */
     if (p->waiting_for == WORKER_BEAT)
-        worker_expect(p, WORKER_BEAT, worker_context.settings.hang_timeout_ms);
+        p->deadline_ms = clock_mono_ms() + worker_context.settings.hang_timeout_ms;
     return true;
 }
 

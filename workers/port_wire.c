@@ -41,27 +41,19 @@ static void port_encode(const struct port *p, const json_t *event, struct buffer
     free(text);
 }
 
-/* Whoever has not heard something waits for it: the program's end is known to all. */
-static _Noreturn void port_end(struct port *p, struct buffer *out, bool fits)
-{
-    buffer_fini(out);
-    if (fits)
-        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program must be told");
-    worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "the program has not read %u MB of what it was told",
-                PORT_QUEUE_MAX >> 20);
-}
-
+/* What it has not heard it would wait for: so it starts afresh when it cannot be told. */
 void port_tell(struct port *p, json_t *event)
 {
     struct buffer out = BUFFER_EMPTY;
     if (event != NULL)
         port_encode(p, event, &out);
-    bool made = event != NULL && buffer_ok(&out);
+    if (event == NULL || !buffer_ok(&out))
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program must be told");
     json_decref(event);
-    bool fits = uv_stream_get_write_queue_size((uv_stream_t *)&p->in) + out.len <= PORT_QUEUE_MAX;
-    struct port_write *w = made && fits ? malloc(sizeof *w + out.len) : NULL;
-    if (w == NULL)
-        port_end(p, &out, fits);
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&p->in) + out.len > PORT_QUEUE_MAX)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY,
+                    "the program has not read %u MB of what it was told", PORT_QUEUE_MAX >> 20);
+    struct port_write *w = worker_must_alloc(p->w, sizeof *w + out.len);
     memcpy(w->bytes, out.data, out.len);
     w->req.data = w;
     uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)out.len);
