@@ -4,9 +4,13 @@
 #include "common/log.h"
 #include "master/worker_process.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define REAPER_PAUSE_MS 50 /* an orphan's zombie may wait so long */
 
@@ -26,24 +30,69 @@ static void reaper_compare(struct node *worker, void *ctx)
         search->found = true;
 }
 
+static bool reaper_is_worker(pid_t pid)
+{
+    struct reaper_search search = {.pid = pid};
+    tree_each_worker(reaper_root, reaper_compare, &search);
+    return search.found;
+}
+
 /*
  * WNOWAIT looks without reaping. A worker that has ended stays first in line until worker_process.c has reaped it, so the look ends
  * there; its own end brings the next SIGCHLD's look.
  */
-static void reaper_look(uv_timer_t *timer)
+static void reaper_reap(void)
 {
-    (void)timer;
     for (;;) {
         siginfo_t info = {0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
             return;
-        struct reaper_search search = {.pid = info.si_pid};
-        tree_each_worker(reaper_root, reaper_compare, &search);
-        if (search.found)
+        if (reaper_is_worker(info.si_pid))
             return;
         waitpid(info.si_pid, NULL, WNOHANG);
         log_info("orphan-reaped", "pid=%d", (int)info.si_pid);
     }
+}
+
+/* It has the environment of a worker of ours, or of its program: not so children that we had before we became platoon, and orphans of strangers when we are process 1. */
+static bool reaper_is_ours(pid_t pid)
+{
+    static char text[128 * 1024];
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
+    if (fd >= 0)
+        close(fd);
+    return n > 0 &&
+           memmem(text, (size_t)n, CONTRACT_ENV_NAME "=", sizeof CONTRACT_ENV_NAME) != NULL;
+}
+
+/*
+ * A child of ours that is no worker is what a dead worker has left behind, in a group or session of its own, or the kill of the group would have met it. While its worker lives, the
+ * worker is its nearest subreaper, not we (program_life.c).
+ */
+static void reaper_end_orphans(void)
+{
+    char path[64];
+    int pid;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fscanf(file, "%d", &pid) == 1) {
+        if (reaper_is_worker((pid_t)pid) || !reaper_is_ours((pid_t)pid) ||
+            kill((pid_t)pid, SIGKILL) != 0)
+            continue;
+        log_info("orphan-killed", "pid=%d", pid);
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static void reaper_look(uv_timer_t *timer)
+{
+    (void)timer;
+    reaper_reap();
+    reaper_end_orphans();
 }
 
 /* Not at once: a worker's own end, which comes with the same signal, is reaped by then, and need not be told from an orphan's among a thousand. */

@@ -90,6 +90,9 @@ struct program_ready;
 struct program_ready *program_ready_new(struct worker *w, const char *how, const char *const *probe,
                                         int *notify_fd);
 
+/* True while a probe runs, which is a child of ours that libuv waits for. */
+bool program_ready_is_probing(const struct program_ready *r);
+
 /* Stops watching. Accepts NULL. Memory goes when the loop has closed the handles. */
 void program_ready_free(struct program_ready *r);
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -121,9 +122,44 @@ static _Noreturn void program_cannot_start(const struct program_life *c, int rc,
                 strerror(-rc), remedy);
 }
 
+/*
+ * Who leaves our group or session stays our child all the same (PR_SET_CHILD_SUBREAPER), so that it can be found, and ends with us. The program itself is reaped where its end is
+ * told.
+ */
+static void program_reap_adopted(const struct program_life *c)
+{
+    while (!program_ready_is_probing(c->ready)) {
+        siginfo_t info = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 ||
+            info.si_pid == c->pid)
+            return;
+        waitpid(info.si_pid, NULL, WNOHANG);
+    }
+}
+
+/* Each look may adopt what those that it killed have left behind. */
+static void program_end_adopted(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    for (int look = 0; look < 10; look++) {
+        FILE *file = fopen(path, "re");
+        int pid, killed = 0;
+        while (file != NULL && fscanf(file, "%d", &pid) == 1)
+            killed += kill((pid_t)pid, SIGKILL) == 0;
+        if (file != NULL)
+            fclose(file);
+        if (killed == 0)
+            return;
+        for (int i = 0; i < killed; i++)
+            waitpid(-1, NULL, 0);
+    }
+}
+
 void program_life_begin(struct program_life *c, struct worker *w, struct program_streams *streams)
 {
     c->w = w;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     c->pidfd = -1;
     worker_setting_text(w, "command.argv.0");
     program_read_list(w, "command.argv.", c->spec.argv);
@@ -209,6 +245,7 @@ void program_life_tick(struct program_life *c)
     struct worker *w = c->w;
     struct process_usage usage;
     uint64_t now = clock_mono_ms();
+    program_reap_adopted(c);
     char used[TEXT_NUMBER_SIZE], limit[TEXT_NUMBER_SIZE];
     if (c->memory_restart == 0 || c->pid == 0 || worker_stopping(w))
         return;
@@ -249,4 +286,5 @@ void program_life_end(struct program_life *c)
         waitpid(c->pid, NULL, 0);
     }
     program_kill_group();
+    program_end_adopted();
 }

@@ -309,6 +309,11 @@ struct program_ready *program_ready_new(struct worker *w, const char *how, const
     return r;
 }
 
+bool program_ready_is_probing(const struct program_ready *r)
+{
+    return r->way == PROGRAM_PROBE && r->attempting;
+}
+
 void program_ready_free(struct program_ready *r)
 {
     if (r == NULL)
