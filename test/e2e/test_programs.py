@@ -192,7 +192,7 @@ def test_programs_beside_a_drain(platoon):
 
 
 def test_a_thousand(platoon):
-    """Started, listed, a hundred killed at once and back, stopped; under the sanitizers a hundred, for memory's sake."""
+    """Started, listed, a hundred killed at once and back, scaled, stopped; under the sanitizers a hundred, for memory's sake."""
     count = 100 if ASAN else 1000
     platoon.config_path.write_text(PLACES.replace("}", "intensity = 1000 }") + f'program p {{ command = "sleep 1000"  processes = {count} }}')
     platoon.spawn()
@@ -211,5 +211,10 @@ def test_a_thousand(platoon):
         return all(now[n]["state"] == "READY" and now[n]["pid"] != before[n]["pid"] for n in victims) and now
     after = wait_until(back, 20, "the killed ones")
     assert all(after[n]["pid"] == before[n]["pid"] for n in before if n not in victims)
+    for number in (count * 7 // 10, count * 9 // 10):
+        assert platoon.ctl("--timeout", "60s", "scale", "p", str(number)).returncode == 0
+        scaled = platoon.workers()
+        assert len(scaled) == number and all(w["state"] == "READY" for w in scaled.values())
+        assert all(scaled[f"p.{i}"]["pid"] == after[f"p.{i}"]["pid"] for i in range(1, count * 7 // 10 + 1))
     assert platoon.stop() == 0
     platoon.gone()
