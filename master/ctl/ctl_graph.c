@@ -116,16 +116,12 @@ void ctl_graph_render(const json_t *root, struct buffer *out)
     json_decref(workers);
 }
 
+static void graph_draw(struct ctl *c, const json_t *root)
+{
+    ctl_graph_render(root, &c->out);
+}
+
 int ctl_graph_run(struct ctl *c)
 {
-    json_t *root = NULL;
-    int status = ctl_request_json(c, "tree", 0, NULL, &root);
-    if (status != CONTROL_OK)
-        return status;
-    if (c->args.json)
-        ctl_print_json(c, root);
-    else
-        ctl_graph_render(root, &c->out);
-    json_decref(root);
-    return CONTROL_OK;
+    return ctl_tree_show(c, graph_draw);
 }

@@ -53,13 +53,7 @@ static void logs_add_json(struct ctl *c, const json_t *line, const char *time)
 {
     json_t *object = json_pack("{s:s,s:O,s:O,s:O}", "ts", time, "level", json_array_get(line, 1),
                                "worker", json_array_get(line, 2), "line", json_array_get(line, 3));
-    char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-    if (text != NULL)
-        buffer_printf(&c->out, "%s\n", text);
-    else
-        c->out.failed = true;
-    free(text);
-    json_decref(object);
+    ctl_value_print_line(object, &c->out);
 }
 
 static void logs_add_text(const json_t *line, const char *time, bool color, struct buffer *out)

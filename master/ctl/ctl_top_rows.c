@@ -275,12 +275,6 @@ void top_rows_json(const struct top_rows *rows, struct buffer *out)
             (json_int_t)row->rss_bytes, "mailbox_depth", (json_int_t)row->depth, "mailbox_wait_ms",
             (json_int_t)row->wait_ms, "in_per_s", row->in_rate, "out_per_s", row->out_rate,
             "restarts", (json_int_t)row->restarts, "rates", json_object_get(row->node, "rates"));
-        char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-        if (text != NULL)
-            buffer_printf(out, "%s\n", text);
-        else
-            out->failed = true;
-        free(text);
-        json_decref(object);
+        ctl_value_print_line(object, out);
     }
 }

@@ -74,13 +74,7 @@ static void trace_add_json(struct ctl *c, const json_t *header, const char *time
                              json_array_get(header, 3), "bytes", json_array_get(header, 4));
     if (line != NULL && payload != NULL)
         json_object_set(line, "payload", payload);
-    char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
-    if (text != NULL)
-        buffer_printf(&c->out, "%s\n", text);
-    else
-        c->out.failed = true;
-    free(text);
-    json_decref(line);
+    ctl_value_print_line(line, &c->out);
 }
 
 static void trace_add_header(struct ctl *c, const json_t *header, struct slice bytes)

@@ -128,7 +128,8 @@ void ctl_tree_render(const json_t *root, size_t width, bool color, struct buffer
     buffer_fini(&lead);
 }
 
-int ctl_tree_run(struct ctl *c)
+/* The tree as JSON, or drawn by `render`. */
+int ctl_tree_show(struct ctl *c, void (*render)(struct ctl *c, const json_t *root))
 {
     json_t *root = NULL;
     int status = ctl_request_json(c, "tree", 0, NULL, &root);
@@ -137,7 +138,17 @@ int ctl_tree_run(struct ctl *c)
     if (c->args.json)
         ctl_print_json(c, root);
     else
-        ctl_tree_render(root, c->width, c->color, &c->out);
+        render(c, root);
     json_decref(root);
     return CONTROL_OK;
+}
+
+static void tree_draw(struct ctl *c, const json_t *root)
+{
+    ctl_tree_render(root, c->width, c->color, &c->out);
+}
+
+int ctl_tree_run(struct ctl *c)
+{
+    return ctl_tree_show(c, tree_draw);
 }

@@ -53,6 +53,17 @@ static int append_json(const char *bytes, size_t len, void *ctx)
     return buffer_ok(out) ? 0 : -1;
 }
 
+void ctl_value_print_line(json_t *value, struct buffer *out)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    if (text != NULL)
+        buffer_printf(out, "%s\n", text);
+    else
+        out->failed = true;
+    free(text);
+    json_decref(value);
+}
+
 void ctl_value_print(const json_t *value, struct buffer *out)
 {
     if (json_dump_callback(value, append_json, out, JSON_ENCODE_ANY | JSON_INDENT(2)) != 0)

@@ -25,6 +25,9 @@ double ctl_value_real(const json_t *object, const char *key);
 /* A scalar as a person reads it: text as it is, {"base64":…} as base64:…, null as "-". Not made safe for a terminal. */
 void ctl_value_show(const json_t *value, struct buffer *out);
 
+/* One line of compact JSON; takes the reference, and NULL marks the output failed: memory was short for it. */
+void ctl_value_print_line(json_t *value, struct buffer *out);
+
 /* Indented JSON and a newline. */
 void ctl_value_print(const json_t *value, struct buffer *out);
 

@@ -9,6 +9,7 @@
 #include "master/ctl/ctl.h"
 
 int ctl_tree_run(struct ctl *c);
+int ctl_tree_show(struct ctl *c, void (*render)(struct ctl *c, const json_t *root));
 int ctl_status_run(struct ctl *c);
 int ctl_drain_status_run(struct ctl *c);
 int ctl_drain_wait_run(struct ctl *c);

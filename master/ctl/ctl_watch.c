@@ -5,33 +5,22 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define WATCH_LIMIT   1000
 #define WATCH_WAIT_MS 20000 /* of one question */
-
-static void watch_add(struct ctl *c, json_t *line)
-{
-    char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
-    if (text != NULL)
-        buffer_printf(&c->out, "%s\n", text);
-    else
-        c->out.failed = true;
-    free(text);
-    json_decref(line);
-}
 
 /* {"ts":…,"name":…,"from":…,"to":…,"event":…,"generation":…,"cause":…} */
 static void watch_add_event(struct ctl *c, const json_t *event)
 {
     char time[CLOCK_TEXT_SIZE];
     clock_format(ctl_value_u64(event, "time_ms"), time);
-    watch_add(c, json_pack("{s:s,s:O,s:O,s:O,s:O,s:O,s:O}", "ts", time, "name",
-                           json_object_get(event, "name"), "from", json_object_get(event, "from"),
-                           "to", json_object_get(event, "to"), "event",
-                           json_object_get(event, "event"), "generation",
-                           json_object_get(event, "generation"), "cause",
-                           json_object_get(event, "cause")));
+    ctl_value_print_line(
+        json_pack("{s:s,s:O,s:O,s:O,s:O,s:O,s:O}", "ts", time, "name",
+                  json_object_get(event, "name"), "from", json_object_get(event, "from"), "to",
+                  json_object_get(event, "to"), "event", json_object_get(event, "event"),
+                  "generation", json_object_get(event, "generation"), "cause",
+                  json_object_get(event, "cause")),
+        &c->out);
 }
 
 /* The first question only learns where the stream is. */
@@ -49,7 +38,7 @@ static int watch_ask(struct ctl *c, bool first, uint64_t *after)
     const json_t *events = json_object_get(answer, "events");
     uint64_t lost = ctl_value_u64(answer, "lost");
     if (!first && lost > 0)
-        watch_add(c, json_pack("{s:I}", "lost", (json_int_t)lost));
+        ctl_value_print_line(json_pack("{s:I}", "lost", (json_int_t)lost), &c->out);
     for (size_t i = 0; i < json_array_size(events) && !first; i++)
         watch_add_event(c, json_array_get(events, i));
     *after = ctl_value_u64(answer, "last");
