@@ -85,6 +85,15 @@ static void stream_on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     stream_cut_frames(s);
 }
 
+void stream_feed(struct stream *s, struct slice bytes)
+{
+    buffer_append_slice(&s->in, bytes);
+    if (buffer_ok(&s->in))
+        stream_cut_frames(s);
+    else
+        stream_end(s, UV_ENOMEM);
+}
+
 int stream_init(struct stream *s, uv_loop_t *loop, struct stream_limits limits,
                 const struct stream_events *events, void *ctx)
 {

@@ -59,6 +59,9 @@ int stream_start(struct stream *s);
  */
 int stream_send(struct stream *s, struct slice frame);
 
+/* As if these bytes had been read: what another process had read of a frame that had not come whole. */
+void stream_feed(struct stream *s, struct slice bytes);
+
 /* Bytes waiting to be written. */
 size_t stream_queued(const struct stream *s);
 

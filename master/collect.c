@@ -257,3 +257,28 @@ void collect_stream_free(struct collect_stream *s)
     collect_stream_drain(s);
     uv_close((uv_handle_t *)&s->pipe, collect_on_closed);
 }
+
+/* ---- from one master to the next ---- */
+
+int collect_stream_fd(const struct collect_stream *s)
+{
+    uv_os_fd_t fd;
+    return uv_fileno((const uv_handle_t *)&s->pipe, &fd) == 0 ? fd : -1;
+}
+
+struct slice collect_stream_partial(const struct collect_stream *s)
+{
+    return buffer_slice(&s->in);
+}
+
+void collect_stream_feed(struct collect_stream *s, struct slice bytes)
+{
+    buffer_append_slice(&s->in, bytes);
+    if (buffer_ok(&s->in))
+        collect_cut(s, false);
+}
+
+void collect_stream_remember(struct collect_stream *s, struct slice line)
+{
+    collect_keep(s, line);
+}

@@ -43,6 +43,12 @@ const char *collect_stream_last(const struct collect_stream *s);
 /* The kept lines, oldest first: index 0..; NULL past the end. */
 const char *collect_stream_line(const struct collect_stream *s, size_t index);
 
+/* For the next master: its descriptor, what has come of a line that is not whole, and the way back. */
+int collect_stream_fd(const struct collect_stream *s);
+struct slice collect_stream_partial(const struct collect_stream *s);
+void collect_stream_feed(struct collect_stream *s, struct slice bytes);
+void collect_stream_remember(struct collect_stream *s, struct slice line);
+
 /* Drains, then closes and frees. Accepts NULL. */
 void collect_stream_free(struct collect_stream *s);
 

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/stream.h"
+#include "master/upgrade.h"
 #include "master/worker_process.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ static struct {
     size_t client_count;
     struct supervisor_watch watch;
     bool running;
+    bool adopted; /* the listener is the last master's */
     bool stalled; /* memory was short for a connection that waits to be accepted */
 } control;
 
@@ -135,6 +137,8 @@ void control_pending_free(struct control_pending *p)
         at = &(*at)->next;
     *at = p->next;
     p->client->pending_count--;
+    if (p->upgrade)
+        upgrade_forget(p);
     buffer_fini(&p->body);
     free(p);
 }
@@ -355,7 +359,29 @@ static void control_on_connection(uv_stream_t *listener, int status)
     stream_close(&client->stream);
 }
 
-int control_start(struct master *m)
+int control_fd(void)
+{
+    uv_os_fd_t fd;
+    return uv_fileno((const uv_handle_t *)&control.listener, &fd) == 0 ? fd : -1;
+}
+
+bool control_is_quiet(void)
+{
+    for (const struct control_client *c = control.clients; c != NULL; c = c->next)
+        if (stream_queued(&c->stream) > 0)
+            return false;
+    return true;
+}
+
+static int control_bind(const char *path)
+{
+    mode_t was = umask(0177);
+    int rc = uv_pipe_bind(&control.listener, path);
+    umask(was);
+    return rc;
+}
+
+int control_start(struct master *m, int listener_fd)
 {
     char path[sizeof m->paths.runtime_dir + sizeof CONTROL_SOCKET_NAME + 1];
     snprintf(path, sizeof path, "%s/%s", m->paths.runtime_dir, CONTROL_SOCKET_NAME);
@@ -365,9 +391,8 @@ int control_start(struct master *m)
         return rc;
     uv_timer_init(m->loop, &control.timer);
     control.running = true;
-    mode_t was = umask(0177);
-    rc = uv_pipe_bind(&control.listener, path);
-    umask(was);
+    rc = listener_fd >= 0 ? uv_pipe_open(&control.listener, listener_fd) : control_bind(path);
+    control.adopted = listener_fd >= 0;
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&control.listener, 4 * CONTROL_CLIENTS_MAX,
                        control_on_connection);
@@ -380,12 +405,16 @@ int control_start(struct master *m)
 
 void control_stop(struct master *m)
 {
-    (void)m;
     if (!control.running)
         return;
     control.running = false;
     control.stalled = false;
     supervisor_watch_remove(&control.watch);
+    if (control.adopted) { /* libuv unlinks only what it has bound itself */
+        char path[sizeof m->paths.runtime_dir + sizeof CONTROL_SOCKET_NAME + 1];
+        snprintf(path, sizeof path, "%s/%s", m->paths.runtime_dir, CONTROL_SOCKET_NAME);
+        unlink(path);
+    }
     uv_close((uv_handle_t *)&control.listener, NULL); /* unlinks the socket */
     uv_close((uv_handle_t *)&control.timer, NULL);
     for (struct control_client *c = control.clients; c != NULL; c = c->next)

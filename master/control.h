@@ -8,8 +8,14 @@
 
 #include "master/master.h"
 
-/* Starts to listen. 0 or a libuv error. */
-int control_start(struct master *m);
+/* Starts to listen, on a socket that listens already unless listener_fd is -1. 0 or a libuv error. */
+int control_start(struct master *m, int listener_fd);
+
+/* The listening descriptor. */
+int control_fd(void);
+
+/* True when every client has been sent all that it was answered. */
+bool control_is_quiet(void);
 
 /* Answers nobody any more, closes every client and removes the socket. The loop must run once more after. */
 void control_stop(struct master *m);

@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "master/logs.h"
 #include "master/reload.h"
+#include "master/upgrade.h"
 #include "master/worker_process.h"
 
 /* ---- conditions ---- */
@@ -155,6 +156,8 @@ void control_pending_late(struct control_pending *p)
 {
     if (p->worker != NULL)
         return; /* the request to the worker has a deadline of its own */
+    if (p->upgrade)
+        return; /* the new binary has a deadline of its own */
     if (p->news != NULL) {
         verb_news_answer(p, true);
         return;
@@ -230,6 +233,44 @@ void verb_shutdown(const struct verb_call *v)
     struct verb_target all = {.node = verb_root(), .pattern = ""};
     master_shutdown(control_master());
     verb_wait_for(v, &all, verb_is_down);
+}
+
+/* ---- another binary ---- */
+
+static void verb_on_upgrade(const char *why, void *ctx)
+{
+    struct control_pending *p = ctx;
+    struct buffer body = BUFFER_EMPTY;
+    p->upgrade = false;
+    if (why != NULL) {
+        control_answer_text(p->client, p->id, CONTROL_ERROR, "%s", why);
+    } else {
+        pack_map(&body, 2);
+        pack_text(&body, "version");
+        pack_text(&body, PLATOON_VERSION);
+        pack_text(&body, "upgrades");
+        pack_u64(&body, control_master()->upgrades);
+        control_answer_buffer(p->client, p->id, CONTROL_OK, &body);
+    }
+    control_pending_free(p);
+}
+
+void verb_upgrade(const struct verb_call *v)
+{
+    struct buffer error = BUFFER_EMPTY;
+    struct control_pending *p = control_wait(v->client, v->request);
+    if (p == NULL)
+        return;
+    int code = upgrade_begin(control_master(), verb_on_upgrade, p, &error);
+    p->upgrade = code == 0;
+    p->node = verb_root();
+    if (code != 0) {
+        const char *why = buffer_text(&error);
+        control_answer_text(v->client, v->request->id, (enum control_status)code, "%s",
+                            why != NULL ? why : "memory is short: try again");
+        control_pending_free(p);
+    }
+    buffer_fini(&error);
 }
 
 /* ---- how much they log ---- */

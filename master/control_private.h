@@ -29,6 +29,7 @@ struct control_pending {
     struct node *node;                  /* of the condition: it and all below it, */
     char pattern[CONTRACT_NAME_MAX];    /* or, unless "", the workers below it that match */
     bool (*done)(const struct node *n); /* the condition */
+    bool upgrade;                       /* it waits for the new binary's answer (upgrade.h) */
     struct buffer body;                 /* the answer when it is made already; else empty */
     /* It waits for news instead: packs the answer, returns how many there are. */
     size_t (*news)(const struct control_pending *p, struct buffer *body);
@@ -111,6 +112,7 @@ void verb_restart(const struct verb_call *v);
 void verb_wait(const struct verb_call *v);
 void verb_reload(const struct verb_call *v);
 void verb_scale(const struct verb_call *v);
+void verb_upgrade(const struct verb_call *v);
 void verb_level(const struct verb_call *v);
 void verb_shutdown(const struct verb_call *v);
 void verb_ask(const struct verb_call *v);

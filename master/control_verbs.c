@@ -97,7 +97,9 @@ static void verb_status(const struct verb_call *v)
 static void verb_version(const struct verb_call *v)
 {
     struct buffer body = BUFFER_EMPTY;
-    pack_map(&body, 4);
+    pack_map(&body, 5);
+    pack_text(&body, "upgrades");
+    pack_u64(&body, control_master()->upgrades);
     pack_text(&body, "version");
     pack_text(&body, PLATOON_VERSION);
     pack_text(&body, "control_version");
@@ -119,6 +121,7 @@ static void verb_version(const struct verb_call *v)
 #define X_HANDLER_RELOAD   verb_reload
 #define X_HANDLER_SCALE    verb_scale
 #define X_HANDLER_LEVEL    verb_level
+#define X_HANDLER_UPGRADE  verb_upgrade
 #define X_HANDLER_ASK      verb_ask
 #define X_HANDLER_SEND     verb_send
 #define X_HANDLER_WAIT     verb_wait

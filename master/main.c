@@ -17,9 +17,11 @@
 #include "master/reload.h"
 #include "master/supervisor.h"
 #include "master/tree_build.h"
+#include "master/upgrade.h"
 #include "master/worker_process.h"
 #include "proto/control.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +33,7 @@
 /* Time the last answers on the control socket get to leave. */
 #define MAIN_GRACE_MS 100
 
-enum main_mode { MAIN_RUN, MAIN_CHECK, MAIN_PRINT };
+enum main_mode { MAIN_RUN, MAIN_CHECK, MAIN_PRINT, MAIN_TAKE_OVER, MAIN_PROBE };
 
 static struct master master;
 static struct supervisor_watch main_watch;
@@ -39,6 +41,7 @@ static uv_signal_t main_signals[5];
 static uv_timer_t main_watchdog, main_grace;
 static bool main_is_ready, main_was_ready, main_ended;
 static int main_exit_code;
+static int main_state_fd = -1; /* --take-over */
 
 static const char main_help[] =
     "Usage: platoon -c FILE [--check | --print-config]\n"
@@ -179,6 +182,14 @@ static void main_handle_signals(void)
     }
 }
 
+/* They were blocked by the last master, so that none is lost between it and us. */
+static void main_unblock_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* ---- start ---- */
 
 static uint64_t main_random(void)
@@ -234,7 +245,8 @@ static int main_setup(void)
     return rc;
 }
 
-static int main_loop(void)
+/* `from`: what the last master has left; NULL: a start from nothing. */
+static int main_loop(const struct upgrade *from)
 {
     collect_own_lines();
     if (reload_log(&master) != 0)
@@ -245,19 +257,24 @@ static int main_loop(void)
     int rc = main_setup();
     if (rc != 0)
         return main_fail("cannot start", rc);
-    rc = control_start(&master);
+    if (from != NULL)
+        upgrade_adopt(from, &master);
+    rc = control_start(&master, from != NULL ? (int)from->listener_fd : -1);
     if (rc != 0)
         return main_fail("cannot listen on the control socket", rc);
     main_handle_signals();
+    main_unblock_signals();
     uint64_t watchdog = notify_watchdog_ms();
     if (watchdog != 0)
         uv_timer_start(&main_watchdog, main_on_watchdog, watchdog, watchdog);
     main_watch.on_change = main_on_change;
     supervisor_watch_add(&main_watch);
-    log_info("platoon-started", "version=%s pid=%d config=%s instance=%s boot=%llu",
-             PLATOON_VERSION, (int)getpid(), log_quote_text(config_path(master.config)),
-             master.paths.instance, (unsigned long long)master.paths.boot);
-    supervisor_start(master.root);
+    log_info(from != NULL ? "platoon-upgraded" : "platoon-started",
+             "version=%s pid=%d config=%s instance=%s boot=%llu", PLATOON_VERSION, (int)getpid(),
+             log_quote_text(config_path(master.config)), master.paths.instance,
+             (unsigned long long)master.paths.boot);
+    if (from == NULL)
+        supervisor_start(master.root);
     uv_run(master.loop, UV_RUN_DEFAULT);
     uv_walk(master.loop, main_close, NULL);
     uv_run(master.loop, UV_RUN_DEFAULT);
@@ -286,12 +303,46 @@ static int main_run(void)
         code = master.root == NULL
                    ? CONTRACT_EXIT_CONFIG
                    : preflight_check_tree(&master.paths, master.config, master.root, false, &error);
-        code = code != 0 ? main_say(code, &error) : main_loop();
+        code = code != 0 ? main_say(code, &error) : main_loop(NULL);
         preflight_release(&master.paths);
         tree_free(master.root);
     } else {
         main_say(code, &error);
     }
+    buffer_fini(&error);
+    return code;
+}
+
+/* --take-over: the last master's state is open as `fd`, and its children are ours. With `probe` only says whether all of that would do. */
+static int main_take_over(int fd, bool probe)
+{
+    struct buffer error = BUFFER_EMPTY;
+    struct upgrade from;
+    int code = preflight_places(&master.paths, master.config, &error);
+    if (!upgrade_read(&from, fd, &error))
+        code = CONTRACT_EXIT_CONFIG;
+    memcpy(master.paths.instance, from.instance, sizeof master.paths.instance);
+    master.paths.boot = from.boot;
+    if (code == 0) {
+        master.root = tree_build(master.config, &master.paths, &error);
+        bool fits =
+            master.root != NULL &&
+            preflight_check_tree(&master.paths, master.config, master.root, true, &error) == 0 &&
+            upgrade_fits(&from, master.root, &error);
+        code = fits ? 0 : CONTRACT_EXIT_CONFIG;
+    }
+    if (code != 0) {
+        main_say(code, &error);
+    } else if (!probe) {
+        master.paths.lock_fd = (int)from.lock_fd;
+        fcntl(master.paths.lock_fd, F_SETFD, FD_CLOEXEC);
+        fcntl((int)from.listener_fd, F_SETFD, FD_CLOEXEC);
+        close(fd);
+        code = main_loop(&from);
+        preflight_release(&master.paths);
+    }
+    upgrade_fini(&from);
+    tree_free(master.root);
     buffer_fini(&error);
     return code;
 }
@@ -310,6 +361,8 @@ static int main_configured(const char *path, enum main_mode mode)
     } else if (mode == MAIN_PRINT) {
         config_print(master.config, &text);
         fputs(buffer_text(&text) != NULL ? text.data : "", stdout);
+    } else if (mode == MAIN_TAKE_OVER || mode == MAIN_PROBE) {
+        code = main_take_over(main_state_fd, mode == MAIN_PROBE);
     } else {
         code = main_run();
     }
@@ -329,12 +382,21 @@ static int main_usage(const char *problem)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"print-config", no_argument, NULL, 'p'}, {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"print-config", no_argument, NULL, 'p'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"take-over", required_argument, NULL,
+         't'}, /* these two are upgrade.c's, and nobody else's */
+        {"probe", no_argument, NULL, 'b'},
+        {NULL, 0, NULL, 0},
     };
     const char *path = NULL;
     enum main_mode mode = MAIN_RUN;
+    upgrade_remember_program();
+    unsetenv(
+        CONTRACT_ENV_NAME); /* of another platoon, under which we run; our children are not its */
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (option) {
@@ -346,6 +408,13 @@ int main(int argc, char **argv)
             break;
         case 'p':
             mode = MAIN_PRINT;
+            break;
+        case 't':
+            main_state_fd = atoi(optarg);
+            mode = mode == MAIN_PROBE ? MAIN_PROBE : MAIN_TAKE_OVER;
+            break;
+        case 'b':
+            mode = MAIN_PROBE;
             break;
         case 'v':
             printf("platoon %s\n", PLATOON_VERSION);

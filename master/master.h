@@ -18,6 +18,7 @@ struct master {
     struct node *root;
     struct preflight paths; /* runtime_dir, state_dir, libexec_dir, instance, boot */
     uint64_t started_ms;    /* clock_mono_ms */
+    uint64_t upgrades;      /* how often this process has gone over to a new binary */
     bool stopping;          /* master_shutdown was called */
     void (*on_fatal)(void); /* what on_fatal = exit does */
 };

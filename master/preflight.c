@@ -225,7 +225,7 @@ static int preflight_runtime_path(struct preflight *p, const char *path, struct 
     return PREFLIGHT_CONFIG;
 }
 
-int preflight_take(struct preflight *p, const struct config *c, struct buffer *error)
+int preflight_places(struct preflight *p, const struct config *c, struct buffer *error)
 {
     const struct config_section *s = config_platoon(c);
     *p = (struct preflight){.lock_fd = -1};
@@ -237,6 +237,12 @@ int preflight_take(struct preflight *p, const struct config *c, struct buffer *e
                       (int)sizeof p->state_dir - PREFLIGHT_STATE_NAME_MAX);
         rc = PREFLIGHT_CONFIG;
     }
+    return rc;
+}
+
+int preflight_take(struct preflight *p, const struct config *c, struct buffer *error)
+{
+    int rc = preflight_places(p, c, error);
     if (rc == 0)
         rc = preflight_dir("runtime_dir", p->runtime_dir, true, error);
     if (rc == 0)

@@ -28,6 +28,9 @@ struct preflight {
  */
 int preflight_take(struct preflight *p, const struct config *c, struct buffer *error);
 
+/* What follows from the configuration alone: the directories. 0, or an exit code with a line in `error`. */
+int preflight_places(struct preflight *p, const struct config *c, struct buffer *error);
+
 /*
  * With the tree built, before its start (`running` false) or before a running master takes it over (then ports in use are its own servers'): mailbox paths short enough, worker programs and embedded servers' programs present, ports free. Every finding is a line
  * of its own in `error`. Returns 0, 1 or 78.

@@ -4,12 +4,14 @@
  * worker_process.c   birth, deadlines, end
  * worker_says.c      what a worker says on its link
  * worker_requests.c  requests to it and their answers
+ * worker_upgrade.c   from one master to the next
  */
 #ifndef MASTER_WORKER_PRIVATE_H
 #define MASTER_WORKER_PRIVATE_H
 
 #include "common/stream.h"
 #include "master/collect.h"
+#include "master/spawn.h"
 #include "master/worker_process.h"
 #include "proto/link.h"
 
@@ -63,6 +65,9 @@ extern struct worker_process_context {
     size_t monitors;     /* of all workers */
     struct worker_process_settings settings;
 } worker_context;
+
+/* From here on the process is watched: whatever fails is a death that its end tells. Descriptors below 0 are not there. */
+void worker_watch(struct worker_process *p, const struct spawn_result *born);
 
 /* Name of a worker's type: of its program. */
 const char *worker_type_name(enum worker_type type);

@@ -316,8 +316,7 @@ static const struct stream_events worker_link_events = {
     .on_frame = worker_on_frame, .on_end = worker_on_link_end, .on_closed = worker_on_link_closed};
 static const struct stream_limits worker_link_limits = {CONTRACT_FRAME_MAX, CONTRACT_QUEUE_MAX};
 
-/* From here on the process is watched: whatever fails is a death that on_exit sees. */
-static void worker_watch(struct worker_process *p, const struct spawn_result *born)
+void worker_watch(struct worker_process *p, const struct spawn_result *born)
 {
     uv_loop_t *loop = worker_context.loop;
     p->pid = born->pid;
@@ -329,10 +328,12 @@ static void worker_watch(struct worker_process *p, const struct spawn_result *bo
     uv_poll_init(loop, &p->exit_poll, p->pidfd);
     p->exit_poll.data = p;
     uv_poll_start(&p->exit_poll, UV_READABLE, worker_on_exit);
-    p->linked = stream_open(&p->link, born->link) == 0;
+    p->linked = born->link >= 0 && stream_open(&p->link, born->link) == 0;
     p->output = collect_stream_new(
         loop, born->output, p->node->name,
-        p->node->type == WORKER_TYPE_COMMAND ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, p->node->log_level);
+        p->node->type == WORKER_TYPE_COMMAND || p->node->type == WORKER_TYPE_PORT ? LOG_LEVEL_INFO
+                                                                                  : LOG_LEVEL_WARN,
+        p->node->log_level);
     p->log_level = p->node->log_level;
     worker_expect(p, WORKER_HELLO, CONTRACT_HELLO_MS);
     if (!p->linked || p->output == NULL)

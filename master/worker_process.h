@@ -41,6 +41,26 @@ void worker_process_untold(struct node *worker);
 /* The node's log_level has changed: its worker, if there is one, is told, and its lines are let through accordingly. */
 void worker_process_set_level(struct node *worker);
 
+/* ---- from one master to the next (upgrade.h) ---- */
+
+struct upgrade_worker;
+
+/* True when nothing is on its way to it. */
+bool worker_process_is_quiet(const struct node *worker);
+
+/* Its pidfd, link and output, for the exec; -1 for what is not there. */
+void worker_process_fds(const struct node *worker, int fds[3]);
+
+/* Appends the worker, with its process if it has one, as upgrade_state.h says. */
+void worker_process_save(const struct node *worker, struct buffer *out);
+
+/* Takes over its process, whose descriptors are open. 0 or a negative errno. */
+int worker_process_adopt(struct node *worker, const struct upgrade_worker *m);
+
+/* The number of the last request; a new master goes on from there, because late answers carry old ones. */
+uint64_t worker_process_last_request(void);
+void worker_process_set_last_request(uint64_t id);
+
 /* ---- requests ---- */
 
 /* `status` is one of control.h's; `body` one msgpack value (a str on failure) that lives until the call returns. */

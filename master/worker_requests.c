@@ -11,6 +11,16 @@
 
 static uint64_t worker_request_last_id;
 
+uint64_t worker_process_last_request(void)
+{
+    return worker_request_last_id;
+}
+
+void worker_process_set_last_request(uint64_t id)
+{
+    worker_request_last_id = id;
+}
+
 /* Takes request i out of the list before its fn is called, because fn may start or cancel others. */
 static struct worker_request worker_request_take(struct worker_process *p, size_t i)
 {

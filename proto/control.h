@@ -93,6 +93,7 @@ CONTROL_LIST(X)
     X(RELOAD, "reload", "[dry-run]", "map {applied, changes: [[start|stop|restart|update, name, why]...]}, when they have come about; with dry-run at once, and nothing changes") \
     X(SCALE, "scale", "POOL COUNT [dry-run]", "as reload: the pool has another number of workers until the next reload") \
     X(LEVEL, "level", "NAME LEVEL", "map {name, level}: workers at or below NAME log so much, until the next reload") \
+    X(UPGRADE, "upgrade", "", "map {version, upgrades}, when the new binary has agreed; the exec follows, and ends this connection") \
     X(ASK, "ask", "TYPE SECTION VERB [ARG...]", "whatever the worker answers; SECTION may be empty") \
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
     X(WAIT, "wait", "[NAME] ready|stopped", "map {name, ready}, when NAME, else the tree, is so")  \
@@ -102,7 +103,7 @@ CONTROL_LIST(X)
     X(LOGS, "logs", "NAME LIMIT [AFTER]", "map {last, lines: [[time ms, level, worker, line]...]}; with AFTER it waits for newer ones, until the deadline") \
     X(EVENTS, "events", "NAME LIMIT [AFTER]", "map {last, lost, events: [{time_ms, name, from, to, event, generation, cause}...]}; with AFTER as logs") \
     X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \
-    X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms}")
+    X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms, upgrades}")
 /* clang-format on */
 
 /*
@@ -140,6 +141,7 @@ CONTROL_LIST(X)
       "the dead letters of a drain: list, show, try again, throw away", "act")                     \
     X(DRAIN_WAIT, "drain wait", "drain wait NAME", "wait until nothing is pending or claimed", "wait") \
     X(WAIT, "wait", "wait [NAME] ready|stopped", "wait until all of NAME, else every worker, is ready or stopped", "wait") \
+    X(UPGRADE, "upgrade", "upgrade", "go over to the platoon that is installed now; every worker runs on", "act") \
     X(SHUTDOWN, "shutdown", "shutdown", "stop everything in order and end the master", "act")
 /* clang-format on */
 

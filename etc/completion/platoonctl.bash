@@ -2,7 +2,7 @@
 # platoonctl.bash: completes verbs, options, and the names of what runs now. Source it, or install it as
 # /usr/share/bash-completion/completions/platoonctl. scripts/lib/check-docs-verbs holds it against proto/control.h.
 
-_platoonctl_verbs='tree top status drain report logs watch graph trace crashes check version start stop restart reload scale level signal send redis wait shutdown'
+_platoonctl_verbs='tree top status drain report logs watch graph trace crashes check version start stop restart reload scale level upgrade signal send redis wait shutdown'
 _platoonctl_options='-s --socket -c --config --json --timeout --no-color -h --help -V --version'
 
 # Options of the command line that lead to a socket, so that names come from the same platoon.

@@ -6,9 +6,13 @@
 #include "master/ctl/ctl_verbs.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <strings.h>
+
+#define ACT_ASK_MS   500
+#define ACT_PAUSE_MS 10
 
 static int act_on_name(struct ctl *c, const char *verb, const char *done)
 {
@@ -213,6 +217,43 @@ int ctl_act_shutdown(struct ctl *c)
     else
         buffer_append_text(&c->out, "stopped\n");
     json_decref(answer);
+    return status;
+}
+
+/* Asks who is there until it is the new one, which has counted one upgrade more. The socket stays, so at worst a question is not answered. */
+static int act_wait_upgraded(struct ctl *c, uint64_t before, json_t **master)
+{
+    for (;;) {
+        struct slice body;
+        uint64_t now = clock_mono_ms();
+        if (now >= c->deadline)
+            return ctl_fail(CONTROL_TIMEOUT, "the new master does not answer: see the log");
+        int status = ctl_client_ask(&c->client, now + ACT_ASK_MS, "version", 0, NULL, &body);
+        if (status == CONTROL_OK && ctl_value_decode(body, master) == 0) {
+            if (ctl_value_u64(*master, "upgrades") > before)
+                return CONTROL_OK;
+            json_decref(*master);
+            *master = NULL;
+        }
+        poll(NULL, 0, ACT_PAUSE_MS);
+    }
+}
+
+int ctl_act_upgrade(struct ctl *c)
+{
+    json_t *old = NULL, *new = NULL;
+    int status = ctl_request_json(c, "upgrade", 0, NULL, &old);
+    if (status != CONTROL_OK)
+        return status;
+    status = act_wait_upgraded(c, ctl_value_u64(old, "upgrades"), &new);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, new);
+    else if (status == CONTROL_OK)
+        buffer_printf(&c->out, "upgraded: platoon %s -> %s, still pid %" PRIu64 "\n",
+                      ctl_value_text(old, "version"), ctl_value_text(new, "version"),
+                      ctl_value_u64(new, "pid"));
+    json_decref(old);
+    json_decref(new);
     return status;
 }
 

@@ -36,6 +36,7 @@ static const struct ctl_verb_record records[CTL_VERB_COUNT] = {
     [CTL_VERB_DRAIN_DEAD] = {ctl_dead_run, 1, INT_MAX, CONTROL_TIMEOUT_MS},
     [CTL_VERB_DRAIN_WAIT] = {ctl_drain_wait_run, 1, 1, CTL_TIMEOUT_WAIT_MS},
     [CTL_VERB_WAIT] = {ctl_act_wait, 1, 2, CTL_TIMEOUT_WAIT_MS},
+    [CTL_VERB_UPGRADE] = {ctl_act_upgrade, 0, 0, CTL_TIMEOUT_ACT_MS},
     [CTL_VERB_SHUTDOWN] = {ctl_act_shutdown, 0, 0, CTL_TIMEOUT_ACT_MS},
 };
 

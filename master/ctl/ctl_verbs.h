@@ -32,6 +32,7 @@ int ctl_act_level(struct ctl *c);
 int ctl_act_signal(struct ctl *c);
 int ctl_act_send(struct ctl *c);
 int ctl_act_wait(struct ctl *c);
+int ctl_act_upgrade(struct ctl *c);
 int ctl_act_shutdown(struct ctl *c);
 int ctl_act_version(struct ctl *c);
 

@@ -1,0 +1,94 @@
+/*
+ * upgrade_state.h: what one master hands to the next when it execs its new binary: PROTOCOL.md section 9.
+ *
+ * Runs in the master. Pure. Codec by proto/schema.h; a reader refuses another UPGRADE_VERSION, so the old master knows before it is gone. File descriptors are numbers that stay
+ * open across exec; 0 stands for none where a worker may lack one, the number plus 1 else.
+ */
+#ifndef MASTER_UPGRADE_STATE_H
+#define MASTER_UPGRADE_STATE_H
+
+#include "proto/contract.h"
+#include "proto/schema.h"
+
+/* Bumped with every change below, and with CONTRACT_LINK_VERSION: workers of the old version keep running. */
+#define UPGRADE_VERSION (1000 + CONTRACT_LINK_VERSION)
+
+/* X(number, NAME, name, "what it is") */
+/* clang-format off */
+#define UPGRADE_LIST(X)                                                                            \
+    X(1, MASTER, master, "the master itself; first of all")                                        \
+    X(2, BRANCH, branch, "a branch")                                                               \
+    X(3, WORKER, worker, "a worker, and its process")
+
+#define UPGRADE_FIELDS_MASTER(F)                                                                   \
+    F(u64, version, "UPGRADE_VERSION of who wrote it")                                             \
+    F(str, text, "PLATOON_VERSION, for people")                                                    \
+    F(str, instance, "identity of the installation")                                               \
+    F(u64, boot, "number of the start")                                                            \
+    F(u64, started_ms, "clock_mono_ms")                                                            \
+    F(u64, upgrades, "how many there were, this one included")                                     \
+    F(u64, lock_fd, "of runtime_dir")                                                              \
+    F(u64, listener_fd, "of the control socket")                                                   \
+    F(u64, request_id, "last one used for a request to a worker")                                  \
+    F(u64, nodes, "branches and workers that follow")
+
+#define UPGRADE_FIELDS_BRANCH(F)                                                                   \
+    F(str, name, "path in the tree")                                                               \
+    F(u64, wanted, "1: up")                                                                        \
+    F(u64, restarts, "")                                                                           \
+    F(u64, failures, "")                                                                           \
+    F(u64, state_since_ms, "")                                                                     \
+    F(u64, next_start_ms, "")
+
+#define UPGRADE_FIELDS_WORKER(F)                                                                   \
+    F(str, name, "path in the tree")                                                               \
+    F(str, type, "worker type")                                                                    \
+    F(bin, settings, "what it was told: a difference means a restart")                             \
+    F(u64, state, "name's place in NODE_STATE_LIST")                                               \
+    F(u64, wanted, "1: up")                                                                        \
+    F(u64, finished, "")                                                                           \
+    F(u64, was_ready, "")                                                                          \
+    F(u64, ready_at_ms, "")                                                                        \
+    F(u64, generation, "")                                                                         \
+    F(u64, restarts, "")                                                                           \
+    F(u64, failures, "")                                                                           \
+    F(u64, state_since_ms, "")                                                                     \
+    F(u64, started_ms, "")                                                                         \
+    F(u64, next_start_ms, "")                                                                      \
+    F(str, address, "of its mailbox")                                                              \
+    F(bin, last_exit, "")                                                                          \
+    F(bin, doing, "")                                                                              \
+    F(bin, trouble, "")                                                                            \
+    F(u64, log_level, "")                                                                          \
+    F(u64, pid, "0: no process; what follows is its")                                              \
+    F(u64, pidfd, "plus 1")                                                                        \
+    F(u64, link_fd, "plus 1; 0: it has ended")                                                     \
+    F(u64, output_fd, "plus 1; 0: none")                                                           \
+    F(u64, told_level, "log level it was last told")                                               \
+    F(u64, greeted, "1: has said HELLO")                                                           \
+    F(u64, waiting_for, "enum worker_deadline")                                                    \
+    F(u64, deadline_ms, "")                                                                        \
+    F(bin, said, "reason of its BYE")                                                              \
+    F(raw, monitors, "array of str")                                                               \
+    F(bin, link_in, "bytes of a frame that has not come whole")                                    \
+    F(bin, output_in, "bytes of a line that has not come whole")                                   \
+    F(raw, lines, "array of bin: its last lines")
+/* clang-format on */
+
+enum upgrade_type {
+#define X(number, NAME, name, doc) UPGRADE_##NAME = number,
+    UPGRADE_LIST(X)
+#undef X
+};
+
+/* Unpackers read one record at the cursor and move it on. */
+#define X(number, NAME, name, doc)                                                                 \
+    struct upgrade_##name {                                                                        \
+        UPGRADE_FIELDS_##NAME(SCHEMA_MEMBER)                                                       \
+    };                                                                                             \
+    void upgrade_##name##_pack(struct buffer *out, const struct upgrade_##name *m);                \
+    bool upgrade_##name##_unpack(struct unpack *u, struct upgrade_##name *m);
+UPGRADE_LIST(X)
+#undef X
+
+#endif

@@ -1,0 +1,212 @@
+"""Upgrade in place: the master execs the binary that is installed now; the same pids, nothing restarted, nothing lost; one that cannot take over refuses, and the old master goes on."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+
+from conftest import SCALE, marked, wait_until
+
+
+def own_binary(platoon):
+    """The master and the tool as copies that a test may replace; the workers where they are."""
+    there = platoon.dir / "bin"
+    there.mkdir()
+    for name in ("platoon", "platoonctl"):
+        shutil.copy2(platoon.build / name, there / name)
+    (there / "libexec").symlink_to(platoon.build / "libexec")
+    platoon.build = there
+    return there / "platoon"
+
+
+def replace(binary, text=None):
+    """As a package does it: another file under the same name."""
+    new = binary.with_name("platoon.new")
+    if text is None:
+        shutil.copy2(binary, new)
+    else:
+        new.write_text(text)
+        new.chmod(0o755)
+    new.rename(binary)
+
+
+def pids(platoon):
+    return {name: node["pid"] for name, node in platoon.workers().items()}
+
+
+def upgrade(platoon):
+    done = platoon.ctl("--timeout", f"{20 * SCALE}s", "upgrade")
+    assert done.returncode == 0, done.stderr + platoon.log()[-2000:]
+    assert re.fullmatch(r"upgraded: platoon \S+ -> \S+, still pid \d+\n", done.stdout)
+
+
+def test_a_drain_under_load_does_not_notice(platoon):
+    binary = own_binary(platoon)
+    platoon.configure(drain={"get_hash.workers": 2}).start()
+    before, master = pids(platoon), platoon.process.pid
+    stop = threading.Event()
+    sent = []
+
+    def feed():
+        client = platoon.redis()
+        while not stop.is_set():
+            first = len(sent)
+            platoon.add({f"v:{i}": {"n": str(i)} for i in range(first, first + 100)}, client)
+            sent.extend(range(first, first + 100))
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    wait_until(lambda: len(sent) > 1000, 10, "some load")
+    for _ in range(5):
+        replace(binary)
+        upgrade(platoon)
+        assert pids(platoon) == before
+    stop.set()
+    feeder.join()
+    platoon.drained()
+    assert platoon.data().keys() == {f"v:{i}" for i in sent}
+    assert platoon.dead() == [] and platoon.process.pid == master
+    nodes = platoon.workers()
+    assert all(node["restarts"] == 0 and node["generation"] == 1 and node["state"] == "READY" for node in nodes.values())
+    assert platoon.json("version")["master"]["upgrades"] == 5
+    assert platoon.stop() == 0
+    platoon.gone()
+    assert not (platoon.dir / "run/control.sock").exists()
+
+
+def test_afterwards_all_is_as_it_was(platoon):
+    own_binary(platoon)
+    platoon.config_path.write_text('''platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms  health = "127.0.0.1:19931" }
+        supervisor site { children = "db web"  strategy = rest_for_one }
+        program db { command = "sleep 1000" }
+        program web { command = "sleep 1000"  processes = 3 }
+        program once { command = "true"  restart = transient  ready = exit }
+        program down { command = "sleep 1000" }''')
+    platoon.start()
+    assert platoon.ctl("stop", "down.1").returncode == 0
+    victim = platoon.workers()["site/web.2"]
+    os.kill(victim["pid"], signal.SIGKILL)
+    platoon.replaced(victim)
+    before = platoon.workers()
+    upgrade(platoon)
+    after = platoon.workers()
+    for name, node in before.items():
+        for key in ("pid", "state", "wanted", "generation", "restarts", "last_exit"):
+            assert after[name][key] == node[key], (name, key)
+        assert node["uptime_ms"] is None or after[name]["uptime_ms"] >= node["uptime_ms"]
+    assert "finished" in after["once.1"]["doing"]
+    os.kill(after["site/db.1"]["pid"], signal.SIGKILL)
+    platoon.replaced(after["site/db.1"])
+    for i in (1, 2, 3):
+        platoon.replaced(after[f"site/web.{i}"])
+    assert platoon.ctl("start", "down.1").returncode == 0
+    assert platoon.ctl("restart", "site").returncode == 0
+    platoon.config_path.write_text(platoon.config_path.read_text().replace("processes = 3", "processes = 5"))
+    assert platoon.ctl("reload").returncode == 0
+    assert len(platoon.workers()) == len(before) + 2
+
+
+def test_lines_and_frames_that_have_not_come_whole_come_whole(platoon):
+    own_binary(platoon)
+    (platoon.dir / "says.py").write_text('''
+import sys, time
+for i in range(100000):
+    sys.stdout.write(f"begin-{i}-"); sys.stdout.flush(); time.sleep(0.004)
+    sys.stdout.write(f"end-{i}\\n"); sys.stdout.flush()''')
+    platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state }}
+        program says {{ command = "/usr/bin/python3 {platoon.dir}/says.py"  processes = 3 }}''')
+    platoon.start()
+    for _ in range(6):
+        upgrade(platoon)
+    wait_until(lambda: "end-300" in platoon.log(), 20 * SCALE, "some lines")
+    assert platoon.stop() == 0
+    for n in (1, 2, 3):
+        numbers = [int(m[1]) for m in re.finditer(rf"says\.{n} output line=begin-(\d+)-end-\1\n", platoon.log())]
+        assert numbers == list(range(len(numbers))) and len(numbers) >= 200, numbers[-5:]
+
+
+def test_a_binary_that_cannot_take_over_refuses_and_the_old_master_goes_on(platoon):
+    binary = own_binary(platoon)
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram web { command = "sleep 1000" }\n')
+    platoon.start()
+    before = pids(platoon)
+    for text, reason in (("#!/bin/sh\necho 'platoon: reads another version' >&2\nexit 78\n", "reads another version"), ("#!/bin/sh\nkill -9 $$\n", "without a word"),
+                         ("no program at all", "cannot be asked|refuses")):
+        kept = binary.read_bytes()
+        replace(binary, text)
+        done = platoon.ctl("upgrade")
+        assert done.returncode == 1 and re.search(reason, done.stderr), done
+        saved = binary.with_name("saved")
+        saved.write_bytes(kept)
+        saved.chmod(0o755)
+        saved.rename(binary)
+        assert pids(platoon) == before
+    binary.unlink()
+    done = platoon.ctl("upgrade")
+    assert done.returncode == 1 and "install the new platoon there" in done.stderr
+    assert platoon.ctl("restart", "web.1").returncode == 0
+    assert platoon.log().count("upgrade-refused") >= 2
+
+
+def test_a_file_that_is_not_what_runs_comes_first(platoon):
+    own_binary(platoon)
+    text = 'platoon { runtime_dir = run  state_dir = state }\nprogram web { command = "sleep 1000" }\n'
+    platoon.config_path.write_text(text)
+    platoon.start()
+    platoon.config_path.write_text(text + 'program more { command = "sleep 1000" }\n')
+    done = platoon.ctl("upgrade")
+    assert done.returncode == 1 and "platoonctl reload first" in done.stderr
+    platoon.config_path.write_text("nonsense")
+    assert platoon.ctl("upgrade").returncode == 78
+    platoon.config_path.write_text(text)
+    assert platoon.ctl("scale", "web", "2").returncode == 0
+    assert "write a scaled pool's number into it" in platoon.ctl("upgrade").stderr
+    assert platoon.ctl("reload").returncode == 0
+    upgrade(platoon)
+
+
+def test_in_the_middle_of_starts_deaths_and_stops(platoon):
+    own_binary(platoon)
+    platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state  backoff_min = 300ms  backoff_max = 600ms  intensity = 1000 }}
+        program dies {{ command = "sh -c 'sleep 0.05; exit 1'" }}
+        program slow {{ command = "sleep 1000"  ready = "unix:{platoon.dir}/ready" }}
+        program deaf {{ command = "sh -c 'trap : TERM; while :; do sleep 0.05; done'"  stop_timeout = 60s }}''')
+    platoon.start(ready=False)
+    wait_until(lambda: platoon.workers()["dies.1"]["restarts"] > 1 and platoon.workers()["slow.1"]["pid"], 20, "all of it")
+    before = platoon.workers()
+    for _ in range(4):
+        upgrade(platoon)
+    assert platoon.workers()["slow.1"]["pid"] == before["slow.1"]["pid"] and platoon.workers()["slow.1"]["state"] == "STARTING"
+    restarts = platoon.workers()["dies.1"]["restarts"]
+    wait_until(lambda: platoon.workers()["dies.1"]["restarts"] > restarts + 1, 20, "its back-off goes on")
+
+
+def test_orders_and_questions_around_it(platoon):
+    own_binary(platoon)
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram web { command = "sleep 1000" processes = 20 }\n')
+    platoon.start()
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(platoon.ctl("--timeout", f"{20 * SCALE}s", "upgrade"))) for _ in range(3)]
+    threads += [threading.Thread(target=lambda: [platoon.ctl("tree") for _ in range(10)]) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert any(r.returncode == 0 for r in results), results
+    nodes = platoon.workers()
+    assert len(nodes) == 20 and all(n["generation"] == 1 for n in nodes.values())
+    platoon.process.send_signal(signal.SIGHUP)
+    upgrade(platoon)
+    assert platoon.stop() == 0
+    wait_until(lambda: not marked(platoon.mark), 10, "the end of all")
+
+
+def test_the_probe_says_no_to_what_is_no_state(platoon):
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\n')
+    for content in (b"", b"nonsense", b"\x9b\x01" + bytes(9), os.urandom(5000)):
+        state = platoon.dir / "state.bin"
+        state.write_bytes(content)
+        with open(state, "rb") as file:
+            done = subprocess.run([str(platoon.build / "platoon"), "-c", str(platoon.config_path), "--take-over", str(file.fileno()), "--probe"],
+                                  pass_fds=[file.fileno()], capture_output=True, text=True)
+        assert done.returncode == 78 and done.stderr.startswith("platoon: the running master"), done
