@@ -11,6 +11,7 @@
 #include "common/stream.h"
 #include "master/control_private.h"
 #include "master/reload.h"
+#include "master/upgrade.h"
 #include "master/worker_process.h"
 
 #include <check.h>
@@ -88,6 +89,21 @@ void worker_process_usage(const struct worker_process *p, bool family, struct pr
 void worker_process_set_level(struct node *worker)
 {
     (void)worker;
+}
+
+/* Upgrades themselves: test/e2e/test_upgrade.py. */
+int upgrade_begin(struct master *m, upgrade_answer_fn fn, void *ctx, struct buffer *error)
+{
+    (void)m;
+    (void)fn;
+    (void)ctx;
+    buffer_append_text(error, "not in this test");
+    return CONTROL_ERROR;
+}
+
+void upgrade_forget(const void *ctx)
+{
+    (void)ctx;
 }
 
 /* Reloads themselves: test_tree_merge.c and test/e2e/test_reload.py. */
@@ -238,7 +254,7 @@ static inline void setup(void)
         .random = fake_random,
     };
     ck_assert_int_eq(supervisor_init(&loop, root, &fake_ops, &settings), 0);
-    ck_assert_int_eq(control_start(&master), 0);
+    ck_assert_int_eq(control_start(&master, -1), 0);
 }
 
 static inline void teardown(void)
