@@ -169,7 +169,7 @@ def test_an_actor_that_says_too_much_or_reads_nothing_is_ended(platoon):
     flood = "import sys\nwhile True: sys.stdout.write('x' * 65536)"
     (platoon.dir / "flood.py").write_text(flood)
     (platoon.dir / "deaf.py").write_text("import time\ntime.sleep(1000)")
-    platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state  backoff_min = 20ms }}
+    platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state  backoff_min = 20ms  intensity = 1000 }}
         program flood {{ command = "/usr/bin/python3 {platoon.dir}/flood.py"  port = json }}
         program deaf {{ command = "/usr/bin/python3 {platoon.dir}/deaf.py"  port = json }}''')
     platoon.start(ready=False)
