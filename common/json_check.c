@@ -132,7 +132,7 @@ static bool json_value(struct json_check *c)
     return json_word(c, "true") || json_word(c, "false") || json_word(c, "null") || json_number(c);
 }
 
-bool json_is_object(struct slice text)
+bool json_check_object(struct slice text)
 {
     struct json_check c = {.at = text.ptr, .end = text.ptr + text.len};
     json_skip_blanks(&c);

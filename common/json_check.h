@@ -13,6 +13,6 @@
 #define JSON_CHECK_DEPTH 64
 
 /* True when the whole text, blanks around it aside, is one JSON object in valid UTF-8. */
-bool json_is_object(struct slice text);
+bool json_check_object(struct slice text);
 
 #endif

@@ -104,7 +104,7 @@ static void collect_form_line(struct collect_stream *s, enum log_level level, bo
 {
     static struct buffer text;
     buffer_clear(&text);
-    bool object = !marked && line.ptr[0] == '{' && json_is_object(line);
+    bool object = !marked && line.ptr[0] == '{' && json_check_object(line);
     if (marked || object) {
         buffer_append_slice(&text, line);
         if (buffer_ok(&text) && marked)

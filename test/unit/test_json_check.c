@@ -7,7 +7,7 @@
 
 static bool is(const char *text)
 {
-    return json_is_object(slice_of(text));
+    return json_check_object(slice_of(text));
 }
 
 START_TEST(objects)
@@ -61,9 +61,9 @@ START_TEST(no_objects)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!is(bad[i]), "%s", bad[i]);
-    ck_assert(!json_is_object(slice_make("{\"a\":\"\0\"}", 9)));
-    ck_assert(!json_is_object(slice_make("{\"a\":\"\\\0\"}", 10)));
-    ck_assert(!json_is_object(slice_make("{}\0", 3)));
+    ck_assert(!json_check_object(slice_make("{\"a\":\"\0\"}", 9)));
+    ck_assert(!json_check_object(slice_make("{\"a\":\"\\\0\"}", 10)));
+    ck_assert(!json_check_object(slice_make("{}\0", 3)));
 }
 END_TEST
 
@@ -87,7 +87,7 @@ START_TEST(prefixes)
     static const char whole[] = "{\"k\":[\"\\u0041\",-1.5e3,{\"x\":null}]}";
     for (size_t len = 0; len < sizeof whole - 1; len++) {
         char *copy = slice_dup(slice_make(whole, len));
-        ck_assert(!json_is_object(slice_make(copy, len)));
+        ck_assert(!json_check_object(slice_make(copy, len)));
         free(copy);
     }
     ck_assert(is(whole));
