@@ -169,6 +169,28 @@ static bool program_is_setting(const char *word)
     return equal != NULL && equal > word && equal - word <= 40;
 }
 
+/* True when a setting in front of this one has the same name. */
+static bool program_was_set(const struct program_check *c, const char *word)
+{
+    size_t len = strcspn(word, "=") + 1;
+    for (const char *other = words_next(&c->words, 0, NULL); other != word;
+         other = words_next(&c->words, 0, other))
+        if (strncmp(other, word, len) == 0)
+            return true;
+    return false;
+}
+
+/* Each process rotates its own file; one for several would be moved away under the others' hands. */
+static void program_log_file(struct program_check *c)
+{
+    c->key = "log_file";
+    if (config_check_broken(c->s, "log_file") || config_check_broken(c->s, "processes"))
+        return;
+    const char *file = config_get(c->s, "log_file");
+    if (file[0] != '\0' && config_get_u64(c->s, "processes") > 1 && strstr(file, "{n}") == NULL)
+        PROGRAM_ERROR(c, "log_file: %s would be several processes' at once: put {n} into it", file);
+}
+
 static void program_worker(struct program_check *c)
 {
     bool worker = config_get_u64(c->s, "worker") != 0;
@@ -184,20 +206,20 @@ static void program_worker(struct program_check *c)
         return;
     if (!worker && !port && c->words.len > 0)
         PROGRAM_ERROR(
-            c, "settings: needs worker = true, or port; a program has arguments and environment%s",
-            "");
+            c, "settings: needs worker = true, or port; a program has arguments and environment");
     PROGRAM_EACH(c, word)
     {
         if (!program_is_setting(word))
             PROGRAM_ERROR(c, "settings: '%s' is not NAME=value with a NAME of at most 40 letters",
                           word);
+        else if (program_was_set(c, word))
+            PROGRAM_ERROR(c, "settings: %.*s is given twice", (int)strcspn(word, "="), word);
     }
     if (worker && program_words(c, "command", CONFIG_WORDS_MAX) && c->words.len > 0 &&
         (c->words.data[0] != '/' || words_next(&c->words, 0, c->words.data) != NULL))
         PROGRAM_ERROR(c,
                       "command: a worker's is the absolute path of its program, without arguments: "
-                      "settings are what it is told%s",
-                      "");
+                      "settings are what it is told");
 }
 
 void config_check_program(const struct config_section *s, struct config_errors *errors)
@@ -211,6 +233,7 @@ void config_check_program(const struct config_section *s, struct config_errors *
     program_ready(&c);
     program_backoff(&c);
     program_worker(&c);
+    program_log_file(&c);
     buffer_fini(&c.words);
 }
 

@@ -43,7 +43,7 @@ struct verb_matches {
 static void verb_look_match(struct node *worker, void *ctx)
 {
     struct verb_matches *m = ctx;
-    if (!logs_matches(worker->name, m->pattern))
+    if (!tree_name_matches(worker->name, m->pattern))
         return;
     m->count++;
     m->undone += m->done != NULL && !m->done(worker);
@@ -143,7 +143,7 @@ struct verb_late {
 static void verb_add_late(struct node *worker, void *ctx)
 {
     struct verb_late *late = ctx;
-    if (!logs_matches(worker->name, late->pattern) || late->done(worker) ||
+    if (!tree_name_matches(worker->name, late->pattern) || late->done(worker) ||
         ++late->count > VERB_LATE_MAX)
         return;
     const char *why = worker->trouble[0] != '\0' ? worker->trouble : worker->last_exit;

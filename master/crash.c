@@ -99,7 +99,7 @@ static size_t crash_files(const char *name, char ***files)
     *files = NULL;
     DIR *dir = crash.state_dir != NULL && crash_path(path, "") ? opendir(path) : NULL;
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
-        if (crash_parse_name(e->d_name, &parsed) && logs_matches(parsed.worker, name) &&
+        if (crash_parse_name(e->d_name, &parsed) && tree_name_matches(parsed.worker, name) &&
             !crash_keep_file(files, &count, e->d_name))
             break;
     if (dir != NULL)

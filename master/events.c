@@ -60,14 +60,14 @@ size_t events_pack(struct buffer *out, const char *name, uint64_t after, size_t 
     uint64_t begin = events_next, from = after + 1 > first ? after + 1 : first;
     size_t count = 0;
     for (uint64_t i = events_next; i > from && count < limit; i--) {
-        if (!logs_matches(events[(i - 1) % EVENTS_MAX].name, name))
+        if (!tree_name_matches(events[(i - 1) % EVENTS_MAX].name, name))
             continue;
         begin = i - 1;
         count++;
     }
     pack_array(out, (uint32_t)count);
     for (uint64_t i = begin; i < events_next; i++)
-        if (logs_matches(events[i % EVENTS_MAX].name, name))
+        if (tree_name_matches(events[i % EVENTS_MAX].name, name))
             event_pack(out, &events[i % EVENTS_MAX]);
     *last = events_next - 1;
     *lost = after > 0 && first > after + 1 ? first - after - 1 : 0;

@@ -14,7 +14,7 @@
 void events_add(const struct node *worker, enum node_state from, enum state_event event);
 
 /*
- * Appends an array of maps {time_ms, name, from, to, event, generation, cause} to `out`: those after event number `after` that belong to `name` (logs_matches), at most the
+ * Appends an array of maps {time_ms, name, from, to, event, generation, cause} to `out`: those after event number `after` that belong to `name` (tree_name_matches), at most the
  * last `limit`. *last is the number of the newest there is, *lost how many after `after` are no longer there. Returns how many.
  */
 size_t events_pack(struct buffer *out, const char *name, uint64_t after, size_t limit,

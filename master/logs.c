@@ -2,9 +2,8 @@
 #include "master/logs.h"
 
 #include "common/pack.h"
-#include "proto/contract.h"
+#include "master/tree.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,14 +53,6 @@ void logs_add(uint64_t wall_ms, enum log_level level, const char *worker, struct
 
 /* ---- whose line it is ---- */
 
-bool logs_matches(const char *worker, const char *name)
-{
-    size_t len = strlen(name);
-    return len == 0 ||
-           (strncmp(worker, name, len) == 0 && (worker[len] == '\0' || worker[len] == '/')) ||
-           (strpbrk(name, "*?") != NULL && fnmatch(name, worker, 0) == 0);
-}
-
 /* The worker that a line of the master's own is about: "worker-exit name=redis/send.1 …". */
 static bool logs_is_about(const struct logs_line *l, const char *name)
 {
@@ -74,12 +65,12 @@ static bool logs_is_about(const struct logs_line *l, const char *name)
     size_t left = l->len - (size_t)(found - l->text), n = 0;
     while (n < left && found[n] != ' ')
         n++;
-    return slice_copy(slice_make(found, n), about, sizeof about) && logs_matches(about, name);
+    return slice_copy(slice_make(found, n), about, sizeof about) && tree_name_matches(about, name);
 }
 
 static bool logs_belongs(const struct logs_line *l, const char *name)
 {
-    return logs_matches(l->worker, name) ||
+    return tree_name_matches(l->worker, name) ||
            (strcmp(l->worker, "platoon") == 0 && logs_is_about(l, name));
 }
 

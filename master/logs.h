@@ -26,9 +26,6 @@ void logs_add(uint64_t wall_ms, enum log_level level, const char *worker, struct
 size_t logs_pack(struct buffer *out, struct slice name, uint64_t after, size_t limit,
                  uint64_t *last);
 
-/* True when `name` stands for the worker: itself, a branch above it, a pattern, or "" for all. */
-bool logs_matches(const char *worker, const char *name);
-
 /* Forgets all lines. */
 void logs_fini(void);
 

@@ -129,8 +129,13 @@ static void main_reload(void)
     struct buffer changes = BUFFER_EMPTY, errors = BUFFER_EMPTY;
     if (reload_file(&master, false, &changes, &errors) != 0) {
         const char *cause = buffer_text(&errors);
-        log_error("reload-refused", "cause=%s remedy=\"the tree runs on as it was\"",
-                  log_quote_text(cause != NULL ? cause : "memory is short"));
+        if (cause == NULL)
+            cause = "memory is short";
+        for (size_t n; *cause != '\0'; cause += n + (cause[n] == '\n')) {
+            n = strcspn(cause, "\n");
+            log_error("reload-refused", "cause=%s remedy=\"the tree runs on as it was\"",
+                      log_quote(slice_make(cause, n)));
+        }
     }
     notify_send("READY=1");
     buffer_fini(&changes);

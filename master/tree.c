@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "master/worker_process.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,6 +64,14 @@ struct node *tree_find(struct node *root, struct slice name)
             return found;
     }
     return NULL;
+}
+
+bool tree_name_matches(const char *worker, const char *name)
+{
+    size_t len = strlen(name);
+    return len == 0 ||
+           (strncmp(worker, name, len) == 0 && (worker[len] == '\0' || worker[len] == '/')) ||
+           (strpbrk(name, "*?") != NULL && fnmatch(name, worker, 0) == 0);
 }
 
 static void tree_offer(struct node *n, struct text_nearest *nearest)

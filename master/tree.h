@@ -115,6 +115,9 @@ bool node_is_stopped(const struct node *n);
 /* The node of that path, or NULL. "platoon" and "" name the root. */
 struct node *tree_find(struct node *root, struct slice name);
 
+/* True when `name` stands for the worker of that name: itself, a branch above it, a pattern with * or ?, or "" for all. */
+bool tree_name_matches(const char *worker, const char *name);
+
 /* The name nearest to a mistyped one (edit distance), or NULL when none is near. Points into the tree. */
 const char *tree_nearest(struct node *root, struct slice name);
 

@@ -19,7 +19,9 @@
 #define PORT_WAITING_MAX 1000                /* messages for workers that are not there yet */
 #define PORT_CALLS_MAX   1000
 #define PORT_TIMERS_MAX  1000
-#define PORT_ID_MAX      128
+#define PORT_ERRORS_MAX                                                                            \
+    100 /* in a row; then it says nothing else: a program that echoes would go on for ever */
+#define PORT_ID_MAX 128
 
 /* A message for somebody who is not up yet. */
 struct port_waiting {
@@ -60,6 +62,7 @@ struct port {
     struct port_timer *timers;
     size_t timer_count;
     uint64_t last_token;
+    unsigned errors; /* told since the last thing it said that could be done */
 };
 
 /* ---- port_wire.c ---- */

@@ -381,7 +381,10 @@ void port_act(struct port *p, const json_t *said)
     const char *what = port_string(said, "do");
     for (size_t i = 0; i < sizeof port_actions / sizeof port_actions[0]; i++) {
         if (strcmp(port_actions[i].name, what) == 0) {
+            unsigned errors = p->errors;
             port_actions[i].act(p, said);
+            if (p->errors == errors)
+                p->errors = 0;
             return;
         }
     }

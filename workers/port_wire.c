@@ -70,6 +70,9 @@ void port_complain(struct port *p, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     log_warn("port-error", "text=%s", log_quote_text(text));
+    if (++p->errors > PORT_ERRORS_MAX)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "the program says only what cannot be done: %s",
+                    text);
     json_t *shown = json_string(text);
     port_tell(p, json_pack("{s:s,s:o}", "event", "error", "text",
                            shown != NULL ? shown : json_string("what it said cannot be shown")));

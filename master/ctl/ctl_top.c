@@ -427,11 +427,8 @@ static int top_screen(struct top *t)
     top_find_size(t);
     buffer_append_text(&t->c->out, "\x1b[?1049h\x1b[?25l\x1b[H\x1b[J");
     int status = top_live(t);
-    struct buffer end = BUFFER_EMPTY;
-    buffer_append_text(&end, "\x1b[?25h\x1b[?1049l");
-    buffer_clear(&t->c->out);
-    buffer_append_slice(&t->c->out, buffer_slice(&end));
-    buffer_fini(&end);
+    buffer_clear(&t->c->out); /* what could not be drawn must not stand in front of it */
+    buffer_append_text(&t->c->out, "\x1b[?25h\x1b[?1049l");
     int flushed = ctl_flush(t->c);
     tcsetattr(STDIN_FILENO, TCSANOW, &was);
     return status != CONTROL_OK ? status : flushed;

@@ -183,6 +183,14 @@ def test_an_actor_that_says_too_much_or_reads_nothing_is_ended(platoon):
     assert "has not read" in platoon.workers()["deaf.1"]["last_exit"]
 
 
+def test_an_echo_does_not_go_on_for_ever(platoon):
+    """cat gives each event back as an action; each is answered by an error event, which it gives back."""
+    platoon.config_path.write_text('''platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms  intensity = 1000 }
+        program echo { command = "cat"  port = json }''')
+    platoon.start(ready=False)
+    wait_until(lambda: "says only what cannot be done" in (platoon.workers()["echo.1"]["last_exit"] or ""), 10, "its end")
+
+
 def test_the_examples(platoon):
     platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state }}
         program counter {{ command = "/usr/bin/python3 {ROOT}/etc/examples/actor.py"  port = json  ready = actor  settings = "step=2" }}

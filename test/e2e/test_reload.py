@@ -85,6 +85,10 @@ def test_hup_reloads_and_logs_each_change(platoon):
     platoon.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "reload-refused" in platoon.log(), 5, "the refusal")
     assert len(platoon.workers()) == 3
+    platoon.config_path.write_text("platoon { nonsense = 1 }\nprogram x { }\n")
+    platoon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: sum("reload-refused" in line for line in platoon.log().splitlines()) >= 3, 5, "a line for each error")
+    assert "\\x0a" not in platoon.log()
 
 
 def test_reload_during_a_restart_and_twice_at_once_leaves_one_process_each(platoon):
