@@ -87,7 +87,9 @@ class Storm:
         plans = self.platoon.dir / "plans"
         plans.mkdir()
         self.redis_plan, self.transfer_plan = Plan(plans, "redis-server"), Plan(plans, "transfer")
-        self.server = RedisServer(environment=environment(plans))
+        # `always`: with `everysec`, and a disk too slow for it, Redis keeps up to two seconds of what it has acknowledged in memory only,
+        # and kill -9 then loses data that no drain could have stored.
+        self.server = RedisServer("--appendfsync", "always", environment=environment(plans))
         self.disk = self.platoon.dir / "disk"
         self.disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(self.disk)], check=True)
@@ -100,6 +102,7 @@ class Storm:
                                       "get_hash.workers": self.random.choice([1, 2, 3]), "transfer.workers": self.random.choice([1, 2])})
         self.platoon.redis_url = self.server.url
         self.history = []
+        self.state = []
         self.frozen = []
         self.lock = None
 
@@ -238,16 +241,20 @@ class Storm:
         try:
             wait_until(is_dry, 90, "the drain to run dry")
         except BaseException:
-            self.tell_state()
+            self.note_state()
             raise
 
-    def tell_state(self):
+    def note_state(self):
+        """For the end of the report: a log of thousands of lines comes before it."""
+        told = self.state
         with contextlib.suppress(redis.RedisError):
             claims = self.client.zrange("platoon:{visits}:claims", 0, 4, withscores=True)
-            print(f"set {self.client.scard(SET)}, clock {self.client.time()}, claims {self.client.zcard('platoon:{visits}:claims')}: {claims}")
+            told.append(f"set {self.client.scard(SET)}, clock {self.client.time()}, claims {self.client.zcard('platoon:{visits}:claims')}: {claims}")
             for claim, _ in claims:
-                print(claim, {k: v for k, v in self.client.hgetall(b"platoon:{visits}:claim:" + claim).items() if k != b"members"})
-        print(self.platoon.ctl("tree").stdout, self.platoon.ctl("drain", "status").stdout)
+                told.append(f"{claim} { {k: v for k, v in self.client.hgetall(b'platoon:{visits}:claim:' + claim).items() if k != b'members'} }")
+        for words in ("tree", "drain status", "status", "crashes"):
+            done = self.platoon.ctl("--timeout", "5s", *words.split())
+            told.append(done.stdout + done.stderr)
 
     def dead_letters_are_told_and_stored(self):
         letters = self.platoon.json("drain", "dead", "visits", "list")
@@ -354,6 +361,7 @@ def main():
             print(f"ok     seed {seed}: {told}", flush=True)
             continue
         failed += 1
+        print(*storm.state, sep="\n")
         print(f"FAILED seed {seed}: {problem}\n       blows: {' '.join(storm.history)}\n       again: test/chaos/storm.py --seed {seed} --seconds {options.seconds:g}", flush=True)
     print(f"{options.storms - failed} passed, {failed} failed")
     return 1 if failed else 0
