@@ -288,7 +288,7 @@ static void check_section(const struct config *c, const struct config_section *s
         config_check_supervisor(c, s, errors);
         break;
     case CONFIG_PROGRAM:
-        config_check_program(s, errors);
+        config_check_program(c, s, errors);
         break;
     case CONFIG_KIND_COUNT:
         break;

@@ -222,9 +222,33 @@ static void program_worker(struct program_check *c)
                       "settings are what it is told");
 }
 
-void config_check_program(const struct config_section *s, struct config_errors *errors)
+static void program_may_start(const struct config *config, struct program_check *c)
+{
+    if (!program_words(c, "may_start", CONFIG_CHILDREN_MAX))
+        return;
+    PROGRAM_EACH(c, word)
+    {
+        struct text_nearest nearest = text_nearest_start(slice_of(word));
+        const struct config_section *s;
+        for (size_t i = 0; (s = config_section_at(config, CONFIG_PROGRAM, i)) != NULL; i++)
+            text_nearest_offer(&nearest, config_title(s));
+        if (config_section_find(config, CONFIG_PROGRAM, word) == NULL)
+            PROGRAM_ERROR(c, "may_start: there is no program named %s%s%s%s", word,
+                          nearest.best != NULL ? ": did you mean " : ": add `program ",
+                          nearest.best != NULL ? nearest.best : word,
+                          nearest.best != NULL ? "?" : " { … }`");
+    }
+    bool speaks =
+        config_get_u64(c->s, "worker") != 0 || strcmp(config_get(c->s, "port"), "none") != 0;
+    if (!speaks && c->words.len > 0)
+        PROGRAM_ERROR(c, "may_start: only a worker = true, or a port, can ask for children");
+}
+
+void config_check_program(const struct config *config, const struct config_section *s,
+                          struct config_errors *errors)
 {
     struct program_check c = {.s = s, .errors = errors, .words = BUFFER_EMPTY};
+    program_may_start(config, &c);
     program_command(&c);
     program_environment(&c);
     program_exit_codes(&c);

@@ -18,7 +18,8 @@ void config_expand_number(const char *value, uint64_t number, struct buffer *out
 /* The supervisor section that names a program or supervisor as its child; NULL when none does. */
 const struct config_section *config_supervisor_of(const struct config *c, const char *title);
 
-void config_check_program(const struct config_section *s, struct config_errors *errors);
+void config_check_program(const struct config *c, const struct config_section *s,
+                          struct config_errors *errors);
 
 /* Also that each child is there, has one parent, and is not its own ancestor. */
 void config_check_supervisor(const struct config *c, const struct config_section *s,

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "master/announce.h"
+#include "master/child.h"
 #include "master/collect.h"
 #include "master/control.h"
 #include "master/log_out.h"
@@ -205,13 +206,19 @@ static uint64_t main_random(void)
     return value;
 }
 
+static void main_forget(struct node *n)
+{
+    control_forget(n);
+    child_forget(n);
+}
+
 static const struct supervisor_ops main_ops = {
     .spawn = worker_process_spawn,
     .stop = worker_process_stop,
     .force = worker_process_force,
     .up = announce_up,
     .down = announce_down,
-    .forget = control_forget,
+    .forget = main_forget,
 };
 
 /* The root has given up, and the configuration wants who started us to decide. */
@@ -240,6 +247,7 @@ static int main_setup(void)
 {
     struct supervisor_settings supervision = {.now_ms = clock_mono_ms, .random = main_random};
     announce_setup(master.root);
+    child_setup(&master);
     uv_timer_init(master.loop, &main_grace);
     uv_timer_init(master.loop, &main_watchdog);
     int rc = supervisor_init(master.loop, master.root, &main_ops, &supervision);
@@ -333,7 +341,7 @@ static int main_take_over(int fd, bool probe)
         bool fits =
             master.root != NULL &&
             preflight_check_tree(&master.paths, master.config, master.root, true, &error) == 0 &&
-            upgrade_fits(&from, master.root, &error);
+            upgrade_fits(&from, &master, &error);
         code = fits ? 0 : CONTRACT_EXIT_CONFIG;
     }
     if (code != 0) {

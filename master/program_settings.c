@@ -108,12 +108,9 @@ static int program_settings_own(struct program_settings *p, const struct config_
     return 0;
 }
 
-int program_settings_make(struct program_settings *p, const struct config_section *program,
-                          uint64_t number)
+static int program_settings_program(struct program_settings *p,
+                                    const struct config_section *program, uint64_t number)
 {
-    *p = (struct program_settings){.count = 0};
-    if (config_get_u64(program, "worker") != 0)
-        return program_settings_own(p, program, number);
     size_t command, environment, settings;
     int rc = program_split(p, config_get(program, "command"), number, &command);
     if (rc == 0)
@@ -136,6 +133,20 @@ int program_settings_make(struct program_settings *p, const struct config_sectio
     program_put(p, "command.ready", ready);
     program_put(p, "command.log_file", log_file);
     return ready != NULL && log_file != NULL ? 0 : -ENOMEM;
+}
+
+int program_settings_make(struct program_settings *p, const struct config_section *program,
+                          uint64_t number, const struct program_child *child)
+{
+    *p = (struct program_settings){.count = 0};
+    bool own = config_get_u64(program, "worker") != 0;
+    int rc = own ? program_settings_own(p, program, number)
+                 : program_settings_program(p, program, number);
+    if (rc == 0 && child != NULL) {
+        program_put(p, "child.owner", child->owner);
+        program_put(p, "child.argument", child->argument);
+    }
+    return rc;
 }
 
 void program_settings_fini(struct program_settings *p)

@@ -9,7 +9,7 @@
 #include "master/config_check_program.h"
 #include "master/config_settings.h"
 
-#define PROGRAM_SETTINGS_PAIRS (3 * CONFIG_WORDS_MAX + 21)
+#define PROGRAM_SETTINGS_PAIRS (3 * CONFIG_WORDS_MAX + 23)
 
 /* Strings of the pairs; valid as long as the struct and the configuration. */
 struct program_settings {
@@ -22,9 +22,14 @@ struct program_settings {
     char stop_signal[8];
 };
 
-/* Fills *p for process `number` of a checked program section. Returns 0 or a negative errno. Free with program_settings_fini in either case. */
+/* What a temporary child is told beyond its section. */
+struct program_child {
+    const char *owner, *argument;
+};
+
+/* Fills *p for process `number` of a checked program section; `child` NULL: it is none. Returns 0 or a negative errno. Free with program_settings_fini in either case. */
 int program_settings_make(struct program_settings *p, const struct config_section *program,
-                          uint64_t number);
+                          uint64_t number, const struct program_child *child);
 void program_settings_fini(struct program_settings *p);
 
 #endif

@@ -197,7 +197,8 @@ static struct node *reload_pool(struct master *m, struct slice name)
     if (name.len > CONTRACT_NAME_MAX - 3)
         return NULL;
     snprintf(first, sizeof first, "%.*s.1", (int)name.len, name.ptr);
-    return tree_find(m->root, slice_of(first));
+    struct node *n = tree_find(m->root, slice_of(first));
+    return n != NULL && !n->child ? n : NULL;
 }
 
 int reload_scale(struct master *m, struct slice name, uint64_t count, bool dry_run,
@@ -212,9 +213,11 @@ int reload_scale(struct master *m, struct slice name, uint64_t count, bool dry_r
                       n != NULL ? n->name : alone->name);
         return CONTROL_USAGE;
     }
-    if (count < key->min || count > key->max) {
-        buffer_printf(errors, "there can be %" PRIu64 " to %" PRIu64 " of them%s\n", key->min,
-                      key->max, count == 0 ? ": to have none run, platoonctl stop" : "");
+    /* Not none: then no worker would be left whose name could be scaled again. */
+    uint64_t min = key->min > 0 ? key->min : 1;
+    if (count < min || count > key->max) {
+        buffer_printf(errors, "there can be %" PRIu64 " to %" PRIu64 " of them%s\n", min, key->max,
+                      count == 0 ? ": to have none run, platoonctl stop" : "");
         return CONTROL_USAGE;
     }
     const struct config_section *section = config_section_find(m->config, key->kind, n->section);

@@ -121,6 +121,8 @@ static bool supervisor_stop_pass(struct node *n, bool blocked)
 static void supervisor_mark(struct node *n, const struct node *mark)
 {
     if (n->kind == NODE_WORKER) {
+        if (n->child && n != mark)
+            return; /* when its owner goes it goes, for good */
         if (n->wanted_up &&
             (n->process != NULL || n->state == NODE_BACKOFF || n->state == NODE_FATAL)) {
             n->cycle = mark;
@@ -220,6 +222,24 @@ static bool supervisor_sweep(struct node *n)
 
 static void supervisor_died(struct node *n, int code);
 
+/* Its one life is over, or its owner's. */
+static void supervisor_retire_child(struct node *n)
+{
+    n->retired = true;
+    n->wanted_up = false;
+    n->cycle = NULL;
+    supervisor.retiring = supervisor.stopping = true;
+}
+
+/* An incarnation's temporary children die with it. */
+static void supervisor_retire_children(const struct node *owner)
+{
+    struct node *parent = owner->parent;
+    for (size_t i = 0; parent->has_children && i < parent->child_count; i++)
+        if (parent->children[i]->child && strcmp(parent->children[i]->owner, owner->name) == 0)
+            supervisor_retire_child(parent->children[i]);
+}
+
 static void supervisor_spawn(struct node *n)
 {
     supervisor_move(n, STATE_EVENT_SPAWN);
@@ -228,11 +248,15 @@ static void supervisor_spawn(struct node *n)
     n->next_start_ms = 0;
     int rc = supervisor.ops->spawn(n);
     if (rc == 0) {
-        n->restarts += n->generation > 1;
+        n->restarts += n->generation > 1 && !n->child;
         return;
     }
     snprintf(n->last_exit, sizeof n->last_exit, "could not be started: %s", strerror(-rc));
     log_error("worker-spawn", "name=%s cause=%s", n->name, log_quote_text(strerror(-rc)));
+    if (n->child) {
+        n->generation++; /* its owner has been told this one */
+        supervisor.ops->down(n, n->last_exit);
+    }
     supervisor_died(n, CONTRACT_EXIT_TEMPORARY);
 }
 
@@ -274,11 +298,17 @@ static bool supervisor_start_pass(struct node *n, uint64_t now)
         return n->parent == NULL ||
                n->parent->strategy == POLICY_ONE_FOR_ONE; /* its restart waits */
     n->next_start_ms = 0;
-    bool ready = true;
+    bool ready = true, blocked = false;
     for (size_t i = 0; i < n->child_count; i++) {
-        if (!ready && !supervisor_is_pool(n->children[i - 1], n->children[i]))
+        struct node *child = n->children[i];
+        if (child->child) { /* stands behind all others, and waits for none of them */
+            supervisor_start_pass(child, now);
+            continue;
+        }
+        blocked = blocked || (!ready && !supervisor_is_pool(n->children[i - 1], child));
+        if (blocked && !n->has_children)
             return false;
-        ready = supervisor_start_pass(n->children[i], now) && ready;
+        ready = !blocked && supervisor_start_pass(child, now) && ready;
     }
     return ready;
 }
@@ -363,6 +393,11 @@ static void supervisor_retry(struct node *n, uint64_t delay)
 
 static void supervisor_died(struct node *n, int code)
 {
+    if (n->child) {
+        supervisor_move(n, STATE_EVENT_GONE);
+        supervisor_retire_child(n);
+        return;
+    }
     uint64_t now = supervisor_now();
     struct policy_death death = {
         .code = code,
@@ -430,8 +465,11 @@ void supervisor_on_fault(struct node *n, enum supervisor_fault fault)
 
 void supervisor_on_exit(struct node *n, int code)
 {
-    if (n->was_ready)
+    if (n->was_ready || n->child)
         supervisor.ops->down(n, n->last_exit);
+    supervisor_retire_children(n);
+    if (n->child && n->cycle == NULL)
+        supervisor_retire_child(n);
     if (n->state == NODE_DRAINING)
         supervisor_move(n, STATE_EVENT_GONE);
     else if (supervisor_must_be_down(n))
@@ -455,7 +493,7 @@ static void supervisor_forgive(struct node *n)
 
 static void supervisor_want(struct node *n, bool up)
 {
-    n->wanted_up = up;
+    n->wanted_up = up && !n->retired;
     n->finished = false;
     supervisor_forgive(n);
     if (up && n->kind == NODE_WORKER && n->state == NODE_FATAL)

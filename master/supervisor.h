@@ -32,6 +32,11 @@ bool supervisor_is_merging(const struct node *n);
 bool supervisor_is_restarting(const struct node *n);
 
 /*
+ * Temporary children (child.h) have one life, which their owner's end ends too; then they retire. Nothing waits for them, and they wait for nobody. Of theirs `down` is
+ * called in any case, READY or not.
+ */
+
+/*
  * Called after each pass in which something changed: look at node_is_ready, node_is_stopped, supervisor_is_restarting and decide. A
  * watch may be added or removed inside the call. The memory is the caller's, until supervisor_watch_remove.
  */

@@ -33,7 +33,7 @@ enum node_state node_state(const struct node *n)
     enum node_state worst = NODE_READY;
     for (size_t i = 0; i < n->child_count; i++) {
         enum node_state state = node_state(n->children[i]);
-        if (state > worst && !n->children[i]->finished)
+        if (state > worst && !n->children[i]->finished && !n->children[i]->child)
             worst = state;
     }
     return worst;
@@ -179,6 +179,26 @@ static const char *node_type_name(const struct node *n)
     return names[n->strategy];
 }
 
+/* The temporary children of a worker, or what stands in a branch by itself. */
+static bool node_shows(const struct node *n, const struct node *below)
+{
+    return n->kind == NODE_BRANCH ? !below->child : strcmp(below->owner, n->name) == 0;
+}
+
+static void node_pack_children(struct buffer *out, const struct node *n, uint64_t now_ms)
+{
+    const struct node *in = n->kind == NODE_BRANCH ? n : n->parent;
+    bool none = n->kind == NODE_WORKER && (n->child || in == NULL || !in->has_children);
+    uint32_t count = 0;
+    for (size_t i = 0; !none && i < in->child_count; i++)
+        count += node_shows(n, in->children[i]);
+    pack_text(out, "children");
+    pack_array(out, count);
+    for (size_t i = 0; !none && i < in->child_count; i++)
+        if (node_shows(n, in->children[i]))
+            node_pack(out, in->children[i], now_ms, 0);
+}
+
 #define NODE_PAIRS 19 /* as packed below */
 
 void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32_t extra_pairs)
@@ -210,10 +230,7 @@ void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32
     node_pack_text(out, "doing", n->doing);
     node_pack_text(out, "trouble", n->trouble);
     node_pack_counters(out, n);
-    pack_text(out, "children");
-    pack_array(out, (uint32_t)n->child_count);
-    for (size_t i = 0; i < n->child_count; i++)
-        node_pack(out, n->children[i], now_ms, 0);
+    node_pack_children(out, n, now_ms);
 }
 
 /* ---- problems ---- */
@@ -262,6 +279,8 @@ static void node_add_problem(struct node *worker, void *ctx)
 {
     struct problems *p = ctx;
     char text[768];
+    if (worker->child && worker->state != NODE_READY)
+        return;
     if (!node_problem(worker, p->now_ms, text, sizeof text))
         return;
     pack_text(&p->lines, text);
@@ -289,6 +308,7 @@ void tree_free(struct node *n)
     free(n->window.at_ms);
     free(n->after);
     free(n->executable);
+    free(n->argument);
     buffer_fini(&n->settings);
     free(n);
 }

@@ -49,6 +49,7 @@ struct node {
     bool
         finished; /* transient or temporary, and it ended on purpose: as good as READY for who waits for it */
     bool was_ready; /* this incarnation has said READY */
+    bool child; /* temporary child of the sibling `owner` (child.h): has one life, then retires */
     uint32_t
         pool; /* siblings of one number are one pool: started and stopped side by side; 0: none */
     struct worker_process *process; /* NULL when there is none */
@@ -57,6 +58,7 @@ struct node {
     struct node *parent;
     struct node **children;
     size_t child_count;
+    bool has_children; /* a branch that has had a temporary child below it */
     uint64_t
         next_start_ms; /* clock_mono_ms; a worker's in BACKOFF; a branch's after it was escalated */
     uint64_t failures; /* deaths in a row without a stable run: the exponent of the back-off */
@@ -74,10 +76,12 @@ struct node {
     char group[CONTRACT_NAME_MAX]; /* drain it belongs to: its peers are told of it; "" for none */
     char section
         [CONTRACT_NAME_MAX]; /* title of the section that gave birth to it, for `ask`; "" for none */
-    char *executable;        /* of a custom worker, else NULL */
-    bool program;            /* born of a program section */
-    bool ended_orderly;      /* its last incarnation: exit 0 */
-    uint64_t ready_at_ms;    /* clock_mono_ms */
+    char owner[CONTRACT_NAME_MAX]; /* of a child */
+    char *argument;                /* of a child, else NULL */
+    char *executable;              /* of a custom worker, else NULL */
+    bool program;                  /* born of a program section */
+    bool ended_orderly;            /* its last incarnation: exit 0 */
+    uint64_t ready_at_ms;          /* clock_mono_ms */
     enum policy_restart restart;
     struct policy_limits limits;
     uint64_t ready_timeout_ms;
@@ -105,7 +109,10 @@ struct node {
 
 const char *node_state_name(enum node_state state);
 
-/* State of a worker, or worst state among a branch's workers that have not finished; an empty branch is READY. */
+/*
+ * State of a worker, or worst state among a branch's workers that have not finished; an empty branch is READY. Temporary children come and go: no branch is
+ * unready because of one.
+ */
 enum node_state node_state(const struct node *n);
 
 /* True when every worker at or below the node is READY or has finished (is STOPPED or FATAL, respectively). */
@@ -130,7 +137,10 @@ struct node *tree_first(struct node *root, struct slice type, struct slice secti
 /* Calls fn for each worker at or below n, in start order. */
 void tree_each_worker(struct node *n, void (*fn)(struct node *worker, void *ctx), void *ctx);
 
-/* Packs the node and all below it as PROTOCOL.md section 6 says. `extra_pairs` more map pairs follow by the caller. */
+/*
+ * Packs the node and all below it as PROTOCOL.md section 6 says; a worker's temporary children, which are its siblings in the tree, stand below it. `extra_pairs` more
+ * map pairs follow by the caller.
+ */
 void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32_t extra_pairs);
 
 /* Packs `problems`: an array of one line for each worker that is not ready or reports trouble. */

@@ -260,36 +260,76 @@ static void build_program_policy(struct node *n, const struct config_section *pr
         n->limits.backoff_max_ms = n->limits.backoff_min_ms; /* one of the two is platoon's */
 }
 
-static void build_process(struct builder *b, const struct config_section *program,
-                          struct node *parent, const char *name, uint64_t number)
+static enum worker_type build_program_type(const struct config_section *program)
 {
-    bool custom = config_get_u64(program, "worker") != 0;
-    bool port = strcmp(config_get(program, "port"), "none") != 0;
-    struct node *n = build_leaf(b, name,
-                                custom ? WORKER_TYPE_CUSTOM
-                                : port ? WORKER_TYPE_PORT
-                                       : WORKER_TYPE_COMMAND,
-                                parent);
-    if (n == NULL)
-        return;
-    n->program = true;
-    slice_copy(slice_of(config_title(program)), n->section, sizeof n->section);
-    build_program_policy(n, program);
-    build_log_level(n, program);
+    if (config_get_u64(program, "worker") != 0)
+        return WORKER_TYPE_CUSTOM;
+    return strcmp(config_get(program, "port"), "none") != 0 ? WORKER_TYPE_PORT
+                                                            : WORKER_TYPE_COMMAND;
+}
+
+static int build_program_settings(struct builder *b, struct node *n,
+                                  const struct config_section *program, uint64_t number)
+{
     struct program_settings *p = malloc(sizeof *p);
-    int rc = p != NULL ? program_settings_make(p, program, number) : -ENOMEM;
-    if (rc == 0 && custom) {
+    if (p == NULL)
+        return -ENOMEM;
+    struct program_child child = {n->owner, n->argument};
+    int rc = program_settings_make(p, program, number, n->child ? &child : NULL);
+    if (rc == 0 && n->type == WORKER_TYPE_CUSTOM) {
         n->executable = strdup(p->pairs[0].value);
         rc = n->executable != NULL ? 0 : -ENOMEM;
     }
     if (rc == 0)
         rc = config_settings_pack(&n->settings, b->c, n->type, program, b->p->instance, b->p->boot,
                                   p->pairs, p->count);
-    if (p != NULL)
-        program_settings_fini(p);
+    program_settings_fini(p);
     free(p);
+    return rc;
+}
+
+/* `owner` NULL: none of anybody's. */
+static struct node *build_process(struct builder *b, const struct config_section *program,
+                                  struct node *parent, const char *name, uint64_t number,
+                                  const struct node *owner, struct slice argument)
+{
+    struct node *n = build_leaf(b, name, build_program_type(program), parent);
+    if (n == NULL)
+        return NULL;
+    n->program = true;
+    slice_copy(slice_of(config_title(program)), n->section, sizeof n->section);
+    build_program_policy(n, program);
+    build_log_level(n, program);
+    int rc = 0;
+    if (owner != NULL) {
+        n->child = parent->has_children = true;
+        memcpy(n->owner, owner->name, sizeof n->owner);
+        n->argument = strndup(argument.len > 0 ? argument.ptr : "", argument.len);
+        rc = n->argument != NULL ? 0 : -ENOMEM;
+    }
+    if (rc == 0)
+        rc = build_program_settings(b, n, program, number);
     if (rc != 0)
         build_fail(b, name, strerror(-rc));
+    return n;
+}
+
+struct node *tree_build_child(const struct config *c, const struct preflight *p, struct node *owner,
+                              const struct config_section *program, uint64_t number,
+                              struct slice argument, struct buffer *error)
+{
+    struct node *parent = owner->parent;
+    struct builder b = {.c = c, .p = p, .root = parent, .error = error};
+    char name[3 * CONTRACT_NAME_MAX];
+    snprintf(name, sizeof name, "%s/%s.%llu", owner->name, config_title(program),
+             (unsigned long long)number);
+    struct node *n = build_process(&b, program, parent, name, number, owner, argument);
+    if (n != NULL && b.failed) {
+        parent->child_count--;
+        tree_free(n);
+        n = NULL;
+    }
+    return n;
 }
 
 /* "site" and "mailer" make "site/mailer"; below the root, "mailer". */
@@ -309,7 +349,7 @@ static void build_program(struct builder *b, const struct config_section *progra
     b->pool = ++b->pools;
     for (uint64_t i = 1; i <= count && !b->failed; i++) {
         snprintf(name, sizeof name, "%s.%llu", path, (unsigned long long)i);
-        build_process(b, program, parent, name, i);
+        build_process(b, program, parent, name, i, NULL, slice_make(NULL, 0));
     }
     b->pool = 0;
 }

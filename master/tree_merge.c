@@ -170,7 +170,8 @@ static void merge_plan_children(struct merge_plan *p, struct node *live, struct 
             merge_plan_node(p, same, child);
     }
     for (size_t i = 0; i < live->child_count && retiring > 0 && p->count >= 0; i++)
-        if (merge_child(wanted, live->children[i]->name) == NULL && !live->children[i]->retired)
+        if (merge_child(wanted, live->children[i]->name) == NULL && !live->children[i]->retired &&
+            !live->children[i]->child)
             merge_note_all(p, "stop", live->children[i]);
 }
 
@@ -310,7 +311,8 @@ static void merge_children(struct node *live, struct node *wanted)
     for (size_t i = 0; i < live->child_count; i++) {
         if (old[i]->twin != NULL)
             continue;
-        merge_retire(old[i]);
+        if (!old[i]->child) /* those go when their owner goes */
+            merge_retire(old[i]);
         list[count++] = old[i];
     }
     free(old);

@@ -3,7 +3,7 @@
  *
  * Runs in the master. Nodes are the same when their names are: such a node stays, with its process, history and address, and takes over what is new. A
  * worker that is told something else than before is restarted; what only the master uses (policy, times, order, numbers of a pool) changes in place.
- * What is gone stays as `retired` behind its siblings until the supervisor has stopped it. Nothing is started or stopped here.
+ * Temporary children stay as they are. What is gone stays as `retired` behind its siblings until the supervisor has stopped it. Nothing is started or stopped here.
  *
  * First a plan, which can fail and changes nothing that runs; then the merge, which cannot.
  */

@@ -185,7 +185,8 @@ static void upgrade_exec(void)
 static void upgrade_look_quiet(struct node *n, void *ctx)
 {
     const struct node **loud = ctx;
-    if (!worker_process_is_quiet(n))
+    bool waits = n->child && n->process == NULL; /* about to be started, or freed */
+    if (waits || !worker_process_is_quiet(n))
         *loud = n;
 }
 

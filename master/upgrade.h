@@ -40,8 +40,8 @@ struct upgrade {
 bool upgrade_read(struct upgrade *u, int fd, struct buffer *error);
 void upgrade_fini(struct upgrade *u);
 
-/* Looks whether every worker that runs has its place in the tree. False with one line in `error`. */
-bool upgrade_fits(const struct upgrade *u, struct node *root, struct buffer *error);
+/* Looks whether every worker that runs has its place in m->root; temporary children are given theirs. False with one line in `error`. */
+bool upgrade_fits(const struct upgrade *u, struct master *m, struct buffer *error);
 
 /* After supervisor_init, before the loop runs: the tree becomes what it was. What the new configuration tells otherwise is restarted. */
 void upgrade_adopt(const struct upgrade *u, struct master *m);

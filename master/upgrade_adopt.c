@@ -1,5 +1,6 @@
 /* upgrade_adopt.c: the new master's side. See upgrade.h. */
 #include "common/log.h"
+#include "master/child.h"
 #include "master/supervisor.h"
 #include "master/upgrade.h"
 #include "master/upgrade_state.h"
@@ -90,19 +91,30 @@ static bool upgrade_branch_fits(struct node *n, const struct upgrade_branch *m, 
     return n == NULL || n->kind == NODE_BRANCH;
 }
 
+struct upgrade_look {
+    struct master *m;
+    struct buffer *error;
+};
+
+/* A temporary child is in no configuration: it gets its place back here. */
 static bool upgrade_worker_fits(struct node *n, const struct upgrade_worker *m, void *ctx)
 {
+    struct upgrade_look *look = ctx;
+    if (m->owner.len > 0 && m->pid != 0)
+        n = child_adopt(look->m, m->name, m->owner, m->program, m->argument, m->generation);
     if (m->pid == 0 || (n != NULL && n->kind == NODE_WORKER))
         return true;
-    buffer_printf(ctx, "%.*s runs and has no place in the configuration: platoonctl reload first\n",
+    buffer_printf(look->error,
+                  "%.*s runs and has no place in the configuration: platoonctl reload first\n",
                   (int)m->name.len, m->name.ptr);
     return false;
 }
 
-bool upgrade_fits(const struct upgrade *u, struct node *root, struct buffer *error)
+bool upgrade_fits(const struct upgrade *u, struct master *m, struct buffer *error)
 {
+    struct upgrade_look look = {m, error};
     size_t before = error->len;
-    if (upgrade_each(u, root, upgrade_branch_fits, upgrade_worker_fits, error))
+    if (upgrade_each(u, m->root, upgrade_branch_fits, upgrade_worker_fits, &look))
         return true;
     if (error->len == before)
         buffer_printf(error, "the running master's state is damaged\n");

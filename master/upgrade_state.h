@@ -60,6 +60,9 @@
     F(bin, doing, "")                                                                              \
     F(bin, trouble, "")                                                                            \
     F(u64, log_level, "")                                                                          \
+    F(str, owner, "of a temporary child; empty: it is none")                                       \
+    F(str, program, "title of a child's section")                                                  \
+    F(bin, argument, "a child was told")                                                           \
     F(u64, pid, "0: no process; what follows is its")                                              \
     F(u64, pidfd, "plus 1")                                                                        \
     F(u64, link_fd, "plus 1; 0: it has ended")                                                     \

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "master/announce.h"
+#include "master/child.h"
 #include "master/supervisor.h"
 
 #include <inttypes.h>
@@ -153,6 +154,38 @@ static bool worker_says_look(struct worker_process *p, struct slice frame)
     return true;
 }
 
+static bool worker_says_child(struct worker_process *p, struct slice frame)
+{
+    struct link_child m;
+    struct buffer error = BUFFER_EMPTY, out = BUFFER_EMPTY;
+    if (!p->greeted || !link_child_unpack(frame, &m))
+        return false;
+    struct node *owner = p->node, *n = child_start(owner, m.program, m.argument, &error);
+    struct link_started started = {.id = m.id,
+                                   .name = slice_of(n != NULL ? n->name : ""),
+                                   .generation = n != NULL ? n->generation + 1 : 0,
+                                   .error = buffer_slice(&error)};
+    if (n == NULL)
+        log_warn("child-refused", "owner=%s program=%s cause=%s", owner->name, log_quote(m.program),
+                 log_quote(started.error));
+    link_started_pack(&out, &started);
+    /* An error that cannot be told is as bad as a name that cannot: it would wait. */
+    if (!buffer_ok(&error) || !buffer_ok(&out) || worker_process_send(owner, &out) != 0)
+        worker_process_untold(owner);
+    buffer_fini(&error);
+    buffer_fini(&out);
+    return true;
+}
+
+static bool worker_says_end(struct worker_process *p, struct slice frame)
+{
+    struct link_end m;
+    if (!link_end_unpack(frame, &m))
+        return false;
+    child_stop(p->node, m.name);
+    return true;
+}
+
 void worker_says(struct worker_process *p, struct slice frame)
 {
     static const struct {
@@ -162,7 +195,8 @@ void worker_says(struct worker_process *p, struct slice frame)
         {LINK_HELLO, worker_says_hello},     {LINK_READY, worker_says_ready},
         {LINK_BEAT, worker_says_beat},       {LINK_BYE, worker_says_bye},
         {LINK_MONITOR, worker_says_monitor}, {LINK_REPLY, worker_says_reply},
-        {LINK_LOOK, worker_says_look},
+        {LINK_LOOK, worker_says_look},       {LINK_CHILD, worker_says_child},
+        {LINK_END, worker_says_end},
     };
     uint64_t type = link_frame_type(frame);
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {

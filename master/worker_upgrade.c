@@ -99,6 +99,9 @@ void worker_process_save(const struct node *n, struct buffer *out)
         .doing = slice_of(n->doing),
         .trouble = slice_of(n->trouble),
         .log_level = (uint64_t)n->log_level,
+        .owner = slice_of(n->owner),
+        .program = slice_of(n->child ? n->section : ""),
+        .argument = slice_of(n->child ? n->argument : ""),
     };
     const struct worker_process *p = n->process;
     if (p != NULL)

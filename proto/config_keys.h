@@ -120,7 +120,9 @@
     X(PROGRAM, "files_max", INT, "", 3, 1048576, RESTART, "open files of each process; empty: as the master had at its start") \
     X(PROGRAM, "core_max", SIZE, "", 0, 1099511627776, RESTART, "largest core file; empty: as the master has") \
     X(PROGRAM, "no_new_privs", BOOL, "false", 0, 0, RESTART, "no program it starts may gain rights (set-user-id)") \
-    X(PROGRAM, "processes", INT, "1", 1, 1000, LIVE, "how many of them, numbered from 1")        \
+    X(PROGRAM, "processes", INT, "1", 0, 1000, LIVE, "how many of them, numbered from 1; 0: none by itself, only as a temporary child of another (may_start)") \
+    X(PROGRAM, "may_start", STRING, "", 0, 0, LIVE, "titles of program sections of which it may have the master start temporary children of its own") \
+    X(PROGRAM, "may_start_max", INT, "16", 1, 1000, LIVE, "most temporary children of each process at once") \
     X(PROGRAM, "after", STRING, "", 0, 0, LIVE, "names of programs, supervisors or branches that must be ready first, beyond the order of the tree") \
     X(PROGRAM, "ready", STRING, "none", 0, 0, RESTART, "when it is: none (as soon as it runs), exit (it has finished on purpose), 3s (has run so long), unix:PATH or tcp:ADDRESS:PORT (it listens), http:ADDRESS:PORT/PATH (answers 2xx or 3xx), log:TEXT (prints a line with it), notify (says READY=1 as sd_notify(3) does), actor (port: it says so), fd (a line on $NOTIFY_FD); {n} as in command") \
     X(PROGRAM, "ready_timeout", SPAN, "", 100, 3600000, LIVE, "time it may take for that; empty: as in platoon") \

@@ -21,7 +21,7 @@
 #define PROTO_CONTRACT_H
 
 /* Bumped with every change to link.h; a worker of another version is refused at HELLO with both numbers in the message. */
-#define CONTRACT_LINK_VERSION 2
+#define CONTRACT_LINK_VERSION 3
 
 /* The link's file descriptor in the worker. 0, 1, 2 keep their usual meaning; 3 is the first free one. */
 #define CONTRACT_LINK_FD 3
@@ -31,6 +31,10 @@
 #define CONTRACT_ENV_GENERATION "PLATOON_GENERATION" /* decimal, > 0 */
 #define CONTRACT_ENV_LOG_LEVEL  "PLATOON_LOG_LEVEL"  /* error, warn, info, debug */
 
+/* What the program of a temporary child is told. */
+#define CONTRACT_ENV_OWNER    "PLATOON_OWNER"
+#define CONTRACT_ENV_ARGUMENT "PLATOON_ARGUMENT"
+
 /* Longest worker name, NUL included; also bounds the mailbox path. */
 #define CONTRACT_NAME_MAX 64
 
@@ -39,6 +43,9 @@
 
 /* Most bytes that may wait for a peer on the link that does not read; then it counts as hung. */
 #define CONTRACT_QUEUE_MAX (64u * 1024 * 1024)
+
+/* Longest argument of a temporary child. */
+#define CONTRACT_ARGUMENT_MAX 4096
 
 /* Milliseconds. */
 #define CONTRACT_BEAT_MS  1000  /* a worker's beat */

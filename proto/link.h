@@ -23,7 +23,10 @@
     X(10, REQUEST, request, "master to worker: a control client asks you something")               \
     X(11, REPLY, reply, "worker to master: the answer to a REQUEST")                               \
     X(12, LOOK, look, "worker to master: show me the tree")                                        \
-    X(13, TREE, tree, "master to worker: the tree as it is now")
+    X(13, TREE, tree, "master to worker: the tree as it is now")                                   \
+    X(14, CHILD, child, "worker to master: start a temporary child of mine")                       \
+    X(15, STARTED, started, "master to worker: what became of a CHILD")                            \
+    X(16, END, end, "worker to master: stop that child of mine")
 /* clang-format on */
 
 /* clang-format off */
@@ -97,6 +100,23 @@
     F(raw, node, "the root with its children (PROTOCOL.md section 6)")                             \
     F(raw, problems, "array of str: what is wrong, one line each; none: all is ready")
 /* clang-format on */
+
+/* clang-format off */
+#define LINK_FIELDS_CHILD(F)                                                                       \
+    F(u64, id, "names the answer; of the worker's making")                                         \
+    F(str, program, "title of a program section that the worker's own names in may_start")         \
+    F(bin, argument, "what the child is told; no NUL in it, at most CONTRACT_ARGUMENT_MAX bytes")
+/* clang-format on */
+
+/* clang-format off */
+#define LINK_FIELDS_STARTED(F)                                                                     \
+    F(u64, id, "of the CHILD")                                                                     \
+    F(str, name, "its path in the tree; UP follows when it is READY, DOWN in any case")            \
+    F(u64, generation, "of its one incarnation; 0: there is none")                                 \
+    F(str, error, "why not, when there is none")
+/* clang-format on */
+
+#define LINK_FIELDS_END(F) F(str, name, "path in the tree, as STARTED told it")
 
 enum link_type {
 #define X(number, NAME, name, doc) LINK_##NAME = number,

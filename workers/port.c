@@ -23,14 +23,17 @@ static void port_add_setting(const char *name, const char *value, void *ctx)
     json_object_set_new(ctx, name + strlen("own."), text != NULL ? text : json_null());
 }
 
+/* The last two are a temporary child's. */
 static int port_init(struct worker *w, void *state)
 {
     struct port *p = state;
     json_t *settings = json_object();
     worker_setting_each(w, "own.", port_add_setting, settings);
     port_wire_open(p);
-    port_tell(p, json_pack("{s:s,s:s,s:I,s:o}", "event", "hello", "name", worker_name(w),
-                           "generation", (json_int_t)worker_generation(w), "settings", settings));
+    port_tell(p, json_pack("{s:s,s:s,s:I,s:o,s:s*,s:s*}", "event", "hello", "name", worker_name(w),
+                           "generation", (json_int_t)worker_generation(w), "settings", settings,
+                           "owner", worker_setting(w, "child.owner"), "argument",
+                           worker_setting(w, "child.argument")));
     return 0;
 }
 
@@ -119,6 +122,12 @@ static void port_on_request(struct worker *w, void *state, const struct link_req
                         "deadline_ms", (json_int_t)request->deadline_ms, "body", port_value(text)));
 }
 
+static void port_on_started(struct worker *w, void *state, const struct link_started *m)
+{
+    (void)w;
+    port_actions_started(state, m);
+}
+
 /* ---- life ---- */
 
 static void port_on_tick(struct worker *w, void *state)
@@ -157,6 +166,7 @@ const struct worker_ops worker_ops = {
     .on_down = port_on_down,
     .on_message = port_on_message,
     .on_request = port_on_request,
+    .on_started = port_on_started,
     .on_tick = port_on_tick,
     .drain = port_drain,
     .fini = port_fini,

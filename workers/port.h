@@ -3,7 +3,7 @@
  *
  * port.c         its life, and what the tree tells it: messages, peers, requests
  * port_wire.c    its stdin and stdout: JSON lines or msgpack frames
- * port_actions.c what it says: send, monitor, link, call, reply, timer …
+ * port_actions.c what it says: send, monitor, link, call, reply, start, timer …
  *
  * What is said both ways: PROTOCOL.md section 8.
  */
@@ -41,6 +41,13 @@ struct port_call {
     char id[PORT_ID_MAX];
 };
 
+/* A child that was asked for. */
+struct port_start {
+    struct port_start *next;
+    uint64_t token;
+    char id[PORT_ID_MAX];
+};
+
 struct port_timer {
     struct port_timer *next;
     struct port *port;
@@ -59,6 +66,8 @@ struct port {
     size_t waiting_count;
     struct port_call *calls;
     size_t call_count;
+    struct port_start *starts;
+    size_t start_count;
     struct port_timer *timers;
     size_t timer_count;
     uint64_t last_token;
@@ -94,6 +103,9 @@ void port_actions_down(struct port *p, const char *name, struct slice reason);
 
 /* The answer to one of its calls. */
 void port_actions_answer(struct port *p, const struct message_answer *m);
+
+/* What became of a child that it asked for. */
+void port_actions_started(struct port *p, const struct link_started *m);
 
 /* Once a second: calls whose time is up. */
 void port_actions_tick(struct port *p);

@@ -281,6 +281,57 @@ static void port_act_reply(struct port *p, const json_t *said)
         port_reply_peer(p, to, strtoull(colon + 1, NULL, 10), said, error);
 }
 
+/* ---- temporary children ---- */
+
+static void port_act_start(struct port *p, const json_t *said)
+{
+    const char *program = port_string(said, "program"), *id = port_string(said, "id");
+    const json_t *argument = json_object_get(said, "argument");
+    if (program[0] == '\0' || strlen(program) >= CONTRACT_NAME_MAX || id[0] == '\0' ||
+        strlen(id) >= PORT_ID_MAX || (argument != NULL && !json_is_string(argument)) ||
+        json_string_length(argument) > CONTRACT_ARGUMENT_MAX || p->start_count == PORT_CALLS_MAX) {
+        port_complain(p,
+                      "start: needs a program, an id of at most %d letters, and, if any, an "
+                      "argument that is a text of at most %d bytes",
+                      PORT_ID_MAX - 1, CONTRACT_ARGUMENT_MAX);
+        return;
+    }
+    struct port_start *start = worker_must_alloc(p->w, sizeof *start);
+    start->token = ++p->last_token;
+    slice_copy(slice_of(id), start->id, sizeof start->id);
+    start->next = p->starts;
+    p->starts = start;
+    p->start_count++;
+    worker_child_start(p->w, start->token, slice_of(program),
+                       slice_make(json_string_value(argument), json_string_length(argument)));
+}
+
+void port_actions_started(struct port *p, const struct link_started *m)
+{
+    for (struct port_start **at = &p->starts, *start; (start = *at) != NULL; at = &start->next) {
+        if (start->token != m->id)
+            continue;
+        *at = start->next;
+        p->start_count--;
+        if (m->error.len > 0)
+            port_tell(p, json_pack("{s:s,s:s,s:s%}", "event", "started", "id", start->id, "error",
+                                   m->error.ptr, m->error.len));
+        else
+            port_tell(p,
+                      json_pack("{s:s,s:s,s:s%,s:I}", "event", "started", "id", start->id, "name",
+                                m->name.ptr, m->name.len, "generation", (json_int_t)m->generation));
+        free(start);
+        return;
+    }
+}
+
+static void port_act_stop(struct port *p, const json_t *said)
+{
+    const char *name = port_name(p, said, "name");
+    if (name != NULL)
+        worker_child_stop(p->w, slice_of(name));
+}
+
 /* ---- timers ---- */
 
 static void port_timer_on_closed(uv_handle_t *handle)
@@ -374,6 +425,7 @@ static const struct {
     {"send", port_act_send},   {"monitor", port_act_monitor}, {"link", port_act_link},
     {"call", port_act_call},   {"reply", port_act_reply},     {"timer", port_act_timer},
     {"ready", port_act_ready}, {"doing", port_act_doing},     {"trouble", port_act_trouble},
+    {"start", port_act_start}, {"stop", port_act_stop},
 };
 
 void port_act(struct port *p, const json_t *said)
@@ -390,7 +442,7 @@ void port_act(struct port *p, const json_t *said)
     }
     port_complain(p,
                   "do: '%s' is none of send, monitor, link, call, reply, timer, ready, doing, "
-                  "trouble",
+                  "trouble, start, stop",
                   what);
 }
 
@@ -402,6 +454,11 @@ void port_actions_close(struct port *p)
         struct port_waiting *m = p->waiting;
         p->waiting = m->next;
         free(m);
+    }
+    while (p->starts != NULL) {
+        struct port_start *start = p->starts;
+        p->starts = start->next;
+        free(start);
     }
     while (p->calls != NULL) {
         struct port_call *call = p->calls;

@@ -156,6 +156,20 @@ static void program_end_adopted(void)
     }
 }
 
+/* What a temporary child is told; of anybody else's the program shall not hear. */
+static void program_tell_child(struct worker *w)
+{
+    static const char *const told[][2] = {{CONTRACT_ENV_OWNER, "child.owner"},
+                                          {CONTRACT_ENV_ARGUMENT, "child.argument"}};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        const char *value = worker_setting(w, told[i][1]);
+        if (value == NULL)
+            unsetenv(told[i][0]);
+        else if (setenv(told[i][0], value, 1) != 0)
+            worker_exit(w, CONTRACT_EXIT_TEMPORARY, "no memory for the program's environment");
+    }
+}
+
 void program_life_begin(struct program_life *c, struct worker *w, struct program_streams *streams)
 {
     c->w = w;
@@ -177,6 +191,7 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
                             ? worker_setting_u64(w, "command.memory_restart")
                             : 0;
     c->ready = program_ready_new(w, how, c->probe, &c->spec.notify_fd);
+    program_tell_child(w);
     unsetenv("NOTIFY_SOCKET"); /* ours is the master's affair, not the program's */
     unsetenv("WATCHDOG_USEC");
     c->output = program_output_new(w, how, &c->spec.output_fd);

@@ -53,6 +53,8 @@ struct worker_ops {
                        struct unpack *u);
     /* A control request; answer with worker_reply, now or later, exactly once. NULL: "understands no requests". */
     void (*on_request)(struct worker *w, void *state, const struct link_request *request);
+    /* The answer to a worker_child_start: its name, or why there is none. Lives until the call returns. */
+    void (*on_started)(struct worker *w, void *state, const struct link_started *m);
     /* The answer to a worker_look. Lives until the call returns. */
     void (*on_tree)(struct worker *w, void *state, const struct link_tree *tree);
     /* Once a second, before the beat: bring gauges and worker_doing up to date. Optional. */
@@ -101,6 +103,16 @@ void worker_monitor(struct worker *w, struct slice name);
  * Returns as worker_send.
  */
 int worker_link(struct worker *w, struct worker_peer *peer);
+
+/*
+ * Asks the master for a temporary child: one more process of a program section that ours names in `may_start`, which is told `argument` (no NUL, at most
+ * CONTRACT_ARGUMENT_MAX bytes; setting child.argument, or $PLATOON_ARGUMENT). on_started follows with this id, then on_up when it is READY, and in any case, exactly
+ * once, on_down when it has ended. It ends with us at the latest. Only after READY, and not by a child.
+ */
+void worker_child_start(struct worker *w, uint64_t id, struct slice program, struct slice argument);
+
+/* Asks the master to stop that child of ours; on_down follows. Nothing happens when there is none of that name. */
+void worker_child_stop(struct worker *w, struct slice name);
 
 /* A cleared buffer to pack ONE message into with message_*_pack; valid until the next call. */
 struct buffer *worker_compose(struct worker *w);

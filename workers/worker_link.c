@@ -66,6 +66,22 @@ void worker_look(struct worker *w, uint64_t id)
     worker_link_send(w);
 }
 
+void worker_child_start(struct worker *w, uint64_t id, struct slice program, struct slice argument)
+{
+    struct link_child child = {.id = id, .program = program, .argument = argument};
+    buffer_clear(&w->frame);
+    link_child_pack(&w->frame, &child);
+    worker_link_send(w);
+}
+
+void worker_child_stop(struct worker *w, struct slice name)
+{
+    struct link_end end = {.name = name};
+    buffer_clear(&w->frame);
+    link_end_pack(&w->frame, &end);
+    worker_link_send(w);
+}
+
 /* ---- in ---- */
 
 static bool worker_link_config(struct worker *w, struct slice frame)
@@ -129,6 +145,16 @@ static bool worker_link_tree(struct worker *w, struct slice frame)
     return true;
 }
 
+static bool worker_link_started(struct worker *w, struct slice frame)
+{
+    struct link_started m;
+    if (!link_started_unpack(frame, &m))
+        return false;
+    if (w->ops->on_started != NULL)
+        w->ops->on_started(w, w->state, &m);
+    return true;
+}
+
 /* Before CONFIG there is no type to hand anything to. */
 static bool worker_link_take(struct worker *w, uint64_t type, struct slice frame)
 {
@@ -147,6 +173,8 @@ static bool worker_link_take(struct worker *w, uint64_t type, struct slice frame
         return worker_link_request(w, frame);
     case LINK_TREE:
         return worker_link_tree(w, frame);
+    case LINK_STARTED:
+        return worker_link_started(w, frame);
     default:
         return false;
     }

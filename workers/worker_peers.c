@@ -356,8 +356,10 @@ void worker_peers_down(struct worker *w, const struct link_down *down)
             worker_peers_remove(w, known, down->reason);
         return;
     }
-    /* The answer to a MONITOR of somebody who is not there: the type gets a peer for the length of the call. */
-    struct worker_peer nobody = {.generation = down->generation};
+    /*
+     * The answer to a MONITOR of somebody who is not there, or a temporary child that never was READY: the type gets a peer for the length of the call.
+     */
+    struct worker_peer nobody = {.generation = down->generation, .orderly = down->orderly != 0};
     if (slice_copy(down->name, nobody.name, sizeof nobody.name) && w->ops->on_down != NULL)
         w->ops->on_down(w, w->state, &nobody, down->reason);
 }

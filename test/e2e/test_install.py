@@ -48,18 +48,92 @@ def test_it_runs_from_there(platoon, tmp_path):
     assert exe == tmp_path / "usr/libexec/platoon/transfer"
 
 
-def built_hello(platoon, tmp_path):
-    """etc/examples/hello, copied away from the tree and built against what make install has left; its configuration as it stands, but for the place of the program."""
+def built_hello(platoon, tmp_path, source=None):
+    """
+    etc/examples/hello (or another source), copied away from the tree and built against what make install has left; its configuration as it stands, but for the place of the
+    program.
+    """
     assert install(tmp_path / "root").returncode == 0
     there = tmp_path / "hello"
     shutil.copytree(ROOT / "etc/examples/hello", there)
+    if source is not None:
+        (there / "hello.c").write_text(source)
     flags = "-fsanitize=address,undefined" if ASAN else ""
     done = subprocess.run(["make", "-C", str(there), f"CFLAGS=-Werror {flags}"], capture_output=True, text=True,
                           env={"PATH": os.environ["PATH"], "PKG_CONFIG_PATH": str(tmp_path / "root/usr/lib/pkgconfig"),
                                "PKG_CONFIG_SYSROOT_DIR": "", "CPATH": str(tmp_path / "root/usr/include"), "LIBRARY_PATH": str(tmp_path / "root/usr/lib")})
     assert done.returncode == 0, done.stdout + done.stderr
-    platoon.config_path.write_text((there / "platoon.conf").read_text().replace("/usr/local/libexec/hello", str(there / "hello")))
+    text = (there / "platoon.conf").read_text().replace("/usr/local/libexec/hello", str(there / "hello"))
+    if source is not None:
+        text += f"program child {{ command = {there}/hello  worker = true  processes = 0 }}"
+        text = text.replace("worker = true", "worker = true  may_start = child", 1)
+    platoon.config_path.write_text(text)
     return platoon.start()
+
+
+# `send hello.1 1` starts a child, which ends itself; the answer is what was heard of it, in order.
+BOSS = """
+#include <platoon/worker.h>
+#include <stdio.h>
+
+struct boss { uint64_t request; char heard[512]; };
+
+static void hear(struct boss *b, const char *what, const char *name, size_t len)
+{
+    size_t used = strlen(b->heard);
+    snprintf(b->heard + used, sizeof b->heard - used, "%s %.*s;", what, (int)len, name);
+}
+
+static int init(struct worker *w, void *state)
+{
+    (void)state;
+    const char *argument = worker_setting(w, "child.argument");
+    if (argument != NULL && strcmp(argument, "end") == 0)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "as I was told by %s", worker_setting_text(w, "child.owner"));
+    return 0;
+}
+
+static void on_request(struct worker *w, void *state, const struct link_request *request)
+{
+    struct boss *b = state;
+    b->request = request->id;
+    b->heard[0] = 0;
+    worker_child_start(w, 7, slice_of("child"), slice_of("stay"));
+}
+
+static void on_started(struct worker *w, void *state, const struct link_started *m)
+{
+    (void)w;
+    hear(state, m->id == 7 || m->id == 8 ? "started" : "?", m->name.ptr, m->name.len);
+}
+
+static void on_up(struct worker *w, void *state, struct worker_peer *peer)
+{
+    hear(state, "up", peer->name, strlen(peer->name));
+    worker_child_stop(w, slice_of(peer->name));
+}
+
+static void on_down(struct worker *w, void *state, struct worker_peer *peer, struct slice reason)
+{
+    struct boss *b = state;
+    (void)reason;
+    hear(b, peer->orderly ? "down" : "died", peer->name, strlen(peer->name));
+    if (peer->orderly)
+        worker_child_start(w, 8, slice_of("child"), slice_of("end"));
+    else
+        worker_reply_text(w, b->request, CONTROL_OK, "%s", b->heard);
+}
+
+const struct worker_ops worker_ops = {.type = "hello", .mailbox = true, .state_size = sizeof(struct boss), .init = init, .on_request = on_request,
+                                      .on_started = on_started, .on_up = on_up, .on_down = on_down};
+"""
+
+
+def test_a_worker_of_ones_own_has_children(platoon, tmp_path):
+    built_hello(platoon, tmp_path, BOSS)
+    done = platoon.ctl("send", "hello.1", "1")
+    name = "hello.1/child.1"
+    assert done.stdout == f"started {name};up {name};down {name};started {name};died {name};\n", done
 
 
 def test_a_worker_type_built_outside_of_the_tree(platoon, tmp_path):

@@ -55,7 +55,7 @@ def test_a_bad_file_changes_nothing_and_every_error_has_its_line(platoon):
     write(platoon, SLEEP.format("same", 1000, ""))
     platoon.start()
     before = pids(platoon)
-    platoon.config_path.write_text("platoon { runtime_dir = run state_dir = state }\nprogram same { comand = x }\nprogram b { command = y processes = 0 }\n")
+    platoon.config_path.write_text("platoon { runtime_dir = run state_dir = state }\nprogram same { comand = x }\nprogram b { command = y processes = 1001 }\n")
     done = platoon.ctl("reload")
     assert done.returncode == 78
     lines = done.stderr.splitlines()
