@@ -35,7 +35,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 	$(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DPLATOON_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(WARNINGS) -fno-common \
 	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS) $(SANITIZE) $(FAULTS)
-ALL_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
+ALL_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(findstring clang,$(CC)),,-static-libgcc) $(LDFLAGS) $(SANITIZE)
 
 # Which libraries a program may use (ARCHITECTURE section 2: heavy ones only where they are needed).
 LIBS_CORE := libuv $(MSGPACK)

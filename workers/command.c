@@ -38,7 +38,6 @@ static void command_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "command",
-    .mailbox = false,
     .state_size = sizeof(struct program_life),
     .prepare = command_prepare,
     .on_request = command_on_request,

@@ -266,7 +266,7 @@ static void get_hash_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "get-hash",
-    .mailbox = true,
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct get_hash),
     .init = get_hash_init,
     .on_up = get_hash_on_up,

@@ -446,7 +446,7 @@ static void get_set_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "get-set",
-    .mailbox = true,
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct get_set),
     .init = get_set_init,
     .on_up = get_set_on_up,

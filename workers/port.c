@@ -158,7 +158,7 @@ static void port_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "port",
-    .mailbox = true,
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct port),
     .prepare = port_prepare,
     .init = port_init,

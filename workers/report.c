@@ -196,7 +196,6 @@ static void report_on_request(struct worker *w, void *state, const struct link_r
 
 const struct worker_ops worker_ops = {
     .type = "report",
-    .mailbox = false,
     .state_size = 0,
     .on_request = report_on_request,
 };

@@ -322,7 +322,7 @@ static void send_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "send",
-    .mailbox = true,
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct send),
     .init = send_init,
     .on_up = send_on_up,

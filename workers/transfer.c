@@ -459,7 +459,7 @@ static void transfer_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "transfer",
-    .mailbox = true,
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct transfer),
     .init = transfer_init,
     .on_down = transfer_on_down,

@@ -404,7 +404,7 @@ static void watcher_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "watcher",
-    .mailbox = true,
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct watcher),
     .init = watcher_init,
     .on_up = watcher_on_up,

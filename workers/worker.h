@@ -32,9 +32,14 @@ struct worker_peer {
     bool orderly; /* in on_down: it has ended on purpose */
 };
 
+/* What a type names that exchanges messages. Who does not is linked without nanomsg, and starts in half the time. */
+struct worker_mailbox;
+extern const struct worker_mailbox worker_mailbox;
+
 struct worker_ops {
-    const char *type;  /* as in proto/worker_types.h */
-    bool mailbox;      /* false: no nanomsg socket and no thread of its */
+    const char *type; /* as in proto/worker_types.h */
+    const struct worker_mailbox
+        *mailbox;      /* &worker_mailbox; NULL: nobody can send to it, nor it to them */
     size_t state_size; /* zeroed memory handed to each callback as `state` */
 
     /* Settings are here, the mailbox and its thread are not yet: the place to fork. 0, or an exit code, after worker_trouble. Optional. */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #define WORKER_FRAMES_MAX     64
 #define WORKER_ORPHAN_SECONDS (CONTRACT_ORPHAN_MS / 1000)
@@ -42,6 +43,24 @@ static void worker_crash_write(const char *text)
     (void)written; /* nobody is left to be told */
 }
 
+/*
+ * glibc's backtrace() would load libgcc_s with its first call, which is no job for a signal handler, and done in time it is a quarter of a light worker's start. So the unwinder is
+ * linked in (-static-libgcc) and called by itself; _dl_find_object, by which it finds its tables, may be called in a handler.
+ */
+struct worker_frames {
+    void *at[WORKER_FRAMES_MAX];
+    int count;
+};
+
+static _Unwind_Reason_Code worker_on_frame(struct _Unwind_Context *context, void *ctx)
+{
+    struct worker_frames *frames = ctx;
+    if (frames->count == WORKER_FRAMES_MAX)
+        return _URC_END_OF_STACK;
+    frames->at[frames->count++] = (void *)_Unwind_GetIP(context);
+    return _URC_NO_REASON;
+}
+
 /* SA_RESETHAND has put the default action back: raising the signal again is the death the master expects. */
 static void worker_on_crash(int number)
 {
@@ -49,9 +68,9 @@ static void worker_on_crash(int number)
         if (worker_crashes[i].number == number)
             worker_crash_write(worker_crashes[i].line);
     worker_trace_crash();
-    void *frames[WORKER_FRAMES_MAX];
-    int count = backtrace(frames, WORKER_FRAMES_MAX);
-    backtrace_symbols_fd(frames, count, STDERR_FILENO);
+    struct worker_frames frames = {.count = 0};
+    _Unwind_Backtrace(worker_on_frame, &frames);
+    backtrace_symbols_fd(frames.at, frames.count, STDERR_FILENO);
     raise(number);
 }
 
@@ -99,9 +118,6 @@ static void worker_check_parent(void)
 
 void worker_crash_setup(void)
 {
-    /* The first call loads libgcc, which is no job for a signal handler. */
-    void *frame;
-    backtrace(&frame, 1);
     worker_crash_stack();
     for (size_t i = 0; i < WORKER_CRASH_COUNT; i++)
         worker_handle(worker_crashes[i].number, worker_on_crash,

@@ -99,8 +99,9 @@ static void worker_open_mailbox(struct worker *w)
         .on_frame = worker_on_mailbox,
         .ctx = w,
     };
-    int rc = n < 0 || (size_t)n >= sizeof mbox ? -ENAMETOOLONG
-                                               : transport_new(&w->loop, &options, &w->transport);
+    int rc = n < 0 || (size_t)n >= sizeof mbox
+                 ? -ENAMETOOLONG
+                 : w->ops->mailbox->open(&w->loop, &options, &w->transport);
     w->peers.on_gap = worker_on_gap;
     if (rc == -ENAMETOOLONG)
         worker_exit(w, CONTRACT_EXIT_CONFIG,
@@ -130,7 +131,7 @@ void worker_configure(struct worker *w, struct slice settings)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory to start", w->name);
     w->initialised = true;
     int code = w->ops->prepare != NULL ? w->ops->prepare(w, w->state) : 0;
-    if (code == 0 && w->ops->mailbox)
+    if (code == 0 && w->ops->mailbox != NULL)
         worker_open_mailbox(w);
     if (code == 0 && w->ops->init != NULL)
         code = w->ops->init(w, w->state);
@@ -153,7 +154,7 @@ void worker_ready(struct worker *w)
         return;
     w->phase = WORKER_READY;
     struct link_ready ready = {
-        .address = slice_of(w->transport != NULL ? transport_address(w->transport) : "")};
+        .address = slice_of(w->transport != NULL ? w->ops->mailbox->address(w->transport) : "")};
     buffer_clear(&w->frame);
     link_ready_pack(&w->frame, &ready);
     worker_link_send(w);
@@ -229,7 +230,7 @@ static void worker_on_flush_over(uv_timer_t *timer)
 
 static bool worker_all_sent(struct worker *w)
 {
-    return (w->transport == NULL || transport_queued(w->transport) == 0) &&
+    return (w->transport == NULL || w->ops->mailbox->queued(w->transport) == 0) &&
            (w->orphan || stream_queued(&w->link) == 0);
 }
 
@@ -258,7 +259,8 @@ void worker_close(struct worker *w)
     uv_timer_stop(&w->beat_timer);
     worker_flush(w);
     worker_peers_fini(w);
-    transport_free(w->transport);
+    if (w->transport != NULL)
+        w->ops->mailbox->close(w->transport);
     stream_close(&w->link);
     uv_walk(&w->loop, worker_close_handle, NULL);
     uv_run(&w->loop, UV_RUN_DEFAULT);

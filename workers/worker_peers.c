@@ -232,9 +232,9 @@ void worker_peers_tick(struct worker *w)
     if (w->peers.early_first != NULL)
         worker_peers_release(w, NULL, worker_early_is_over, &now);
     if (w->transport != NULL)
-        transport_tick(w->transport);
+        w->ops->mailbox->tick(w->transport);
     worker_gauge(w, COUNTER_MAILBOX_DEPTH,
-                 w->transport != NULL ? transport_depth(w->transport) : 0);
+                 w->transport != NULL ? w->ops->mailbox->depth(w->transport) : 0);
     worker_gauge(w, COUNTER_MAILBOX_WAIT, w->peers.longest_wait_ms);
     w->peers.longest_wait_ms = 0;
     worker_trace_tick();
@@ -285,7 +285,7 @@ static struct worker_peer_entry *worker_peers_add(struct worker *w, const struct
     char address[256];
     if (w->transport != NULL && up->address.len > 0 &&
         slice_copy(up->address, address, sizeof address))
-        e->peer.transport = transport_peer_new(w->transport, address);
+        e->peer.transport = w->ops->mailbox->peer_new(w->transport, address);
     if (w->transport != NULL && up->address.len > 0 && e->peer.transport == NULL)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot open a pipe to %s at %s", w->name,
                     e->peer.name, log_quote(up->address));
@@ -321,7 +321,8 @@ static void worker_peers_remove(struct worker *w, struct worker_peer_entry *entr
                     entry->peer.name, log_quote(reason));
     if (w->phase < WORKER_ENDING && w->ops->on_down != NULL)
         w->ops->on_down(w, w->state, &entry->peer, reason);
-    transport_peer_free(entry->peer.transport);
+    if (entry->peer.transport != NULL)
+        w->ops->mailbox->peer_free(entry->peer.transport);
     free(entry->peer.user);
     free(entry);
 }
@@ -370,7 +371,8 @@ void worker_peers_fini(struct worker *w)
     while (w->peers.first != NULL) {
         struct worker_peer_entry *entry = w->peers.first;
         worker_peers_unlink(&w->peers, entry);
-        transport_peer_free(entry->peer.transport);
+        if (entry->peer.transport != NULL)
+            w->ops->mailbox->peer_free(entry->peer.transport);
         free(entry->peer.user);
         free(entry);
     }
@@ -417,7 +419,7 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
         return -ENOTCONN;
     if (!buffer_ok(message))
         return -ENOMEM;
-    int rc = transport_send(to->transport, buffer_slice(message));
+    int rc = w->ops->mailbox->send(to->transport, buffer_slice(message));
     if (rc != 0)
         return rc;
     worker_count(w, COUNTER_MESSAGES_OUT, 1);

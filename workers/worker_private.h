@@ -13,8 +13,8 @@
 #define WORKERS_WORKER_PRIVATE_H
 
 #include "common/stream.h"
-#include "common/transport.h"
 #include "workers/worker.h"
+#include "workers/worker_mailbox.h"
 #include "workers/worker_trace.h"
 
 /* ---- settings ---- */

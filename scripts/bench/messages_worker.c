@@ -116,7 +116,7 @@ static void bench_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "bench",
-    .mailbox = true,
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct bench),
     .init = bench_init,
     .on_up = bench_on_up,

@@ -124,7 +124,7 @@ static void on_down(struct worker *w, void *state, struct worker_peer *peer, str
         worker_reply_text(w, b->request, CONTROL_OK, "%s", b->heard);
 }
 
-const struct worker_ops worker_ops = {.type = "hello", .mailbox = true, .state_size = sizeof(struct boss), .init = init, .on_request = on_request,
+const struct worker_ops worker_ops = {.type = "hello", .mailbox = &worker_mailbox, .state_size = sizeof(struct boss), .init = init, .on_request = on_request,
                                       .on_started = on_started, .on_up = on_up, .on_down = on_down};
 """
 
