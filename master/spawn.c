@@ -1,4 +1,4 @@
-/* spawn.c: posix_spawn with everything the contract asks for. See spawn.h and proto/contract.h. */
+/* spawn.c: the birth of a process, with everything the contract asks for. See spawn.h and proto/contract.h. */
 #include "master/spawn.h"
 
 #include "common/log.h"
@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 extern char **environ;
 
 #define SPAWN_OWN_VARIABLES 3
+#define SPAWN_STACK_SIZE    (64 * 1024)
 
 /* Ours, without what we set ourselves: an inherited one must not win. Points into environ; only the array is the caller's. */
 static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX + 32])
@@ -43,49 +45,116 @@ static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX 
     return list;
 }
 
-/*
- * The descriptors land first above every number they will be copied to, so that no dup2 overwrites one that is still needed and none
- * is onto itself (which would leave CLOEXEC set).
- */
-static int spawn_above(int fd)
+/* ---- the child's side ---- */
+
+/* What the child needs, and what it says when it does not come to exec; it runs in our memory until then. */
+struct spawn_child {
+    const char *program;
+    char *const *argv;
+    char *const *environment;
+    int link, output; /* its ends, below `low` */
+    unsigned low;
+    int error;
+};
+
+/* Its own table of descriptors, of those below `low` only: nothing of ours may be touched before this. */
+static int spawn_own_descriptors(unsigned low)
 {
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, CONTRACT_LINK_FD + 1);
-    int error = errno;
-    close(fd);
-    return high < 0 ? -error : high;
+    if (close_range(low, ~0U, CLOSE_RANGE_UNSHARE) == 0)
+        return 0;
+    /* A kernel, or a sandbox, without it: all are copied, and closed one by one. */
+    if (unshare(CLONE_FILES) != 0)
+        return errno;
+    closefrom((int)low);
+    return 0;
 }
 
-static int spawn_actions(posix_spawn_file_actions_t *actions, int link, int output)
+static int spawn_enter(const struct spawn_child *c)
 {
-    int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(actions, link, CONTRACT_LINK_FD);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_addclosefrom_np(actions, CONTRACT_LINK_FD + 1);
-    return rc;
-}
-
-static int spawn_attributes(posix_spawnattr_t *attr)
-{
-    sigset_t all, none;
-    sigfillset(&all);
+    int error = spawn_own_descriptors(c->low);
+    if (error != 0)
+        return error;
+    close(STDIN_FILENO);
+    if (open("/dev/null", O_RDONLY) != STDIN_FILENO || setpgid(0, 0) != 0 ||
+        dup2(c->output, STDOUT_FILENO) < 0 || dup2(c->output, STDERR_FILENO) < 0 ||
+        dup2(c->link, CONTRACT_LINK_FD) < 0)
+        return errno;
+    closefrom(CONTRACT_LINK_FD + 1);
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    sigset_t none;
     sigemptyset(&none);
-    int rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-                                                POSIX_SPAWN_SETSIGMASK);
-    if (rc == 0)
-        rc = posix_spawnattr_setpgroup(attr, 0);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(attr, &all);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(attr, &none);
+    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : errno;
+}
+
+/* The sanitizer would remember this stack's frames, which are left by exec. */
+__attribute__((no_sanitize("address"))) static int spawn_become(void *arg)
+{
+    struct spawn_child *c = arg;
+    c->error = spawn_enter(c);
+    if (c->error == 0) {
+        execve(c->program, c->argv, c->environment);
+        c->error = errno;
+    }
+    _exit(CONTRACT_EXIT_TEMPORARY);
+}
+
+/* ---- our side ---- */
+
+/* Low numbers, ours for good, that a child's ends are moved to: so that its table can be cut off right behind them. */
+static struct {
+    int null, link, output;
+} spawn_slots = {-1, -1, -1};
+
+static int spawn_take_slots(void)
+{
+    if (spawn_slots.output >= 0)
+        return 0;
+    if (spawn_slots.null < 0)
+        spawn_slots.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (spawn_slots.link < 0)
+        spawn_slots.link = fcntl(spawn_slots.null, F_DUPFD_CLOEXEC, CONTRACT_LINK_FD + 1);
+    if (spawn_slots.link >= 0)
+        spawn_slots.output = fcntl(spawn_slots.null, F_DUPFD_CLOEXEC, CONTRACT_LINK_FD + 1);
+    return spawn_slots.output >= 0 ? 0 : -errno;
+}
+
+static int spawn_fill_slots(int link, int output)
+{
+    if (dup3(link, spawn_slots.link, O_CLOEXEC) < 0 ||
+        dup3(output, spawn_slots.output, O_CLOEXEC) < 0)
+        return -errno;
+    return 0;
+}
+
+static void spawn_empty_slots(void)
+{
+    if (spawn_slots.output < 0)
+        return;
+    dup3(spawn_slots.null, spawn_slots.link, O_CLOEXEC);
+    dup3(spawn_slots.null, spawn_slots.output, O_CLOEXEC);
+}
+
+/*
+ * As posix_spawn does it: the child borrows our memory, on a stack of its own, and we sleep until it has become another program. Signals wait meanwhile: a handler
+ * of ours in the child would meddle with our memory.
+ */
+static int spawn_clone(struct spawn_child *child, pid_t *pid)
+{
+    static _Alignas(64) char stack[SPAWN_STACK_SIZE];
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    *pid = clone(spawn_become, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD,
+                 child);
+    int rc = *pid < 0 ? -errno : -child->error;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (*pid > 0 && rc != 0)
+        waitpid(*pid, NULL, 0);
     return rc;
 }
 
-static int spawn_process(const struct spawn_request *request, int link, int output, pid_t *pid)
+static int spawn_process(const struct spawn_request *request, pid_t *pid)
 {
     char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX + 32];
     snprintf(own[0], sizeof own[0], "%s=%s", CONTRACT_ENV_NAME, request->name);
@@ -96,19 +165,16 @@ static int spawn_process(const struct spawn_request *request, int link, int outp
     if (environment == NULL)
         return -ENOMEM;
     char *argv[] = {(char *)(uintptr_t)request->type, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attr);
-    int rc = spawn_actions(&actions, link, output);
-    if (rc == 0)
-        rc = spawn_attributes(&attr);
-    if (rc == 0)
-        rc = posix_spawn(pid, request->program, &actions, &attr, argv, environment);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
+    int highest = spawn_slots.link > spawn_slots.output ? spawn_slots.link : spawn_slots.output;
+    struct spawn_child child = {.program = request->program,
+                                .argv = argv,
+                                .environment = environment,
+                                .link = spawn_slots.link,
+                                .output = spawn_slots.output,
+                                .low = (unsigned)highest + 1};
+    int rc = spawn_clone(&child, pid);
     free(environment);
-    return -rc;
+    return rc;
 }
 
 static void spawn_close(int *fd)
@@ -121,15 +187,12 @@ static void spawn_close(int *fd)
 /* Our ends and the child's: link[0] and output[0] are ours. */
 static int spawn_pipes(int link[2], int output[2])
 {
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link) != 0)
-        return -errno;
-    if (pipe2(output, O_CLOEXEC) != 0)
-        return -errno;
-    link[1] = spawn_above(link[1]);
-    if (link[1] < 0)
-        return link[1];
-    output[1] = spawn_above(output[1]);
-    return output[1] < 0 ? output[1] : 0;
+    int rc = spawn_take_slots();
+    if (rc == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link) != 0)
+        rc = -errno;
+    if (rc == 0 && pipe2(output, O_CLOEXEC) != 0)
+        rc = -errno;
+    return rc == 0 ? spawn_fill_slots(link[1], output[1]) : rc;
 }
 
 int spawn_worker(const struct spawn_request *request, struct spawn_result *result)
@@ -138,9 +201,10 @@ int spawn_worker(const struct spawn_request *request, struct spawn_result *resul
     pid_t pid = 0;
     int rc = spawn_pipes(link, output);
     if (rc == 0)
-        rc = spawn_process(request, link[1], output[1], &pid);
+        rc = spawn_process(request, &pid);
     spawn_close(&link[1]);
     spawn_close(&output[1]);
+    spawn_empty_slots();
     int pidfd = rc == 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (rc == 0 && pidfd < 0) {
         rc = -errno;

@@ -1,8 +1,9 @@
 /*
  * spawn.h: the birth of a worker's process.
  *
- * Runs in the master, on its main thread only. posix_spawn and not fork or uv_spawn: those copy the master's page tables and stop
- * its loop for as long (FACTS.md 5.2).
+ * Runs in the master, on its main thread only. Not fork or uv_spawn: those copy the master's page tables and stop its loop for as long (FACTS.md 5.2). Not
+ * posix_spawn either: it copies the master's table of descriptors, three for each worker, and closes them again, which with a thousand workers is most of a birth.
+ * clone(2) with CLONE_FILES and close_range(2) with CLOSE_RANGE_UNSHARE copies only the lowest few.
  */
 #ifndef MASTER_SPAWN_H
 #define MASTER_SPAWN_H

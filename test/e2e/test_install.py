@@ -81,7 +81,7 @@ struct boss { uint64_t request; char heard[512]; };
 static void hear(struct boss *b, const char *what, const char *name, size_t len)
 {
     size_t used = strlen(b->heard);
-    snprintf(b->heard + used, sizeof b->heard - used, "%s %.*s;", what, (int)len, name);
+    snprintf(b->heard + used, sizeof b->heard - used, "%s %.*s;", what, (int)len, name != NULL ? name : "");
 }
 
 static int init(struct worker *w, void *state)
