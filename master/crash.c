@@ -21,10 +21,24 @@
 #define CRASH_HEAD_MAX 1024
 #define CRASH_FILE_MAX 65536
 
+#define CRASH_PENDING_MAX 64
+
+/* A report that is not on the disk yet. */
+struct crash_pending {
+    struct crash_pending *next;
+    char worker[CONTRACT_NAME_MAX];
+    char file[CONTRACT_NAME_MAX + 64];
+    struct buffer text;
+};
+
 static struct {
     const char *state_dir;
     uint64_t keep;
-} crash;
+    uv_idle_t idle; /* runs behind the loop's timers, and so behind the supervisor's pass */
+    bool started;
+    struct crash_pending *pending, **last;
+    size_t pending_count;
+} crash = {.last = &crash.pending};
 
 void crash_setup(const char *state_dir, uint64_t keep)
 {
@@ -152,15 +166,30 @@ static void crash_compose(struct buffer *out, const struct node *n, pid_t pid, i
     buffer_append_char(out, '\n');
 }
 
-static int crash_write_file(const char *path, struct slice text)
+/* The directory is made when it is missed: it is there all the time but the first. */
+static int crash_open(const char *file)
 {
+    char path[CRASH_PATH_MAX];
+    if (!crash_path(path, file))
+        return -ENAMETOOLONG;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    char dir[CRASH_PATH_MAX];
+    if (fd < 0 && errno == ENOENT && crash_path(dir, "") &&
+        (mkdir(dir, 0700) == 0 || errno == EEXIST))
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return fd >= 0 ? fd : -errno;
+}
+
+static int crash_write_file(const char *file, struct slice text)
+{
+    char path[CRASH_PATH_MAX];
+    int fd = crash_open(file);
     if (fd < 0)
-        return -errno;
+        return fd;
     ssize_t n = write(fd, text.ptr, text.len);
     int rc = n == (ssize_t)text.len ? 0 : n < 0 ? -errno : -ENOSPC;
     close(fd);
-    if (rc != 0)
+    if (rc != 0 && crash_path(path, file))
         unlink(path);
     return rc;
 }
@@ -175,30 +204,84 @@ static void crash_prune(const char *worker)
     crash_free_files(files, count);
 }
 
+static void crash_write_out(struct crash_pending *p)
+{
+    int rc = crash_write_file(p->file, buffer_slice(&p->text));
+    if (rc != 0)
+        log_warn("crash-report-lost", "name=%s cause=%s", p->worker, log_quote_text(strerror(-rc)));
+    else
+        crash_prune(p->worker);
+    buffer_fini(&p->text);
+    free(p);
+}
+
+void crash_flush(void)
+{
+    while (crash.pending != NULL) {
+        struct crash_pending *p = crash.pending;
+        crash.pending = p->next;
+        crash_write_out(p);
+    }
+    crash.last = &crash.pending;
+    crash.pending_count = 0;
+    if (crash.started)
+        uv_idle_stop(&crash.idle);
+}
+
+static void crash_on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+    crash_flush();
+}
+
+void crash_start(uv_loop_t *loop)
+{
+    crash.started = uv_idle_init(loop, &crash.idle) == 0;
+}
+
+void crash_stop(void)
+{
+    crash_flush();
+    if (crash.started)
+        uv_close((uv_handle_t *)&crash.idle, NULL);
+    crash.started = false;
+}
+
+static void crash_defer(struct crash_pending *p)
+{
+    *crash.last = p;
+    crash.last = &p->next;
+    if (!crash.started || ++crash.pending_count >= CRASH_PENDING_MAX)
+        crash_flush();
+    else
+        uv_idle_start(&crash.idle, crash_on_idle);
+}
+
 void crash_write(const struct node *n, pid_t pid, int status, const struct rusage *usage,
                  const struct collect_stream *output)
 {
     if (crash.keep == 0)
         return;
-    char id[CONTRACT_NAME_MAX], file[CONTRACT_NAME_MAX + 64], path[CRASH_PATH_MAX];
+    char id[CONTRACT_NAME_MAX];
     uint64_t wall_ms = clock_wall_ms();
-    struct buffer text = BUFFER_EMPTY;
-    crash_compose(&text, n, pid, status, usage, wall_ms);
+    struct crash_pending *p = calloc(1, sizeof *p);
     const char *line;
-    for (size_t i = 0; output != NULL && (line = collect_stream_line(output, i)) != NULL; i++)
-        buffer_printf(&text, "%s\n", line);
+    if (p != NULL)
+        crash_compose(&p->text, n, pid, status, usage, wall_ms);
+    for (size_t i = 0;
+         p != NULL && output != NULL && (line = collect_stream_line(output, i)) != NULL; i++)
+        buffer_printf(&p->text, "%s\n", line);
+    if (p == NULL || !buffer_ok(&p->text)) {
+        log_warn("crash-report-lost", "name=%s cause=\"memory is short\"", n->name);
+        if (p != NULL)
+            buffer_fini(&p->text);
+        free(p);
+        return;
+    }
     contract_mailbox_id(n->name, id);
-    snprintf(file, sizeof file, "%s.%013" PRIu64 ".%" PRIu64, id, wall_ms, n->generation);
-    int rc = buffer_ok(&text) && crash_path(path, "") ? 0 : -ENOMEM;
-    if (rc == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
-        rc = -errno;
-    if (rc == 0)
-        rc = crash_path(path, file) ? crash_write_file(path, buffer_slice(&text)) : -ENAMETOOLONG;
-    buffer_fini(&text);
-    if (rc != 0)
-        log_warn("crash-report-lost", "name=%s cause=%s", n->name, log_quote_text(strerror(-rc)));
-    else
-        crash_prune(n->name);
+    snprintf(p->worker, sizeof p->worker, "%s", n->name);
+    snprintf(p->file, sizeof p->file, "%s.%013" PRIu64 ".%" PRIu64, id, wall_ms, n->generation);
+    crash_defer(p);
 }
 
 /* ---- reading ---- */
@@ -251,6 +334,7 @@ static void crash_pack(struct buffer *out, const char *file)
 size_t crash_list(struct buffer *out, struct slice name, size_t limit)
 {
     char text[CONTRACT_NAME_MAX], **files = NULL;
+    crash_flush();
     size_t count = slice_copy(name, text, sizeof text) ? crash_files(text, &files) : 0;
     size_t shown = count < limit ? count : limit;
     pack_array(out, (uint32_t)shown);
@@ -263,6 +347,7 @@ size_t crash_list(struct buffer *out, struct slice name, size_t limit)
 bool crash_show(struct buffer *out, struct slice name)
 {
     char text[CONTRACT_NAME_MAX], **files = NULL;
+    crash_flush();
     size_t count = slice_copy(name, text, sizeof text) ? crash_files(text, &files) : 0;
     bool found = count > 0 && crash_read(files[0], CRASH_FILE_MAX, out);
     crash_free_files(files, count);

@@ -1,8 +1,8 @@
 /*
  * crash.h: what is known of a worker's abnormal end, kept as one file each: STATE_DIR/crashes/<id>.<time>.<generation>.
  *
- * Runs in the master, at a death. Writes a file of some KB without syncing it: a few milliseconds at worst, and never twice for one death. The newest
- * `keep` of each worker stay. A disk that takes nothing costs the report and a warning, nothing else.
+ * Runs in the master, at a death. Writes a file of some KB without syncing it: a few milliseconds at worst, and never twice for one death; when the loop runs, behind the
+ * start of the successor, which shall not wait for it. The newest `keep` of each worker stay. A disk that takes nothing costs the report and a warning, nothing else.
  */
 #ifndef MASTER_CRASH_H
 #define MASTER_CRASH_H
@@ -12,6 +12,14 @@
 
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <uv.h>
+
+/* From now on reports wait for the loop's next idle moment; before that, and after crash_stop, each is written at once. */
+void crash_start(uv_loop_t *loop);
+void crash_stop(void);
+
+/* Writes what waits. */
+void crash_flush(void);
 
 /* `state_dir` must live as long as the master. keep = 0: no reports are written. */
 void crash_setup(const char *state_dir, uint64_t keep);

@@ -10,6 +10,7 @@
 #include "master/child.h"
 #include "master/collect.h"
 #include "master/control.h"
+#include "master/crash.h"
 #include "master/log_out.h"
 #include "master/logs.h"
 #include "master/master.h"
@@ -74,6 +75,7 @@ static void main_on_grace(uv_timer_t *timer)
     supervisor_watch_remove(&main_watch);
     supervisor_fini();
     reaper_stop();
+    crash_stop();
     uv_stop(timer->loop);
 }
 
@@ -250,6 +252,7 @@ static int main_setup(void)
     child_setup(&master);
     uv_timer_init(master.loop, &main_grace);
     uv_timer_init(master.loop, &main_watchdog);
+    crash_start(master.loop);
     int rc = supervisor_init(master.loop, master.root, &main_ops, &supervision);
     if (rc == 0)
         rc = reaper_start(master.loop, master.root);

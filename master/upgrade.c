@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "master/control.h"
+#include "master/crash.h"
 #include "master/notify.h"
 #include "master/reload.h"
 #include "master/supervisor.h"
@@ -166,6 +167,7 @@ static void upgrade_exec(void)
                           "--take-over",   number, NULL};
     if (fd >= 0) {
         log_info("upgrading", "program=%s", log_quote_text(upgrade.program));
+        crash_flush();
         sigfillset(&all);
         sigprocmask(SIG_SETMASK, &all, &before);
         upgrade_keep_all(fd, true);

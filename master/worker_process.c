@@ -272,7 +272,8 @@ static void worker_bury(struct worker_process *p, int status, const struct rusag
               "name=%s generation=%" PRIu64 " pid=%d how=%s", n->name, n->generation, (int)p->pid,
               log_quote_text(n->last_exit));
     n->ended_orderly = orderly;
-    worker_unlink_mailbox(n);
+    if (n->address[0] != '\0' || n->state == NODE_STARTING)
+        worker_unlink_mailbox(n);
     if (!orderly)
         crash_write(n, p->pid, status, usage, p->output);
     n->process = NULL;

@@ -155,6 +155,39 @@ START_TEST(test_what_cannot_be_written_is_a_warning)
 }
 END_TEST
 
+static bool is_written(uint64_t generation)
+{
+    char command[600];
+    snprintf(command, sizeof command, "ls %s/crashes 2>/dev/null | grep -q '\\.%d$'", place.dir,
+             (int)generation);
+    return system(command) == 0;
+}
+
+/* The successor comes first: the loop's timers run before what is idle. */
+START_TEST(test_while_the_loop_runs_reports_wait_for_its_idle_moment)
+{
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    crash_start(&loop);
+    dies("a.1", 1);
+    ck_assert(!is_written(1));
+    uv_run(&loop, UV_RUN_NOWAIT);
+    ck_assert(is_written(1));
+    dies("a.1", 2);
+    ck_assert(!is_written(2));
+    ck_assert_str_eq(list("", 10), "a.1/2 a.1/1 "); /* whoever asks sees it */
+    for (uint64_t i = 0; i < 100; i++)
+        dies("b.1", 100 + i);
+    ck_assert(is_written(162)); /* so many do not wait */
+    crash_stop();
+    ck_assert(is_written(199));
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+    dies("a.1", 3);
+    ck_assert(is_written(3));
+}
+END_TEST
+
 START_TEST(test_none_are_kept_when_none_are_wanted)
 {
     crash_setup(place.dir, 0);
@@ -166,4 +199,5 @@ END_TEST
 SUITE_MAIN_WITH("crash", start, finish, test_a_report_says_what_is_known,
                 test_the_newest_of_each_worker_stay, test_found_by_worker_branch_and_pattern,
                 test_files_of_others_are_left_alone, test_what_cannot_be_written_is_a_warning,
+                test_while_the_loop_runs_reports_wait_for_its_idle_moment,
                 test_none_are_kept_when_none_are_wanted)
