@@ -158,10 +158,8 @@ static void program_backoff(struct program_check *c)
 }
 
 /* What a program gets through its command worker; a custom worker has none in between. */
-static const char *const program_only[] = {
-    "environment", "directory", "user",     "group",           "umask",          "nice",
-    "memory_max",  "files_max", "core_max", "ready",           "no_new_privs",   "exit_codes",
-    "stop_signal", "log_file",  "log_keep", "log_rotate_size", "memory_restart", "port"};
+static const char *const program_only[] = {"ready",    "exit_codes",      "stop_signal", "log_file",
+                                           "log_keep", "log_rotate_size", "port"};
 
 static bool program_is_setting(const char *word)
 {

@@ -12,18 +12,23 @@
 static const struct {
     const char *key, *setting;
 } program_plain[] = {
-    {"user", "command.user"},
-    {"group", "command.group"},
-    {"umask", "command.umask"},
-    {"nice", "command.nice"},
-    {"memory_max", "command.memory_max"},
-    {"files_max", "command.files_max"},
-    {"core_max", "command.core_max"},
-    {"no_new_privs", "command.no_new_privs"},
     {"exit_codes", "command.exit_codes"},
-    {"memory_restart", "command.memory_restart"},
     {"log_rotate_size", "command.log_rotate_size"},
     {"log_keep", "command.log_keep"},
+};
+
+/* The program's, or the worker's own when there is no program between it and us. */
+static const struct {
+    const char *key, *program, *worker;
+} program_limits[] = {
+#define LIMIT(key)                                                                                 \
+    {                                                                                              \
+        key, "command." key, "limits." key                                                         \
+    }
+    LIMIT("user"),     LIMIT("group"),        LIMIT("umask"),
+    LIMIT("nice"),     LIMIT("memory_max"),   LIMIT("files_max"),
+    LIMIT("core_max"), LIMIT("no_new_privs"), LIMIT("memory_restart"),
+#undef LIMIT
 };
 
 static const struct {
@@ -79,6 +84,16 @@ static void program_put_plain(struct program_settings *p, const struct config_se
     }
 }
 
+static void program_put_limits(struct program_settings *p, const struct config_section *program,
+                               bool own)
+{
+    for (size_t i = 0; i < sizeof program_limits / sizeof program_limits[0]; i++) {
+        const char *value = config_get(program, program_limits[i].key);
+        if (value[0] != '\0')
+            program_put(p, own ? program_limits[i].worker : program_limits[i].program, value);
+    }
+}
+
 /* Each NAME=value among the words from `start` on as own.NAME. */
 static void program_put_settings(struct program_settings *p, size_t start)
 {
@@ -97,14 +112,19 @@ static void program_put_settings(struct program_settings *p, size_t start)
 static int program_settings_own(struct program_settings *p, const struct config_section *program,
                                 uint64_t number)
 {
-    size_t command, settings;
+    size_t command, environment, settings;
     int rc = program_split(p, config_get(program, "command"), number, &command);
+    if (rc == 0)
+        rc = program_split(p, config_get(program, "environment"), number, &environment);
     if (rc == 0)
         rc = program_split(p, config_get(program, "settings"), number, &settings);
     if (rc != 0)
         return rc;
     program_put(p, "custom.executable", p->words.data + command);
+    program_put_words(p, "limits.env", environment, settings);
     program_put_settings(p, settings);
+    program_put(p, "limits.directory", config_get(program, "directory"));
+    program_put_limits(p, program, true);
     return 0;
 }
 
@@ -127,6 +147,7 @@ static int program_settings_program(struct program_settings *p,
     program_put(p, "command.dir", config_get(program, "directory"));
     program_put_signal(p, config_get(program, "stop_signal"));
     program_put_plain(p, program);
+    program_put_limits(p, program, false);
     config_expand_number(config_get(program, "ready"), number, &p->ready);
     config_expand_number(config_get(program, "log_file"), number, &p->log_file);
     const char *ready = buffer_text(&p->ready), *log_file = buffer_text(&p->log_file);

@@ -46,6 +46,12 @@
     X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, LIVE, "silence after which a worker counts as hung and is killed") \
     X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, LIVE, "time a worker may take to finish what is in flight") \
     X(PLATOON, "crash_reports", INT, "5", 0, 1000, LIVE, "reports kept of each worker that ended abnormally, in state_dir/crashes") \
+    X(PLATOON, "worker_memory_max", SIZE, "", 16777216, 1099511627776, RESTART, "address space of each worker of platoon's own types (RLIMIT_AS); empty: no limit") \
+    X(PLATOON, "worker_memory_restart", SIZE, "", 16777216, 1099511627776, RESTART, "resident memory above which such a worker ends and is started again; empty: any") \
+    X(PLATOON, "worker_files_max", INT, "", 64, 1048576, RESTART, "open files of each; empty: as the master") \
+    X(PLATOON, "worker_core_max", SIZE, "", 0, 1099511627776, RESTART, "largest core file of each; empty: as the master") \
+    X(PLATOON, "worker_nice", INT, "0", 0, 19, RESTART, "lower priority of each: 0 to 19, the lowest") \
+    X(PLATOON, "worker_no_new_privs", BOOL, "false", 0, 0, RESTART, "none of them may gain rights (set-user-id)") \
     X(PLATOON, "health", STRING, "", 0, 0, LIVE, "where /livez, /readyz and /metrics are served over HTTP: 127.0.0.1:PORT, [::1]:PORT or unix:/PATH; empty: nowhere") \
     X(REDIS, "url", STRING, "embedded", 0, 0, RESTART, "embedded, redis://[user@]host[:port][/db], rediss://… (TLS) or unix:///path[?db=N]; never a password") \
     X(REDIS, "password_file", PATH, "", 0, 0, RESTART, "file that holds the password, or the user on its first line and the password on its second") \

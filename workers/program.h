@@ -2,7 +2,6 @@
  * program.h: a program of any kind under a worker: what command and port workers share.
  *
  * program_life.c   its life: start, exit, stop, too much memory
- * program_limits.c whom it runs as, and within which limits
  * program_start.c  fork, prctl, exec; end of the process group
  * program_ready.c  when it counts as ready
  * program_output.c what it prints, when this worker must see it
@@ -11,28 +10,11 @@
 #ifndef WORKERS_PROGRAM_H
 #define WORKERS_PROGRAM_H
 
-#include "workers/worker.h"
+#include "workers/worker_limits.h"
 
 #include <sys/types.h>
 
 #define PROGRAM_ARGS_MAX 64
-
-/* Whom the program runs as, and within which limits. */
-struct program_limits {
-    bool change_user;
-    uid_t uid;
-    gid_t gid;
-    const char *user; /* for its further groups; NULL: only gid changes */
-    bool change_group;
-    int umask; /* -1: unchanged */
-    int nice;
-    struct program_rlimit {
-        int resource;
-        uint64_t value;
-    } rlimits[3];
-    size_t rlimit_count;
-    bool no_new_privs;
-};
 
 struct program_spec {
     const char *argv[PROGRAM_ARGS_MAX + 1]; /* NULL-terminated; strings are the settings' */
@@ -41,14 +23,8 @@ struct program_spec {
     int notify_fd;     /* kept open for the program, named in $NOTIFY_FD; -1: none */
     int output_fd;     /* where its stdout and stderr go; -1: where ours go */
     int in_fd, out_fd; /* its stdin, and its stdout before output_fd; -1: as ours */
-    struct program_limits limits;
+    struct worker_limits limits;
 };
-
-/* Reads command.user and its sisters. A user or group that does not exist ends the process (CONTRACT_EXIT_CONFIG). Looks into the user database: may block. */
-void program_limits_read(struct worker *w, struct program_limits *limits);
-
-/* In the child: applies them, rights last. Returns 0, or an errno and in *what the setting that could not be had. */
-int program_limits_apply(const struct program_limits *limits, const char **what);
 
 /*
  * Starts the program in our process group; what it prints goes where our own stderr goes, to the master's log. It dies with

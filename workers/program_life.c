@@ -179,7 +179,7 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
     program_read_list(w, "command.argv.", c->spec.argv);
     program_read_list(w, "command.env.", c->spec.env);
     program_read_list(w, "command.probe.", c->probe);
-    program_limits_read(w, &c->spec.limits);
+    worker_limits_read(w, "command", &c->spec.limits);
     c->spec.dir = worker_setting(w, "command.dir");
     c->stop_signal = (int)worker_setting_u64(w, "command.stop_signal");
     c->started_ms = clock_mono_ms();

@@ -50,7 +50,7 @@ static int program_enter(const struct program_spec *program, const char **what)
     for (size_t i = 0; program->env[i] != NULL; i++)
         if (putenv((char *)(uintptr_t)program->env[i]) != 0)
             return errno;
-    int error = program_limits_apply(&program->limits, what);
+    int error = worker_limits_apply(&program->limits, what);
     if (error != 0)
         return error;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: a change of the user takes it away */

@@ -126,6 +126,7 @@ void worker_configure(struct worker *w, struct slice settings)
     w->phase = WORKER_STARTING;
     uv_timer_stop(&w->end_timer);
     worker_read_settings(w, settings);
+    worker_limits_enter(w);
     w->state = calloc(1, w->ops->state_size + 1);
     if (w->state == NULL)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory to start", w->name);

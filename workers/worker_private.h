@@ -14,6 +14,7 @@
 
 #include "common/stream.h"
 #include "workers/worker.h"
+#include "workers/worker_limits.h"
 #include "workers/worker_mailbox.h"
 #include "workers/worker_trace.h"
 
@@ -107,6 +108,7 @@ struct worker {
 
     struct worker_settings settings;
     struct transport *transport;
+    uint64_t memory_restart; /* bytes; 0: any */
     struct worker_peers peers;
     struct buffer message; /* worker_compose */
     struct buffer frame;   /* link messages */

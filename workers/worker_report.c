@@ -113,6 +113,7 @@ static void worker_on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     worker_peers_tick(w);
+    worker_limits_tick(w);
     if (w->ops->on_tick != NULL)
         w->ops->on_tick(w, w->state);
     if (w->phase < WORKER_ENDING)

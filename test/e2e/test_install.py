@@ -152,14 +152,46 @@ def test_a_worker_type_built_outside_of_the_tree(platoon, tmp_path):
     wait_until(lambda: platoon.workers()["hello.2"]["state"] == "READY", 10, "all ready")
 
 
+def status_of(pid, *keys):
+    lines = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    return [lines[key].split()[0] for key in keys]
+
+
+def test_a_worker_of_ones_own_runs_within_limits_and_as_another_user(platoon, tmp_path):
+    built_hello(platoon, tmp_path)
+    text = platoon.config_path.read_text()
+    limits = "user = nobody  umask = 027  nice = 3  files_max = 100  core_max = 0  no_new_privs = true  directory = /  environment = 'A=b'"
+    limits += "" if ASAN else "  memory_max = 512MB"
+    platoon.config_path.write_text(text.replace("worker = true", f"worker = true  {limits}"))
+    assert platoon.ctl("--timeout", f"{20 * SCALE}s", "reload").returncode == 0
+    pid = platoon.pid_of("hello.1")
+    assert status_of(pid, "Uid", "Umask", "NoNewPrivs") == ["65534", "0027", "1"]
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 3 and os.readlink(f"/proc/{pid}/cwd") == "/"
+    shown = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    assert all(line in " ".join(shown.split()) for line in ("Max open files 100 100", "Max core file size 0 0")), shown
+    assert ASAN or f"Max address space {512 << 20} {512 << 20}" in " ".join(shown.split()), shown
+    assert platoon.ctl("send", "hello.1", "1").stdout == "good morning from hello.1\n"
+    platoon.config_path.write_text(text.replace("worker = true", "worker = true  user = nobody_of_that_name"))
+    assert platoon.ctl("--timeout", "2s", "reload").returncode != 0
+    assert "there is no such user on this host" in platoon.workers()["hello.1"]["last_exit"]
+
+
+def test_a_worker_with_a_mailbox_stays_platoons_own_user(platoon, tmp_path):
+    built_hello(platoon, tmp_path, BOSS)
+    platoon.config_path.write_text(platoon.config_path.read_text().replace("worker = true", "worker = true  user = nobody", 1))
+    assert platoon.ctl("--timeout", "5s", "reload").returncode != 0
+    node = platoon.workers()["hello.1"]
+    assert node["state"] == "FATAL" and "a worker with a mailbox runs as platoon itself does" in node["last_exit"], node
+
+
 def test_what_a_worker_of_ones_own_cannot_have(platoon):
     platoon.config_path.write_text('''platoon { runtime_dir = run  state_dir = state }
 program a { command = "/bin/x with arguments"  worker = true  settings = "nonsense" }
-program b { command = "/bin/x"  worker = true  user = nobody }
+program b { command = "/bin/x"  worker = true  ready = 3s }
 program c { command = "sleep 1"  settings = "a=b" }
 ''')
     errors = platoon.ctl("check", str(platoon.config_path)).stderr
-    for word in (":2: settings: 'nonsense'", ":2: command: a worker's", ":3: user: is for programs", ":4: settings: needs worker = true"):
+    for word in (":2: settings: 'nonsense'", ":2: command: a worker's", ":3: ready: is for programs", ":4: settings: needs worker = true"):
         assert word in errors, errors
     platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram a { command = /no/such/worker  worker = true }\n')
     platoon.spawn()

@@ -1,11 +1,12 @@
 """Programs: ready by http, by a log line, by sd_notify; their own log files; memory above which they are restarted."""
 import http.server
 import os
+import pathlib
 import re
 import socket
 import threading
 
-from conftest import elapsed, free_port, wait_until
+from conftest import ASAN, elapsed, free_port, wait_until
 from test_programs import program_pid, run
 
 
@@ -140,3 +141,31 @@ time.sleep(1000)'''
     pid = program_pid(platoon, "p.1")
     wait_until(elapsed(2.5), 10, "two more looks")
     assert program_pid(platoon, "p.1") == pid
+
+
+def test_limits_of_platoons_own_workers(platoon):
+    platoon.configure(platoon={"worker_nice": 4, "worker_files_max": 512, "worker_core_max": "0", "worker_no_new_privs": "true", **({} if ASAN else {"worker_memory_max": "2GB"})},
+                      extra='program other { command = "sleep 1000" }')
+    platoon.start()
+    workers = platoon.workers()
+    for name in ("redis/send.1", "redis/visits/watcher.1", "redis/visits/get-hash.1", "transfer/visits.1", "transfer/report"):
+        pid = workers[name]["pid"]
+        limits = " ".join(pathlib.Path(f"/proc/{pid}/limits").read_text().split())
+        assert "Max open files 512 512" in limits and "Max core file size 0 0" in limits, (name, limits)
+        assert (f"Max address space {2 << 30} {2 << 30}" in limits or ASAN) and os.getpriority(os.PRIO_PROCESS, pid) == 4
+        assert "NoNewPrivs:\t1" in pathlib.Path(f"/proc/{pid}/status").read_text()
+    assert os.getpriority(os.PRIO_PROCESS, workers["other.1"]["pid"]) == 0, "a program's are its section's"
+    platoon.add({"v:1": {"app": "shop"}})
+    platoon.drained()
+
+
+def test_a_worker_that_has_grown_too_large_is_restarted_with_that_reason(platoon):
+    """The limit is a little above what an idle one has; one that has written has more."""
+    platoon.start()
+    most = max(node["rss_bytes"] for name, node in platoon.workers().items() if name != "redis/server")
+    limit = max(16, (most >> 20) + 2)
+    platoon.configure(platoon={"worker_memory_restart": f"{limit}MB", "backoff_min": "20ms"})
+    assert platoon.ctl("--timeout", "60s", "reload").returncode == 0
+    platoon.add({f"v:{i}": {"text": "x" * 4000} for i in range(3000)})
+    wait_until(lambda: "more than memory_restart = " in platoon.workers()["transfer/visits.1"]["last_exit"], 20, "the end of what is too large")
+    assert wait_until(lambda: len(platoon.data()) == 3000, 60, "nothing is lost")
