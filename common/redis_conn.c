@@ -427,7 +427,7 @@ void redis_conn_free(struct redis_conn *c)
 
 bool redis_conn_ready(const struct redis_conn *c)
 {
-    return c->state == CONN_READY;
+    return c != NULL && c->state == CONN_READY;
 }
 
 const char *redis_conn_trouble(const struct redis_conn *c)

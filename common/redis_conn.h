@@ -91,6 +91,7 @@ struct redis_conn *redis_conn_new(uv_loop_t *loop, const struct redis_options *o
 /* Closes; pending callbacks get NULL first. Memory goes when the loop has closed the handles. Accepts NULL. */
 void redis_conn_free(struct redis_conn *c);
 
+/* False also for NULL: whoever closes has forgotten its connection before the pending callbacks come. */
 bool redis_conn_ready(const struct redis_conn *c);
 
 /* Why it is not READY: the last on_lost's line, or "redis at …: connecting"; "" when it is READY. Lives until the next change. */

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/pack.h"
+#include "common/unpack.h"
 #include "master/logs.h"
 
 #include <stdio.h>
@@ -15,9 +16,9 @@ struct event {
     char cause[sizeof((struct node *)0)->last_exit];
 };
 
-/* Event n is at n modulo the size; the first is 1. */
+/* Event n is at n modulo the size; there are none before `first`. */
 static struct event events[EVENTS_MAX];
-static uint64_t events_next = 1;
+static uint64_t events_first = 1, events_next = 1;
 
 void events_add(const struct node *n, enum node_state from, enum state_event event)
 {
@@ -56,7 +57,8 @@ static void event_pack(struct buffer *out, const struct event *e)
 size_t events_pack(struct buffer *out, const char *name, uint64_t after, size_t limit,
                    uint64_t *last, uint64_t *lost)
 {
-    uint64_t first = events_next > EVENTS_MAX ? events_next - EVENTS_MAX + 1 : 1;
+    bool full = events_next - events_first >= EVENTS_MAX;
+    uint64_t first = full ? events_next - EVENTS_MAX + 1 : events_first;
     uint64_t begin = events_next, from = after + 1 > first ? after + 1 : first;
     size_t count = 0;
     for (uint64_t i = events_next; i > from && count < limit; i--) {
@@ -72,4 +74,47 @@ size_t events_pack(struct buffer *out, const char *name, uint64_t after, size_t 
     *last = events_next - 1;
     *lost = after > 0 && first > after + 1 ? first - after - 1 : 0;
     return count;
+}
+
+static bool event_unpack(struct unpack *u, struct event *e)
+{
+    *e = (struct event){.wall_ms = 0};
+    char from[16], to[16], event[16];
+    bool fits = unpack_map(u) == 7;
+    unpack_str(u);
+    e->wall_ms = unpack_u64(u);
+    unpack_str(u);
+    fits = slice_copy(unpack_str(u), e->name, sizeof e->name) && fits;
+    unpack_str(u);
+    fits = slice_copy(unpack_str(u), from, sizeof from) && fits;
+    unpack_str(u);
+    fits = slice_copy(unpack_str(u), to, sizeof to) && fits;
+    unpack_str(u);
+    fits = slice_copy(unpack_str(u), event, sizeof event) && fits;
+    unpack_str(u);
+    e->generation = unpack_u64(u);
+    unpack_str(u);
+    fits = slice_copy(unpack_str(u), e->cause, sizeof e->cause) && fits;
+    for (int i = 0; i < STATE_COUNT; i++) {
+        if (strcmp(node_state_name((enum node_state)i), from) == 0)
+            e->from = (enum node_state)i;
+        if (strcmp(node_state_name((enum node_state)i), to) == 0)
+            e->to = (enum node_state)i;
+    }
+    for (int i = 0; i < STATE_EVENT_COUNT; i++)
+        if (strcmp(state_event_name((enum state_event)i), event) == 0)
+            e->event = (enum state_event)i;
+    return fits && unpack_ok(u);
+}
+
+void events_restore(struct slice packed, uint64_t last)
+{
+    struct unpack u = unpack_start(packed);
+    uint32_t count = unpack_array(&u);
+    if (!unpack_ok(&u) || events_next != 1 || last < count || count > EVENTS_MAX)
+        return;
+    struct event e;
+    events_first = events_next = last - count + 1;
+    for (uint32_t i = 0; i < count && event_unpack(&u, &e); i++)
+        events[events_next++ % EVENTS_MAX] = e;
 }

@@ -20,4 +20,9 @@ void events_add(const struct node *worker, enum node_state from, enum state_even
 size_t events_pack(struct buffer *out, const char *name, uint64_t after, size_t limit,
                    uint64_t *last, uint64_t *lost);
 
+/*
+ * Takes over what events_pack of another master gave for "" and all, whose newest event had the number `last`: numbering goes on from there. What cannot be read is left out.
+ */
+void events_restore(struct slice packed, uint64_t last);
+
 #endif

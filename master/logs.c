@@ -2,6 +2,7 @@
 #include "master/logs.h"
 
 #include "common/pack.h"
+#include "common/unpack.h"
 #include "master/tree.h"
 
 #include <stdio.h>
@@ -104,6 +105,28 @@ size_t logs_pack(struct buffer *out, struct slice name, uint64_t after, size_t l
             logs_pack_line(out, *logs_at(i));
     *last = logs.next - 1;
     return count;
+}
+
+void logs_restore(struct slice packed, uint64_t last)
+{
+    struct unpack u = unpack_start(packed);
+    uint32_t count = unpack_array(&u);
+    if (!unpack_ok(&u) || logs.next != 1 || last < count)
+        return;
+    logs.first = logs.next = last - count + 1;
+    for (uint32_t i = 0; i < count; i++) {
+        unpack_array(&u);
+        uint64_t wall_ms = unpack_u64(&u);
+        char level[8], worker[CONTRACT_NAME_MAX];
+        enum log_level parsed = LOG_LEVEL_INFO;
+        bool named = slice_copy(unpack_str(&u), level, sizeof level) &&
+                     slice_copy(unpack_str(&u), worker, sizeof worker);
+        struct slice line = unpack_bin(&u);
+        if (!unpack_ok(&u) || !named)
+            return;
+        log_level_parse(level, &parsed);
+        logs_add(wall_ms, parsed, worker, line);
+    }
 }
 
 void logs_fini(void)

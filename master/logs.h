@@ -26,6 +26,11 @@ void logs_add(uint64_t wall_ms, enum log_level level, const char *worker, struct
 size_t logs_pack(struct buffer *out, struct slice name, uint64_t after, size_t limit,
                  uint64_t *last);
 
+/*
+ * Takes over what logs_pack of another master gave for "" and all, whose newest line had the number `last`: numbering goes on from there. What cannot be read is left out.
+ */
+void logs_restore(struct slice packed, uint64_t last);
+
 /* Forgets all lines. */
 void logs_fini(void);
 

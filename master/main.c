@@ -264,6 +264,8 @@ static int main_setup(void)
 /* `from`: what the last master has left; NULL: a start from nothing. */
 static int main_loop(const struct upgrade *from)
 {
+    if (from != NULL)
+        upgrade_restore(from);
     collect_own_lines();
     if (reload_log(&master) != 0)
         return CONTRACT_EXIT_CONFIG;

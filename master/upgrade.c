@@ -5,6 +5,8 @@
 #include "common/log.h"
 #include "master/control.h"
 #include "master/crash.h"
+#include "master/events.h"
+#include "master/logs.h"
 #include "master/notify.h"
 #include "master/reload.h"
 #include "master/supervisor.h"
@@ -80,8 +82,11 @@ static int upgrade_write_state(void)
 {
     struct master *m = upgrade.master;
     struct upgrade_pack nodes = {.nodes = 0};
-    struct buffer out = BUFFER_EMPTY;
+    struct buffer out = BUFFER_EMPTY, lines = BUFFER_EMPTY, events = BUFFER_EMPTY;
+    uint64_t last_line = 0, last_event = 0, lost;
     upgrade_pack_node(&nodes, m->root);
+    logs_pack(&lines, slice_of(""), 0, LOGS_LINES_MAX, &last_line);
+    events_pack(&events, "", 0, EVENTS_MAX, &last_event, &lost);
     struct upgrade_master head = {.version = UPGRADE_VERSION,
                                   .text = slice_of(PLATOON_VERSION),
                                   .instance = slice_of(m->paths.instance),
@@ -91,10 +96,14 @@ static int upgrade_write_state(void)
                                   .lock_fd = (uint64_t)m->paths.lock_fd,
                                   .listener_fd = (uint64_t)control_fd(),
                                   .request_id = worker_process_last_request(),
-                                  .nodes = nodes.nodes};
+                                  .nodes = nodes.nodes,
+                                  .last_line = last_line,
+                                  .lines = buffer_slice(&lines),
+                                  .last_event = last_event,
+                                  .events = buffer_slice(&events)};
     upgrade_master_pack(&out, &head);
     buffer_append_slice(&out, buffer_slice(&nodes.out));
-    bool good = buffer_ok(&out) && buffer_ok(&nodes.out);
+    bool good = buffer_ok(&out) && buffer_ok(&nodes.out) && buffer_ok(&lines) && buffer_ok(&events);
     int fd = good ? memfd_create("platoon-state", MFD_CLOEXEC) : -1;
     if (fd >= 0 && write(fd, out.data, out.len) != (ssize_t)out.len) {
         close(fd);
@@ -102,6 +111,8 @@ static int upgrade_write_state(void)
     }
     buffer_fini(&out);
     buffer_fini(&nodes.out);
+    buffer_fini(&lines);
+    buffer_fini(&events);
     return fd >= 0 ? fd : -ENOMEM;
 }
 

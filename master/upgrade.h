@@ -34,6 +34,8 @@ struct upgrade {
     char instance[PREFLIGHT_INSTANCE_SIZE];
     size_t nodes_at; /* in bytes */
     uint64_t nodes;
+    uint64_t last_line, last_event;
+    struct slice lines, events; /* in bytes */
 };
 
 /* Reads it. False, with the reason in `error`, when it cannot be read or is of another version. upgrade_fini in either case. */
@@ -42,6 +44,9 @@ void upgrade_fini(struct upgrade *u);
 
 /* Looks whether every worker that runs has its place in m->root; temporary children are given theirs. False with one line in `error`. */
 bool upgrade_fits(const struct upgrade *u, struct master *m, struct buffer *error);
+
+/* Before the first line is logged: what `logs` and `watch` show goes on where it was. */
+void upgrade_restore(const struct upgrade *u);
 
 /* After supervisor_init, before the loop runs: the tree becomes what it was. What the new configuration tells otherwise is restarted. */
 void upgrade_adopt(const struct upgrade *u, struct master *m);

@@ -1,6 +1,8 @@
 /* upgrade_adopt.c: the new master's side. See upgrade.h. */
 #include "common/log.h"
 #include "master/child.h"
+#include "master/events.h"
+#include "master/logs.h"
 #include "master/supervisor.h"
 #include "master/upgrade.h"
 #include "master/upgrade_state.h"
@@ -53,6 +55,10 @@ bool upgrade_read(struct upgrade *u, int fd, struct buffer *error)
     u->request_id = m.request_id;
     u->boot = m.boot;
     u->nodes = m.nodes;
+    u->last_line = m.last_line;
+    u->lines = m.lines;
+    u->last_event = m.last_event;
+    u->events = m.events;
     u->nodes_at = (size_t)((const char *)in.at - u->bytes.data);
     return true;
 }
@@ -189,6 +195,12 @@ static void upgrade_call_new(struct node *n)
     n->change = NODE_ADDED;
     for (size_t i = 0; i < n->child_count; i++)
         upgrade_call_new(n->children[i]);
+}
+
+void upgrade_restore(const struct upgrade *u)
+{
+    logs_restore(u->lines, u->last_line);
+    events_restore(u->events, u->last_event);
 }
 
 void upgrade_adopt(const struct upgrade *u, struct master *m)

@@ -30,7 +30,11 @@
     F(u64, lock_fd, "of runtime_dir")                                                              \
     F(u64, listener_fd, "of the control socket")                                                   \
     F(u64, request_id, "last one used for a request to a worker")                                  \
-    F(u64, nodes, "branches and workers that follow")
+    F(u64, nodes, "branches and workers that follow")                                              \
+    F(u64, last_line, "number of the newest of `lines`")                                           \
+    F(raw, lines, "what `logs` shows: array of [time ms, level, worker, line]")                    \
+    F(u64, last_event, "number of the newest of `events`")                                         \
+    F(raw, events, "what `watch` shows: array of maps (events.h)")
 
 #define UPGRADE_FIELDS_BRANCH(F)                                                                   \
     F(str, name, "path in the tree")                                                               \

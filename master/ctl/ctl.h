@@ -55,6 +55,10 @@ int ctl_request(struct ctl *c, const char *verb, size_t argc, const struct slice
 int ctl_request_json(struct ctl *c, const char *verb, size_t argc, const struct slice *argv,
                      json_t **answer);
 
+/* The same for a question that may be asked twice: an upgrade of the master closes the connection on which it waits, and it goes on over a new one. */
+int ctl_follow_json(struct ctl *c, const char *verb, size_t argc, const struct slice *argv,
+                    json_t **answer);
+
 /* Writes `out` to stdout and clears it. 0, or CONTROL_ERROR with the reason printed. */
 int ctl_flush(struct ctl *c);
 

@@ -104,7 +104,7 @@ static int logs_ask(struct ctl *c, const struct logs_wish *wish, bool first, uin
     snprintf(from, sizeof from, "%" PRIu64, *after);
     struct slice words[] = {slice_of(wish->name), slice_of(limit), slice_of(from)};
     json_t *answer = NULL;
-    int status = ctl_request_json(c, "logs", first ? 2 : 3, words, &answer);
+    int status = ctl_follow_json(c, "logs", first ? 2 : 3, words, &answer);
     if (status != CONTROL_OK)
         return status;
     logs_add_lines(c, json_object_get(answer, "lines"));

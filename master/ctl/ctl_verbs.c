@@ -8,8 +8,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
+
+/* A follower whose connection was closed asks again: the master may have been upgraded, or have had too many clients. */
+#define FOLLOW_TRIES    20
+#define FOLLOW_PAUSE_MS 50
 
 static const struct ctl_verb_record records[CTL_VERB_COUNT] = {
     [CTL_VERB_TREE] = {ctl_tree_run, 0, 0, CONTROL_TIMEOUT_MS},
@@ -97,19 +102,39 @@ int ctl_request(struct ctl *c, const char *verb, size_t argc, const struct slice
     return status;
 }
 
-int ctl_request_json(struct ctl *c, const char *verb, size_t argc, const struct slice *argv,
-                     json_t **answer)
+static int request_decode(const char *verb, struct slice body, json_t **answer)
 {
-    struct slice body;
-    int status = ctl_request(c, verb, argc, argv, &body);
-    if (status != CONTROL_OK)
-        return status;
     int rc = ctl_value_decode(body, answer);
     if (rc == -ENOMEM)
         return ctl_fail(CONTROL_ERROR, "not enough memory for the answer");
     if (rc != 0)
         return ctl_fail(CONTROL_ERROR, "the answer to '%s' is not well-formed", verb);
     return CONTROL_OK;
+}
+
+int ctl_request_json(struct ctl *c, const char *verb, size_t argc, const struct slice *argv,
+                     json_t **answer)
+{
+    struct slice body;
+    int status = ctl_request(c, verb, argc, argv, &body);
+    return status == CONTROL_OK ? request_decode(verb, body, answer) : status;
+}
+
+int ctl_follow_json(struct ctl *c, const char *verb, size_t argc, const struct slice *argv,
+                    json_t **answer)
+{
+    struct slice body;
+    int status = CONTROL_ERROR;
+    for (int tries = 0; tries < FOLLOW_TRIES && status != CONTROL_OK; tries++) {
+        if (tries > 0)
+            poll(NULL, 0, FOLLOW_PAUSE_MS);
+        status = ctl_client_ask(&c->client, c->deadline, verb, argc, argv, &body);
+        if (status != CONTROL_ERROR || c->client.fd >= 0)
+            break;
+    }
+    if (status != CONTROL_OK)
+        ctl_fail(status, "%s", ctl_client_why(&c->client));
+    return status == CONTROL_OK ? request_decode(verb, body, answer) : status;
 }
 
 /* ---- writing ---- */

@@ -32,7 +32,7 @@ static int watch_ask(struct ctl *c, bool first, uint64_t *after)
     struct slice words[] = {slice_of(c->args.argc > 0 ? c->args.argv[0] : ""), slice_of(limit),
                             slice_of(from)};
     json_t *answer = NULL;
-    int status = ctl_request_json(c, "events", first ? 2 : 3, words, &answer);
+    int status = ctl_follow_json(c, "events", first ? 2 : 3, words, &answer);
     if (status != CONTROL_OK)
         return status;
     const json_t *events = json_object_get(answer, "events");

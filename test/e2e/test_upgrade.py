@@ -106,6 +106,37 @@ def test_afterwards_all_is_as_it_was(platoon):
     assert len(platoon.workers()) == len(before) + 2
 
 
+def test_what_logs_and_watch_show_goes_on(platoon):
+    own_binary(platoon)
+    platoon.config_path.write_text('''platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms }
+        program talker { command = "sh -c 'echo first words; exec sleep 1000'" }''')
+    platoon.start()
+    pid = platoon.pid_of("talker.1")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: platoon.workers()["talker.1"]["restarts"] == 1 and platoon.workers()["talker.1"]["state"] == "READY", 10, "its return")
+    before = platoon.ctl("logs", "-n", "1000").stdout
+    files = [open(platoon.dir / f"watcher.{i}", "w+") for i in range(2)]
+    watchers = [subprocess.Popen([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), *words], stdout=file)
+                for file, words in zip(files, (["watch", "talker.1"], ["logs", "-f", "-n", "1", "talker.1"]))]
+    shown = lambda i: (platoon.dir / f"watcher.{i}").read_text()  # noqa: E731
+    wait_until(lambda: shown(1), 10, "the follower's first line")
+    try:
+        for _ in range(2):
+            upgrade(platoon)
+        after = platoon.ctl("logs", "-n", "1000").stdout
+        assert after.startswith(before) and len(after) > len(before)
+        assert platoon.ctl("logs", "-n", "1000", "talker.1").stdout.count('line="first words"') == 2
+        os.kill(platoon.pid_of("talker.1"), signal.SIGKILL)
+        wait_until(lambda: '"event":"READY"' in shown(0) and "event=READY generation=3" in shown(1), 10, "its return, at both")
+        assert all(watcher.poll() is None for watcher in watchers)
+        assert shown(0).count("SIGKILL") == 1 and shown(1).count("worker-exit") == 1, "each move and line once"
+    finally:
+        for watcher, file in zip(watchers, files):
+            watcher.kill()
+            watcher.wait()
+            file.close()
+
+
 def test_lines_and_frames_that_have_not_come_whole_come_whole(platoon):
     own_binary(platoon)
     (platoon.dir / "says.py").write_text('''

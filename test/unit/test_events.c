@@ -1,10 +1,13 @@
 /* test_events.c: the ring of moves: whose are found, what is lost when it is full. */
 #include "master/events.h"
 
+#include "common/pack.h"
 #include "common/unpack.h"
 #include "test/unit/suite.h"
 
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct node worker = {.kind = NODE_WORKER, .state = NODE_READY, .generation = 3};
 static struct buffer out;
@@ -70,9 +73,50 @@ START_TEST(a_full_ring_counts_what_it_lost)
 }
 END_TEST
 
+START_TEST(the_next_master_goes_on)
+{
+    /* What another one packed: made here by hand, because ours must be empty. */
+    struct buffer b = BUFFER_EMPTY;
+    static const char *const keys[] = {"time_ms", "name",       "from", "to",
+                                       "event",   "generation", "cause"};
+    static const char *const values[] = {NULL, "a.1", "READY", "BACKOFF", "RETRY", NULL, "exit 1"};
+    pack_array(&b, 1);
+    pack_map(&b, 7);
+    for (int i = 0; i < 7; i++) {
+        pack_text(&b, keys[i]);
+        if (values[i] != NULL)
+            pack_text(&b, values[i]);
+        else
+            pack_u64(&b, 7);
+    }
+    for (size_t len = 0; len < b.len; len++) { /* cut anywhere: nothing, and no harm */
+        pid_t pid = fork();
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+            events_restore(slice_make(b.data, len), 20);
+            _exit(pack("", 0, 10) == 0 ? 0 : 1);
+        }
+        int status;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_msg(status == 0, "cut at %zu", len);
+    }
+    events_restore(buffer_slice(&b), 20);
+    ck_assert_uint_eq(pack("", 0, 10), 1);
+    ck_assert_uint_eq(last, 20);
+    ck_assert(buffer_slice(&out).len == b.len && memcmp(out.data, b.data, b.len) == 0);
+    add("b.1", "");
+    ck_assert_uint_eq(pack("", 20, 10), 1);
+    ck_assert_uint_eq(last, 21);
+    events_restore(buffer_slice(&b), 90);
+    ck_assert_uint_eq(pack("", 0, 10), 2);
+    buffer_fini(&b);
+}
+END_TEST
+
 static void finish(void)
 {
     buffer_fini(&out);
 }
 
-SUITE_MAIN_WITH("events", NULL, finish, whose_are_found, a_full_ring_counts_what_it_lost)
+SUITE_MAIN_WITH("events", NULL, finish, whose_are_found, a_full_ring_counts_what_it_lost,
+                the_next_master_goes_on)

@@ -1,11 +1,14 @@
 /* test_logs.c: which lines are kept, whose they are, and how they are asked for. */
 #include "master/logs.h"
 
+#include "common/pack.h"
 #include "common/unpack.h"
 #include "test/unit/suite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static uint64_t last;
 
@@ -108,5 +111,54 @@ START_TEST(test_bounded_by_bytes)
 }
 END_TEST
 
-SUITE_MAIN("logs", test_whose_lines, test_the_newer_ones, test_bounded_by_lines,
-           test_bounded_by_bytes)
+/* In the new master nothing has been logged yet: a process of its own, where the packed lines come from its parent. */
+static struct slice packed_lines(void)
+{
+    static struct buffer out;
+    pack_array(&out, 2);
+    for (int i = 0; i < 2; i++) {
+        pack_array(&out, 4);
+        pack_u64(&out, 5);
+        pack_text(&out, "warn");
+        pack_text(&out, i == 0 ? "a.1" : "b.1");
+        pack_bin(&out, slice_of(i == 0 ? "first" : "second"));
+    }
+    return buffer_slice(&out);
+}
+
+START_TEST(test_the_next_master_goes_on)
+{
+    logs_restore(packed_lines(), 10);
+    ck_assert_str_eq(ask("", 0, 10), "a.1:first|b.1:second|");
+    ck_assert_uint_eq(last, 10);
+    say("a.1", "third");
+    ck_assert_str_eq(ask("", 9, 10), "b.1:second|a.1:third|");
+    logs_restore(packed_lines(), 100);
+    ck_assert_msg(last == 11, "only into an empty one");
+    logs_fini();
+}
+END_TEST
+
+START_TEST(test_what_cannot_be_restored_is_left_out)
+{
+    struct slice whole = packed_lines();
+    for (size_t len = 0; len < whole.len; len++) {
+        pid_t pid = fork(); /* each into an empty ring */
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+            char *exact = malloc(len + (len == 0));
+            memcpy(exact, whole.ptr, len);
+            logs_restore(slice_make(exact, len), 10);
+            free(exact);
+            say("a.1", "goes on");
+            _exit(strstr(ask("", 0, 10), "a.1:goes on|") != NULL && last <= 11 ? 0 : 1);
+        }
+        int status;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_msg(status == 0, "cut at %zu", len);
+    }
+}
+END_TEST
+
+SUITE_MAIN("logs", test_the_next_master_goes_on, test_what_cannot_be_restored_is_left_out,
+           test_whose_lines, test_the_newer_ones, test_bounded_by_lines, test_bounded_by_bytes)
