@@ -22,6 +22,7 @@ struct store_options {
     uint64_t cache_bytes; /* sqlite */
     const char *url;      /* postgres */
     const char *table;    /* postgres: name or schema.name */
+    uint64_t timeout_ms;  /* postgres: of one statement; 0: the usual */
     bool read_only;       /* for reports; an SQLite file must exist */
 };
 

@@ -1,7 +1,7 @@
 /*
  * store_postgres.c: records in one table of a PostgreSQL database. See store.h and PROTOCOL.md section 5.
  *
- * Runs in transfer workers, on the store's thread: libpq's blocking calls, each with a deadline of the server's or of TCP. A batch is COPYed into a
+ * Runs in transfer workers, on the store's thread, and blocks it, with a deadline for each statement (store_postgres_talk.c). A batch is COPYed into a
  * temporary table and goes from there into the real one in the same transaction: one round of parsing and planning for thousands of rows.
  * (Pipelined INSERTs were rejected: a plan and an index look-up through the executor for every row.) `data` is json and not jsonb, because jsonb
  * refuses the NUL characters an application may have written.
@@ -18,10 +18,12 @@
 #define STORE_POSTGRES_COPY_BYTES  (256u * 1024)
 #define STORE_POSTGRES_MIN_VERSION 90500 /* ON CONFLICT */
 
-/* What a session needs. A statement that takes longer than this hangs on something: its batch is tried again. */
+#define STORE_POSTGRES_TIMEOUT_MS 60000
+
+/* What a session needs. A statement that takes longer than its timeout hangs on something: its batch is tried again. */
 static const char store_postgres_session[] =
-    "SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET "
-    "timezone = 'UTC'; "
+    "SET synchronous_commit = on; SET statement_timeout = %" PRIu64
+    "; SET lock_timeout = '10s'; SET timezone = 'UTC'; "
     "SET client_min_messages = warning; SET standard_conforming_strings = on";
 
 static const char store_postgres_staging[] =
@@ -90,6 +92,7 @@ static void store_postgres_drop(struct store_postgres *s)
 {
     PQfinish(s->db);
     s->db = NULL;
+    s->late = false;
 }
 
 enum store_result store_postgres_fail(struct store_postgres *s, PGresult *result,
@@ -103,6 +106,11 @@ enum store_result store_postgres_fail(struct store_postgres *s, PGresult *result
         .remedy = "check that it runs and can be reached: it goes on by itself"};
     char cause[300];
     store_postgres_one_line(message != NULL ? message : PQerrorMessage(s->db), cause, sizeof cause);
+    if (s->late) {
+        snprintf(cause, sizeof cause, "no answer for %" PRIu64 " s",
+                 (s->timeout_ms + s->timeout_ms / 2) / 1000);
+        found.remedy = "is the server, or the way to it, stopped? It goes on by itself";
+    }
     if (cause[0] == '\0') { /* the server had nothing to do with it */
         snprintf(cause, sizeof cause, "memory is short");
         found.remedy = "it goes on by itself";
@@ -127,7 +135,7 @@ enum store_result store_postgres_fail(struct store_postgres *s, PGresult *result
 enum store_result store_postgres_run(struct store_postgres *s, const char *sql,
                                      struct store_error *error)
 {
-    PGresult *result = PQexec(s->db, sql);
+    PGresult *result = store_postgres_ask(s, sql, 0, NULL);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
         return store_postgres_fail(s, result, error);
@@ -166,8 +174,7 @@ enum store_result store_postgres_find_table(struct store_postgres *s, bool *ther
                                             struct store_error *error)
 {
     const char *values[] = {s->quoted};
-    PGresult *found =
-        PQexecParams(s->db, "SELECT to_regclass($1) IS NOT NULL", 1, NULL, values, NULL, NULL, 0);
+    PGresult *found = store_postgres_ask(s, "SELECT to_regclass($1) IS NOT NULL", 1, values);
     if (PQresultStatus(found) != PGRES_TUPLES_OK)
         return store_postgres_fail(s, found, error);
     *there = strcmp(PQgetvalue(found, 0, 0), "t") == 0;
@@ -211,7 +218,9 @@ static enum store_result store_postgres_setup(struct store_postgres *s, struct s
     }
     if (!store_postgres_quote(s))
         return store_postgres_fail(s, NULL, error);
-    enum store_result result = store_postgres_run(s, store_postgres_session, error);
+    char session[sizeof store_postgres_session + 24];
+    snprintf(session, sizeof session, store_postgres_session, s->timeout_ms);
+    enum store_result result = store_postgres_run(s, session, error);
     if (result == STORE_OK && !s->read_only)
         result = store_postgres_make_table(s, error);
     if (result == STORE_OK && !s->read_only)
@@ -239,6 +248,7 @@ enum store_result store_postgres_ensure(struct store_postgres *s, struct store_e
     if (PQstatus(s->db) != CONNECTION_OK)
         return store_postgres_fail(s, NULL, error);
     PQsetNoticeReceiver(s->db, store_postgres_no_notice, NULL);
+    PQsetnonblocking(s->db, 1);
     return store_postgres_setup(s, error);
 }
 
@@ -261,6 +271,7 @@ static enum store_result store_postgres_open(const struct store_options *options
         s->url = slice_dup(slice_of(options->url));
         s->table = slice_dup(slice_of(options->table));
         s->read_only = options->read_only;
+        s->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : STORE_POSTGRES_TIMEOUT_MS;
     }
     if (s == NULL || s->url == NULL || s->table == NULL) {
         if (s != NULL)
@@ -313,29 +324,29 @@ static bool store_postgres_copy_rows(struct store_postgres *s, const struct stor
         store_postgres_copy_row(&out, &records[i]);
         if (out.len < STORE_POSTGRES_COPY_BYTES && i + 1 < count && buffer_ok(&out))
             continue;
-        good = buffer_ok(&out) && PQputCopyData(s->db, out.data, (int)out.len) == 1;
+        good = buffer_ok(&out) && store_postgres_put(s, out.data, out.len);
         buffer_clear(&out);
     }
     buffer_fini(&out);
-    return PQputCopyEnd(s->db, good ? NULL : "memory is short") == 1 && good;
+    return store_postgres_put_end(s, good ? NULL : "memory is short") && good;
 }
 
 static enum store_result store_postgres_copy(struct store_postgres *s,
                                              const struct store_record *records, size_t count,
                                              struct store_error *error)
 {
-    PGresult *result = PQexec(s->db, "COPY platoon_batch FROM STDIN");
+    PGresult *result = store_postgres_ask(s, "COPY platoon_batch FROM STDIN", 0, NULL);
     if (PQresultStatus(result) != PGRES_COPY_IN)
         return store_postgres_fail(s, result, error);
     PQclear(result);
     bool sent = store_postgres_copy_rows(s, records, count);
-    result = PQgetResult(s->db);
+    result = sent || !s->late ? store_postgres_answer(s) : NULL;
     if (!sent || PQresultStatus(result) != PGRES_COMMAND_OK)
         return store_postgres_fail(s, result, error);
     PQclear(result);
-    while ((result = PQgetResult(s->db)) != NULL)
+    while ((result = store_postgres_answer(s)) != NULL)
         PQclear(result);
-    return STORE_OK;
+    return s->late ? store_postgres_fail(s, NULL, error) : STORE_OK;
 }
 
 /* In key order, so that two workers with common keys wait for each other instead of deadlocking; of one key only the newest of the batch. */

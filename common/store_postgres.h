@@ -1,5 +1,6 @@
 /*
- * store_postgres.h: what the two files of the PostgreSQL back-end share: store_postgres.c opens and writes, store_postgres_report.c reads.
+ * store_postgres.h: what the files of the PostgreSQL back-end share: store_postgres.c opens and writes, store_postgres_report.c reads,
+ * store_postgres_talk.c asks and waits.
  */
 #ifndef COMMON_STORE_POSTGRES_H
 #define COMMON_STORE_POSTGRES_H
@@ -15,7 +16,28 @@ struct store_postgres {
     char *url, *table;
     char *quoted; /* the table's name as SQL text; NULL before the first connection */
     bool read_only;
+    uint64_t timeout_ms;  /* of one statement */
+    uint64_t deadline_ms; /* clock_mono_ms, of the one that runs */
+    bool late;            /* it has passed */
 };
+
+/* ---- store_postgres_talk.c ---- */
+
+/*
+ * Asks, and returns the last result, or that of COPY that waits for data; NULL when there is none: the connection, memory or the time failed. With `count` parameters
+ * `sql` is one statement, without any it may be several.
+ */
+PGresult *store_postgres_ask(struct store_postgres *s, const char *sql, int count,
+                             const char *const *values);
+
+/* The next result of the question that runs; NULL when there is none. */
+PGresult *store_postgres_answer(struct store_postgres *s);
+
+/* Data of COPY, and its end, with `error` for one that is to fail. False: the connection, memory or the time failed. */
+bool store_postgres_put(struct store_postgres *s, const char *bytes, size_t len);
+bool store_postgres_put_end(struct store_postgres *s, const char *error);
+
+/* ---- store_postgres.c ---- */
 
 /* Sorts a failure into retry and broken, and says what it is: where, cause, remedy. `result` may be NULL (no connection); it is cleared. */
 enum store_result store_postgres_fail(struct store_postgres *s, PGresult *result,

@@ -65,8 +65,7 @@ static enum store_result store_report_run(struct store_postgres *s, const char *
     buffer_append_text(&sql, s->quoted);
     buffer_append_text(&sql, hole + 2);
     const char *text = buffer_text(&sql);
-    PGresult *result =
-        text != NULL ? PQexecParams(s->db, text, 6, NULL, values, NULL, NULL, 0) : NULL;
+    PGresult *result = text != NULL ? store_postgres_ask(s, text, 6, values) : NULL;
     buffer_fini(&sql);
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         return store_postgres_fail(s, result, error);

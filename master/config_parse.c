@@ -46,8 +46,8 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 {
     (void)format;
     (void)args;
-    if (current->stopped)
-        return;
+    if (current == NULL || current->stopped)
+        return; /* NULL: a look-up afterwards, in what memory was short for */
     current->stopped = true;
     current->stopped_at = token_at_line(current, cfg->line);
 }
@@ -60,6 +60,10 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 /* ---- option tables from the list of keys ---- */
+
+/* Bytes beside the text, and for each byte of it: some ten times what a file was seen to take. */
+#define PARSE_MEMORY        (1024u * 1024)
+#define PARSE_MEMORY_FACTOR 64
 
 #define SUBSECTION_MAX      8
 #define SUBSECTION_NAME_MAX 32
@@ -159,12 +163,23 @@ static bool emit(struct parse *p)
     return buffer_text(&p->text) != NULL && buffer_ok(&p->lines);
 }
 
+/*
+ * libconfuse (3.3) does not stand a failed allocation: it asserts, or frees through null pointers what it has half built. We are one thread, so what is there for us now is there
+ * for it a moment later.
+ */
+static bool parse_has_memory(const struct parse *p)
+{
+    void *some = malloc(PARSE_MEMORY + PARSE_MEMORY_FACTOR * p->text.len);
+    free(some);
+    return some != NULL;
+}
+
 /* One run over the live tokens. NULL when it stopped at an error, or when memory is short (then p->stopped is false). */
 static cfg_t *parse_once(struct parse *p, struct tables *t)
 {
     buffer_clear(&p->records);
     p->stopped = false;
-    cfg_t *cfg = emit(p) ? cfg_init(t->top, CFGF_NONE) : NULL;
+    cfg_t *cfg = emit(p) && parse_has_memory(p) ? cfg_init(t->top, CFGF_NONE) : NULL;
     if (cfg == NULL)
         return NULL;
     cfg_set_error_function(cfg, on_error);

@@ -35,6 +35,11 @@
 /* Time the last answers on the control socket get to leave. */
 #define MAIN_GRACE_MS 100
 
+/* libuv's table of descriptors is made for so many. */
+#define MAIN_DESCRIPTORS 16384
+
+#define MAIN_NO_MEMORY "platoon: memory is short: make room, then start it again\n"
+
 enum main_mode { MAIN_RUN, MAIN_CHECK, MAIN_PRINT, MAIN_TAKE_OVER, MAIN_PROBE };
 
 static struct master master;
@@ -230,6 +235,13 @@ static void main_on_fatal(void)
     master_shutdown(&master);
 }
 
+static void main_on_nothing(uv_poll_t *poll, int status, int events)
+{
+    (void)poll;
+    (void)status;
+    (void)events;
+}
+
 static void main_raise_file_limit(void)
 {
     struct rlimit limit;
@@ -237,6 +249,31 @@ static void main_raise_file_limit(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/*
+ * libuv aborts when its table of descriptors cannot grow, which it does at each power of two. So it grows once, here, where nothing is lost yet: that is enough for five thousand
+ * workers.
+ */
+static void main_grow_loop(void)
+{
+    static uv_poll_t poll;
+    struct rlimit limit = {.rlim_cur = 0};
+    int pipe[2];
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int top = limit.rlim_cur < MAIN_DESCRIPTORS ? (int)limit.rlim_cur - 1 : MAIN_DESCRIPTORS - 1;
+    if (top <= 0 || pipe2(pipe, O_CLOEXEC) != 0)
+        return;
+    int high = fcntl(pipe[0], F_DUPFD_CLOEXEC, top);
+    if (high >= 0 && uv_poll_init(master.loop, &poll, high) == 0) {
+        uv_poll_start(&poll, UV_READABLE, main_on_nothing);
+        uv_poll_stop(&poll);
+        uv_close((uv_handle_t *)&poll, NULL);
+    }
+    close(pipe[0]);
+    close(pipe[1]);
+    if (high >= 0)
+        close(high);
 }
 
 static int main_fail(const char *what, int rc)
@@ -271,6 +308,9 @@ static int main_loop(const struct upgrade *from)
         return CONTRACT_EXIT_CONFIG;
     main_raise_file_limit();
     master.loop = uv_default_loop();
+    if (master.loop == NULL)
+        return main_fail("cannot start", UV_ENOMEM);
+    main_grow_loop();
     master.started_ms = clock_mono_ms();
     int rc = main_setup();
     if (rc != 0)
@@ -304,6 +344,8 @@ static int main_loop(const struct upgrade *from)
 static int main_say(int code, struct buffer *error)
 {
     const char *text = buffer_text(error);
+    if (text == NULL || *text == '\0')
+        text = "memory is short: make room, then start it again";
     for (const char *line = text; line != NULL && *line != '\0';) {
         size_t n = strcspn(line, "\n");
         fprintf(stderr, "platoon: %.*s\n", (int)n, line);
@@ -372,7 +414,8 @@ static int main_configured(const char *path, enum main_mode mode)
     int code = 0;
     master.config = config_load(path, &text);
     if (master.config == NULL) {
-        fputs(buffer_text(&text) != NULL ? text.data : "platoon: memory is short\n", stderr);
+        const char *said = buffer_text(&text);
+        fputs(said != NULL && *said != '\0' ? said : MAIN_NO_MEMORY, stderr);
         code = CONTRACT_EXIT_CONFIG;
     } else if (mode == MAIN_CHECK) {
         printf("%s: configuration OK\n", path);

@@ -75,6 +75,7 @@
     X(STORE, "cache", SIZE, "8MB", 1048576, 17179869184, RESTART, "sqlite: page cache of the merging") \
     X(STORE, "url", STRING, "", 0, 0, RESTART, "postgres: postgresql://[user@]host[:port]/db[?sslmode=verify-full&passfile=…]; never a password") \
     X(STORE, "table", STRING, "records", 0, 0, RESTART, "postgres: table, or schema.table; made when it is missing") \
+    X(STORE, "timeout", SPAN, "60s", 1000, 3600000, RESTART, "postgres: time a statement may take; without an answer for half of that again its connection is given up, and the batch tried again") \
     X(STORE, "retry_max", SPAN, "2s", 10, 600000, RESTART, "longest pause before a failed transaction is tried again") \
     X(DRAIN, "redis", STRING, "main", 0, 0, RESTART, "the redis section to drain")                 \
     X(DRAIN, "set", STRING, "!", 0, 0, RESTART, "key of the set of tracking keys")                 \

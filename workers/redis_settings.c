@@ -26,8 +26,9 @@ void redis_settings_read(struct worker *w, struct redis_options *o)
     const char *url = worker_setting_text(w, "redis.url");
     /* First, because the url has the last word. */
     o->database = (int)worker_setting_u64(w, "redis.database");
+    /* The master has checked it, so only memory can be short here. */
     if (redis_options_parse_url(o, url, why, sizeof why) != 0)
-        worker_exit(w, CONTRACT_EXIT_CONFIG, "redis.url: %s", why);
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "redis.url: %s", why);
     o->password_file = redis_settings_text(w, "redis.password_file");
     o->tls_ca_file = redis_settings_text(w, "redis.tls_ca_file");
     o->tls_cert_file = redis_settings_text(w, "redis.tls_cert_file");
@@ -95,9 +96,10 @@ int redis_link_open(struct redis_link *l, struct worker *w, void *state,
     l->conn = redis_conn_new(worker_loop(w), &options, &conn_events, l, why, sizeof why);
     redis_options_fini(&options);
     if (l->conn == NULL) {
-        /* TLS files: a person has to mend them. */
+        /* TLS files: a person has to mend them. Memory comes back by itself. */
         worker_trouble(w, "redis: %s", why);
-        return CONTRACT_EXIT_CONFIG;
+        return strstr(why, "out of memory") != NULL ? CONTRACT_EXIT_TEMPORARY
+                                                    : CONTRACT_EXIT_CONFIG;
     }
     worker_hold_ready(w);
     return 0;

@@ -369,6 +369,7 @@ static int transfer_init(struct worker *w, void *state)
                                         .path = worker_setting(w, "store.path"),
                                         .url = worker_setting(w, "store.url"),
                                         .table = worker_setting(w, "store.table"),
+                                        .timeout_ms = worker_setting_u64(w, "store.timeout"),
                                         .cache_bytes = worker_setting_u64(w, "store.cache")};
     const char *bucket = worker_setting(w, "drain.bucket");
     t->keys.bucket_text =

@@ -11,16 +11,11 @@
 
 /* ---- out ---- */
 
-void worker_link_send(struct worker *w)
+bool worker_link_try_send(struct worker *w)
 {
-    if (w->orphan)
-        return;
-    if (!buffer_ok(&w->frame)) {
-        log_error("no-memory",
-                  "what=\"a message to the master\" remedy=\"the host is out of memory\"");
-        return;
-    }
-    int rc = stream_send(&w->link, buffer_slice(&w->frame));
+    int rc = w->orphan                ? 0
+             : buffer_ok(&w->frame) ? stream_send(&w->link, buffer_slice(&w->frame))
+                                    : UV_ENOMEM;
     if (rc == UV_ENOBUFS && w->phase < WORKER_ENDING) {
         w->orphan = true; /* so that BYE is not tried */
         worker_exit(w, CONTRACT_EXIT_TEMPORARY,
@@ -29,6 +24,17 @@ void worker_link_send(struct worker *w)
     }
     if (rc != 0 && rc != UV_ENOTCONN)
         log_error("link-send", "cause=%s bytes=%zu", log_quote_text(uv_strerror(rc)), w->frame.len);
+    return rc == 0 || rc == UV_ENOTCONN;
+}
+
+/* READY, an answer, a question: the master, or we, would wait for what was not sent. */
+void worker_link_send(struct worker *w)
+{
+    if (worker_link_try_send(w) || w->phase >= WORKER_ENDING)
+        return;
+    w->orphan = true; /* so that BYE is not tried */
+    worker_exit(w, CONTRACT_EXIT_TEMPORARY,
+                "%s: no memory for a message to the master; starting afresh", w->name);
 }
 
 void worker_link_hello(struct worker *w)

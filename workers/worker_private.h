@@ -126,6 +126,7 @@ extern const struct stream_events worker_link_events;
 
 /* Sends what w->frame holds; ends the process when the master does not read. After the link's end: does nothing. */
 void worker_link_send(struct worker *w);
+bool worker_link_try_send(struct worker *w); /* false: it is lost, which has been logged */
 void worker_link_hello(struct worker *w);
 void worker_link_bye(struct worker *w, const char *reason);
 

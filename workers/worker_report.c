@@ -97,7 +97,7 @@ void worker_beat(struct worker *w)
         link_beat_pack(&w->frame, &beat);
     else
         w->frame.failed = true;
-    worker_link_send(w);
+    worker_link_try_send(w); /* the next one says the same */
     buffer_fini(&counters);
     w->beat_at = clock_mono_ms();
 }

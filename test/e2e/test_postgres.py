@@ -107,6 +107,25 @@ def test_server_is_killed_while_it_writes(platoon, server):
     stored(server, members(4000))
 
 
+def test_server_is_frozen(platoon, server):
+    """Its connection stays, and nothing comes over it: no error of the network's ends that, only our own patience."""
+    configured(platoon, server, timeout="1s").start()
+    platoon.add(members(10))
+    stored(server, members(10))
+    frozen = server.pids()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        platoon.add(members(10, 10))
+        wait_until(lambda: "no answer for 1 s: is the server, or the way to it, stopped?" in platoon.workers()["transfer/visits.1"]["trouble"], 20, "the end of patience")
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    stored(server, members(20))
+    platoon.drained()
+    assert platoon.workers()["transfer/visits.1"]["restarts"] == 0
+
+
 def test_server_comes_later(platoon, server):
     server.kill()
     configured(platoon, server).start()

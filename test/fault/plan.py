@@ -34,6 +34,9 @@ class Plan:
     def failed(self, kind):
         return struct.unpack_from("<q", self.map, 8 * (FAILED + KINDS.index(kind)))[0]
 
+    def calls(self, kind):
+        return struct.unpack_from("<q", self.map, 8 * (CALLS + KINDS.index(kind)))[0]
+
     def delay(self, kind, seconds):
         """Every call of that kind takes so much longer."""
         self.put(DELAY + KINDS.index(kind), int(seconds * 1000000))
