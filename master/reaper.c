@@ -2,6 +2,7 @@
 #include "master/reaper.h"
 
 #include "common/log.h"
+#include "master/upgrade.h"
 #include "master/worker_process.h"
 
 #include <fcntl.h>
@@ -30,15 +31,18 @@ static void reaper_compare(struct node *worker, void *ctx)
         search->found = true;
 }
 
-static bool reaper_is_worker(pid_t pid)
+/* Somebody else waits for it. */
+static bool reaper_is_known(pid_t pid)
 {
     struct reaper_search search = {.pid = pid};
+    if (pid == upgrade_probe_pid())
+        return true;
     tree_each_worker(reaper_root, reaper_compare, &search);
     return search.found;
 }
 
 /*
- * WNOWAIT looks without reaping. A worker that has ended stays first in line until worker_process.c has reaped it, so the look ends
+ * WNOWAIT looks without reaping. A worker that has ended stays first in line until worker_process.c has reaped it (an upgrade's probe, until libuv has), so the look ends
  * there; its own end brings the next SIGCHLD's look.
  */
 static void reaper_reap(void)
@@ -47,7 +51,7 @@ static void reaper_reap(void)
         siginfo_t info = {0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
             return;
-        if (reaper_is_worker(info.si_pid))
+        if (reaper_is_known(info.si_pid))
             return;
         waitpid(info.si_pid, NULL, WNOHANG);
         log_info("orphan-reaped", "pid=%d", (int)info.si_pid);
@@ -79,7 +83,7 @@ static void reaper_end_orphans(void)
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     FILE *file = fopen(path, "re");
     while (file != NULL && fscanf(file, "%d", &pid) == 1) {
-        if (reaper_is_worker((pid_t)pid) || !reaper_is_ours((pid_t)pid) ||
+        if (reaper_is_known((pid_t)pid) || !reaper_is_ours((pid_t)pid) ||
             kill((pid_t)pid, SIGKILL) != 0)
             continue;
         log_info("orphan-killed", "pid=%d", pid);

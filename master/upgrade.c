@@ -36,6 +36,7 @@ static struct {
     void *ctx;
     int state_fd; /* for the probe; -1: none */
     uv_process_t probe;
+    bool probing;
     uv_pipe_t said_pipe;
     char said[UPGRADE_SAID_MAX + 1]; /* what the probe says */
     size_t said_len;
@@ -228,8 +229,14 @@ static void upgrade_on_probe_closed(uv_handle_t *handle)
     (void)handle;
 }
 
+pid_t upgrade_probe_pid(void)
+{
+    return upgrade.probing ? (pid_t)uv_process_get_pid(&upgrade.probe) : 0;
+}
+
 static void upgrade_on_probe_end(uv_process_t *process, int64_t code, int signal)
 {
+    upgrade.probing = false;
     uv_timer_stop(&upgrade.timer);
     uv_close((uv_handle_t *)process, upgrade_on_probe_closed);
     uv_close((uv_handle_t *)&upgrade.said_pipe, upgrade_on_probe_closed);
@@ -299,6 +306,7 @@ static int upgrade_probe(void)
         uv_close((uv_handle_t *)&upgrade.probe, upgrade_on_probe_closed);
         return rc;
     }
+    upgrade.probing = true;
     uv_read_start((uv_stream_t *)&upgrade.said_pipe, upgrade_on_alloc, upgrade_on_said);
     uv_timer_start(&upgrade.timer, upgrade_on_probe_late, UPGRADE_PROBE_MS, 0);
     return 0;

@@ -38,6 +38,9 @@ struct upgrade {
     struct slice lines, events; /* in bytes */
 };
 
+/* The new binary while it looks at the state, for reaper.c; 0: there is none. */
+pid_t upgrade_probe_pid(void);
+
 /* Reads it. False, with the reason in `error`, when it cannot be read or is of another version. upgrade_fini in either case. */
 bool upgrade_read(struct upgrade *u, int fd, struct buffer *error);
 void upgrade_fini(struct upgrade *u);

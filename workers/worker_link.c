@@ -13,9 +13,11 @@
 
 bool worker_link_try_send(struct worker *w)
 {
-    int rc = w->orphan                ? 0
-             : buffer_ok(&w->frame) ? stream_send(&w->link, buffer_slice(&w->frame))
-                                    : UV_ENOMEM;
+    int rc = UV_ENOMEM;
+    if (w->orphan)
+        return true;
+    if (buffer_ok(&w->frame))
+        rc = stream_send(&w->link, buffer_slice(&w->frame));
     if (rc == UV_ENOBUFS && w->phase < WORKER_ENDING) {
         w->orphan = true; /* so that BYE is not tried */
         worker_exit(w, CONTRACT_EXIT_TEMPORARY,

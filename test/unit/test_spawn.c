@@ -103,8 +103,10 @@ START_TEST(test_signals_group_and_environment)
     sigset_t now;
     sigprocmask(SIG_SETMASK, NULL, &now);
     ck_assert(sigismember(&now, SIGUSR2) && !sigismember(&now, SIGTERM));
-    ck_assert_msg(strstr(said, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n") != NULL,
-                  "%s", said);
+    unsigned long long blocked = 1, ignored = 1;
+    sscanf(said, "SigBlk:\t%llx\nSigIgn:\t%llx", &blocked, &ignored);
+    /* 32 and 33 are glibc's own, and as whoever started the test has left them. */
+    ck_assert_msg(blocked == 0 && (ignored & ~0x180000000ull) == 0, "%s", said);
     int group = 0, pid = 0;
     sscanf(strstr(said, "SigIgn:") + strlen("SigIgn:\t0000000000000000\n"), "%d\npid %d", &group,
            &pid);
