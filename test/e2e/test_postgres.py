@@ -1,4 +1,5 @@
 """Records in a PostgreSQL database: the same as in SQLite, and nothing is lost when the server is."""
+import contextlib
 import json
 import os
 import signal
@@ -113,14 +114,17 @@ def test_server_is_frozen(platoon, server):
     platoon.add(members(10))
     stored(server, members(10))
     frozen = server.pids()
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
+
+    def send(number):
+        for pid in frozen:
+            with contextlib.suppress(ProcessLookupError):  # its helpers come and go
+                os.kill(pid, number)
+    send(signal.SIGSTOP)
     try:
         platoon.add(members(10, 10))
         wait_until(lambda: "no answer for 1 s: is the server, or the way to it, stopped?" in platoon.workers()["transfer/visits.1"]["trouble"], 20, "the end of patience")
     finally:
-        for pid in frozen:
-            os.kill(pid, signal.SIGCONT)
+        send(signal.SIGCONT)
     stored(server, members(20))
     platoon.drained()
     assert platoon.workers()["transfer/visits.1"]["restarts"] == 0
