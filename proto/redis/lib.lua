@@ -53,10 +53,21 @@ end
 -- n numbers in a row, larger than all before; returns the first. Never behind Redis' clock in microseconds: a Redis that has
 -- lost its memory (FLUSHALL, a crash between two fsyncs) still gives newer numbers than those the store has seen, else
 -- the store would refuse every later version of a record as old. 2^53 microseconds are 285 years.
+--
+-- The same when the clock was set back: the key holds "last clock ahead", and from then on the clock counts as so much ahead (with SLACK
+-- more: what is lost may reach from before the step to behind it), until it has overtaken the numbers by itself.
+local SLACK = 10 * 1000000
 local function take_numbers(n)
-  local last = tonumber(redis.call('GET', SEQ) or '0')
-  local base = math.max(last, now_us())
-  redis.call('SET', SEQ, num(base + n))
+  local last, clock, ahead = string.match(redis.call('GET', SEQ) or '0', '^(%d+) ?(%d*) ?(%d*)$')
+  last, clock, ahead = tonumber(last), tonumber(clock) or 0, tonumber(ahead) or 0
+  local now = now_us()
+  if now < clock then
+    ahead = ahead + clock - now + SLACK
+  elseif now > last + SLACK then
+    ahead = 0
+  end
+  local base = math.max(last, now + ahead)
+  redis.call('SET', SEQ, num(base + n) .. ' ' .. num(now) .. ' ' .. num(ahead))
   return base + 1
 end
 

@@ -82,6 +82,28 @@ def test_numbers_stay_ahead_of_what_a_lost_redis_gave(ledger):
     assert ledger.claim().members[0][0] == 8000000000000001
 
 
+def test_numbers_never_come_twice_when_the_clock_was_set_back_and_redis_lost_its_last_seconds(ledger):
+    """The claim ids and numbers of what was lost may be in somebody's hands, and in the store."""
+    def number(count=1):
+        members = [f"v:{ledger.r.incr('members')}" for _ in range(count)]
+        ledger.add(*members)
+        return max(seq for seq, _, _ in ledger.claim(batch=count).members)
+    second = 1000000
+    now = ledger.r.time()[0] * second
+    ledger.r.set(PREFIX + "seq", f"{now + 3600 * second + 7} {now + 3600 * second} 0")  # an hour ago it was an hour later
+    assert number() >= now + 3610 * second, "more than the step: what is lost may reach across it"
+    before = ledger.r.get(PREFIX + "seq")
+    lost = number(2000)
+    crashed = ledger.r.time()
+    while ledger.r.time() < (crashed[0], crashed[1] + 50000) and ledger.r.time()[0] == crashed[0]:
+        pass  # no Redis comes back sooner
+    ledger.r.set(PREFIX + "seq", before)
+    assert number() > lost
+    ledger.r.set(PREFIX + "seq", f"{now - 3600 * second} {now - 3600 * second} {3600 * second}")
+    assert abs(number() - ledger.r.time()[0] * second) < 5 * second, "the clock has overtaken the numbers, and counts alone again"
+    assert ledger.r.get(PREFIX + "seq").endswith(b" 0")
+
+
 def test_batches_above_what_lua_can_unpack(ledger):
     ledger.add(*[f"v:{i}" for i in range(9000)])
     claim = ledger.claim(batch=9000)
