@@ -61,6 +61,8 @@ static const struct config_section *child_section(const struct config *c, const 
         buffer_printf(error, "%s is a temporary child itself: it can have none", owner->name);
     else if (owner->state != NODE_READY)
         buffer_printf(error, "%s is not READY: only then it can have children", owner->name);
+    else if (!owner->wanted_up || owner->cycle != NULL)
+        buffer_printf(error, "%s is to stop: it can have no more children", owner->name);
     else if (mine == NULL || !slice_copy(program, title, sizeof title) ||
              !child_is_named(mine, program))
         buffer_printf(error, "%s may not start '%.*s': name it in may_start of program %s",

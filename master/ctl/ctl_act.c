@@ -41,12 +41,15 @@ int ctl_act_stop(struct ctl *c)
 
 /* ---- restart ---- */
 
+/* Not a worker's temporary children: they go when it goes. */
 static void act_collect_workers(const json_t *node, json_t *names)
 {
     const json_t *children = json_object_get(node, "children");
-    if (strcmp(ctl_value_text(node, "kind"), "worker") == 0 &&
-        strcmp(ctl_value_text(node, "wanted"), "up") == 0)
+    bool worker = strcmp(ctl_value_text(node, "kind"), "worker") == 0;
+    if (worker && strcmp(ctl_value_text(node, "wanted"), "up") == 0)
         json_array_append_new(names, json_string(ctl_value_text(node, "name")));
+    if (worker)
+        return;
     for (size_t i = 0; i < json_array_size(children); i++)
         act_collect_workers(json_array_get(children, i), names);
 }

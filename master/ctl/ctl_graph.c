@@ -47,6 +47,8 @@ static void graph_node(struct buffer *out, const json_t *node, int depth)
         buffer_append_text(out, " [label=");
         graph_name(out, last != NULL ? last + 1 : name);
         buffer_printf(out, ", fillcolor=%s];\n", graph_state_color(ctl_value_text(node, "state")));
+        for (size_t i = 0; i < json_array_size(children); i++)
+            graph_node(out, json_array_get(children, i), depth);
         return;
     }
     buffer_append_text(out, "subgraph ");

@@ -153,6 +153,38 @@ def test_nobody_waits_for_a_child(family):
     family.gone()
 
 
+def test_a_branch_is_rolled_and_drawn_with_children(family):
+    names = [family.start("thumb", id=str(i))["name"] for i in range(2)]
+    for name in names:
+        family.wait("a", "up", name=name)
+    dot = family.platoon.ctl("graph").stdout
+    assert all(f'"{name}" [label=' in dot for name in names), dot
+    done = family.platoon.ctl("--timeout", "20s", "restart", "site", "--rolling")
+    assert done.returncode == 0, done
+    family.gone()
+    assert {name: node["generation"] for name, node in family.platoon.workers().items()} == {"site/boss.1": 2, "site/b.1": 2}
+
+
+def test_who_is_to_stop_gets_no_children(platoon):
+    """boss is stopped last, and asks all the time: a child at that moment would keep the tree from coming down."""
+    (platoon.dir / "boss.sh").write_text('''read hello
+        (while sleep 0.02; do echo '{"do":"start","program":"thumb","id":"1"}'; done) & cat > /dev/null''')
+    (platoon.dir / "slow.sh").write_text("trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done")
+    platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state }}
+        supervisor site {{ children = "boss slow thumb" }}
+        program boss {{ command = "bash {platoon.dir}/boss.sh"  port = json  may_start = thumb  may_start_max = 2 }}
+        program slow {{ command = "bash {platoon.dir}/slow.sh" }}
+        program thumb {{ command = "sleep 1000"  processes = 0 }}''')
+    platoon.start()
+    wait_until(lambda: len(platoon.workers()) == 4, 10, "two children")
+    assert platoon.ctl("--timeout", "20s", "stop", "site").returncode == 0
+    wait_until(lambda: len(platoon.workers()) == 2 and all(n["state"] == "STOPPED" for n in platoon.workers().values()), 10, "the end of all")
+    assert "site/boss.1 is to stop: it can have no more children" in platoon.log() or "has 2 children" in platoon.log()
+    assert platoon.ctl("--timeout", "20s", "start", "site").returncode == 0
+    wait_until(lambda: len(platoon.workers()) == 4, 10, "two children again")
+    assert platoon.stop() == 0
+
+
 def test_a_reload_leaves_children_alone_unless_their_owner_is_restarted(family):
     name = family.start("thumb")["name"]
     family.wait("a", "up", name=name)
