@@ -61,9 +61,9 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 
 /* ---- option tables from the list of keys ---- */
 
-/* Bytes beside the text, and for each byte of it: some ten times what a file was seen to take. */
-#define PARSE_MEMORY        (1024u * 1024)
-#define PARSE_MEMORY_FACTOR 64
+/* What libconfuse takes for itself, and for each section, twice as much as it was seen to take. */
+#define PARSE_MEMORY         (64u * 1024)
+#define PARSE_SECTION_MEMORY (16u * 1024)
 
 #define SUBSECTION_MAX      8
 #define SUBSECTION_NAME_MAX 32
@@ -169,7 +169,10 @@ static bool emit(struct parse *p)
  */
 static bool parse_has_memory(const struct parse *p)
 {
-    void *some = malloc(PARSE_MEMORY + PARSE_MEMORY_FACTOR * p->text.len);
+    size_t sections = 0;
+    for (size_t i = 0; i < p->text.len; i++)
+        sections += p->text.data[i] == '{';
+    void *some = malloc(PARSE_MEMORY + PARSE_SECTION_MEMORY * sections + 2 * p->text.len);
     free(some);
     return some != NULL;
 }
