@@ -92,8 +92,12 @@ static void watcher_on_members(struct redis_conn *conn, const redisReply *reply,
 void watcher_poll(struct watcher *t)
 {
     struct drain_ledger *l = &t->ledger;
-    if (t->polling || worker_stopping(t->w) || drain_ledger_begin(l, 2) != 0)
+    if (t->polling || worker_stopping(t->w))
         return;
+    if (drain_ledger_begin(l, 2) != 0) {
+        watcher_poll_again(t, false);
+        return;
+    }
     drain_ledger_add(l, slice_of("SCARD"));
     drain_ledger_add(l, l->set);
     t->polled_at_ms = clock_mono_ms();
@@ -212,9 +216,10 @@ static void watcher_on_status(struct redis_conn *conn, const redisReply *reply, 
 static void watcher_ask_status(uv_timer_t *timer)
 {
     struct watcher *t = timer->data;
-    if (t->asking || worker_stopping(t->w) || drain_ledger_begin(&t->ledger, 1) != 0)
+    if (t->asking || worker_stopping(t->w))
         return;
-    if (drain_ledger_send(&t->ledger, LEDGER_STATUS, watcher_on_status, t) == 0)
+    if (drain_ledger_begin(&t->ledger, 1) == 0 &&
+        drain_ledger_send(&t->ledger, LEDGER_STATUS, watcher_on_status, t) == 0)
         t->asking = true;
     else
         uv_timer_start(timer, watcher_ask_status, WATCHER_STATUS_IDLE_MS, 0);

@@ -55,9 +55,10 @@ struct worker_frames {
 static _Unwind_Reason_Code worker_on_frame(struct _Unwind_Context *context, void *ctx)
 {
     struct worker_frames *frames = ctx;
-    if (frames->count == WORKER_FRAMES_MAX)
+    void *at = (void *)_Unwind_GetIP(context);
+    if (frames->count == WORKER_FRAMES_MAX || at == NULL)
         return _URC_END_OF_STACK;
-    frames->at[frames->count++] = (void *)_Unwind_GetIP(context);
+    frames->at[frames->count++] = at;
     return _URC_NO_REASON;
 }
 

@@ -117,7 +117,7 @@ static void worker_read_settings(struct worker *w, struct slice settings)
 {
     int rc = worker_settings_read(&w->settings, settings);
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_INCONSISTENT,
+        worker_exit(w, rc == -ENOMEM ? CONTRACT_EXIT_TEMPORARY : CONTRACT_EXIT_INCONSISTENT,
                     "%s: cannot read the settings from the master: %s", w->name, uv_strerror(rc));
 }
 
