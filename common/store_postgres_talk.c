@@ -26,7 +26,7 @@ static bool talk_wait(struct store_postgres *s, bool writing)
         uint64_t now = clock_mono_ms();
         n = now < s->deadline_ms ? poll(&p, 1, (int)(s->deadline_ms - now)) : 0;
     } while (n < 0 && errno == EINTR);
-    s->late = n == 0;
+    s->late = n <= 0; /* a poll that fails must not end in a call that waits for ever */
     return n > 0 && ((p.revents & ~POLLOUT) == 0 || PQconsumeInput(s->db) == 1);
 }
 

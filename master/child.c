@@ -21,6 +21,17 @@ void child_setup(struct master *m)
     child_master = m;
 }
 
+uint64_t child_last_generation(void)
+{
+    return child_generation;
+}
+
+void child_set_last_generation(uint64_t generation)
+{
+    child_generation = generation;
+}
+
+/* A person may have restarted it. */
 void child_forget(const struct node *n)
 {
     if (n->child && n->generation > child_generation)
@@ -114,8 +125,7 @@ struct node *child_start(struct node *owner, struct slice program, struct slice 
         return NULL;
     /* Before it runs: its DOWN must not be missed. */
     if (!worker_process_monitor(owner, n->name)) {
-        owner->parent->child_count--;
-        tree_free(n);
+        tree_unbuild_child(n);
         buffer_printf(error, "%s watches too many others already", owner->name);
         return NULL;
     }
@@ -133,7 +143,7 @@ void child_stop(struct node *owner, struct slice name)
 }
 
 struct node *child_adopt(struct master *m, struct slice name, struct slice owner,
-                         struct slice program, struct slice argument, uint64_t generation)
+                         struct slice program, struct slice argument)
 {
     char title[CONTRACT_NAME_MAX];
     struct node *above = tree_find(m->root, owner);
@@ -148,7 +158,5 @@ struct node *child_adopt(struct master *m, struct slice name, struct slice owner
     struct node *n = tree_build_child(m->config, &m->paths, above, section,
                                       strtoull(dot + 1, NULL, 10), argument, &error);
     buffer_fini(&error);
-    if (generation > child_generation)
-        child_generation = generation;
     return n;
 }

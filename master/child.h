@@ -26,10 +26,14 @@ void child_stop(struct node *owner, struct slice name);
 /* A child is about to be freed: the next of its name must be of a later generation. */
 void child_forget(const struct node *n);
 
+/* The newest generation that a child was given; a new master (upgrade.h) goes on from there. */
+uint64_t child_last_generation(void);
+void child_set_last_generation(uint64_t generation);
+
 /*
- * A child that ran under the last master (upgrade.h): made again below m->root, not started, not wanted. NULL when it cannot be: no owner, no such section, no memory.
+ * A child that ran under the last master: made again below m->root, not started, not wanted. NULL when it cannot be: no owner, no such section, no memory.
  */
 struct node *child_adopt(struct master *m, struct slice name, struct slice owner,
-                         struct slice program, struct slice argument, uint64_t generation);
+                         struct slice program, struct slice argument);
 
 #endif

@@ -38,7 +38,7 @@
 /* libuv's table of descriptors is made for so many. */
 #define MAIN_DESCRIPTORS 16384
 
-#define MAIN_NO_MEMORY "platoon: memory is short: make room, then start it again\n"
+#define MAIN_NO_MEMORY "memory is short: make room, then start it again"
 
 enum main_mode { MAIN_RUN, MAIN_CHECK, MAIN_PRINT, MAIN_TAKE_OVER, MAIN_PROBE };
 
@@ -345,7 +345,7 @@ static int main_say(int code, struct buffer *error)
 {
     const char *text = buffer_text(error);
     if (text == NULL || *text == '\0')
-        text = "memory is short: make room, then start it again";
+        text = MAIN_NO_MEMORY;
     for (const char *line = text; line != NULL && *line != '\0';) {
         size_t n = strcspn(line, "\n");
         fprintf(stderr, "platoon: %.*s\n", (int)n, line);
@@ -415,7 +415,7 @@ static int main_configured(const char *path, enum main_mode mode)
     master.config = config_load(path, &text);
     if (master.config == NULL) {
         const char *said = buffer_text(&text);
-        fputs(said != NULL && *said != '\0' ? said : MAIN_NO_MEMORY, stderr);
+        fputs(said != NULL && *said != '\0' ? said : "platoon: " MAIN_NO_MEMORY "\n", stderr);
         code = CONTRACT_EXIT_CONFIG;
     } else if (mode == MAIN_CHECK) {
         printf("%s: configuration OK\n", path);

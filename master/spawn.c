@@ -112,6 +112,8 @@ static int spawn_take_slots(void)
         return 0;
     if (spawn_slots.null < 0)
         spawn_slots.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (spawn_slots.null < 0)
+        return -errno;
     if (spawn_slots.link < 0)
         spawn_slots.link = fcntl(spawn_slots.null, F_DUPFD_CLOEXEC, CONTRACT_LINK_FD + 1);
     if (spawn_slots.link >= 0)

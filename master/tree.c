@@ -179,10 +179,12 @@ static const char *node_type_name(const struct node *n)
     return names[n->strategy];
 }
 
-/* The temporary children of a worker, or what stands in a branch by itself. */
+/* The temporary children of a worker, or what stands in a branch by itself. The flag first: a worker looks at all of its siblings. */
 static bool node_shows(const struct node *n, const struct node *below)
 {
-    return n->kind == NODE_BRANCH ? !below->child : strcmp(below->owner, n->name) == 0;
+    if (n->kind == NODE_BRANCH)
+        return !below->child;
+    return below->child && strcmp(below->owner, n->name) == 0;
 }
 
 static void node_pack_children(struct buffer *out, const struct node *n, uint64_t now_ms)

@@ -324,12 +324,16 @@ struct node *tree_build_child(const struct config *c, const struct preflight *p,
     snprintf(name, sizeof name, "%s/%s.%llu", owner->name, config_title(program),
              (unsigned long long)number);
     struct node *n = build_process(&b, program, parent, name, number, owner, argument);
-    if (n != NULL && b.failed) {
-        parent->child_count--;
-        tree_free(n);
-        n = NULL;
-    }
-    return n;
+    if (n == NULL || !b.failed)
+        return n;
+    tree_unbuild_child(n);
+    return NULL;
+}
+
+void tree_unbuild_child(struct node *child)
+{
+    child->parent->child_count--;
+    tree_free(child);
 }
 
 /* "site" and "mailer" make "site/mailer"; below the root, "mailer". */

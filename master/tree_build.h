@@ -23,6 +23,9 @@ struct node *tree_build_child(const struct config *c, const struct preflight *p,
                               const struct config_section *program, uint64_t number,
                               struct slice argument, struct buffer *error);
 
+/* Takes the child that was appended last away again, and frees it. */
+void tree_unbuild_child(struct node *child);
+
 /* The pauses between restarts as the platoon section has them: of branches, and of workers that have none of their own. */
 struct policy_limits tree_build_limits(const struct config_section *platoon);
 

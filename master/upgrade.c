@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "master/child.h"
 #include "master/control.h"
 #include "master/crash.h"
 #include "master/events.h"
@@ -97,6 +98,7 @@ static int upgrade_write_state(void)
                                   .lock_fd = (uint64_t)m->paths.lock_fd,
                                   .listener_fd = (uint64_t)control_fd(),
                                   .request_id = worker_process_last_request(),
+                                  .children = child_last_generation(),
                                   .nodes = nodes.nodes,
                                   .last_line = last_line,
                                   .lines = buffer_slice(&lines),

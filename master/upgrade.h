@@ -34,7 +34,7 @@ struct upgrade {
     char instance[PREFLIGHT_INSTANCE_SIZE];
     size_t nodes_at; /* in bytes */
     uint64_t nodes;
-    uint64_t last_line, last_event;
+    uint64_t children, last_line, last_event;
     struct slice lines, events; /* in bytes */
 };
 

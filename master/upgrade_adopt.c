@@ -55,6 +55,7 @@ bool upgrade_read(struct upgrade *u, int fd, struct buffer *error)
     u->request_id = m.request_id;
     u->boot = m.boot;
     u->nodes = m.nodes;
+    u->children = m.children;
     u->last_line = m.last_line;
     u->lines = m.lines;
     u->last_event = m.last_event;
@@ -107,7 +108,7 @@ static bool upgrade_worker_fits(struct node *n, const struct upgrade_worker *m, 
 {
     struct upgrade_look *look = ctx;
     if (m->owner.len > 0 && m->pid != 0)
-        n = child_adopt(look->m, m->name, m->owner, m->program, m->argument, m->generation);
+        n = child_adopt(look->m, m->name, m->owner, m->program, m->argument);
     if (m->pid == 0 || (n != NULL && n->kind == NODE_WORKER))
         return true;
     buffer_printf(look->error,
@@ -208,6 +209,7 @@ void upgrade_adopt(const struct upgrade *u, struct master *m)
     m->started_ms = u->started_ms;
     m->upgrades = u->upgrades;
     worker_process_set_last_request(u->request_id);
+    child_set_last_generation(u->children);
     upgrade_call_new(m->root);
     m->root->change = NODE_UNCHANGED;
     upgrade_each(u, m->root, upgrade_adopt_branch, upgrade_adopt_worker, NULL);

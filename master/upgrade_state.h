@@ -30,6 +30,7 @@
     F(u64, lock_fd, "of runtime_dir")                                                              \
     F(u64, listener_fd, "of the control socket")                                                   \
     F(u64, request_id, "last one used for a request to a worker")                                  \
+    F(u64, children, "newest generation that a temporary child was given")                         \
     F(u64, nodes, "branches and workers that follow")                                              \
     F(u64, last_line, "number of the newest of `lines`")                                           \
     F(raw, lines, "what `logs` shows: array of [time ms, level, worker, line]")                    \

@@ -32,7 +32,7 @@ struct worker_peer {
     bool orderly; /* in on_down: it has ended on purpose */
 };
 
-/* What a type names that exchanges messages. Who does not is linked without nanomsg, and starts in half the time. */
+/* What a type names that exchanges messages. Who does not is linked without nanomsg, and starts sooner. */
 struct worker_mailbox;
 extern const struct worker_mailbox worker_mailbox;
 

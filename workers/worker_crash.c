@@ -117,6 +117,12 @@ static void worker_check_parent(void)
         alarm(WORKER_ORPHAN_SECONDS);
 }
 
+void worker_crash_watch_parent(void)
+{
+    prctl(PR_SET_PDEATHSIG, WORKER_PARENT_SIGNAL);
+    worker_check_parent();
+}
+
 void worker_crash_setup(void)
 {
     worker_crash_stack();
@@ -132,6 +138,5 @@ void worker_crash_setup(void)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    prctl(PR_SET_PDEATHSIG, WORKER_PARENT_SIGNAL);
-    worker_check_parent();
+    worker_crash_watch_parent();
 }

@@ -159,6 +159,7 @@ void worker_limits_enter(struct worker *w)
             "that user reaches the others' mailboxes: take them out, or run platoon as that user");
     worker_setting_each(w, "limits.env.", limits_set_variable, w);
     int error = worker_limits_apply(&limits, &what);
+    worker_crash_watch_parent();
     if (error == 0 && dir != NULL && dir[0] != '\0' && chdir(dir) != 0) {
         what = "directory";
         error = errno;

@@ -1,8 +1,8 @@
 /*
  * worker_mailbox.h: the transport (common/transport.h) as the skeleton sees it.
  *
- * Runs in the worker. A table of pointers and not plain calls: a type without a mailbox then refers to nothing of nanomsg, and is linked without it. Loading that library is a
- * tenth of a light worker's start, which is most of what a restart costs.
+ * Runs in the worker. A table of pointers and not plain calls: a type without a mailbox then refers to nothing of nanomsg, and is linked without it. Loading that library was a
+ * sixth of a light worker's start, which is most of what a restart costs.
  */
 #ifndef WORKERS_WORKER_MAILBOX_H
 #define WORKERS_WORKER_MAILBOX_H

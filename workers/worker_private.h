@@ -160,6 +160,9 @@ void worker_close(struct worker *w);
  */
 void worker_crash_setup(void);
 
+/* Part of it; again after a change of the user, which takes the signal away (prctl(2), PR_SET_PDEATHSIG). */
+void worker_crash_watch_parent(void);
+
 /* The end of a worker whose time is up, safe in a signal handler: with its process group, when it leads one. */
 _Noreturn void worker_crash_end(void);
 

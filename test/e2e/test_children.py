@@ -19,13 +19,13 @@ exec sleep 1000
 class Family(Actors):
     """boss may start thumb, actor, broken and slow; b stands beside it."""
 
-    def __init__(self, platoon, more=""):
+    def __init__(self, platoon, more="", behind=""):
         self.platoon = platoon
         (platoon.dir / "actor.py").write_text(ACTOR)
         (platoon.dir / "thumb.sh").write_text(THUMB.format(dir=platoon.dir))
         actor = f"/usr/bin/python3 {platoon.dir}/actor.py json {platoon.dir}"
         self.text = f'''platoon {{ runtime_dir = run  state_dir = state  backoff_min = 20ms }}
-            supervisor site {{ children = "boss b thumb pet broken slow"  strategy = rest_for_one }}
+            supervisor site {{ children = "boss b thumb pet broken slow {behind}"  strategy = rest_for_one }}
             program boss {{ command = "{actor}/a.out x"  port = json  ready = actor  may_start = "thumb pet broken slow"  may_start_max = 3 }}
             program b {{ command = "{actor}/b.out x"  port = json  ready = actor }}
             program thumb {{ command = "sh {platoon.dir}/thumb.sh"  processes = 0 }}
@@ -165,24 +165,36 @@ def test_a_branch_is_rolled_and_drawn_with_children(family):
     assert {name: node["generation"] for name, node in family.platoon.workers().items()} == {"site/boss.1": 2, "site/b.1": 2}
 
 
+# Is told to stop, says so, and waits to be let go.
+SLOW = """
+import signal, sys
+def stop(number, frame):
+    open(sys.argv[1] + "/stopping", "w").close()
+    open(sys.argv[1] + "/go").read()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("up", flush=True)
+while True: signal.pause()
+"""
+
+
 def test_who_is_to_stop_gets_no_children(platoon):
-    """boss is stopped last, and asks all the time: a child at that moment would keep the tree from coming down."""
-    (platoon.dir / "boss.sh").write_text('''read hello
-        (while sleep 0.02; do echo '{"do":"start","program":"thumb","id":"1"}'; done) & cat > /dev/null''')
-    (platoon.dir / "slow.sh").write_text("trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done")
-    platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state }}
-        supervisor site {{ children = "boss slow thumb" }}
-        program boss {{ command = "bash {platoon.dir}/boss.sh"  port = json  may_start = thumb  may_start_max = 2 }}
-        program slow {{ command = "bash {platoon.dir}/slow.sh" }}
-        program thumb {{ command = "sleep 1000"  processes = 0 }}''')
-    platoon.start()
-    wait_until(lambda: len(platoon.workers()) == 4, 10, "two children")
-    assert platoon.ctl("--timeout", "20s", "stop", "site").returncode == 0
-    wait_until(lambda: len(platoon.workers()) == 2 and all(n["state"] == "STOPPED" for n in platoon.workers().values()), 10, "the end of all")
-    assert "site/boss.1 is to stop: it can have no more children" in platoon.log() or "has 2 children" in platoon.log()
-    assert platoon.ctl("--timeout", "20s", "start", "site").returncode == 0
-    wait_until(lambda: len(platoon.workers()) == 4, 10, "two children again")
-    assert platoon.stop() == 0
+    """slowly stands behind boss, which waits for it to be gone, READY as before: a child then would be started into a branch that comes down."""
+    os.mkfifo(platoon.dir / "go")
+    (platoon.dir / "slow.py").write_text(SLOW)
+    family = Family(platoon, f'program slowly {{ command = "/usr/bin/python3 {platoon.dir}/slow.py {platoon.dir}"  ready = "log:up" }}', "slowly")
+    stop = subprocess.Popen([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), "--timeout", "30s", "stop", "site"])
+    try:
+        wait_until(lambda: (platoon.dir / "stopping").exists(), 10, "slowly on its way down")
+        assert platoon.workers()["site/boss.1"]["state"] == "READY"
+        assert "site/boss.1 is to stop: it can have no more children" in family.start("thumb")["error"]
+        assert not family.children()
+        (platoon.dir / "go").write_text("")
+        assert stop.wait(30) == 0
+    finally:
+        stop.kill()
+        stop.wait()
+    assert {node["state"] for node in platoon.workers().values()} == {"STOPPED"} and platoon.tree()["wanted"] == "up"
 
 
 def test_a_reload_leaves_children_alone_unless_their_owner_is_restarted(family):
@@ -215,10 +227,13 @@ def test_an_upgrade_takes_children_along(family):
     os.kill(after["pid"], signal.SIGKILL)
     assert len(family.wait("a", "down", name=name)) == 1
     family.gone()
+    # No child is there now: its generation is not to be used again either.
+    assert family.platoon.ctl("--timeout", "20s", "upgrade").returncode == 0
+    assert family.platoon.ctl("--timeout", "20s", "wait", "ready").returncode == 0
     assert family.start("thumb", id="after")["generation"] > before["generation"]
 
 
-def test_a_thousand_in_turn_leave_nothing_behind(family):
+def test_two_hundred_in_turn_leave_nothing_behind(family):
     """Names, reports and memory stay as few as there are children at once."""
     count = 200
     family.order("a", *[{"do": "start", "program": "thumb", "id": str(i), "argument": "exit 1"} for i in range(3)])

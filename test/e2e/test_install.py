@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 
-from conftest import ASAN, BUILD, ROOT, SCALE, wait_until
+from conftest import ASAN, BUILD, ROOT, SCALE, alive, wait_until
 
 
 def install(where):
@@ -174,6 +174,33 @@ def test_a_worker_of_ones_own_runs_within_limits_and_as_another_user(platoon, tm
     platoon.config_path.write_text(text.replace("worker = true", "worker = true  user = nobody_of_that_name"))
     assert platoon.ctl("--timeout", "2s", "reload").returncode != 0
     assert "there is no such user on this host" in platoon.workers()["hello.1"]["last_exit"]
+
+
+# Its loop hangs for good as soon as it is asked anything.
+HANG = """
+#include <platoon/worker.h>
+#include <unistd.h>
+
+static void on_request(struct worker *w, void *state, const struct link_request *request)
+{
+    (void)w, (void)state, (void)request;
+    for (;;)
+        pause();
+}
+
+const struct worker_ops worker_ops = {.type = "hello", .on_request = on_request};
+"""
+
+
+def test_one_that_hangs_as_another_user_ends_with_the_master(platoon, tmp_path):
+    """A change of the user takes away the signal that tells of the parent's death."""
+    built_hello(platoon, tmp_path, HANG)
+    platoon.config_path.write_text(platoon.config_path.read_text().replace("worker = true", "worker = true  user = nobody", 1))
+    assert platoon.ctl("--timeout", f"{20 * SCALE}s", "reload").returncode == 0
+    pid = platoon.pid_of("hello.1")
+    assert platoon.ctl("--timeout", "300ms", "send", "hello.1", "1").returncode == 124
+    platoon.kill9()
+    wait_until(lambda: not alive(pid), 8, "the end of what hangs")
 
 
 def test_a_worker_with_a_mailbox_stays_platoons_own_user(platoon, tmp_path):

@@ -1,4 +1,4 @@
-"""Programs: ready by http, by a log line, by sd_notify; their own log files; memory above which they are restarted."""
+"""Programs: ready by http, by a log line, by sd_notify; their own log files; memory above which they are restarted; limits of platoon's own workers."""
 import http.server
 import os
 import pathlib
