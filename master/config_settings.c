@@ -131,17 +131,20 @@ static int settings_find(const struct config *c, enum settings_place place,
     return found->redis != NULL && found->store != NULL ? 0 : -ENOENT;
 }
 
-static void settings_add_identity(struct settings *s, const char *instance, uint64_t boot)
+static void settings_add_identity(struct settings *s, const struct config_identity *identity)
 {
     char number[24];
-    snprintf(number, sizeof number, "%" PRIu64, boot);
-    settings_put(s, "platoon.instance", instance);
+    snprintf(number, sizeof number, "%" PRIu64, identity->boot);
+    settings_put(s, "platoon.instance", identity->instance);
     settings_put(s, "platoon.boot", number);
+    if (identity->cgroup[0] != '\0')
+        settings_put(s, "platoon.cgroup", identity->cgroup);
 }
 
 int config_settings_pack(struct buffer *out, const struct config *c, enum worker_type type,
-                         const struct config_section *section, const char *instance, uint64_t boot,
-                         const struct config_pair *extra, size_t extra_count)
+                         const struct config_section *section,
+                         const struct config_identity *identity, const struct config_pair *extra,
+                         size_t extra_count)
 {
     struct settings_sections sections;
     int rc = settings_find(c, settings_places[type], section, &sections);
@@ -153,7 +156,7 @@ int config_settings_pack(struct buffer *out, const struct config *c, enum worker
         config_redis_url(c, sections.redis, &url);
     s.redis_url = buffer_text(&url);
     settings_add_section(&s, "platoon", config_platoon(c));
-    settings_add_identity(&s, instance, boot);
+    settings_add_identity(&s, identity);
     if (sections.redis != NULL && s.redis_url != NULL)
         settings_add_section(&s, "redis", sections.redis);
     if (sections.drain != NULL)

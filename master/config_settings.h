@@ -15,6 +15,13 @@ struct config_pair {
     const char *value;
 };
 
+/* What every worker is told besides the configuration. */
+struct config_identity {
+    const char *instance;
+    uint64_t boot;
+    const char *cgroup; /* where groups with a limit of memory are made; "": nowhere */
+};
+
 /*
  * Appends the settings of a worker: one msgpack map of text to text, ready for link_config_pack. `section` is the one that gives
  * birth to the worker (worker_types.h, PLACE): a redis section, a drain section, a program section, or NULL for a type that exists once. `redis.url`
@@ -23,8 +30,9 @@ struct config_pair {
  * `out` is as before, except that it may be `failed`.
  */
 int config_settings_pack(struct buffer *out, const struct config *c, enum worker_type type,
-                         const struct config_section *section, const char *instance, uint64_t boot,
-                         const struct config_pair *extra, size_t extra_count);
+                         const struct config_section *section,
+                         const struct config_identity *identity, const struct config_pair *extra,
+                         size_t extra_count);
 
 /* True for a redis section whose url is "embedded". */
 bool config_redis_is_embedded(const struct config_section *redis);

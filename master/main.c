@@ -11,6 +11,7 @@
 #include "master/collect.h"
 #include "master/control.h"
 #include "master/crash.h"
+#include "master/delegation.h"
 #include "master/log_out.h"
 #include "master/logs.h"
 #include "master/master.h"
@@ -49,6 +50,7 @@ static uv_timer_t main_watchdog, main_grace;
 static bool main_is_ready, main_was_ready, main_ended;
 static int main_exit_code;
 static int main_state_fd = -1; /* --take-over */
+static char main_no_group[DELEGATION_WHY_SIZE];
 
 static const char main_help[] =
     "Usage: platoon -c FILE [--check | --print-config]\n"
@@ -298,6 +300,16 @@ static int main_setup(void)
     return rc;
 }
 
+/* What memory_max means on this host, and why not more. */
+static void main_tell_limits(void)
+{
+    if (master.paths.cgroup[0] != '\0')
+        log_info("memory-limits", "kept_by=memory.max group=%s",
+                 log_quote_text(master.paths.cgroup));
+    else
+        log_info("memory-limits", "kept_by=RLIMIT_AS cause=%s", log_quote_text(main_no_group));
+}
+
 /* `from`: what the last master has left; NULL: a start from nothing. */
 static int main_loop(const struct upgrade *from)
 {
@@ -331,8 +343,10 @@ static int main_loop(const struct upgrade *from)
              "version=%s pid=%d config=%s instance=%s boot=%llu", PLATOON_VERSION, (int)getpid(),
              log_quote_text(config_path(master.config)), master.paths.instance,
              (unsigned long long)master.paths.boot);
-    if (from == NULL)
+    if (from == NULL) {
+        main_tell_limits();
         supervisor_start(master.root);
+    }
     uv_run(master.loop, UV_RUN_DEFAULT);
     uv_walk(master.loop, main_close, NULL);
     uv_run(master.loop, UV_RUN_DEFAULT);
@@ -359,11 +373,13 @@ static int main_run(void)
     struct buffer error = BUFFER_EMPTY;
     int code = preflight_take(&master.paths, master.config, &error);
     if (code == 0) {
+        delegation_take(master.paths.cgroup, main_no_group);
         master.root = tree_build(master.config, &master.paths, &error);
         code = master.root == NULL
                    ? CONTRACT_EXIT_CONFIG
                    : preflight_check_tree(&master.paths, master.config, master.root, false, &error);
         code = code != 0 ? main_say(code, &error) : main_loop(NULL);
+        delegation_return(master.paths.cgroup);
         preflight_release(&master.paths);
         tree_free(master.root);
     } else {
@@ -383,6 +399,7 @@ static int main_take_over(int fd, bool probe)
         code = CONTRACT_EXIT_CONFIG;
     memcpy(master.paths.instance, from.instance, sizeof master.paths.instance);
     master.paths.boot = from.boot;
+    delegation_resume(master.paths.cgroup);
     if (code == 0) {
         master.root = tree_build(master.config, &master.paths, &error);
         bool fits =
@@ -399,6 +416,7 @@ static int main_take_over(int fd, bool probe)
         fcntl((int)from.listener_fd, F_SETFD, FD_CLOEXEC);
         close(fd);
         code = main_loop(&from);
+        delegation_return(master.paths.cgroup);
         preflight_release(&master.paths);
     }
     upgrade_fini(&from);

@@ -8,6 +8,7 @@
 #define MASTER_PREFLIGHT_H
 
 #include "common/buffer.h"
+#include "common/cgroup.h"
 #include "master/config.h"
 #include "master/tree.h"
 
@@ -19,7 +20,8 @@ struct preflight {
     char libexec_dir[4096];
     char instance[PREFLIGHT_INSTANCE_SIZE];
     uint64_t boot;
-    int lock_fd; /* held for the life of the master; -1 before */
+    char cgroup[CGROUP_PATH_SIZE]; /* delegation.h; "": none */
+    int lock_fd;                   /* held for the life of the master; -1 before */
 };
 
 /*

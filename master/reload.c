@@ -66,6 +66,7 @@ void reload_settings(struct master *m)
     struct worker_process_settings processes = {
         .runtime_dir = m->paths.runtime_dir,
         .libexec_dir = m->paths.libexec_dir,
+        .cgroup = m->paths.cgroup,
         .hang_timeout_ms = config_get_u64(s, "hang_timeout"),
     };
     worker_process_setup(m->loop, m->root, &processes);

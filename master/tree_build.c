@@ -142,20 +142,25 @@ static struct node *build_parent(struct builder *b, const char *path,
 
 /* ---- workers ---- */
 
+static struct config_identity build_identity(const struct builder *b)
+{
+    return (struct config_identity){b->p->instance, b->p->boot, b->p->cgroup};
+}
+
 static int build_settings(struct builder *b, struct node *n, const struct worker_kind *kind,
                           const struct config_section *section)
 {
     struct embedded_redis e = {0};
+    struct config_identity identity = build_identity(b);
     if (kind->place == HEALTH) {
         struct config_pair listen = {"health.listen", config_get(config_platoon(b->c), "health")};
-        return config_settings_pack(&n->settings, b->c, kind->type, NULL, b->p->instance,
-                                    b->p->boot, &listen, 1);
+        return config_settings_pack(&n->settings, b->c, kind->type, NULL, &identity, &listen, 1);
     }
     int rc =
         kind->place == EMBEDDED ? embedded_redis_settings(&e, b->c, section, b->p->state_dir) : 0;
     if (rc == 0)
-        rc = config_settings_pack(&n->settings, b->c, kind->type, section, b->p->instance,
-                                  b->p->boot, e.pairs, e.count);
+        rc = config_settings_pack(&n->settings, b->c, kind->type, section, &identity, e.pairs,
+                                  e.count);
     embedded_redis_fini(&e);
     return rc;
 }
@@ -275,14 +280,15 @@ static int build_program_settings(struct builder *b, struct node *n,
     if (p == NULL)
         return -ENOMEM;
     struct program_child child = {n->owner, n->argument};
+    struct config_identity identity = build_identity(b);
     int rc = program_settings_make(p, program, number, n->child ? &child : NULL);
     if (rc == 0 && n->type == WORKER_TYPE_CUSTOM) {
         n->executable = strdup(p->pairs[0].value);
         rc = n->executable != NULL ? 0 : -ENOMEM;
     }
     if (rc == 0)
-        rc = config_settings_pack(&n->settings, b->c, n->type, program, b->p->instance, b->p->boot,
-                                  p->pairs, p->count);
+        rc = config_settings_pack(&n->settings, b->c, n->type, program, &identity, p->pairs,
+                                  p->count);
     program_settings_fini(p);
     free(p);
     return rc;

@@ -49,8 +49,9 @@ struct worker_process {
     enum worker_deadline waiting_for;
     uint64_t deadline_ms; /* clock_mono_ms */
     bool greeted;
-    uint64_t beat_ms; /* when the last beat came; 0: none yet */
-    char said[128];   /* BYE's reason */
+    uint64_t beat_ms;   /* when the last beat came; 0: none yet */
+    char said[128];     /* BYE's reason */
+    uint64_t oom_kills; /* in its group before its birth */
     /* Both grow as needed: most workers have none, and there may be a thousand. */
     char (*monitors)[CONTRACT_NAME_MAX];
     size_t monitor_count;

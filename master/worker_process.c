@@ -6,9 +6,11 @@
  */
 #include "master/worker_private.h"
 
+#include "common/cgroup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/pack.h"
+#include "common/text.h"
 #include "master/crash.h"
 #include "master/spawn.h"
 #include "master/supervisor.h"
@@ -230,6 +232,26 @@ void worker_process_untold(struct node *worker)
 
 /* ---- end ---- */
 
+/* The group that memory_max gives it, or its program. */
+static bool worker_group(const struct node *n, char group[CGROUP_PATH_SIZE])
+{
+    const char *base = worker_context.settings.cgroup;
+    return base != NULL && base[0] != '\0' && cgroup_of_worker(base, n->name, group);
+}
+
+/* The kernel says nothing to who is killed, so we look whether it was for its memory; then the group goes, its members being dead. */
+static void worker_leave_group(struct worker_process *p, int status)
+{
+    char group[CGROUP_PATH_SIZE], limit[TEXT_NUMBER_SIZE];
+    if (!worker_group(p->node, group))
+        return;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && p->said[0] == '\0' &&
+        cgroup_oom_kills(group) > p->oom_kills)
+        snprintf(p->said, sizeof p->said, "it used more than memory_max = %s",
+                 text_format_size_short(cgroup_memory_max(group), limit));
+    cgroup_remove(group);
+}
+
 /* "killed by SIGKILL after 3m05s, 12 MB" or "exit 1 (temporary failure, restart) after 20ms, 2 MB: why" */
 static void worker_obituary(struct worker_process *p, int status, const struct rusage *usage)
 {
@@ -266,6 +288,7 @@ static void worker_bury(struct worker_process *p, int status, const struct rusag
     struct node *n = p->node;
     if (p->output != NULL)
         collect_stream_drain(p->output);
+    worker_leave_group(p, status);
     worker_obituary(p, status, usage);
     bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     log_write(orderly ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "worker-exit",
@@ -355,7 +378,7 @@ int worker_process_spawn(struct node *n)
     struct worker_process *p = calloc(1, sizeof *p);
     if (p == NULL)
         return -ENOMEM;
-    char program[4096];
+    char program[4096], group[CGROUP_PATH_SIZE];
     if (n->executable != NULL)
         snprintf(program, sizeof program, "%s", n->executable);
     else
@@ -367,6 +390,8 @@ int worker_process_spawn(struct node *n)
                                     .log_level = n->log_level,
                                     .generation = n->generation + 1};
     struct spawn_result born;
+    if (worker_group(n, group))
+        p->oom_kills = cgroup_renew(group);
     int rc = spawn_worker(&request, &born);
     if (rc != 0) {
         free(p);

@@ -15,6 +15,7 @@
 struct worker_process_settings {
     const char *runtime_dir;
     const char *libexec_dir;
+    const char *cgroup; /* where workers' groups are made; "": nowhere */
     uint64_t hang_timeout_ms;
 };
 

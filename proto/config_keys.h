@@ -46,7 +46,7 @@
     X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, LIVE, "silence after which a worker counts as hung and is killed") \
     X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, LIVE, "time a worker may take to finish what is in flight") \
     X(PLATOON, "crash_reports", INT, "5", 0, 1000, LIVE, "reports kept of each worker that ended abnormally, in state_dir/crashes") \
-    X(PLATOON, "worker_memory_max", SIZE, "", 16777216, 1099511627776, RESTART, "address space of each worker of platoon's own types (RLIMIT_AS); empty: no limit") \
+    X(PLATOON, "worker_memory_max", SIZE, "", 16777216, 1099511627776, RESTART, "memory of each worker of platoon's own types, kept as a program's memory_max; empty: no limit") \
     X(PLATOON, "worker_memory_restart", SIZE, "", 16777216, 1099511627776, RESTART, "resident memory above which such a worker ends and is started again; empty: any") \
     X(PLATOON, "worker_files_max", INT, "", 64, 1048576, RESTART, "open files of each; empty: as the master") \
     X(PLATOON, "worker_core_max", SIZE, "", 0, 1099511627776, RESTART, "largest core file of each; empty: as the master") \
@@ -119,7 +119,7 @@
     X(PROGRAM, "group", STRING, "", 0, 0, RESTART, "runs with this group instead of the user's")    \
     X(PROGRAM, "umask", STRING, "", 0, 0, RESTART, "octal mask for new files; empty: platoon's")    \
     X(PROGRAM, "nice", INT, "0", 0, 19, RESTART, "lower priority: 0 to 19, the lowest")             \
-    X(PROGRAM, "memory_max", SIZE, "", 1048576, 1099511627776, RESTART, "address space of each process (RLIMIT_AS); empty: no limit") \
+    X(PROGRAM, "memory_max", SIZE, "", 1048576, 1099511627776, RESTART, "most memory of each process with its descendants, kept by the kernel (memory.max) in a cgroup that was given to platoon (platoon(8)); elsewhere the address space of each single one (RLIMIT_AS); empty: no limit") \
     X(PROGRAM, "memory_restart", SIZE, "", 1048576, 1099511627776, RESTART, "resident memory of each process with its descendants above which it is stopped and started again; empty: any") \
     X(PROGRAM, "log_file", PATH, "", 0, 0, RESTART, "file for what it prints, instead of platoon's log; {n} as in command") \
     X(PROGRAM, "log_rotate_size", SIZE, "64MB", 0, 1099511627776, RESTART, "size at which log_file becomes FILE.1, and FILE.1 becomes FILE.2; 0: never") \

@@ -94,6 +94,7 @@ struct program_life {
     uv_poll_t exit_poll;
     int stop_signal;
     uint64_t started_ms;
+    uint64_t oom_kills; /* in its group before its start */
 };
 
 /*

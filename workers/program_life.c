@@ -32,13 +32,17 @@ static void program_read_list(struct worker *w, const char *prefix, const char *
 static void program_obituary(const struct program_life *c, const siginfo_t *info, char *text,
                              size_t size)
 {
-    char span[32];
+    char span[32], memory[64] = "", limit[TEXT_NUMBER_SIZE];
     clock_format_span(clock_mono_ms() - c->started_ms, span, sizeof span);
+    if (c->spec.limits.memory_max != 0 && info->si_status == SIGKILL &&
+        cgroup_oom_kills(c->spec.limits.cgroup) > c->oom_kills)
+        snprintf(memory, sizeof memory, ": it used more than memory_max = %s",
+                 text_format_size_short(c->spec.limits.memory_max, limit));
     if (info->si_code == CLD_EXITED)
         snprintf(text, size, "%s: exit %d after %s", c->spec.argv[0], info->si_status, span);
     else
-        snprintf(text, size, "%s: killed by signal %d (%s) after %s", c->spec.argv[0],
-                 info->si_status, strsignal(info->si_status), span);
+        snprintf(text, size, "%s: killed by signal %d (%s) after %s%s", c->spec.argv[0],
+                 info->si_status, strsignal(info->si_status), span, memory);
 }
 
 /* True when the exit code is one of those that mean it finished on purpose. */
@@ -204,6 +208,8 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
                     strerror(-piped));
     c->spec.in_fd = theirs.in;
     c->spec.out_fd = theirs.out;
+    if (c->spec.limits.memory_max != 0)
+        c->oom_kills = cgroup_renew(c->spec.limits.cgroup);
     char what[64];
     int rc = program_start(&c->spec, &c->pid, what);
     program_close(c->spec.notify_fd);

@@ -74,6 +74,17 @@ static void limits_read_rlimit(struct worker *w, const char *prefix, struct work
     l->rlimits[l->rlimit_count++] = (struct worker_rlimit){resource, value};
 }
 
+/* memory_max is the group's where the master may make groups: RLIMIT_AS counts what is reserved and never used, and every process by itself. */
+static void limits_read_memory(struct worker *w, const char *prefix, struct worker_limits *l)
+{
+    const char *text = limits_setting(w, prefix, "memory_max");
+    const char *base = worker_setting(w, "platoon.cgroup");
+    if (base == NULL || !cgroup_of_worker(base, worker_name(w), l->cgroup))
+        limits_read_rlimit(w, prefix, l, "memory_max", RLIMIT_AS);
+    else if (text == NULL || text_parse_u64(slice_of(text), &l->memory_max) != 0)
+        l->memory_max = 0;
+}
+
 void worker_limits_read(struct worker *w, const char *prefix, struct worker_limits *l)
 {
     *l = (struct worker_limits){0};
@@ -83,7 +94,7 @@ void worker_limits_read(struct worker *w, const char *prefix, struct worker_limi
     l->umask = mask != NULL ? (int)strtol(mask, NULL, 8) : -1;
     const char *nice = limits_setting(w, prefix, "nice");
     l->nice = nice != NULL ? atoi(nice) : 0;
-    limits_read_rlimit(w, prefix, l, "memory_max", RLIMIT_AS);
+    limits_read_memory(w, prefix, l);
     limits_read_rlimit(w, prefix, l, "files_max", RLIMIT_NOFILE);
     limits_read_rlimit(w, prefix, l, "core_max", RLIMIT_CORE);
     const char *privs = limits_setting(w, prefix, "no_new_privs");
@@ -125,7 +136,10 @@ int worker_limits_apply(const struct worker_limits *l, const char **what)
     *what = "nice";
     if (l->nice != 0 && setpriority(PRIO_PROCESS, 0, l->nice) != 0)
         return errno;
-    int rc = limits_apply_rlimits(l, what);
+    *what = "memory_max";
+    int rc = l->memory_max != 0 ? -cgroup_enter(l->cgroup, l->memory_max) : 0;
+    if (rc == 0)
+        rc = limits_apply_rlimits(l, what);
     if (rc == 0)
         rc = limits_apply_user(l, what);
     if (rc != 0)

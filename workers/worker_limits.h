@@ -6,6 +6,7 @@
 #ifndef WORKERS_WORKER_LIMITS_H
 #define WORKERS_WORKER_LIMITS_H
 
+#include "common/cgroup.h"
 #include "workers/worker.h"
 
 #include <sys/types.h>
@@ -23,6 +24,8 @@ struct worker_limits {
         uint64_t value;
     } rlimits[3];
     size_t rlimit_count;
+    uint64_t memory_max;           /* kept by the group, not by RLIMIT_AS; 0: none, or that */
+    char cgroup[CGROUP_PATH_SIZE]; /* that group */
     bool no_new_privs;
 };
 

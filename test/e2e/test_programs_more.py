@@ -166,6 +166,14 @@ def test_a_worker_that_has_grown_too_large_is_restarted_with_that_reason(platoon
     limit = max(16, (most >> 20) + 2)
     platoon.configure(platoon={"worker_memory_restart": f"{limit}MB", "backoff_min": "20ms"})
     assert platoon.ctl("--timeout", "60s", "reload").returncode == 0
-    platoon.add({f"v:{i}": {"text": "x" * 4000} for i in range(3000)})
-    wait_until(lambda: "more than memory_restart = " in platoon.workers()["transfer/visits.1"]["last_exit"], 20, "the end of what is too large")
-    assert wait_until(lambda: len(platoon.data()) == 3000, 60, "nothing is lost")
+    total = 0
+
+    def work_on():
+        """It is looked at once a second, so it must be at work then."""
+        nonlocal total
+        if platoon.redis().scard("tracking:pending") < 3000:
+            platoon.add({f"v:{total + i}": {"text": "x" * 4000} for i in range(1000)})
+            total += 1000
+        return "more than memory_restart = " in platoon.workers()["transfer/visits.1"]["last_exit"]
+    wait_until(work_on, 30, "the end of what is too large")
+    assert wait_until(lambda: len(platoon.data()) == total, 60, "nothing is lost")

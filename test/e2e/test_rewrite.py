@@ -77,21 +77,26 @@ def expected(count):
     return {str(i): {"id": str(i), "text": "t" * (i % 40)} for i in range(count)}
 
 
-def test_two_platoons_on_one_set(platoons, redis_server):
-    """Each has a store of its own, so that who stored what can be seen: each member exactly once."""
-    server, (one, two) = shared(platoons, redis_server)
+def both_take_part(one, two, least):
+    """Starts both and adds members until each has stored some: whoever looks first may take a whole wave. Returns how many."""
     one.start()
     two.start()
     total = 0
 
-    def both_take_part():
-        """Whoever looks first may take a whole wave: more follow until each has had some."""
+    def add_more():
         nonlocal total
         everything = members(total + 500)
         one.add({k: v for k, v in everything.items() if int(v["id"]) >= total})
         total += 500
-        return total >= 5000 and one.rows() and two.rows()
-    wait_until(both_take_part, 60, "records in both stores")
+        return total >= least and one.rows() and two.rows()
+    wait_until(add_more, 60, "records in both stores")
+    return total
+
+
+def test_two_platoons_on_one_set(platoons, redis_server):
+    """Each has a store of its own, so that who stored what can be seen: each member exactly once."""
+    server, (one, two) = shared(platoons, redis_server)
+    total = both_take_part(one, two, 5000)
     one.drained(timeout=60)
     a, b = one.data(), two.data()
     assert not set(a) & set(b)
@@ -104,15 +109,13 @@ def test_two_platoons_on_one_set(platoons, redis_server):
 def test_one_of_two_is_killed(platoons, redis_server):
     """The host of one dies: its claims come back by the lease, and the other finishes; what is stored twice is equal."""
     server, (one, two) = shared(platoons, redis_server, lease="2s")
-    one.start()
-    two.start()
-    one.add(members(4000))
-    wait_until(lambda: one.rows(), 20, "rows in the first store")
+    total = both_take_part(one, two, 4000)
+    one.add({k: v for k, v in members(total + 4000).items() if int(v["id"]) >= total})
     one.kill9()
     one.gone()
     two.drained(timeout=60)
     a, b = one.data(), two.data()
-    assert {**a, **b} == expected(4000)
+    assert {**a, **b} == expected(total + 4000)
     assert all(a[k] == b[k] for k in set(a) & set(b))
     assert two.drain()["dead"] == 0
     assert not server.client().keys("platoon:{visits}:claim:*")
