@@ -233,7 +233,8 @@ clean:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/platoon $(DESTDIR)$(PREFIX)/share/doc/platoon \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/lib/systemd/system
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m 755 $(BUILD)/platoon $(BUILD)/platoonctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t)) $(DESTDIR)$(PREFIX)/libexec/platoon
 	scripts/lib/install-worker $(BUILD) $(VERSION) "$(DESTDIR)" $(PREFIX) "libuv nanomsg $(MSGPACK)"
@@ -243,6 +244,7 @@ install: all
 	install -m 644 etc/man/platoon.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	sed 's@/usr/local/@$(PREFIX)/@' etc/systemd/platoon.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/platoon.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/platoon.service
+	install -m 644 etc/systemd/platoon.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/platoon.conf
 	install -m 644 etc/completion/platoonctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/platoonctl
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

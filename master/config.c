@@ -100,18 +100,21 @@ static struct config *config_new(const char *path)
     return c;
 }
 
-struct config *config_load(const char *path, struct buffer *errors)
+/* With whatever could be understood; *good: all of it. NULL: it cannot be read, or memory is short. */
+static struct config *config_load_all(const char *path, struct buffer *errors, bool *good)
 {
     struct buffer text = BUFFER_EMPTY;
     struct config *c = config_read_file(path, &text, errors) ? config_new(path) : NULL;
     struct config_errors *list = c != NULL ? calloc(1, sizeof *list) : NULL;
-    bool good = false;
+    bool parsed = false;
+    *good = false;
     if (list != NULL) {
-        if (config_parse(c, buffer_slice(&text), list) != 0)
-            list->failed = true;
-        else
+        parsed = config_parse(c, buffer_slice(&text), list) == 0;
+        if (parsed)
             config_check(c, list);
-        good = !config_errors_any(list);
+        else
+            list->failed = true;
+        *good = !config_errors_any(list);
         config_errors_print(list, path, errors);
         config_errors_fini(list);
     } else if (c != NULL) {
@@ -119,10 +122,26 @@ struct config *config_load(const char *path, struct buffer *errors)
     }
     free(list);
     buffer_fini(&text);
+    if (parsed && config_platoon(c) != NULL)
+        return c;
+    config_free(c);
+    return NULL;
+}
+
+struct config *config_load(const char *path, struct buffer *errors)
+{
+    bool good;
+    struct config *c = config_load_all(path, errors, &good);
     if (good)
         return c;
     config_free(c);
     return NULL;
+}
+
+struct config *config_load_rough(const char *path, struct buffer *errors)
+{
+    bool good;
+    return config_load_all(path, errors, &good);
 }
 
 struct config_section *config_section_add(struct config *c, enum config_kind kind,

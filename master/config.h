@@ -32,6 +32,11 @@ struct config;
  * duplicate sections, references to sections that do not exist, urls with passwords, templates with unbalanced braces.
  */
 struct config *config_load(const char *path, struct buffer *errors);
+
+/*
+ * The same, but with errors it returns what it could make of the file, defaults in the place of the rest: for who only asks where platoon runs. NULL when the file cannot be read.
+ */
+struct config *config_load_rough(const char *path, struct buffer *errors);
 void config_free(struct config *c);
 
 /* The only platoon section (defaults when the file has none). */

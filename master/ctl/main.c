@@ -17,16 +17,20 @@
 #define WIDTH_MIN     40
 #define WIDTH_MAX     1000
 
+/* A platoon that runs can be asked whatever has become of its file since. */
 static int socket_from_config(const char *file, struct buffer *path)
 {
     struct buffer errors = BUFFER_EMPTY;
-    struct config *config = config_load(file, &errors);
+    struct config *config = config_load_rough(file, &errors);
     int status = CONTROL_OK;
     if (config == NULL) {
         const char *text = buffer_text(&errors);
         fprintf(stderr, "%s", text != NULL ? text : "platoonctl: not enough memory\n");
         status = CONTROL_CONFIG;
     } else {
+        if (errors.len > 0)
+            fprintf(stderr, "platoonctl: note: %s has errors: see platoonctl check %s\n", file,
+                    file);
         buffer_printf(path, "%s/%s", config_get(config_platoon(config), "runtime_dir"),
                       CONTROL_SOCKET_NAME);
     }

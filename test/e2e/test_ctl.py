@@ -63,7 +63,15 @@ def test_wrong_verb_names_the_nearest():
 def test_socket_from_the_configuration(platoon):
     platoon.start()
     done = bare("-c", str(platoon.config_path), "version")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    for broken in ("nonsense { }\n", 'drain other { set = "x"\n', "redis main { url = 7 }\n"):
+        text = platoon.config_path.read_text()
+        platoon.config_path.write_text(text + broken)
+        done = bare("-c", str(platoon.config_path), "version")
+        assert done.returncode == 0 and f"note: {platoon.config_path} has errors" in done.stderr, done.stderr
+        platoon.config_path.write_text(text)
+    done = bare("-c", str(platoon.dir / "nothing.conf"), "version")
+    assert done.returncode == 78 and "nothing.conf:1: No such file" in done.stderr
 
 
 # ---- looking ----
@@ -155,6 +163,9 @@ def test_drain_wait_times_out(platoon):
     done = platoon.ctl("--timeout", "1s", "drain", "wait", "visits")
     assert done.returncode == 124
     assert 0.9 < time.monotonic() - begin < 10
+    for ms in range(400, 410):  # the last look is cut off at some of them
+        done = platoon.ctl("--timeout", f"{ms}ms", "drain", "wait", "visits")
+        assert done.returncode == 124 and re.search(r"not done after [0-9.]+m?s: \d+ pending, \d+ claimed", done.stderr), done.stderr
     assert platoon.ctl("start", "transfer/visits.1").returncode == 0
     platoon.drained()
     assert platoon.data() == {"v:1": {"n": "1"}}

@@ -30,7 +30,7 @@ def test_everything_is_there(tmp_path):
     found = {str(path.relative_to(usr)) for path in usr.rglob("*") if path.is_file()}
     headers = {name for name in found if name.startswith("include/platoon/")}
     assert {"include/platoon/worker.h", "include/platoon/common/buffer.h", "include/platoon/proto/message.h", "include/platoon/common/log.h"} <= headers
-    texts |= headers | {"lib/systemd/system/platoon.service", "lib/libplatoon.a", "lib/pkgconfig/platoon-worker.pc"}
+    texts |= headers | {"lib/systemd/system/platoon.service", "lib/sysusers.d/platoon.conf", "lib/libplatoon.a", "lib/pkgconfig/platoon-worker.pc"}
     assert found == programs | texts
     for name in found:
         mode = stat.S_IMODE((usr / name).stat().st_mode)

@@ -1,4 +1,5 @@
 /* test_control_hostile.c: the control server and clients that mean no good, or are too many (master/control.c). */
+#include "test/unit/suite.h"
 #include "test/unit/control_fixture.h"
 
 /* ---- hostile clients ---- */
@@ -209,7 +210,7 @@ START_TEST(test_other_users_are_refused)
     /* As if somebody had opened the directory and the socket: the modes are the first lock, this is the second. */
     ck_assert_int_eq(chmod(master.paths.runtime_dir, 0711), 0);
     ck_assert_int_eq(chmod(socket_path, 0666), 0);
-    pid_t child = fork();
+    pid_t child = suite_fork();
     if (child == 0)
         other_user_reads_refusal();
     int status = -1;

@@ -90,7 +90,7 @@ START_TEST(the_next_master_goes_on)
             pack_u64(&b, 7);
     }
     for (size_t len = 0; len < b.len; len++) { /* cut anywhere: nothing, and no harm */
-        pid_t pid = fork();
+        pid_t pid = suite_fork();
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
             events_restore(slice_make(b.data, len), 20);

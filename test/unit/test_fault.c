@@ -49,7 +49,7 @@ static bool ordered(void)
 static bool kills(const char *name, const char *detail)
 {
     int status;
-    pid_t pid = fork();
+    pid_t pid = suite_fork();
     if (pid == 0) {
         dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         fault_point(name, slice_of(detail));
@@ -92,7 +92,7 @@ END_TEST
 START_TEST(stall_hangs)
 {
     order("stall");
-    pid_t pid = fork();
+    pid_t pid = suite_fork();
     if (pid == 0) {
         dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         fault_point("point", slice_of(""));

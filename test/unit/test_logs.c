@@ -143,7 +143,7 @@ START_TEST(test_what_cannot_be_restored_is_left_out)
 {
     struct slice whole = packed_lines();
     for (size_t len = 0; len < whole.len; len++) {
-        pid_t pid = fork(); /* each into an empty ring */
+        pid_t pid = suite_fork(); /* each into an empty ring */
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
             char *exact = malloc(len + (len == 0));

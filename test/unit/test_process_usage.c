@@ -16,7 +16,7 @@ START_TEST(ourselves_and_a_child)
     int told[2];
     char byte;
     ck_assert_int_eq(pipe(told), 0);
-    pid_t child = fork();
+    pid_t child = suite_fork();
     if (child == 0) {
         volatile char *memory = malloc(32 << 20);
         memset((void *)(uintptr_t)memory, 1, 32 << 20);

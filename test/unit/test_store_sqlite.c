@@ -1,6 +1,7 @@
 /* test_store_sqlite.c: the SQLite back-end on real files: order of versions, errors that pass, kills, reports. */
 #include "common/clock.h"
 #include "common/store.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -207,7 +208,7 @@ START_TEST(test_kill_loses_nothing_that_was_acknowledged)
 {
     int acks[2];
     ck_assert_int_eq(pipe(acks), 0);
-    pid_t child = fork();
+    pid_t child = suite_fork();
     if (child == 0) {
         struct store *s = open_store(false);
         for (uint64_t seq = 1;; seq++) {

@@ -356,7 +356,7 @@ START_TEST(test_kill_9_at_any_moment)
     for (unsigned round = 0; round < 40; round++) {
         int acks[2];
         ck_assert_int_eq(pipe(acks), 0);
-        pid_t child = fork();
+        pid_t child = suite_fork();
         if (child == 0)
             write_until_killed(round, acks[1]);
         close(acks[1]);
@@ -399,7 +399,7 @@ START_TEST(test_two_processes_on_one_file)
     sqlite3_close(open_db()); /* SQLite turns a file into WAL mode for one at a time */
     pid_t children[2];
     for (int c = 0; c < 2; c++) {
-        children[c] = fork();
+        children[c] = suite_fork();
         if (children[c] != 0)
             continue;
         struct writer w = start(small);

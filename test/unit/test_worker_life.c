@@ -89,7 +89,7 @@ static void spawn(bool with_environment)
     ck_assert_int_eq(pipe(err), 0);
     struct timeval patience = {.tv_sec = 30};
     setsockopt(link[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    child = fork();
+    child = suite_fork();
     if (child == 0) {
         setpgid(0, 0);
         close(link[0]);

@@ -1,0 +1,212 @@
+"""platoon.service as `make install` leaves it, under systemd: what test_systemd.py runs inside a kernel whose first process systemd is.
+
+The tests stand in the order of a service's life; they share one machine, and each leaves platoon running.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from conftest import alive, wait_until  # noqa: E402
+
+GROUP = pathlib.Path("/sys/fs/cgroup/system.slice/platoon.service")
+CONFIG = pathlib.Path("/etc/platoon.conf")
+DROP_IN = pathlib.Path("/etc/systemd/system/platoon.service.d/test.conf")
+USUAL = """
+platoon { log_to = journal  backoff_min = 20ms }
+redis main { url = embedded }
+store visits { path = "/var/lib/platoon/visits.db" }
+drain visits { set = "tracking:pending"  store = visits }
+program web { command = "sleep 1000"  processes = 2  memory_max = 64MB }
+"""
+
+
+def sh(*words, check=True):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
+    assert not check or done.returncode == 0, f"{words}: exit {done.returncode}: {done.stdout} {done.stderr}"
+    return done
+
+
+def systemctl(*words, **options):
+    return sh("systemctl", "--no-pager", *words, **options)
+
+
+def show(name):
+    return systemctl("show", "-P", name, "platoon").stdout.strip()
+
+
+def main_pid():
+    return int(show("MainPID"))
+
+
+def ctl(*words, **options):
+    return sh("platoonctl", "-c", str(CONFIG), *words, **options)
+
+
+def ctl_json(*words):
+    return json.loads(ctl("--json", *words).stdout)
+
+
+def journal(*words):
+    return [json.loads(line) for line in sh("journalctl", "-o", "json", "--no-pager", "-u", "platoon", *words).stdout.splitlines()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def machine():
+    """Its user made as the manual says, and started."""
+    sh("systemd-sysusers", "/usr/local/lib/sysusers.d/platoon.conf")
+    CONFIG.write_text(USUAL)
+    systemctl("daemon-reload")
+    systemctl("start", "platoon")
+
+
+@pytest.fixture(autouse=True)
+def usual(machine):
+    """Each test finds the usual configuration running."""
+    yield
+    if DROP_IN.exists():
+        shutil.rmtree(DROP_IN.parent)
+        systemctl("daemon-reload")
+    if CONFIG.read_text() != USUAL:
+        CONFIG.write_text(USUAL)
+        systemctl("reload", "platoon", check=False)
+    if show("ActiveState") != "active":
+        systemctl("reset-failed", "platoon", check=False)
+        systemctl("start", "platoon")
+    ctl("--timeout", "30s", "wait", "ready")
+
+
+def drop_in(text):
+    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
+    DROP_IN.write_text(f"[Service]\n{text}\n")
+    systemctl("daemon-reload")
+
+
+def worker(name):
+    return ctl_json("status", name)
+
+
+def test_started_means_ready():
+    """`systemctl start` comes back when every worker is ready, not before."""
+    systemctl("restart", "platoon")
+    assert ctl("status").returncode == 0
+    assert show("ActiveState") == "active" and show("StatusText") == "every worker is ready"
+    assert show("Type") == "notify" and show("NRestarts") == "0"
+
+
+def test_runs_as_its_user_within_the_walls():
+    status = pathlib.Path(f"/proc/{main_pid()}/status").read_text()
+    lines = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    uid = int(sh("id", "-u", "platoon").stdout)
+    assert lines["Uid"].split() == [str(uid)] * 4 and lines["NoNewPrivs"] == "1" and lines["Seccomp"] == "2" and int(lines["CapBnd"], 16) == 0
+    assert os.stat("/run/platoon").st_uid == uid and os.stat("/var/lib/platoon").st_uid == uid
+
+
+def test_records_arrive():
+    """Within the walls, with the embedded Redis and SQLite: what the machine is for."""
+    for i in range(20):
+        sh("redis-cli", "-s", "/run/platoon/redis.sock", "hset", f"v:{i}", "n", str(i))
+    sh("redis-cli", "-s", "/run/platoon/redis.sock", "sadd", "tracking:pending", *[f"v:{i}" for i in range(20)])
+    done = ctl("--timeout", "20s", "drain", "wait", "visits", check=False)
+    if done.returncode:
+        print(ctl("tree", check=False).stdout, ctl("status", check=False).stdout, sh("journalctl", "-u", "platoon", "-o", "cat", "--no-pager", "-n", "100").stdout)
+    assert done.returncode == 0
+    rows = sh("/usr/bin/python3", "-c", "import sqlite3; print(sqlite3.connect('/var/lib/platoon/visits.db').execute('SELECT count(*) FROM records').fetchone()[0])").stdout
+    assert rows.strip() == "20"
+
+
+def test_memory_max_is_the_kernels():
+    """Delegate=memory: groups below the service's own, limits in them, and a death with that reason."""
+    assert [e["PLATOON_GROUP"] for e in journal("PLATOON_EVENT=memory-limits", "-n", "1")] == [str(GROUP)]
+    procs = (GROUP / "worker.web.1/cgroup.procs").read_text().split()
+    assert len(procs) == 1 and (GROUP / "worker.web.1/memory.max").read_text().strip() == str(64 << 20)
+    CONFIG.write_text(USUAL + 'program hog { command = "/usr/bin/python3 -c \'x = bytearray(200 << 20)\'"  memory_max = 32MB }\n')
+    systemctl("reload", "platoon")
+    wait_until(lambda: "it used more than memory_max = 32MB" in (worker("hog.1").get("last_exit") or ""), 30, "its end")
+    assert show("ActiveState") == "active" and (GROUP / "worker.web.1/cgroup.procs").read_text().split() == procs
+
+
+def test_journal_has_a_field_for_each_key():
+    os.kill(worker("web.2")["pid"], signal.SIGKILL)
+    found = wait_until(lambda: journal("PLATOON_EVENT=worker-exit", "-n", "1"), 10, "the line of its end")[0]
+    assert found["PLATOON_NAME"] == "web.2" and "SIGKILL" in found["PLATOON_HOW"] and found["PRIORITY"] == "4", found
+
+
+def test_reload_is_done_when_systemctl_comes_back():
+    pid = main_pid()
+    CONFIG.write_text(USUAL.replace("processes = 2", "processes = 3"))
+    systemctl("reload", "platoon")
+    ctl("--timeout", "20s", "wait", "web.3", "ready")
+    assert main_pid() == pid and show("ActiveState") == "active"
+
+
+def test_reload_of_a_bad_file_changes_nothing():
+    before = worker("web.1")["pid"]
+    CONFIG.write_text(USUAL + "nonsense { }\n")
+    systemctl("reload", "platoon")
+    assert "note: /etc/platoon.conf has errors" in ctl("status").stderr, "it can be asked all the same"
+    assert wait_until(lambda: journal("PLATOON_EVENT=reload-refused", "-n", "1"), 10, "the refusal")
+    assert worker("web.1")["pid"] == before and show("ActiveState") == "active"
+
+
+def test_start_of_a_bad_file_says_why():
+    systemctl("stop", "platoon")
+    CONFIG.write_text(USUAL + "nonsense { }\n")
+    drop_in("Restart=no")
+    assert systemctl("start", "platoon", check=False).returncode != 0
+    said = sh("journalctl", "-u", "platoon", "-n", "20", "-o", "cat", "--no-pager").stdout
+    assert "/etc/platoon.conf:7" in said and "nonsense" in said, said
+
+
+def test_killed_it_comes_back():
+    old, web = main_pid(), worker("web.1")["pid"]
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: show("ActiveState") == "active" and main_pid() not in (0, old), 30, "another master")
+    assert not alive(web), "nobody of the old tree is left"
+    assert ctl("status").returncode == 0 and show("NRestarts") == "1"
+    assert (GROUP / "worker.web.1/cgroup.procs").read_text().split() == [str(program_of("web.1"))]
+
+
+def program_of(name):
+    """The one child of a worker that runs a program."""
+    pid = worker(name)["pid"]
+    return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def test_hung_it_is_killed_and_comes_back():
+    drop_in("WatchdogSec=2s")
+    systemctl("restart", "platoon")
+    old, begin = main_pid(), time.monotonic()
+    wait_until(lambda: time.monotonic() - begin > 4.1, 10, "twice its watchdog")
+    assert main_pid() == old, "who lives says so in time"
+    os.kill(old, signal.SIGSTOP)
+    wait_until(lambda: show("ActiveState") == "active" and main_pid() not in (0, old), 40, "another master")
+    assert ctl("status").returncode == 0
+
+
+def test_upgrade_in_place():
+    """The same process, as systemd sees it; the watchdog goes on being answered."""
+    drop_in("WatchdogSec=2s")
+    systemctl("restart", "platoon")
+    pid, web = main_pid(), worker("web.1")["pid"]
+    ctl("upgrade")
+    assert (main_pid(), worker("web.1")["pid"]) == (pid, web)
+    begin = time.monotonic()
+    wait_until(lambda: time.monotonic() - begin > 4.1, 10, "twice its watchdog")
+    assert show("ActiveState") == "active" and main_pid() == pid and show("NRestarts") == "0"
+    assert journal("PLATOON_EVENT=platoon-upgraded", "-n", "1")
+    systemctl("reload", "platoon")
+
+
+def test_stop_is_platoons_order():
+    systemctl("stop", "platoon")
+    assert show("Result") == "success" and show("ExecMainStatus") == "0" and not GROUP.exists()
+    moves = [e["PLATOON_NAME"] for e in journal("PLATOON_EVENT=worker-exit", "-n", "20")]
+    assert moves.index("redis/visits/watcher.1") < len(moves) - 1 and moves[-1] == "redis/server", "Redis goes when nobody needs it any more"
