@@ -3,20 +3,14 @@
 -- Whoever has the data durable may say so: the owner is not asked. Members of a claim only ever become fewer, except that a
 -- missing one may be found (claim.lua), and a claim with a missing member is never acknowledged (get-hash splits it off).
 local id, stored = ARGV[1], ARGV[2]
-local c = redis.call('HMGET', claim_key(id), 'n', 'members')
-if not c[2] then
+local keys, n = aside_keys(id)
+if not keys then
   return 0
 end
 drop_claim(id)
-local keys = {}
-for _, m in ipairs(cmsgpack.unpack(c[2])) do
-  if m[3] == ASIDE then
-    keys[#keys + 1] = aside_key(m[1])
-  end
-end
 for from = 1, #keys, CHUNK do
   redis.call('UNLINK', unpack(keys, from, math.min(from + CHUNK - 1, #keys)))
 end
-redis.call('HINCRBY', STATS, 'claimed', -tonumber(c[1]))
+redis.call('HINCRBY', STATS, 'claimed', -n)
 redis.call('HINCRBY', STATS, 'stored', stored)
 return 1

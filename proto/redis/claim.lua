@@ -158,5 +158,5 @@ if left - n < NEAR then
   remember_taken(taken)
 end
 local packed = cmsgpack.pack(members)
-redis.call('HSET', claim_key(id), 'n', num(n), 'members', packed)
+redis.call('HSET', claim_key(id), 'n', num(n), 'members', packed, 'run', #taken == n and id .. ' ' .. num(n) or '')
 return {left - n, id, 1, n, packed, 0, 0}

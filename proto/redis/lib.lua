@@ -71,9 +71,49 @@ local function take_numbers(n)
   return base + 1
 end
 
+-- "FIRST COUNT" when the members' hashes are all aside under numbers in a row, as those of a new claim mostly are: then their keys need no unpacking, a tenth of
+-- Redis' time. Else ''. It holds for as long as the claim has so many members, so that a script which knows nothing of it and takes some out makes it void.
+local function run_of(members)
+  local first = #members > 0 and members[1][1]
+  for i = 1, #members do
+    local m = members[i]
+    if m[3] ~= ASIDE or m[1] ~= first + i - 1 then
+      return ''
+    end
+  end
+  return first and num(first) .. ' ' .. num(#members) or ''
+end
+
+local function set_members(id, members)
+  redis.call('HSET', claim_key(id), 'n', num(#members), 'members', cmsgpack.pack(members), 'run', run_of(members))
+end
+
+-- The keys of the hashes that a claim has aside; nil when there is no such claim. And how many members it has.
+local function aside_keys(id)
+  local c = redis.call('HMGET', claim_key(id), 'n', 'run')
+  if not c[1] then
+    return nil
+  end
+  local keys, format, aside = {}, string.format, P .. 'aside:'
+  local first, count = string.match(c[2] or '', '^(%d+) (%d+)$')
+  if count == c[1] then
+    first = tonumber(first) - 1
+    for i = 1, tonumber(count) do
+      keys[i] = aside .. format('%d', first + i)
+    end
+    return keys, tonumber(c[1])
+  end
+  for _, m in ipairs(cmsgpack.unpack(redis.call('HGET', claim_key(id), 'members'))) do
+    if m[3] == ASIDE then
+      keys[#keys + 1] = aside_key(m[1])
+    end
+  end
+  return keys, tonumber(c[1])
+end
+
 local function put_claim(id, owner, via, attempts, at, members, due)
-  redis.call('HSET', claim_key(id), 'owner', owner, 'via', via, 'attempts', num(attempts), 'at', num(at),
-    'n', num(#members), 'members', cmsgpack.pack(members))
+  redis.call('HSET', claim_key(id), 'owner', owner, 'via', via, 'attempts', num(attempts), 'at', num(at))
+  set_members(id, members)
   redis.call('ZADD', CLAIMS, num(due), id)
 end
 

@@ -27,6 +27,6 @@ end
 if #kept == 0 then
   drop_claim(id)
 elseif moved > 0 then
-  redis.call('HSET', claim_key(id), 'n', num(#kept), 'members', cmsgpack.pack(kept))
+  set_members(id, kept)
 end
 return moved

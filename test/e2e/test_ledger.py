@@ -243,6 +243,41 @@ def test_ack_leaves_nothing_and_may_come_twice_or_from_anybody(ledger):
     assert ledger.stats() == {"claimed": 0, "stored": 2}
 
 
+def asides(ledger):
+    return {int(k.rpartition(b":")[2]) for k in ledger.r.keys(PREFIX + "aside:*")}
+
+
+@pytest.mark.parametrize("without", ["none", "a hash", "one that died", "a run"])
+def test_ack_deletes_what_its_claim_has_aside_and_nothing_else(ledger, without):
+    """By the run of numbers, where there is one, and by the members where there is none."""
+    ledger.add("o:1", "o:2")
+    other = ledger.claim()
+    ledger.add(*[f"v:{i}" for i in range(10)])
+    if without == "a hash":
+        ledger.r.delete("v:4")
+    claim = ledger.claim()
+    run = ledger.r.hget(f"{PREFIX}claim:{claim.id.decode()}", "run")
+    assert run == (b"" if without == "a hash" else b"%d 10" % claim.members[0][0])
+    if without == "one that died":
+        assert ledger.run("dead", claim.id, A, claim.members[3][0], "poison") == 1
+    if without == "a run":  # of a platoon that is older
+        ledger.r.hdel(f"{PREFIX}claim:{claim.id.decode()}", "run")
+    assert ledger.run("ack", claim.id, 10) == 1
+    assert asides(ledger) == {m[0] for m in other.members}
+    assert ledger.run("ack", other.id, 2) == 1 and not asides(ledger)
+
+
+@pytest.mark.parametrize("keep", [slice(0, 4), slice(1, 10), slice(0, 10, 3)])
+def test_ack_after_an_older_platoon_has_taken_members_out(ledger, keep):
+    """Its scripts write `n` and `members`, and know of no run: what they took out is in another claim now, or dead, and must stay."""
+    ledger.add(*[f"v:{i}" for i in range(10)])
+    claim = ledger.claim()
+    kept = claim.members[keep]
+    ledger.r.hset(f"{PREFIX}claim:{claim.id.decode()}", mapping={"n": len(kept), "members": msgpack.packb(kept, use_bin_type=False)})
+    assert ledger.run("ack", claim.id, len(kept)) == 1
+    assert asides(ledger) == {m[0] for m in claim.members} - {m[0] for m in kept}
+
+
 def test_release_without_blame_does_not_count(ledger):
     ledger.add("v:1", "v:2")
     claim = ledger.claim()

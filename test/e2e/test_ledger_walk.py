@@ -23,11 +23,13 @@ class Walk:
         versions, named = collections.Counter(), collections.Counter(self.r.smembers(SET))
         pipe = self.r.pipeline(transaction=False)
         for id_ in self.r.zrange(PREFIX + "claims", 0, -1):
-            pipe.hmget(PREFIX.encode() + b"claim:" + id_, "n", "members")
+            pipe.hmget(PREFIX.encode() + b"claim:" + id_, "n", "members", "run")
         keys = []
-        for n, packed in pipe.execute():
+        for n, packed, run in pipe.execute():
             members = msgpack.unpackb(packed, raw=True)
             assert int(n) == len(members) > 0
+            row = members[0][0]
+            assert run == (b"%d %d" % (row, len(members)) if [(m[0], m[2]) for m in members] == [(row + i, 0) for i in range(len(members))] else b"")
             for seq, member, state in members:
                 named[member] += 1
                 if state == 0:
