@@ -128,6 +128,12 @@ static void report_answer(struct worker *w, uint64_t id, const struct report_que
     buffer_fini(&body);
 }
 
+/* Milliseconds that the store may take. */
+static uint64_t report_time(const struct link_request *request)
+{
+    return request->deadline_ms > REPORT_MARGIN_MS ? request->deadline_ms - REPORT_MARGIN_MS : 1;
+}
+
 static void report_run(struct worker *w, const struct link_request *request,
                        const struct report_question *q, const struct store_options *options)
 {
@@ -138,9 +144,7 @@ static void report_run(struct worker *w, const struct link_request *request,
         .every_ms = q->every_ms,
         .top = q->top,
         .now_ms = clock_wall_ms(),
-        .deadline_mono_ms =
-            clock_mono_ms() +
-            (request->deadline_ms > REPORT_MARGIN_MS ? request->deadline_ms - REPORT_MARGIN_MS : 0),
+        .deadline_mono_ms = clock_mono_ms() + report_time(request),
     };
     struct report_rows rows = {0};
     struct store *store = NULL;
@@ -180,6 +184,8 @@ static void report_on_request(struct worker *w, void *state, const struct link_r
         .url = report_setting(w, "store", store != NULL ? store : q.name, "url"),
         .table = report_setting(w, "store", store != NULL ? store : q.name, "table"),
         .read_only = true,
+        /* The store waits for half as long again before it gives a silent server up, and nobody waits for us by then. */
+        .timeout_ms = report_time(request) * 2 / 3 + 1,
     };
     if (options.path == NULL || options.type == NULL) {
         report_unknown(w, request->id, q.name);

@@ -2,12 +2,16 @@
 import contextlib
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
-from conftest import PostgresServer, wait_until
+from conftest import PostgresServer, SCALE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,48 @@ def test_server_is_frozen(platoon, server):
     stored(server, members(20))
     platoon.drained()
     assert platoon.workers()["transfer/visits.1"]["restarts"] == 0
+
+
+class Silence:
+    """A way to the server on which a connection falls silent, and stays open, as soon as its client says a word."""
+
+    def __init__(self, server, word):
+        self.word, self.to = word, ("127.0.0.1", server.port)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                threading.Thread(target=self.carry, args=(client, socket.create_connection(self.to)), daemon=True).start()
+
+    def carry(self, client, server):
+        with contextlib.suppress(OSError):
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    if ready is server or self.word not in data:
+                        (client if ready is server else server).sendall(data)
+
+
+def test_a_report_over_a_silent_connection_ends_with_its_deadline(platoon, server):
+    """Nobody waits for its answer any more, and its worker must not look hung for it."""
+    way = Silence(server, b"REPEATABLE READ")
+    configured(platoon, server, url=f"postgresql://platoon@127.0.0.1:{way.port}/postgres").start()
+    platoon.add(members(10))
+    stored(server, members(10))
+    before = platoon.pid_of("transfer/report")
+    begin = time.monotonic()
+    done = platoon.ctl("--timeout", "2s", "report", "visits")
+    assert done.returncode == 1 and "no answer for" in done.stderr, done.stderr
+    assert time.monotonic() - begin < 2.5 * SCALE
+    assert "understands only" in platoon.ctl("--timeout", "3s", "send", "transfer/report", "1").stderr, "it has time for others again"
+    assert platoon.pid_of("transfer/report") == before
+    way.listener.close()
 
 
 def test_server_comes_later(platoon, server):
