@@ -108,12 +108,15 @@ bool delegation_take(char base[CGROUP_PATH_SIZE], char why[DELEGATION_WHY_SIZE])
     else if (!delegation_is_alone(own))
         missing = "other processes are in its group too";
     int rc = missing == NULL ? delegation_enter_main(own) : 0;
-    if (missing == NULL && rc != 0)
-        missing = strerror(-rc);
-    snprintf(why, DELEGATION_WHY_SIZE, "%s", missing != NULL ? missing : "");
-    if (missing == NULL)
+    if (missing == NULL && rc == 0) {
         memcpy(base, own, sizeof own);
-    return missing == NULL;
+        return true;
+    }
+    if (missing != NULL)
+        snprintf(why, DELEGATION_WHY_SIZE, "%s", missing);
+    else
+        snprintf(why, DELEGATION_WHY_SIZE, "%.200s: %s", own, strerror(-rc));
+    return false;
 }
 
 void delegation_resume(char base[CGROUP_PATH_SIZE])

@@ -15,7 +15,7 @@
 
 /*
  * Takes the group this process was started in, when it was given to platoon: cgroup v2 with the memory controller, writable, no other process in it, and not merely managed by
- * systemd without Delegate=. On true `base` is its directory; on false it is "", nothing has changed, and `why` says what was missing.
+ * systemd without Delegate=. On true `base` is its directory; on false it is "", nothing has changed, and `why`, which is set then only, says what was missing.
  */
 bool delegation_take(char base[CGROUP_PATH_SIZE], char why[DELEGATION_WHY_SIZE]);
 

@@ -241,4 +241,4 @@ def test_without_the_right(platoon, given):  # noqa: F811
         os.setuid(65534)
     platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram p { command = "sleep 1000"  memory_max = 32MB }\n')
     platoon.start(preexec=nobody)
-    assert 'kept_by=RLIMIT_AS cause="Permission denied"' in platoon.log()
+    assert f'kept_by=RLIMIT_AS cause="{given}: Permission denied"' in platoon.log()
