@@ -205,6 +205,23 @@ def test_upgrade_in_place():
     systemctl("reload", "platoon")
 
 
+def test_from_a_shell_in_a_scope(tmp_path):
+    """The manual's way to memory.max without a unit; what the scope's platoon has made goes with it."""
+    file, log = tmp_path / "p.conf", tmp_path / "log"
+    file.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram p { command = "sleep 1000"  memory_max = 32MB }\n')
+    with open(log, "w") as out:
+        process = subprocess.Popen(["systemd-run", "--quiet", "--scope", "-p", "Delegate=memory", "--unit=shell-test", "platoon", "-c", str(file)], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    group = GROUP.parent / "shell-test.scope"
+    try:
+        wait_until(lambda: (group / "worker.p.1/cgroup.procs").exists() and (group / "worker.p.1/cgroup.procs").read_text(), 30, "the program in its group")
+        assert (group / "worker.p.1/memory.max").read_text().strip() == str(32 << 20)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert process.returncode == 0, log.read_text()
+    wait_until(lambda: not group.exists(), 10, "the scope to go")
+
+
 def test_stop_is_platoons_order():
     systemctl("stop", "platoon")
     assert show("Result") == "success" and show("ExecMainStatus") == "0" and not GROUP.exists()
