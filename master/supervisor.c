@@ -50,22 +50,23 @@ static void supervisor_soon(void)
         uv_timer_start(&supervisor.timer, supervisor_on_timer, 0, 0);
 }
 
-static void supervisor_min_due(const struct node *n, uint64_t now, uint64_t *due)
+static void supervisor_min_due(const struct node *n, uint64_t passed, uint64_t *due)
 {
-    bool waits = n->next_start_ms > now && (n->kind == NODE_BRANCH || n->state == NODE_BACKOFF);
+    bool waits = n->next_start_ms > passed && (n->kind == NODE_BRANCH || n->state == NODE_BACKOFF);
     if (waits && n->next_start_ms < *due)
         *due = n->next_start_ms;
     for (size_t i = 0; i < n->child_count; i++)
-        supervisor_min_due(n->children[i], now, due);
+        supervisor_min_due(n->children[i], passed, due);
 }
 
-static void supervisor_schedule(void)
+/* `passed`: the time of the last pass. What has come due since then was not started by it, and nobody else would. */
+static void supervisor_schedule(uint64_t passed)
 {
     uint64_t now = supervisor_now();
     uint64_t due = UINT64_MAX;
-    supervisor_min_due(supervisor.root, now, &due);
+    supervisor_min_due(supervisor.root, passed, &due);
     if (due != UINT64_MAX)
-        uv_timer_start(&supervisor.timer, supervisor_on_timer, due - now, 0);
+        uv_timer_start(&supervisor.timer, supervisor_on_timer, due > now ? due - now : 0, 0);
 }
 
 /* ---- down ---- */
@@ -632,6 +633,7 @@ void supervisor_step(void)
 {
     if (supervisor.in_step)
         return;
+    uint64_t now;
     do {
         supervisor.in_step = true;
         supervisor.again = false;
@@ -641,11 +643,12 @@ void supervisor_step(void)
             supervisor.cycling = supervisor_unmark(supervisor.root);
         if (supervisor.retiring)
             supervisor.retiring = supervisor_sweep(supervisor.root);
-        supervisor_start_pass(supervisor.root, supervisor_now());
+        now = supervisor_now();
+        supervisor_start_pass(supervisor.root, now);
         supervisor.in_step = false;
     } while (supervisor.again);
     if (supervisor.running)
-        supervisor_schedule();
+        supervisor_schedule(now);
     if (supervisor.changed) {
         supervisor.changed = false;
         supervisor_tell();

@@ -62,8 +62,12 @@ static void fake_down(struct node *n, const char *reason)
 static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force,
                                                fake_up,    fake_down, NULL};
 
+/* How much later it is each time it is asked. */
+static uint64_t tick;
+
 static uint64_t fake_now(void)
 {
+    now += tick;
     return now;
 }
 
@@ -331,6 +335,27 @@ START_TEST(test_temporary_is_never_started_again)
 }
 END_TEST
 
+/* Not due yet when it was looked at, and due already when the next look was set: it waited for whatever would happen next. */
+START_TEST(test_what_comes_due_during_a_pass_is_started)
+{
+    all_ready();
+    for (uint64_t early = 0; early < 10; early++) {
+        now += 60000;
+        dies(a, -1);
+        ck_assert_int_eq(a->state, NODE_BACKOFF);
+        now = a->next_start_ms - early;
+        tick = 1;
+        supervisor_step();
+        while (a->process == NULL) {
+            ck_assert_msg(uv_loop_alive(&loop), "%d ms early: nobody looks again", (int)early);
+            uv_run(&loop, UV_RUN_ONCE);
+        }
+        tick = 0;
+        supervisor_on_ready(a);
+    }
+}
+END_TEST
+
 static int fatal_calls;
 
 static void fake_on_fatal(void)
@@ -547,6 +572,7 @@ int main(void)
     tcase_add_test(tc, test_a_pool_goes_together);
     tcase_add_test(tc, test_after_waits_for_what_it_names);
     tcase_add_test(tc, test_temporary_is_never_started_again);
+    tcase_add_test(tc, test_what_comes_due_during_a_pass_is_started);
     tcase_add_test(tc, test_on_fatal_is_asked_instead_of_waiting);
     tcase_add_test(tc, test_too_many_deaths_restart_the_branch_whole);
     tcase_add_test(tc, test_at_the_root_everything_waits_and_is_tried_again);
