@@ -43,7 +43,7 @@
     X(PLATOON, "stable_after", SPAN, "10s", 100, 3600000, LIVE, "time in READY after which the pause starts from backoff_min again") \
     X(PLATOON, "on_fatal", CHOICE, "retry", 0, 0, LIVE, "when restarting the whole tree does not help either: wait backoff_max and try again, or end with exit code 1 (retry|exit)") \
     X(PLATOON, "ready_timeout", SPAN, "30s", 100, 3600000, LIVE, "time a worker may take from its start to READY") \
-    X(PLATOON, "hang_timeout", SPAN, "30s", 2000, 3600000, LIVE, "silence after which a worker counts as hung and is killed") \
+    X(PLATOON, "hang_timeout", SPAN, "30s", 5000, 3600000, LIVE, "silence after which a worker counts as hung and is killed") \
     X(PLATOON, "stop_timeout", SPAN, "10s", 100, 3600000, LIVE, "time a worker may take to finish what is in flight") \
     X(PLATOON, "crash_reports", INT, "5", 0, 1000, LIVE, "reports kept of each worker that ended abnormally, in state_dir/crashes") \
     X(PLATOON, "worker_memory_max", SIZE, "", 16777216, 1099511627776, RESTART, "memory of each worker of platoon's own types, kept as a program's memory_max; empty: no limit") \

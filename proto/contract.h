@@ -11,7 +11,8 @@
  *     CONFIG (settings)                   -->  init
  *                                         <--  READY (address of the mailbox, or none)
  *     UP / DOWN of peers                  -->
- *                                         <--  BEAT once a second, from the real loop
+ *                                         <--  BEAT, from the real loop: once a second with news,
+ *                                              every 3 s without
  *     STOP (deadline)                     -->  refuses new work, finishes what is in flight
  *                                         <--  BYE (reason), then exit 0
  *
@@ -47,8 +48,11 @@
 /* Longest argument of a temporary child. */
 #define CONTRACT_ARGUMENT_MAX 4096
 
+/* With nothing new, every so many-th beat is sent. The silence stays below the least hang_timeout by 2 s. */
+#define CONTRACT_QUIET_BEATS 3
+
 /* Milliseconds. */
-#define CONTRACT_BEAT_MS  1000  /* a worker's beat */
+#define CONTRACT_BEAT_MS  1000  /* a worker's beat, when there is something new to say */
 #define CONTRACT_HELLO_MS 5000  /* spawn to HELLO */
 #define CONTRACT_READY_MS 30000 /* spawn to READY unless the type says more */
 #define CONTRACT_HANG_MS                                                                           \

@@ -14,7 +14,7 @@
     X(1, HELLO, hello, "worker to master: who I am")                                               \
     X(2, CONFIG, config, "master to worker: your settings")                                        \
     X(3, READY, ready, "worker to master: I can take work")                                        \
-    X(4, BEAT, beat, "worker to master, once a second: I am alive, and what I do")                 \
+    X(4, BEAT, beat, "worker to master: I am alive, and what I do")                 \
     X(5, STOP, stop, "master to worker: finish what is in flight and exit")                        \
     X(6, BYE, bye, "worker to master: I am about to exit on purpose")                              \
     X(7, UP, up, "master to worker: a peer is ready")                                              \

@@ -269,6 +269,7 @@ void worker_close(struct worker *w)
     worker_settings_fini(&w->settings);
     buffer_fini(&w->message);
     buffer_fini(&w->frame);
+    buffer_fini(&w->last_beat);
     free(w->state);
 }
 

@@ -116,6 +116,8 @@ struct worker {
     uint64_t counters[COUNTER_COUNT];
     bool reported[COUNTER_COUNT]; /* was ever not 0 */
     uint64_t beat_at;             /* clock_mono_ms of the last beat */
+    struct buffer last_beat;      /* as sent */
+    uint64_t quiet_beats;         /* that had nothing to say, in a row */
     char doing[128];
     char trouble[512];
 };
@@ -132,7 +134,6 @@ void worker_link_bye(struct worker *w, const char *reason);
 
 /* ---- reports ---- */
 
-void worker_beat(struct worker *w);
 void worker_report_start(struct worker *w);
 
 /* Answers the one request the skeleton understands: `json` with {"log_level":"…"}. False: it is not that one. */

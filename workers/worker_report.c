@@ -85,7 +85,7 @@ static void worker_pack_counters(struct worker *w, struct buffer *out)
     }
 }
 
-void worker_beat(struct worker *w)
+static void worker_pack_beat(struct worker *w)
 {
     struct buffer counters = BUFFER_EMPTY;
     worker_pack_counters(w, &counters);
@@ -97,16 +97,36 @@ void worker_beat(struct worker *w)
         link_beat_pack(&w->frame, &beat);
     else
         w->frame.failed = true;
-    worker_link_try_send(w); /* the next one says the same */
     buffer_fini(&counters);
+}
+
+static void worker_send_beat(struct worker *w)
+{
+    buffer_clear(&w->last_beat);
+    if (worker_link_try_send(w)) /* else the next one says it */
+        buffer_append_slice(&w->last_beat, buffer_slice(&w->frame));
     w->beat_at = clock_mono_ms();
+}
+
+/*
+ * A thousand workers with nothing to do would wake the master a thousand times a second to say so. What is new is said with the next beat; the same
+ * once more, so that rates fall to nothing; and then every CONTRACT_QUIET_BEATS.
+ */
+static bool worker_beat_is_due(struct worker *w)
+{
+    bool same =
+        buffer_ok(&w->frame) && slice_equal(buffer_slice(&w->frame), buffer_slice(&w->last_beat));
+    w->quiet_beats = same ? w->quiet_beats + 1 : 0;
+    return w->quiet_beats < 2 || w->quiet_beats % CONTRACT_QUIET_BEATS == 1;
 }
 
 void worker_keepalive(struct worker *w)
 {
     /* The socket takes it at once; nothing else of the loop runs. */
-    if (clock_mono_ms() - w->beat_at >= CONTRACT_BEAT_MS)
-        worker_beat(w);
+    if (clock_mono_ms() - w->beat_at < CONTRACT_BEAT_MS)
+        return;
+    worker_pack_beat(w);
+    worker_send_beat(w);
 }
 
 static void worker_on_beat(uv_timer_t *timer)
@@ -116,8 +136,11 @@ static void worker_on_beat(uv_timer_t *timer)
     worker_limits_tick(w);
     if (w->ops->on_tick != NULL)
         w->ops->on_tick(w, w->state);
-    if (w->phase < WORKER_ENDING)
-        worker_beat(w);
+    if (w->phase >= WORKER_ENDING)
+        return;
+    worker_pack_beat(w);
+    if (worker_beat_is_due(w))
+        worker_send_beat(w);
 }
 
 void worker_report_start(struct worker *w)

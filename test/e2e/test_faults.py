@@ -46,7 +46,7 @@ def test_every_point_is_visited():
 
 def test_stall_of_the_store(faulty):
     """The store's thread hangs, as on a disk that does: that is said and not killed, because a slow disk would be killed again and again."""
-    faulty.configure(platoon={"hang_timeout": "2s"}).start()
+    faulty.configure(platoon={"hang_timeout": "5s"}).start()
     order = faulty.fault("transfer.before-store", "stall")
     faulty.add(members(200))
     wait_until(lambda: not order.exists(), 10, "the store to hang")
@@ -59,7 +59,7 @@ def test_stall_of_the_store(faulty):
 @pytest.mark.parametrize("point", [*(p for p in POINTS if p != "transfer.before-store"), "watcher.before-orphans"])
 def test_stall_at(faulty, point):
     """A worker hangs there: the master notices, kills it, and all goes on."""
-    faulty.configure(platoon={"hang_timeout": "2s"}, drain={"batch": 100}).start()
+    faulty.configure(platoon={"hang_timeout": "5s"}, drain={"batch": 100}).start()
     order = faulty.fault(point, "stall")
     if point == "watcher.before-orphans":  # it looks for them when somebody dies
         os.kill(faulty.pid_of("redis/visits/get-hash.1"), signal.SIGKILL)

@@ -287,7 +287,7 @@ def test_generation_and_obituary(platoon):
 
 
 def test_hung_worker_is_killed(platoon):
-    platoon.configure(platoon={"hang_timeout": "2s"}).start()
+    platoon.configure(platoon={"hang_timeout": "5s"}).start()
     before = platoon.workers()["redis/visits/get-hash.1"]
     freeze(before["pid"])
     platoon.replaced(before)

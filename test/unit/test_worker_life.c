@@ -10,6 +10,7 @@ int worker_main(void);
 
 #include "test/unit/suite.h"
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -19,7 +20,11 @@ static struct {
     bool hold_ready;
     bool never_finishes;
     bool hang;
+    bool idle;
 } plan;
+
+/* How often it ticked: shared with the child. */
+static unsigned *ticks;
 
 static int type_init(struct worker *w, void *state)
 {
@@ -34,6 +39,9 @@ static int type_init(struct worker *w, void *state)
 
 static void type_on_tick(struct worker *w, void *state)
 {
+    ++*ticks;
+    if (plan.idle)
+        return;
     worker_count(w, COUNTER_CLAIMS, 2);
     worker_gauge(w, COUNTER_PENDING, (uint64_t)++ * (int *)state);
 }
@@ -89,6 +97,8 @@ static void spawn(bool with_environment)
     ck_assert_int_eq(pipe(err), 0);
     struct timeval patience = {.tv_sec = 30};
     setsockopt(link[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ticks = mmap(NULL, sizeof *ticks, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(ticks, MAP_FAILED);
     child = suite_fork();
     if (child == 0) {
         setpgid(0, 0);
@@ -264,6 +274,23 @@ START_TEST(beats_tell_what_it_does)
 }
 END_TEST
 
+START_TEST(beats_become_rare_with_nothing_to_say)
+{
+    plan.idle = true;
+    start();
+    for (unsigned i = 0; i < 4; i++) {
+        expect(LINK_BEAT);
+        ck_assert_uint_ge(*ticks, i < 2 ? i + 1 : 2 + (i - 1) * CONTRACT_QUIET_BEATS);
+    }
+    ask("trouble", "\x90");
+    struct link_beat beat;
+    ck_assert(link_beat_unpack(expect(LINK_BEAT), &beat));
+    ck_assert(slice_is(beat.trouble, "no luck"));
+    close(link_fd);
+    exit_code();
+}
+END_TEST
+
 START_TEST(requests)
 {
     start();
@@ -403,6 +430,7 @@ int main(void)
     const TTest *const tests[] = {started_by_hand,
                                   whole_life,
                                   beats_tell_what_it_does,
+                                  beats_become_rare_with_nothing_to_say,
                                   requests,
 
                                   ready_may_come_later,
