@@ -54,9 +54,16 @@ bool node_is_stopped(const struct node *n)
     return true;
 }
 
+/* The last byte and the end first: numbered workers differ there, and a tree of a thousand is searched a thousand times while it is built. */
+static bool tree_is_called(const struct node *n, struct slice name)
+{
+    return name.len < sizeof n->name && n->name[name.len] == '\0' &&
+           n->name[name.len - 1] == name.ptr[name.len - 1] && slice_is(name, n->name);
+}
+
 struct node *tree_find(struct node *root, struct slice name)
 {
-    if (name.len == 0 || slice_is(name, root->name))
+    if (name.len == 0 || tree_is_called(root, name))
         return root;
     for (size_t i = 0; i < root->child_count; i++) {
         struct node *found = tree_find(root->children[i], name);

@@ -143,9 +143,11 @@ static void worker_on_beat(uv_timer_t *timer)
         worker_send_beat(w);
 }
 
+/* The first right before READY, so that what it does can be seen as soon as it is ready; the master reads both at once. */
 void worker_report_start(struct worker *w)
 {
-    uv_timer_start(&w->beat_timer, worker_on_beat, 0, CONTRACT_BEAT_MS);
+    uv_timer_start(&w->beat_timer, worker_on_beat, CONTRACT_BEAT_MS, CONTRACT_BEAT_MS);
+    worker_on_beat(&w->beat_timer);
 }
 
 /* ---- answers ---- */
