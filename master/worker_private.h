@@ -48,6 +48,7 @@ struct worker_process {
     int open_handles;
     enum worker_deadline waiting_for;
     uint64_t deadline_ms; /* clock_mono_ms */
+    bool looked_late;     /* a deadline has passed, and the link is being read once more */
     bool greeted;
     uint64_t beat_ms;   /* when the last beat came; 0: none yet */
     char said[128];     /* BYE's reason */

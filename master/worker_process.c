@@ -27,6 +27,9 @@
 /* A worker whose link has ended gets so long to end itself. */
 #define WORKER_UNLINK_MS 2000
 
+/* Who comes so late to a deadline was not busy, but stood still. */
+#define WORKER_STOOD_STILL_MS 1000
+
 struct worker_process_context worker_context;
 
 const char *worker_type_name(enum worker_type type)
@@ -93,12 +96,19 @@ bool worker_process_any_monitor(void)
 
 static void worker_on_timer(uv_timer_t *timer);
 
-void worker_arm(struct worker_process *p)
+static uint64_t worker_due(const struct worker_process *p)
 {
     uint64_t due = worker_requests_next(p);
-    if (p->waiting_for != WORKER_NONE && p->deadline_ms < due)
-        due = p->deadline_ms;
+    return p->waiting_for != WORKER_NONE && p->deadline_ms < due ? p->deadline_ms : due;
+}
+
+void worker_arm(struct worker_process *p)
+{
+    uint64_t due = worker_due(p);
     uint64_t now = clock_mono_ms();
+    p->looked_late = p->looked_late && due <= now;
+    if (p->looked_late)
+        return; /* the second look is on its way */
     if (due == UINT64_MAX)
         uv_timer_stop(&p->timer);
     else
@@ -153,10 +163,27 @@ static void worker_overdue(struct worker_process *p)
     }
 }
 
+/*
+ * The first time past a deadline we only come back, after the loop has read the link: what the worker has said may be still unread. When we come that late
+ * ourselves, we stood still (stopped, a virtual machine's pause), perhaps the worker did as well, and it gets the time for its next beat.
+ */
+static uint64_t worker_second_look(uint64_t late_ms)
+{
+    if (late_ms > WORKER_STOOD_STILL_MS)
+        return CONTRACT_QUIET_BEATS * CONTRACT_BEAT_MS + WORKER_STOOD_STILL_MS;
+    return 1; /* with 0 it would come before the loop reads */
+}
+
 static void worker_on_timer(uv_timer_t *timer)
 {
     struct worker_process *p = timer->data;
     uint64_t now = clock_mono_ms();
+    uint64_t due = worker_due(p);
+    p->looked_late = due <= now && !p->looked_late;
+    if (p->looked_late) {
+        uv_timer_start(timer, worker_on_timer, worker_second_look(now - due), 0);
+        return;
+    }
     worker_requests_expire(p, now);
     if (p->waiting_for != WORKER_NONE && p->deadline_ms <= now)
         worker_overdue(p);

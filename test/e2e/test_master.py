@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import ASAN, BUILD, alive, free_port, freeze, marked, rss_bytes, wait_until
+from conftest import ASAN, BUILD, alive, elapsed, free_port, freeze, marked, rss_bytes, wait_until
 
 
 def members(count, start=0):
@@ -294,6 +294,23 @@ def test_hung_worker_is_killed(platoon):
     platoon.add(members(100))
     platoon.drained()
     assert platoon.data() == members(100)
+
+
+@pytest.mark.parametrize("who", ["master", "machine"])
+def test_master_that_stood_still_takes_nobody_for_hung(platoon, who):
+    """What the workers have said meanwhile is read before anybody is judged; who stood still with the master, as in a pause of the machine, gets time to say it."""
+    platoon.configure(platoon={"hang_timeout": "5s"}).start()
+    before = {name: worker["pid"] for name, worker in platoon.workers().items()}
+    still = [platoon.process.pid] + (list(before.values()) if who == "machine" else [])
+    for pid in still:
+        freeze(pid)
+    wait_until(elapsed(6.5), 10, "every deadline to pass")
+    for pid in still:
+        os.kill(pid, signal.SIGCONT)
+        wait_until(elapsed(0.1), 10, "the master to be the first that goes on")
+    platoon.add(members(100))
+    platoon.drained()
+    assert {name: worker["pid"] for name, worker in platoon.workers().items()} == before
 
 
 def test_rest_for_one(platoon):
