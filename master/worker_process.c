@@ -27,8 +27,11 @@
 /* A worker whose link has ended gets so long to end itself. */
 #define WORKER_UNLINK_MS 2000
 
-/* Who comes so late to a deadline was not busy, but stood still. */
+/* A timer that comes so late was not held up by work: we stood still. */
 #define WORKER_STOOD_STILL_MS 1000
+
+/* In this time a worker beats for certain. */
+#define WORKER_NEXT_BEAT_MS ((CONTRACT_QUIET_BEATS + 1) * CONTRACT_BEAT_MS)
 
 struct worker_process_context worker_context;
 
@@ -102,17 +105,23 @@ static uint64_t worker_due(const struct worker_process *p)
     return p->waiting_for != WORKER_NONE && p->deadline_ms < due ? p->deadline_ms : due;
 }
 
+static void worker_set_timer(struct worker_process *p, uint64_t in_ms)
+{
+    p->timer_ms = clock_mono_ms() + in_ms;
+    uv_timer_start(&p->timer, worker_on_timer, in_ms, 0);
+}
+
 void worker_arm(struct worker_process *p)
 {
     uint64_t due = worker_due(p);
     uint64_t now = clock_mono_ms();
-    p->looked_late = p->looked_late && due <= now;
-    if (p->looked_late)
-        return; /* the second look is on its way */
+    if (p->doubt != WORKER_NO_DOUBT && due <= now)
+        return; /* another look is on its way */
+    p->doubt = WORKER_NO_DOUBT;
     if (due == UINT64_MAX)
         uv_timer_stop(&p->timer);
     else
-        uv_timer_start(&p->timer, worker_on_timer, due > now ? due - now : 0, 0);
+        worker_set_timer(p, due > now ? due - now : 0);
 }
 
 void worker_expect(struct worker_process *p, enum worker_deadline what, uint64_t within_ms)
@@ -164,24 +173,25 @@ static void worker_overdue(struct worker_process *p)
 }
 
 /*
- * The first time past a deadline we only come back, after the loop has read the link: what the worker has said may be still unread. When we come that late
- * ourselves, we stood still (stopped, a virtual machine's pause), perhaps the worker did as well, and it gets the time for its next beat.
+ * Past a deadline nobody is judged at once. When the timer itself comes late, we stood still (stopped, a virtual machine's pause), and perhaps the worker
+ * with us: it gets the time for its next beat. And what it has said may be unread: the loop reads its link before the last look.
  */
-static uint64_t worker_second_look(uint64_t late_ms)
+static enum worker_doubt worker_doubt(const struct worker_process *p, uint64_t now)
 {
-    if (late_ms > WORKER_STOOD_STILL_MS)
-        return CONTRACT_QUIET_BEATS * CONTRACT_BEAT_MS + WORKER_STOOD_STILL_MS;
-    return 1; /* with 0 it would come before the loop reads */
+    if (now - p->timer_ms > WORKER_STOOD_STILL_MS)
+        return WORKER_STOOD_STILL;
+    return p->doubt == WORKER_UNREAD ? WORKER_NO_DOUBT : WORKER_UNREAD;
 }
 
 static void worker_on_timer(uv_timer_t *timer)
 {
     struct worker_process *p = timer->data;
     uint64_t now = clock_mono_ms();
-    uint64_t due = worker_due(p);
-    p->looked_late = due <= now && !p->looked_late;
-    if (p->looked_late) {
-        uv_timer_start(timer, worker_on_timer, worker_second_look(now - due), 0);
+    bool late = worker_due(p) <= now;
+    p->doubt = late ? worker_doubt(p, now) : WORKER_NO_DOUBT;
+    if (p->doubt != WORKER_NO_DOUBT) {
+        /* Not 0: that would come before the loop reads. */
+        worker_set_timer(p, p->doubt == WORKER_UNREAD ? 1 : WORKER_NEXT_BEAT_MS);
         return;
     }
     worker_requests_expire(p, now);

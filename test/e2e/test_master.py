@@ -296,20 +296,22 @@ def test_hung_worker_is_killed(platoon):
     assert platoon.data() == members(100)
 
 
-@pytest.mark.parametrize("who", ["master", "machine"])
-def test_master_that_stood_still_takes_nobody_for_hung(platoon, who):
+@pytest.mark.parametrize("who, times", [("master", 1), ("machine", 2)])
+def test_master_that_stood_still_takes_nobody_for_hung(platoon, who, times):
     """What the workers have said meanwhile is read before anybody is judged; who stood still with the master, as in a pause of the machine, gets time to say it."""
     platoon.configure(platoon={"hang_timeout": "5s"}).start()
     before = {name: worker["pid"] for name, worker in platoon.workers().items()}
     still = [platoon.process.pid] + (list(before.values()) if who == "machine" else [])
-    for pid in still:
-        freeze(pid)
-    wait_until(elapsed(6.5), 10, "every deadline to pass")
-    for pid in still:
-        os.kill(pid, signal.SIGCONT)
-        wait_until(elapsed(0.1), 10, "the master to be the first that goes on")
-    platoon.add(members(100))
+    for turn in range(times):
+        platoon.add(members(100, start=100 * turn))
+        for pid in still:
+            freeze(pid)
+        wait_until(elapsed(6.5), 10, "every deadline to pass")
+        for pid in still:
+            os.kill(pid, signal.SIGCONT)
+            wait_until(elapsed(0.1), 10, "the master to be the first that goes on")
     platoon.drained()
+    assert platoon.data() == members(100 * times)
     assert {name: worker["pid"] for name, worker in platoon.workers().items()} == before
 
 
