@@ -20,6 +20,7 @@
 extern char **environ;
 
 #define SPAWN_OWN_VARIABLES 3
+#define SPAWN_OWN_PREFIX    "PLATOON_"
 #define SPAWN_STACK_SIZE    (64 * 1024)
 
 /* Ours, without what we set ourselves: an inherited one must not win. Points into environ; only the array is the caller's. */
@@ -34,7 +35,8 @@ static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX 
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         bool ours = false;
-        for (int k = 0; k < SPAWN_OWN_VARIABLES; k++)
+        bool maybe = strncmp(environ[i], SPAWN_OWN_PREFIX, strlen(SPAWN_OWN_PREFIX)) == 0;
+        for (int k = 0; maybe && k < SPAWN_OWN_VARIABLES; k++)
             ours = ours ||
                    strncmp(environ[i], own[k], (size_t)(strchr(own[k], '=') - own[k]) + 1) == 0;
         if (!ours)
@@ -54,6 +56,7 @@ struct spawn_child {
     char *const *environment;
     int link, output; /* its ends, below `low` */
     unsigned low;
+    const bool *touched; /* signals that are not as a program expects them */
     int error;
 };
 
@@ -81,7 +84,8 @@ static int spawn_enter(const struct spawn_child *c)
         return errno;
     closefrom(CONTRACT_LINK_FD + 1);
     for (int number = 1; number < NSIG; number++)
-        sigaction(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+        if (c->touched[number])
+            sigaction(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     sigset_t none;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : errno;
@@ -104,12 +108,23 @@ __attribute__((no_sanitize("address"))) static int spawn_become(void *arg)
 /* Low numbers, ours for good, that a child's ends are moved to: so that its table can be cut off right behind them. */
 static struct {
     int null, link, output;
-} spawn_slots = {-1, -1, -1};
+    bool touched[NSIG];
+} spawn_slots = {-1, -1, -1, {false}};
+
+/* Asked once, before the first start: 64 questions for each of a thousand would be 1 % of their time. */
+static void spawn_note_signals(void)
+{
+    struct sigaction now;
+    for (int number = 1; number < NSIG; number++)
+        spawn_slots.touched[number] =
+            sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL;
+}
 
 static int spawn_take_slots(void)
 {
     if (spawn_slots.output >= 0)
         return 0;
+    spawn_note_signals();
     if (spawn_slots.null < 0)
         spawn_slots.null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (spawn_slots.null < 0)
@@ -173,7 +188,8 @@ static int spawn_process(const struct spawn_request *request, pid_t *pid)
                                 .environment = environment,
                                 .link = spawn_slots.link,
                                 .output = spawn_slots.output,
-                                .low = (unsigned)highest + 1};
+                                .low = (unsigned)highest + 1,
+                                .touched = spawn_slots.touched};
     int rc = spawn_clone(&child, pid);
     free(environment);
     return rc;
