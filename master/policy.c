@@ -64,3 +64,10 @@ struct policy_verdict policy_judge(const struct policy_limits *l, const struct p
     };
     return (struct policy_verdict){actions[d->strategy], delay};
 }
+
+enum policy_doubt policy_doubt(enum policy_doubt doubt, uint64_t planned_ms, uint64_t now_ms)
+{
+    if (now_ms > planned_ms + POLICY_STOOD_STILL_MS)
+        return POLICY_STOOD_STILL;
+    return doubt == POLICY_UNREAD ? POLICY_NO_DOUBT : POLICY_UNREAD;
+}

@@ -1,5 +1,5 @@
 /*
- * policy.h: what to do when a worker dies. Pure functions: the clock, the dice and the history are parameters.
+ * policy.h: what to do when a worker dies, or misses a deadline. Pure functions: the clock, the dice and the history are parameters.
  *
  * Runs in the master, under supervisor.c.
  */
@@ -77,5 +77,18 @@ void policy_window_clear(struct restart_window *w);
 /* Judges a death under a supervisor with window `w`; brings *failures up to date. */
 struct policy_verdict policy_judge(const struct policy_limits *l, const struct policy_death *d,
                                    struct restart_window *w, uint64_t *failures, uint64_t now_ms);
+
+/* Past a deadline: why it is not acted on yet. */
+enum policy_doubt {
+    POLICY_NO_DOUBT,
+    POLICY_STOOD_STILL, /* the master did, and perhaps the worker with it: it gets the time for its next beat */
+    POLICY_UNREAD, /* what the worker has said may be unread: its link is read once more */
+};
+
+/* A timer that comes so late (ms): the master stood still (stopped, a virtual machine's pause), or did nothing but start others. */
+#define POLICY_STOOD_STILL_MS 1000
+
+/* The next doubt after `doubt`, when the timer that was to come at `planned_ms` has come, at `now_ms`: NO_DOUBT to act now. It may come a little early. */
+enum policy_doubt policy_doubt(enum policy_doubt doubt, uint64_t planned_ms, uint64_t now_ms);
 
 #endif

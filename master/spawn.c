@@ -47,6 +47,16 @@ static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX 
     return list;
 }
 
+/* Signals that are not as a program expects them. Asked once, before the first start: 64 questions for each of a thousand would be 1 % of their time. */
+static bool spawn_touched[NSIG];
+
+static void spawn_note_signals(void)
+{
+    struct sigaction now;
+    for (int number = 1; number < NSIG; number++)
+        spawn_touched[number] = sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL;
+}
+
 /* ---- the child's side ---- */
 
 /* What the child needs, and what it says when it does not come to exec; it runs in our memory until then. */
@@ -56,7 +66,6 @@ struct spawn_child {
     char *const *environment;
     int link, output; /* its ends, below `low` */
     unsigned low;
-    const bool *touched; /* signals that are not as a program expects them */
     int error;
 };
 
@@ -84,7 +93,7 @@ static int spawn_enter(const struct spawn_child *c)
         return errno;
     closefrom(CONTRACT_LINK_FD + 1);
     for (int number = 1; number < NSIG; number++)
-        if (c->touched[number])
+        if (spawn_touched[number])
             sigaction(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     sigset_t none;
     sigemptyset(&none);
@@ -108,17 +117,7 @@ __attribute__((no_sanitize("address"))) static int spawn_become(void *arg)
 /* Low numbers, ours for good, that a child's ends are moved to: so that its table can be cut off right behind them. */
 static struct {
     int null, link, output;
-    bool touched[NSIG];
-} spawn_slots = {-1, -1, -1, {false}};
-
-/* Asked once, before the first start: 64 questions for each of a thousand would be 1 % of their time. */
-static void spawn_note_signals(void)
-{
-    struct sigaction now;
-    for (int number = 1; number < NSIG; number++)
-        spawn_slots.touched[number] =
-            sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL;
-}
+} spawn_slots = {-1, -1, -1};
 
 static int spawn_take_slots(void)
 {
@@ -188,8 +187,7 @@ static int spawn_process(const struct spawn_request *request, pid_t *pid)
                                 .environment = environment,
                                 .link = spawn_slots.link,
                                 .output = spawn_slots.output,
-                                .low = (unsigned)highest + 1,
-                                .touched = spawn_slots.touched};
+                                .low = (unsigned)highest + 1};
     int rc = spawn_clone(&child, pid);
     free(environment);
     return rc;

@@ -28,13 +28,6 @@ enum worker_deadline {
     WORKER_UNLINK, /* its link has ended; so should it */
 };
 
-/* Past a deadline: why it is not acted on yet. */
-enum worker_doubt {
-    WORKER_NO_DOUBT,
-    WORKER_STOOD_STILL, /* we did, and perhaps it did */
-    WORKER_UNREAD,      /* its link is being read once more */
-};
-
 struct worker_request {
     uint64_t id;
     uint64_t deadline_ms; /* clock_mono_ms */
@@ -55,7 +48,7 @@ struct worker_process {
     int open_handles;
     enum worker_deadline waiting_for;
     uint64_t deadline_ms; /* clock_mono_ms */
-    enum worker_doubt doubt;
+    enum policy_doubt doubt;
     uint64_t timer_ms; /* when the timer is to come, clock_mono_ms */
     bool greeted;
     uint64_t beat_ms;   /* when the last beat came; 0: none yet */

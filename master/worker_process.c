@@ -27,9 +27,6 @@
 /* A worker whose link has ended gets so long to end itself. */
 #define WORKER_UNLINK_MS 2000
 
-/* A timer that comes so late was not held up by work: we stood still. */
-#define WORKER_STOOD_STILL_MS 1000
-
 /* In this time a worker beats for certain. */
 #define WORKER_NEXT_BEAT_MS ((CONTRACT_QUIET_BEATS + 1) * CONTRACT_BEAT_MS)
 
@@ -115,9 +112,9 @@ void worker_arm(struct worker_process *p)
 {
     uint64_t due = worker_due(p);
     uint64_t now = clock_mono_ms();
-    if (p->doubt != WORKER_NO_DOUBT && due <= now)
+    if (p->doubt != POLICY_NO_DOUBT && due <= now)
         return; /* another look is on its way */
-    p->doubt = WORKER_NO_DOUBT;
+    p->doubt = POLICY_NO_DOUBT;
     if (due == UINT64_MAX)
         uv_timer_stop(&p->timer);
     else
@@ -172,26 +169,15 @@ static void worker_overdue(struct worker_process *p)
     }
 }
 
-/*
- * Past a deadline nobody is judged at once. When the timer itself comes late, we stood still (stopped, a virtual machine's pause), and perhaps the worker
- * with us: it gets the time for its next beat. And what it has said may be unread: the loop reads its link before the last look.
- */
-static enum worker_doubt worker_doubt(const struct worker_process *p, uint64_t now)
-{
-    if (now - p->timer_ms > WORKER_STOOD_STILL_MS)
-        return WORKER_STOOD_STILL;
-    return p->doubt == WORKER_UNREAD ? WORKER_NO_DOUBT : WORKER_UNREAD;
-}
-
 static void worker_on_timer(uv_timer_t *timer)
 {
     struct worker_process *p = timer->data;
     uint64_t now = clock_mono_ms();
     bool late = worker_due(p) <= now;
-    p->doubt = late ? worker_doubt(p, now) : WORKER_NO_DOUBT;
-    if (p->doubt != WORKER_NO_DOUBT) {
+    p->doubt = late ? policy_doubt(p->doubt, p->timer_ms, now) : POLICY_NO_DOUBT;
+    if (p->doubt != POLICY_NO_DOUBT) {
         /* Not 0: that would come before the loop reads. */
-        worker_set_timer(p, p->doubt == WORKER_UNREAD ? 1 : WORKER_NEXT_BEAT_MS);
+        worker_set_timer(p, p->doubt == POLICY_UNREAD ? 1 : WORKER_NEXT_BEAT_MS);
         return;
     }
     worker_requests_expire(p, now);

@@ -62,7 +62,7 @@ struct worker_ops {
     void (*on_started)(struct worker *w, void *state, const struct link_started *m);
     /* The answer to a worker_look. Lives until the call returns. */
     void (*on_tree)(struct worker *w, void *state, const struct link_tree *tree);
-    /* Once a second, before the beat: bring gauges and worker_doing up to date. Optional. */
+    /* Right after init and then once a second, before the beat: bring gauges and worker_doing up to date. Optional. */
     void (*on_tick)(struct worker *w, void *state);
     /* Stop: take no new work, finish what is in flight, then worker_finished. NULL: nothing is ever in flight. */
     void (*drain)(struct worker *w, void *state);

@@ -117,7 +117,7 @@ static bool worker_beat_is_due(struct worker *w)
     bool same =
         buffer_ok(&w->frame) && slice_equal(buffer_slice(&w->frame), buffer_slice(&w->last_beat));
     w->quiet_beats = same ? w->quiet_beats + 1 : 0;
-    return w->quiet_beats < 2 || w->quiet_beats % CONTRACT_QUIET_BEATS == 1;
+    return w->quiet_beats == 0 || w->quiet_beats % CONTRACT_QUIET_BEATS == 1;
 }
 
 void worker_keepalive(struct worker *w)

@@ -162,6 +162,20 @@ START_TEST(test_random_histories_keep_the_invariants)
 }
 END_TEST
 
+START_TEST(test_nobody_is_judged_before_it_was_read_and_had_its_time)
+{
+    const enum policy_doubt all[] = {POLICY_NO_DOUBT, POLICY_STOOD_STILL, POLICY_UNREAD};
+    for (size_t i = 0; i < 3; i++) {
+        /* Late, again and again: time for a beat each time. */
+        ck_assert_int_eq(policy_doubt(all[i], 5000, 6001), POLICY_STOOD_STILL);
+        /* In time, or a little early, which a timer of libuv may be: one more reading, then no doubt. */
+        for (uint64_t now = 4990; now <= 6000; now += 10)
+            ck_assert_int_eq(policy_doubt(all[i], 5000, now),
+                             all[i] == POLICY_UNREAD ? POLICY_NO_DOUBT : POLICY_UNREAD);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy");
@@ -172,6 +186,7 @@ int main(void)
     tcase_add_test(tc, test_death_before_ready_waits_at_least_the_minimum);
     tcase_add_test(tc, test_window_admits_no_more_than_its_limit_in_a_period);
     tcase_add_test(tc, test_verdict_by_exit);
+    tcase_add_test(tc, test_nobody_is_judged_before_it_was_read_and_had_its_time);
     tcase_add_test(tc, test_stable_run_resets_and_is_replaced_at_once);
     tcase_add_test(tc, test_random_histories_keep_the_invariants);
     suite_add_tcase(suite, tc);
