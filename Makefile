@@ -60,9 +60,15 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 
 # The types that are programs of ours, in the order of proto/worker_types.h.
 TYPES := $(filter-out custom,$(shell sed -n 's/^ *X.[A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h))
-type_file = workers/$(subst -,_,$(1)).c
+# Where the sources are: a room is a folder.
+sources = $(sort $(shell find $(1) -name '*.c'))
+CTL_MAIN := master/ctl/platoonctl.c
+CTL_FILES := $(filter-out $(CTL_MAIN),$(call sources,master/ctl))
+MASTER_FILES := $(filter-out master/platoon.c $(CTL_MAIN) $(CTL_FILES),$(call sources,master))
+SKELETON_MAIN := workers/skeleton/worker_main.c
+type_file = $(wildcard workers/*/$(subst -,_,$(1)).c)
 TYPE_FILES := $(foreach t,$(TYPES),$(call type_file,$(t)))
-WORKER_PARTS := $(filter-out $(TYPE_FILES) workers/worker_main.c,$(wildcard workers/*.c))
+WORKER_PARTS := $(filter-out $(TYPE_FILES) $(SKELETON_MAIN),$(call sources,workers))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 COMMON := $(BUILD)/libcommon.a
@@ -76,10 +82,10 @@ PROGRAMS := $(BUILD)/platoon $(BUILD)/platoonctl $(foreach t,$(TYPES),$(BUILD)/l
 .PHONY: all
 all: $(PROGRAMS)
 
-$(COMMON): $(call objects,$(wildcard common/*.c))
-$(PROTO): $(call objects,$(wildcard proto/*.c proto/redis/*.c)) $(BUILD)/obj/gen/ledger_scripts.o
-$(MASTER): $(call objects,$(filter-out master/main.c,$(wildcard master/*.c)))
-$(CTL): $(call objects,$(filter-out master/ctl/main.c,$(wildcard master/ctl/*.c)))
+$(COMMON): $(call objects,$(call sources,common))
+$(PROTO): $(call objects,$(call sources,proto)) $(BUILD)/obj/gen/ledger_scripts.o
+$(MASTER): $(call objects,$(MASTER_FILES))
+$(CTL): $(call objects,$(CTL_FILES))
 $(WORKER): $(call objects,$(WORKER_PARTS))
 $(COMMON) $(PROTO) $(MASTER) $(CTL) $(WORKER):
 	@mkdir -p $(@D)
@@ -92,27 +98,27 @@ $(BUILD)/obj/%.o: %.c Makefile
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# The Lua scripts become C text; lib.lua stands in front of each (proto/redis/ledger.h).
-LUA := $(filter-out proto/redis/lib.lua,$(wildcard proto/redis/*.lua))
-$(BUILD)/gen/ledger_scripts.c: proto/redis/lib.lua $(LUA) scripts/lib/embed
+# The Lua scripts become C text; lib.lua stands in front of each (proto/drain/ledger.h).
+LUA := $(filter-out proto/drain/lib.lua,$(wildcard proto/drain/*.lua))
+$(BUILD)/gen/ledger_scripts.c: proto/drain/lib.lua $(LUA) scripts/lib/embed
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)scripts/lib/embed proto/redis/lib.lua $(LUA) > $@.tmp && mv $@.tmp $@
+	$(Q)scripts/lib/embed proto/drain/lib.lua $(LUA) > $@.tmp && mv $@.tmp $@
 $(BUILD)/obj/gen/ledger_scripts.o: $(BUILD)/gen/ledger_scripts.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/platoon: $(BUILD)/obj/master/main.o $(MASTER) $(PROTO) $(COMMON)
+$(BUILD)/platoon: $(BUILD)/obj/master/platoon.o $(MASTER) $(PROTO) $(COMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoon))
-$(BUILD)/platoonctl: $(BUILD)/obj/master/ctl/main.o $(CTL) $(MASTER) $(PROTO) $(COMMON)
+$(BUILD)/platoonctl: $(call objects,$(CTL_MAIN)) $(CTL) $(MASTER) $(PROTO) $(COMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoonctl))
 
 # A worker program: its own file, the skeleton, and what it uses of its prefix.
 define worker_rule
-$(BUILD)/libexec/platoon/$(1): $(call objects,$(call type_file,$(1)) workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
+$(BUILD)/libexec/platoon/$(1): $(call objects,$(call type_file,$(1)) $(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(LIBS_$(1)))
@@ -121,12 +127,16 @@ $(foreach t,$(TYPES),$(eval $(call worker_rule,$(t))))
 
 # ---- tests ----
 
-UNIT := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/test_*.c))
-UNIT_SUPPORT := $(call objects,$(filter-out $(wildcard test/unit/test_*.c),$(wildcard test/unit/*.c)))
-$(BUILD)/test/unit/%: $(BUILD)/obj/test/unit/%.o $(UNIT_SUPPORT) $(WORKER) $(CTL) $(MASTER) $(PROTO) $(COMMON)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(PACKAGES) check)
+UNIT_FILES := $(sort $(wildcard test/unit/*/test_*.c))
+UNIT := $(addprefix $(BUILD)/test/unit/,$(basename $(notdir $(UNIT_FILES))))
+UNIT_SUPPORT := $(call objects,$(filter-out $(UNIT_FILES),$(call sources,test/unit)))
+define unit_rule
+$(BUILD)/test/unit/$(basename $(notdir $(1))): $(call objects,$(1)) $(UNIT_SUPPORT) $(WORKER) $(CTL) $(MASTER) $(PROTO) $(COMMON)
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(PACKAGES) check)
+endef
+$(foreach f,$(UNIT_FILES),$(eval $(call unit_rule,$(f))))
 .SECONDARY:
 
 .PHONY: unit check check-asan check-tsan check-asan-unit faults lint clean install
@@ -158,15 +168,19 @@ check-asan-unit:
 
 # ---- long tests: what make check has no time for ----
 
-# Fuzzers of every decoder (libFuzzer, hence clang), SECONDS each; test/fuzz/corpus holds what they start from.
+# Fuzzers of every decoder (libFuzzer, hence clang), SECONDS each; test/fuzz/*/corpus holds what they start from.
 SECONDS ?= 60
 SEED ?= 1
 STORMS ?= 30
-FUZZERS := $(patsubst test/fuzz/%.c,$(BUILD)/test/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
-$(BUILD)/test/fuzz/%: $(BUILD)/obj/test/fuzz/%.o $(WORKER) $(MASTER) $(PROTO) $(COMMON)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(PACKAGES))
+FUZZER_FILES := $(sort $(wildcard test/fuzz/*/fuzz_*.c))
+FUZZERS := $(addprefix $(BUILD)/test/fuzz/,$(basename $(notdir $(FUZZER_FILES))))
+define fuzzer_rule
+$(BUILD)/test/fuzz/$(basename $(notdir $(1))): $(call objects,$(1)) $(WORKER) $(MASTER) $(PROTO) $(COMMON)
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(call libs,$$(PACKAGES))
+endef
+$(foreach f,$(FUZZER_FILES),$(eval $(call fuzzer_rule,$(f))))
 
 .PHONY: fuzz fuzzers chaos check-model check-nth storms check-long
 fuzzers: $(FUZZERS)
@@ -176,7 +190,7 @@ fuzz:
 
 # Storms over a live drain: make chaos SECONDS=600 blows once for ten minutes.
 chaos: all $(BUILD)/test/fault/shim.so
-	$(PYTHON) test/chaos/storm.py --seed $(SEED) --seconds $(SECONDS)
+	$(PYTHON) test/chaos/drain/storm.py --seed $(SEED) --seconds $(SECONDS)
 
 # The Nth allocation, write, send and fsync fails, for every N of one drain.
 $(BUILD)/test/fault/shim.so: test/fault/shim.c Makefile
@@ -184,14 +198,14 @@ $(BUILD)/test/fault/shim.so: test/fault/shim.c Makefile
 	$(call say,LD,$@)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -shared -fPIC -o $@ $< -ldl
 check-nth: all $(BUILD)/test/fault/shim.so
-	BUILD=$(BUILD) $(PYTHON) test/fault/nth.py
+	BUILD=$(BUILD) $(PYTHON) test/fault/drain/nth.py
 
 # Every order of the ledger's steps, by model checking.
 check-model:
-	BUILD=$(BUILD) scripts/lib/check-model
+	BUILD=$(BUILD) test/model/drain/check-model
 
 storms: all $(BUILD)/test/fault/shim.so
-	BUILD=$(BUILD) $(PYTHON) test/chaos/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
+	BUILD=$(BUILD) $(PYTHON) test/chaos/drain/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
 
 # With -k one failure does not hide the others.
 check-long: fuzz check-model check-nth storms
@@ -201,7 +215,7 @@ check-long: fuzz check-model check-nth storms
 bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/ceiling_*.c))
 bench-messages: $(BUILD)/bench/messages_worker $(BUILD)/bench/messages_peers
 bench-supervision: $(BUILD)/bench/supervised $(BUILD)/bench/supervision_floor $(BUILD)/bench/supervision_worker
-$(BUILD)/bench/supervision_worker: $(call objects,scripts/bench/supervision_worker.c workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
+$(BUILD)/bench/supervision_worker: $(call objects,scripts/bench/supervision_worker.c $(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_WORKER))
@@ -209,7 +223,7 @@ $(BUILD)/bench/supervised $(BUILD)/bench/supervision_floor: $(BUILD)/bench/%: $(
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
-$(BUILD)/bench/messages_worker: $(call objects,scripts/bench/messages_worker.c workers/worker_main.c) $(WORKER) $(PROTO) $(COMMON)
+$(BUILD)/bench/messages_worker: $(call objects,scripts/bench/messages_worker.c $(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_WORKER))

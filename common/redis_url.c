@@ -3,7 +3,7 @@
  *
  * Runs in Redis workers, and in no other process: the master hands urls on as text.
  */
-#include "common/redis_conn.h"
+#include "common/redis/redis_conn.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -6,9 +6,9 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
-#include "master/config.h"
-#include "master/preflight.h"
-#include "master/tree.h"
+#include "master/config/config.h"
+#include "master/start/preflight.h"
+#include "master/tree/tree.h"
 
 #include <uv.h>
 

@@ -2,8 +2,8 @@
 #include "master/reaper.h"
 
 #include "common/log.h"
-#include "master/upgrade.h"
-#include "master/worker_process.h"
+#include "master/upgrade/upgrade.h"
+#include "master/process/process.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -7,7 +7,7 @@
 #ifndef MASTER_REAPER_H
 #define MASTER_REAPER_H
 
-#include "master/tree.h"
+#include "master/tree/tree.h"
 
 #include <uv.h>
 

@@ -1,5 +1,5 @@
 /* ctl_reload.c: the verbs `reload` and `scale`, which list what changes, and `check`, which only looks at a file. */
-#include "master/config.h"
+#include "master/config/config.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"

@@ -1,7 +1,7 @@
 /* ctl_value.c: msgpack to JSON. See ctl_value.h. */
 #include "master/ctl/ctl_value.h"
 
-#include "common/json_value.h"
+#include "common/json/json_value.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
  * each durable before the next: by platoon's store with its defaults, in key order as transfer does it, or (plain) by the same table, keys and durability
  * with SQLite's defaults. With a rate, a batch is written when that many rows would have come: how long does one take that is not in a hurry? Prints the number of rows, the seconds it took, and the longest batch in milliseconds.
  */
-#include "common/store.h"
+#include "common/store/store.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

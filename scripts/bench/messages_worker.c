@@ -5,7 +5,7 @@
  * the transport, and on the other side the peer's check and the unpacking. Settings: bench.role (source, sink, ping, pong), bench.size (bytes of
  * payload), bench.count (messages). The sink and the ping print the nanoseconds from the first message to the last.
  */
-#include "workers/worker.h"
+#include "workers/skeleton/worker.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 """script_drain.py SOCKET SET DATABASE LUA|-: the drain as a script: redis-py in pipelines of 500, executemany into SQLite.
 
-Part of scripts/bench/drain. With LUA (the folder proto/redis) it keeps the same in-flight ledger as platoon, by the same scripts: claim, take, ack.
+Part of scripts/bench/drain. With LUA (the folder proto/drain) it keeps the same in-flight ledger as platoon, by the same scripts: claim, take, ack.
 With "-" it keeps none, as people really write it: what it holds is lost when it dies. Prints the number of records and the seconds it took.
 """
 import json

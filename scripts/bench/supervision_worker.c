@@ -1,5 +1,5 @@
 /* supervision_worker.c: a light worker of platoon's own kind that says, when it gets ready, what supervised.c says when it starts. */
-#include "workers/worker.h"
+#include "workers/skeleton/worker.h"
 
 #include <fcntl.h>
 #include <stdio.h>

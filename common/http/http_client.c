@@ -1,0 +1,339 @@
+/* http_client.c: libcurl's multi socket interface under uv_poll. See http_client.h; traps: FACTS.md 4. */
+#include "common/http/http_client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define HTTP_CLIENT_AGENT "platoon/" PLATOON_VERSION
+#define HTTP_RETRY_MAX_S  3600
+
+struct http_client {
+    uv_loop_t *loop;
+    CURLM *multi;
+    uv_timer_t timer;
+    struct http_options options;
+    struct http_call *calls;
+    unsigned handles; /* uv handles not closed yet: the memory goes after the last */
+};
+
+struct http_call {
+    struct http_call *next, *before;
+    struct http_client *client;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct buffer body;
+    bool too_long;
+    http_answer_fn fn;
+    void *ctx;
+    char error[CURL_ERROR_SIZE];
+};
+
+/* A socket curl wants to be told about. */
+struct http_watch {
+    uv_poll_t poll;
+    struct http_client *client;
+    curl_socket_t fd;
+};
+
+/* ---- memory ---- */
+
+static void http_client_unref(struct http_client *c)
+{
+    if (--c->handles == 0)
+        free(c);
+}
+
+static void http_on_watch_closed(uv_handle_t *handle)
+{
+    struct http_watch *watch = handle->data;
+    http_client_unref(watch->client);
+    free(watch);
+}
+
+static void http_on_timer_closed(uv_handle_t *handle)
+{
+    http_client_unref(handle->data);
+}
+
+static void http_call_free(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    if (call->before != NULL)
+        call->before->next = call->next;
+    else if (c->calls == call)
+        c->calls = call->next;
+    if (call->next != NULL)
+        call->next->before = call->before;
+    if (call->easy != NULL) {
+        curl_multi_remove_handle(c->multi, call->easy);
+        curl_easy_cleanup(call->easy);
+    }
+    curl_slist_free_all(call->headers);
+    buffer_fini(&call->body);
+    free(call);
+}
+
+/* ---- answers ---- */
+
+static void http_call_answer(struct http_call *call, CURLcode code)
+{
+    struct http_answer answer = {.error = ""};
+    long status = 0;
+    curl_off_t after = 0;
+    if (code == CURLE_OK)
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 0 && buffer_ok(&call->body)) {
+        curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &after);
+        answer.status = (int)status;
+        answer.body = buffer_slice(&call->body);
+        answer.retry_after_ms =
+            after <= 0 ? 0 : 1000 * (uint64_t)(after < HTTP_RETRY_MAX_S ? after : HTTP_RETRY_MAX_S);
+    } else if (call->too_long) {
+        answer.error = "the answer is too long";
+    } else if (!buffer_ok(&call->body)) {
+        answer.error = "memory is short";
+    } else {
+        answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+    }
+    call->fn(&answer, call->ctx);
+}
+
+static void http_client_deliver(struct http_client *c)
+{
+    CURLMsg *m;
+    int left;
+    while ((m = curl_multi_info_read(c->multi, &left)) != NULL) {
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        struct http_call *call = NULL;
+        CURLcode code = m->data.result; /* m dies with remove_handle */
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+        curl_multi_remove_handle(c->multi, m->easy_handle);
+        http_call_answer(call, code);
+        http_call_free(call);
+    }
+}
+
+/* ---- curl and the loop ---- */
+
+static void http_on_event(uv_poll_t *poll, int status, int events)
+{
+    struct http_watch *watch = poll->data;
+    struct http_client *c = watch->client;
+    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    int running;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    curl_multi_socket_action(c->multi, watch->fd, flags, &running);
+    http_client_deliver(c);
+}
+
+static void http_on_time(uv_timer_t *timer)
+{
+    struct http_client *c = timer->data;
+    int running;
+    curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    http_client_deliver(c);
+}
+
+/* curl must not be called from its own callbacks: a timeout of 0 is a timer of 0. */
+static int http_on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
+{
+    (void)multi;
+    struct http_client *c = ctx;
+    if (timeout_ms < 0)
+        uv_timer_stop(&c->timer);
+    else
+        uv_timer_start(&c->timer, http_on_time, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+static struct http_watch *http_watch_new(struct http_client *c, curl_socket_t fd)
+{
+    struct http_watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL || uv_poll_init_socket(c->loop, &watch->poll, fd) != 0) {
+        free(watch);
+        return NULL;
+    }
+    watch->poll.data = watch;
+    watch->client = c;
+    watch->fd = fd;
+    c->handles++;
+    curl_multi_assign(c->multi, fd, watch);
+    return watch;
+}
+
+static int http_on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+{
+    (void)easy;
+    struct http_client *c = ctx;
+    struct http_watch *watch = known;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch != NULL) {
+            curl_multi_assign(c->multi, fd, NULL);
+            uv_close((uv_handle_t *)&watch->poll, http_on_watch_closed);
+        }
+        return 0;
+    }
+    if (watch == NULL)
+        watch = http_watch_new(c, fd);
+    if (watch == NULL)
+        return -1; /* curl ends every transfer with CURLM_ABORTED_BY_CALLBACK's error */
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    return uv_poll_start(&watch->poll, events, http_on_event) == 0 ? 0 : -1;
+}
+
+static size_t http_on_body(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct http_call *call = ctx;
+    size_t len = size * count;
+    if (call->body.len + len > call->client->options.answer_max) {
+        call->too_long = true;
+        return 0;
+    }
+    buffer_append(&call->body, bytes, len);
+    return buffer_ok(&call->body) ? len : 0;
+}
+
+/* ---- the client ---- */
+
+static pthread_once_t http_once = PTHREAD_ONCE_INIT;
+
+static void http_global_init(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+int http_client_new(uv_loop_t *loop, const struct http_options *options, struct http_client **out)
+{
+    pthread_once(&http_once, http_global_init);
+    struct http_client *c = calloc(1, sizeof *c);
+    CURLM *multi = curl_multi_init();
+    if (c == NULL || multi == NULL) {
+        free(c);
+        curl_multi_cleanup(multi);
+        return -ENOMEM;
+    }
+    c->loop = loop;
+    c->multi = multi;
+    c->options = *options;
+    uv_timer_init(loop, &c->timer);
+    c->timer.data = c;
+    c->handles = 1;
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, http_on_curl_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, c);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, http_on_curl_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, c);
+    curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)options->parallel);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)options->parallel);
+    *out = c;
+    return 0;
+}
+
+void http_client_free(struct http_client *c)
+{
+    if (c == NULL)
+        return;
+    while (c->calls != NULL)
+        http_call_free(c->calls);
+    curl_multi_cleanup(c->multi); /* closes kept connections, and with them their watches */
+    uv_close((uv_handle_t *)&c->timer, http_on_timer_closed);
+}
+
+/* ---- a call ---- */
+
+static bool http_call_set_body(struct http_call *call, struct slice body, const char *type)
+{
+    struct buffer header = BUFFER_EMPTY;
+    buffer_printf(&header, "Content-Type: %s", type);
+    struct curl_slist *one =
+        buffer_ok(&header) ? curl_slist_append(NULL, buffer_text(&header)) : NULL;
+    buffer_fini(&header);
+    /* No 100-continue: a server that does not know it would cost a second. */
+    call->headers = one != NULL ? curl_slist_append(one, "Expect:") : NULL;
+    if (call->headers == NULL) {
+        curl_slist_free_all(one);
+        return false;
+    }
+    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+    return curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, body.ptr) == CURLE_OK;
+}
+
+static bool http_call_set_up(struct http_call *call, const char *url)
+{
+    CURL *easy = call->easy;
+    long timeout = (long)call->client->options.timeout_ms;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, HTTP_CLIENT_AGENT);
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK;
+}
+
+/* A url curl cannot read would only show when the request starts: looked at here, so that the caller hears it at once. */
+static bool http_url_is_good(const char *url)
+{
+    CURLU *parsed = curl_url();
+    bool good = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK;
+    curl_url_cleanup(parsed);
+    return good;
+}
+
+int http_client_send(struct http_client *c, const char *url, struct slice body, const char *type,
+                     http_answer_fn fn, void *ctx, struct http_call **out)
+{
+    if (!http_url_is_good(url))
+        return -EINVAL;
+    struct http_call *call = calloc(1, sizeof *call);
+    if (call == NULL)
+        return -ENOMEM;
+    call->client = c;
+    call->fn = fn;
+    call->ctx = ctx;
+    call->next = c->calls;
+    if (c->calls != NULL)
+        c->calls->before = call;
+    c->calls = call;
+    call->easy = curl_easy_init();
+    if (call->easy == NULL || !http_call_set_up(call, url) ||
+        (body.len > 0 && !http_call_set_body(call, body, type)) ||
+        curl_multi_add_handle(c->multi, call->easy) != CURLM_OK) {
+        http_call_free(call);
+        return -ENOMEM;
+    }
+    *out = call;
+    return 0;
+}
+
+void http_client_cancel(struct http_call *call)
+{
+    http_call_free(call);
+}
+
+void http_encode(struct buffer *out, struct slice text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '.' || c == '_' || c == '~';
+        char *to = buffer_reserve(out, 3);
+        if (to == NULL)
+            return;
+        to[0] = plain ? (char)c : '%';
+        to[1] = digits[c >> 4];
+        to[2] = digits[c & 15];
+        out->len += plain ? 1 : 3;
+    }
+}

@@ -1,0 +1,528 @@
+/*
+ * redis_conn.c: the life of a connection: connect, log in, READY, lost, wait, again. See redis_conn.h.
+ *
+ *     WAITING --timer--> CONNECTING --socket open--> SETUP --all answered--> READY
+ *        ^                   |                         |                       |
+ *        +-------------------+--------- redis_conn_lose -----+-----------------------+
+ *
+ * Replies come in the order of the commands, so what is outstanding is a FIFO. The steps of SETUP (redis_conn_setup.c) stand in the same FIFO
+ * as the caller's commands, marked by their kind. One timer serves all
+ * states: the pause in WAITING, the connect deadline in CONNECTING and SETUP, the oldest command's deadline in READY.
+ *
+ * Any callback may call redis_conn_free, so after each the state is looked at again; the memory stays until the loop has
+ * closed the handles.
+ */
+#include "common/redis/redis_conn_private.h"
+
+#include "common/redis/redis_codec.h"
+#include "common/redis/redis_reader.h"
+#include "common/redis/redis_socket.h"
+#include "common/redis/redis_tls.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* First pause; doubled with each failed attempt up to retry_max. */
+#define CONN_RETRY_MIN_MS 50u
+
+/* A connection that was READY for less counts as a failed attempt: one that is dropped at once must not be a tight loop. */
+#define CONN_STABLE_MS 1000u
+
+/*
+ * When a deadline has passed, the socket is looked at once more before the connection is given up: it may be our own
+ * process that was stopped, with the reply waiting.
+ */
+#define CONN_GRACE_MS 20u
+
+static void conn_on_timer(uv_timer_t *timer);
+
+/* ---- what is outstanding ---- */
+
+static bool conn_is_callers(const struct conn_pending *p)
+{
+    return p->kind == CONN_COMMAND || p->kind == CONN_SCRIPT;
+}
+
+static void conn_push(struct redis_conn *c, struct conn_pending *p)
+{
+    p->next = NULL;
+    p->deadline = uv_now(c->loop) + c->options.timeout_ms;
+    *c->tail = p;
+    c->tail = &p->next;
+    if (conn_is_callers(p))
+        c->in_flight++;
+    if (c->state == CONN_READY && !uv_is_active((uv_handle_t *)&c->timer))
+        uv_timer_start(&c->timer, conn_on_timer, c->options.timeout_ms, 0);
+}
+
+static struct conn_pending *conn_pop(struct redis_conn *c)
+{
+    struct conn_pending *p = c->head;
+    if (p == NULL)
+        return NULL;
+    c->head = p->next;
+    if (c->head == NULL)
+        c->tail = &c->head;
+    if (conn_is_callers(p))
+        c->in_flight--;
+    return p;
+}
+
+static void conn_pending_free(struct conn_pending *p)
+{
+    if (p->sent.ptr != NULL)
+        redis_codec_free(p->sent, false);
+    free(p);
+}
+
+/* Everybody who waits is told that the outcome is unknown. */
+static void conn_abandon(struct redis_conn *c)
+{
+    for (struct conn_pending *p; (p = conn_pop(c)) != NULL; conn_pending_free(p))
+        if (p->fn != NULL)
+            p->fn(c, NULL, p->ctx);
+}
+
+/* ---- out ---- */
+
+static void conn_on_flush(uv_idle_t *idle)
+{
+    struct redis_conn *c = idle->data;
+    uv_idle_stop(idle);
+    if (c->socket != NULL)
+        redis_socket_write(c->socket, &c->out);
+}
+
+/*
+ * Queues one command's bytes and its place in the FIFO. An idle handle and not a prepare handle: it also makes the loop come
+ * round at once when something is queued in a later phase of the turn.
+ */
+static int conn_queue(struct redis_conn *c, struct slice bytes, struct conn_pending *p)
+{
+    if (buffer_reserve(&c->out, bytes.len) == NULL) {
+        c->out.failed = false; /* what was queued before is still whole */
+        return -ENOMEM;
+    }
+    buffer_append_slice(&c->out, bytes);
+    conn_push(c, p);
+    uv_idle_start(&c->flush, conn_on_flush);
+    return 0;
+}
+
+/* Encodes and queues. An EVALSHA's bytes stay with its place in the FIFO. */
+int redis_conn_send(struct redis_conn *c, struct conn_pending like, size_t argc,
+                    const struct slice *argv)
+{
+    struct slice bytes;
+    int rc = redis_codec_encode(argc, argv, &bytes);
+    if (rc != 0)
+        return rc;
+    struct conn_pending *p = malloc(sizeof *p);
+    if (p == NULL) {
+        rc = -ENOMEM;
+    } else {
+        *p = like;
+        rc = conn_queue(c, bytes, p);
+    }
+    if (rc == 0 && like.kind == CONN_SCRIPT) {
+        p->sent = bytes;
+        return 0;
+    }
+    redis_codec_free(bytes, like.kind == CONN_AUTH);
+    if (rc != 0)
+        free(p);
+    return rc;
+}
+
+/* ---- lost ---- */
+
+/* Full jitter: anything from nothing to the whole step, so that a hundred workers do not come back in one second's beat. */
+static uint64_t conn_pause(unsigned attempt, uint64_t max)
+{
+    uint64_t step = CONN_RETRY_MIN_MS << (attempt < 16 ? attempt : 16);
+    if (step > max)
+        step = max;
+    uint32_t random = 0;
+    uv_random(NULL, NULL, &random, sizeof random, 0, NULL); /* when it fails: no jitter, at once */
+    return random % (step + 1);
+}
+
+/* The connection and all it held; the state says what comes next. */
+static void conn_drop_socket(struct redis_conn *c)
+{
+    redis_socket_free(c->socket);
+    c->socket = NULL;
+    if (c->reader != NULL)
+        redisReaderFree(c->reader);
+    c->reader = NULL;
+    uv_idle_stop(&c->flush);
+    buffer_clear(&c->out);
+}
+
+void redis_conn_lose(struct redis_conn *c, const char *format, ...)
+{
+    char name[REDIS_NAME_SIZE];
+    char why[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    redis_options_name(&c->options, name);
+    snprintf(c->trouble, sizeof c->trouble, "redis at %s: %s", name, why);
+    if (c->state == CONN_READY && uv_now(c->loop) - c->ready_at >= CONN_STABLE_MS)
+        c->attempt = 0;
+    c->state = CONN_WAITING;
+    conn_drop_socket(c);
+    c->stats.reconnects++;
+    uv_timer_start(&c->timer, conn_on_timer, conn_pause(c->attempt++, c->options.retry_max_ms), 0);
+    conn_abandon(c);
+    if (c->state != CONN_CLOSED && c->events.on_lost != NULL)
+        c->events.on_lost(c, c->trouble, c->ctx);
+}
+
+void redis_conn_become_ready(struct redis_conn *c)
+{
+    c->state = CONN_READY;
+    c->ready_at = uv_now(c->loop);
+    c->trouble[0] = '\0';
+    uv_timer_stop(&c->timer);
+    if (c->events.on_ready != NULL)
+        c->events.on_ready(c, c->ctx);
+}
+
+/* ---- in ---- */
+
+/* True when the EVALSHA was sent again as EVAL, with the same FIFO entry. */
+static bool conn_eval_instead(struct redis_conn *c, struct conn_pending *p, const redisReply *reply)
+{
+    if (p->sent.ptr == NULL || reply->type != REDIS_REPLY_ERROR ||
+        strncmp(reply->str, "NOSCRIPT", 8) != 0)
+        return false;
+    struct buffer eval = BUFFER_EMPTY;
+    bool done = redis_codec_eval(p->sent, c->scripts[p->script].text, &eval) == 0 &&
+                buffer_ok(&eval) && conn_queue(c, buffer_slice(&eval), p) == 0;
+    buffer_fini(&eval);
+    if (!done)
+        return false;
+    redis_codec_free(p->sent, false);
+    p->sent = (struct slice){NULL, 0}; /* once */
+    return true;
+}
+
+/* True when it was a pub/sub message and no answer. */
+static bool conn_take_message(struct redis_conn *c, const redisReply *reply)
+{
+    if (c->channel_count == 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+        return false;
+    redisReply **e = reply->element;
+    for (int i = 0; i < 3; i++)
+        if (e[i]->type != REDIS_REPLY_STRING)
+            return false;
+    if (strcmp(e[0]->str, "message") != 0)
+        return false;
+    if (c->events.on_message != NULL)
+        c->events.on_message(c, slice_make(e[1]->str, e[1]->len), slice_make(e[2]->str, e[2]->len),
+                             c->ctx);
+    return true;
+}
+
+static void conn_on_reply(struct redis_conn *c, const redisReply *reply)
+{
+    if (conn_take_message(c, reply))
+        return;
+    struct conn_pending *p = conn_pop(c);
+    if (p == NULL) {
+        redis_conn_lose(c, "the server said something it was not asked: is it a Redis server?");
+        return;
+    }
+    if (!conn_is_callers(p)) {
+        redis_conn_setup_answer(c, p, reply);
+    } else {
+        if (conn_eval_instead(c, p, reply))
+            return;
+        if (reply->type == REDIS_REPLY_ERROR)
+            c->stats.errors++;
+        if (p->fn != NULL)
+            p->fn(c, reply, p->ctx);
+    }
+    conn_pending_free(p);
+}
+
+/* Takes whole replies out of the reader until there is none, or until the connection is not this one any more. */
+static void conn_take_replies(struct redis_conn *c)
+{
+    redisReader *reader = c->reader;
+    while (c->reader == reader) {
+        void *reply = NULL;
+        if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
+            if (reader->err == REDIS_ERR_OOM)
+                redis_conn_lose(c, "a reply of more than reply_max (%zu bytes), or memory is short",
+                                c->options.reply_max);
+            else
+                redis_conn_lose(c, "%s: is it a Redis server?", reader->errstr);
+            return;
+        }
+        if (reply == NULL)
+            break;
+        c->reply_bytes = reader->len - reader->pos;
+        conn_on_reply(c, reply);
+        freeReplyObject(reply);
+    }
+}
+
+static void conn_on_bytes(struct slice bytes, void *ctx)
+{
+    struct redis_conn *c = ctx;
+    c->grace_given = false;
+    c->reply_bytes += bytes.len;
+    if (redisReaderFeed(c->reader, bytes.ptr, bytes.len) != REDIS_OK) {
+        redis_conn_lose(c, "out of memory");
+        return;
+    }
+    conn_take_replies(c);
+    if (c->reader != NULL && c->reply_bytes > c->options.reply_max)
+        redis_conn_lose(c, "a reply of more than reply_max (%zu bytes): ask for less, or raise it",
+                        c->options.reply_max);
+}
+
+static void conn_on_end(const char *why, void *ctx)
+{
+    struct redis_conn *c = ctx;
+    bool hint = c->state == CONN_SETUP && !c->options.tls && c->options.unix_path == NULL;
+    redis_conn_lose(c, "%s%s", why,
+                    hint ? " before it answered: does this port want TLS (rediss://)?" : "");
+}
+
+/* ---- time ---- */
+
+static void conn_connect(struct redis_conn *c)
+{
+    static const struct redis_socket_events events = {
+        .on_open = redis_conn_setup_begin, .on_bytes = conn_on_bytes, .on_end = conn_on_end};
+    c->state = CONN_CONNECTING;
+    c->reply_bytes = 0;
+    c->grace_given = false;
+    c->reader = redis_reader_new(c->options.reply_max);
+    c->socket = redis_socket_new(c->loop, &c->options, c->tls, &events, c);
+    if (c->reader == NULL || c->socket == NULL)
+        redis_conn_lose(c, "out of memory");
+    else
+        uv_timer_start(&c->timer, conn_on_timer, c->options.connect_timeout_ms, 0);
+}
+
+/* The oldest command's deadline: nothing to do, not yet, look once more, or enough. */
+static void conn_check_deadline(struct redis_conn *c)
+{
+    uint64_t now = uv_now(c->loop);
+    if (c->head == NULL)
+        return;
+    if (c->head->deadline > now) {
+        uv_timer_start(&c->timer, conn_on_timer, c->head->deadline - now, 0);
+    } else if (!c->grace_given) {
+        c->grace_given = true;
+        uv_timer_start(&c->timer, conn_on_timer, CONN_GRACE_MS, 0);
+    } else {
+        redis_conn_lose(
+            c, "no answer to a command within %llu ms: is the server overloaded or stopped?",
+            (unsigned long long)c->options.timeout_ms);
+    }
+}
+
+static void conn_on_timer(uv_timer_t *timer)
+{
+    struct redis_conn *c = timer->data;
+    unsigned long long limit = c->options.connect_timeout_ms;
+    switch (c->state) {
+    case CONN_WAITING:
+        conn_connect(c);
+        break;
+    case CONN_CONNECTING:
+        if (redis_socket_in_handshake(
+                c->socket)) /* a plain Redis waits for the end of our hello's "line" */
+            redis_conn_lose(
+                c, "TLS: connected, but no handshake within %llu ms: does this port speak TLS?",
+                limit);
+        else
+            redis_conn_lose(c, "no connection within %llu ms: check host, port and firewall",
+                            limit);
+        break;
+    case CONN_SETUP:
+        redis_conn_lose(
+            c, "connected, but not ready within %llu ms: is the server overloaded or stopped?",
+            limit);
+        break;
+    case CONN_READY:
+        conn_check_deadline(c);
+        break;
+    case CONN_CLOSED:
+        break;
+    }
+}
+
+/* ---- the outside ---- */
+
+static void conn_release(struct redis_conn *c)
+{
+    redis_tls_free(c->tls);
+    redis_options_fini(&c->options);
+    buffer_fini(&c->out);
+    for (size_t i = 0; i < c->channel_count; i++)
+        free(c->channels[i]);
+    free(c->channels);
+    free(c->scripts);
+    free(c);
+}
+
+struct redis_conn *redis_conn_new(uv_loop_t *loop, const struct redis_options *options,
+                                  const struct redis_conn_events *events, void *ctx, char *why,
+                                  size_t why_size)
+{
+    struct redis_conn *c = calloc(1, sizeof *c);
+    if (c == NULL || redis_options_copy(&c->options, options) != 0) {
+        snprintf(why, why_size, "out of memory");
+        goto fail;
+    }
+    if (options->tls && (c->tls = redis_tls_new(&c->options, why, why_size)) == NULL)
+        goto fail;
+    c->loop = loop;
+    c->events = *events;
+    c->ctx = ctx;
+    c->tail = &c->head;
+    char name[REDIS_NAME_SIZE];
+    redis_options_name(&c->options, name);
+    snprintf(c->trouble, sizeof c->trouble, "redis at %s: connecting", name);
+    uv_idle_init(loop, &c->flush);
+    uv_timer_init(loop, &c->timer);
+    c->flush.data = c;
+    c->timer.data = c;
+    c->handles = 2;
+    uv_timer_start(&c->timer, conn_on_timer, 0,
+                   0); /* nothing is called back before we have returned */
+    return c;
+fail:
+    if (c != NULL)
+        conn_release(c);
+    return NULL;
+}
+
+static void conn_on_closed(uv_handle_t *handle)
+{
+    struct redis_conn *c = handle->data;
+    if (--c->handles == 0)
+        conn_release(c);
+}
+
+void redis_conn_free(struct redis_conn *c)
+{
+    if (c == NULL || c->state == CONN_CLOSED)
+        return;
+    c->state = CONN_CLOSED;
+    conn_drop_socket(c);
+    conn_abandon(c);
+    uv_close((uv_handle_t *)&c->flush, conn_on_closed);
+    uv_close((uv_handle_t *)&c->timer, conn_on_closed);
+}
+
+bool redis_conn_ready(const struct redis_conn *c)
+{
+    return c != NULL && c->state == CONN_READY;
+}
+
+const char *redis_conn_trouble(const struct redis_conn *c)
+{
+    return c->trouble;
+}
+
+size_t redis_conn_in_flight(const struct redis_conn *c)
+{
+    return c->in_flight;
+}
+
+struct redis_conn_stats redis_conn_stats(const struct redis_conn *c)
+{
+    return c->stats;
+}
+
+static int conn_accept(const struct redis_conn *c)
+{
+    if (c->state != CONN_READY)
+        return -ENOTCONN;
+    if (c->channel_count > 0)
+        return -EBUSY;
+    return c->out.len + redis_socket_queued(c->socket) > REDIS_CONN_QUEUE_MAX ? -ENOBUFS : 0;
+}
+
+int redis_conn_command(struct redis_conn *c, size_t argc, const struct slice *argv,
+                       redis_reply_fn fn, void *ctx)
+{
+    int rc = conn_accept(c);
+    if (rc == 0)
+        rc = redis_conn_send(c, (struct conn_pending){.kind = CONN_COMMAND, .fn = fn, .ctx = ctx},
+                             argc, argv);
+    if (rc == 0)
+        c->stats.commands++;
+    return rc;
+}
+
+int redis_conn_add_script(struct redis_conn *c, const char *text)
+{
+    struct conn_script *more = realloc(c->scripts, ((size_t)c->script_count + 1) * sizeof *more);
+    if (more == NULL)
+        return -ENOMEM;
+    c->scripts = more;
+    c->scripts[c->script_count] = (struct conn_script){.text = text};
+    /* Later than this, or short of memory: it goes as EVAL until the next connect. */
+    bool connected = c->state == CONN_READY || c->state == CONN_SETUP;
+    if (connected && c->channel_count == 0)
+        redis_conn_setup_load(c, c->script_count);
+    return c->script_count++;
+}
+
+int redis_conn_script(struct redis_conn *c, int script, size_t key_count, const struct slice *keys,
+                      size_t arg_count, const struct slice *args, redis_reply_fn fn, void *ctx)
+{
+    int rc = conn_accept(c);
+    if (rc != 0)
+        return rc;
+    if (script < 0 || script >= c->script_count || key_count + arg_count > REDIS_ARGC_MAX - 3)
+        return -EINVAL;
+    const struct conn_script *s = &c->scripts[script];
+    bool loaded = s->sha[0] != '\0';
+    size_t argc = 3 + key_count + arg_count;
+    struct slice *argv = malloc(argc * sizeof *argv);
+    if (argv == NULL)
+        return -ENOMEM;
+    char count[24];
+    snprintf(count, sizeof count, "%zu", key_count);
+    argv[0] = slice_of(loaded ? "EVALSHA" : "EVAL");
+    argv[1] = slice_of(loaded ? s->sha : s->text);
+    argv[2] = slice_of(count);
+    for (size_t i = 0; i < key_count; i++)
+        argv[3 + i] = keys[i];
+    for (size_t i = 0; i < arg_count; i++)
+        argv[3 + key_count + i] = args[i];
+    struct conn_pending like = {
+        .kind = loaded ? CONN_SCRIPT : CONN_COMMAND, .script = script, .fn = fn, .ctx = ctx};
+    rc = redis_conn_send(c, like, argc, argv);
+    free(argv);
+    if (rc == 0)
+        c->stats.commands++;
+    return rc;
+}
+
+int redis_conn_subscribe(struct redis_conn *c, const char *channel)
+{
+    if (c->state == CONN_READY || c->state == CONN_SETUP)
+        return -EBUSY;
+    char **more = realloc(c->channels, (c->channel_count + 1) * sizeof *more);
+    if (more == NULL)
+        return -ENOMEM;
+    c->channels = more;
+    c->channels[c->channel_count] = strdup(channel);
+    if (c->channels[c->channel_count] == NULL)
+        return -ENOMEM;
+    c->channel_count++;
+    return 0;
+}

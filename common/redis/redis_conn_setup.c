@@ -1,0 +1,125 @@
+/*
+ * redis_conn_setup.c: what is said between connect and READY: AUTH, SELECT, SCRIPT LOAD, PING, SUBSCRIBE. See redis_conn_private.h.
+ *
+ * Runs in Redis workers. All steps leave in one write; the answers are looked at one by one.
+ */
+#include "common/redis/redis_conn_private.h"
+
+#include "common/redis/redis_login.h"
+
+#include <stdio.h>
+
+static int conn_step(struct redis_conn *c, enum conn_kind kind, int script, size_t argc,
+                     const struct slice *argv)
+{
+    int rc = redis_conn_send(c, (struct conn_pending){.kind = kind, .script = script}, argc, argv);
+    if (rc == 0)
+        c->setup_left++;
+    return rc;
+}
+
+int redis_conn_setup_load(struct redis_conn *c, int script)
+{
+    struct slice argv[] = {slice_of("SCRIPT"), slice_of("LOAD"), slice_of(c->scripts[script].text)};
+    return conn_step(c, CONN_LOAD, script, 3, argv);
+}
+
+/* AUTH, when there is a password. Returns 0, or an error with its line in `why`. */
+static int conn_auth(struct redis_conn *c, char *why, size_t why_size)
+{
+    if (c->options.password_file == NULL)
+        return 0;
+    struct redis_login login;
+    int rc = redis_login_read(&login, c->options.password_file, why, why_size);
+    if (rc != 0)
+        return rc;
+    struct slice user = login.user.len > 0 ? login.user : slice_of(c->options.user);
+    struct slice argv[] = {slice_of("AUTH"), user, login.password};
+    if (user.len == 0) { /* the only form servers before 6.0 know */
+        argv[1] = login.password;
+        rc = conn_step(c, CONN_AUTH, 0, 2, argv);
+    } else {
+        rc = conn_step(c, CONN_AUTH, 0, 3, argv);
+    }
+    redis_login_wipe(&login);
+    if (rc != 0)
+        snprintf(why, why_size, "out of memory");
+    return rc;
+}
+
+/* Everything between connect and READY leaves in one write; the answers are looked at one by one (redis_conn_setup_answer). */
+static int conn_queue_setup(struct redis_conn *c)
+{
+    int rc = 0;
+    if (c->options.database != 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", c->options.database);
+        struct slice argv[] = {slice_of("SELECT"), slice_of(number)};
+        rc = conn_step(c, CONN_SELECT, 0, 2, argv);
+    }
+    for (int i = 0; rc == 0 && i < c->script_count; i++)
+        rc = redis_conn_setup_load(c, i);
+    struct slice ping = slice_of("PING");
+    if (rc == 0)
+        rc = conn_step(c, CONN_PING, 0, 1, &ping);
+    for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {
+        struct slice argv[] = {slice_of("SUBSCRIBE"), slice_of(c->channels[i])};
+        rc = conn_step(c, CONN_SUBSCRIBE, 0, 2, argv);
+    }
+    return rc;
+}
+
+void redis_conn_setup_begin(void *ctx)
+{
+    struct redis_conn *c = ctx;
+    char why[256];
+    c->state = CONN_SETUP;
+    c->setup_left = 0;
+    if (conn_auth(c, why, sizeof why) != 0)
+        redis_conn_lose(c, "%s", why);
+    else if (conn_queue_setup(c) != 0)
+        redis_conn_lose(c, "out of memory");
+}
+
+/* What a step's error means. AUTH: never the server's own words, for they may repeat what was sent. */
+static void conn_step_failed(struct redis_conn *c, const struct conn_pending *p,
+                             const redisReply *reply)
+{
+    static const char *const steps[] = {
+        [CONN_AUTH] = "AUTH", [CONN_SELECT] = "SELECT",       [CONN_LOAD] = "SCRIPT LOAD",
+        [CONN_PING] = "PING", [CONN_SUBSCRIBE] = "SUBSCRIBE",
+    };
+    char text[300];
+    bool known = redis_error_known(reply->str, reply->len);
+    redis_error_explain(reply->str, reply->len, text, sizeof text);
+    if (p->kind == CONN_AUTH && !known)
+        snprintf(text, sizeof text, "refused: does this server know users and passwords?");
+    if (p->kind == CONN_SELECT && !known)
+        redis_conn_lose(c, "SELECT %d: %s", c->options.database, text);
+    else
+        redis_conn_lose(c, "%s: %s", steps[p->kind], text);
+}
+
+/* NOPERM to a PING comes from a server that is ready and an user who needs no PING. */
+static bool conn_step_ok(const struct conn_pending *p, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ERROR)
+        return true;
+    return p->kind == CONN_PING && strncmp(reply->str, "NOPERM", 6) == 0;
+}
+
+void redis_conn_setup_answer(struct redis_conn *c, const struct conn_pending *p,
+                             const redisReply *reply)
+{
+    if (!conn_step_ok(p, reply)) {
+        /* A script added while READY and refused: EVAL says so to whoever calls it. */
+        if (c->state == CONN_SETUP)
+            conn_step_failed(c, p, reply);
+        return;
+    }
+    if (p->kind == CONN_LOAD && reply->type == REDIS_REPLY_STRING &&
+        reply->len == REDIS_SHA_SIZE - 1)
+        memcpy(c->scripts[p->script].sha, reply->str, REDIS_SHA_SIZE);
+    if (c->state == CONN_SETUP && --c->setup_left == 0)
+        redis_conn_become_ready(c);
+}

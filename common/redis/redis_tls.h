@@ -1,0 +1,51 @@
+/*
+ * redis_tls.h: TLS as a filter over bytes: what the network gave goes in, what the network shall get comes out.
+ *
+ * Runs in Redis workers, under redis_socket.c and for nobody else. OpenSSL on memory BIOs, because hiredis 0.14 has no TLS
+ * and Debian 12 no hiredis_ssl (FACTS.md 2), and because the socket stays libuv's. The server's certificate is always
+ * verified, chain and name; there is no switch to turn that off. TLS 1.2 or newer.
+ */
+#ifndef COMMON_REDIS_TLS_H
+#define COMMON_REDIS_TLS_H
+
+#include "common/buffer.h"
+#include "common/redis/redis_conn.h"
+
+#include <sys/types.h>
+
+struct redis_tls;         /* certificates and rules: one per redis_conn */
+struct redis_tls_session; /* one per connection */
+
+/*
+ * Reads CA, certificate and key as `options` names them. NULL with one line in `why` (file and reason) when one of them
+ * cannot be used. Blocks on those files only.
+ */
+struct redis_tls *redis_tls_new(const struct redis_options *options, char *why, size_t why_size);
+void redis_tls_free(struct redis_tls *t);
+
+/* A client session, handshake not begun (the first feed begins it). NULL when memory is short. */
+struct redis_tls_session *redis_tls_session_new(struct redis_tls *t);
+void redis_tls_session_free(struct redis_tls_session *s);
+
+/*
+ * Takes bytes from the network and goes on with the handshake. 0, or -EPROTO: then redis_tls_session_error says why, and
+ * an alert for the server may wait in redis_tls_session_take.
+ */
+int redis_tls_session_feed(struct redis_tls_session *s, struct slice cipher);
+
+/* True once the handshake is over and the server's certificate was accepted. */
+bool redis_tls_session_done(const struct redis_tls_session *s);
+
+/* Plain bytes that have come in: their number, 0 when there are none for now, or -EPROTO (also when the server ended TLS). */
+ssize_t redis_tls_session_read(struct redis_tls_session *s, char *to, size_t size);
+
+/* Encrypts. Only after the handshake. 0 or -EPROTO. */
+int redis_tls_session_write(struct redis_tls_session *s, struct slice plain);
+
+/* Appends what must go to the network to `out`. */
+void redis_tls_session_take(struct redis_tls_session *s, struct buffer *out);
+
+/* What went wrong, with OpenSSL's reason and the remedy. */
+const char *redis_tls_session_error(const struct redis_tls_session *s);
+
+#endif

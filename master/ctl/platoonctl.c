@@ -1,0 +1,126 @@
+/*
+ * main.c: platoonctl, the tool: takes its arguments apart, finds the socket, runs one verb, writes what it gave.
+ *
+ * Talks to the master only through the control socket (proto/control.h); the configuration file is read only to find it.
+ */
+#include "common/clock.h"
+#include "master/config/config.h"
+#include "master/ctl/ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define WIDTH_DEFAULT 80
+#define WIDTH_MIN     40
+#define WIDTH_MAX     1000
+
+/* A platoon that runs can be asked whatever has become of its file since. */
+static int socket_from_config(const char *file, struct buffer *path)
+{
+    struct buffer errors = BUFFER_EMPTY;
+    struct config *config = config_load_rough(file, &errors);
+    int status = CONTROL_OK;
+    if (config == NULL) {
+        const char *text = buffer_text(&errors);
+        fprintf(stderr, "%s", text != NULL ? text : "platoonctl: not enough memory\n");
+        status = CONTROL_CONFIG;
+    } else {
+        if (errors.len > 0)
+            fprintf(stderr, "platoonctl: note: %s has errors: see platoonctl check %s\n", file,
+                    file);
+        buffer_printf(path, "%s/%s", config_get(config_platoon(config), "runtime_dir"),
+                      CONTROL_SOCKET_NAME);
+    }
+    config_free(config);
+    buffer_fini(&errors);
+    return status;
+}
+
+static int find_socket(const struct ctl_args *a, struct buffer *path)
+{
+    const char *env = getenv(CTL_SOCKET_ENV);
+    if (a->socket != NULL)
+        buffer_append_text(path, a->socket);
+    else if (a->config != NULL)
+        return socket_from_config(a->config, path);
+    else
+        buffer_append_text(path, env != NULL && env[0] != '\0' ? env : CTL_SOCKET_DEFAULT);
+    return CONTROL_OK;
+}
+
+static size_t find_width(void)
+{
+    struct winsize size = {0};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col < WIDTH_MIN ? WIDTH_MIN : size.ws_col;
+    const char *env = getenv("COLUMNS");
+    long columns = env != NULL ? strtol(env, NULL, 10) : 0;
+    return columns >= WIDTH_MIN && columns <= WIDTH_MAX ? (size_t)columns : WIDTH_DEFAULT;
+}
+
+/* https://no-color.org: any value but the empty one. */
+static bool wants_color(const struct ctl *c)
+{
+    const char *no = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return c->terminal && !c->args.no_color && (no == NULL || no[0] == '\0') &&
+           (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+static int run_verb(struct ctl *c)
+{
+    const struct ctl_verb_record *record = ctl_verb_record(c->args.verb);
+    if (c->args.argc < record->words_min)
+        return ctl_fail_usage(c->args.verb, "'%s' needs more words", ctl_verb_words(c->args.verb));
+    if (c->args.argc > record->words_max)
+        return ctl_fail_usage(c->args.verb, "'%s': one word too many",
+                              c->args.argv[record->words_max]);
+    c->color = wants_color(c);
+    struct buffer path = BUFFER_EMPTY;
+    int status = find_socket(&c->args, &path);
+    const char *text = buffer_text(&path);
+    if (status == CONTROL_OK && text == NULL)
+        status = ctl_fail(CONTROL_ERROR, "not enough memory");
+    if (status == CONTROL_OK) {
+        c->timeout_ms = c->args.timeout_given ? c->args.timeout_ms : record->timeout_ms;
+        c->deadline = clock_mono_ms() + c->timeout_ms;
+        ctl_client_init(&c->client, text, c->args.config);
+        status = record->run(c);
+        ctl_client_fini(&c->client);
+    }
+    buffer_fini(&path);
+    return status;
+}
+
+static int run(struct ctl *c, int argc, char **argv)
+{
+    struct buffer why = BUFFER_EMPTY;
+    int status = CONTROL_OK;
+    int rc = ctl_args_parse(&c->args, argc, argv, &why);
+    const char *text = buffer_text(&why);
+    if (rc == -ENOMEM || text == NULL)
+        status = ctl_fail(CONTROL_ERROR, "not enough memory");
+    else if (rc != 0)
+        status = ctl_fail(CONTROL_USAGE, "%s", text);
+    else if (c->args.help)
+        ctl_args_help(c->args.verb, &c->out);
+    else if (c->args.version)
+        buffer_printf(&c->out, "platoonctl %s\n", PLATOON_VERSION);
+    else
+        status = run_verb(c);
+    buffer_fini(&why);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl c = {.terminal = isatty(STDOUT_FILENO) == 1, .width = find_width()};
+    int status = run(&c, argc, argv);
+    int written = ctl_flush(&c);
+    ctl_args_fini(&c.args);
+    buffer_fini(&c.out);
+    return status != CONTROL_OK ? status : written;
+}

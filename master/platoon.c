@@ -1,0 +1,513 @@
+/*
+ * main.c: platoon, the master: command line, start and end.
+ *
+ * Links libuv, msgpack-c and libconfuse, nothing else (make lint checks it). Everything that can be found wrong is said before the first process is
+ * started; after that this process only ends by an order.
+ */
+#include "common/clock.h"
+#include "common/log.h"
+#include "master/process/announce.h"
+#include "master/process/child.h"
+#include "master/logs/collect.h"
+#include "master/control/control_server.h"
+#include "master/logs/crash.h"
+#include "master/start/delegation.h"
+#include "master/logs/log_out.h"
+#include "master/logs/logs.h"
+#include "master/master.h"
+#include "master/start/notify.h"
+#include "master/reaper.h"
+#include "master/reload.h"
+#include "master/supervise/supervisor.h"
+#include "master/build/tree_build.h"
+#include "master/upgrade/upgrade.h"
+#include "master/process/process.h"
+#include "proto/control.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Time the last answers on the control socket get to leave. */
+#define MAIN_GRACE_MS 100
+
+/* libuv's table of descriptors is made for so many. */
+#define MAIN_DESCRIPTORS 16384
+
+#define MAIN_NO_MEMORY "memory is short: make room, then start it again"
+
+enum main_mode { MAIN_RUN, MAIN_CHECK, MAIN_PRINT, MAIN_TAKE_OVER, MAIN_PROBE };
+
+static struct master master;
+static struct supervisor_watch main_watch;
+static uv_signal_t main_signals[5];
+static uv_timer_t main_watchdog, main_grace;
+static bool main_is_ready, main_was_ready, main_ended;
+static int main_exit_code;
+static int main_state_fd = -1; /* --take-over */
+static char main_no_group[DELEGATION_WHY_SIZE];
+
+static const char main_help[] =
+    "Usage: platoon -c FILE [--check | --print-config]\n"
+    "\n"
+    "Runs the workers FILE describes, in the foreground, and replaces those that die.\n"
+    "\n"
+    "  -c, --config FILE   configuration, see platoon.conf(5)\n"
+    "      --check         say what is wrong with FILE, run nothing (exit 0, or 78)\n"
+    "      --print-config  print what is in effect, defaults filled in, secrets masked\n"
+    "      --version       print the version\n"
+    "  -h, --help          print this\n"
+    "\n"
+    "Signals: TERM, INT stop everything in order; a second one forces. HUP reads FILE again;\n"
+    "USR2 opens the log file anew.\n"
+    "Look at it with: platoonctl -c FILE tree\n";
+
+/* ---- end ---- */
+
+static void main_close(uv_handle_t *handle, void *ctx)
+{
+    (void)ctx;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void main_on_grace(uv_timer_t *timer)
+{
+    control_stop(&master);
+    supervisor_watch_remove(&main_watch);
+    supervisor_fini();
+    reaper_stop();
+    crash_stop();
+    uv_stop(timer->loop);
+}
+
+/* systemd is told READY once, its STATUS at each turn. */
+static void main_tell_ready(void)
+{
+    bool ready = node_is_ready(master.root);
+    if (master.stopping || ready == main_is_ready)
+        return;
+    main_is_ready = ready;
+    if (!ready) {
+        notify_send("STATUS=not ready: platoonctl status says why");
+        return;
+    }
+    if (!main_was_ready)
+        log_info("platoon-ready", "after_ms=%llu",
+                 (unsigned long long)(clock_mono_ms() - master.started_ms));
+    notify_send(main_was_ready ? "STATUS=every worker is ready"
+                               : "READY=1\nSTATUS=every worker is ready");
+    main_was_ready = true;
+}
+
+static void main_on_change(void *ctx)
+{
+    (void)ctx;
+    main_tell_ready();
+    if (master.stopping && !main_ended && node_is_stopped(master.root)) {
+        main_ended = true;
+        uv_timer_start(&main_grace, main_on_grace, MAIN_GRACE_MS, 0);
+    }
+}
+
+void master_shutdown(struct master *m)
+{
+    if (m->stopping)
+        return;
+    m->stopping = true;
+    log_info("platoon-stopping", "pid=%d", (int)getpid());
+    notify_send("STOPPING=1\nSTATUS=stopping");
+    supervisor_stop(m->root);
+}
+
+/* ---- reload ---- */
+
+/* systemd (sd_notify(3)) counts a reload as done at the next READY=1. */
+static void main_reload(void)
+{
+    if (master.stopping)
+        return;
+    char text[64];
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)clock_mono_ms() * 1000);
+    notify_send(text);
+    struct buffer changes = BUFFER_EMPTY, errors = BUFFER_EMPTY;
+    if (reload_file(&master, false, &changes, &errors) != 0) {
+        const char *cause = buffer_text(&errors);
+        if (cause == NULL)
+            cause = "memory is short";
+        for (size_t n; *cause != '\0'; cause += n + (cause[n] == '\n')) {
+            n = strcspn(cause, "\n");
+            log_error("reload-refused", "cause=%s remedy=\"the tree runs on as it was\"",
+                      log_quote(slice_make(cause, n)));
+        }
+    }
+    notify_send("READY=1");
+    buffer_fini(&changes);
+    buffer_fini(&errors);
+}
+
+/* ---- signals ---- */
+
+static void main_reopen_log(void)
+{
+    int rc = log_out_reopen();
+    if (rc == 0)
+        log_info("log-reopened", "pid=%d", (int)getpid());
+    else
+        log_error("log-reopen", "cause=%s remedy=\"the old file is written on\"",
+                  log_quote_text(strerror(-rc)));
+}
+
+static void main_on_signal(uv_signal_t *handle, int signum)
+{
+    (void)handle;
+    if (signum == SIGTERM || signum == SIGINT) {
+        if (master.stopping)
+            supervisor_force();
+        master_shutdown(&master);
+        return;
+    }
+    if (signum == SIGHUP)
+        main_reload();
+    else if (signum == SIGUSR2)
+        main_reopen_log();
+    else
+        log_warn("signal-ignored", "signal=%s", sigabbrev_np(signum));
+}
+
+static void main_on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_send("WATCHDOG=1");
+}
+
+static void main_handle_signals(void)
+{
+    static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
+        uv_signal_init(master.loop, &main_signals[i]);
+        uv_signal_start(&main_signals[i], main_on_signal, handled[i]);
+    }
+}
+
+/* They were blocked by the last master, so that none is lost between it and us. */
+static void main_unblock_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* ---- start ---- */
+
+static uint64_t main_random(void)
+{
+    uint64_t value = 0;
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+        value = clock_mono_ms() * 2654435761u;
+    return value;
+}
+
+static void main_forget(struct node *n)
+{
+    control_forget(n);
+    child_forget(n);
+}
+
+static const struct supervisor_ops main_ops = {
+    .spawn = worker_process_spawn,
+    .stop = worker_process_stop,
+    .force = worker_process_force,
+    .up = announce_up,
+    .down = announce_down,
+    .forget = main_forget,
+};
+
+/* The root has given up, and the configuration wants who started us to decide. */
+static void main_on_fatal(void)
+{
+    main_exit_code = CONTRACT_EXIT_TEMPORARY;
+    master_shutdown(&master);
+}
+
+static void main_on_nothing(uv_poll_t *poll, int status, int events)
+{
+    (void)poll;
+    (void)status;
+    (void)events;
+}
+
+static void main_raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/*
+ * libuv aborts when its table of descriptors cannot grow, which it does at each power of two. So it grows once, here, where nothing is lost yet: that is enough for five thousand
+ * workers.
+ */
+static void main_grow_loop(void)
+{
+    static uv_poll_t poll;
+    struct rlimit limit = {.rlim_cur = 0};
+    int pipe[2];
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int top = limit.rlim_cur < MAIN_DESCRIPTORS ? (int)limit.rlim_cur - 1 : MAIN_DESCRIPTORS - 1;
+    if (top <= 0 || pipe2(pipe, O_CLOEXEC) != 0)
+        return;
+    int high = fcntl(pipe[0], F_DUPFD_CLOEXEC, top);
+    if (high >= 0 && uv_poll_init(master.loop, &poll, high) == 0) {
+        uv_poll_start(&poll, UV_READABLE, main_on_nothing);
+        uv_poll_stop(&poll);
+        uv_close((uv_handle_t *)&poll, NULL);
+    }
+    close(pipe[0]);
+    close(pipe[1]);
+    if (high >= 0)
+        close(high);
+}
+
+static int main_fail(const char *what, int rc)
+{
+    fprintf(stderr, "platoon: %s: %s\n", what, uv_strerror(rc));
+    return CONTRACT_EXIT_TEMPORARY;
+}
+
+static int main_setup(void)
+{
+    struct supervisor_settings supervision = {.now_ms = clock_mono_ms, .random = main_random};
+    announce_setup(master.root);
+    child_setup(&master);
+    uv_timer_init(master.loop, &main_grace);
+    uv_timer_init(master.loop, &main_watchdog);
+    crash_start(master.loop);
+    int rc = supervisor_init(master.loop, master.root, &main_ops, &supervision);
+    if (rc == 0)
+        rc = reaper_start(master.loop, master.root);
+    master.on_fatal = main_on_fatal;
+    reload_settings(&master);
+    return rc;
+}
+
+/* What memory_max means on this host, and why not more. */
+static void main_tell_limits(void)
+{
+    if (master.paths.cgroup[0] != '\0')
+        log_info("memory-limits", "kept_by=memory.max group=%s",
+                 log_quote_text(master.paths.cgroup));
+    else
+        log_info("memory-limits", "kept_by=RLIMIT_AS cause=%s", log_quote_text(main_no_group));
+}
+
+/* `from`: what the last master has left; NULL: a start from nothing. */
+static int main_loop(const struct upgrade *from)
+{
+    if (from != NULL)
+        upgrade_restore(from);
+    collect_own_lines();
+    if (reload_log(&master) != 0)
+        return CONTRACT_EXIT_CONFIG;
+    main_raise_file_limit();
+    master.loop = uv_default_loop();
+    if (master.loop == NULL)
+        return main_fail("cannot start", UV_ENOMEM);
+    main_grow_loop();
+    master.started_ms = clock_mono_ms();
+    int rc = main_setup();
+    if (rc != 0)
+        return main_fail("cannot start", rc);
+    if (from != NULL)
+        upgrade_adopt(from, &master);
+    rc = control_start(&master, from != NULL ? (int)from->listener_fd : -1);
+    if (rc != 0)
+        return main_fail("cannot listen on the control socket", rc);
+    main_handle_signals();
+    main_unblock_signals();
+    uint64_t watchdog = notify_watchdog_ms();
+    if (watchdog != 0)
+        uv_timer_start(&main_watchdog, main_on_watchdog, watchdog, watchdog);
+    main_watch.on_change = main_on_change;
+    supervisor_watch_add(&main_watch);
+    log_info(from != NULL ? "platoon-upgraded" : "platoon-started",
+             "version=%s pid=%d config=%s instance=%s boot=%llu", PLATOON_VERSION, (int)getpid(),
+             log_quote_text(config_path(master.config)), master.paths.instance,
+             (unsigned long long)master.paths.boot);
+    if (from == NULL) {
+        main_tell_limits();
+        supervisor_start(master.root);
+    }
+    uv_run(master.loop, UV_RUN_DEFAULT);
+    uv_walk(master.loop, main_close, NULL);
+    uv_run(master.loop, UV_RUN_DEFAULT);
+    uv_loop_close(master.loop);
+    log_info("platoon-stopped", "pid=%d", (int)getpid());
+    return main_exit_code;
+}
+
+static int main_say(int code, struct buffer *error)
+{
+    const char *text = buffer_text(error);
+    if (text == NULL || *text == '\0')
+        text = MAIN_NO_MEMORY;
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        size_t n = strcspn(line, "\n");
+        fprintf(stderr, "platoon: %.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+    return code;
+}
+
+static int main_run(void)
+{
+    struct buffer error = BUFFER_EMPTY;
+    int code = preflight_take(&master.paths, master.config, &error);
+    if (code == 0) {
+        delegation_take(master.paths.cgroup, main_no_group);
+        master.root = tree_build(master.config, &master.paths, &error);
+        code = master.root == NULL
+                   ? CONTRACT_EXIT_CONFIG
+                   : preflight_check_tree(&master.paths, master.config, master.root, false, &error);
+        code = code != 0 ? main_say(code, &error) : main_loop(NULL);
+        delegation_return(master.paths.cgroup);
+        preflight_release(&master.paths);
+        tree_free(master.root);
+    } else {
+        main_say(code, &error);
+    }
+    buffer_fini(&error);
+    return code;
+}
+
+/* --take-over: the last master's state is open as `fd`, and its children are ours. With `probe` only says whether all of that would do. */
+static int main_take_over(int fd, bool probe)
+{
+    struct buffer error = BUFFER_EMPTY;
+    struct upgrade from;
+    int code = preflight_places(&master.paths, master.config, &error);
+    if (!upgrade_read(&from, fd, &error))
+        code = CONTRACT_EXIT_CONFIG;
+    memcpy(master.paths.instance, from.instance, sizeof master.paths.instance);
+    master.paths.boot = from.boot;
+    delegation_resume(master.paths.cgroup);
+    if (code == 0) {
+        master.root = tree_build(master.config, &master.paths, &error);
+        bool fits =
+            master.root != NULL &&
+            preflight_check_tree(&master.paths, master.config, master.root, true, &error) == 0 &&
+            upgrade_fits(&from, &master, &error);
+        code = fits ? 0 : CONTRACT_EXIT_CONFIG;
+    }
+    if (code != 0) {
+        main_say(code, &error);
+    } else if (!probe) {
+        master.paths.lock_fd = (int)from.lock_fd;
+        fcntl(master.paths.lock_fd, F_SETFD, FD_CLOEXEC);
+        fcntl((int)from.listener_fd, F_SETFD, FD_CLOEXEC);
+        close(fd);
+        code = main_loop(&from);
+        delegation_return(master.paths.cgroup);
+        preflight_release(&master.paths);
+    }
+    upgrade_fini(&from);
+    tree_free(master.root);
+    buffer_fini(&error);
+    return code;
+}
+
+/* Loads the file. Its errors name file and line and go out as they are. */
+static int main_configured(const char *path, enum main_mode mode)
+{
+    struct buffer text = BUFFER_EMPTY;
+    int code = 0;
+    master.config = config_load(path, &text);
+    if (master.config == NULL) {
+        const char *said = buffer_text(&text);
+        fputs(said != NULL && *said != '\0' ? said : "platoon: " MAIN_NO_MEMORY "\n", stderr);
+        code = CONTRACT_EXIT_CONFIG;
+    } else if (mode == MAIN_CHECK) {
+        printf("%s: configuration OK\n", path);
+    } else if (mode == MAIN_PRINT) {
+        config_print(master.config, &text);
+        fputs(buffer_text(&text) != NULL ? text.data : "", stdout);
+    } else if (mode == MAIN_TAKE_OVER || mode == MAIN_PROBE) {
+        code = main_take_over(main_state_fd, mode == MAIN_PROBE);
+    } else {
+        code = main_run();
+    }
+    buffer_fini(&text);
+    config_free(master.config);
+    logs_fini();
+    log_out_fini();
+    return code;
+}
+
+static int main_usage(const char *problem)
+{
+    fprintf(stderr, "platoon: %s: see platoon --help\n", problem);
+    return CONTROL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"print-config", no_argument, NULL, 'p'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"take-over", required_argument, NULL,
+         't'}, /* these two are upgrade.c's, and nobody else's */
+        {"probe", no_argument, NULL, 'b'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *path = NULL;
+    enum main_mode mode = MAIN_RUN;
+    upgrade_remember_program();
+    unsetenv(
+        CONTRACT_ENV_NAME); /* of another platoon, under which we run; our children are not its */
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'k':
+            mode = MAIN_CHECK;
+            break;
+        case 'p':
+            mode = MAIN_PRINT;
+            break;
+        case 't':
+            main_state_fd = atoi(optarg);
+            mode = mode == MAIN_PROBE ? MAIN_PROBE : MAIN_TAKE_OVER;
+            break;
+        case 'b':
+            mode = MAIN_PROBE;
+            break;
+        case 'v':
+            printf("platoon %s\n", PLATOON_VERSION);
+            return 0;
+        case 'h':
+            fputs(main_help, stdout);
+            return 0;
+        default:
+            return main_usage("unknown option, or one without its value");
+        }
+    }
+    if (optind < argc)
+        return main_usage("takes options only");
+    if (path == NULL)
+        return main_usage("needs -c FILE");
+    return main_configured(path, mode);
+}

@@ -1,0 +1,42 @@
+/*
+ * state.h: the states of a worker and the only moves there are between them, as one table.
+ *
+ * Runs in the master, under supervisor.c. Every move goes through state_move, which logs it: the one place to read what
+ * happened to a worker.
+ */
+#ifndef MASTER_STATE_H
+#define MASTER_STATE_H
+
+#include "master/tree/tree.h"
+
+/* clang-format off */
+#define STATE_EVENT_LIST(X)                                                                        \
+    X(WANT, "wanted; waits its turn")                                                              \
+    X(SPAWN, "a process was born")                                                                 \
+    X(READY, "it said READY")                                                                      \
+    X(STOP, "it was told to stop")                                                                 \
+    X(CANCEL, "not wanted, and there is no process")                                               \
+    X(GONE, "its process is gone and none follows now")                                            \
+    X(RETRY, "its process died; the next try is scheduled")                                        \
+    X(GIVE_UP, "its process died of what a restart cannot mend")
+/* clang-format on */
+
+enum state_event {
+#define X(NAME, doc) STATE_EVENT_##NAME,
+    STATE_EVENT_LIST(X)
+#undef X
+        STATE_EVENT_COUNT
+};
+
+#define STATE_COUNT   (NODE_FATAL + 1)
+#define STATE_ILLEGAL (-1)
+
+/* The state after `event` in `state`, or STATE_ILLEGAL. */
+int state_next(enum node_state state, enum state_event event);
+
+const char *state_event_name(enum state_event event);
+
+/* Moves the worker and logs it. An illegal move is our own inconsistency: logged as an error and refused (false). */
+bool state_move(struct node *worker, enum state_event event, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,212 @@
+#!/usr/bin/python3
+"""nth.py [--only PROGRAM] [--kind KIND] [--part drain|start|postgres] [--step N]: the Nth allocation, write, send or fsync of a program fails.
+
+Every process runs with test/fault/shim.c preloaded. For each program and each kind of call, N = 1, 2, 3 … until fewer than N such calls are made:
+
+  drain     in one drain of a few visits. After it the visits are in the store, nothing is left in the ledger, nothing is a dead letter. A worker may die of it; the master may
+            not: its rounds are a worker's death and restart, a look at the tree and a one-off command
+  start     from a process' first call on, of the master from where it has read its configuration (libconfuse does not stand a failed allocation; config_parse.c sees to it
+            that it meets none). A worker is replaced until it is up; the master comes up too, or says why it does not and leaves nothing behind
+  postgres  as drain, for transfer with PostgreSQL as its store
+
+Starting takes thousands of allocations: there N grows by START_STEP, from a first one that --seed chooses.
+
+Exit status 0 when all of it held.
+"""
+import argparse
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+import time
+
+TEST = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TEST / "e2e"), str(TEST / "fault")]
+import redis  # noqa: E402
+from conftest import Platoon, PostgresServer, RedisServer, alive, freeze, wait_until  # noqa: E402
+from plan import KINDS, Plan, environment  # noqa: E402
+
+WORKERS = ["transfer", "get-hash", "get-set", "watcher"]
+VISITS = 5
+LIMIT = 20.0  # seconds for one round; a lease is 2
+MOST = 20000  # far above what any program needs
+START_STEP = 3
+
+
+class Nth:
+    def __init__(self, postgres=False):
+        self.server = RedisServer()
+        self.postgres = PostgresServer() if postgres else None
+        self.client = self.server.client(socket_timeout=5)
+        self.platoon = Platoon()
+        self.plans = self.platoon.dir / "plans"
+        self.plans.mkdir()
+        self.plan = {program: Plan(self.plans, program) for program in [*WORKERS, "platoon"]}
+        inner = self.platoon.environment()
+        self.platoon.environment = lambda: {**inner, **environment(self.plans)}
+        self.platoon.configure(platoon={"backoff_min": "10ms", "backoff_max": "50ms", "intensity": 1000, "period": "1s"},
+                               redis={"url": self.server.url, "retry_max": "100ms"},
+                               store={"retry_max": "100ms", **({"type": "postgres", "url": self.postgres.url, "path": "", "timeout": "1s"} if postgres else {})},
+                               drain={"key": "{id}", "lease": "2s", "max_attempts": 20, "intensity": 1000, "period": "1s", "get_hash.workers": 1})
+        self.platoon.redis_url = self.server.url
+        self.count = 0
+
+    def visits(self):
+        self.count += 1
+        found = {f"v:{self.count}:{i}": {"id": f"v:{self.count}:{i}", "n": str(i), "text": "x" * 300} for i in range(VISITS)}
+        self.platoon.add(found, client=self.client, at_once=True)
+        return found
+
+    def is_dry(self):
+        pipe = self.client.pipeline(transaction=True)
+        pipe.scard("tracking:pending")
+        pipe.zcard("platoon:{visits}:claims")
+        return not any(pipe.execute())
+
+    def check(self, visits):
+        stored = self.postgres.data() if self.postgres else self.platoon.data()
+        assert all(stored.get(key) == fields for key, fields in visits.items()), "visits are missing in the store"
+        left = [k for k in self.client.keys("*") if k.decode().split(":")[2:3] not in (["seq"], ["stats"], ["taken"])]
+        assert not left, f"left in Redis: {left}"
+
+    def drain_round(self, program, kind, n):
+        self.plan[program].fail(kind, n)
+        visits = self.visits()
+        wait_until(self.is_dry, LIMIT, "an empty ledger")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        self.check(visits)
+        return reached
+
+    def ctl_until_well(self, *words):
+        wait_until(lambda: self.platoon.ctl("--timeout", "3s", *words).returncode == 0, LIMIT, f"platoonctl {' '.join(words)}")
+
+    def master_round(self, program, kind, n):
+        self.ctl_until_well("wait", "ready")
+        pid = self.platoon.process.pid
+        victim = self.platoon.pid_of("redis/visits/get-set.1")
+        self.plan[program].fail(kind, n)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        visits = self.visits()
+        self.platoon.ctl("--timeout", "3s", "tree")
+        self.platoon.ctl("--timeout", "3s", "redis", "PING")
+        self.ctl_until_well("wait", "ready")
+        wait_until(self.is_dry, LIMIT, "an empty ledger")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        assert alive(pid), "the master died"
+        self.check(visits)
+        return reached
+
+    def start_round(self, program, kind, n):
+        """The master is stopped meanwhile, so that the first process to count is the next one."""
+        name = {"transfer": "transfer/visits.1"}.get(program, f"redis/visits/{program}.1")
+        self.ctl_until_well("wait", "ready")
+        victim = self.platoon.pid_of(name)
+        freeze(self.platoon.process.pid)
+        os.kill(victim, signal.SIGKILL)
+        self.plan[program].fail(kind, n)
+        os.kill(self.platoon.process.pid, signal.SIGCONT)
+        wait_until(lambda: self.platoon.workers()[name]["pid"] not in (None, victim), LIMIT, f"a new {name}")
+        self.ctl_until_well("wait", "ready")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        visits = self.visits()
+        wait_until(self.is_dry, LIMIT, "an empty ledger")
+        self.check(visits)
+        return reached
+
+    def master_start_round(self, program, kind, n):
+        self.platoon.stop()
+        before = len(self.platoon.log())
+        self.plan[program].fail(kind, n)
+        self.platoon.spawn()
+        up = lambda: self.platoon.ctl("--timeout", "2s", "wait", "ready").returncode == 0  # noqa: E731
+        wait_until(lambda: self.platoon.process.poll() is not None or up(), LIMIT, "the master's start or end")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        code = self.platoon.process.poll()
+        if code is not None:
+            said = self.platoon.log()[before:].strip()
+            # libuv aborts when it has no memory for its loop: then nothing has been started yet.
+            assert code in (1, 78) or (code == -6 and "platoon-started" not in said), f"the master ended with {code}"
+            assert said or kind == "write" or code == -6, "it ended without a word"
+            self.platoon.gone()
+        return reached
+
+    def calls_of_check(self, kind):
+        before = self.plan["platoon"].calls(kind)
+        done = self.platoon.spawn("--check").process.wait(20)
+        assert done == 0
+        return self.plan["platoon"].calls(kind) - before
+
+    def all_n(self, part, program, kind, step, first):
+        turns = {"drain": self.drain_round, "postgres": self.drain_round, "start": self.start_round}
+        turn = turns[part]
+        if program == "platoon":
+            turn = self.master_start_round if part == "start" else self.master_round
+        if program == "platoon" and part == "start" and kind == "alloc":
+            self.platoon.stop()
+            first += self.calls_of_check(kind)
+        self.client.flushall()
+        n, rounds = first, 0
+        while n < MOST and turn(program, kind, n):
+            n += step
+            rounds += 1
+        assert n < MOST, f"no end after {rounds} rounds"
+        return rounds
+
+
+def parts(options):
+    """(part, program, kind, step, first) of all that is to be tried."""
+    for part in [options.part] if options.part else ["drain", "start", "postgres"]:
+        for program in [*WORKERS, "platoon"]:
+            if program != (options.only or program) or (part == "postgres" and program != "transfer"):
+                continue
+            for kind in [options.kind] if options.kind else KINDS:
+                if part == "postgres" and kind == "sync":
+                    continue  # it is the server that syncs
+                step = options.step or (START_STEP if part == "start" and kind == "alloc" else 1)
+                yield part, program, kind, step, 1 + options.seed % step
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=[*WORKERS, "platoon"])
+    parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--part", choices=["drain", "start", "postgres"])
+    parser.add_argument("--step", type=int)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    bad = good = 0
+    print(f"seed {options.seed}")
+    for part, program, kind, step, first in parts(options):
+        begin, nth, problem = time.monotonic(), Nth(part == "postgres"), None
+        try:
+            nth.platoon.start()
+            told = nth.all_n(part, program, kind, step, first)
+        except BaseException as error:  # pytest's fail() is none of Exception
+            problem = error
+        if problem is not None:
+            print(nth.platoon.log()[-6000:])
+        try:
+            nth.platoon.close(False)
+        except BaseException as error:
+            problem = problem or error
+        nth.server.close()
+        if nth.postgres:
+            nth.postgres.close()
+        if isinstance(problem, KeyboardInterrupt):
+            raise problem
+        bad, good = bad + (problem is not None), good + (problem is None)
+        seconds = time.monotonic() - begin
+        print(f"ok     {part:8} {program:10} {kind:6} {told:5} failures  {seconds:6.1f} s" if problem is None else
+              f"FAILED {part} {program} {kind} at visit set {nth.count}: {problem}", flush=True)
+    print(f"{good} passed, {bad} failed")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+/* fuzz_resp.c: what a Redis, or what is none, answers: hiredis' reader, then our readers of replies (workers/drain_ledger.h, send_reply.h). */
+#include "workers/drain/drain_ledger.h"
+#include "workers/redis/send_reply.h"
+
+#include "common/redis/redis_reader.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+
+static void look_at(const redisReply *reply)
+{
+    char text[384];
+    struct buffer out = BUFFER_EMPTY;
+    drain_ledger_explain(reply, text, sizeof text);
+    for (size_t i = 0; i < 10; i++) {
+        drain_reply_int(reply, i);
+        drain_reply_text(reply, i);
+    }
+    send_reply_pack(&out, reply, 65536, text, sizeof text);
+    buffer_fini(&out);
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+{
+    redisReader *reader = redis_reader_new(16 * 1024 * 1024);
+    void *reply = NULL;
+    if (reader != NULL && redisReaderFeed(reader, (const char *)data, size) == REDIS_OK)
+        while (redisReaderGetReply(reader, &reply) == REDIS_OK && reply != NULL) {
+            look_at(reply);
+            freeReplyObject(reply);
+            reply = NULL;
+        }
+    redisReaderFree(reader);
+    return 0;
+}

@@ -1,0 +1,199 @@
+/* port_wire.c: JSON lines or msgpack frames (4 bytes of length, big endian, in front of each) on the program's stdin and stdout. See port.h. */
+#include "workers/program/port.h"
+
+#include "common/json/json_value.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- out ---- */
+
+struct port_write {
+    uv_write_t req;
+    char bytes[];
+};
+
+static void port_on_written(uv_write_t *req, int status)
+{
+    (void)
+        status; /* a program that has closed its stdin hears nothing more; its end is seen elsewhere */
+    free(req->data);
+}
+
+static void port_encode(const struct port *p, const json_t *event, struct buffer *out)
+{
+    if (p->msgpack) {
+        buffer_append(out, "\0\0\0\0", 4);
+        json_value_pack(out, event);
+        size_t len = out->len - 4;
+        for (int i = 0; i < 4 && buffer_ok(out); i++)
+            out->data[i] = (char)(unsigned char)(len >> (24 - 8 * i));
+        return;
+    }
+    char *text = json_dumps(event, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (text == NULL)
+        out->failed = true;
+    else
+        buffer_printf(out, "%s\n", text);
+    free(text);
+}
+
+/* What it has not heard it would wait for: so it starts afresh when it cannot be told. */
+void port_tell(struct port *p, json_t *event)
+{
+    struct buffer out = BUFFER_EMPTY;
+    if (event != NULL)
+        port_encode(p, event, &out);
+    if (event == NULL || !buffer_ok(&out))
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program must be told");
+    json_decref(event);
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&p->in) + out.len > PORT_QUEUE_MAX)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY,
+                    "the program has not read %u MB of what it was told", PORT_QUEUE_MAX >> 20);
+    struct port_write *w = worker_must_alloc(p->w, sizeof *w + out.len);
+    memcpy(w->bytes, out.data, out.len);
+    w->req.data = w;
+    uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)out.len);
+    if (uv_write(&w->req, (uv_stream_t *)&p->in, &buf, 1, port_on_written) != 0)
+        free(w);
+    buffer_fini(&out);
+}
+
+void port_complain(struct port *p, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    log_warn("port-error", "text=%s", log_quote_text(text));
+    if (++p->errors > PORT_ERRORS_MAX)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "the program says only what cannot be done: %s",
+                    text);
+    json_t *shown = json_string(text);
+    port_tell(p, json_pack("{s:s,s:o}", "event", "error", "text",
+                           shown != NULL ? shown : json_string("what it said cannot be shown")));
+}
+
+char *port_text(const json_t *value)
+{
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+json_t *port_value(struct slice text)
+{
+    json_t *value = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    return value != NULL ? value : json_null();
+}
+
+/* ---- in ---- */
+
+static void port_take(struct port *p, json_t *said, const char *why)
+{
+    if (said == NULL)
+        port_complain(p, "what it said cannot be read: %s", why);
+    else
+        port_act(p, said);
+    json_decref(said);
+}
+
+/* Whole lines; empty ones are passed over. */
+static size_t port_take_line(struct port *p, struct slice left)
+{
+    const char *nl = memchr(left.ptr, '\n', left.len);
+    json_error_t error = {.text = "no JSON"};
+    if (nl == NULL)
+        return 0;
+    size_t len = (size_t)(nl - left.ptr);
+    if (len > 0 && left.ptr[0] != '\r')
+        port_take(p, json_loadb(left.ptr, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error),
+                  error.text);
+    return len + 1;
+}
+
+static size_t port_take_frame(struct port *p, struct slice left)
+{
+    if (left.len < 4)
+        return 0;
+    size_t len = 0;
+    for (int i = 0; i < 4; i++)
+        len = len << 8 | (unsigned char)left.ptr[i];
+    if (len > PORT_FRAME_MAX)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY,
+                    "the program said a frame of %zu bytes, more than %u", len, PORT_FRAME_MAX);
+    if (left.len < 4 + len)
+        return 0;
+    json_t *said = NULL;
+    int rc = json_value_unpack(slice_make(left.ptr + 4, len), &said);
+    port_take(p, rc == 0 ? said : NULL, "no msgpack");
+    return 4 + len;
+}
+
+static void port_cut(struct port *p)
+{
+    size_t at = 0;
+    for (;;) {
+        struct slice left = slice_make(p->said.data + at, p->said.len - at);
+        size_t taken = left.len == 0 ? 0
+                       : p->msgpack  ? port_take_frame(p, left)
+                                     : port_take_line(p, left);
+        if (taken == 0)
+            break;
+        at += taken;
+    }
+    buffer_consume(&p->said, at);
+    if (p->said.len > PORT_FRAME_MAX + 4)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "the program said a line of more than %u bytes",
+                    PORT_FRAME_MAX);
+}
+
+static void port_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct port *p = handle->data;
+    char *room = buffer_reserve(&p->said, 65536);
+    if (room == NULL)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program says");
+    *buf = uv_buf_init(room, 65536);
+}
+
+static void port_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    (void)buf;
+    struct port *p = stream->data;
+    if (n > 0) {
+        p->said.len += (size_t)n;
+        port_cut(p);
+    } else if (n < 0) {
+        uv_read_stop(stream);
+    }
+}
+
+void port_wire_open(struct port *p)
+{
+    uv_loop_t *loop = worker_loop(p->w);
+    uv_pipe_init(loop, &p->in, 0);
+    uv_pipe_init(loop, &p->out, 0);
+    p->in.data = p->out.data = p;
+    int rc = uv_pipe_open(&p->in, p->streams.in);
+    if (rc == 0)
+        rc = uv_pipe_open(&p->out, p->streams.out);
+    if (rc == 0)
+        rc = uv_read_start((uv_stream_t *)&p->out, port_on_alloc, port_on_read);
+    if (rc != 0)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "cannot talk with the program: %s",
+                    uv_strerror(rc));
+}
+
+void port_wire_close(struct port *p)
+{
+    if (p->in.data == NULL)
+        return;
+    uv_read_stop((uv_stream_t *)&p->out);
+    uv_close((uv_handle_t *)&p->in, NULL);
+    uv_close((uv_handle_t *)&p->out, NULL);
+    buffer_fini(&p->said);
+}

@@ -1,0 +1,54 @@
+/*
+ * redis_settings.h: the one Redis connection of a worker, made from its `redis.*` settings.
+ *
+ * Runs in every worker that talks to Redis (send, watcher, get-set, get-hash). It joins common/redis_conn.h, which knows no
+ * worker, to workers/worker.h, which knows no Redis: READY, trouble in the tree, counters.
+ */
+#ifndef WORKERS_REDIS_SETTINGS_H
+#define WORKERS_REDIS_SETTINGS_H
+
+#include "common/redis/redis_conn.h"
+#include "workers/skeleton/worker.h"
+
+/*
+ * Fills *o, which must be zeroed, from `redis.*`; the caller ends it with redis_options_fini. Ends the process with
+ * CONTRACT_EXIT_CONFIG, and says why, when a setting is missing or the url cannot be read.
+ */
+void redis_settings_read(struct worker *w, struct redis_options *o);
+
+struct redis_link_events {
+    /* The connection is READY, first or again; the trouble is cleared already. Optional. */
+    void (*on_ready)(struct worker *w, void *state);
+    /* It is gone, or an attempt failed; the tree says why already. Pending callbacks have had their NULL. Optional. */
+    void (*on_lost)(struct worker *w, void *state, const char *why);
+    /* As in redis_conn_events. Optional. */
+    void (*on_message)(struct worker *w, void *state, struct slice channel, struct slice payload);
+};
+
+/* A worker's connection. Lives in the worker's state. */
+struct redis_link {
+    struct redis_conn *conn;
+    struct worker *worker;
+    void *state;
+    struct redis_link_events events;
+    struct redis_conn_stats reported;
+    uint64_t opened_ms;
+    bool settled; /* the first attempt has ended, one way or the other, and READY was sent */
+};
+
+/*
+ * Connects. To be called in init: it holds READY back until the first attempt has succeeded or failed, so that who waits for
+ * the tree finds it connected, and a Redis that is down does not get a healthy worker killed for being late. A Redis that
+ * reads its data from disk is about to come: it is waited for a little longer. `events` may be
+ * NULL. Returns 0 or an exit code for init to return, after worker_trouble.
+ */
+int redis_link_open(struct redis_link *l, struct worker *w, void *state,
+                    const struct redis_link_events *events);
+
+/* Brings the counters redis_commands_total, redis_errors_total and redis_reconnects_total up to date: for on_tick. */
+void redis_link_tick(struct redis_link *l);
+
+/* Closes; pending callbacks get NULL. For fini. Harmless when it was never opened. */
+void redis_link_close(struct redis_link *l);
+
+#endif

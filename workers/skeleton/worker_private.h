@@ -1,0 +1,170 @@
+/*
+ * worker_private.h: what the files of the skeleton share, and no worker type may see.
+ *
+ * worker_main.c    main(): environment, signals, the loop
+ * worker_life.c    phases, deadlines, the ways out
+ * worker_link.c    the link to the master: what comes in, and sending on it
+ * worker_report.c  counters, doing, trouble, beats, answers
+ * worker_peers.c   peers, frames, generations
+ * worker_settings.c the settings map
+ * worker_crash.c   signal handlers: backtrace at a crash, end when the master is gone and the loop hangs
+ */
+#ifndef WORKERS_WORKER_PRIVATE_H
+#define WORKERS_WORKER_PRIVATE_H
+
+#include "common/stream.h"
+#include "workers/skeleton/worker.h"
+#include "workers/skeleton/worker_limits.h"
+#include "workers/skeleton/worker_mailbox.h"
+#include "workers/skeleton/worker_trace.h"
+
+/* ---- settings ---- */
+
+#define WORKER_SETTINGS_MAX 4096
+
+struct worker_setting {
+    const char *name;
+    const char *value;
+};
+
+struct worker_settings {
+    struct worker_setting *list; /* by name */
+    size_t count;
+    char *text; /* holds every name and value */
+};
+
+/*
+ * Reads CONFIG's map into *s, which is empty before. Returns 0; -EBADMSG when it is no map of text to text, or a name is
+ * there twice; -E2BIG above WORKER_SETTINGS_MAX; -ENOMEM. On failure *s stays empty.
+ */
+int worker_settings_read(struct worker_settings *s, struct slice map);
+void worker_settings_fini(struct worker_settings *s);
+
+/* NULL when there is none. */
+const char *worker_settings_find(const struct worker_settings *s, const char *name);
+
+void worker_settings_each(const struct worker_settings *s, const char *prefix,
+                          void (*fn)(const char *name, const char *value, void *ctx), void *ctx);
+
+/* ---- peers ---- */
+
+struct worker_peer_entry;
+struct worker_early;
+
+/* Incarnations that went, so that their late frames are told from early ones of an incarnation yet unknown. */
+#define WORKER_GONE_MAX 64
+
+struct worker_gone {
+    char name[CONTRACT_NAME_MAX];
+    uint64_t generation;
+};
+
+struct worker_peers {
+    struct worker_peer_entry *first, *last; /* in order of arrival */
+    struct worker_early *early_first, *early_last;
+    size_t early_count, early_bytes;
+    struct worker_gone gone[WORKER_GONE_MAX];
+    size_t gone_next;
+    /* Frames of a live peer have vanished before this one. Need not return. */
+    void (*on_gap)(struct worker *w, const struct worker_peer *from, uint64_t missing);
+    uint64_t longest_wait_ms; /* of a frame, since the last tick */
+    uint64_t complained_at;   /* of an unreadable frame; clock_mono_ms */
+};
+
+/* A frame from the mailbox. */
+void worker_peers_frame(struct worker *w, struct slice frame);
+void worker_peers_up(struct worker *w, const struct link_up *up);
+void worker_peers_down(struct worker *w, const struct link_down *down);
+/* Once a second: gives up frames whose sender was never announced. */
+void worker_peers_tick(struct worker *w);
+void worker_peers_fini(struct worker *w);
+
+/* ---- the worker ---- */
+
+enum worker_phase {
+    WORKER_GREETING, /* HELLO sent, CONFIG awaited */
+    WORKER_STARTING, /* init ran or runs, READY not sent */
+    WORKER_READY,
+    WORKER_DRAINING,
+    WORKER_ENDING, /* the type is not called any more */
+};
+
+struct worker {
+    const struct worker_ops *ops;
+    void *state;
+    char name[CONTRACT_NAME_MAX];
+    uint64_t generation;
+    enum worker_phase phase;
+    bool hold_ready;
+    bool initialised; /* init was called: fini is owed */
+    bool orphan;      /* the link is gone */
+
+    uv_loop_t loop;
+    struct stream link;
+    uv_timer_t beat_timer;
+    uv_timer_t end_timer; /* until CONFIG, and from STOP on: the end whatever happens */
+    uv_signal_t term_signal;
+    uint64_t end_at; /* worker_loop's time; 0: none */
+
+    struct worker_settings settings;
+    struct transport *transport;
+    uint64_t memory_restart; /* bytes; 0: any */
+    struct worker_peers peers;
+    struct buffer message; /* worker_compose */
+    struct buffer frame;   /* link messages */
+
+    uint64_t counters[COUNTER_COUNT];
+    bool reported[COUNTER_COUNT]; /* was ever not 0 */
+    uint64_t beat_at;             /* clock_mono_ms of the last beat */
+    struct buffer last_beat;      /* as sent */
+    uint64_t quiet_beats;         /* that had nothing to say, in a row */
+    char doing[128];
+    char trouble[512];
+};
+
+/* ---- link ---- */
+
+extern const struct stream_events worker_link_events;
+
+/* Sends what w->frame holds; ends the process when the master does not read. After the link's end: does nothing. */
+void worker_link_send(struct worker *w);
+bool worker_link_try_send(struct worker *w); /* false: it is lost, which has been logged */
+void worker_link_hello(struct worker *w);
+void worker_link_bye(struct worker *w, const char *reason);
+
+/* ---- reports ---- */
+
+void worker_report_start(struct worker *w);
+
+/* Answers the one request the skeleton understands: `json` with {"log_level":"…"}. False: it is not that one. */
+bool worker_answer_log_level(struct worker *w, const struct link_request *request);
+
+/* ---- life ---- */
+
+/* CONFIG has come. */
+void worker_configure(struct worker *w, struct slice settings);
+
+/* STOP, SIGTERM or the link's end: drains, and ends the process after `limit_ms` whatever happens. Repeated: the shorter limit. */
+void worker_stop(struct worker *w, uint64_t limit_ms, const char *why);
+
+/* Arms the timer that ends the process. */
+void worker_end_within(struct worker *w, uint64_t limit_ms);
+
+/* After the loop has ended: fini, BYE, the last frames, and everything closed. */
+void worker_close(struct worker *w);
+
+/* ---- signals ---- */
+
+/*
+ * Crashes print a backtrace; the master's death ends us within CONTRACT_ORPHAN_MS even when the loop hangs. Call once, first
+ * thing: from then on a master that dies is noticed, whatever happened before.
+ */
+void worker_crash_setup(void);
+
+/* Part of it; again after a change of the user, which takes the signal away (prctl(2), PR_SET_PDEATHSIG). */
+void worker_crash_watch_parent(void);
+
+/* The end of a worker whose time is up, safe in a signal handler: with its process group, when it leads one. */
+_Noreturn void worker_crash_end(void);
+
+#endif

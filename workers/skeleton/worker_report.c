@@ -1,0 +1,239 @@
+/*
+ * worker_report.c: what a worker tells the master about itself: counters, what it does, what troubles it, answers.
+ *
+ * Beats come from a timer of the real loop on purpose: a loop that hangs falls silent, and the master acts on silence.
+ */
+#include "common/clock.h"
+#include "common/log.h"
+#include "workers/skeleton/worker_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void worker_count(struct worker *w, enum counter counter, uint64_t more)
+{
+    w->counters[counter] += more;
+}
+
+void worker_gauge(struct worker *w, enum counter counter, uint64_t value)
+{
+    w->counters[counter] = value;
+}
+
+uint64_t worker_counted(const struct worker *w, enum counter counter)
+{
+    return w->counters[counter];
+}
+
+/* Cuts in front of a broken UTF-8 sequence: the master's decoder takes text, not pieces of it. */
+static void worker_trim_text(char *text)
+{
+    size_t len = strlen(text);
+    size_t start = len;
+    while (start > 0 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+        start--;
+    if (start == 0)
+        return;
+    unsigned char lead = (unsigned char)text[start - 1];
+    size_t want = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+    if (len - start < want)
+        text[start - 1] = '\0';
+}
+
+void worker_doing(struct worker *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->doing, sizeof w->doing, format, args);
+    va_end(args);
+    worker_trim_text(w->doing);
+}
+
+void worker_trouble(struct worker *w, const char *format, ...)
+{
+    char text[sizeof w->trouble];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    worker_trim_text(text);
+    if (strcmp(text, w->trouble) == 0)
+        return;
+    if (text[0] != '\0')
+        log_warn("trouble", "%s", text);
+    else
+        log_info("trouble-over", "was=%s", log_quote_text(w->trouble));
+    memcpy(w->trouble, text, sizeof text);
+}
+
+/* ---- beats ---- */
+
+/* Only what was ever counted: a watcher has nothing to say about store transactions. */
+static void worker_pack_counters(struct worker *w, struct buffer *out)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        w->reported[i] = w->reported[i] || w->counters[i] != 0;
+        count += w->reported[i];
+    }
+    pack_map(out, count);
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        if (!w->reported[i])
+            continue;
+        pack_text(out, counter_name((enum counter)i));
+        pack_u64(out, w->counters[i]);
+    }
+}
+
+static void worker_pack_beat(struct worker *w)
+{
+    struct buffer counters = BUFFER_EMPTY;
+    worker_pack_counters(w, &counters);
+    struct link_beat beat = {.counters = buffer_slice(&counters),
+                             .doing = slice_of(w->doing),
+                             .trouble = slice_of(w->trouble)};
+    buffer_clear(&w->frame);
+    if (buffer_ok(&counters))
+        link_beat_pack(&w->frame, &beat);
+    else
+        w->frame.failed = true;
+    buffer_fini(&counters);
+}
+
+static void worker_send_beat(struct worker *w)
+{
+    buffer_clear(&w->last_beat);
+    if (worker_link_try_send(w)) /* else the next one says it */
+        buffer_append_slice(&w->last_beat, buffer_slice(&w->frame));
+    w->beat_at = clock_mono_ms();
+}
+
+/*
+ * A thousand workers with nothing to do would wake the master a thousand times a second to say so. What is new is said with the next beat; the same
+ * once more, so that rates fall to nothing; and then every CONTRACT_QUIET_BEATS.
+ */
+static bool worker_beat_is_due(struct worker *w)
+{
+    bool same =
+        buffer_ok(&w->frame) && slice_equal(buffer_slice(&w->frame), buffer_slice(&w->last_beat));
+    w->quiet_beats = same ? w->quiet_beats + 1 : 0;
+    return w->quiet_beats == 0 || w->quiet_beats % CONTRACT_QUIET_BEATS == 1;
+}
+
+void worker_keepalive(struct worker *w)
+{
+    /* The socket takes it at once; nothing else of the loop runs. */
+    if (clock_mono_ms() - w->beat_at < CONTRACT_BEAT_MS)
+        return;
+    worker_pack_beat(w);
+    worker_send_beat(w);
+}
+
+static void worker_on_beat(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    worker_peers_tick(w);
+    worker_limits_tick(w);
+    if (w->ops->on_tick != NULL)
+        w->ops->on_tick(w, w->state);
+    if (w->phase >= WORKER_ENDING)
+        return;
+    worker_pack_beat(w);
+    if (worker_beat_is_due(w))
+        worker_send_beat(w);
+}
+
+/* The first right before READY, so that what it does can be seen as soon as it is ready; the master reads both at once. */
+void worker_report_start(struct worker *w)
+{
+    uv_timer_start(&w->beat_timer, worker_on_beat, CONTRACT_BEAT_MS, CONTRACT_BEAT_MS);
+    worker_on_beat(&w->beat_timer);
+}
+
+/* ---- answers ---- */
+
+void worker_reply(struct worker *w, uint64_t request_id, enum control_status status,
+                  struct slice body)
+{
+    /* The frame has to hold the head of the message as well; 64 bytes are more than that takes. */
+    if (body.len > CONTRACT_FRAME_MAX - 64) {
+        worker_reply_text(w, request_id, CONTROL_ERROR,
+                          "the answer has %zu bytes, more than %u: ask for less", body.len,
+                          CONTRACT_FRAME_MAX - 64);
+        return;
+    }
+    struct link_reply reply = {.id = request_id, .status = status, .body = body};
+    buffer_reset(&w->frame, 256 * 1024);
+    link_reply_pack(&w->frame, &reply);
+    worker_count(w, COUNTER_REQUESTS, 1);
+    worker_link_send(w);
+}
+
+void worker_reply_text(struct worker *w, uint64_t request_id, enum control_status status,
+                       const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    worker_trim_text(text);
+    struct buffer body = BUFFER_EMPTY;
+    pack_text(&body, text);
+    worker_reply(w, request_id, status, buffer_ok(&body) ? buffer_slice(&body) : slice_of(""));
+    buffer_fini(&body);
+}
+
+static void worker_skip_space(const char **at)
+{
+    while (**at == ' ' || **at == '\t' || **at == '\n' || **at == '\r')
+        (*at)++;
+}
+
+/* `token`, and the white space in front of it. */
+static bool worker_skip_token(const char **at, const char *token)
+{
+    worker_skip_space(at);
+    size_t len = strlen(token);
+    if (strncmp(*at, token, len) != 0)
+        return false;
+    *at += len;
+    return true;
+}
+
+/* Reads exactly {"log_level":"NAME"}. One form of JSON is no reason for a JSON library in every worker. */
+static bool worker_parse_log_level(const char *at, char *name, size_t size)
+{
+    if (!worker_skip_token(&at, "{") || !worker_skip_token(&at, "\"log_level\"") ||
+        !worker_skip_token(&at, ":") || !worker_skip_token(&at, "\""))
+        return false;
+    size_t len = strcspn(at, "\"\\");
+    if (!slice_copy(slice_make(at, len), name, size))
+        return false;
+    at += len;
+    if (!worker_skip_token(&at, "\"") || !worker_skip_token(&at, "}"))
+        return false;
+    worker_skip_space(&at);
+    return *at == '\0';
+}
+
+bool worker_answer_log_level(struct worker *w, const struct link_request *request)
+{
+    struct unpack args = unpack_start(request->args);
+    if (!slice_is(request->verb, "json") || unpack_array(&args) != 1)
+        return false;
+    char text[128], name[16];
+    if (!slice_copy(unpack_bytes(&args), text, sizeof text) || !unpack_end(&args) ||
+        !worker_parse_log_level(text, name, sizeof name))
+        return false;
+    enum log_level level;
+    if (!log_level_parse(name, &level)) {
+        worker_reply_text(w, request->id, CONTROL_USAGE,
+                          "log_level %s: must be error, warn, info or debug", log_quote_text(name));
+        return true;
+    }
+    log_set_level(level);
+    log_info("log-level", "level=%s", name);
+    worker_reply_text(w, request->id, CONTROL_OK, "log_level is %s", name);
+    return true;
+}
