@@ -4,9 +4,10 @@
 #   make check           unit and end-to-end tests        make check-asan   the same under ASan and UBSan
 #   make check-tsan      the drain and the store with their threads under TSan
 #   make V=1 …          shows the commands it runs
-#   make check-long      fuzzers of every decoder, the ledger's model, the Nth call that fails, storms over a live drain
-#                        (make fuzz, make check-model, make check-nth, make chaos SECONDS=600)
-#   make lint            format, warnings, layers, documents against lists
+#   make check-long      fuzzers of every decoder, the ledger's model, the Nth call that fails, storms, fail-overs, refused drains, the upgrade from 06119dc
+#                        (make fuzz, make check-model, make check-nth, make chaos SECONDS=600, make check-upgrade, make check-systems)
+#   make lint            format, warnings, rooms, documents against lists
+#   make docs            writes sample, manual pages and completion from the lists and each system's prose
 #   make install DESTDIR= PREFIX=/usr/local
 #
 # The layers are archives, so the linker takes from common/ only what a program uses, and a heavy library is linked only
@@ -19,6 +20,8 @@ CC ?= gcc
 AR ?= ar
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
+# No rule but those below: a built-in one would link build/gen/scripts_x.d.d for the list of dependencies.
+MAKEFLAGS += --no-builtin-rules
 
 # msgpack-c renamed its pkg-config file in 6.0 (Debian 13).
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
@@ -37,20 +40,13 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DPLATOON_VERSION='"$(VERSION)"' -I. -I$(BU
 	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS) $(SANITIZE) $(FAULTS)
 ALL_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(findstring clang,$(CC)),,-static-libgcc) $(LDFLAGS) $(SANITIZE)
 
-# Which libraries a program may use (ARCHITECTURE section 2: heavy ones only where they are needed).
+# Which libraries a program may use (ARCHITECTURE, The rooms: heavy ones only where they are needed). Worker types and theirs: workers/<room>/libs.mk.
 LIBS_CORE := libuv $(MSGPACK)
 LIBS_WORKER := $(LIBS_CORE) nanomsg
 LIBS_platoon := $(LIBS_CORE) libconfuse
 LIBS_platoonctl := $(LIBS_CORE) libconfuse jansson
-LIBS_command := $(LIBS_WORKER)
-LIBS_port := $(LIBS_WORKER) jansson
-LIBS_health := $(LIBS_WORKER) libmicrohttpd
-LIBS_send := $(LIBS_WORKER) hiredis openssl
-LIBS_watcher := $(LIBS_WORKER) hiredis openssl
-LIBS_get-set := $(LIBS_WORKER) hiredis openssl
-LIBS_get-hash := $(LIBS_WORKER) hiredis openssl
-LIBS_transfer := $(LIBS_WORKER) sqlite3 libpq libcurl jansson
-LIBS_report := $(LIBS_WORKER) sqlite3 libpq
+TYPES :=
+include $(sort $(wildcard workers/*/libs.mk))
 
 libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
 
@@ -58,9 +54,7 @@ libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 
-# The types that are programs of ours, in the order of proto/worker_types.h.
-TYPES := $(filter-out custom,$(shell sed -n 's/^ *X.[A-Z_]*, "\([a-z-]*\)", [A-Z]*, .*/\1/p' proto/worker_types.h))
-# Where the sources are: a room is a folder.
+# Where the sources are: a room is a folder (scripts/lib/rooms says what each is for).
 sources = $(sort $(shell find $(1) -name '*.c'))
 CTL_MAIN := master/ctl/platoonctl.c
 CTL_FILES := $(filter-out $(CTL_MAIN),$(call sources,master/ctl))
@@ -69,6 +63,11 @@ SKELETON_MAIN := workers/skeleton/worker_main.c
 type_file = $(wildcard workers/*/$(subst -,_,$(1)).c)
 TYPE_FILES := $(foreach t,$(TYPES),$(call type_file,$(t)))
 WORKER_PARTS := $(filter-out $(TYPE_FILES) $(SKELETON_MAIN),$(call sources,workers))
+
+# What is made of the lists of all systems (proto/systems.h) before anything is compiled.
+ABSENT := $(BUILD)/gen/proto/absent_lists.h
+# The systems that have Lua scripts.
+SCRIPTED := $(patsubst proto/%/,%,$(sort $(dir $(wildcard proto/*/*.lua))))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 COMMON := $(BUILD)/libcommon.a
@@ -80,10 +79,10 @@ WORKER := $(BUILD)/libworker.a
 PROGRAMS := $(BUILD)/platoon $(BUILD)/platoonctl $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t))
 
 .PHONY: all
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(BUILD)/lists.json
 
 $(COMMON): $(call objects,$(call sources,common))
-$(PROTO): $(call objects,$(call sources,proto)) $(BUILD)/obj/gen/ledger_scripts.o
+$(PROTO): $(call objects,$(call sources,proto)) $(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED))
 $(MASTER): $(call objects,$(MASTER_FILES))
 $(CTL): $(call objects,$(CTL_FILES))
 $(WORKER): $(call objects,$(WORKER_PARTS))
@@ -93,18 +92,29 @@ $(COMMON) $(PROTO) $(MASTER) $(CTL) $(WORKER):
 	$(call say,AR,$@)
 	$(Q)$(AR) rcs $@ $^
 
-$(BUILD)/obj/%.o: %.c Makefile
+$(ABSENT): proto/systems.h $(wildcard proto/*/*.h) scripts/lib/absent-lists
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)scripts/lib/absent-lists > $@.tmp && mv $@.tmp $@
+$(BUILD)/obj/%.o: %.c Makefile | $(ABSENT)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# The Lua scripts become C text; lib.lua stands in front of each (proto/drain/ledger.h).
-LUA := $(filter-out proto/drain/lib.lua,$(wildcard proto/drain/*.lua))
-$(BUILD)/gen/ledger_scripts.c: proto/drain/lib.lua $(LUA) scripts/lib/embed
+# The lists as JSON, for all that is not C.
+$(BUILD)/lists: $(BUILD)/obj/scripts/lib/lists.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+$(BUILD)/lists.json: $(BUILD)/lists
+	$(call say,GEN,$@)
+	$(Q)$< > $@.tmp && mv $@.tmp $@
+
+# The Lua scripts of a system become C text (proto/redis/redis_script.h).
+$(patsubst %,$(BUILD)/gen/scripts_%.c,$(SCRIPTED)): $(BUILD)/gen/scripts_%.c: $(BUILD)/lists $(wildcard proto/*/*.lua) scripts/lib/embed
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)scripts/lib/embed proto/drain/lib.lua $(LUA) > $@.tmp && mv $@.tmp $@
-$(BUILD)/obj/gen/ledger_scripts.o: $(BUILD)/gen/ledger_scripts.c
+	$(Q)$< scripts $* > $@.list && scripts/lib/embed < $@.list > $@.tmp && mv $@.tmp $@
+$(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED)): $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -129,7 +139,12 @@ $(foreach t,$(TYPES),$(eval $(call worker_rule,$(t))))
 
 UNIT_FILES := $(sort $(wildcard test/unit/*/test_*.c))
 UNIT := $(addprefix $(BUILD)/test/unit/,$(basename $(notdir $(UNIT_FILES))))
-UNIT_SUPPORT := $(call objects,$(filter-out $(UNIT_FILES),$(call sources,test/unit)))
+# An archive, so that a suite takes along only the fixtures that it uses, and what they use.
+UNIT_SUPPORT := $(BUILD)/libunit.a
+$(UNIT_SUPPORT): $(call objects,$(filter-out $(UNIT_FILES),$(call sources,test/unit)))
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 define unit_rule
 $(BUILD)/test/unit/$(basename $(notdir $(1))): $(call objects,$(1)) $(UNIT_SUPPORT) $(WORKER) $(CTL) $(MASTER) $(PROTO) $(COMMON)
 	@mkdir -p $$(@D)
@@ -139,11 +154,11 @@ endef
 $(foreach f,$(UNIT_FILES),$(eval $(call unit_rule,$(f))))
 .SECONDARY:
 
-.PHONY: unit check check-asan check-tsan check-asan-unit faults lint clean install
+.PHONY: unit check check-asan check-asan-unit faults docs lint clean install
 unit: $(UNIT)
 
 # Fault points (common/fault.h) exist only in this build; the end-to-end tests that kill workers at named steps use it.
-faults:
+faults: $(BUILD)/test/fault/shim.so
 	$(MAKE) BUILD=$(BUILD)/faults FAULTS=-DPLATOON_FAULTS SANITIZE="$(SANITIZE)" all
 
 check: all unit faults
@@ -153,14 +168,6 @@ check-asan:
 	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 \
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" check
 
-# The one worker with two threads: transfer, while it drains, fails and is killed. (The other programs have nanomsg's thread, whose
-# locks the sanitizer does not see, and none of ours.)
-check-tsan: all
-	$(MAKE) BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" build/tsan/libexec/platoon/transfer build/tsan/test/unit/test_store_sqlite_merge
-	cp $(BUILD)/platoon $(BUILD)/platoonctl build/tsan
-	cp -u $(filter-out %/transfer,$(wildcard $(BUILD)/libexec/platoon/*)) build/tsan/libexec/platoon
-	BUILD=build/tsan TSAN_OPTIONS=exitcode=66 scripts/lib/run-tests test_drain test_store_faults test_key_service test_store_sqlite_merge
-
 # The unit suites alone, for a quick look.
 check-asan-unit:
 	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" unit
@@ -169,9 +176,9 @@ check-asan-unit:
 # ---- long tests: what make check has no time for ----
 
 # Fuzzers of every decoder (libFuzzer, hence clang), SECONDS each; test/fuzz/*/corpus holds what they start from.
-SECONDS ?= 60
+SECONDS ?= 40
 SEED ?= 1
-STORMS ?= 30
+STORMS ?= 20
 FUZZER_FILES := $(sort $(wildcard test/fuzz/*/fuzz_*.c))
 FUZZERS := $(addprefix $(BUILD)/test/fuzz/,$(basename $(notdir $(FUZZER_FILES))))
 define fuzzer_rule
@@ -182,33 +189,31 @@ $(BUILD)/test/fuzz/$(basename $(notdir $(1))): $(call objects,$(1)) $(WORKER) $(
 endef
 $(foreach f,$(FUZZER_FILES),$(eval $(call fuzzer_rule,$(f))))
 
-.PHONY: fuzz fuzzers chaos check-model check-nth storms check-long
+.PHONY: fuzz fuzzers check-long
 fuzzers: $(FUZZERS)
 fuzz:
 	$(MAKE) CC=clang BUILD=build/fuzz CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined,fuzzer-no-link" fuzzers
 	scripts/lib/run-fuzz build/fuzz/test/fuzz $(SECONDS)
 
-# Storms over a live drain: make chaos SECONDS=600 blows once for ten minutes.
-chaos: all $(BUILD)/test/fault/shim.so
-	$(PYTHON) test/chaos/drain/storm.py --seed $(SEED) --seconds $(SECONDS)
-
-# The Nth allocation, write, send and fsync fails, for every N of one drain.
+# Calls that fail or take long on order, preloaded (test/fault/plan.py gives the orders).
 $(BUILD)/test/fault/shim.so: test/fault/shim.c Makefile
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -shared -fPIC -o $@ $< -ldl
-check-nth: all $(BUILD)/test/fault/shim.so
-	BUILD=$(BUILD) $(PYTHON) test/fault/drain/nth.py
 
-# Every order of the ledger's steps, by model checking.
-check-model:
-	BUILD=$(BUILD) test/model/drain/check-model
+# What the systems have of their own: targets, added where check-long shall make them (scripts/lib/run-long): to LONG what holds platoon to
+# times, to LONG_BESIDE what only computes, and is done beside it at lower priority. Of each, two at a time.
+LONG :=
+LONG_BESIDE := check-systems
+include $(sort $(wildcard test/*/*/*.mk))
 
-storms: all $(BUILD)/test/fault/shim.so
-	BUILD=$(BUILD) $(PYTHON) test/chaos/drain/storm.py --seed $(SEED) --storms $(STORMS) --seconds 20
+# A system is added to a copy of the tree by its folders, and the drain taken out of another: two whole builds.
+check-systems: all
+	BUILD=$(BUILD) $(PYTHON) -B -m pytest -q -p no:cacheprovider --tb=short -rfE test/systems/test_systems.py
 
-# With -k one failure does not hide the others.
-check-long: fuzz check-model check-nth storms
+.PHONY: $(LONG) $(LONG_BESIDE)
+check-long:
+	LONG="$(LONG)" LONG_BESIDE="$(LONG_BESIDE)" scripts/lib/run-long
 
 # What scripts/bench measures beside platoon.
 .PHONY: bench bench-messages bench-supervision
@@ -236,6 +241,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o $(COMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,hiredis sqlite3 libpq)
 
+# What repeats the lists: sample, manual pages, completion. They are kept in the tree; lint says when they are stale.
+docs: $(BUILD)/lists.json
+	BUILD=$(BUILD) $(PYTHON) scripts/lib/docs
+
 lint: all
 	BUILD=$(BUILD) scripts/lib/lint
 
@@ -252,7 +261,7 @@ install: all
 	install -m 755 $(BUILD)/platoon $(BUILD)/platoonctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t)) $(DESTDIR)$(PREFIX)/libexec/platoon
 	scripts/lib/install-worker $(BUILD) $(VERSION) "$(DESTDIR)" $(PREFIX) "libuv nanomsg $(MSGPACK)"
-	install -m 644 README.md proto/PROTOCOL.md etc/platoon.conf LICENSE $(DESTDIR)$(PREFIX)/share/doc/platoon
+	install -m 644 README.md proto/PROTOCOL.md $(wildcard proto/*/*.md) etc/platoon.conf LICENSE $(DESTDIR)$(PREFIX)/share/doc/platoon
 	install -m 644 etc/man/platoonctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 etc/man/platoon.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/man/platoon.8 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -261,4 +270,6 @@ install: all
 	install -m 644 etc/systemd/platoon.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/platoon.conf
 	install -m 644 etc/completion/platoonctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/platoonctl
 
+# Nobody makes these but the compiler; make would else try to link gen/scripts_X.d from a script list of that name.
+$(BUILD)/obj/%.d: ;
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,8 +1,9 @@
 /*
  * buffer.h: a growing byte buffer that remembers when memory ran out.
  *
- * Runs in every process. Appending after a failure does nothing, so a writer appends freely and asks once, at the end,
- * whether all of it got in (buffer_ok). That keeps the master free of a hundred checks and still safe when malloc fails.
+ * Runs in every process. Appending after a failure does nothing, so a writer appends freely and asks once,
+ * at the end, whether all of it got in (buffer_ok). That keeps the master free of a hundred checks and
+ * still safe when malloc fails.
  */
 #ifndef COMMON_BUFFER_H
 #define COMMON_BUFFER_H
@@ -26,7 +27,9 @@ void buffer_fini(struct buffer *b);
 /* Forgets content and failure, keeps the memory for the next round. */
 void buffer_clear(struct buffer *b);
 
-/* Like buffer_clear, but gives memory above `keep` bytes back: for buffers that live long and may once have been large. */
+/*
+ * Like buffer_clear, but gives memory above `keep` bytes back: for buffers that live long and may once have been large.
+ */
 void buffer_reset(struct buffer *b, size_t keep);
 
 /* True when every append since the last clear succeeded. */

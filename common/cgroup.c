@@ -1,7 +1,8 @@
 /*
  * cgroup.c: one group of processes with a limit of memory. See cgroup.h.
  *
- * Plain files and not libcgroup: that one reads the whole hierarchy at its start, and keeps a configuration of its own beside ours.
+ * Plain files and not libcgroup: that one reads the whole hierarchy at its start, and keeps a
+ * configuration of its own beside ours.
  */
 #include "common/cgroup.h"
 
@@ -83,10 +84,23 @@ uint64_t cgroup_renew(const char *group)
     return cgroup_oom_kills(group);
 }
 
+/* "0::/path", which is the end of that of the group, wherever the hierarchy is mounted. */
+static bool cgroup_is_ours(const char *group)
+{
+    char text[CGROUP_PATH_SIZE + 16];
+    if (cgroup_read("/proc/self", "cgroup", text, sizeof text) != 0)
+        return false;
+    const char *path = strstr(text, "0::/");
+    size_t len = path != NULL ? strcspn(path + 3, "\n") : 0, size = strlen(group);
+    return len > 1 && len <= size && strncmp(group + size - len, path + 3, len) == 0;
+}
+
 int cgroup_enter(const char *group, uint64_t memory_max)
 {
     if (mkdir(group, 0755) != 0 && errno != EEXIST)
         return -errno;
+    if (cgroup_is_ours(group))
+        return 0;
     int rc = cgroup_limit(group, memory_max);
     return rc == 0 ? cgroup_write(group, "cgroup.procs", "0") : rc;
 }

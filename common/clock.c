@@ -25,6 +25,13 @@ uint64_t clock_wall_ms(void)
     return clock_read_ms(CLOCK_REALTIME);
 }
 
+uint64_t clock_thread_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 void clock_format(uint64_t wall_ms, char text[CLOCK_TEXT_SIZE])
 {
     time_t seconds = (time_t)(wall_ms / 1000);

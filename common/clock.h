@@ -1,7 +1,8 @@
 /*
  * clock.h: the two times the project uses, in milliseconds.
  *
- * Runs in every process. Policy code never calls these: it takes `now` as a parameter, so that tests bring their own clock.
+ * Runs in every process. Policy code never calls these: it takes `now` as a parameter, so that
+ * tests bring their own clock.
  */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
@@ -14,6 +15,9 @@ uint64_t clock_mono_ms(void);
 
 /* UTC since 1970; may jump. For people and for stored records only. */
 uint64_t clock_wall_ms(void);
+
+/* Microseconds of a processor that this thread has used: what something costs, however busy the host is. */
+uint64_t clock_thread_us(void);
 
 #define CLOCK_TEXT_SIZE 25 /* "2026-01-31T23:59:59.999Z" and NUL */
 

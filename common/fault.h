@@ -1,8 +1,9 @@
 /*
- * fault.h: named points at which a test build can be told to die, to hang or to fail. In a normal build they are nothing at all.
+ * fault.h: named points at which a test build can be told to die, to hang or to fail. In a normal build
+ * they are nothing at all.
  *
- * With -DPLATOON_FAULTS (make faults), FAULT_POINT("get-hash.before-ack", detail) looks for the file of that name in the
- * directory $PLATOON_FAULT_DIR. Its content says what happens:
+ * With -DPLATOON_FAULTS (make faults), FAULT_POINT("get-hash.before-ack", detail) looks for the file of that name in
+ * the directory $PLATOON_FAULT_DIR. Its content says what happens:
  *     kill        SIGKILL to this process
  *     stall       this process hangs
  *     error       FAULT_POINT is true, and the caller goes the way it goes when this step fails

@@ -2,16 +2,19 @@
 #include "common/listen_address.h"
 
 #include "common/text.h"
+#include "common/trust.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 64
+#define LISTEN_BACKLOG 1024 /* who comes in a rush waits here, and is not turned away */
 
 static int listen_parse_unix(const char *path, struct listen_address *a)
 {
@@ -70,22 +73,88 @@ int listen_address_parse(const char *text, struct listen_address *a)
     return v6 ? listen_parse_v6(host, number, a) : listen_parse_v4(host, number, a);
 }
 
-/* What a killed process has left behind; a socket that somebody answers on stays, and bind says so. */
+static const char *listen_path(const struct listen_address *a)
+{
+    return ((const struct sockaddr_un *)&a->address)->sun_path;
+}
+
+static in_port_t listen_port(const struct listen_address *a)
+{
+    return a->address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&a->address)->sin6_port
+                                            : ((const struct sockaddr_in *)&a->address)->sin_port;
+}
+
+static bool listen_is_any(const struct listen_address *a)
+{
+    if (a->address.ss_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&a->address)->sin6_addr);
+    return ((const struct sockaddr_in *)&a->address)->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+bool listen_address_meets(const struct listen_address *a, const struct listen_address *b)
+{
+    bool path = a->address.ss_family == AF_UNIX;
+    if (path || b->address.ss_family == AF_UNIX)
+        return path && b->address.ss_family == AF_UNIX &&
+               strcmp(listen_path(a), listen_path(b)) == 0;
+    if (listen_port(a) != listen_port(b))
+        return false;
+    return listen_is_any(a) || listen_is_any(b) ||
+           (a->len == b->len && memcmp(&a->address, &b->address, a->len) == 0);
+}
+
+/*
+ * As runtime_dir's: whoever may change a directory above it could lead clients, or what we remove, somewhere else.
+ * `there` is its name by the descriptor that the walk has arrived at, which nobody can lead elsewhere.
+ */
+static int listen_walk(const struct listen_address *a, struct trust_path *t,
+                       struct listen_address *there, struct buffer *why)
+{
+    int rc = trust_walk(listen_path(a), TRUST_NO_OTHERS, t);
+    if (rc == -EPERM || rc == -EMLINK)
+        trust_say(t, rc, why);
+    if (rc != 0)
+        return rc;
+    struct sockaddr_un *un = (struct sockaddr_un *)&there->address;
+    *there = *a;
+    int len =
+        snprintf(un->sun_path, sizeof un->sun_path, "/proc/self/fd/%d/%.80s", t->dir, t->name);
+    if (strlen(t->name) > 80) /* then by its own */
+        *there = *a;
+    else
+        there->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)len + 1);
+    return 0;
+}
+
+int listen_address_place(const struct listen_address *a, struct buffer *why)
+{
+    struct listen_address there;
+    struct trust_path t = {.dir = -1};
+    int rc = a->address.ss_family == AF_UNIX ? listen_walk(a, &t, &there, why) : 0;
+    trust_close(&t);
+    return rc == -EPERM || rc == -EMLINK ? rc : 0;
+}
+
+/*
+ * What a killed process has left behind; a socket that somebody answers on stays, and bind says so. So does all that is
+ * no socket: connect(2) refuses a file of other people's data like a socket without a listener.
+ */
 static void listen_remove_stale(const struct listen_address *a)
 {
-    const struct sockaddr_un *un = (const struct sockaddr_un *)&a->address;
+    struct stat st;
+    if (lstat(listen_path(a), &st) != 0 || !S_ISSOCK(st.st_mode))
+        return;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
-    if (connect(fd, (const struct sockaddr *)un, a->len) != 0 && errno == ECONNREFUSED)
-        unlink(un->sun_path);
+    if (connect(fd, (const struct sockaddr *)&a->address, a->len) != 0 && errno == ECONNREFUSED)
+        unlink(listen_path(a));
     close(fd);
 }
 
-int listen_address_open(const struct listen_address *a)
+static int listen_open(const struct listen_address *a, bool local)
 {
     int on = 1;
-    bool local = a->address.ss_family == AF_UNIX;
     if (local)
         listen_remove_stale(a);
     int fd = socket(a->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -100,5 +169,18 @@ int listen_address_open(const struct listen_address *a)
     if (good)
         return fd;
     close(fd);
+    return rc;
+}
+
+int listen_address_open(const struct listen_address *a, struct buffer *why)
+{
+    struct listen_address there;
+    struct trust_path t = {.dir = -1};
+    if (a->address.ss_family != AF_UNIX)
+        return listen_open(a, false);
+    int rc = listen_walk(a, &t, &there, why);
+    if (rc == 0)
+        rc = listen_open(&there, true);
+    trust_close(&t);
     return rc;
 }

@@ -10,10 +10,12 @@
 
 #define LOG_QUOTE_SLOTS 8
 #define LOG_QUOTE_MAX   200
+#define LOG_QUOTE_ONE   16 /* room for one character, of which each byte is \xNN */
 
 static enum log_level log_limit = LOG_LEVEL_INFO;
 static log_sink log_to;
 static void *log_to_ctx;
+static bool log_shared;
 
 static const struct {
     enum log_level level;
@@ -62,28 +64,31 @@ void log_set_sink(log_sink sink, void *ctx)
     log_to_ctx = ctx;
 }
 
+void log_share_stderr(void)
+{
+    log_shared = true;
+}
+
 static void log_to_stderr(enum log_level level, struct slice line)
 {
     char out[LOG_LINE_MAX + 8];
-    int n = snprintf(out, sizeof out, "<%d>%.*s\n", (int)level, (int)line.len, line.ptr);
-    /* One write, so that lines of several processes on one pipe do not mix; a reader that is gone is not our business. */
+    int n = snprintf(out, sizeof out, "%s<%d>%.*s\n", log_shared ? "\n" : "", (int)level,
+                     (int)line.len, line.ptr);
+    /*
+     * One write, so that lines of several processes on one pipe do not mix; a reader that is gone is not our business.
+     */
     while (n > 0 && write(STDERR_FILENO, out, (size_t)n) < 0 && errno == EINTR)
         ;
-}
-
-static bool log_is_control(unsigned char c)
-{
-    return c < ' ' || c == 0x7f;
 }
 
 void log_clean(char *line, size_t len)
 {
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_character(slice_make(line + i, len - i));
+        struct slice rest = slice_make(line + i, len - i);
+        size_t n = utf8_character(rest);
         if (n == 0)
             line[i] = '?';
-        else if (log_is_control((unsigned char)line[i]))
-            line[i] = ' ';
+        memset(line + i, ' ', utf8_control(rest));
         i += n > 0 ? n : 1;
     }
 }
@@ -123,17 +128,27 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
 
 static bool log_is_plain(unsigned char c)
 {
-    return c > ' ' && c != 0x7f && c != '"' && c != '\\' && c != '=';
+    return c > ' ' && c != '"' && c != '\\' && c != '=';
+}
+
+/* Length of the character `rest` begins with, when it needs no quotes; else 0. */
+static size_t log_plain(struct slice rest)
+{
+    bool plain = log_is_plain((unsigned char)*rest.ptr) && utf8_control(rest) == 0;
+    return plain ? utf8_character(rest) : 0;
 }
 
 /* Writes the character at value[0], escaped when it must be; *used is how many bytes of the value that was. */
 static size_t log_quote_one(struct slice value, char *out, size_t *used)
 {
-    unsigned char c = (unsigned char)value.ptr[0];
+    char c = value.ptr[0];
     size_t n = utf8_character(value);
     *used = n > 0 ? n : 1;
-    if (n == 0 || log_is_control(c))
-        return (size_t)sprintf(out, "\\x%02x", c);
+    if (n == 0 || utf8_control(value) > 0) {
+        for (size_t i = 0; i < *used; i++)
+            sprintf(out + 4 * i, "\\x%02x", (unsigned char)value.ptr[i]);
+        return 4 * *used;
+    }
     bool escape = c == '"' || c == '\\';
     if (escape)
         *out++ = '\\';
@@ -143,18 +158,19 @@ static size_t log_quote_one(struct slice value, char *out, size_t *used)
 
 void log_quote_whole(struct buffer *out, struct slice value)
 {
-    char one[8];
-    size_t plain = 0;
-    while (plain < value.len && log_is_plain((unsigned char)value.ptr[plain]) &&
-           utf8_character(slice_make(value.ptr + plain, value.len - plain)) > 0)
-        plain += utf8_character(slice_make(value.ptr + plain, value.len - plain));
+    char one[LOG_QUOTE_ONE];
+    size_t plain = 0, n = 1;
+    while (plain < value.len && n > 0) {
+        n = log_plain(slice_make(value.ptr + plain, value.len - plain));
+        plain += n;
+    }
     if (plain > 0 && plain == value.len) {
         buffer_append_slice(out, value);
         return;
     }
     buffer_append_char(out, '"');
     for (size_t i = 0, used; i < value.len; i += used) {
-        size_t n = log_quote_one(slice_make(value.ptr + i, value.len - i), one, &used);
+        n = log_quote_one(slice_make(value.ptr + i, value.len - i), one, &used);
         buffer_append_slice(out, slice_make(one, n));
     }
     buffer_append_char(out, '"');
@@ -162,7 +178,7 @@ void log_quote_whole(struct buffer *out, struct slice value)
 
 const char *log_quote(struct slice value)
 {
-    static char slots[LOG_QUOTE_SLOTS][LOG_QUOTE_MAX * 4 + 8];
+    static char slots[LOG_QUOTE_SLOTS][LOG_QUOTE_MAX * 4 + LOG_QUOTE_ONE + 8];
     static size_t next;
     char *out = slots[next];
     next = (next + 1) % LOG_QUOTE_SLOTS;

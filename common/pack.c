@@ -1,6 +1,8 @@
 /* pack.c: msgpack-c's packer over struct buffer. See pack.h. */
 #include "common/pack.h"
 
+#include "common/utf8.h"
+
 #include <msgpack.h>
 
 static int pack_write(void *data, const char *bytes, size_t len)
@@ -60,6 +62,14 @@ void pack_str(struct buffer *b, struct slice text)
 void pack_text(struct buffer *b, const char *text)
 {
     pack_str(b, slice_of(text));
+}
+
+void pack_format(struct buffer *b, const char *format, va_list args)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, args);
+    utf8_mend(text);
+    pack_text(b, text);
 }
 
 void pack_bin(struct buffer *b, struct slice bytes)

@@ -9,6 +9,8 @@
 
 #include "common/buffer.h"
 
+#include <stdarg.h>
+
 void pack_nil(struct buffer *b);
 void pack_bool(struct buffer *b, bool value);
 void pack_u64(struct buffer *b, uint64_t value);
@@ -16,6 +18,10 @@ void pack_i64(struct buffer *b, int64_t value);
 void pack_double(struct buffer *b, double value);
 void pack_str(struct buffer *b, struct slice text);
 void pack_text(struct buffer *b, const char *text);
+/* Text by a printf format: at most 1023 bytes, broken or cut UTF-8 mended, since it goes to people and into JSON. */
+void pack_format(struct buffer *b, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 void pack_bin(struct buffer *b, struct slice bytes);
 
 /* Headers: `count` values (array) or key-value pairs (map) follow. */

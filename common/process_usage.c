@@ -19,7 +19,10 @@ static bool usage_read_file(const char *path, char *text, size_t size)
     return n > 0;
 }
 
-/* Fields 14 to 17 are utime stime cutime cstime in ticks, 24 is rss in pages; the name in field 2 may hold anything, and ends at the last ')'. */
+/*
+ * Fields 14 to 17 are utime stime cutime cstime in ticks, 24 is rss in pages; the name in field 2 may hold anything,
+ * and ends at the last ')'.
+ */
 static void usage_add(pid_t pid, struct process_usage *usage)
 {
     char path[64], text[1024];
@@ -38,7 +41,10 @@ static void usage_add(pid_t pid, struct process_usage *usage)
     usage->rss_bytes += (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Appends the children of one process; its threads may each have some, programs that fork from other threads are rare enough to be missed. */
+/*
+ * Appends the children of one process; its threads may each have some, programs that fork from other threads are
+ * rare enough to be missed.
+ */
 static size_t usage_children(pid_t pid, pid_t *list, size_t count)
 {
     char path[64], text[4096], *end;

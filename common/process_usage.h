@@ -1,7 +1,8 @@
 /*
  * process_usage.h: memory and processor time of a process, from /proc (proc(5)).
  *
- * Runs in the master, when a person or a probe asks, and in command workers whose program may only use so much. Does not wait: /proc is no disk.
+ * Runs in the master, when a person or a probe asks, and in command workers whose program may only use so much. Does
+ * not wait: /proc is no disk.
  */
 #ifndef COMMON_PROCESS_USAGE_H
 #define COMMON_PROCESS_USAGE_H

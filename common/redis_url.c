@@ -1,27 +1,16 @@
-/*
- * redis_url.c: takes a Redis url apart. Pure. See redis_conn.h.
- *
- * Runs in Redis workers, and in no other process: the master hands urls on as text.
- */
-#include "common/redis/redis_conn.h"
+/* redis_url.c: takes a Redis url apart. See redis_url.h. */
+#include "common/redis_url.h"
+
+#include "common/slice.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REDIS_PORT         6379
-#define REDIS_DATABASE_MAX 65535
-
-/* What a url says, before it goes into the options: so that these stay untouched when a later part is wrong. */
-struct redis_url {
-    char *host;
-    char *unix_path;
-    char *user;
-    int port;
-    int database; /* -1: the url does not say */
-    bool tls;
-};
+#define REDIS_PORT          6379
+#define REDIS_SENTINEL_PORT 26379
+#define REDIS_DATABASE_MAX  65535
 
 static int __attribute__((format(printf, 3, 4)))
 redis_url_refuse(char *why, size_t size, const char *sentence, ...)
@@ -109,7 +98,7 @@ static int redis_url_unix(struct redis_url *u, struct slice rest, char *why, siz
     struct slice path = redis_url_cut(rest, '?', &query);
     if (path.len < 2 || path.ptr[0] != '/')
         return redis_url_refuse(why, size,
-                                "a unix url needs an absolute path: unix:///run/redis.sock");
+                                "unix:// takes an absolute path: unix:///run/redis.sock");
     u->unix_path = redis_url_decode(path);
     if (u->unix_path == NULL)
         return redis_url_refuse(why, size, "the path \"%.*s\" cannot be read",
@@ -136,28 +125,48 @@ static int redis_url_host(struct redis_url *u, struct slice text, char *why, siz
         host = redis_url_cut(text, ':', &port);
     }
     if (host.len == 0)
-        return redis_url_refuse(why, size, "the url has no host: redis://host:6379");
-    u->port = port.ptr == NULL ? REDIS_PORT : redis_url_number(port, 65535);
-    if (u->port <= 0)
+        return redis_url_refuse(why, size, "has no host: redis://host:6379");
+    struct redis_address *a = &u->addresses[u->count];
+    a->port = port.ptr == NULL ? (u->sentinel ? REDIS_SENTINEL_PORT : REDIS_PORT)
+                               : redis_url_number(port, 65535);
+    if (a->port <= 0)
         return redis_url_refuse(why, size, "\"%.*s\" is not a port (1 to 65535)",
                                 REDIS_URL_PART(port));
-    u->host = redis_url_decode(host);
-    return u->host != NULL ? 0
-                           : redis_url_refuse(why, size, "the host \"%.*s\" cannot be read",
-                                              REDIS_URL_PART(host));
+    a->host = redis_url_decode(host);
+    if (a->host == NULL)
+        return redis_url_refuse(why, size, "the host \"%.*s\" cannot be read",
+                                REDIS_URL_PART(host));
+    u->count++;
+    return 0;
 }
 
-/* [user@]host[:port][/db] */
+/* One of them, or several with commas between. */
+static int redis_url_hosts(struct redis_url *u, struct slice text, char *why, size_t size)
+{
+    int rc = 0;
+    while (rc == 0 && text.ptr != NULL) {
+        struct slice rest, host = redis_url_cut(text, ',', &rest);
+        if (u->count == REDIS_ADDRESSES_MAX)
+            return redis_url_refuse(why, size, "has more than %d hosts", REDIS_ADDRESSES_MAX);
+        rc = redis_url_host(u, host, why, size);
+        text = rest;
+    }
+    return rc;
+}
+
+/* [user@]host[:port][,host[:port]…][/db] */
 static int redis_url_tcp(struct redis_url *u, struct slice rest, char *why, size_t size)
 {
-    /* First of all, and without showing any part: a password may hold any of the characters that are looked at below. */
+    /*
+     * First of all, and without showing any part: a password may hold any of the characters that are looked at below.
+     */
     const char *at = memrchr(rest.ptr, '@', rest.len);
     if (at != NULL && memchr(rest.ptr, ':', (size_t)(at - rest.ptr)) != NULL)
-        return redis_url_refuse(why, size,
-                                "the url holds a password: put it into a file and name that as "
-                                "password_file");
+        return redis_url_refuse(
+            why, size, "holds a password: put it into a file and name that in password_file");
     if (memchr(rest.ptr, '?', rest.len) != NULL || memchr(rest.ptr, '#', rest.len) != NULL)
-        return redis_url_refuse(why, size, "a redis url has no \"?\" or \"#\" part");
+        return redis_url_refuse(
+            why, size, "has a \"?\" or \"#\" part, which means nothing here: leave it out");
     struct slice database, host;
     struct slice authority = redis_url_cut(rest, '/', &database);
     struct slice user = redis_url_cut(authority, '@', &host);
@@ -166,7 +175,18 @@ static int redis_url_tcp(struct redis_url *u, struct slice rest, char *why, size
     else if (user.len > 0 && (u->user = redis_url_decode(user)) == NULL)
         return redis_url_refuse(why, size, "the user \"%.*s\" cannot be read",
                                 REDIS_URL_PART(user));
-    int rc = redis_url_host(u, host, why, size);
+    int rc = redis_url_hosts(u, host, why, size);
+    if (rc == 0 && u->sentinel) {
+        struct slice name = redis_url_cut(database, '/', &database);
+        if (name.len == 0)
+            return redis_url_refuse(why, size,
+                                    "names nothing that the Sentinels watch: "
+                                    "sentinel://host:26379,host:26379/NAME");
+        u->sentinel_name = redis_url_decode(name);
+        if (u->sentinel_name == NULL)
+            return redis_url_refuse(why, size, "the name \"%.*s\" cannot be read",
+                                    REDIS_URL_PART(name));
+    }
     if (rc == 0 && database.ptr != NULL && database.len > 0)
         rc = redis_url_database(u, database, why, size);
     return rc;
@@ -181,90 +201,40 @@ static bool redis_url_scheme(struct slice *url, const char *scheme)
     return true;
 }
 
-static int redis_url_parse(struct redis_url *u, struct slice url, char *why, size_t size)
+static int redis_url_read(struct redis_url *u, struct slice url, char *why, size_t size)
 {
     if (redis_url_scheme(&url, "unix://"))
         return redis_url_unix(u, url, why, size);
     if (redis_url_scheme(&url, "redis://"))
         return redis_url_tcp(u, url, why, size);
-    u->tls = redis_url_scheme(&url, "rediss://");
+    u->sentinel = redis_url_scheme(&url, "sentinel://");
+    if (u->sentinel)
+        return redis_url_tcp(u, url, why, size);
+    u->sentinel = redis_url_scheme(&url, "sentinels://");
+    u->tls = u->sentinel || redis_url_scheme(&url, "rediss://");
     if (u->tls)
         return redis_url_tcp(u, url, why, size);
     /* Not shown either: "user:password@host" without a scheme is a likely slip. */
-    return redis_url_refuse(why, size, "the url must start with redis://, rediss:// or unix://");
+    return redis_url_refuse(why, size,
+                            "must be embedded, redis://…, rediss://…, sentinel://…, "
+                            "sentinels://… or unix://…");
 }
 
-int redis_options_parse_url(struct redis_options *o, const char *url, char *why, size_t why_size)
+int redis_url_parse(struct redis_url *u, const char *url, char *why, size_t why_size)
 {
-    struct redis_url u = {.database = -1};
-    int rc = redis_url_parse(&u, slice_of(url), why, why_size);
-    if (rc != 0) {
-        free(u.host);
-        free(u.unix_path);
-        free(u.user);
-        return rc;
-    }
-    free(o->host);
-    free(o->unix_path);
-    o->host = u.host;
-    o->unix_path = u.unix_path;
-    o->port = u.port;
-    o->tls = u.tls;
-    if (u.user != NULL) {
-        free(o->user);
-        o->user = u.user;
-    }
-    if (u.database >= 0)
-        o->database = u.database;
-    return 0;
+    *u = (struct redis_url){.database = -1};
+    int rc = redis_url_read(u, slice_of(url), why, why_size);
+    if (rc != 0)
+        redis_url_fini(u);
+    return rc;
 }
 
-void redis_options_fini(struct redis_options *o)
+void redis_url_fini(struct redis_url *u)
 {
-    free(o->host);
-    free(o->unix_path);
-    free(o->user);
-    free(o->password_file);
-    free(o->tls_ca_file);
-    free(o->tls_cert_file);
-    free(o->tls_key_file);
-    free(o->tls_server_name);
-    *o = (struct redis_options){0};
-}
-
-void redis_options_name(const struct redis_options *o, char name[REDIS_NAME_SIZE])
-{
-    if (o->unix_path != NULL) {
-        snprintf(name, REDIS_NAME_SIZE, "unix:%s", o->unix_path);
-        return;
-    }
-    const char *host = o->host != NULL ? o->host : "?";
-    if (strchr(host, ':') != NULL)
-        snprintf(name, REDIS_NAME_SIZE, "[%s]:%d%s", host, o->port, o->tls ? " (TLS)" : "");
-    else
-        snprintf(name, REDIS_NAME_SIZE, "%s:%d%s", host, o->port, o->tls ? " (TLS)" : "");
-}
-
-static char *redis_options_dup(const char *text, bool *failed)
-{
-    if (text == NULL || text[0] == '\0')
-        return NULL;
-    char *copy = strdup(text);
-    *failed |= copy == NULL;
-    return copy;
-}
-
-int redis_options_copy(struct redis_options *to, const struct redis_options *from)
-{
-    bool failed = false;
-    *to = *from;
-    to->host = redis_options_dup(from->host, &failed);
-    to->unix_path = redis_options_dup(from->unix_path, &failed);
-    to->user = redis_options_dup(from->user, &failed);
-    to->password_file = redis_options_dup(from->password_file, &failed);
-    to->tls_ca_file = redis_options_dup(from->tls_ca_file, &failed);
-    to->tls_cert_file = redis_options_dup(from->tls_cert_file, &failed);
-    to->tls_key_file = redis_options_dup(from->tls_key_file, &failed);
-    to->tls_server_name = redis_options_dup(from->tls_server_name, &failed);
-    return failed ? -ENOMEM : 0;
+    for (size_t i = 0; i < u->count; i++)
+        free(u->addresses[i].host);
+    free(u->unix_path);
+    free(u->user);
+    free(u->sentinel_name);
+    *u = (struct redis_url){.database = -1};
 }

@@ -45,7 +45,7 @@ static size_t stream_frame_len(const char *header)
 static void stream_cut_frames(struct stream *s)
 {
     size_t at = 0;
-    while (!s->closing && s->in.len - at >= STREAM_HEADER_SIZE) {
+    while (!s->closing && !s->paused && s->in.len - at >= STREAM_HEADER_SIZE) {
         size_t len = stream_frame_len(s->in.data + at);
         if (len > s->limits.frame_max) {
             stream_end(s, UV_EMSGSIZE);
@@ -83,6 +83,31 @@ static void stream_on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     }
     s->in.len += (size_t)n;
     stream_cut_frames(s);
+}
+
+void stream_pause(struct stream *s)
+{
+    s->paused = true;
+    uv_read_stop((uv_stream_t *)&s->pipe);
+}
+
+void stream_resume(struct stream *s)
+{
+    if (!s->paused || s->closing)
+        return;
+    s->paused = false;
+    stream_cut_frames(s);
+    if (s->closing || s->paused)
+        return;
+    int rc = stream_start(s);
+    if (rc != 0)
+        stream_end(s, rc);
+}
+
+bool stream_is_behind(const struct stream *s)
+{
+    return s->in.len >= STREAM_HEADER_SIZE &&
+           s->in.len - STREAM_HEADER_SIZE >= stream_frame_len(s->in.data);
 }
 
 void stream_feed(struct stream *s, struct slice bytes)

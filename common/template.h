@@ -25,8 +25,8 @@ struct template_field {
 };
 
 /*
- * Compiles `text` (copied). On 0 *out is the caller's, for template_free. -EINVAL with one sentence in `why` that says what is
- * wrong and where; -ENOMEM.
+ * Compiles `text` (copied). On 0 *out is the caller's, for template_free. -EINVAL with one sentence in `why` that says
+ * what is wrong and where; -ENOMEM.
  */
 int template_compile(const char *text, struct template **out, char *why, size_t why_size);
 
@@ -37,8 +37,8 @@ void template_free(struct template *t);
 bool template_is_constant(const struct template *t);
 
 /*
- * Appends the template, filled in, to `out` (whose failure is the buffer's). 0; or -ENOENT when the record lacks a field that has no default: then
- * *missing is its name (it lives as long as t), and `out` may have grown.
+ * Appends the template, filled in, to `out` (whose failure is the buffer's). 0; or -ENOENT when the record lacks a
+ * field that has no default: then *missing is its name (it lives as long as t), and `out` may have grown.
  */
 int template_expand(const struct template *t, struct slice member,
                     const struct template_field *fields, size_t count, struct buffer *out,

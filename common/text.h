@@ -1,8 +1,8 @@
 /*
  * text.h: numbers, durations and sizes as people write and read them, and the nearest word to a mistyped one.
  *
- * Runs in every process. Pure functions without locale: strtoul and friends are not used because they take leading blanks,
- * signs and trailing garbage, and saturate instead of failing.
+ * Runs in every process. Pure functions without locale: strtoul and friends are not used because they take leading
+ * blanks, signs and trailing garbage, and saturate instead of failing.
  */
 #ifndef COMMON_TEXT_H
 #define COMMON_TEXT_H
@@ -15,14 +15,14 @@
 int text_parse_u64(struct slice text, uint64_t *out);
 
 /*
- * A duration: digits and one of ms, s, m, h, d ("250ms", "1d"); only "0" may stand without a unit. Returns 0 and milliseconds;
- * -EINVAL; -ERANGE when it does not fit.
+ * A duration: digits and one of ms, s, m, h, d ("250ms", "1d"); only "0" may stand without a unit. Returns 0 and
+ * milliseconds; -EINVAL; -ERANGE when it does not fit.
  */
 int text_parse_span(struct slice text, uint64_t *ms);
 
 /*
- * A number of bytes, or with KB, MB, GB or TB in any case ("64KB"), powers of 1024. Returns 0 and bytes; -EINVAL; -ERANGE when it
- * does not fit.
+ * A number of bytes, or with KB, MB, GB or TB in any case ("64KB"), powers of 1024. Returns 0 and bytes; -EINVAL;
+ * -ERANGE when it does not fit.
  */
 int text_parse_size(struct slice text, uint64_t *bytes);
 
@@ -47,7 +47,9 @@ char *text_format_count(uint64_t count, char text[TEXT_NUMBER_SIZE]);
  */
 size_t text_distance(struct slice a, struct slice b);
 
-/* Finds the nearest of several words: start, offer each, read `best`. Near means at most a third of its letters wrong. */
+/*
+ * Finds the nearest of several words: start, offer each, read `best`. Near means at most a third of its letters wrong.
+ */
 struct text_nearest {
     struct slice word;
     const char *best; /* NULL while none is near; as offered, not copied */

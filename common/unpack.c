@@ -258,3 +258,10 @@ struct slice unpack_raw(struct unpack *u)
         return slice_make(NULL, 0);
     return slice_make(from, (size_t)(u->at - from));
 }
+
+bool unpack_is_value(struct slice packed)
+{
+    struct unpack u = unpack_start(packed);
+    unpack_raw(&u);
+    return unpack_end(&u);
+}

@@ -1,11 +1,13 @@
 /*
  * unpack.h: reads msgpack from bytes that may be hostile, one value at a time, without allocating anything.
  *
- * Runs in every process. Why not msgpack_unpack: version 4.0 builds an object tree and takes an array's claimed length at
- * its word (5 bytes make it reserve 2 GB; FACTS.md 3). This cursor never believes more than the bytes that are there.
+ * Runs in every process. Why not msgpack_unpack: version 4.0 builds an object tree and takes an array's
+ * claimed length at its word (5 bytes make it reserve 2 GB; FACTS.md 3). This cursor never believes more than
+ * the bytes that are there.
  *
- * Errors are sticky: after the first wrong type or short input every read returns an empty value and unpack_ok() is false,
- * so a decoder reads all its fields and asks once. Strings and bytes point into the input and live as long as it does.
+ * Errors are sticky: after the first wrong type or short input every read returns an empty value and
+ * unpack_ok() is false, so a decoder reads all its fields and asks once. Strings and bytes point into the input
+ * and live as long as it does.
  */
 #ifndef COMMON_UNPACK_H
 #define COMMON_UNPACK_H
@@ -74,5 +76,8 @@ uint32_t unpack_map(struct unpack *u);
 
 /* Skips one whole value, checking it; returns its bytes, for handing on with pack_raw. */
 struct slice unpack_raw(struct unpack *u);
+
+/* True when these bytes are one whole value, nested at most UNPACK_DEPTH_MAX levels deep: what every reader takes. */
+bool unpack_is_value(struct slice packed);
 
 #endif

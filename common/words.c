@@ -2,6 +2,7 @@
 #include "common/words.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static bool words_is_blank(char c)
@@ -59,4 +60,21 @@ const char *words_next(const struct buffer *words, size_t start, const char *wor
 {
     size_t at = word == NULL ? start : (size_t)(word - words->data) + strlen(word) + 1;
     return at < words->len ? words->data + at : NULL;
+}
+
+bool words_expand_number(const char *value, uint64_t number, struct buffer *out)
+{
+    bool any = false;
+    for (const char *at = value; *at != '\0';) {
+        bool hole = strncmp(at, "{n}", 3) == 0, plain = strncmp(at, "{{n}}", 5) == 0;
+        if (plain)
+            buffer_append_text(out, "{n}");
+        else if (hole)
+            buffer_printf(out, "%" PRIu64, number);
+        else
+            buffer_append_char(out, *at);
+        at += plain ? 5 : hole ? 3 : 1;
+        any = any || hole;
+    }
+    return any;
 }

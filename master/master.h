@@ -1,7 +1,7 @@
 /*
  * master.h: the one running master: its loop, configuration, tree, places and age.
  *
- * Runs in the master. Made by main.c before anything starts; everybody else reads it. One thread.
+ * Runs in the master. Made by platoon.c before anything starts; everybody else reads it. One thread.
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
@@ -22,11 +22,5 @@ struct master {
     bool stopping;          /* master_shutdown was called */
     void (*on_fatal)(void); /* what on_fatal = exit does */
 };
-
-/*
- * Stops every worker in order; when the last is gone the loop ends and the process exits 0. Returns at once. A second call
- * changes nothing. Watchers (supervisor.h) hear of the last stop before the control socket goes.
- */
-void master_shutdown(struct master *m);
 
 #endif

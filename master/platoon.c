@@ -1,28 +1,37 @@
 /*
- * main.c: platoon, the master: command line, start and end.
+ * platoon.c: platoon, the master: command line, start and end.
  *
- * Links libuv, msgpack-c and libconfuse, nothing else (make lint checks it). Everything that can be found wrong is said before the first process is
- * started; after that this process only ends by an order.
+ * Links libuv, msgpack-c and libconfuse, nothing else (make lint checks it). Everything that can be found wrong is said
+ * before the first process is started; after that this process only ends by an order.
  */
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/standard_fds.h"
 #include "master/process/announce.h"
 #include "master/process/child.h"
 #include "master/logs/collect.h"
+#include "master/config/config_load.h"
 #include "master/control/control_server.h"
 #include "master/logs/crash.h"
 #include "master/start/delegation.h"
+#include "master/logs/events.h"
 #include "master/logs/log_out.h"
 #include "master/logs/logs.h"
+#include "master/process/look.h"
+#include "master/check.h"
 #include "master/master.h"
 #include "master/start/notify.h"
 #include "master/reaper.h"
 #include "master/reload.h"
+#include "master/shutdown.h"
 #include "master/supervise/supervisor.h"
+#include "master/systems_config.h"
+#include "master/systems_tree.h"
 #include "master/build/tree_build.h"
 #include "master/upgrade/upgrade.h"
 #include "master/process/process.h"
 #include "proto/control.h"
+#include "proto/link.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -47,10 +56,11 @@ static struct master master;
 static struct supervisor_watch main_watch;
 static uv_signal_t main_signals[5];
 static uv_timer_t main_watchdog, main_grace;
-static bool main_is_ready, main_was_ready, main_ended;
+static bool main_is_ready, main_was_ready, main_was_up, main_ended;
 static int main_exit_code;
 static int main_state_fd = -1; /* --take-over */
 static char main_no_group[DELEGATION_WHY_SIZE];
+static struct buffer main_warnings;
 
 static const char main_help[] =
     "Usage: platoon -c FILE [--check | --print-config]\n"
@@ -63,8 +73,9 @@ static const char main_help[] =
     "      --version       print the version\n"
     "  -h, --help          print this\n"
     "\n"
-    "Signals: TERM, INT stop everything in order; a second one forces. HUP reads FILE again;\n"
-    "USR2 opens the log file anew.\n"
+    "Signals: TERM, INT stop everything in order; a second one, a second later, or a third "
+    "forces.\n"
+    "HUP reads FILE again; USR2 opens the log files anew.\n"
     "Look at it with: platoonctl -c FILE tree\n";
 
 /* ---- end ---- */
@@ -86,23 +97,28 @@ static void main_on_grace(uv_timer_t *timer)
     uv_stop(timer->loop);
 }
 
-/* systemd is told READY once, its STATUS at each turn. */
+/*
+ * systemd is told READY once, its STATUS at each turn. READY=1 waits for no trouble to pass: a store that is locked
+ * while we start is no reason to be killed for a start that takes too long.
+ */
 static void main_tell_ready(void)
 {
+    if (master.stopping)
+        return;
+    if (!main_was_up && node_is_up(master.root) && node_is_stable(master.root)) {
+        main_was_up = true;
+        notify_send("READY=1");
+    }
     bool ready = node_is_ready(master.root);
-    if (master.stopping || ready == main_is_ready)
+    if (ready == main_is_ready)
         return;
     main_is_ready = ready;
-    if (!ready) {
-        notify_send("STATUS=not ready: platoonctl status says why");
-        return;
-    }
-    if (!main_was_ready)
+    if (ready && !main_was_ready)
         log_info("platoon-ready", "after_ms=%llu",
                  (unsigned long long)(clock_mono_ms() - master.started_ms));
-    notify_send(main_was_ready ? "STATUS=every worker is ready"
-                               : "READY=1\nSTATUS=every worker is ready");
-    main_was_ready = true;
+    main_was_ready = main_was_ready || ready;
+    notify_send(ready ? "STATUS=every worker is ready"
+                      : "STATUS=not ready: platoonctl status says why");
 }
 
 static void main_on_change(void *ctx)
@@ -115,44 +131,13 @@ static void main_on_change(void *ctx)
     }
 }
 
-void master_shutdown(struct master *m)
-{
-    if (m->stopping)
-        return;
-    m->stopping = true;
-    log_info("platoon-stopping", "pid=%d", (int)getpid());
-    notify_send("STOPPING=1\nSTATUS=stopping");
-    supervisor_stop(m->root);
-}
-
-/* ---- reload ---- */
-
-/* systemd (sd_notify(3)) counts a reload as done at the next READY=1. */
-static void main_reload(void)
-{
-    if (master.stopping)
-        return;
-    char text[64];
-    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
-             (unsigned long long)clock_mono_ms() * 1000);
-    notify_send(text);
-    struct buffer changes = BUFFER_EMPTY, errors = BUFFER_EMPTY;
-    if (reload_file(&master, false, &changes, &errors) != 0) {
-        const char *cause = buffer_text(&errors);
-        if (cause == NULL)
-            cause = "memory is short";
-        for (size_t n; *cause != '\0'; cause += n + (cause[n] == '\n')) {
-            n = strcspn(cause, "\n");
-            log_error("reload-refused", "cause=%s remedy=\"the tree runs on as it was\"",
-                      log_quote(slice_make(cause, n)));
-        }
-    }
-    notify_send("READY=1");
-    buffer_fini(&changes);
-    buffer_fini(&errors);
-}
-
 /* ---- signals ---- */
+
+static void main_reopen_worker(struct node *worker, void *ctx)
+{
+    (void)ctx;
+    process_reopen_log(worker);
+}
 
 static void main_reopen_log(void)
 {
@@ -162,19 +147,31 @@ static void main_reopen_log(void)
     else
         log_error("log-reopen", "cause=%s remedy=\"the old file is written on\"",
                   log_quote_text(strerror(-rc)));
+    tree_each_worker(master.root, main_reopen_worker, NULL);
+}
+
+static void main_on_order(const char *signal)
+{
+    static uint64_t count, first_ms;
+    uint64_t now = clock_mono_ms();
+    if (count++ == 0)
+        first_ms = now;
+    if (policy_order_forces(count, now - first_ms)) {
+        log_warn("platoon-forced", "signal=%s order=%llu", signal, (unsigned long long)count);
+        supervisor_force();
+    }
+    master_shutdown(&master);
 }
 
 static void main_on_signal(uv_signal_t *handle, int signum)
 {
     (void)handle;
     if (signum == SIGTERM || signum == SIGINT) {
-        if (master.stopping)
-            supervisor_force();
-        master_shutdown(&master);
+        main_on_order(sigabbrev_np(signum));
         return;
     }
     if (signum == SIGHUP)
-        main_reload();
+        reload_on_signal(&master);
     else if (signum == SIGUSR2)
         main_reopen_log();
     else
@@ -222,13 +219,30 @@ static void main_forget(struct node *n)
 }
 
 static const struct supervisor_ops main_ops = {
-    .spawn = worker_process_spawn,
-    .stop = worker_process_stop,
-    .force = worker_process_force,
+    .spawn = process_spawn,
+    .stop = process_stop,
+    .force = process_force,
     .up = announce_up,
     .down = announce_down,
     .forget = main_forget,
+    .moved = events_add,
+    .explain = process_explain,
 };
+
+/* The supervisor last: it changes what the others read. */
+static const death_reader main_deaths[] = {crash_on_death, supervisor_on_death, NULL};
+
+static const struct process_message main_messages[] = {
+    {LINK_MONITOR, false, announce_on_monitor},
+    {LINK_BLAME, true, announce_on_blame},
+    {LINK_LOOK, true, look_on_look},
+    {LINK_CHILD, true, child_on_child},
+    {LINK_END, false, child_on_end},
+    {0, false, NULL},
+};
+
+static const struct process_readers main_readers = {.messages = main_messages,
+                                                    .deaths = main_deaths};
 
 /* The root has given up, and the configuration wants who started us to decide. */
 static void main_on_fatal(void)
@@ -236,6 +250,15 @@ static void main_on_fatal(void)
     main_exit_code = CONTRACT_EXIT_TEMPORARY;
     master_shutdown(&master);
 }
+
+/* Whom the reaper leaves to others, beside the workers. */
+static bool main_is_waited_for(pid_t pid)
+{
+    return pid == upgrade_probe_pid();
+}
+
+static const struct upgrade_control main_upgrade_control = {.fd = control_fd,
+                                                            .is_quiet = control_is_quiet};
 
 static void main_on_nothing(uv_poll_t *poll, int status, int events)
 {
@@ -254,8 +277,8 @@ static void main_raise_file_limit(void)
 }
 
 /*
- * libuv aborts when its table of descriptors cannot grow, which it does at each power of two. So it grows once, here, where nothing is lost yet: that is enough for five thousand
- * workers.
+ * libuv aborts when its table of descriptors cannot grow, which it does at each power of two. So it grows once, here,
+ * where nothing is lost yet: that is enough for five thousand workers.
  */
 static void main_grow_loop(void)
 {
@@ -287,14 +310,17 @@ static int main_fail(const char *what, int rc)
 static int main_setup(void)
 {
     struct supervisor_settings supervision = {.now_ms = clock_mono_ms, .random = main_random};
+    process_register(&main_readers);
     announce_setup(master.root);
     child_setup(&master);
+    upgrade_setup(&main_upgrade_control);
     uv_timer_init(master.loop, &main_grace);
     uv_timer_init(master.loop, &main_watchdog);
     crash_start(master.loop);
     int rc = supervisor_init(master.loop, master.root, &main_ops, &supervision);
+    look_setup(master.root); /* it watches the supervisor */
     if (rc == 0)
-        rc = reaper_start(master.loop, master.root);
+        rc = reaper_start(master.loop, master.root, main_is_waited_for);
     master.on_fatal = main_on_fatal;
     reload_settings(&master);
     return rc;
@@ -313,8 +339,10 @@ static void main_tell_limits(void)
 /* `from`: what the last master has left; NULL: a start from nothing. */
 static int main_loop(const struct upgrade *from)
 {
-    if (from != NULL)
+    if (from != NULL) {
         upgrade_restore(from);
+        reload_log_resume(&master);
+    }
     collect_own_lines();
     if (reload_log(&master) != 0)
         return CONTRACT_EXIT_CONFIG;
@@ -345,6 +373,7 @@ static int main_loop(const struct upgrade *from)
              (unsigned long long)master.paths.boot);
     if (from == NULL) {
         main_tell_limits();
+        reload_log_warnings(&main_warnings);
         supervisor_start(master.root);
     }
     uv_run(master.loop, UV_RUN_DEFAULT);
@@ -362,7 +391,9 @@ static int main_say(int code, struct buffer *error)
         text = MAIN_NO_MEMORY;
     for (const char *line = text; line != NULL && *line != '\0';) {
         size_t n = strcspn(line, "\n");
-        fprintf(stderr, "platoon: %.*s\n", (int)n, line);
+        const char *own = config_path(master.config);
+        bool of_file = strncmp(line, own, strlen(own)) == 0; /* file:line: stands alone */
+        fprintf(stderr, "%s%.*s\n", of_file ? "" : "platoon: ", (int)n, line);
         line += n + (line[n] == '\n');
     }
     return code;
@@ -375,9 +406,9 @@ static int main_run(void)
     if (code == 0) {
         delegation_take(master.paths.cgroup, main_no_group);
         master.root = tree_build(master.config, &master.paths, &error);
-        code = master.root == NULL
-                   ? CONTRACT_EXIT_CONFIG
-                   : preflight_check_tree(&master.paths, master.config, master.root, false, &error);
+        code = master.root == NULL ? CONTRACT_EXIT_CONFIG
+                                   : preflight_check_tree(&master.paths, master.config, master.root,
+                                                          PREFLIGHT_START, &error, &main_warnings);
         code = code != 0 ? main_say(code, &error) : main_loop(NULL);
         delegation_return(master.paths.cgroup);
         preflight_release(&master.paths);
@@ -389,7 +420,10 @@ static int main_run(void)
     return code;
 }
 
-/* --take-over: the last master's state is open as `fd`, and its children are ours. With `probe` only says whether all of that would do. */
+/*
+ * --take-over: the last master's state is open as `fd`, and its children are ours. With `probe` only says
+ * whether all of that would do.
+ */
 static int main_take_over(int fd, bool probe)
 {
     struct buffer error = BUFFER_EMPTY;
@@ -397,15 +431,17 @@ static int main_take_over(int fd, bool probe)
     int code = preflight_places(&master.paths, master.config, &error);
     if (!upgrade_read(&from, fd, &error))
         code = CONTRACT_EXIT_CONFIG;
+    if (code == 0)
+        code = preflight_resume(&master.paths, probe, &error);
     memcpy(master.paths.instance, from.instance, sizeof master.paths.instance);
     master.paths.boot = from.boot;
     delegation_resume(master.paths.cgroup);
     if (code == 0) {
         master.root = tree_build(master.config, &master.paths, &error);
-        bool fits =
-            master.root != NULL &&
-            preflight_check_tree(&master.paths, master.config, master.root, true, &error) == 0 &&
-            upgrade_fits(&from, &master, &error);
+        bool fits = master.root != NULL &&
+                    preflight_check_tree(&master.paths, master.config, master.root,
+                                         PREFLIGHT_RUNNING, &error, NULL) == 0 &&
+                    upgrade_fits(&from, &master, &error);
         code = fits ? 0 : CONTRACT_EXIT_CONFIG;
     }
     if (code != 0) {
@@ -425,21 +461,61 @@ static int main_take_over(int fd, bool probe)
     return code;
 }
 
+static int main_print(struct slice text)
+{
+    int rc = standard_fds_print(text);
+    if (rc == 0)
+        return 0;
+    fprintf(stderr, "platoon: cannot write the output: %s\n", strerror(-rc));
+    return CONTRACT_EXIT_TEMPORARY;
+}
+
+static int main_print_buffer(const struct buffer *out)
+{
+    if (buffer_ok(out))
+        return main_print(buffer_slice(out));
+    fputs("platoon: " MAIN_NO_MEMORY "\n", stderr);
+    return CONTRACT_EXIT_TEMPORARY;
+}
+
+static int main_check(const char *path)
+{
+    struct buffer out = BUFFER_EMPTY;
+    struct buffer errors = BUFFER_EMPTY, warnings = BUFFER_EMPTY;
+    int code = check_file(path, &errors, &warnings);
+    const char *said = buffer_text(&errors), *warned = buffer_text(&warnings);
+    if (said == NULL || warned == NULL || (code != 0 && *said == '\0'))
+        said = "platoon: " MAIN_NO_MEMORY "\n";
+    fputs(warned != NULL ? warned : "", stderr);
+    fputs(said, stderr);
+    if (code == 0) {
+        buffer_printf(&out, "%s: configuration OK%s\n", path,
+                      warnings.len > 0 ? ", but see the warnings above" : "");
+        code = main_print_buffer(&out);
+    }
+    buffer_fini(&out);
+    buffer_fini(&errors);
+    buffer_fini(&warnings);
+    return code;
+}
+
 /* Loads the file. Its errors name file and line and go out as they are. */
 static int main_configured(const char *path, enum main_mode mode)
 {
+    if (mode == MAIN_CHECK)
+        return main_check(path);
     struct buffer text = BUFFER_EMPTY;
     int code = 0;
+    systems_config_register();
+    systems_tree_register();
     master.config = config_load(path, &text);
     if (master.config == NULL) {
         const char *said = buffer_text(&text);
         fputs(said != NULL && *said != '\0' ? said : "platoon: " MAIN_NO_MEMORY "\n", stderr);
         code = CONTRACT_EXIT_CONFIG;
-    } else if (mode == MAIN_CHECK) {
-        printf("%s: configuration OK\n", path);
     } else if (mode == MAIN_PRINT) {
         config_print(master.config, &text);
-        fputs(buffer_text(&text) != NULL ? text.data : "", stdout);
+        code = main_print_buffer(&text);
     } else if (mode == MAIN_TAKE_OVER || mode == MAIN_PROBE) {
         code = main_take_over(main_state_fd, mode == MAIN_PROBE);
     } else {
@@ -473,6 +549,7 @@ int main(int argc, char **argv)
     };
     const char *path = NULL;
     enum main_mode mode = MAIN_RUN;
+    standard_fds_fill();
     upgrade_remember_program();
     unsetenv(
         CONTRACT_ENV_NAME); /* of another platoon, under which we run; our children are not its */
@@ -496,11 +573,9 @@ int main(int argc, char **argv)
             mode = MAIN_PROBE;
             break;
         case 'v':
-            printf("platoon %s\n", PLATOON_VERSION);
-            return 0;
+            return main_print(slice_of("platoon " PLATOON_VERSION "\n"));
         case 'h':
-            fputs(main_help, stdout);
-            return 0;
+            return main_print(slice_of(main_help));
         default:
             return main_usage("unknown option, or one without its value");
         }

@@ -2,9 +2,9 @@
 #include "master/reaper.h"
 
 #include "common/log.h"
-#include "master/upgrade/upgrade.h"
 #include "master/process/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #define REAPER_PAUSE_MS 50 /* an orphan's zombie may wait so long */
 
 static struct node *reaper_root;
+static bool (*reaper_spares)(pid_t pid);
 static uv_signal_t reaper_signal;
 static uv_timer_t reaper_timer;
 
@@ -27,25 +28,46 @@ struct reaper_search {
 static void reaper_compare(struct node *worker, void *ctx)
 {
     struct reaper_search *search = ctx;
-    if (worker->process != NULL && worker_process_pid(worker->process) == search->pid)
+    if (worker->process != NULL && process_pid(worker->process) == search->pid)
         search->found = true;
+}
+
+/* A thousand at once are one line. */
+struct reaper_count {
+    int count;
+    pid_t first, last;
+};
+
+static void reaper_add(struct reaper_count *c, pid_t pid)
+{
+    if (c->count++ == 0)
+        c->first = pid;
+    c->last = pid;
+}
+
+static void reaper_tell(const char *event, const struct reaper_count *c)
+{
+    if (c->count == 1)
+        log_info(event, "pid=%d", (int)c->first);
+    else if (c->count > 1)
+        log_info(event, "count=%d first=%d last=%d", c->count, (int)c->first, (int)c->last);
 }
 
 /* Somebody else waits for it. */
 static bool reaper_is_known(pid_t pid)
 {
     struct reaper_search search = {.pid = pid};
-    if (pid == upgrade_probe_pid())
+    if (reaper_spares(pid))
         return true;
     tree_each_worker(reaper_root, reaper_compare, &search);
     return search.found;
 }
 
 /*
- * WNOWAIT looks without reaping. A worker that has ended stays first in line until worker_process.c has reaped it (an upgrade's probe, until libuv has), so the look ends
- * there; its own end brings the next SIGCHLD's look.
+ * WNOWAIT looks without reaping. A worker that has ended stays first in line until process.c has reaped it (an
+ * upgrade's probe, until libuv has), so the look ends there; its own end brings the next SIGCHLD's look.
  */
-static void reaper_reap(void)
+static void reaper_reap(struct reaper_count *c)
 {
     for (;;) {
         siginfo_t info = {0};
@@ -54,11 +76,35 @@ static void reaper_reap(void)
         if (reaper_is_known(info.si_pid))
             return;
         waitpid(info.si_pid, NULL, WNOHANG);
-        log_info("orphan-reaped", "pid=%d", (int)info.si_pid);
+        reaper_add(c, info.si_pid);
     }
 }
 
-/* It has the environment of a worker of ours, or of its program: not so children that we had before we became platoon, and orphans of strangers when we are process 1. */
+/*
+ * One that another user owns by now (a set-user-id program) cannot be looked into, nor ended: it is told, once, unless
+ * we are process 1, who gets everybody's orphans.
+ */
+static void reaper_tell_left(pid_t pid)
+{
+    static pid_t told[64];
+    static size_t next;
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        if (told[i] == pid)
+            return;
+    if (getpid() == 1)
+        return;
+    told[next] = pid;
+    next = (next + 1) % (sizeof told / sizeof told[0]);
+    log_warn("orphan-left",
+             "pid=%d cause=\"it runs as another user by now, and platoon may not end it\" "
+             "remedy=\"end it as root\"",
+             (int)pid);
+}
+
+/*
+ * It has the environment of a worker of ours, or of its program: not so children that we had before we became platoon,
+ * and orphans of strangers when we are process 1.
+ */
 static bool reaper_is_ours(pid_t pid)
 {
     static char text[128 * 1024];
@@ -68,15 +114,18 @@ static bool reaper_is_ours(pid_t pid)
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
     if (fd >= 0)
         close(fd);
+    else if (errno == EACCES || errno == EPERM)
+        reaper_tell_left(pid);
     return n > 0 &&
            memmem(text, (size_t)n, CONTRACT_ENV_NAME "=", sizeof CONTRACT_ENV_NAME) != NULL;
 }
 
 /*
- * A child of ours that is no worker is what a dead worker has left behind, in a group or session of its own, or the kill of the group would have met it. While its worker lives, the
- * worker is its nearest subreaper, not we (program_life.c).
+ * A child of ours that is no worker is what a dead worker has left behind, in a group or session of its own,
+ * or the kill of the group would have met it. While its worker lives, the worker is its nearest subreaper,
+ * not we (program_life.c).
  */
-static void reaper_end_orphans(void)
+static void reaper_end_orphans(struct reaper_count *c)
 {
     char path[64];
     int pid;
@@ -86,7 +135,7 @@ static void reaper_end_orphans(void)
         if (reaper_is_known((pid_t)pid) || !reaper_is_ours((pid_t)pid) ||
             kill((pid_t)pid, SIGKILL) != 0)
             continue;
-        log_info("orphan-killed", "pid=%d", pid);
+        reaper_add(c, (pid_t)pid);
     }
     if (file != NULL)
         fclose(file);
@@ -95,11 +144,17 @@ static void reaper_end_orphans(void)
 static void reaper_look(uv_timer_t *timer)
 {
     (void)timer;
-    reaper_reap();
-    reaper_end_orphans();
+    struct reaper_count reaped = {0}, killed = {0};
+    reaper_reap(&reaped);
+    reaper_end_orphans(&killed);
+    reaper_tell("orphan-reaped", &reaped);
+    reaper_tell("orphan-killed", &killed);
 }
 
-/* Not at once: a worker's own end, which comes with the same signal, is reaped by then, and need not be told from an orphan's among a thousand. */
+/*
+ * Not at once: a worker's own end, which comes with the same signal, is reaped by then, and need not be told from an
+ * orphan's among a thousand.
+ */
 static void reaper_on_child(uv_signal_t *handle, int signum)
 {
     (void)handle;
@@ -108,9 +163,10 @@ static void reaper_on_child(uv_signal_t *handle, int signum)
         uv_timer_start(&reaper_timer, reaper_look, REAPER_PAUSE_MS, 0);
 }
 
-int reaper_start(uv_loop_t *loop, struct node *root)
+int reaper_start(uv_loop_t *loop, struct node *root, bool (*spares)(pid_t pid))
 {
     reaper_root = root;
+    reaper_spares = spares;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     uv_timer_init(loop, &reaper_timer);
     int rc = uv_signal_init(loop, &reaper_signal);

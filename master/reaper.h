@@ -1,8 +1,8 @@
 /*
  * reaper.h: what workers leave behind when they die before their own children.
  *
- * Runs in the master, which is made a subreaper: orphans of dead workers become its children, and are reaped here. Workers
- * themselves are never reaped here: worker_process.c waits for each by its pidfd.
+ * Runs in the master, which is made a subreaper: orphans of dead workers become its children, and are reaped here.
+ * Workers themselves are never reaped here: process.c waits for each by its pidfd.
  */
 #ifndef MASTER_REAPER_H
 #define MASTER_REAPER_H
@@ -11,8 +11,8 @@
 
 #include <uv.h>
 
-/* 0 or a libuv error. */
-int reaper_start(uv_loop_t *loop, struct node *root);
+/* `spares` says of a child that is no worker whether somebody else waits for it. 0 or a libuv error. */
+int reaper_start(uv_loop_t *loop, struct node *root, bool (*spares)(pid_t pid));
 void reaper_stop(void);
 
 #endif

@@ -1,12 +1,16 @@
 /* reload.c: see reload.h. */
 #include "master/reload.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/unpack.h"
+#include "master/config/config_check.h"
 #include "master/config/config_key.h"
+#include "master/config/config_load.h"
 #include "master/logs/crash.h"
 #include "master/logs/log_out.h"
+#include "master/start/notify.h"
 #include "master/supervise/supervisor.h"
 #include "master/build/tree_build.h"
 #include "master/build/tree_merge.h"
@@ -30,8 +34,6 @@ static enum log_out_to reload_log_to(const char *word)
 
 int reload_log(struct master *m)
 {
-    static const char *const usual[] = {
-        [LOG_OUT_SYSLOG] = "/dev/log", [LOG_OUT_JOURNAL] = "/run/systemd/journal/socket"};
     const struct config_section *s = config_platoon(m->config);
     struct log_out_settings out = {
         .to = reload_log_to(config_get(s, "log_to")),
@@ -40,21 +42,23 @@ int reload_log(struct master *m)
         .rotate_ms = config_get_u64(s, "log_rotate_age"),
         .rotations_kept = config_get_u64(s, "log_keep"),
     };
-    const char *path = config_get(s, "log_path");
-    int len = 0;
-    if (path[0] != '\0')
-        len = snprintf(out.path, sizeof out.path, "%s", path);
-    else if (out.to == LOG_OUT_FILE)
-        len = snprintf(out.path, sizeof out.path, "%s/platoon.log", m->paths.state_dir);
-    else if (out.to != LOG_OUT_STDERR)
-        len = snprintf(out.path, sizeof out.path, "%s", usual[out.to]);
-    int rc = (size_t)len < sizeof out.path ? log_out_configure(&out) : -ENAMETOOLONG;
+    bool fits = preflight_log_path(m->config, m->paths.state_dir, out.path, sizeof out.path);
+    int rc = fits ? log_out_configure(&out) : -ENAMETOOLONG;
     if (rc != 0)
         log_error("log-destination",
                   "log_to=%s path=%s cause=%s remedy=\"lines go where they went before: mend it, "
                   "then platoonctl reload\"",
-                  config_get(s, "log_to"), log_quote_text(out.path), log_quote_text(strerror(-rc)));
+                  config_get(s, "log_to"), log_quote_text(out.path),
+                  log_quote_text(log_out_why(rc)));
     return rc;
+}
+
+void reload_log_resume(struct master *m)
+{
+    char path[PATH_MAX];
+    if (strcmp(config_get(config_platoon(m->config), "log_to"), "file") == 0 &&
+        preflight_log_path(m->config, m->paths.state_dir, path, sizeof path))
+        log_out_resume(path);
 }
 
 /* ---- settings ---- */
@@ -63,15 +67,15 @@ void reload_settings(struct master *m)
 {
     const struct config_section *s = config_platoon(m->config);
     log_set_level(m->root->log_level);
-    struct worker_process_settings processes = {
+    struct process_settings processes = {
         .runtime_dir = m->paths.runtime_dir,
         .libexec_dir = m->paths.libexec_dir,
         .cgroup = m->paths.cgroup,
         .hang_timeout_ms = config_get_u64(s, "hang_timeout"),
     };
-    worker_process_setup(m->loop, m->root, &processes);
+    process_setup(m->loop, &processes);
     crash_setup(m->paths.state_dir, config_get_u64(s, "crash_reports"));
-    struct policy_limits limits = tree_build_limits(s);
+    struct policy_limits limits = builder_limits(s);
     supervisor_set_limits(&limits);
     supervisor_set_on_fatal(strcmp(config_get(s, "on_fatal"), "exit") == 0 ? m->on_fatal : NULL);
 }
@@ -87,10 +91,19 @@ static int reload_plan_failed(int rc, struct buffer *errors)
     return rc == -EEXIST ? CONTROL_CONFIG : CONTROL_ERROR;
 }
 
+void reload_log_warnings(struct buffer *warnings)
+{
+    const char *line = buffer_text(warnings);
+    for (size_t n; line != NULL && *line != '\0'; line += n + (line[n] == '\n')) {
+        n = strcspn(line, "\n");
+        log_warn("config-warning", "cause=%s", log_quote(slice_make(line, n)));
+    }
+}
+
 static void reload_level(struct node *worker, void *ctx)
 {
     (void)ctx;
-    worker_process_set_level(worker);
+    process_set_level(worker);
 }
 
 /* Both configurations may be the same one. */
@@ -100,8 +113,11 @@ static int reload_to(struct master *m, const struct config *c, bool dry_run, str
     struct node *wanted = tree_build(c, &m->paths, errors);
     if (wanted == NULL)
         return CONTROL_CONFIG;
-    struct buffer plan = BUFFER_EMPTY, keys = BUFFER_EMPTY;
-    int code = preflight_check_tree(&m->paths, c, wanted, true, errors);
+    struct buffer plan = BUFFER_EMPTY, keys = BUFFER_EMPTY, warnings = BUFFER_EMPTY;
+    int code = preflight_check_tree(&m->paths, c, wanted, PREFLIGHT_RUNNING, errors, &warnings);
+    if (!dry_run)
+        reload_log_warnings(&warnings);
+    buffer_fini(&warnings);
     int count = code == 0 ? tree_merge_plan(m->root, wanted, &plan) : 0;
     config_changed_live(m->config, c, &keys);
     if (count < 0 || keys.failed)
@@ -166,29 +182,45 @@ int reload_file(struct master *m, bool dry_run, struct buffer *changes, struct b
     return 0;
 }
 
-/* ---- a number ---- */
+/* systemd (sd_notify(3)) counts a reload as done at the next READY=1. */
+void reload_on_signal(struct master *m)
+{
+    if (m->stopping)
+        return;
+    char text[64];
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)clock_mono_ms() * 1000);
+    notify_send(text);
+    struct buffer changes = BUFFER_EMPTY, errors = BUFFER_EMPTY;
+    if (reload_file(m, false, &changes, &errors) != 0) {
+        const char *cause = buffer_text(&errors);
+        if (cause == NULL)
+            cause = "memory is short";
+        for (size_t n; *cause != '\0'; cause += n + (cause[n] == '\n')) {
+            n = strcspn(cause, "\n");
+            log_error("reload-refused", "cause=%s remedy=\"the tree runs on as it was\"",
+                      log_quote(slice_make(cause, n)));
+        }
+    }
+    notify_send("READY=1");
+    buffer_fini(&changes);
+    buffer_fini(&errors);
+}
 
-static const struct {
-    enum config_kind kind;
-    const char *key;
-} reload_pools[] = {
-#define RELOAD_EMBEDDED                      CONFIG_REDIS
-#define RELOAD_REDIS                         CONFIG_REDIS
-#define RELOAD_DRAIN                         CONFIG_DRAIN
-#define RELOAD_HEALTH                        CONFIG_PLATOON
-#define RELOAD_PROGRAM                       CONFIG_PROGRAM
-#define RELOAD_ONCE                          CONFIG_PLATOON
-#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = {RELOAD_##PLACE, key},
-    WORKER_TYPE_LIST(X)
-#undef X
-};
+/* ---- a number ---- */
 
 /* The key that says how many there are of a worker; NULL when their number is fixed. */
 static const struct config_key *reload_pool_key(const struct node *n)
 {
-    enum config_kind kind = n->program ? CONFIG_PROGRAM : reload_pools[n->type].kind;
-    int k = config_key_find(kind, slice_of(n->program ? "processes" : reload_pools[n->type].key));
-    return k >= 0 ? &config_keys[k] : NULL;
+    for (int type = 0; type < WORKER_TYPE_COUNT; type++) {
+        const struct worker_type_record *r = worker_type_record((enum worker_type)type);
+        /* A program section's key is one, whatever the type of its workers. */
+        bool mine = r->kind == n->section_kind && (n->program || type == (int)n->type);
+        int k = mine ? config_key_find(r->kind, slice_of(r->workers_key)) : -1;
+        if (k >= 0)
+            return &config_keys[k];
+    }
+    return NULL;
 }
 
 /* The first worker of a pool, which stands for all of it. */
@@ -200,6 +232,22 @@ static struct node *reload_pool(struct master *m, struct slice name)
     snprintf(first, sizeof first, "%.*s.1", (int)name.len, name.ptr);
     struct node *n = tree_find(m->root, slice_of(first));
     return n != NULL && !n->child ? n : NULL;
+}
+
+/* What a file with that number in it would be told, the order is told. */
+static bool reload_scale_is_right(const struct config *c, struct buffer *errors)
+{
+    struct config_errors *list = calloc(1, sizeof *list);
+    if (list == NULL) {
+        reload_plan_failed(-ENOMEM, errors);
+        return false;
+    }
+    config_check(c, list);
+    bool good = !config_errors_any(list);
+    config_errors_print(list, config_path(c), errors);
+    config_errors_fini(list);
+    free(list);
+    return good;
 }
 
 int reload_scale(struct master *m, struct slice name, uint64_t count, bool dry_run,
@@ -227,7 +275,8 @@ int reload_scale(struct master *m, struct slice name, uint64_t count, bool dry_r
         return reload_plan_failed(-ENOMEM, errors);
     int code = CONTROL_ERROR;
     if (config_swap(m->config, section, key->name, &value)) {
-        code = reload_to(m, m->config, dry_run, changes, errors);
+        bool good = reload_scale_is_right(m->config, errors);
+        code = good ? reload_to(m, m->config, dry_run, changes, errors) : CONTROL_USAGE;
         if (code != 0 || dry_run)
             config_swap(m->config, section, key->name, &value);
     }

@@ -1,7 +1,8 @@
 /*
  * contract.h: everything the master and a worker process must agree on, and why.
  *
- * Read by the master and by the worker skeleton; ARCHITECTURE section 3 in code. The messages of the link are in link.h.
+ * Read by the master and by the worker skeleton; ARCHITECTURE, Master and worker, in code. The messages of the link
+ * are in link.h.
  *
  * Life of a worker, seen from both sides:
  *
@@ -9,6 +10,8 @@
  *     posix_spawn libexec/platoon/<type>  -->  reads the CONTRACT_ENV_* names, opens fd 3
  *                                         <--  HELLO (link version, type, pid, generation)
  *     CONFIG (settings)                   -->  init
+ *                                         <--  BEAT, when anything keeps it from its work: the master
+ *                                              is to know before READY, not up to a second later
  *                                         <--  READY (address of the mailbox, or none)
  *     UP / DOWN of peers                  -->
  *                                         <--  BEAT, from the real loop: once a second with news,
@@ -16,12 +19,21 @@
  *     STOP (deadline)                     -->  refuses new work, finishes what is in flight
  *                                         <--  BYE (reason), then exit 0
  *
- * EOF on the link means the other side is dead: the worker drains and exits within CONTRACT_ORPHAN_MS, the master reaps.
+ * EOF on the link means the other side is dead: the worker drains and exits within
+ * CONTRACT_ORPHAN_MS, the master reaps.
  */
 #ifndef PROTO_CONTRACT_H
 #define PROTO_CONTRACT_H
 
-/* Bumped with every change to link.h; a worker of another version is refused at HELLO with both numbers in the message. */
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * A worker of another version is refused at HELLO with both numbers in the message, and so is an upgrade
+ * (proto/upgrade_state.h). So it changes only when an older build can meet the change: master and worker may be of
+ * different builds after an upgrade, and a worker made with an older libplatoon is. A message that only a new worker
+ * says or asks for, and only a new master answers, needs no other version.
+ */
 #define CONTRACT_LINK_VERSION 3
 
 /* The link's file descriptor in the worker. 0, 1, 2 keep their usual meaning; 3 is the first free one. */
@@ -31,6 +43,19 @@
 #define CONTRACT_ENV_NAME       "PLATOON_NAME" /* path in the tree, "redis/visits/get-hash.2" */
 #define CONTRACT_ENV_GENERATION "PLATOON_GENERATION" /* decimal, > 0 */
 #define CONTRACT_ENV_LOG_LEVEL  "PLATOON_LOG_LEVEL"  /* error, warn, info, debug */
+
+/*
+ * With the path behind it, the arguments of a worker program of ours that is to become one of the user's own
+ * (`worker = true`), with a user or group, once it has taken these on. It is sent CONFIG at once, reads that one frame,
+ * and becomes the worker, which begins as every other does.
+ */
+#define CONTRACT_ENTER "--enter"
+
+/*
+ * The setting in CONFIG by which a worker knows that its master understands PROVES (link.h): an older one would end it
+ * for that.
+ */
+#define CONTRACT_PROOFS "platoon.proofs"
 
 /* What the program of a temporary child is told. */
 #define CONTRACT_ENV_OWNER    "PLATOON_OWNER"
@@ -71,6 +96,7 @@
 #define CONTRACT_EXIT_LIST(X)                                                                      \
     X(DONE, 0, "finished on purpose")                                                              \
     X(TEMPORARY, 1, "temporary failure, restart")                                                  \
+    X(SHORT, 75, "this machine is short of something: no fault of its own, try again")              \
     X(CONFIG, 78, "configuration error, a restart cannot help")                                    \
     X(INCONSISTENT, 101, "found its own state inconsistent, restart")
 /* clang-format on */
@@ -80,6 +106,27 @@ enum contract_exit {
     CONTRACT_EXIT_LIST(X)
 #undef X
 };
+
+/*
+ * Is that errno a shortage of this machine's (descriptors, processes, memory, room), which nobody is to blame for who
+ * only wanted to begin, or to go on? Who ends for it ends with CONTRACT_EXIT_SHORT: that uses up nobody's intensity,
+ * and before READY it counts for nothing at all.
+ */
+bool contract_is_shortage(int error);
+
+/*
+ * What helps against it, as a remedy for people; "" when it is none. Of ENOSPC where no file is written: epoll says it.
+ */
+const char *contract_shortage_remedy(int error);
+
+/* The same where something was to be written at `path`: may be that disk is full. `text` is room for the answer. */
+const char *contract_shortage_remedy_at(int error, const char *path, char *text, size_t size);
+
+/* What helps who cannot write the file at `path` for this errno. */
+const char *contract_file_remedy(int error, const char *path, char *text, size_t size);
+
+/* How a worker ends that could not begin for this errno: CONTRACT_EXIT_SHORT or CONTRACT_EXIT_TEMPORARY. */
+int contract_exit_for(int error);
 
 /* Meaning of a worker's exit code, for obituaries; "crashed" when the contract does not know it. */
 const char *contract_exit_meaning(int code);

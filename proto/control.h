@@ -1,10 +1,10 @@
 /*
  * control.h: what the tool and the master say on RUNTIME_DIR/control.sock; verbs, exit codes, grammar, help.
  *
- * Frames as in common/stream.h. The client sends REQUESTs; for each the master sends one or more ANSWERs with its id, the
- * last of which has more = 0. Verbs that only workers understand travel in an `ask`, which the master hands to the first
- * ready worker of a type (and of a drain) without understanding it: so a new worker type brings its verbs without touching
- * the master.
+ * Frames as in common/stream.h. The client sends REQUESTs; for each the master sends one or more ANSWERs with its id,
+ * the last of which has more = 0. Verbs that only workers understand travel in an `ask`, which the master hands to the
+ * first ready worker of a type (and of a drain) without understanding it: so a new worker type brings its verbs
+ * without touching the master.
  */
 #ifndef PROTO_CONTROL_H
 #define PROTO_CONTROL_H
@@ -27,9 +27,11 @@
     X(OK, 0, "done")                                                                               \
     X(ERROR, 1, "the request failed")                                                              \
     X(USAGE, 2, "wrong arguments")                                                                 \
+    X(NOT_READY, 3, "`status`: something is wrong, as its answer says")                             \
     X(DENIED, 4, "not permitted")                                                                  \
     X(NO_NAME, 5, "no such name")                                                                  \
     X(NOT_RUNNING, 7, "the master is not running")                                                 \
+    X(TRYAGAIN, 75, "not now (TRYAGAIN): the same may go later; `cache get`: the object could not be read")  \
     X(CONFIG, 78, "the configuration has errors")                                                  \
     X(TIMEOUT, 124, "timed out")
 /* clang-format on */
@@ -85,64 +87,34 @@ CONTROL_LIST(X)
  */
 /* clang-format off */
 #define CONTROL_MASTER_VERB_LIST(X)                                                                \
-    X(TREE, "tree", "", "map: the root node with its children (PROTOCOL.md, node)")                \
+    X(TREE, "tree", "", "map: the root node with its children (PROTOCOL.md, Control socket)")                \
     X(STATUS, "status", "[NAME]", "map: the node, without NAME the root, with `ready` and `problems`") \
     X(START, "start", "NAME", "map {name}, when every worker below NAME is ready")                 \
     X(STOP, "stop", "NAME", "map {name}, when every worker below NAME is stopped")                 \
     X(RESTART, "restart", "NAME", "map {name}, when every worker below NAME is ready again")       \
-    X(RELOAD, "reload", "[dry-run]", "map {applied, changes: [[start|stop|restart|update, name, why]...]}, when they have come about; with dry-run at once, and nothing changes") \
-    X(SCALE, "scale", "POOL COUNT [dry-run]", "as reload: the pool has another number of workers until the next reload") \
+    X(RELOAD, "reload", "[dry-run]", \
+      "map {applied, changes: [[start|stop|restart|update, name, why]...]}, when they have come about; with dry-run " \
+      "at once, and nothing changes") \
+    X(SCALE, "scale", "POOL COUNT [dry-run]", \
+      "as reload: the pool has another number of workers until the next reload") \
     X(LEVEL, "level", "NAME LEVEL", "map {name, level}: workers at or below NAME log so much, until the next reload") \
-    X(UPGRADE, "upgrade", "", "map {version, upgrades}, when the new binary has agreed; the exec follows, and ends this connection") \
+    X(UPGRADE, "upgrade", "", \
+      "map {version, upgrades}, when the new binary has agreed; the exec follows, and ends this connection") \
     X(ASK, "ask", "TYPE SECTION VERB [ARG...]", "whatever the worker answers; SECTION may be empty") \
     X(SEND, "send", "NAME JSON", "whatever the worker answers")                                    \
     X(WAIT, "wait", "[NAME] ready|stopped", "map {name, ready}, when NAME, else the tree, is so")  \
-    X(TRACE, "trace", "NAME AFTER SAMPLE BYTES", "whatever the worker answers: map {last, lost, headers: [[time ms, in|out, peer, type, bytes, payload]...]}") \
+    X(TRACE, "trace", "NAME AFTER SAMPLE BYTES", \
+      "whatever the worker answers: map {last, lost, headers: [[time ms, in|out, peer, type, bytes, payload]...]}") \
     X(SIGNAL, "signal", "NAME NUMBER", "map {name, pid}: the worker's program was sent the signal") \
-    X(CRASHES, "crashes", "NAME", "map {reports: [{name, generation, time_ms, cause, file}...], newest: its text, when NAME is given}") \
-    X(LOGS, "logs", "NAME LIMIT [AFTER]", "map {last, lines: [[time ms, level, worker, line]...]}; with AFTER it waits for newer ones, until the deadline") \
-    X(EVENTS, "events", "NAME LIMIT [AFTER]", "map {last, lost, events: [{time_ms, name, from, to, event, generation, cause}...]}; with AFTER as logs") \
+    X(CRASHES, "crashes", "NAME", \
+      "map {reports: [{name, generation, time_ms, cause, file}...], newest: its text, when NAME is given}") \
+    X(LOGS, "logs", "NAME LIMIT [AFTER]", \
+      "map {last, lines: [[time ms, level, worker, line]...]}; with AFTER it waits for newer ones, until the " \
+      "deadline") \
+    X(EVENTS, "events", "NAME LIMIT [AFTER]", \
+      "map {last, lost, events: [{time_ms, name, from, to, event, generation, cause}...]}; with AFTER as logs") \
     X(SHUTDOWN, "shutdown", "", "map {}, when every worker is stopped; the master exits then")     \
     X(VERSION, "version", "", "map {version, control_version, pid, uptime_ms, upgrades}")
-/* clang-format on */
-
-/*
- * What people type. X(NAME, "words", "grammar", "help", "group")
- *   The tool's --help, the manual page and the shell completion are checked against this list.
- */
-/* clang-format off */
-#define CONTROL_VERB_LIST(X)                                                                       \
-    X(TREE, "tree", "tree", "draw the tree of workers and what each does now", "look")             \
-    X(TOP, "top", "top [NAME] [-n 0] [--every 1s]", "what each worker uses and does, live; keys to sort, filter and act", "look") \
-    X(STATUS, "status", "status [NAME]", "one line a worker, or everything about NAME", "look")    \
-    X(DRAIN_STATUS, "drain status", "drain status [NAME]", "how far each drain is", "look")        \
-    X(REPORT, "report",                                                                            \
-      "report NAME [--by FIELD] [--since 1h] [--every 1m] [--top 10] [--time FIELD] [--csv]",      \
-      "count the records of a drain's store by a field and over time", "look")                     \
-    X(LOGS, "logs", "logs [NAME] [-n 50] [-f]", "the last log lines of a worker or branch; -f goes on", "look") \
-    X(WATCH, "watch", "watch [NAME]", "each move of a worker between states, as it happens, as JSON lines", "look") \
-    X(GRAPH, "graph", "graph", "the tree and who sends what to whom, as DOT for graphviz", "look") \
-    X(TRACE, "trace", "trace NAME [--payload] [--sample 1] [-n 0]", "the messages a worker gets and sends, as they come", "look") \
-    X(CRASHES, "crashes", "crashes [NAME]", "abnormal ends of workers; of a NAME the newest report in full", "look") \
-    X(CHECK, "check", "check FILE", "say what is wrong with a configuration file", "look")         \
-    X(VERSION, "version", "version", "print the versions of tool and master", "look")              \
-    X(START, "start", "start NAME", "start a worker or a branch, and wait until it is ready", "act") \
-    X(STOP, "stop", "stop NAME", "stop a worker or a branch, in order", "act")                     \
-    X(RESTART, "restart", "restart NAME [--rolling]",                                              \
-      "stop, then start; --rolling: one at a time, each ready before the next goes", "act") \
-    X(RELOAD, "reload", "reload [--dry-run]", "read the configuration again and start, stop, restart what changed", "act") \
-    X(SCALE, "scale", "scale POOL COUNT [--dry-run]", "another number of workers, until the next reload", "act") \
-    X(LEVEL, "level", "level NAME error|warn|info|debug", "how much a worker or branch logs, until the next reload", "act") \
-    X(SIGNAL, "signal", "signal NAME SIGNAL", "send a worker's program a signal: HUP, USR1, 15", "act") \
-    X(SEND, "send", "send NAME JSON", "give a worker a message", "act")                            \
-    X(REDIS, "redis", "redis [--on SECTION] [--reply-to NAME] COMMAND [ARG...]",                   \
-      "run one Redis command through a send worker", "act")                                        \
-    X(DRAIN_DEAD, "drain dead", "drain dead NAME [list|show|retry|drop] [SEQ...|all]",             \
-      "the dead letters of a drain: list, show, try again, throw away", "act")                     \
-    X(DRAIN_WAIT, "drain wait", "drain wait NAME", "wait until nothing is pending or claimed", "wait") \
-    X(WAIT, "wait", "wait [NAME] ready|stopped", "wait until all of NAME, else every worker, is ready or stopped", "wait") \
-    X(UPGRADE, "upgrade", "upgrade", "go over to the platoon that is installed now; every worker runs on", "act") \
-    X(SHUTDOWN, "shutdown", "shutdown", "stop everything in order and end the master", "act")
 /* clang-format on */
 
 /* Meaning of a status; "unknown status" when there is none. */

@@ -1,4 +1,4 @@
-/* counters.c: names of the counters, expanded from the list in counters.h. */
+/* counters.c: names of the counters, expanded from the lists of all systems. */
 #include "proto/counters.h"
 
 #include <string.h>
@@ -10,11 +10,22 @@ static const struct {
 #define COUNTER                   true
 #define GAUGE                     false
 #define X(NAME, name, kind, help) [COUNTER_##NAME] = {name, kind},
-    COUNTER_LIST(X)
+    SYSTEMS(COUNTERS, X)
 #undef X
 #undef COUNTER
 #undef GAUGE
 };
+
+static const char *const warnings[COUNTER_COUNT] = {
+#define X(NAME, sentence) [COUNTER_##NAME] = sentence,
+    SYSTEMS(WARNINGS, X)
+#undef X
+};
+
+const char *counter_warning(enum counter counter)
+{
+    return warnings[counter];
+}
 
 const char *counter_name(enum counter counter)
 {

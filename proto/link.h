@@ -26,7 +26,10 @@
     X(13, TREE, tree, "master to worker: the tree as it is now")                                   \
     X(14, CHILD, child, "worker to master: start a temporary child of mine")                       \
     X(15, STARTED, started, "master to worker: what became of a CHILD")                            \
-    X(16, END, end, "worker to master: stop that child of mine")
+    X(16, END, end, "worker to master: stop that child of mine")                                   \
+    X(17, BLAME, blame, "worker to master: the frames of this custom worker cannot be believed")   \
+    X(18, PROVES, proves, "worker to master: I prove to others who I am, and others shall to me")  \
+    X(19, PEER, peer, "master to worker that PROVES: UP of a peer that does so too")
 /* clang-format on */
 
 /* clang-format off */
@@ -97,7 +100,7 @@
 #define LINK_FIELDS_TREE(F)                                                                        \
     F(u64, id, "of the LOOK")                                                                      \
     F(u64, uptime_ms, "of the master")                                                             \
-    F(raw, node, "the root with its children (PROTOCOL.md section 6)")                             \
+    F(raw, node, "the root with its children (PROTOCOL.md, Control socket)")                             \
     F(raw, problems, "array of str: what is wrong, one line each; none: all is ready")
 /* clang-format on */
 
@@ -114,6 +117,25 @@
     F(str, name, "its path in the tree; UP follows when it is READY, DOWN in any case")            \
     F(u64, generation, "of its one incarnation; 0: there is none")                                 \
     F(str, error, "why not, when there is none")
+/* clang-format on */
+
+/* clang-format off */
+#define LINK_FIELDS_BLAME(F)                                                                       \
+    F(str, name, "path in the tree")                                                               \
+    F(u64, generation, "the incarnation that sent them")                                           \
+    F(str, reason, "what was wrong with them")
+/* clang-format on */
+
+#define LINK_FIELDS_PROVES(F)                                                                      \
+    F(bin, key, "PROOF_KEY_SIZE random bytes: what others prove it with (common/proof.h)")
+
+/* clang-format off */
+#define LINK_FIELDS_PEER(F)                                                                        \
+    F(str, name, "path in the tree")                                                               \
+    F(str, type, "worker type")                                                                    \
+    F(u64, generation, "its incarnation")                                                          \
+    F(str, address, "nanomsg address of its mailbox; empty when it has none")                      \
+    F(u64, proof, "what proves to it who you are; its own frames prove it to you")
 /* clang-format on */
 
 #define LINK_FIELDS_END(F) F(str, name, "path in the tree, as STARTED told it")

@@ -1,9 +1,9 @@
 /*
  * schema.h: turns a list of messages and their fields into structs, encoders, decoders and names.
  *
- * Used by link.h (master and worker), message.h (worker and worker) and control.h (tool and master). A message is one line
- * in its family's list plus one field list; everything else is expanded here, so a message without a codec or a name does
- * not compile. On the wire a message is a msgpack array: [type, field, field, ...] in the order of the list.
+ * Used by link.h (master and worker), message.h (worker and worker) and control.h (tool and master). A message is one
+ * line in its family's list plus one field list; everything else is expanded here, so a message without a codec or a
+ * name does not compile. On the wire a message is a msgpack array: [type, field, field, ...] in the order of the list.
  *
  * Field types:
  *   u64   whole number >= 0
@@ -12,8 +12,9 @@
  *   bin   bytes (struct slice into the input)
  *   raw   one msgpack value, checked for well-formedness and handed on as it is (struct slice into the input)
  *
- * Decoders refuse a wrong count, a wrong type and trailing bytes (FACTS.md 3, OpenBSD's m_end). Adding, removing or changing
- * a field changes the family's version constant.
+ * Decoders refuse a wrong count, a wrong type and trailing bytes (FACTS.md 3, OpenBSD's m_end). Adding,
+ * removing or changing a field changes the family's version constant, when an older build can meet the change
+ * (message.h, MESSAGE_VERSION).
  */
 #ifndef PROTO_SCHEMA_H
 #define PROTO_SCHEMA_H

@@ -1,24 +1,42 @@
 /*
- * upgrade_state.h: what one master hands to the next when it execs its new binary: PROTOCOL.md section 9.
+ * upgrade_state.h: what one master hands to the next when it execs its new binary: PROTOCOL.md, Upgrade in place.
  *
- * Runs in the master. Pure. Codec by proto/schema.h; a reader refuses another UPGRADE_VERSION, so the old master knows before it is gone. File descriptors are numbers that stay
- * open across exec; 0 stands for none where a worker may lack one, the number plus 1 else.
+ * Runs in the master. Pure. Codec by proto/schema.h; a reader refuses another UPGRADE_VERSION, so the old master knows
+ * before it is gone. File descriptors are numbers that stay open across exec; 0 stands for none where a worker may lack
+ * one, the number plus 1 else.
  */
 #ifndef MASTER_UPGRADE_STATE_H
 #define MASTER_UPGRADE_STATE_H
 
 #include "proto/contract.h"
+#include "proto/message.h"
 #include "proto/schema.h"
 
-/* Bumped with every change below, and with CONTRACT_LINK_VERSION: workers of the old version keep running. */
-#define UPGRADE_VERSION (1000 + CONTRACT_LINK_VERSION)
+/*
+ * Changes with every change below, except that one may come to tell more by a record that stands behind all others, and
+ * only where there is something to tell: a state of an older build has none, and is read.
+ */
+#define UPGRADE_STATE_VERSION 1
+
+/*
+ * What both masters must agree on, in one number: the records below, and what workers of the old build, which keep
+ * running, say to the new master and to workers of the new build. One number and not three, because older builds
+ * compare one; 1003 is theirs, of link version 3 and message version 3, from which the messages' are counted for that
+ * reason.
+ */
+#define UPGRADE_VERSION                                                                            \
+    (1000000 * (MESSAGE_VERSION - 3) + 1000 * UPGRADE_STATE_VERSION + CONTRACT_LINK_VERSION)
+
+_Static_assert(MESSAGE_VERSION >= 3 && UPGRADE_STATE_VERSION < 1000 && CONTRACT_LINK_VERSION < 1000,
+               "two versions would share one number");
 
 /* X(number, NAME, name, "what it is") */
 /* clang-format off */
 #define UPGRADE_LIST(X)                                                                            \
     X(1, MASTER, master, "the master itself; first of all")                                        \
     X(2, BRANCH, branch, "a branch")                                                               \
-    X(3, WORKER, worker, "a worker, and its process")
+    X(3, WORKER, worker, "a worker, and its process")                                              \
+    X(4, ENDS, ends, "how a worker has ended, when not all of it is 0; behind all others")
 
 #define UPGRADE_FIELDS_MASTER(F)                                                                   \
     F(u64, version, "UPGRADE_VERSION of who wrote it")                                             \
@@ -64,7 +82,7 @@
     F(bin, last_exit, "")                                                                          \
     F(bin, doing, "")                                                                              \
     F(bin, trouble, "")                                                                            \
-    F(u64, log_level, "")                                                                          \
+    F(u64, log_level, "read by nobody; on the wire because 06119dc has it")                        \
     F(str, owner, "of a temporary child; empty: it is none")                                       \
     F(str, program, "title of a child's section")                                                  \
     F(bin, argument, "a child was told")                                                           \
@@ -74,13 +92,20 @@
     F(u64, output_fd, "plus 1; 0: none")                                                           \
     F(u64, told_level, "log level it was last told")                                               \
     F(u64, greeted, "1: has said HELLO")                                                           \
-    F(u64, waiting_for, "enum worker_deadline")                                                    \
+    F(u64, waiting_for, "enum process_deadline")                                                   \
     F(u64, deadline_ms, "")                                                                        \
     F(bin, said, "reason of its BYE")                                                              \
     F(raw, monitors, "array of str")                                                               \
     F(bin, link_in, "bytes of a frame that has not come whole")                                    \
     F(bin, output_in, "bytes of a line that has not come whole")                                   \
     F(raw, lines, "array of bin: its last lines")
+
+#define UPGRADE_FIELDS_ENDS(F)                                                                     \
+    F(str, name, "path in the tree")                                                               \
+    F(u64, deaths, "in a row")                                                                     \
+    F(u64, unstable, "1: so many that it counts as not ready")                                     \
+    F(u64, ended, "1: and is not restarted")                                                       \
+    F(u64, is_short, "1: it waits for room on the machine")
 /* clang-format on */
 
 enum upgrade_type {

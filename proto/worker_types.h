@@ -1,46 +1,52 @@
 /*
- * worker_types.h: every worker type there is, one line each, in start order. Stop order is the reverse.
+ * worker_types.h: every worker type there is, from the TYPES of proto/systems.h, in start order.
+ * Stop order is the reverse.
  *
- * X(NAME, "type", PLACE, "path", "workers key", "what it does")
- *   type         name of the program libexec/platoon/<type>
- *   PLACE        which configuration section gives birth to it (the master's tree is built from this column):
- *                  EMBEDDED  once per `redis` section whose url is "embedded"
- *                  REDIS     per `redis` section
- *                  DRAIN     per `drain` section
- *                  HEALTH    once, when platoon has `health`
- *                  ONCE      once, when there is any drain
- *                  PROGRAM   per `program` section; custom: the program itself is the worker, there is none in libexec
- *   path         where in the tree; %s is the section's name (see master/tree_build.c for a second redis section)
- *   workers key  key of that section that says how many there are, numbered from 1 ("1": always one; "": one without a number)
- *
- * To add a type: a line here, workers/<type>.c, its keys in config_keys.h, its messages in message.h, its tests.
+ * Read by the master. A type is added in its system's list; the recipe stands in proto/systems.h.
  */
 #ifndef PROTO_WORKER_TYPES_H
 #define PROTO_WORKER_TYPES_H
 
-/* clang-format off */
-#define WORKER_TYPE_LIST(X)                                                                        \
-    X(HEALTH, "health", HEALTH, "health", "", "answers probes and Prometheus over HTTP")           \
-    X(COMMAND, "command", EMBEDDED, "redis/server", "", "runs a program, here a private redis-server") \
-    X(SEND, "send", REDIS, "redis/send", "send_workers", "runs one-off Redis commands")            \
-    X(WATCHER, "watcher", DRAIN, "redis/%s/watcher", "1",                            \
-      "notices members in the set, keeps the ledger's clock and the dead letters")                 \
-    X(GET_SET, "get-set", DRAIN, "redis/%s/get-set", "1",                            \
-      "claims batches of members")                                                                 \
-    X(GET_HASH, "get-hash", DRAIN, "redis/%s/get-hash", "get_hash.workers",                        \
-      "fetches a claim's hashes, hands them to transfer, acknowledges")                            \
-    X(TRANSFER, "transfer", DRAIN, "transfer/%s", "transfer.workers",                              \
-      "stores records durably; knows nothing of Redis")                                            \
-    X(REPORT, "report", ONCE, "transfer/report", "", "answers questions about what is stored")     \
-    X(PORT, "port", PROGRAM, "", "", "a program in any language as an actor: a program section with port = json or msgpack") \
-    X(CUSTOM, "custom", PROGRAM, "", "", "a worker type of your own: a program section with worker = true")
-/* clang-format on */
+#include "proto/config_kind.h"
+
+#include <stdbool.h>
 
 enum worker_type {
-#define X(NAME, type, PLACE, path, key, doc) WORKER_TYPE_##NAME,
-    WORKER_TYPE_LIST(X)
+#define X(NAME, type, KIND, WHEN, RUNS, path, key, doc) WORKER_TYPE_##NAME,
+    SYSTEMS(TYPES, X)
 #undef X
         WORKER_TYPE_COUNT
 };
+
+/* What its work is: see RUNS in systems.h. */
+enum worker_runs { WORKER_RUNS_ITSELF, WORKER_RUNS_PROGRAM, WORKER_RUNS_CUSTOM };
+
+/* One line of the list. */
+struct worker_type_record {
+    const char *name;      /* "get-hash": its program in libexec */
+    enum config_kind kind; /* of the section that gives birth to it */
+    enum worker_runs runs;
+    const char *path;        /* with %s for the section's title */
+    const char *workers_key; /* "", "1", or the key that says how many there are */
+};
+
+const struct worker_type_record *worker_type_record(enum worker_type type);
+
+/*
+ * True when a worker of this type stands at `path` ("redis/server" for the embedded server), or below it ("redis"):
+ * then nothing else can have that path.
+ */
+bool worker_type_takes(enum worker_type type, const char *path);
+
+const char *worker_type_name(enum worker_type type);
+
+/* True of the name of a type that is not of our making. */
+bool worker_type_is_custom(const char *name);
+
+/*
+ * Its program in libexec_dir: mostly its name. Of a custom worker, whose own is the user's, the one that begins for it
+ * (CONTRACT_ENTER): whichever type of ours runs programs.
+ */
+const char *worker_type_program(enum worker_type type);
 
 #endif

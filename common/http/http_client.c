@@ -7,6 +7,10 @@
 
 #define HTTP_CLIENT_AGENT "platoon/" PLATOON_VERSION
 #define HTTP_RETRY_MAX_S  3600
+#define HTTP_CA_CACHE_S   60L /* libcurl's own is a day: a CA that a person adds would not be seen */
+#define HTTP_REMEDY_CA                                                                             \
+    "this machine does not know its CA: put that one's certificate into "                          \
+    "/usr/local/share/ca-certificates/NAME.crt and run update-ca-certificates"
 
 struct http_client {
     uv_loop_t *loop;
@@ -74,11 +78,53 @@ static void http_call_free(struct http_call *call)
     free(call);
 }
 
+/* ---- what a person can do ---- */
+
+/* OpenSSL's X509_V_ERR_…, which libcurl passes on; -1: of any other reason. */
+static const struct {
+    long verify;
+    const char *remedy;
+} http_certificate_remedies[] = {
+    {0, "url must name the host as its certificate does, or it needs a certificate for this name"},
+    {9, "its certificate is not valid yet: set this machine's clock (NTP)"},
+    {10, "its certificate has expired: renew it there; or this machine's clock is wrong (NTP)"},
+    {18, HTTP_REMEDY_CA},
+    {19, HTTP_REMEDY_CA},
+    {20, HTTP_REMEDY_CA},
+    {21, HTTP_REMEDY_CA},
+    {-1, "see what it shows: openssl s_client -connect HOST:PORT"},
+};
+
+static const char *http_certificate_remedy(long verify)
+{
+    size_t i = 0;
+    while (http_certificate_remedies[i].verify != verify &&
+           http_certificate_remedies[i].verify >= 0)
+        i++;
+    return http_certificate_remedies[i].remedy;
+}
+
+const char *http_remedy(int code, long verify, const char *error)
+{
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return http_certificate_remedy(verify);
+    case CURLE_SSL_CACERT_BADFILE:
+        return "install the certificates of the system's CAs (ca-certificates)";
+    case CURLE_SSL_CONNECT_ERROR: /* of which most pass: who restarts hangs up as well */
+        return strstr(error, "wrong version number") != NULL
+                   ? "no TLS is spoken at that port: url must begin with http://, or name another"
+                   : NULL;
+    default:
+        return NULL;
+    }
+}
+
 /* ---- answers ---- */
 
 static void http_call_answer(struct http_call *call, CURLcode code)
 {
-    struct http_answer answer = {.error = ""};
+    struct http_answer answer = {.error = "", .call = call};
     long status = 0;
     curl_off_t after = 0;
     if (code == CURLE_OK)
@@ -91,10 +137,14 @@ static void http_call_answer(struct http_call *call, CURLcode code)
             after <= 0 ? 0 : 1000 * (uint64_t)(after < HTTP_RETRY_MAX_S ? after : HTTP_RETRY_MAX_S);
     } else if (call->too_long) {
         answer.error = "the answer is too long";
+        answer.too_long = true;
     } else if (!buffer_ok(&call->body)) {
         answer.error = "memory is short";
     } else {
+        long verify = 0;
+        curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
         answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+        answer.remedy = http_remedy((int)code, verify, answer.error);
     }
     call->fn(&answer, call->ctx);
 }
@@ -245,22 +295,52 @@ void http_client_free(struct http_client *c)
 
 /* ---- a call ---- */
 
-static bool http_call_set_body(struct http_call *call, struct slice body, const char *type)
+static bool http_call_add_header(struct http_call *call, const char *name, struct slice value)
 {
-    struct buffer header = BUFFER_EMPTY;
-    buffer_printf(&header, "Content-Type: %s", type);
-    struct curl_slist *one =
-        buffer_ok(&header) ? curl_slist_append(NULL, buffer_text(&header)) : NULL;
-    buffer_fini(&header);
-    /* No 100-continue: a server that does not know it would cost a second. */
-    call->headers = one != NULL ? curl_slist_append(one, "Expect:") : NULL;
-    if (call->headers == NULL) {
-        curl_slist_free_all(one);
-        return false;
-    }
-    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+    struct buffer line = BUFFER_EMPTY;
+    buffer_printf(&line, "%s:%s", name, value.len > 0 ? " " : "");
+    buffer_append_slice(&line, value);
+    struct curl_slist *grown =
+        buffer_ok(&line) ? curl_slist_append(call->headers, buffer_text(&line)) : NULL;
+    buffer_fini(&line);
+    if (grown != NULL)
+        call->headers = grown;
+    return grown != NULL;
+}
+
+/* No 100-continue: a server that does not know it would cost a second. */
+static bool http_call_set_headers(struct http_call *call)
+{
+    return http_call_add_header(call, "Expect", slice_of("")) &&
+           curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers) == CURLE_OK;
+}
+
+static bool http_call_set_post(struct http_call *call, struct slice body, const char *type)
+{
     curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-    return curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, body.ptr) == CURLE_OK;
+    return http_call_add_header(call, "Content-Type", slice_of(type)) &&
+           http_call_set_headers(call) &&
+           curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, body.ptr) == CURLE_OK;
+}
+
+static bool http_call_set_request(struct http_call *call, const struct http_request *request)
+{
+    CURL *easy = call->easy;
+    bool has_body = request->body.len > 0 || strcmp(request->method, "PUT") == 0 ||
+                    strcmp(request->method, "POST") == 0;
+    bool good = true;
+    for (size_t i = 0; i < request->header_count; i++)
+        good =
+            good && http_call_add_header(call, request->headers[i].name, request->headers[i].value);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    if (strcmp(request->method, "HEAD") == 0)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    if (has_body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.ptr);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    }
+    return good && http_call_set_headers(call) &&
+           curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 }
 
 static bool http_call_set_up(struct http_call *call, const char *url)
@@ -277,11 +357,14 @@ static bool http_call_set_up(struct http_call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, HTTP_CLIENT_AGENT);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, HTTP_CA_CACHE_S);
     return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK;
 }
 
-/* A url curl cannot read would only show when the request starts: looked at here, so that the caller hears it at once. */
+/*
+ * A url curl cannot read would only show when the request starts: looked at here, so that the caller hears it at once.
+ */
 static bool http_url_is_good(const char *url)
 {
     CURLU *parsed = curl_url();
@@ -290,14 +373,13 @@ static bool http_url_is_good(const char *url)
     return good;
 }
 
-int http_client_send(struct http_client *c, const char *url, struct slice body, const char *type,
-                     http_answer_fn fn, void *ctx, struct http_call **out)
+/* A call that is not on its way yet, or NULL: memory is short. */
+static struct http_call *http_call_new(struct http_client *c, const char *url, http_answer_fn fn,
+                                       void *ctx)
 {
-    if (!http_url_is_good(url))
-        return -EINVAL;
     struct http_call *call = calloc(1, sizeof *call);
     if (call == NULL)
-        return -ENOMEM;
+        return NULL;
     call->client = c;
     call->fn = fn;
     call->ctx = ctx;
@@ -306,14 +388,54 @@ int http_client_send(struct http_client *c, const char *url, struct slice body, 
         c->calls->before = call;
     c->calls = call;
     call->easy = curl_easy_init();
-    if (call->easy == NULL || !http_call_set_up(call, url) ||
-        (body.len > 0 && !http_call_set_body(call, body, type)) ||
-        curl_multi_add_handle(c->multi, call->easy) != CURLM_OK) {
+    if (call->easy != NULL && http_call_set_up(call, url))
+        return call;
+    http_call_free(call);
+    return NULL;
+}
+
+static int http_call_start(struct http_call *call, bool good, struct http_call **out)
+{
+    if (!good || curl_multi_add_handle(call->client->multi, call->easy) != CURLM_OK) {
         http_call_free(call);
         return -ENOMEM;
     }
     *out = call;
     return 0;
+}
+
+int http_client_send(struct http_client *c, const char *url, struct slice body, const char *type,
+                     http_answer_fn fn, void *ctx, struct http_call **out)
+{
+    if (!http_url_is_good(url))
+        return -EINVAL;
+    struct http_call *call = http_call_new(c, url, fn, ctx);
+    if (call == NULL)
+        return -ENOMEM;
+    return http_call_start(call, body.len == 0 || http_call_set_post(call, body, type), out);
+}
+
+int http_client_request(struct http_client *c, const struct http_request *request,
+                        http_answer_fn fn, void *ctx, struct http_call **out)
+{
+    if (!http_url_is_good(request->url))
+        return -EINVAL;
+    struct http_call *call = http_call_new(c, request->url, fn, ctx);
+    if (call == NULL)
+        return -ENOMEM;
+    return http_call_start(call, http_call_set_request(call, request), out);
+}
+
+const char *http_answer_header(const struct http_answer *answer, const char *name)
+{
+    struct curl_header *header;
+    if (answer->call == NULL ||
+        curl_easy_header(answer->call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return NULL;
+    size_t last = header->amount - 1;
+    return curl_easy_header(answer->call->easy, name, last, CURLH_HEADER, -1, &header) == CURLHE_OK
+               ? header->value
+               : NULL;
 }
 
 void http_client_cancel(struct http_call *call)

@@ -1,8 +1,9 @@
 /*
  * json_check.h: is this text a JSON object? Says nothing of what is in it.
  *
- * Runs in the master, for each line of a program's that begins with a brace, before it is passed on untouched among JSON lines. Strict (RFC 8259), one pass,
- * no memory; the master links no JSON library, and for a yes or no it need not.
+ * Runs in the master, for each line of a program's that begins with a brace, before it is passed on
+ * untouched among JSON lines. Strict (RFC 8259), one pass, no memory; the master links no JSON library, and
+ * for a yes or no it need not.
  */
 #ifndef COMMON_JSON_CHECK_H
 #define COMMON_JSON_CHECK_H

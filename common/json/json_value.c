@@ -22,6 +22,24 @@ static json_t *decode_bytes(struct slice bytes)
     return value;
 }
 
+#define REPLACED "\xef\xbf\xbd" /* U+FFFD */
+
+/* What was said to be text stays text, or who reads it would find an object where a string was. */
+static json_t *decode_text(struct slice text)
+{
+    if (utf8_valid(text))
+        return json_stringn_nocheck(text.ptr, text.len);
+    struct buffer out = BUFFER_EMPTY;
+    for (size_t i = 0; i < text.len;) {
+        size_t n = utf8_character(slice_make(text.ptr + i, text.len - i));
+        buffer_append_slice(&out, n > 0 ? slice_make(text.ptr + i, n) : slice_of(REPLACED));
+        i += n > 0 ? n : 1;
+    }
+    json_t *value = buffer_ok(&out) ? json_stringn_nocheck(out.data, out.len) : NULL;
+    buffer_fini(&out);
+    return value;
+}
+
 static json_t *decode_number(struct unpack *u)
 {
     uint64_t value = unpack_u64(u);
@@ -34,14 +52,14 @@ static json_t *decode_double(struct unpack *u)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static json_t *decode(struct unpack *u, int depth);
+static json_t *decode(struct unpack *u, int deeper);
 
-static json_t *decode_array(struct unpack *u, int depth)
+static json_t *decode_array(struct unpack *u, int deeper)
 {
     json_t *array = json_array();
     uint32_t count = unpack_array(u);
     for (uint32_t i = 0; array != NULL && unpack_ok(u) && i < count; i++) {
-        if (json_array_append_new(array, decode(u, depth)) != 0) {
+        if (json_array_append_new(array, decode(u, deeper)) != 0) {
             json_decref(array);
             return NULL;
         }
@@ -49,24 +67,24 @@ static json_t *decode_array(struct unpack *u, int depth)
     return array;
 }
 
-static int decode_pair(struct unpack *u, json_t *object, int depth)
+static int decode_pair(struct unpack *u, json_t *object, int deeper)
 {
     struct buffer name = BUFFER_EMPTY;
     base64_append_name(&name, unpack_bytes(u));
     const char *text = buffer_text(&name);
     int rc = -1;
     if (text != NULL && unpack_ok(u))
-        rc = json_object_set_new(object, text, decode(u, depth));
+        rc = json_object_set_new(object, text, decode(u, deeper));
     buffer_fini(&name);
     return rc;
 }
 
-static json_t *decode_map(struct unpack *u, int depth)
+static json_t *decode_map(struct unpack *u, int deeper)
 {
     json_t *object = json_object();
     uint32_t count = unpack_map(u);
     for (uint32_t i = 0; object != NULL && unpack_ok(u) && i < count; i++) {
-        if (decode_pair(u, object, depth) != 0) {
+        if (decode_pair(u, object, deeper) != 0) {
             json_decref(object);
             return NULL;
         }
@@ -74,10 +92,10 @@ static json_t *decode_map(struct unpack *u, int depth)
     return object;
 }
 
-/* NULL when memory is short, or (u->failed) when the input is none. */
-static json_t *decode(struct unpack *u, int depth)
+/* NULL when memory is short, or (u->failed) when the input is none. So many levels deeper it may go. */
+static json_t *decode(struct unpack *u, int deeper)
 {
-    if (depth > UNPACK_DEPTH_MAX)
+    if (deeper < 0)
         u->failed = true;
     switch (unpack_peek(u)) {
     case UNPACK_NIL:
@@ -92,12 +110,13 @@ static json_t *decode(struct unpack *u, int depth)
     case UNPACK_DOUBLE:
         return decode_double(u);
     case UNPACK_STR:
+        return decode_text(unpack_str(u));
     case UNPACK_BIN:
         return decode_bytes(unpack_bytes(u));
     case UNPACK_ARRAY:
-        return decode_array(u, depth + 1);
+        return decode_array(u, deeper - 1);
     case UNPACK_MAP:
-        return decode_map(u, depth + 1);
+        return decode_map(u, deeper - 1);
     case UNPACK_EXT:
     case UNPACK_INVALID:
         break;
@@ -106,10 +125,10 @@ static json_t *decode(struct unpack *u, int depth)
     return NULL;
 }
 
-int json_value_unpack(struct slice packed, json_t **out)
+int json_value_unpack(struct slice packed, int depth_max, json_t **out)
 {
     struct unpack u = unpack_start(packed);
-    json_t *value = decode(&u, 0);
+    json_t *value = decode(&u, depth_max);
     if (value != NULL && unpack_end(&u)) {
         *out = value;
         return 0;
@@ -120,6 +139,20 @@ int json_value_unpack(struct slice packed, json_t **out)
 
 /* ---- to msgpack ---- */
 
+/* Bytes that are no text travel as bytes. */
+static void encode_name(struct buffer *out, const char *key)
+{
+    struct buffer name = BUFFER_EMPTY;
+    base64_append_named(&name, slice_of(key));
+    if (!buffer_ok(&name))
+        out->failed = true;
+    else if (utf8_valid(buffer_slice(&name)))
+        pack_str(out, buffer_slice(&name));
+    else
+        pack_bin(out, buffer_slice(&name));
+    buffer_fini(&name);
+}
+
 static void encode_object(struct buffer *out, const json_t *value)
 {
     const char *key;
@@ -127,7 +160,7 @@ static void encode_object(struct buffer *out, const json_t *value)
     pack_map(out, (uint32_t)json_object_size(value));
     json_object_foreach((json_t *)(uintptr_t)value, key, member)
     {
-        pack_text(out, key);
+        encode_name(out, key);
         json_value_pack(out, member);
     }
 }

@@ -59,3 +59,23 @@ void json_write_name(struct buffer *out, struct slice bytes)
     base64_append_name(out, bytes);
     buffer_append_char(out, '"');
 }
+
+/* All that is escaped stands in strings, and is below U+10000. */
+void json_write_harmless(struct buffer *out, struct slice json)
+{
+    for (size_t i = 0; i < json.len;) {
+        struct slice rest = slice_make(json.ptr + i, json.len - i);
+        const unsigned char *p = (const unsigned char *)rest.ptr;
+        size_t n = utf8_control(rest);
+        if (n == 0 || *p == '\n')
+            buffer_append_char(out, (char)*p);
+        else if (*p < ' ')
+            buffer_append_char(out, ' ');
+        else
+            buffer_printf(out, "\\u%04x",
+                          n == 1   ? *p
+                          : n == 2 ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu)
+                                   : (p[0] & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu));
+        i += n > 0 ? n : 1;
+    }
+}

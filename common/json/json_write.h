@@ -15,7 +15,13 @@ void json_write_string(struct buffer *out, struct slice text);
 /* A string, or {"base64":"…"} when the bytes are not UTF-8. */
 void json_write_bytes(struct buffer *out, struct slice bytes);
 
-/* A string that names a member of an object: bytes that are not UTF-8, or hold NUL, become "base64:…". */
+/*
+ * Appends JSON text with all that could order a terminal about (utf8_control) escaped: it means the same. C0 stands
+ * between values only and becomes a blank, but for newlines, which are the caller's own.
+ */
+void json_write_harmless(struct buffer *out, struct slice json);
+
+/* A string that names a member of an object: what base64_is_name refuses becomes "base64:…". */
 void json_write_name(struct buffer *out, struct slice bytes);
 
 #endif

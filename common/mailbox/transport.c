@@ -1,13 +1,14 @@
 /*
  * transport.c: mailboxes over nanomsg PUSH/PULL. See transport.h.
  *
- * Runs in every worker that has a mailbox; the only file that names nanomsg. The rules below were measured (FACTS.md 1):
- * options before bind and connect, NN_RCVFD and NN_SNDFD polled for READABLE, uv_poll stopped before nn_close, paths checked,
- * because nanomsg aborts where others return an error.
+ * Runs in every worker that has a mailbox; the only file that names nanomsg. The rules below were measured (FACTS.md
+ * 1): options before bind and connect, NN_RCVFD and NN_SNDFD polled for READABLE, uv_poll stopped before nn_close,
+ * paths checked, because nanomsg aborts where others return an error.
  *
- * A peer's outgoing bytes are one buffer of frames, each behind its length: `head` is the first byte not yet handed to the
- * pipe, `open` the frame that still grows. So sending allocates nothing once the buffer has found its size. A list of
- * malloc'd frames was rejected: it costs an allocation per turn and peer, and a bound by frames says nothing about memory.
+ * A peer's outgoing bytes are one buffer of frames, each behind its length: `head` is the first byte not yet
+ * handed to the pipe, `open` the frame that still grows. So sending allocates nothing once the buffer has found
+ * its size. A list of malloc'd frames was rejected: it costs an allocation per turn and peer, and a bound by
+ * frames says nothing about memory.
  */
 #include "common/mailbox/transport.h"
 
@@ -63,6 +64,7 @@ struct transport_peer {
     bool waiting; /* the pipe is full, or nobody is connected: the poll tells when to go on */
     struct buffer out;
     uint64_t number; /* of the next frame */
+    uint64_t proof;  /* for the envelope */
     int probes;      /* empty frames still to follow the last full one */
     size_t head;
     size_t open; /* where the open frame starts; out.len when there is none */
@@ -181,7 +183,7 @@ static void transport_begin(struct transport_peer *p)
     transport_length unknown = 0;
     p->open = p->out.len;
     buffer_append(&p->out, &unknown, sizeof unknown);
-    o->put_envelope(&p->out, p->number++, o->ctx);
+    o->put_envelope(&p->out, p->number++, p->proof, o->ctx);
     p->t->queued += p->out.len - p->open;
 }
 
@@ -244,8 +246,8 @@ static void transport_on_writable(uv_poll_t *poll, int status, int events)
 }
 
 /*
- * Runs before the loop goes to sleep: whatever was sent since it woke up, from any kind of callback, leaves now. A uv_check
- * would miss what timers send, a timer would add its delay to every message.
+ * Runs before the loop goes to sleep: whatever was sent since it woke up, from any kind of callback, leaves now. A
+ * uv_check would miss what timers send, a timer would add its delay to every message.
  */
 static void transport_on_prepare(uv_prepare_t *prepare)
 {
@@ -331,25 +333,34 @@ static bool transport_address_ok(const char *address)
            strlen(address) < TRANSPORT_ADDRESS_MAX;
 }
 
-struct transport_peer *transport_peer_new(struct transport *t, const char *address)
+static int transport_connect(struct transport *t, struct transport_peer *p, const char *address)
 {
-    if (!transport_address_ok(address))
-        return NULL;
-    struct transport_peer *p = calloc(1, sizeof *p);
-    if (p == NULL)
-        return NULL;
-    p->t = t;
     p->sock = transport_open_socket(NN_PUSH, t->options.frame_max);
-    if (p->sock < 0) {
-        free(p);
-        return NULL;
-    }
-    if (nn_connect(p->sock, address) < 0 ||
-        transport_poll_init(t->loop, &p->poll, p->sock, NN_SNDFD) != 0) {
+    if (p->sock < 0)
+        return p->sock;
+    int rc = nn_connect(p->sock, address) < 0
+                 ? -nn_errno()
+                 : transport_poll_init(t->loop, &p->poll, p->sock, NN_SNDFD);
+    if (rc != 0)
         transport_close_socket(p->sock);
+    return rc;
+}
+
+struct transport_peer *transport_peer_new(struct transport *t, const char *address, uint64_t proof)
+{
+    struct transport_peer *p = NULL;
+    int rc = -EINVAL;
+    if (transport_address_ok(address)) {
+        p = calloc(1, sizeof *p);
+        rc = p != NULL ? transport_connect(t, p, address) : -ENOMEM;
+    }
+    if (rc != 0) {
         free(p);
+        errno = -rc;
         return NULL;
     }
+    p->t = t;
+    p->proof = proof;
     p->poll.data = p;
     p->next = t->peers;
     if (t->peers != NULL)

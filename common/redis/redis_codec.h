@@ -1,7 +1,8 @@
 /*
  * redis_codec.h: commands as bytes, by hiredis: what differs between its versions ends here.
  *
- * Runs in Redis workers, under redis_conn.c. Pure. (Replies are read by hiredis' redisReader directly: it has not changed.)
+ * Runs in Redis workers, under redis_conn.c. Pure. (Replies are read by hiredis' redisReader
+ * directly: it has not changed.)
  */
 #ifndef COMMON_REDIS_CODEC_H
 #define COMMON_REDIS_CODEC_H
@@ -21,8 +22,8 @@ int redis_codec_encode(size_t argc, const struct slice *argv, struct slice *byte
 void redis_codec_free(struct slice bytes, bool secret);
 
 /*
- * Appends to `out` the EVAL of `text` with the keys and arguments of an encoded EVALSHA: on the wire the two differ only in
- * their first two arguments. -EINVAL when `evalsha` is not an encoded EVALSHA.
+ * Appends to `out` the EVAL of `text` with the keys and arguments of an encoded EVALSHA: on the wire the two differ
+ * only in their first two arguments. -EINVAL when `evalsha` is not an encoded EVALSHA.
  */
 int redis_codec_eval(struct slice evalsha, const char *text, struct buffer *out);
 

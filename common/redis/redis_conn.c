@@ -5,12 +5,14 @@
  *        ^                   |                         |                       |
  *        +-------------------+--------- redis_conn_lose -----+-----------------------+
  *
- * Replies come in the order of the commands, so what is outstanding is a FIFO. The steps of SETUP (redis_conn_setup.c) stand in the same FIFO
- * as the caller's commands, marked by their kind. One timer serves all
- * states: the pause in WAITING, the connect deadline in CONNECTING and SETUP, the oldest command's deadline in READY.
+ * With a guide ASKING lies between WAITING and CONNECTING. Where a connection goes, and when, is redis_conn_where.c's.
  *
- * Any callback may call redis_conn_free, so after each the state is looked at again; the memory stays until the loop has
- * closed the handles.
+ * Replies come in the order of the commands, so what is outstanding is a FIFO. The steps of SETUP (redis_conn_setup.c)
+ * stand in the same FIFO as the caller's commands, marked by their kind. One timer serves all states: the pause in
+ * WAITING, the connect deadline in CONNECTING and SETUP, the oldest command's deadline in READY.
+ *
+ * Any callback may call redis_conn_free, so after each the state is looked at again; the memory stays until the
+ * loop has closed the handles.
  */
 #include "common/redis/redis_conn_private.h"
 
@@ -23,12 +25,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* First pause; doubled with each failed attempt up to retry_max. */
-#define CONN_RETRY_MIN_MS 50u
-
-/* A connection that was READY for less counts as a failed attempt: one that is dropped at once must not be a tight loop. */
-#define CONN_STABLE_MS 1000u
 
 /*
  * When a deadline has passed, the socket is looked at once more before the connection is given up: it may be our own
@@ -96,8 +92,8 @@ static void conn_on_flush(uv_idle_t *idle)
 }
 
 /*
- * Queues one command's bytes and its place in the FIFO. An idle handle and not a prepare handle: it also makes the loop come
- * round at once when something is queued in a later phase of the turn.
+ * Queues one command's bytes and its place in the FIFO. An idle handle and not a prepare handle: it also makes the loop
+ * come round at once when something is queued in a later phase of the turn.
  */
 static int conn_queue(struct redis_conn *c, struct slice bytes, struct conn_pending *p)
 {
@@ -138,17 +134,6 @@ int redis_conn_send(struct redis_conn *c, struct conn_pending like, size_t argc,
 
 /* ---- lost ---- */
 
-/* Full jitter: anything from nothing to the whole step, so that a hundred workers do not come back in one second's beat. */
-static uint64_t conn_pause(unsigned attempt, uint64_t max)
-{
-    uint64_t step = CONN_RETRY_MIN_MS << (attempt < 16 ? attempt : 16);
-    if (step > max)
-        step = max;
-    uint32_t random = 0;
-    uv_random(NULL, NULL, &random, sizeof random, 0, NULL); /* when it fails: no jitter, at once */
-    return random % (step + 1);
-}
-
 /* The connection and all it held; the state says what comes next. */
 static void conn_drop_socket(struct redis_conn *c)
 {
@@ -161,25 +146,50 @@ static void conn_drop_socket(struct redis_conn *c)
     buffer_clear(&c->out);
 }
 
-void redis_conn_lose(struct redis_conn *c, const char *format, ...)
+void redis_conn_name(const struct redis_conn *c, char name[REDIS_NAME_SIZE])
+{
+    redis_options_name(&c->options, name);
+}
+
+static void conn_note_trouble(struct redis_conn *c, const char *why)
 {
     char name[REDIS_NAME_SIZE];
+    redis_options_name(&c->options, name);
+    snprintf(c->trouble, sizeof c->trouble, "%s at %s: %s",
+             c->options.sentinel ? "sentinel" : "redis", name, why);
+}
+
+void redis_conn_lose(struct redis_conn *c, const char *format, ...)
+{
     char why[400];
     va_list args;
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    redis_options_name(&c->options, name);
-    snprintf(c->trouble, sizeof c->trouble, "redis at %s: %s", name, why);
-    if (c->state == CONN_READY && uv_now(c->loop) - c->ready_at >= CONN_STABLE_MS)
-        c->attempt = 0;
+    conn_note_trouble(c, c->ending[0] != '\0' ? c->ending : why);
+    redis_conn_choose_trouble(c);
+    bool stable = redis_conn_was_stable(c);
+    c->idle = stable && c->head == NULL && !c->refused;
+    uint64_t pause = redis_conn_next_try(c, stable);
+    c->refused = false;
+    c->ending[0] = '\0';
     c->state = CONN_WAITING;
     conn_drop_socket(c);
     c->stats.reconnects++;
-    uv_timer_start(&c->timer, conn_on_timer, conn_pause(c->attempt++, c->options.retry_max_ms), 0);
+    redis_conn_wait(c, pause);
     conn_abandon(c);
     if (c->state != CONN_CLOSED && c->events.on_lost != NULL)
         c->events.on_lost(c, c->trouble, c->ctx);
+}
+
+void redis_conn_wait(struct redis_conn *c, uint64_t ms)
+{
+    uv_timer_start(&c->timer, conn_on_timer, ms, 0);
+}
+
+bool redis_conn_was_idle(const struct redis_conn *c)
+{
+    return c->idle;
 }
 
 void redis_conn_become_ready(struct redis_conn *c)
@@ -228,6 +238,34 @@ static bool conn_take_message(struct redis_conn *c, const redisReply *reply)
     return true;
 }
 
+void redis_conn_renew(struct redis_conn *c, const char *why)
+{
+    if (c->state != CONN_READY)
+        return;
+    c->refused = true;
+    redis_conn_lose(c, "%s", why);
+}
+
+/*
+ * One caller has been told. It may have closed the connection, or have lost it. Others have sent something already, and
+ * the server answers that as well: an outcome that can be known is, and nothing more is sent meanwhile.
+ */
+static void conn_end_when_refused(struct redis_conn *c, const redisReply *reply)
+{
+    if (c->state != CONN_READY || c->ending[0] != '\0' || reply->type != REDIS_REPLY_ERROR ||
+        !redis_error_cured_by_connecting(reply->str, reply->len))
+        return;
+    redis_error_explain(reply->str, reply->len, c->ending, sizeof c->ending);
+    conn_note_trouble(c, c->ending);
+}
+
+/* With the last answer. */
+static void conn_end_when_answered(struct redis_conn *c)
+{
+    if (c->state == CONN_READY && c->ending[0] != '\0' && c->head == NULL)
+        redis_conn_renew(c, c->ending);
+}
+
 static void conn_on_reply(struct redis_conn *c, const redisReply *reply)
 {
     if (conn_take_message(c, reply))
@@ -246,8 +284,35 @@ static void conn_on_reply(struct redis_conn *c, const redisReply *reply)
             c->stats.errors++;
         if (p->fn != NULL)
             p->fn(c, reply, p->ctx);
+        conn_end_when_refused(c, reply);
     }
     conn_pending_free(p);
+    conn_end_when_answered(c);
+}
+
+/*
+ * The reply that is being read is the first caller's (messages of channels come between replies, so with channels
+ * nobody knows). Without being told it would ask again for ever, and take all that wait with it each time.
+ */
+static void conn_too_large(struct redis_conn *c)
+{
+    char text[160];
+    const redisReader *reader = c->reader;
+    snprintf(text, sizeof text,
+             "a reply of more than reply_max (%zu bytes): ask for less, or raise it",
+             c->options.reply_max);
+    if (c->channel_count == 0 && c->head != NULL && conn_is_callers(c->head)) {
+        char error[sizeof text + sizeof REDIS_CONN_TOO_LARGE + 1];
+        int len = snprintf(error, sizeof error, REDIS_CONN_TOO_LARGE " %s", text);
+        redisReply reply = {.type = REDIS_REPLY_ERROR, .str = error, .len = (size_t)len};
+        struct conn_pending *p = conn_pop(c);
+        c->stats.errors++;
+        if (p->fn != NULL)
+            p->fn(c, &reply, p->ctx);
+        conn_pending_free(p);
+    }
+    if (c->reader == reader) /* else it was closed meanwhile */
+        redis_conn_lose(c, "%s", text);
 }
 
 /* Takes whole replies out of the reader until there is none, or until the connection is not this one any more. */
@@ -283,8 +348,7 @@ static void conn_on_bytes(struct slice bytes, void *ctx)
     }
     conn_take_replies(c);
     if (c->reader != NULL && c->reply_bytes > c->options.reply_max)
-        redis_conn_lose(c, "a reply of more than reply_max (%zu bytes): ask for less, or raise it",
-                        c->options.reply_max);
+        conn_too_large(c);
 }
 
 static void conn_on_end(const char *why, void *ctx)
@@ -292,20 +356,44 @@ static void conn_on_end(const char *why, void *ctx)
     struct redis_conn *c = ctx;
     bool hint = c->state == CONN_SETUP && !c->options.tls && c->options.unix_path == NULL;
     redis_conn_lose(c, "%s%s", why,
-                    hint ? " before it answered: does this port want TLS (rediss://)?" : "");
+                    hint ? " before it answered: does this port want TLS (rediss://, sentinels://)?"
+                         : "");
 }
 
 /* ---- time ---- */
 
-static void conn_connect(struct redis_conn *c)
+static uint64_t conn_time_left(const struct redis_conn *c)
 {
-    static const struct redis_socket_events events = {
-        .on_open = redis_conn_setup_begin, .on_bytes = conn_on_bytes, .on_end = conn_on_end};
+    uint64_t now = uv_now(c->loop);
+    return c->ready_by > now ? c->ready_by - now : 0;
+}
+
+/* One that does not answer leaves time for the others. */
+static void conn_on_try(size_t left, void *ctx)
+{
+    struct redis_conn *c = ctx;
+    uv_timer_start(&c->timer, conn_on_timer, conn_time_left(c) / left, 0);
+}
+
+static void conn_on_open(void *ctx)
+{
+    struct redis_conn *c = ctx;
+    uv_timer_start(&c->timer, conn_on_timer, conn_time_left(c), 0);
+    redis_conn_setup_begin(c);
+}
+
+void redis_conn_open(struct redis_conn *c)
+{
+    static const struct redis_socket_events events = {.on_try = conn_on_try,
+                                                      .on_open = conn_on_open,
+                                                      .on_bytes = conn_on_bytes,
+                                                      .on_end = conn_on_end};
     c->state = CONN_CONNECTING;
+    c->ready_by = uv_now(c->loop) + c->options.connect_timeout_ms;
     c->reply_bytes = 0;
     c->grace_given = false;
     c->reader = redis_reader_new(c->options.reply_max);
-    c->socket = redis_socket_new(c->loop, &c->options, c->tls, &events, c);
+    c->socket = redis_socket_new(c->loop, &c->options, c->tls, c->turn, &events, c);
     if (c->reader == NULL || c->socket == NULL)
         redis_conn_lose(c, "out of memory");
     else
@@ -324,6 +412,7 @@ static void conn_check_deadline(struct redis_conn *c)
         c->grace_given = true;
         uv_timer_start(&c->timer, conn_on_timer, CONN_GRACE_MS, 0);
     } else {
+        c->refused = true; /* of several servers, another may answer */
         redis_conn_lose(
             c, "no answer to a command within %llu ms: is the server overloaded or stopped?",
             (unsigned long long)c->options.timeout_ms);
@@ -336,9 +425,11 @@ static void conn_on_timer(uv_timer_t *timer)
     unsigned long long limit = c->options.connect_timeout_ms;
     switch (c->state) {
     case CONN_WAITING:
-        conn_connect(c);
+        redis_conn_find(c);
         break;
     case CONN_CONNECTING:
+        if (redis_socket_skip(c->socket))
+            break;
         if (redis_socket_in_handshake(
                 c->socket)) /* a plain Redis waits for the end of our hello's "line" */
             redis_conn_lose(
@@ -356,6 +447,7 @@ static void conn_on_timer(uv_timer_t *timer)
     case CONN_READY:
         conn_check_deadline(c);
         break;
+    case CONN_ASKING: /* its guide has deadlines of its own */
     case CONN_CLOSED:
         break;
     }
@@ -387,12 +479,16 @@ struct redis_conn *redis_conn_new(uv_loop_t *loop, const struct redis_options *o
     if (options->tls && (c->tls = redis_tls_new(&c->options, why, why_size)) == NULL)
         goto fail;
     c->loop = loop;
+    c->turn = options->turn;
+    if (options->guide != NULL && redis_conn_find_guide(c, why, why_size) != 0)
+        goto fail;
     c->events = *events;
     c->ctx = ctx;
     c->tail = &c->head;
     char name[REDIS_NAME_SIZE];
     redis_options_name(&c->options, name);
-    snprintf(c->trouble, sizeof c->trouble, "redis at %s: connecting", name);
+    snprintf(c->trouble, sizeof c->trouble, "%s at %s: connecting",
+             options->guide != NULL || options->sentinel ? "sentinel" : "redis", name);
     uv_idle_init(loop, &c->flush);
     uv_timer_init(loop, &c->timer);
     c->flush.data = c;
@@ -419,6 +515,7 @@ void redis_conn_free(struct redis_conn *c)
     if (c == NULL || c->state == CONN_CLOSED)
         return;
     c->state = CONN_CLOSED;
+    redis_conn_drop_guide(c);
     conn_drop_socket(c);
     conn_abandon(c);
     uv_close((uv_handle_t *)&c->flush, conn_on_closed);
@@ -427,12 +524,17 @@ void redis_conn_free(struct redis_conn *c)
 
 bool redis_conn_ready(const struct redis_conn *c)
 {
-    return c != NULL && c->state == CONN_READY;
+    return c != NULL && c->state == CONN_READY && c->ending[0] == '\0';
 }
 
 const char *redis_conn_trouble(const struct redis_conn *c)
 {
     return c->trouble;
+}
+
+size_t redis_conn_address(const struct redis_conn *c)
+{
+    return c->address;
 }
 
 size_t redis_conn_in_flight(const struct redis_conn *c)
@@ -447,7 +549,7 @@ struct redis_conn_stats redis_conn_stats(const struct redis_conn *c)
 
 static int conn_accept(const struct redis_conn *c)
 {
-    if (c->state != CONN_READY)
+    if (!redis_conn_ready(c))
         return -ENOTCONN;
     if (c->channel_count > 0)
         return -EBUSY;
@@ -525,4 +627,15 @@ int redis_conn_subscribe(struct redis_conn *c, const char *channel)
         return -ENOMEM;
     c->channel_count++;
     return 0;
+}
+
+bool redis_conn_subscribed(const struct redis_conn *c)
+{
+    return c->state == CONN_READY && c->subscribed;
+}
+
+void redis_conn_subscribe_again(struct redis_conn *c)
+{
+    if (c->state == CONN_READY)
+        redis_conn_setup_subscribe(c); /* without memory: the next time */
 }

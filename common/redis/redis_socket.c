@@ -30,11 +30,13 @@ struct redis_socket {
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;
     struct addrinfo *addresses;
-    struct addrinfo *next; /* the address to try when the current one fails */
-    bool resolving;        /* `resolve` is in use */
-    bool handle_live;      /* `h` is initialised and not yet closed */
-    bool open;             /* on_open was called */
-    bool freed;            /* the owner is gone: no more events */
+    size_t count; /* of them */
+    size_t turn;  /* which of them it is at, once it is reduced to that */
+    size_t tried;
+    bool resolving;   /* `resolve` is in use */
+    bool handle_live; /* `h` is initialised and not yet closed */
+    bool open;        /* on_open was called */
+    bool freed;       /* the owner is gone: no more events */
     char why[256];
     char in[REDIS_SOCKET_READ_SIZE];
 };
@@ -56,19 +58,35 @@ static void redis_socket_release(struct redis_socket *s)
     free(s);
 }
 
+static bool redis_socket_has_next(const struct redis_socket *s)
+{
+    return !s->open && s->tried < s->count;
+}
+
+static void redis_socket_try_next(struct redis_socket *s)
+{
+    redis_tls_session_free(s->tls);
+    s->tls = NULL;
+    s->turn = (s->turn + 1) % s->count;
+    redis_socket_try(s);
+}
+
 static void redis_socket_on_closed(uv_handle_t *handle)
 {
     struct redis_socket *s = handle->data;
     s->handle_live = false;
     if (s->freed)
         redis_socket_release(s);
-    else if (!s->open && s->next != NULL)
-        redis_socket_try(s);
+    else if (redis_socket_has_next(s))
+        redis_socket_try_next(s);
     else
         s->events.on_end(s->why, s->ctx);
 }
 
-/* Ends this address or this connection; what follows happens in redis_socket_on_closed. The first reason is the one told. */
+/*
+ * Ends this address or this connection; what follows happens in redis_socket_on_closed. The
+ * first reason is the one told.
+ */
 static void __attribute__((format(printf, 2, 3)))
 redis_socket_fail(struct redis_socket *s, const char *format, ...)
 {
@@ -252,11 +270,32 @@ static void redis_socket_on_connect(uv_connect_t *req, int status)
         redis_socket_on_cipher(s, slice_of(""));
 }
 
-/* Tries the next address. */
+bool redis_socket_skip(struct redis_socket *s)
+{
+    if (!s->handle_live || !redis_socket_has_next(s))
+        return false;
+    redis_socket_fail(s, "%s", redis_socket_explain(UV_ETIMEDOUT));
+    return true;
+}
+
+size_t redis_socket_turn(const struct redis_socket *s)
+{
+    return s->turn;
+}
+
+static const struct sockaddr *redis_socket_address(const struct redis_socket *s)
+{
+    const struct addrinfo *a = s->addresses;
+    for (size_t i = 0; i < s->turn; i++)
+        a = a->ai_next;
+    return a->ai_addr;
+}
+
+/* Tries the address whose turn it is. */
 static void redis_socket_try(struct redis_socket *s)
 {
-    const struct sockaddr *address = s->next->ai_addr;
-    s->next = s->next->ai_next;
+    const struct sockaddr *address = redis_socket_address(s);
+    s->events.on_try(s->count - s->tried++, s->ctx);
     uv_tcp_init(
         s->loop,
         &s->h.tcp); /* without a socket of a given family there is nothing in it that fails */
@@ -277,7 +316,8 @@ static void redis_socket_on_resolved(uv_getaddrinfo_t *req, int status, struct a
     struct redis_socket *s = req->data;
     s->resolving = false;
     s->addresses = list;
-    s->next = list;
+    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
+        s->count++;
     if (s->freed) {
         redis_socket_release(s);
     } else if (status != 0 || list == NULL) {
@@ -286,6 +326,7 @@ static void redis_socket_on_resolved(uv_getaddrinfo_t *req, int status, struct a
                  status != 0 ? uv_strerror(status) : "no address");
         s->events.on_end(s->why, s->ctx);
     } else {
+        s->turn %= s->count;
         redis_socket_try(s);
     }
 }
@@ -320,7 +361,7 @@ static int redis_socket_start_tcp(struct redis_socket *s)
 }
 
 struct redis_socket *redis_socket_new(uv_loop_t *loop, const struct redis_options *options,
-                                      struct redis_tls *tls,
+                                      struct redis_tls *tls, size_t turn,
                                       const struct redis_socket_events *events, void *ctx)
 {
     struct redis_socket *s = calloc(1, sizeof *s);
@@ -331,6 +372,7 @@ struct redis_socket *redis_socket_new(uv_loop_t *loop, const struct redis_option
     s->tls_context = tls;
     s->events = *events;
     s->ctx = ctx;
+    s->turn = turn;
     int rc = options->unix_path != NULL ? redis_socket_start_unix(s) : redis_socket_start_tcp(s);
     if (rc == 0)
         return s;

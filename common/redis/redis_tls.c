@@ -1,29 +1,24 @@
-/* redis_tls.c: OpenSSL on memory BIOs. See redis_tls.h. */
-#include "common/redis/redis_tls.h"
+/* redis_tls.c: OpenSSL on memory BIOs: contexts and sessions of both sides. See redis_tls.h. */
+#include "common/redis/redis_tls_private.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-struct redis_tls {
-    SSL_CTX *context;
-    const struct redis_options *options;
-};
+#define REDIS_TLS_OUT_KEEP 65536 /* bytes of what goes out for which room may stay */
 
 struct redis_tls_session {
     SSL *ssl;
     BIO *in;  /* from the network; owned by ssl */
     BIO *out; /* to the network; owned by ssl */
     bool done;
+    bool serves; /* the other side is a client */
     char error[224];
 };
 
-/* OpenSSL's oldest reason, which is the cause; later ones are its consequences. Empties the queue. */
-static const char *redis_tls_reason(void)
+const char *redis_tls_reason(void)
 {
     unsigned long code = ERR_get_error();
     ERR_clear_error();
@@ -35,31 +30,30 @@ static const char *redis_tls_reason(void)
 
 /* ---- the context ---- */
 
-static int redis_tls_load(struct redis_tls *t, char *why, size_t size)
+int redis_tls_load_ca(struct redis_tls *t, const char *ca_file, char *why, size_t why_size)
 {
-    const struct redis_options *o = t->options;
-    if (o->tls_ca_file == NULL) {
-        if (SSL_CTX_set_default_verify_paths(t->context) != 1) {
-            snprintf(why, size, "cannot use the system's certificates: %s", redis_tls_reason());
-            return -EINVAL;
-        }
-    } else if (SSL_CTX_load_verify_file(t->context, o->tls_ca_file) != 1) {
-        snprintf(why, size, "tls_ca_file %s: %s", o->tls_ca_file, redis_tls_reason());
-        return -EINVAL;
-    }
-    if (o->tls_cert_file == NULL && o->tls_key_file == NULL)
+    if (SSL_CTX_load_verify_file(t->context, ca_file) == 1)
         return 0;
-    if (o->tls_cert_file == NULL || o->tls_key_file == NULL) {
-        snprintf(why, size, "tls_cert_file and tls_key_file belong together: set both or none");
+    snprintf(why, why_size, "tls_ca_file %s: %s", ca_file, redis_tls_reason());
+    return -EINVAL;
+}
+
+int redis_tls_load_own(struct redis_tls *t, const char *cert_file, const char *key_file, char *why,
+                       size_t why_size)
+{
+    if (cert_file == NULL && key_file == NULL)
+        return 0;
+    if (cert_file == NULL || key_file == NULL) {
+        snprintf(why, why_size, "tls_cert_file and tls_key_file belong together: set both or none");
         return -EINVAL;
     }
-    if (SSL_CTX_use_certificate_chain_file(t->context, o->tls_cert_file) != 1) {
-        snprintf(why, size, "tls_cert_file %s: %s", o->tls_cert_file, redis_tls_reason());
+    if (SSL_CTX_use_certificate_chain_file(t->context, cert_file) != 1) {
+        snprintf(why, why_size, "tls_cert_file %s: %s", cert_file, redis_tls_reason());
         return -EINVAL;
     }
-    if (SSL_CTX_use_PrivateKey_file(t->context, o->tls_key_file, SSL_FILETYPE_PEM) != 1 ||
+    if (SSL_CTX_use_PrivateKey_file(t->context, key_file, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(t->context) != 1) {
-        snprintf(why, size, "tls_key_file %s: %s", o->tls_key_file, redis_tls_reason());
+        snprintf(why, why_size, "tls_key_file %s: %s", key_file, redis_tls_reason());
         return -EINVAL;
     }
     return 0;
@@ -75,25 +69,20 @@ static int redis_tls_no_passphrase(char *buf, int size, int writing, void *ctx)
     return -1;
 }
 
-struct redis_tls *redis_tls_new(const struct redis_options *options, char *why, size_t why_size)
+struct redis_tls *redis_tls_context(const SSL_METHOD *method, char *why, size_t why_size)
 {
     ERR_clear_error();
     struct redis_tls *t = calloc(1, sizeof *t);
-    if (t == NULL || (t->context = SSL_CTX_new(TLS_client_method())) == NULL) {
+    if (t == NULL || (t->context = SSL_CTX_new(method)) == NULL) {
         snprintf(why, why_size, "out of memory");
         free(t);
         return NULL;
     }
-    t->options = options;
     SSL_CTX_set_default_passwd_cb(t->context, redis_tls_no_passphrase);
     SSL_CTX_set_min_proto_version(t->context, TLS1_2_VERSION);
-    SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
     /* Idle connections give their 32 KB of record buffers back. */
     SSL_CTX_set_mode(t->context, SSL_MODE_RELEASE_BUFFERS);
-    if (redis_tls_load(t, why, why_size) == 0)
-        return t;
-    redis_tls_free(t);
-    return NULL;
+    return t;
 }
 
 void redis_tls_free(struct redis_tls *t)
@@ -106,27 +95,16 @@ void redis_tls_free(struct redis_tls *t)
 
 /* ---- a session ---- */
 
-/* An IP address is compared with the certificate's addresses and never sent as SNI, which is for names only (RFC 6066). */
-static bool redis_tls_set_name(SSL *ssl, const char *name)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
-}
-
-struct redis_tls_session *redis_tls_session_new(struct redis_tls *t)
+struct redis_tls_session *redis_tls_session_make(struct redis_tls *t)
 {
     struct redis_tls_session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    const struct redis_options *o = t->options;
+    s->serves = t->options == NULL;
     s->ssl = SSL_new(t->context);
     s->in = BIO_new(BIO_s_mem());
     s->out = BIO_new(BIO_s_mem());
-    const char *name = o->tls_server_name != NULL ? o->tls_server_name : o->host;
-    if (s->ssl == NULL || s->in == NULL || s->out == NULL || !redis_tls_set_name(s->ssl, name)) {
+    if (s->ssl == NULL || s->in == NULL || s->out == NULL) {
         ERR_clear_error();
         BIO_free(s->in);
         BIO_free(s->out);
@@ -135,8 +113,12 @@ struct redis_tls_session *redis_tls_session_new(struct redis_tls *t)
         return NULL;
     }
     SSL_set_bio(s->ssl, s->in, s->out);
-    SSL_set_connect_state(s->ssl);
     return s;
+}
+
+SSL *redis_tls_session_ssl(struct redis_tls_session *s)
+{
+    return s->ssl;
 }
 
 void redis_tls_session_free(struct redis_tls_session *s)
@@ -147,13 +129,28 @@ void redis_tls_session_free(struct redis_tls_session *s)
     free(s);
 }
 
+/* Of a client, which only its address tells apart: who logs it says that. */
+static void redis_tls_fail_serving(struct redis_tls_session *s, long verify, unsigned long code,
+                                   const char *reason)
+{
+    if (!s->done && verify != X509_V_OK)
+        snprintf(s->error, sizeof s->error, "TLS: the client's certificate is not accepted: %s",
+                 X509_verify_cert_error_string(verify));
+    else if (code == 0)
+        snprintf(s->error, sizeof s->error, "TLS: the client ended the connection");
+    else
+        snprintf(s->error, sizeof s->error, "TLS: %s", reason);
+}
+
 /* Puts what failed into words: a certificate that was not accepted has its own reason, apart from the error queue. */
 static int redis_tls_fail(struct redis_tls_session *s)
 {
     long verify = SSL_get_verify_result(s->ssl);
     unsigned long code = ERR_peek_error();
     const char *reason = redis_tls_reason();
-    if (!s->done && verify != X509_V_OK)
+    if (s->serves)
+        redis_tls_fail_serving(s, verify, code, reason);
+    else if (!s->done && verify != X509_V_OK)
         snprintf(s->error, sizeof s->error,
                  "TLS: the server's certificate is not accepted: %s: check tls_ca_file and "
                  "tls_server_name",
@@ -218,13 +215,25 @@ int redis_tls_session_write(struct redis_tls_session *s, struct slice plain)
     return redis_tls_fail(s);
 }
 
+/* Resetting keeps all its memory, and clears it: behind one large reply each small one would pay for that. */
+static void redis_tls_empty(struct redis_tls_session *s, long len)
+{
+    BIO *fresh = len > REDIS_TLS_OUT_KEEP ? BIO_new(BIO_s_mem()) : NULL;
+    if (fresh == NULL) {
+        BIO_reset(s->out);
+        return;
+    }
+    SSL_set0_wbio(s->ssl, fresh); /* frees the other */
+    s->out = fresh;
+}
+
 void redis_tls_session_take(struct redis_tls_session *s, struct buffer *out)
 {
     char *bytes = NULL;
     long len = BIO_get_mem_data(s->out, &bytes);
     if (len > 0)
         buffer_append(out, bytes, (size_t)len);
-    BIO_reset(s->out);
+    redis_tls_empty(s, len);
 }
 
 const char *redis_tls_session_error(const struct redis_tls_session *s)

@@ -1,9 +1,9 @@
 /*
  * redis_tls.h: TLS as a filter over bytes: what the network gave goes in, what the network shall get comes out.
  *
- * Runs in Redis workers, under redis_socket.c and for nobody else. OpenSSL on memory BIOs, because hiredis 0.14 has no TLS
- * and Debian 12 no hiredis_ssl (FACTS.md 2), and because the socket stays libuv's. The server's certificate is always
- * verified, chain and name; there is no switch to turn that off. TLS 1.2 or newer.
+ * Runs in Redis workers, under redis_socket.c. OpenSSL on memory BIOs, because hiredis 0.14 has no TLS and Debian 12 no
+ * hiredis_ssl (FACTS.md 2), and because the socket stays libuv's. A client always verifies the server's certificate,
+ * chain and name; there is no switch to turn that off. TLS 1.2 or newer.
  */
 #ifndef COMMON_REDIS_TLS_H
 #define COMMON_REDIS_TLS_H
@@ -13,7 +13,7 @@
 
 #include <sys/types.h>
 
-struct redis_tls;         /* certificates and rules: one per redis_conn */
+struct redis_tls;         /* certificates and rules: one per redis_conn, or per server */
 struct redis_tls_session; /* one per connection */
 
 /*
@@ -28,15 +28,18 @@ struct redis_tls_session *redis_tls_session_new(struct redis_tls *t);
 void redis_tls_session_free(struct redis_tls_session *s);
 
 /*
- * Takes bytes from the network and goes on with the handshake. 0, or -EPROTO: then redis_tls_session_error says why, and
- * an alert for the server may wait in redis_tls_session_take.
+ * Takes bytes from the network and goes on with the handshake. 0, or -EPROTO: then redis_tls_session_error says why,
+ * and an alert for the other side may wait in redis_tls_session_take.
  */
 int redis_tls_session_feed(struct redis_tls_session *s, struct slice cipher);
 
-/* True once the handshake is over and the server's certificate was accepted. */
+/* True once the handshake is over and the other side's certificate was accepted, where one is wanted. */
 bool redis_tls_session_done(const struct redis_tls_session *s);
 
-/* Plain bytes that have come in: their number, 0 when there are none for now, or -EPROTO (also when the server ended TLS). */
+/*
+ * Plain bytes that have come in: their number, 0 when there are none for now, or -EPROTO (also
+ * when the other side ended TLS).
+ */
 ssize_t redis_tls_session_read(struct redis_tls_session *s, char *to, size_t size);
 
 /* Encrypts. Only after the handshake. 0 or -EPROTO. */

@@ -28,6 +28,32 @@ enum store_result store_write(struct store *s, const struct store_record *record
     return s->ops->write(s, records, count, error);
 }
 
+enum store_result store_try(struct store *s, const struct store_record *record,
+                            struct store_error *error)
+{
+    return s->ops->try(s, record, error);
+}
+
+bool store_rest(struct store *s, struct store_error *error)
+{
+    error->text[0] = '\0';
+    return s->ops->rest == NULL || s->ops->rest(s, error);
+}
+
+bool store_take_news(struct store *s, struct store_error *news)
+{
+    if (s->news.text[0] == '\0')
+        return false;
+    *news = s->news;
+    s->news.text[0] = '\0';
+    return true;
+}
+
+const char *store_ails(const struct store *s)
+{
+    return s->ails.text;
+}
+
 enum store_result store_report(struct store *s, const struct store_query *query,
                                void (*on_row)(const struct store_report_row *row, bool over_time,
                                               void *ctx),

@@ -20,13 +20,18 @@ struct store_ops {
     void (*close)(struct store *s);
     enum store_result (*write)(struct store *s, const struct store_record *records, size_t count,
                                struct store_error *error);
+    enum store_result (*try)(struct store *s, const struct store_record *record,
+                             struct store_error *error);
     enum store_result (*report)(struct store *s, const struct store_query *query,
                                 store_row_fn on_row, void *ctx, uint64_t *total,
                                 struct store_error *error);
+    bool (*rest)(struct store *s, struct store_error *error); /* NULL: nothing to give up */
 };
 
 struct store {
     const struct store_ops *ops;
+    struct store_error news; /* for store_take_news; empty: none */
+    struct store_error ails; /* for store_ails; empty: nothing */
 };
 
 extern const struct store_ops store_sqlite_ops;

@@ -17,7 +17,7 @@ static enum store_result store_count_open(const struct store_options *options, s
                                           struct store_error *error)
 {
     (void)options;
-    struct store *s = malloc(sizeof *s);
+    struct store *s = calloc(1, sizeof *s);
     if (s == NULL) {
         snprintf(error->text, sizeof error->text, "store of type count: memory is short");
         return STORE_RETRY;
@@ -35,6 +35,12 @@ static enum store_result store_count_write(struct store *s, const struct store_r
     (void)count;
     (void)error;
     return STORE_OK;
+}
+
+static enum store_result store_count_try(struct store *s, const struct store_record *record,
+                                         struct store_error *error)
+{
+    return store_count_write(s, record, 1, error);
 }
 
 static enum store_result store_count_report(struct store *s, const struct store_query *query,
@@ -56,5 +62,6 @@ const struct store_ops store_count_ops = {
     .open = store_count_open,
     .close = store_count_close,
     .write = store_count_write,
+    .try = store_count_try,
     .report = store_count_report,
 };

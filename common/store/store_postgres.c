@@ -1,10 +1,13 @@
 /*
- * store_postgres.c: records in one table of a PostgreSQL database. See store.h and PROTOCOL.md section 5.
+ * store_postgres.c: records in one table of a PostgreSQL database. See store.h and DRAIN.md, The store.
  *
- * Runs in transfer workers, on the store's thread, and blocks it, with a deadline for each statement (store_postgres_talk.c). A batch is COPYed into a
- * temporary table and goes from there into the real one in the same transaction: one round of parsing and planning for thousands of rows.
- * (Pipelined INSERTs were rejected: a plan and an index look-up through the executor for every row.) `data` is json and not jsonb, because jsonb
- * refuses the NUL characters an application may have written.
+ * Runs in transfer workers, on the store's thread, and blocks it, with a deadline for each statement
+ * (store_postgres_talk.c). A batch is COPYed into a temporary table and goes from there into the real one in the same
+ * transaction: one round of parsing and planning for thousands of rows. (Pipelined INSERTs were rejected: a plan and an
+ * index look-up through the executor for every row.) Nothing is kept in the session, neither settings nor the temporary
+ * table: between two transactions a pooler (pgbouncer) may put another server's session behind the connection, and
+ * somebody else's client into the one we had. `data` is json and not jsonb, because jsonb refuses the NUL
+ * characters an application may have written.
  */
 #include "common/store/store_postgres.h"
 
@@ -19,131 +22,53 @@
 #define STORE_POSTGRES_MIN_VERSION 90500 /* ON CONFLICT */
 
 #define STORE_POSTGRES_TIMEOUT_MS 60000
+/* Below the statement's time: a lock that somebody holds must not look like a record that takes too long. */
+#define STORE_POSTGRES_LOCK_MS UINT64_C(10000)
 
-/* What a session needs. A statement that takes longer than its timeout hangs on something: its batch is tried again. */
-static const char store_postgres_session[] =
-    "SET synchronous_commit = on; SET statement_timeout = %" PRIu64
-    "; SET lock_timeout = '10s'; SET timezone = 'UTC'; "
-    "SET client_min_messages = warning; SET standard_conforming_strings = on";
+/* What a transaction needs. A statement beyond its time hangs on something: its batch is tried again. */
+static const char store_postgres_settings[] =
+    "SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = %" PRIu64
+    "; SET LOCAL lock_timeout = %" PRIu64 "; SET LOCAL timezone = 'UTC'; "
+    "SET LOCAL client_min_messages = warning; SET LOCAL standard_conforming_strings = on";
 
+/*
+ * Kept from one transaction to the next where the session is: making it each time would fill the catalogue. Made only
+ * when it is missing: IF NOT EXISTS asks for the right to make one each time.
+ */
+static const char store_postgres_staging_is_there[] =
+    "SELECT to_regclass('pg_temp.platoon_batch') IS NOT NULL";
 static const char store_postgres_staging[] =
-    "CREATE TEMPORARY TABLE IF NOT EXISTS platoon_batch(bucket text COLLATE \"C\", key text "
-    "COLLATE \"C\", data json, seq bigint, "
-    "updated_at bigint) ON COMMIT DELETE ROWS";
+    "CREATE TEMPORARY TABLE platoon_batch(bucket text COLLATE \"C\", key text COLLATE \"C\", data "
+    "json, seq bigint, updated_at bigint) ON COMMIT DELETE ROWS";
 
-/* ---- errors ---- */
+/* ---- open, close ---- */
 
-#define STORE_POSTGRES_LOGIN   "check the user, the password (?passfile=, ~/.pgpass) and pg_hba.conf"
-#define STORE_POSTGRES_FOREIGN "the table is not ours: name another one in `table`"
-
-/* The first that fits: by SQLSTATE or its class; while it connects libpq has none to give, but its text is the server's. */
-static const struct store_postgres_cause {
-    const char *state;
-    const char *text;
-    enum store_result result;
-    const char *remedy;
-} store_postgres_causes[] = {
-    {"53100", NULL, STORE_RETRY, "its disk is full: free some space, it goes on by itself"},
-    {"53300", "too many", STORE_RETRY,
-     "it has too many connections: raise max_connections, or run fewer transfer.workers"},
-    {"53", NULL, STORE_RETRY, "the server is short of something: see its log"},
-    {"57P03", "starting up", STORE_RETRY,
-     "the server is starting or stopping: it goes on by itself"},
-    {"57014", NULL, STORE_RETRY, "it took too long: see the server's load, and what holds locks"},
-    {"57", NULL, STORE_RETRY, "the server was told to end this: it goes on by itself"},
-    {"55P03", NULL, STORE_RETRY,
-     "another session has locked the table: it goes on when that one is done"},
-    {"40", NULL, STORE_RETRY, "another transaction was in the way: it goes on by itself"},
-    {"23505", NULL, STORE_RETRY, "another worker was first: it goes on by itself"},
-    {"25006", NULL, STORE_RETRY,
-     "the server is read-only, a standby perhaps: point the url at the primary"},
-    {"08", NULL, STORE_RETRY, "the connection broke: it goes on by itself"},
-    {"58", NULL, STORE_RETRY, "the server's disk or system failed: see its log"},
-    {"28", "authentication failed", STORE_BROKEN, STORE_POSTGRES_LOGIN},
-    {NULL, "no password supplied", STORE_BROKEN, STORE_POSTGRES_LOGIN},
-    {NULL, "pg_hba.conf", STORE_BROKEN, STORE_POSTGRES_LOGIN},
-    {"3D", "does not exist", STORE_BROKEN,
-     "create it: createuser NAME, createdb --encoding UTF8 NAME"},
-    {NULL, "certificate", STORE_BROKEN, "check sslrootcert, sslcert and sslkey in the url"},
-    {"42501", NULL, STORE_BROKEN,
-     "grant the user SELECT, INSERT and UPDATE on the table, or CREATE in its schema"},
-    {"42", NULL, STORE_BROKEN, STORE_POSTGRES_FOREIGN},
-    {"22", NULL, STORE_BROKEN, STORE_POSTGRES_FOREIGN},
-};
-
-/* libpq's messages have several lines, and end with a line break. */
-static void store_postgres_one_line(const char *text, char *out, size_t size)
-{
-    size_t n = 0;
-    for (; *text != '\0' && n + 1 < size; text++)
-        out[n++] = *text == '\n' || *text == '\t' ? ' ' : *text;
-    while (n > 0 && out[n - 1] == ' ')
-        n--;
-    out[n] = '\0';
-}
-
-/* The url without what follows the '?': passfile and certificate names are of no help to a reader. */
-static int store_postgres_url_len(const struct store_postgres *s)
-{
-    return (int)strcspn(s->url, "?");
-}
-
-static void store_postgres_drop(struct store_postgres *s)
+void store_postgres_drop(struct store_postgres *s)
 {
     PQfinish(s->db);
     s->db = NULL;
     s->late = false;
 }
 
-enum store_result store_postgres_fail(struct store_postgres *s, PGresult *result,
-                                      struct store_error *error)
-{
-    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    const char *message =
-        result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    struct store_postgres_cause found = {
-        .result = STORE_RETRY,
-        .remedy = "check that it runs and can be reached: it goes on by itself"};
-    char cause[300];
-    store_postgres_one_line(message != NULL ? message : PQerrorMessage(s->db), cause, sizeof cause);
-    if (s->late) {
-        snprintf(cause, sizeof cause, "no answer for %" PRIu64 " s",
-                 (s->timeout_ms + s->timeout_ms / 2) / 1000);
-        found.remedy = "is the server, or the way to it, stopped? It goes on by itself";
-    }
-    if (cause[0] == '\0') { /* the server had nothing to do with it */
-        snprintf(cause, sizeof cause, "memory is short");
-        found.remedy = "it goes on by itself";
-    }
-    for (size_t i = 0; i < sizeof store_postgres_causes / sizeof store_postgres_causes[0]; i++) {
-        const struct store_postgres_cause *known = &store_postgres_causes[i];
-        bool is = state != NULL ? known->state != NULL &&
-                                      strncmp(state, known->state, strlen(known->state)) == 0
-                                : known->text != NULL && strstr(cause, known->text) != NULL;
-        if (!is)
-            continue;
-        found = *known;
-        break;
-    }
-    snprintf(error->text, sizeof error->text, "store %.*s: %s: %s", store_postgres_url_len(s),
-             s->url, cause, found.remedy);
-    PQclear(result);
-    store_postgres_drop(s); /* whatever state it was in, the next call starts afresh */
-    return found.result;
-}
-
-enum store_result store_postgres_run(struct store_postgres *s, const char *sql,
-                                     struct store_error *error)
+/* *answer, which may be NULL: the last statement's, of one that says true or false. */
+static enum store_result store_postgres_run_for(struct store_postgres *s, const char *sql,
+                                                bool *answer, struct store_error *error)
 {
     PGresult *result = store_postgres_ask(s, sql, 0, NULL);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
         return store_postgres_fail(s, result, error);
+    if (answer != NULL)
+        *answer = PQntuples(result) > 0 && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     PQclear(result);
     return STORE_OK;
 }
 
-/* ---- open, close ---- */
+enum store_result store_postgres_run(struct store_postgres *s, const char *sql,
+                                     struct store_error *error)
+{
+    return store_postgres_run_for(s, sql, NULL, error);
+}
 
 /* "schema.table", each part quoted. */
 static bool store_postgres_quote(struct store_postgres *s)
@@ -182,6 +107,34 @@ enum store_result store_postgres_find_table(struct store_postgres *s, bool *ther
     return STORE_OK;
 }
 
+enum store_result store_postgres_begin(struct store_postgres *s, const char *mode,
+                                       uint64_t timeout_ms, const char *then, bool *answer,
+                                       struct store_error *error)
+{
+    uint64_t lock_ms =
+        timeout_ms / 2 < STORE_POSTGRES_LOCK_MS ? timeout_ms / 2 + 1 : STORE_POSTGRES_LOCK_MS;
+    struct buffer sql = BUFFER_EMPTY;
+    buffer_printf(&sql, "BEGIN %s; ", mode);
+    buffer_printf(&sql, store_postgres_settings, timeout_ms, lock_ms);
+    buffer_printf(&sql, "; %s", then);
+    const char *text = buffer_text(&sql);
+    enum store_result result = text != NULL ? store_postgres_run_for(s, text, answer, error)
+                                            : store_postgres_fail(s, NULL, error);
+    buffer_fini(&sql);
+    return result;
+}
+
+/* A transaction, and where its batch goes first. */
+static enum store_result store_postgres_begin_batch(struct store_postgres *s,
+                                                    struct store_error *error)
+{
+    bool there = false;
+    enum store_result result =
+        store_postgres_begin(s, "", s->timeout_ms, store_postgres_staging_is_there, &there, error);
+    return result == STORE_OK && !there ? store_postgres_run(s, store_postgres_staging, error)
+                                        : result;
+}
+
 /* Only when it is missing: CREATE needs a right that a user of a table somebody else made may not have. */
 static enum store_result store_postgres_make_table(struct store_postgres *s,
                                                    struct store_error *error)
@@ -194,11 +147,11 @@ static enum store_result store_postgres_make_table(struct store_postgres *s,
     buffer_printf(&sql,
                   "CREATE TABLE IF NOT EXISTS %s(bucket text COLLATE \"C\", key text COLLATE "
                   "\"C\", data json NOT NULL, seq bigint NOT NULL, "
-                  "updated_at bigint NOT NULL, PRIMARY KEY(bucket, key))",
+                  "updated_at bigint NOT NULL, PRIMARY KEY(bucket, key)); COMMIT",
                   s->quoted);
     const char *text = buffer_text(&sql);
-    result =
-        text != NULL ? store_postgres_run(s, text, error) : store_postgres_fail(s, NULL, error);
+    result = text != NULL ? store_postgres_begin(s, "", s->timeout_ms, text, NULL, error)
+                          : store_postgres_fail(s, NULL, error);
     buffer_fini(&sql);
     return result;
 }
@@ -218,14 +171,13 @@ static enum store_result store_postgres_setup(struct store_postgres *s, struct s
     }
     if (!store_postgres_quote(s))
         return store_postgres_fail(s, NULL, error);
-    char session[sizeof store_postgres_session + 24];
-    snprintf(session, sizeof session, store_postgres_session, s->timeout_ms);
-    enum store_result result = store_postgres_run(s, session, error);
-    if (result == STORE_OK && !s->read_only)
-        result = store_postgres_make_table(s, error);
-    if (result == STORE_OK && !s->read_only)
-        result = store_postgres_run(s, store_postgres_staging, error);
-    return result;
+    if (s->read_only)
+        return STORE_OK;
+    enum store_result result = store_postgres_make_table(s, error);
+    /* Whether batches can be staged is seen before there is one. */
+    if (result == STORE_OK)
+        result = store_postgres_begin_batch(s, error);
+    return result == STORE_OK ? store_postgres_run(s, "COMMIT", error) : result;
 }
 
 static void store_postgres_no_notice(void *ctx, const PGresult *result)
@@ -349,7 +301,10 @@ static enum store_result store_postgres_copy(struct store_postgres *s,
     return s->late ? store_postgres_fail(s, NULL, error) : STORE_OK;
 }
 
-/* In key order, so that two workers with common keys wait for each other instead of deadlocking; of one key only the newest of the batch. */
+/*
+ * In key order, so that two workers with common keys wait for each other instead of deadlocking; of one key only
+ * the newest of the batch.
+ */
 static enum store_result store_postgres_merge(struct store_postgres *s, struct store_error *error)
 {
     struct buffer sql = BUFFER_EMPTY;
@@ -368,20 +323,40 @@ static enum store_result store_postgres_merge(struct store_postgres *s, struct s
     return result;
 }
 
-static enum store_result store_postgres_write(struct store *base,
-                                              const struct store_record *records, size_t count,
-                                              struct store_error *error)
+/* How a transaction ends of which nothing is to stay: what was put off to the commit is looked at all the same. */
+static const char store_postgres_undo[] = "SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK";
+
+static enum store_result store_postgres_transact(struct store_postgres *s,
+                                                 const struct store_record *records, size_t count,
+                                                 const char *end, struct store_error *error)
 {
-    struct store_postgres *s = (struct store_postgres *)base;
     enum store_result result = store_postgres_ensure(s, error);
     if (result == STORE_OK)
-        result = store_postgres_run(s, "BEGIN", error);
+        result = store_postgres_begin_batch(s, error);
+    s->writing = true;
     if (result == STORE_OK)
         result = store_postgres_copy(s, records, count, error);
     if (result == STORE_OK)
         result = store_postgres_merge(s, error);
     /* A COMMIT whose answer is lost may have happened: the batch is written again, to the same effect. */
-    return result == STORE_OK ? store_postgres_run(s, "COMMIT", error) : result;
+    if (result == STORE_OK)
+        result = store_postgres_run(s, end, error);
+    s->writing = false;
+    return result;
+}
+
+static enum store_result store_postgres_write(struct store *base,
+                                              const struct store_record *records, size_t count,
+                                              struct store_error *error)
+{
+    return store_postgres_transact((struct store_postgres *)base, records, count, "COMMIT", error);
+}
+
+static enum store_result store_postgres_try(struct store *base, const struct store_record *record,
+                                            struct store_error *error)
+{
+    return store_postgres_transact((struct store_postgres *)base, record, 1, store_postgres_undo,
+                                   error);
 }
 
 const struct store_ops store_postgres_ops = {
@@ -389,5 +364,6 @@ const struct store_ops store_postgres_ops = {
     .open = store_postgres_open,
     .close = store_postgres_close,
     .write = store_postgres_write,
+    .try = store_postgres_try,
     .report = store_postgres_report,
 };

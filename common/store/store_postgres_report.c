@@ -1,7 +1,8 @@
 /*
  * store_postgres_report.c: counts by field and over time. See store.h.
  *
- * In one read-only transaction that sees one moment and ends with the query's deadline. Field names are parameters, never part of the SQL text.
+ * In one read-only transaction that sees one moment and ends with the query's deadline. Field names are parameters,
+ * never part of the SQL text.
  */
 #include "common/clock.h"
 #include "common/store/store_postgres.h"
@@ -10,7 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A time is ISO 8601 text, or a number of seconds, or, when too large for that, of milliseconds; what is none is no time, and no error. */
+/*
+ * A time is ISO 8601 text, or a number of seconds, or, when too large for that, of milliseconds; what is none
+ * is no time, and no error.
+ */
 static const char store_report_function[] =
     "CREATE OR REPLACE FUNCTION pg_temp.platoon_time(t text) RETURNS bigint LANGUAGE plpgsql AS $$ "
     "BEGIN "
@@ -24,7 +28,10 @@ static const char store_report_function[] =
     "(CASE WHEN strpos(data::text, '\\u0000') > 0 THEN replace(data::text, '\\u0000', "            \
     "'\\ufffd')::json ELSE data END ->> " param ")"
 
-/* $1 bucket or NULL, $2 name of the time field or NULL, $3 earliest time (ms) or NULL, $4 name of `by` or NULL, $5 slot (ms), $6 rows at most. */
+/*
+ * $1 bucket or NULL, $2 name of the time field or NULL, $3 earliest time (ms) or NULL, $4 name of `by` or NULL, $5
+ * slot (ms), $6 rows at most.
+ */
 #define STORE_REPORT_ROWS                                                                          \
     "FROM (SELECT data, CASE WHEN $2::text IS NULL THEN updated_at ELSE "                          \
     "pg_temp.platoon_time(" STORE_REPORT_FIELD(                                                    \
@@ -35,10 +42,19 @@ static const char store_report_function[] =
 static const char store_report_total[] =
     "SELECT count(*) " STORE_REPORT_ROWS "AND $4::text IS NOT DISTINCT FROM $4::text "
     "AND $5::bigint IS NOT DISTINCT FROM $5::bigint AND $6::bigint IS NOT DISTINCT FROM $6::bigint";
+#define STORE_REPORT_ORDER   "ORDER BY n DESC, v NULLS FIRST "
+#define STORE_REPORT_TEXT(n) #n
+#define STORE_REPORT_SQL(n)  STORE_REPORT_TEXT(n)
+#define STORE_REPORT_SIZE    "(coalesce(octet_length(v), 0) + " STORE_REPORT_SQL(STORE_REPORT_ROW) ")"
+/* The bound is the server's work, for libpq collects what the server sends. */
 static const char store_report_by[] =
-    "SELECT " STORE_REPORT_FIELD("$4::text") " COLLATE \"C\" AS v, count(*) AS n " STORE_REPORT_ROWS
-                                             "AND $5::bigint IS NOT DISTINCT FROM $5::bigint GROUP "
-                                             "BY v ORDER BY n DESC, v NULLS FIRST LIMIT $6::bigint";
+    "SELECT v, n FROM (SELECT v, n, sum(" STORE_REPORT_SIZE ") OVER (" STORE_REPORT_ORDER
+    "ROWS UNBOUNDED PRECEDING) AS bytes FROM "
+    "(SELECT " STORE_REPORT_FIELD(
+        "$4::text") " COLLATE \"C\" AS v, count(*) AS n " STORE_REPORT_ROWS
+                    "AND $5::bigint IS NOT DISTINCT FROM $5::bigint GROUP BY v " STORE_REPORT_ORDER
+                    "LIMIT $6::bigint) AS first) AS summed WHERE bytes - " STORE_REPORT_SIZE
+                    " <= " STORE_REPORT_SQL(STORE_REPORT_BYTES_MAX) " " STORE_REPORT_ORDER;
 static const char store_report_times[] =
     "SELECT at / $5::bigint * $5::bigint AS slot, count(*) " STORE_REPORT_ROWS
     "AND at IS NOT NULL AND $4::text IS NOT DISTINCT FROM $4::text GROUP BY slot ORDER BY slot "
@@ -90,15 +106,12 @@ static void store_report_hand_up(PGresult *rows, bool over_time, store_row_fn on
 static enum store_result store_report_begin(struct store_postgres *s, const struct store_query *q,
                                             struct store_error *error)
 {
-    char sql[128];
     uint64_t now = clock_mono_ms();
     uint64_t left = q->deadline_mono_ms > now ? q->deadline_mono_ms - now : 1;
-    snprintf(
-        sql, sizeof sql,
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %" PRIu64,
-        left);
-    enum store_result result = store_postgres_run(s, store_report_function, error);
-    return result == STORE_OK ? store_postgres_run(s, sql, error) : result;
+    /* The function first: a transaction that only reads makes none. */
+    enum store_result result = store_postgres_begin(s, "ISOLATION LEVEL REPEATABLE READ", left,
+                                                    store_report_function, NULL, error);
+    return result == STORE_OK ? store_postgres_run(s, "SET TRANSACTION READ ONLY", error) : result;
 }
 
 enum store_result store_postgres_report(struct store *base, const struct store_query *q,

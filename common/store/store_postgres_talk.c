@@ -1,8 +1,9 @@
 /*
  * store_postgres_talk.c: one question to the server and its answer, within a deadline. See store_postgres.h.
  *
- * libpq's blocking calls wait for ever when the other side keeps the connection and says nothing: a server that is stopped, or one that never got what a failed send() should
- * have carried. So the connection does not block, and the waiting is ours. (An alarm from another thread was rejected: the socket would be two threads' at once.)
+ * libpq's blocking calls wait for ever when the other side keeps the connection and says nothing: a server that is
+ * stopped, or one that never got what a failed send() should have carried. So the connection does not block, and the
+ * waiting is ours. (An alarm from another thread was rejected: the socket would be two threads' at once.)
  */
 #include "common/clock.h"
 #include "common/store/store_postgres.h"
@@ -17,7 +18,10 @@ static void talk_begin(struct store_postgres *s)
     s->deadline_ms = clock_mono_ms() + s->timeout_ms + s->timeout_ms / 2;
 }
 
-/* Until there is something to read, or, with `writing`, room to write. False: the time is up, or the connection is gone. */
+/*
+ * Until there is something to read, or, with `writing`, room to write. False: the time is up, or the connection is
+ * gone.
+ */
 static bool talk_wait(struct store_postgres *s, bool writing)
 {
     struct pollfd p = {.fd = PQsocket(s->db), .events = (short)(POLLIN | (writing ? POLLOUT : 0))};

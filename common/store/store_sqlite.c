@@ -1,31 +1,26 @@
 /*
- * store_sqlite.c: records in one SQLite file. See store.h and PROTOCOL.md section 5.
+ * store_sqlite.c: records in one SQLite file. See store.h and DRAIN.md, The store.
  *
- * WAL, so that readers and the writer never wait for each other; synchronous=FULL, because our `stored` means durable; one transaction a batch. A batch
- * is only appended here (what is in the file: store_sqlite_schema.c); threads beside it merge and write the WAL back (store_sqlite_merge.c).
+ * WAL, so that readers and the writer never wait for each other; synchronous=FULL, because our `stored` means durable;
+ * one transaction a batch. A batch is only appended here (what is in the file: store_sqlite_schema.c); threads beside
+ * it merge and write the WAL back (store_sqlite_merge.c).
  */
 #include "common/store/store_sqlite.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* Another writer's transaction takes milliseconds; waiting longer would hold up the worker's beats. */
-#define STORE_SQLITE_BUSY_MS 1000
-/* The WAL is cut back to this after a checkpoint: disk space must come back after a burst. */
-#define STORE_SQLITE_JOURNAL_BYTES (64 * 1024 * 1024)
-/* Appending needs the last page and little more. */
-#define STORE_SQLITE_CACHE_KB 1024
-
-static const char store_sqlite_append[] =
-    "INSERT INTO records_recent(bucket,key,data,seq,updated_at) VALUES(?1,?2,?3,?4,?5)";
+/* So often a batch is written again at once because the file was moved meanwhile. */
+#define STORE_SQLITE_MOVES_MAX 3
 
 /* ---- errors ---- */
 
-static const struct {
+#define STORE_SQLITE_REFUSED                                                                       \
+    "no record is taken: look at the constraints and triggers that were added to the tables"
+
+static const struct store_sqlite_error {
     int code; /* primary result code */
     enum store_result result;
     const char *remedy;
@@ -46,138 +41,79 @@ static const struct {
     {SQLITE_NOTADB, STORE_BROKEN,
      "the file is no SQLite database: name another path, or move the file away"},
     {SQLITE_CORRUPT, STORE_BROKEN, "the database is damaged: restore it, or move the file away"},
+    {SQLITE_CONSTRAINT, STORE_REFUSED, STORE_SQLITE_REFUSED},
+    {SQLITE_TOOBIG, STORE_REFUSED, STORE_SQLITE_REFUSED},
+    {SQLITE_MISMATCH, STORE_REFUSED, STORE_SQLITE_REFUSED},
     {SQLITE_ERROR, STORE_BROKEN, "the table `records` is not ours: name another path"},
 };
+
+/*
+ * SQLITE_ERROR is said of a statement that makes no sense, and of functions that fail for one row's values
+ * (json_extract of what is no JSON): of our statements and our tables only the rules that were added can be meant.
+ */
+static int store_sqlite_code(struct store_sqlite *s, int rc)
+{
+    bool rule = (rc & 0xff) == SQLITE_ERROR && s->db != NULL && !s->read_only &&
+                store_sqlite_schema_is_ours(s->db);
+    return rule ? SQLITE_CONSTRAINT : rc & 0xff;
+}
+
+/* What is known of a result code; where nothing is, it may be over the next time. */
+static struct store_sqlite_error store_sqlite_find(struct store_sqlite *s, int rc)
+{
+    int code = store_sqlite_code(s, rc);
+    for (size_t i = 0; i < sizeof store_sqlite_errors / sizeof store_sqlite_errors[0]; i++) {
+        struct store_sqlite_error found = store_sqlite_errors[i];
+        if (found.code != code)
+            continue;
+        /* On a read-only file system SQLite may say no more than that it cannot open a file beside the database. */
+        if (access(s->path, W_OK) != 0 && errno == EROFS)
+            found.remedy =
+                "the file system is read-only: it goes on by itself once it can be written";
+        return found;
+    }
+    return (struct store_sqlite_error){.result = STORE_RETRY, .remedy = "it is tried again"};
+}
 
 enum store_result store_sqlite_fail(struct store_sqlite *s, int rc, struct store_error *error)
 {
     /* The connection's own text says more, when it is about this failure. */
-    const char *cause =
-        s->db != NULL && sqlite3_errcode(s->db) == rc ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
-    for (size_t i = 0; i < sizeof store_sqlite_errors / sizeof store_sqlite_errors[0]; i++) {
-        if (store_sqlite_errors[i].code != (rc & 0xff))
-            continue;
-        /* On a read-only file system SQLite may say no more than that it cannot open a file beside the database. */
-        bool read_only = access(s->path, W_OK) != 0 && errno == EROFS;
-        snprintf(error->text, sizeof error->text, "store %s: %s: %s", s->path, cause,
-                 read_only
-                     ? "the file system is read-only: it goes on by itself once it can be written"
-                     : store_sqlite_errors[i].remedy);
-        return store_sqlite_errors[i].result;
-    }
-    snprintf(error->text, sizeof error->text, "store %s: %s", s->path, cause);
-    return STORE_RETRY;
+    snprintf(error->cause, sizeof error->cause, "%s",
+             s->db != NULL && sqlite3_errcode(s->db) == rc ? sqlite3_errmsg(s->db)
+                                                           : sqlite3_errstr(rc));
+    struct store_sqlite_error found = store_sqlite_find(s, rc);
+    snprintf(error->text, sizeof error->text, "store %s: %s: %s", s->path, error->cause,
+             found.remedy);
+    return found.result;
+}
+
+void store_sqlite_see_merge(struct store_sqlite *s)
+{
+    struct store_merge_failure why;
+    enum store_merge_health health = store_merge_health(s->merge, &why);
+    if (health == STORE_MERGE_WELL)
+        s->base.ails.text[0] = '\0';
+    if (health != STORE_MERGE_FAILS)
+        return; /* of a merging that has just begun, what the last one met still stands */
+    struct store_sqlite_error found = store_sqlite_find(s, why.code);
+    snprintf(s->base.ails.text, sizeof s->base.ails.text,
+             "store %s: what is stored cannot be merged into records_base, and stays in "
+             "records_recent, where `records` shows it: %s: %s",
+             s->path, why.words,
+             found.result == STORE_REFUSED
+                 ? "a rule was added that these records break: drop it, or delete them"
+                 : found.remedy);
 }
 
 /* ---- open, close ---- */
 
-static void store_sqlite_drop(struct store_sqlite *s)
-{
-    sqlite3_finalize(s->begin);
-    sqlite3_finalize(s->commit);
-    sqlite3_finalize(s->rollback);
-    sqlite3_finalize(s->append);
-    s->begin = s->commit = s->rollback = s->append = NULL;
-    /* Before the connection: the last to be closed writes the WAL back and removes it. */
-    store_merge_stop(s->merge);
-    s->merge = NULL;
-    sqlite3_close(s->db);
-    s->db = NULL;
-}
-
-static int store_sqlite_pragmas(struct store_sqlite *s)
-{
-    char sql[192];
-    snprintf(sql, sizeof sql,
-             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-%d; PRAGMA "
-             "journal_size_limit=%d",
-             STORE_SQLITE_CACHE_KB, STORE_SQLITE_JOURNAL_BYTES);
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-}
-
-static int store_sqlite_prepare(struct store_sqlite *s, const char *sql, sqlite3_stmt **out)
-{
-    return sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
-}
-
-static int store_sqlite_start_merge(struct store_sqlite *s)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(s->db, "SELECT count(*) FROM records_recent", -1, &stmt, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(stmt);
-    uint64_t recent = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
-    sqlite3_finalize(stmt);
-    if (rc != SQLITE_ROW)
-        return rc;
-    struct store_merge_options options = {.path = s->path,
-                                          .cache_bytes = s->cache_bytes,
-                                          .recent = recent,
-                                          .rows = 100000,
-                                          .behind = 200000,
-                                          .after_ms = 2000,
-                                          .wal_pages = 8000}; /* 32 MB */
-    s->merge = store_merge_start(&options);
-    if (s->merge == NULL)
-        return SQLITE_NOMEM;
-    store_merge_watch_wal(s->merge, s->db);
-    return SQLITE_OK;
-}
-
-static int store_sqlite_setup(struct store_sqlite *s)
-{
-    int rc = sqlite3_busy_timeout(s->db, STORE_SQLITE_BUSY_MS);
-    if (rc != SQLITE_OK || s->read_only)
-        return rc;
-    rc = store_sqlite_pragmas(s);
-    if (rc == SQLITE_OK)
-        rc = store_sqlite_schema_ensure(s->db);
-    if (rc == SQLITE_OK)
-        rc = store_sqlite_prepare(s, "BEGIN IMMEDIATE", &s->begin);
-    if (rc == SQLITE_OK)
-        rc = store_sqlite_prepare(s, "COMMIT", &s->commit);
-    if (rc == SQLITE_OK)
-        rc = store_sqlite_prepare(s, "ROLLBACK", &s->rollback);
-    if (rc == SQLITE_OK)
-        rc = store_sqlite_prepare(s, store_sqlite_append, &s->append);
-    return rc == SQLITE_OK ? store_sqlite_start_merge(s) : rc;
-}
-
-/* A missing parent is made, one level: a typing error further up must not grow a tree of directories. */
-static void store_sqlite_make_parent(const char *path)
-{
-    char parent[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path ||
-        !slice_copy(slice_make(path, (size_t)(slash - path)), parent, sizeof parent))
-        return;
-    if (mkdir(parent, 0700) != 0 && errno != EEXIST)
-        return; /* opening the file says what is wrong */
-}
-
-enum store_result store_sqlite_ensure(struct store_sqlite *s, struct store_error *error)
-{
-    if (s->db != NULL)
-        return STORE_OK;
-    /* SQLite's count of its memory has one lock for all threads; nobody reads it. Refused once SQLite has begun: then it is slower, no more. */
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    if (!s->read_only)
-        store_sqlite_make_parent(s->path);
-    int rc = sqlite3_open_v2(s->path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    if (rc == SQLITE_OK)
-        rc = store_sqlite_setup(s);
-    if (rc == SQLITE_OK)
-        return STORE_OK;
-    enum store_result result = store_sqlite_fail(s, rc, error);
-    store_sqlite_drop(s);
-    return result;
-}
-
 static void store_sqlite_close(struct store *base)
 {
     struct store_sqlite *s = (struct store_sqlite *)base;
-    store_sqlite_drop(s);
+    store_sqlite_end(s);
+    if (s->hold >= 0)
+        close(s->hold);
+    free(s->holder);
     free(s->path);
     free(s);
 }
@@ -187,14 +123,18 @@ static enum store_result store_sqlite_open(const struct store_options *options, 
 {
     struct store_sqlite *s = calloc(1, sizeof *s);
     char *path = slice_dup(slice_of(options->path));
-    if (s == NULL || path == NULL) {
+    char *holder = options->holder != NULL ? slice_dup(slice_of(options->holder)) : NULL;
+    if (s == NULL || path == NULL || (options->holder != NULL && holder == NULL)) {
         free(s);
         free(path);
+        free(holder);
         snprintf(error->text, sizeof error->text, "store %s: memory is short", options->path);
         return STORE_RETRY;
     }
     s->base.ops = &store_sqlite_ops;
     s->path = path;
+    s->holder = holder;
+    s->hold = -1;
     s->cache_bytes = options->cache_bytes;
     s->read_only = options->read_only;
     enum store_result result = store_sqlite_ensure(s, error);
@@ -234,8 +174,9 @@ static int store_sqlite_put(struct store_sqlite *s, const struct store_record *r
 }
 
 /*
- * After SQLITE_FULL or an I/O error SQLite may have rolled back by itself; and a database that was replaced or remounted is only seen
- * by a new connection. So anything but "busy" closes it: the next call opens it anew. In the turn, which it gives back.
+ * After SQLITE_FULL or an I/O error SQLite may have rolled back by itself; and a database that was remounted is only
+ * seen by a new connection. So anything but "busy" closes it: the next call opens it anew. In the turn, which it gives
+ * back.
  */
 static enum store_result store_sqlite_abandon(struct store_sqlite *s, int rc,
                                               struct store_error *error)
@@ -245,47 +186,92 @@ static enum store_result store_sqlite_abandon(struct store_sqlite *s, int rc,
         store_sqlite_step(s->rollback);
     store_merge_end_turn(s->merge, 0);
     sqlite3_clear_bindings(s->append);
-    if ((rc & 0xff) != SQLITE_BUSY)
-        store_sqlite_drop(s);
+    if ((rc & 0xff) != SQLITE_BUSY && result != STORE_REFUSED &&
+        store_sqlite_part(s, error) != STORE_OK)
+        result = STORE_RETRY;
     return result;
 }
 
-/* A file that was deleted or replaced under us would swallow what we write: into an inode that nobody can find. */
-static bool store_sqlite_moved(struct store_sqlite *s)
+static int store_sqlite_mark(struct store_sqlite *s)
 {
-    int moved = 0;
-    return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
-           moved;
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA application_id=%d", store_place_mark(&s->place, s->db));
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 }
 
-/* In the turn: one transaction. */
+/* In the turn: one transaction. Of one that is not to be `kept`, nothing stays. */
 static int store_sqlite_commit(struct store_sqlite *s, const struct store_record *records,
-                               size_t count)
+                               size_t count, bool kept)
 {
     int rc = store_sqlite_step(s->begin);
+    if (rc == SQLITE_OK && kept && !s->marked)
+        rc = store_sqlite_mark(s);
     for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
         rc = store_sqlite_put(s, &records[i]);
-    return rc == SQLITE_OK ? store_sqlite_step(s->commit) : rc;
+    if (rc == SQLITE_OK)
+        rc = store_sqlite_step(kept ? s->commit : s->rollback);
+    s->marked = s->marked || (kept && rc == SQLITE_OK);
+    return rc;
+}
+
+static enum store_result store_sqlite_append(struct store_sqlite *s,
+                                             const struct store_record *records, size_t count,
+                                             bool kept, struct store_error *error)
+{
+    int rc;
+    store_sqlite_see_merge(s);
+    if (!store_merge_take_turn(s->merge, count, &rc))
+        return store_sqlite_fail(s, rc, error);
+    rc = store_sqlite_commit(s, records, count, kept);
+    if (rc != SQLITE_OK)
+        return store_sqlite_abandon(s, rc, error);
+    store_merge_end_turn(s->merge, kept && !s->strict ? count : 0);
+    sqlite3_clear_bindings(s->append); /* they point into the caller's memory */
+    return STORE_OK;
+}
+
+/* Made while it was open. Opening it anew looks at them. */
+static bool store_sqlite_has_new_rules(struct store_sqlite *s)
+{
+    int version = s->merge != NULL ? store_sqlite_schema_version(s) : 0;
+    return version != 0 && version != s->schema;
+}
+
+/*
+ * Acknowledged is only what was committed to a file that is still in its place afterwards: else the batch is written
+ * once more, to the one that is there now.
+ */
+static enum store_result store_sqlite_transact(struct store_sqlite *s,
+                                               const struct store_record *records, size_t count,
+                                               bool kept, struct store_error *error)
+{
+    for (int i = 0; i < STORE_SQLITE_MOVES_MAX; i++) {
+        enum store_result result = STORE_OK;
+        if (s->db != NULL && (!store_sqlite_is_there(s) || store_sqlite_has_new_rules(s)))
+            result = store_sqlite_part(s, error);
+        if (result == STORE_OK)
+            result = store_sqlite_ensure(s, error);
+        if (result == STORE_OK)
+            result = store_sqlite_append(s, records, count, kept, error);
+        if (result != STORE_OK || store_sqlite_is_there(s))
+            return result;
+    }
+    snprintf(error->text, sizeof error->text,
+             "store %s: the file is moved or replaced again and again: let it be for a moment",
+             s->path);
+    return STORE_RETRY;
 }
 
 static enum store_result store_sqlite_write(struct store *base, const struct store_record *records,
                                             size_t count, struct store_error *error)
 {
-    struct store_sqlite *s = (struct store_sqlite *)base;
-    if (s->db != NULL && store_sqlite_moved(s))
-        store_sqlite_drop(s);
-    enum store_result result = store_sqlite_ensure(s, error);
-    if (result != STORE_OK)
-        return result;
-    int rc;
-    if (!store_merge_take_turn(s->merge, count, &rc))
-        return store_sqlite_fail(s, rc, error);
-    rc = store_sqlite_commit(s, records, count);
-    if (rc != SQLITE_OK)
-        return store_sqlite_abandon(s, rc, error);
-    store_merge_end_turn(s->merge, count);
-    sqlite3_clear_bindings(s->append); /* they point into the caller's memory */
-    return STORE_OK;
+    return store_sqlite_transact((struct store_sqlite *)base, records, count, true, error);
+}
+
+static enum store_result store_sqlite_try(struct store *base, const struct store_record *record,
+                                          struct store_error *error)
+{
+    return store_sqlite_transact((struct store_sqlite *)base, record, 1, false, error);
 }
 
 const struct store_ops store_sqlite_ops = {
@@ -293,5 +279,7 @@ const struct store_ops store_sqlite_ops = {
     .open = store_sqlite_open,
     .close = store_sqlite_close,
     .write = store_sqlite_write,
+    .try = store_sqlite_try,
     .report = store_sqlite_report,
+    .rest = store_sqlite_rest,
 };

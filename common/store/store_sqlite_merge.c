@@ -1,12 +1,14 @@
 /*
  * store_sqlite_merge.c: see store_sqlite_merge.h.
  *
- * A pass: the ids of the oldest rows, in key order (SQLite sorts them); slice after slice of them into records_base; then they are deleted. Slices
- * are transactions that nobody waits for to be durable (synchronous=NORMAL): what is lost of them is still in records_recent. REPLACE, and not INSERT …
- * ON CONFLICT DO UPDATE: of many rows that one compares with stale values (seen with 3.40.1, reported up to 3.46), and an old version stays.
+ * A pass: the ids of the oldest rows, in key order (SQLite sorts them); slice after slice of them into records_base;
+ * then they are deleted. Slices are transactions that nobody waits for to be durable (synchronous=NORMAL): what is lost
+ * of them is still in records_recent. REPLACE, and not INSERT … ON CONFLICT DO UPDATE: of many rows that one compares
+ * with stale values (seen with 3.40.1, reported up to 3.46), and an old version stays.
  *
- * Checkpoints write the WAL back in two steps: most of it while the writer goes on, then the rest in its turn, because SQLite starts the WAL anew only
- * when all of it was written back. One step alone either stops the writer for as long as the disk needs, or lets the WAL grow for ever.
+ * Checkpoints write the WAL back in two steps: most of it while the writer goes on, then the rest in its turn, because
+ * SQLite starts the WAL anew only when all of it was written back. One step alone either stops the writer for as long
+ * as the disk needs, or lets the WAL grow for ever.
  */
 #include "common/store/store_sqlite_merge.h"
 
@@ -23,6 +25,7 @@
 #define MERGE_SLICE    2000  /* rows in one turn: a few milliseconds */
 #define MERGE_DELETE   20000 /* rows deleted in one turn */
 #define MERGE_RETRY_MS 500
+#define MERGE_FAILURES 3 /* what passes by itself is over by then */
 /* The writer's pause for a row when the merging is nearly its bound behind. */
 #define MERGE_PACE_US   40
 #define MERGE_BUSY_MS   1000
@@ -40,12 +43,16 @@ struct store_merge {
     bool stop;
     bool taken; /* somebody writes */
     int first;  /* writer and checkpoint that wait for their turn: the merging lets them go first */
-    uint64_t unmerged; /* rows a pass has still to merge */
-    uint64_t since_ms; /* when the first of them came; 0: none */
-    int failed;        /* SQLite's code of the last try, 0 when it went well */
-    uint64_t retry_ms; /* not before */
-    int wal_pages;     /* after the last commit */
-    int wal_due;       /* pages at which it is written back */
+    uint64_t unmerged;              /* rows a pass has still to merge */
+    uint64_t since_ms;              /* when the first of them came; 0: none */
+    bool hurry;                     /* do not wait for more of them */
+    int failed;                     /* SQLite's code of the last try, 0 when it went well */
+    unsigned failures;              /* tries in a row */
+    bool well;                      /* the last try went well */
+    struct store_merge_failure why; /* of the last that failed */
+    uint64_t retry_ms;              /* not before */
+    int wal_pages;                  /* after the last commit */
+    int wal_due;                    /* pages at which it is written back */
 };
 
 struct merge_pass {
@@ -68,7 +75,10 @@ static void merge_wait_until(struct store_merge *m, uint64_t mono_ms)
     pthread_cond_timedwait(&m->changed, &m->lock, &at);
 }
 
-/* Locked. Takes the turn; merging lets the other two go first. False: stop instead (never for the writer, who does the stopping). */
+/*
+ * Locked. Takes the turn; merging lets the other two go first. False: stop instead (never for the
+ * writer, who does the stopping).
+ */
 static bool merge_take(struct store_merge *m, bool merging)
 {
     m->first += !merging;
@@ -98,8 +108,8 @@ static void merge_end_turn(struct store_merge *m, uint64_t merged)
 }
 
 /*
- * Locked. The further behind the merging is, the longer the writer pauses for each row: so it slows down to what the disk can do, instead of
- * running ahead and then standing still while a pass sorts and deletes.
+ * Locked. The further behind the merging is, the longer the writer pauses for each row: so it slows down to what the
+ * disk can do, instead of running ahead and then standing still while a pass sorts and deletes.
  */
 static void merge_pace(struct store_merge *m, uint64_t rows)
 {
@@ -137,6 +147,38 @@ void store_merge_end_turn(struct store_merge *m, uint64_t rows)
     pthread_mutex_unlock(&m->lock);
 }
 
+uint64_t store_merge_waiting(struct store_merge *m, bool hurry)
+{
+    pthread_mutex_lock(&m->lock);
+    uint64_t waiting = m->unmerged;
+    if (hurry && waiting > 0)
+        m->hurry = true;
+    pthread_cond_broadcast(&m->changed);
+    pthread_mutex_unlock(&m->lock);
+    return waiting;
+}
+
+enum store_merge_health store_merge_health(struct store_merge *m, struct store_merge_failure *why)
+{
+    pthread_mutex_lock(&m->lock);
+    enum store_merge_health health = m->failures >= MERGE_FAILURES ? STORE_MERGE_FAILS
+                                     : m->well || m->unmerged == 0 ? STORE_MERGE_WELL
+                                                                   : STORE_MERGE_UNSURE;
+    *why = m->why;
+    pthread_mutex_unlock(&m->lock);
+    return health;
+}
+
+bool store_merge_is_refused(struct store_merge *m)
+{
+    struct store_merge_failure why;
+    if (store_merge_health(m, &why) != STORE_MERGE_FAILS)
+        return false;
+    int code = why.code & 0xff; /* a function of a rule's that fails is an SQLITE_ERROR */
+    return code == SQLITE_CONSTRAINT || code == SQLITE_ERROR || code == SQLITE_TOOBIG ||
+           code == SQLITE_MISMATCH;
+}
+
 /* ---- connections ---- */
 
 static int merge_on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
@@ -162,6 +204,9 @@ void store_merge_watch_wal(struct store_merge *m, sqlite3 *db)
 static int merge_open(struct store_merge *m, sqlite3 **db)
 {
     int rc = sqlite3_open_v2(m->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    /* Before anything is read: SQLite finds the WAL by its name, which may be another database's by now. */
+    if (rc == SQLITE_OK && m->options.same != NULL && !m->options.same(m->options.ctx, *db))
+        rc = SQLITE_CANTOPEN;
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(*db, MERGE_BUSY_MS);
     char sql[96];
@@ -266,8 +311,8 @@ static int merge_delete(struct merge_pass *p)
     return rc;
 }
 
-/* *merged: rows that were counted off as merged, also when it failed in the end. */
-static int merge_pass(struct store_merge *m, uint64_t *merged)
+/* *merged: rows that were counted off as merged, also when it failed in the end; *why: set then. */
+static int merge_pass(struct store_merge *m, uint64_t *merged, struct store_merge_failure *why)
 {
     struct merge_pass p = {.m = m, .list = BUFFER_EMPTY};
     int rc = merge_open(m, &p.db);
@@ -277,6 +322,10 @@ static int merge_pass(struct store_merge *m, uint64_t *merged)
         rc = merge_slices(&p);
     if (rc == SQLITE_OK && p.count > 0)
         rc = merge_delete(&p);
+    why->code = rc;
+    snprintf(why->words, sizeof why->words, "%s",
+             p.db != NULL && sqlite3_errcode(p.db) == rc ? sqlite3_errmsg(p.db)
+                                                         : sqlite3_errstr(rc));
     sqlite3_finalize(p.put);
     sqlite3_close(p.db); /* rolls back what is open */
     buffer_fini(&p.list);
@@ -292,23 +341,40 @@ static uint64_t merge_due_ms(const struct store_merge *m)
 {
     if (m->unmerged == 0)
         return UINT64_MAX;
-    uint64_t due = m->unmerged >= m->options.rows ? 0 : m->since_ms + m->options.after_ms;
+    uint64_t due =
+        m->hurry || m->unmerged >= m->options.rows ? 0 : m->since_ms + m->options.after_ms;
     return due > m->retry_ms ? due : m->retry_ms;
+}
+
+/* Locked. */
+static void merge_note(struct store_merge *m, const struct store_merge_failure *how)
+{
+    if (how->code == SQLITE_INTERRUPT) { /* we end: that says nothing */
+        m->failed = 0;
+        return;
+    }
+    m->failed = how->code;
+    m->well = how->code == SQLITE_OK;
+    m->failures = m->well ? 0 : m->failures + 1;
+    if (!m->well)
+        m->why = *how;
 }
 
 /* Locked, and again when it returns. */
 static void merge_run(struct store_merge *m)
 {
     uint64_t began = clock_mono_ms(), counted = m->unmerged, merged = 0;
+    m->hurry = false;
     pthread_mutex_unlock(&m->lock);
-    int rc = merge_pass(m, &merged);
+    struct store_merge_failure how;
+    int rc = merge_pass(m, &merged, &how);
     pthread_mutex_lock(&m->lock);
     if (rc == SQLITE_OK && merged < m->options.rows && merged < counted)
         m->unmerged -= counted - merged; /* somebody else merged those, or deleted them */
     if (rc != SQLITE_OK)
         m->unmerged +=
             merged; /* they are still in records_recent, and the next pass begins with them */
-    m->failed = rc == SQLITE_INTERRUPT ? 0 : rc;
+    merge_note(m, &how);
     m->retry_ms = rc == SQLITE_OK ? 0 : clock_mono_ms() + MERGE_RETRY_MS;
     if (rc == SQLITE_OK)
         m->since_ms = m->unmerged > 0 ? began : 0;
@@ -334,7 +400,10 @@ static void *merge_rows_thread(void *ctx)
 
 enum merge_wal { MERGE_WAL_DONE, MERGE_WAL_AGAIN, MERGE_WAL_NOW };
 
-/* After `pages` were written back: all there is, when nothing was added and nobody writes. A writer that is slowed down anyway is not spared. */
+/*
+ * After `pages` were written back: all there is, when nothing was added and nobody writes. A writer that is slowed
+ * down anyway is not spared.
+ */
 static enum merge_wal merge_wal_next(struct store_merge *m, int pages)
 {
     pthread_mutex_lock(&m->lock);
@@ -353,7 +422,10 @@ static void merge_hold(struct store_merge *m, int more)
     pthread_mutex_unlock(&m->lock);
 }
 
-/* After the first, long step the merging stands still, so that little is added. True when all of the WAL is in the database: the next commit starts it anew. */
+/*
+ * After the first, long step the merging stands still, so that little is added. True when all of the WAL is in the
+ * database: the next commit starts it anew.
+ */
 static bool merge_checkpoint(struct store_merge *m, sqlite3 *db)
 {
     int pages = 0, written = -1, rc = SQLITE_OK, tries = 0;

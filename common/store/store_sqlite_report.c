@@ -1,8 +1,8 @@
 /*
  * store_sqlite_report.c: counts by field and over time. See store.h.
  *
- * On a connection of its own, read-only: under WAL it sees one moment of the database and the writer goes on. Field names are
- * parameters, never part of the SQL text.
+ * On a connection of its own, read-only: under WAL it sees one moment of the database and the writer goes on. Field
+ * names are parameters, never part of the SQL text.
  */
 #include "common/clock.h"
 #include "common/store/store_sqlite.h"
@@ -13,8 +13,8 @@
 #define STORE_REPORT_STEPS 10000
 
 /*
- * ?1 bucket or NULL, ?2 name of the time field or NULL, ?3 earliest time (ms) or NULL, ?4 name of `by` or NULL, ?5 slot (ms),
- * ?6 rows at most.
+ * ?1 bucket or NULL, ?2 name of the time field or NULL, ?3 earliest time (ms) or NULL, ?4 name of `by` or NULL, ?5
+ * slot (ms), ?6 rows at most.
  * A time is ISO 8601 text, or a number of seconds, or, when too large for that, of milliseconds.
  * Fields are looked up with json_each and not with a path: SQLite 3.40 has no way to write a quote into a path.
  */
@@ -71,7 +71,9 @@ static int store_report_bind(sqlite3_stmt *stmt, const struct store_query *q, ui
     return rc;
 }
 
-static void store_report_hand_up(sqlite3_stmt *stmt, bool over_time, store_row_fn on_row, void *ctx)
+/* Returns the bytes of its value. */
+static size_t store_report_hand_up(sqlite3_stmt *stmt, bool over_time, store_row_fn on_row,
+                                   void *ctx)
 {
     struct store_report_row row = {.count = (uint64_t)sqlite3_column_int64(stmt, 1)};
     if (over_time) {
@@ -82,6 +84,7 @@ static void store_report_hand_up(sqlite3_stmt *stmt, bool over_time, store_row_f
         row.value = slice_make(text, (size_t)sqlite3_column_bytes(stmt, 0));
     }
     on_row(&row, over_time, ctx);
+    return row.value.len;
 }
 
 static int store_report_run(sqlite3 *db, const char *sql, const struct store_query *q,
@@ -89,14 +92,16 @@ static int store_report_run(sqlite3 *db, const char *sql, const struct store_que
                             uint64_t *total)
 {
     sqlite3_stmt *stmt = NULL;
+    size_t bytes = 0;
     int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
     if (rc == SQLITE_OK)
         rc = store_report_bind(stmt, q, limit);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    while (rc == SQLITE_OK && bytes <= STORE_REPORT_BYTES_MAX &&
+           (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         if (total != NULL)
             *total = (uint64_t)sqlite3_column_int64(stmt, 0);
         else
-            store_report_hand_up(stmt, over_time, on_row, ctx);
+            bytes += STORE_REPORT_ROW + store_report_hand_up(stmt, over_time, on_row, ctx);
         rc = SQLITE_OK;
     }
     sqlite3_finalize(stmt);

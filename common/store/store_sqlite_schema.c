@@ -1,12 +1,19 @@
 /*
- * store_sqlite_schema.c: what is in the file, and how a file of an older platoon becomes one of ours. See store_sqlite.h and PROTOCOL.md section 5.
+ * store_sqlite_schema.c: what is in the file, and how a file of an older platoon becomes one of ours. See
+ * store_sqlite.h and DRAIN.md, The store.
  *
- * Records are appended to `records_recent` and merged in key order into `records_base` (store_sqlite_merge.c); the view `records` shows
- * of each (bucket, key) the newest version, wherever it is. So writing costs an append whatever the keys are, and the pages of the large index are
- * written once for thousands of records. Rejected: an index on records_recent, which would make reading during a load cheaper and brings half of
- * the cost back; one table, at 44,000 to 67,000 random keys/s and falling with its size.
+ * Records are appended to `records_recent` and merged in key order into `records_base` (store_sqlite_merge.c); the view
+ * `records` shows of each (bucket, key) the newest version, wherever it is. So writing costs an append whatever the
+ * keys are, and the pages of the large index are written once for thousands of records. Rejected: an index on
+ * records_recent, which would make reading during a load cheaper and brings half of the cost back; one table, at 44,000
+ * to 67,000 random keys/s and falling with its size.
  *
- * AUTOINCREMENT, because a merge deletes by "id up to": an id that came again would be deleted without having been merged.
+ * Rules that a user adds to `records_base` would be met by the merging only, when the record was acknowledged long
+ * before. So where there are some, records go there directly, each judged before its batch is committed, at the price
+ * of speed.
+ *
+ * AUTOINCREMENT, because a merge deletes by "id up to": an id that came again would be deleted
+ * without having been merged.
  */
 #include "common/store/store_sqlite.h"
 
@@ -64,6 +71,54 @@ static int store_schema_make(sqlite3 *db)
     else if (kind[0] != '\0')
         rc = SQLITE_ERROR;
     return rc == SQLITE_OK ? sqlite3_exec(db, store_schema_tables, NULL, NULL, NULL) : rc;
+}
+
+/*
+ * What may refuse a row: of a table by the words that a rule needs, in its own text (what is taken for one and is none,
+ * in a comment, makes writing slower, no more); of an index by what it computes: an expression or a WHERE may fail, a
+ * collation may be one that only the user's program knows. Names as SQLite compares them: a trigger's table stands in
+ * the schema as its maker wrote it.
+ */
+static const char store_schema_strict[] =
+    "SELECT CAST(EXISTS(SELECT 1 FROM sqlite_schema WHERE tbl_name = 'records_base' COLLATE NOCASE "
+    "AND (type = 'trigger' OR type = 'table' AND (sql LIKE '%check%' OR sql LIKE '%not null%' OR "
+    "sql LIKE '%unique%' OR sql LIKE '%references%' OR sql LIKE '%generated%' OR sql LIKE "
+    "'%strict%'))) "
+    "OR EXISTS(SELECT 1 FROM pragma_table_xinfo('records_base') WHERE hidden IN (2, 3)) "
+    "OR EXISTS(SELECT 1 FROM pragma_index_list('records_base') l WHERE l.partial OR (l.\"unique\" "
+    "AND l.origin <> 'pk') OR EXISTS(SELECT 1 FROM pragma_index_xinfo(l.name) x WHERE x.cid = -2 "
+    "OR upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM'))) AS TEXT)";
+
+/* The columns that are written, in both tables. */
+static const char store_schema_ours[] =
+    "SELECT CAST((SELECT count(*) FROM (SELECT 'records_base' AS t UNION ALL SELECT "
+    "'records_recent') n, pragma_table_info(n.t) c WHERE lower(c.name) IN ('bucket', 'key', "
+    "'data', 'seq', 'updated_at')) = 10 AS TEXT)";
+
+static int store_schema_is(sqlite3 *db, const char *sql, bool *is)
+{
+    char answer[8];
+    int rc = store_schema_ask(db, sql, answer, sizeof answer);
+    *is = rc == SQLITE_OK && strcmp(answer, "1") == 0;
+    return rc;
+}
+
+int store_sqlite_schema_is_strict(sqlite3 *db, bool *strict)
+{
+    return store_schema_is(db, store_schema_strict, strict);
+}
+
+bool store_sqlite_schema_is_ours(sqlite3 *db)
+{
+    bool ours;
+    return store_schema_is(db, store_schema_ours, &ours) == SQLITE_OK && ours;
+}
+
+int store_sqlite_schema_version(struct store_sqlite *s)
+{
+    int version = sqlite3_step(s->version) == SQLITE_ROW ? sqlite3_column_int(s->version, 0) : 0;
+    sqlite3_reset(s->version);
+    return version;
 }
 
 int store_sqlite_schema_ensure(sqlite3 *db)

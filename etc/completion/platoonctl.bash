@@ -1,21 +1,22 @@
 # shellcheck shell=bash
 # platoonctl.bash: completes verbs, options, and the names of what runs now. Source it, or install it as
-# /usr/share/bash-completion/completions/platoonctl. scripts/lib/check-docs-verbs holds it against proto/control.h.
+# /usr/share/bash-completion/completions/platoonctl. Made by `make docs` from the lists and from proto/*/*.man: do not edit.
 
-_platoonctl_verbs='tree top status drain report logs watch graph trace crashes check version start stop restart reload scale level upgrade signal send redis wait shutdown'
 _platoonctl_options='-s --socket -c --config --json --timeout --no-color -h --help -V --version'
 
-# Options of the command line that lead to a socket, so that names come from the same platoon.
+# Names of what runs: worker, pool, or TYPE:N, the Nth part of the names of workers of that type. Behind it the options of the command
+# line that lead to a socket, so that names come from the same platoon.
 _platoonctl_names() {
     local kind=$1
     shift
     platoonctl "$@" --timeout 1s tree --json 2>/dev/null | python3 -c '
 import json, sys
+kind, _, part = sys.argv[1].partition(":")
 def walk(node):
-    if sys.argv[1] == "drain":
-        if node["type"] == "watcher":
-            print(node["name"].split("/")[1])
-    elif sys.argv[1] == "pool":
+    if part:
+        if node["type"] == kind:
+            print(node["name"].split("/")[int(part)])
+    elif kind == "pool":
         if node["name"].endswith(".1"):
             print(node["name"][:-2])
     else:
@@ -25,8 +26,55 @@ def walk(node):
 walk(json.load(sys.stdin))' "$kind" 2>/dev/null
 }
 
+# What may follow the words so far: words; @ and what _platoonctl_names takes; @file.
+_platoonctl_places() {
+    case $1 in
+    'drain dead '*' retry' | 'drain dead '*' drop') echo 'all' ;;
+    'drain dead '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '*) ;;
+    'drain dead '*) echo 'list show retry drop' ;;
+    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '*) ;;
+    'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
+    'signal '*) echo 'HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
+    'level '*) echo 'error warn info debug' ;;
+    'wait '*) echo 'ready stopped' ;;
+    redis) ;;
+    check) echo '@file' ;;
+    scale) echo '@pool' ;;
+    report) echo '@watcher:1' ;;
+    top | status | logs | watch | trace | crashes | start | stop | restart | level | signal | send) echo '@worker' ;;
+    wait) echo '@worker ready stopped' ;;
+    '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report' ;;
+    drain) echo 'status dead wait' ;;
+    esac
+}
+
+# What may stand for a word that starts with a dash.
+_platoonctl_dashes() {
+    case $1 in
+    top | 'top '*) echo "$_platoonctl_options -n --every" ;;
+    logs | 'logs '*) echo "$_platoonctl_options -n -f" ;;
+    trace | 'trace '*) echo "$_platoonctl_options --payload --sample -n" ;;
+    restart | 'restart '*) echo "$_platoonctl_options --rolling" ;;
+    reload | 'reload '*) echo "$_platoonctl_options --dry-run" ;;
+    scale | 'scale '*) echo "$_platoonctl_options --dry-run" ;;
+    redis | 'redis '*) echo "--on --reply-to" ;;
+    report | 'report '*) echo "$_platoonctl_options --by --since --every --top --time --csv" ;;
+    *) echo "$_platoonctl_options" ;;
+    esac
+}
+
+# What may be an option's value; fails for what is no option with a value.
+_platoonctl_values() {
+    case $1 in
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time) ;;
+    -s | --socket | -c | --config) echo '@file' ;;
+    --reply-to) echo '@worker' ;;
+    *) return 1 ;;
+    esac
+}
+
 _platoonctl() {
-    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} choices='' i
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} choices='' offered choice i
     local -a words=() where=()
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -35,52 +83,28 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | --by | --since | --every | --top | --time | --on | --reply-to | --sample) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac
     done
-    case $previous in
-    -s | --socket | -c | --config)
-        mapfile -t COMPREPLY < <(compgen -f -- "$word")
-        return
-        ;;
-    --timeout | --since | --every | --by | --top | --time | --on) return ;;
-    --reply-to)
-        mapfile -t COMPREPLY < <(compgen -W "$(_platoonctl_names worker "${where[@]}")" -- "$word")
-        return
-        ;;
-    esac
-    case "${words[*]}" in
-    '') choices="$_platoonctl_verbs" ;;
-    drain) choices='status wait dead' ;;
-    wait) choices="ready stopped $(_platoonctl_names worker "${where[@]}")" ;;
-    'wait '*) choices='ready stopped' ;;
-    check)
-        mapfile -t COMPREPLY < <(compgen -f -- "$word")
-        return
-        ;;
-    scale) choices=$(_platoonctl_names pool "${where[@]}") ;;
-    'level '*) choices='error warn info debug' ;;
-    'signal '*) choices='HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
-    status | top | start | stop | restart | level | signal | send | logs | watch | trace | crashes) choices=$(_platoonctl_names worker "${where[@]}") ;;
-    'drain status' | 'drain wait' | 'drain dead' | report) choices=$(_platoonctl_names drain "${where[@]}") ;;
-    'drain dead '*' retry' | 'drain dead '*' drop') choices='all' ;;
-    'drain dead '*' '*) ;;
-    'drain dead '*) choices='list show retry drop' ;;
-    esac
-    if [[ $word == -* ]]; then
-        case ${words[0]:-} in
-        report) choices="$_platoonctl_options --by --since --every --top --time --csv" ;;
-        redis) choices='--on --reply-to' ;;
-        restart) choices="$_platoonctl_options --rolling" ;;
-        reload | scale) choices="$_platoonctl_options --dry-run" ;;
-        top) choices="$_platoonctl_options -n --every" ;;
-        trace) choices="$_platoonctl_options --payload --sample -n" ;;
-        logs) choices="$_platoonctl_options -n -f" ;;
-        *) choices="$_platoonctl_options" ;;
-        esac
+    if ! offered=$(_platoonctl_values "$previous"); then
+        if [[ $word == -* ]]; then
+            offered=$(_platoonctl_dashes "${words[*]}")
+        else
+            offered=$(_platoonctl_places "${words[*]}")
+        fi
     fi
+    for choice in $offered; do
+        case $choice in
+        @file)
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+            ;;
+        @*) choices+=" $(_platoonctl_names "${choice#@}" "${where[@]}")" ;;
+        *) choices+=" $choice" ;;
+        esac
+    done
     mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An actor in Python: counts what it is told, answers, and asks another one. See platoon.conf(5), port, and PROTOCOL.md section 8.
+"""An actor in Python: counts what it is told, answers, and asks another one. See platoon.conf(5), port, and PROTOCOL.md, Actors in any language.
 
     program counter { command = "/usr/bin/python3 actor.py"  port = json  ready = actor  settings = "step=2" }
 

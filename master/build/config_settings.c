@@ -2,133 +2,164 @@
 #include "master/build/config_settings.h"
 
 #include "common/pack.h"
+#include "common/unpack.h"
+#include "master/config/config_key.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-/* The map under construction: pairs are packed one by one, counted, and put behind the map's header at the end. */
+#define SETTINGS_NAME_MAX (2 * CONFIG_KEY_NAME_MAX)
+
+static const struct config_tell *settings_tells;
+static size_t settings_tell_count;
+
+void config_settings_register(const struct config_tell *tells, size_t count)
+{
+    settings_tells = tells;
+    settings_tell_count = count;
+}
+
+/* ---- extras ---- */
+
+struct config_extra {
+    char *name, *value;
+};
+
+void config_extras_add(struct config_extras *e, const char *name, const char *value)
+{
+    struct config_extra *grown = realloc(e->list, (e->count + 1) * sizeof *grown);
+    if (grown != NULL)
+        e->list = grown;
+    struct config_extra one = {strdup(name), strdup(value)};
+    if (grown == NULL || one.name == NULL || one.value == NULL) {
+        free(one.name);
+        free(one.value);
+        e->failed = true;
+        return;
+    }
+    e->list[e->count++] = one;
+}
+
+void config_extras_fini(struct config_extras *e)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        free(e->list[i].name);
+        free(e->list[i].value);
+    }
+    free(e->list);
+    *e = CONFIG_EXTRAS_EMPTY;
+}
+
+/*
+ * ---- the map under construction: pairs are packed one by one, counted, and put behind the
+ * map's header at the end ----
+ */
+
 struct settings {
+    const struct config *c;
+    const struct config_section *section; /* being added */
     struct buffer pairs;
     uint32_t count;
+    bool failed;
     const char *prefix; /* "drain." or "drain/visits." */
-    const struct config_pair *extra;
-    size_t extra_count;
-    const char *redis_url;
+    const struct config_extras *extras;
+    struct config_extras *instead; /* where pairs go, when not into the map */
 };
 
 static bool settings_is_replaced(const struct settings *s, const char *name)
 {
-    for (size_t i = 0; i < s->extra_count; i++)
-        if (strcmp(s->extra[i].key, name) == 0)
+    for (size_t i = 0; s->extras != NULL && i < s->extras->count; i++)
+        if (strcmp(s->extras->list[i].name, name) == 0)
             return true;
     return false;
 }
 
 static void settings_put(struct settings *s, const char *name, const char *value)
 {
+    if (s->instead != NULL) {
+        config_extras_add(s->instead, name, value);
+        return;
+    }
     pack_text(&s->pairs, name);
     pack_text(&s->pairs, value);
     s->count++;
 }
 
+static const struct config_tell *settings_tell_of(const struct config_section *section,
+                                                  const char *key)
+{
+    for (size_t i = 0; i < settings_tell_count; i++)
+        if (settings_tells[i].kind == config_section_kind(section) &&
+            strcmp(settings_tells[i].key, key) == 0)
+            return &settings_tells[i];
+    return NULL;
+}
+
 static void settings_add(const char *key, const char *value, void *ctx)
 {
     struct settings *s = ctx;
-    char name[128];
+    char name[SETTINGS_NAME_MAX];
     snprintf(name, sizeof name, "%s%s", s->prefix, key);
     if (settings_is_replaced(s, name))
         return;
-    settings_put(s, name, strcmp(name, "redis.url") == 0 ? s->redis_url : value);
+    const struct config_tell *other = settings_tell_of(s->section, key);
+    struct buffer told = BUFFER_EMPTY;
+    if (other != NULL) {
+        other->tell(s->c, s->section, &told);
+        value = buffer_text(&told);
+    }
+    if (value != NULL)
+        settings_put(s, name, value);
+    else
+        s->failed = true;
+    buffer_fini(&told);
 }
 
-/* Every key of a section as "<kind>.<key>", and its title as "<kind>.name". */
-static void settings_add_section(struct settings *s, const char *kind,
+/* Every key of a section as "<word>.<key>", and its title as "<word>.name". */
+static void settings_add_section(struct settings *s, const char *word,
                                  const struct config_section *section)
 {
-    char prefix[32], name[40];
-    snprintf(prefix, sizeof prefix, "%s.", kind);
-    snprintf(name, sizeof name, "%s.name", kind);
+    char prefix[CONFIG_KEY_NAME_MAX + 1], name[CONFIG_KEY_NAME_MAX + 8];
+    snprintf(prefix, sizeof prefix, "%s.", word);
+    snprintf(name, sizeof name, "%s.name", word);
     s->prefix = prefix;
-    if (strcmp(kind, "platoon") != 0)
+    s->section = section;
+    if (config_kind_heads(config_section_kind(section)) != CONFIG_SINGLE)
         settings_put(s, name, config_title(section));
     config_each_told(section, settings_add, s);
 }
 
-/* Every key of every section of a kind as "<kind>/<title>.<key>". */
-static void settings_add_all(struct settings *s, const struct config *c, enum config_kind kind,
-                             const char *word)
+/* The sections that this one names. -ENOENT when one is not there. */
+static int settings_add_named(struct settings *s, const struct config_section *section)
+{
+    for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
+        const struct config_key *key = &config_keys[k];
+        if (key->kind != config_section_kind(section) || key->type != CONFIG_SECTION)
+            continue;
+        const char *title = config_get(section, key->name);
+        const struct config_section *named =
+            config_section_find(s->c, (enum config_kind)key->min, title);
+        if (named == NULL && title[0] != '\0')
+            return -ENOENT;
+        if (named != NULL)
+            settings_add_section(s, key->name, named);
+    }
+    return 0;
+}
+
+/* Every key of every section of a kind as "<word>/<title>.<key>". */
+static void settings_add_all(struct settings *s, enum config_kind kind)
 {
     const struct config_section *section;
-    for (size_t i = 0; (section = config_section_at(c, kind, i)) != NULL; i++) {
-        char prefix[96];
-        snprintf(prefix, sizeof prefix, "%s/%s.", word, config_title(section));
+    for (size_t i = 0; (section = config_section_at(s->c, kind, i)) != NULL; i++) {
+        char prefix[2 * CONFIG_KEY_NAME_MAX];
+        snprintf(prefix, sizeof prefix, "%s/%s.", config_kind_name(kind), config_title(section));
         s->prefix = prefix;
+        s->section = section;
         config_each_told(section, settings_add, s);
     }
-}
-
-bool config_redis_is_embedded(const struct config_section *redis)
-{
-    return strcmp(config_get(redis, "url"), "embedded") == 0;
-}
-
-void config_redis_socket(const struct config *c, const struct config_section *redis,
-                         struct buffer *out)
-{
-    buffer_printf(out, "%s/redis", config_get(config_platoon(c), "runtime_dir"));
-    if (redis != config_section_at(c, CONFIG_REDIS, 0))
-        buffer_printf(out, "-%s", config_title(redis));
-    buffer_append_text(out, ".sock");
-}
-
-void config_redis_url(const struct config *c, const struct config_section *redis,
-                      struct buffer *out)
-{
-    if (!config_redis_is_embedded(redis)) {
-        buffer_append_text(out, config_get(redis, "url"));
-        return;
-    }
-    buffer_append_text(out, "unix://");
-    config_redis_socket(c, redis, out);
-}
-
-/* ---- which sections a type gets ---- */
-
-enum settings_place { HEALTH, EMBEDDED, REDIS, DRAIN, ONCE, PROGRAM };
-
-static const enum settings_place settings_places[] = {
-#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = PLACE,
-    WORKER_TYPE_LIST(X)
-#undef X
-};
-
-/* The titles of the three sections that concern the worker; any may be NULL. */
-struct settings_sections {
-    const struct config_section *redis, *drain, *store;
-};
-
-static int settings_find(const struct config *c, enum settings_place place,
-                         const struct config_section *section, struct settings_sections *found)
-{
-    *found = (struct settings_sections){0};
-    if (place == ONCE || place == HEALTH)
-        return 0;
-    if (section == NULL)
-        return -EINVAL;
-    const char *title = config_title(section);
-    if (config_section_find(c, CONFIG_PROGRAM, title) == section)
-        return 0; /* all a program is told are the extra pairs */
-    if (place != DRAIN) {
-        found->redis = section;
-        return config_section_find(c, CONFIG_REDIS, title) == section ? 0 : -EINVAL;
-    }
-    if (config_section_find(c, CONFIG_DRAIN, title) != section)
-        return -EINVAL;
-    found->drain = section;
-    found->redis = config_section_find(c, CONFIG_REDIS, config_get(section, "redis"));
-    found->store = config_section_find(c, CONFIG_STORE, config_get(section, "store"));
-    return found->redis != NULL && found->store != NULL ? 0 : -ENOENT;
 }
 
 static void settings_add_identity(struct settings *s, const struct config_identity *identity)
@@ -141,40 +172,129 @@ static void settings_add_identity(struct settings *s, const struct config_identi
         settings_put(s, "platoon.cgroup", identity->cgroup);
 }
 
-int config_settings_pack(struct buffer *out, const struct config *c, enum worker_type type,
-                         const struct config_section *section,
-                         const struct config_identity *identity, const struct config_pair *extra,
-                         size_t extra_count)
+static void settings_begin(struct settings *s, const struct config_identity *identity)
 {
-    struct settings_sections sections;
-    int rc = settings_find(c, settings_places[type], section, &sections);
-    if (rc != 0)
-        return rc;
-    struct settings s = {.extra = extra, .extra_count = extra_count};
-    struct buffer url = BUFFER_EMPTY;
-    if (sections.redis != NULL)
-        config_redis_url(c, sections.redis, &url);
-    s.redis_url = buffer_text(&url);
-    settings_add_section(&s, "platoon", config_platoon(c));
-    settings_add_identity(&s, identity);
-    if (sections.redis != NULL && s.redis_url != NULL)
-        settings_add_section(&s, "redis", sections.redis);
-    if (sections.drain != NULL)
-        settings_add_section(&s, "drain", sections.drain);
-    if (sections.store != NULL)
-        settings_add_section(&s, "store", sections.store);
-    if (settings_places[type] == ONCE) {
-        settings_add_all(&s, c, CONFIG_DRAIN, "drain");
-        settings_add_all(&s, c, CONFIG_STORE, "store");
+    settings_add_section(s, "platoon", config_platoon(s->c));
+    settings_add_identity(s, identity);
+}
+
+/* The map goes to `out`; `rc` is what went wrong before. */
+static int settings_end(struct settings *s, int rc, struct buffer *out)
+{
+    for (size_t i = 0; i < s->extras->count; i++)
+        settings_put(s, s->extras->list[i].name, s->extras->list[i].value);
+    bool good = !s->failed && !s->extras->failed && buffer_ok(&s->pairs);
+    if (rc == 0 && good) {
+        pack_map(out, s->count);
+        buffer_append_slice(out, buffer_slice(&s->pairs));
     }
-    for (size_t i = 0; i < extra_count; i++)
-        settings_put(&s, extra[i].key, extra[i].value);
-    bool good = s.redis_url != NULL && buffer_ok(&s.pairs);
-    if (good) {
-        pack_map(out, s.count);
-        buffer_append_slice(out, buffer_slice(&s.pairs));
+    buffer_fini(&s->pairs);
+    return rc != 0 ? rc : good && buffer_ok(out) ? 0 : -ENOMEM;
+}
+
+int config_settings_pack(struct buffer *out, const struct config *c,
+                         const struct config_section *section,
+                         const struct config_identity *identity, const struct config_extras *extras)
+{
+    struct settings s = {.c = c, .extras = extras};
+    int rc = 0;
+    settings_begin(&s, identity);
+    if (section != NULL && section != config_platoon(c)) {
+        settings_add_section(&s, config_kind_name(config_section_kind(section)), section);
+        rc = settings_add_named(&s, section);
     }
-    buffer_fini(&s.pairs);
-    buffer_fini(&url);
-    return good && buffer_ok(out) ? 0 : -ENOMEM;
+    return settings_end(&s, rc, out);
+}
+
+int config_settings_pack_all(struct buffer *out, const struct config *c, enum config_kind kind,
+                             const struct config_identity *identity,
+                             const struct config_extras *extras)
+{
+    struct settings s = {.c = c, .extras = extras};
+    settings_begin(&s, identity);
+    settings_add_all(&s, kind);
+    return settings_end(&s, 0, out);
+}
+
+void config_extras_add_all(struct config_extras *e, const struct config *c, enum config_kind kind)
+{
+    struct settings s = {.c = c, .instead = e};
+    settings_add_all(&s, kind);
+    e->failed = e->failed || s.failed;
+}
+
+/* ---- comparing ---- */
+
+/* True when the map that `u` stands at, of `pairs` pairs, has this one. */
+static bool settings_has(struct unpack u, uint32_t pairs, struct slice name, struct slice value)
+{
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct slice other = unpack_str(&u), its = unpack_str(&u);
+        if (slice_equal(name, other))
+            return unpack_ok(&u) && slice_equal(value, its);
+    }
+    return false;
+}
+
+/* Also as who is told of all sections of a kind is told it: "store.region" as "store/visits.region". */
+static bool settings_is(struct slice name, const char *setting)
+{
+    size_t word = strcspn(setting, "."), key = strlen(setting) - word;
+    return slice_is(name, setting) || (name.len > word + 1 + key && name.ptr[word] == '/' &&
+                                       memcmp(name.ptr, setting, word) == 0 &&
+                                       memcmp(name.ptr + name.len - key, setting + word, key) == 0);
+}
+
+static bool settings_is_later(struct slice name)
+{
+#define X(setting)                                                                                 \
+    if (settings_is(name, setting))                                                                \
+        return true;
+    SYSTEMS(LATER, X)
+#undef X
+    return false;
+}
+
+static bool settings_names(struct unpack u, uint32_t pairs, struct slice name)
+{
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct slice other = unpack_str(&u);
+        unpack_str(&u);
+        if (slice_equal(name, other))
+            return true;
+    }
+    return false;
+}
+
+bool config_settings_still(struct slice then, struct slice now)
+{
+    struct unpack old = unpack_start(then), u = unpack_start(now);
+    uint32_t known = unpack_map(&old), pairs = unpack_map(&u), later = 0;
+    if (!unpack_ok(&old) || !unpack_ok(&u))
+        return config_settings_same(then, now);
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct slice name = unpack_str(&u), value = unpack_str(&u);
+        if (settings_is_later(name) && !settings_names(old, known, name))
+            later++;
+        else if (!settings_has(old, known, name, value))
+            return false;
+    }
+    return unpack_end(&u) && pairs - later == known;
+}
+
+/* Names are unique in each, so equal numbers of pairs and one inclusion are enough. */
+bool config_settings_same(struct slice a, struct slice b)
+{
+    if (slice_equal(a, b))
+        return true;
+    struct unpack one = unpack_start(a), other = unpack_start(b);
+    uint32_t pairs = unpack_map(&one);
+    if (unpack_map(&other) != pairs || !unpack_ok(&one) || !unpack_ok(&other))
+        return false;
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct slice name = unpack_str(&one), value = unpack_str(&one);
+        if (!unpack_ok(&one) || !settings_has(other, pairs, name, value))
+            return false;
+    }
+    return unpack_end(&one);
 }

@@ -1,6 +1,9 @@
 /* tree_merge.c: see tree_merge.h. */
 #include "master/build/tree_merge.h"
 
+#include "master/build/config_settings.h"
+
+#include "common/name_index.h"
 #include "common/pack.h"
 #include "common/unpack.h"
 
@@ -34,7 +37,7 @@ static void merge_note(struct merge_plan *p, const char *action, const struct no
 static bool merge_same_settings(const struct node *a, const struct node *b)
 {
     return a->type == b->type &&
-           slice_equal(buffer_slice(&a->settings), buffer_slice(&b->settings));
+           config_settings_same(buffer_slice(&a->settings), buffer_slice(&b->settings));
 }
 
 /* The value of a key in a packed map; false when it has none. */
@@ -124,12 +127,19 @@ static const char *merge_policy_change(const struct node *a, const struct node *
 
 /* ---- plan ---- */
 
-static struct node *merge_child(const struct node *parent, const char *name)
+/* Names of a branch's children: to search its list for each of the other's would grow with the square. */
+static struct name_index merge_names(struct merge_plan *p, const struct node *parent)
 {
+    struct name_index names = NAME_INDEX_EMPTY;
     for (size_t i = 0; i < parent->child_count; i++)
-        if (strcmp(parent->children[i]->name, name) == 0)
-            return parent->children[i];
-    return NULL;
+        if (!name_index_add(&names, 0, parent->children[i]->name, parent->children[i]))
+            p->count = -ENOMEM;
+    return names;
+}
+
+static struct node *merge_child(const struct name_index *names, const char *name)
+{
+    return name_index_find(names, 0, slice_of(name));
 }
 
 static void merge_note_all(struct merge_plan *p, const char *action, const struct node *n)
@@ -143,11 +153,12 @@ static void merge_note_all(struct merge_plan *p, const char *action, const struc
 static void merge_plan_node(struct merge_plan *p, struct node *live, struct node *wanted);
 
 /* Room behind the wanted children for those that retire: so that the merge itself needs no memory. */
-static size_t merge_make_room(struct merge_plan *p, struct node *live, struct node *wanted)
+static size_t merge_make_room(struct merge_plan *p, struct node *live, struct node *wanted,
+                              const struct name_index *kept)
 {
     size_t retiring = 0;
     for (size_t i = 0; i < live->child_count; i++)
-        retiring += merge_child(wanted, live->children[i]->name) == NULL;
+        retiring += merge_child(kept, live->children[i]->name) == NULL;
     size_t room = wanted->child_count + retiring;
     struct node **grown = room > 0 ? realloc(wanted->children, room * sizeof(*grown)) : NULL;
     if (room > 0 && grown == NULL)
@@ -159,9 +170,10 @@ static size_t merge_make_room(struct merge_plan *p, struct node *live, struct no
 
 static void merge_plan_children(struct merge_plan *p, struct node *live, struct node *wanted)
 {
-    size_t retiring = merge_make_room(p, live, wanted);
+    struct name_index had = merge_names(p, live), kept = merge_names(p, wanted);
+    size_t retiring = p->count < 0 ? 0 : merge_make_room(p, live, wanted, &kept);
     for (size_t i = 0; i < wanted->child_count && p->count >= 0; i++) {
-        struct node *child = wanted->children[i], *same = merge_child(live, child->name);
+        struct node *child = wanted->children[i], *same = merge_child(&had, child->name);
         if (same == NULL)
             merge_note_all(p, "start", child);
         else if (same->kind != child->kind)
@@ -170,9 +182,11 @@ static void merge_plan_children(struct merge_plan *p, struct node *live, struct 
             merge_plan_node(p, same, child);
     }
     for (size_t i = 0; i < live->child_count && retiring > 0 && p->count >= 0; i++)
-        if (merge_child(wanted, live->children[i]->name) == NULL && !live->children[i]->retired &&
+        if (merge_child(&kept, live->children[i]->name) == NULL && !live->children[i]->retired &&
             !live->children[i]->child)
             merge_note_all(p, "stop", live->children[i]);
+    name_index_fini(&had);
+    name_index_fini(&kept);
 }
 
 static void merge_plan_node(struct merge_plan *p, struct node *live, struct node *wanted)
@@ -294,7 +308,9 @@ static void merge_add(struct node *n)
 
 static void merge_node(struct node *live, struct node *wanted);
 
-/* The wanted list of children becomes the live one; what was not in it retires at its end, where it is stopped first. */
+/*
+ * The wanted list of children becomes the live one; what was not in it retires at its end, where it is stopped first.
+ */
 static void merge_children(struct node *live, struct node *wanted)
 {
     struct node **list = wanted->children, **old = live->children;
@@ -336,8 +352,8 @@ static void merge_node(struct node *live, struct node *wanted)
 }
 
 /*
- * Shells are needed until the last `after` has been looked up through their twins, so they are gathered through their own `parent` chain
- * and freed at the end. Allocating a list of them could fail.
+ * Shells are needed until the last `after` has been looked up through their twins, so they are gathered through their
+ * own `parent` chain and freed at the end. Allocating a list of them could fail.
  */
 static void merge_gather(struct node **first, struct node *wanted)
 {

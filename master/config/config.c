@@ -1,12 +1,10 @@
-/* config.c: loads, checks and prints a configuration. See config.h. */
+/* config.c: a configuration's sections and values, and how they are printed. See config.h; loading: config_load.c. */
 #include "master/config/config.h"
 
 #include "common/text.h"
-#include "master/config/config_check.h"
+#include "common/words.h"
 #include "master/config/config_parse.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,12 +13,20 @@ void config_free(struct config *c)
     if (c == NULL)
         return;
     for (size_t i = 0; i < c->count; i++) {
-        for (int k = 0; k < CONFIG_KEY_COUNT; k++)
-            free(c->sections[i]->values[k]);
+        size_t count = c->sections[i]->values != NULL ? config_kind_keys(c->sections[i]->kind) : 0;
+        for (size_t k = 0; k < count; k++)
+            free(c->sections[i]->values[k].text);
+        free(c->sections[i]->values);
         free(c->sections[i]->title);
         free(c->sections[i]);
     }
     free(c->sections);
+    for (int kind = 0; kind < CONFIG_KIND_COUNT; kind++)
+        free(c->by_kind[kind]);
+    name_index_fini(&c->by_title);
+    if (c->parents != NULL)
+        name_index_fini(&c->parents->of);
+    free(c->parents);
     free(c->path);
     free(c->base);
     free(c);
@@ -39,109 +45,15 @@ static bool config_preset(const struct config_key *key, const char *base, char *
     return *value != NULL;
 }
 
-/* Reads at most CONFIG_FILE_MAX bytes. False with the reason in `errors`. */
-static bool config_read_file(const char *path, struct buffer *text, struct buffer *errors)
+static bool config_index(struct config *c, struct config_section *s)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        buffer_printf(errors, "%s:1: %s: check the path and its permissions\n", path,
-                      strerror(errno));
+    size_t count = c->kind_count[s->kind];
+    struct config_section **grown = realloc(c->by_kind[s->kind], (count + 1) * sizeof(*grown));
+    if (grown == NULL)
         return false;
-    }
-    size_t n = 0;
-    char *room = buffer_reserve(text, CONFIG_FILE_MAX + 1);
-    if (room != NULL)
-        n = fread(room, 1, CONFIG_FILE_MAX + 1, file);
-    int failed = ferror(file) ? errno : 0;
-    fclose(file);
-    if (room == NULL || failed != 0 || n > CONFIG_FILE_MAX) {
-        const char *cause = room == NULL  ? "memory is short"
-                            : failed != 0 ? strerror(failed)
-                                          : "larger than 1 MB";
-        buffer_printf(errors, "%s:1: %s: it must be a readable text file\n", path, cause);
-        return false;
-    }
-    const char *nul = memchr(room, '\0', n);
-    if (nul != NULL) {
-        unsigned line = 1;
-        for (const char *c = room; c < nul; c++)
-            line += *c == '\n';
-        buffer_printf(errors, "%s:%u: holds a NUL byte: it must be a readable text file\n", path,
-                      line);
-        return false;
-    }
-    text->len = n;
-    room[n] = '\0'; /* the scanner looks one character ahead */
-    return true;
-}
-
-/* The directory of the file, without symbolic links in it, so that relative paths mean the same wherever we run. */
-static char *config_base(const char *path)
-{
-    char real[PATH_MAX];
-    if (realpath(path, real) == NULL)
-        return NULL;
-    char *slash = strrchr(real, '/');
-    *(slash == real ? slash + 1 : slash) = '\0';
-    return strdup(real);
-}
-
-static struct config *config_new(const char *path)
-{
-    struct config *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return NULL;
-    c->path = strdup(path);
-    c->base = config_base(path);
-    if (c->path == NULL || c->base == NULL) {
-        config_free(c);
-        return NULL;
-    }
-    return c;
-}
-
-/* With whatever could be understood; *good: all of it. NULL: it cannot be read, or memory is short. */
-static struct config *config_load_all(const char *path, struct buffer *errors, bool *good)
-{
-    struct buffer text = BUFFER_EMPTY;
-    struct config *c = config_read_file(path, &text, errors) ? config_new(path) : NULL;
-    struct config_errors *list = c != NULL ? calloc(1, sizeof *list) : NULL;
-    bool parsed = false;
-    *good = false;
-    if (list != NULL) {
-        parsed = config_parse(c, buffer_slice(&text), list) == 0;
-        if (parsed)
-            config_check(c, list);
-        else
-            list->failed = true;
-        *good = !config_errors_any(list);
-        config_errors_print(list, path, errors);
-        config_errors_fini(list);
-    } else if (c != NULL) {
-        buffer_printf(errors, "%s:1: memory is short\n", path);
-    }
-    free(list);
-    buffer_fini(&text);
-    if (parsed && config_platoon(c) != NULL)
-        return c;
-    config_free(c);
-    return NULL;
-}
-
-struct config *config_load(const char *path, struct buffer *errors)
-{
-    bool good;
-    struct config *c = config_load_all(path, errors, &good);
-    if (good)
-        return c;
-    config_free(c);
-    return NULL;
-}
-
-struct config *config_load_rough(const char *path, struct buffer *errors)
-{
-    bool good;
-    return config_load_all(path, errors, &good);
+    c->by_kind[s->kind] = grown;
+    grown[c->kind_count[s->kind]++] = s;
+    return name_index_add(&c->by_title, s->kind, s->title, s);
 }
 
 struct config_section *config_section_add(struct config *c, enum config_kind kind,
@@ -159,10 +71,11 @@ struct config_section *config_section_add(struct config *c, enum config_kind kin
     s->kind = kind;
     s->line = 1;
     s->title = slice_dup(title);
-    bool good = s->title != NULL;
+    s->values = calloc(config_kind_keys(kind) + 1, sizeof *s->values);
+    bool good = s->title != NULL && s->values != NULL && config_index(c, s);
     for (int k = 0; k < CONFIG_KEY_COUNT && good; k++) {
         if (config_keys[k].kind == kind)
-            good = config_preset(&config_keys[k], c->base, &s->values[k]);
+            good = config_preset(&config_keys[k], c->base, &config_value_at(s, k)->text);
     }
     return good ? s : NULL;
 }
@@ -172,10 +85,7 @@ struct config_section *config_section_add(struct config *c, enum config_kind kin
 const struct config_section *config_section_at(const struct config *c, enum config_kind kind,
                                                size_t index)
 {
-    for (size_t i = 0; i < c->count; i++)
-        if (c->sections[i]->kind == kind && index-- == 0)
-            return c->sections[i];
-    return NULL;
+    return index < c->kind_count[kind] ? c->by_kind[kind][index] : NULL;
 }
 
 const struct config_section *config_platoon(const struct config *c)
@@ -186,10 +96,28 @@ const struct config_section *config_platoon(const struct config *c)
 const struct config_section *config_section_find(const struct config *c, enum config_kind kind,
                                                  const char *title)
 {
-    for (size_t i = 0; i < c->count; i++)
-        if (c->sections[i]->kind == kind && strcmp(config_title(c->sections[i]), title) == 0)
-            return c->sections[i];
-    return NULL;
+    return name_index_find(&c->by_title, kind, slice_of(title));
+}
+
+struct config_value *config_value_at(const struct config_section *s, int key)
+{
+    return &s->values[config_key_slot(key)];
+}
+
+static const char *config_text_at(const struct config_section *s, int key)
+{
+    const char *text = config_value_at(s, key)->text;
+    return text != NULL ? text : "";
+}
+
+enum config_kind config_section_kind(const struct config_section *s)
+{
+    return s->kind;
+}
+
+const char *config_base(const struct config *c)
+{
+    return c->base;
 }
 
 const char *config_title(const struct config_section *s)
@@ -205,7 +133,7 @@ const char *config_path(const struct config *c)
 const char *config_get(const struct config_section *s, const char *key)
 {
     int k = config_key_find(s->kind, slice_of(key));
-    return k < 0 ? NULL : s->values[k];
+    return k < 0 ? NULL : config_value_at(s, k)->text;
 }
 
 uint64_t config_get_u64(const struct config_section *s, const char *key)
@@ -222,7 +150,7 @@ void config_each_told(const struct config_section *s,
 {
     for (int k = 0; k < CONFIG_KEY_COUNT; k++)
         if (config_keys[k].kind == s->kind && config_keys[k].reload != CONFIG_LIVE)
-            fn(config_keys[k].name, s->values[k] != NULL ? s->values[k] : "", ctx);
+            fn(config_keys[k].name, config_text_at(s, k), ctx);
 }
 
 /* ---- change ---- */
@@ -233,8 +161,9 @@ bool config_swap(struct config *c, const struct config_section *s, const char *k
     for (size_t i = 0; i < c->count && k >= 0; i++) {
         if (c->sections[i] != s)
             continue;
-        char *old = c->sections[i]->values[k];
-        c->sections[i]->values[k] = *value;
+        struct config_value *at = config_value_at(s, k);
+        char *old = at->text;
+        at->text = *value;
         *value = old;
         return true;
     }
@@ -246,7 +175,7 @@ void config_changed_live(const struct config *from, const struct config *to, str
     const struct config_section *old = config_platoon(from), *new = config_platoon(to);
     for (int k = 0; k < CONFIG_KEY_COUNT; k++)
         if (config_keys[k].kind == CONFIG_PLATOON && config_keys[k].reload == CONFIG_LIVE &&
-            strcmp(old->values[k], new->values[k]) != 0)
+            strcmp(config_text_at(old, k), config_text_at(new, k)) != 0)
             buffer_printf(names, "%s%s", names->len > 0 ? " " : "", config_keys[k].name);
 }
 
@@ -255,14 +184,16 @@ bool config_may_reload(const struct config *from, const struct config *to, struc
     const struct config_section *old = config_platoon(from), *new = config_platoon(to);
     bool may = true;
     for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
-        if (config_keys[k].reload != CONFIG_MASTER || strcmp(old->values[k], new->values[k]) == 0)
+        if (config_keys[k].kind != CONFIG_PLATOON || config_keys[k].reload != CONFIG_MASTER ||
+            strcmp(config_text_at(old, k), config_text_at(new, k)) == 0)
             continue;
+        unsigned line = config_value_at(new, k)->line;
         may = false;
         buffer_printf(errors,
                       "%s:%u: %s: changed from %s to %s, which a reload cannot take over: "
                       "platoonctl shutdown, then start platoon again\n",
-                      to->path, new->lines[k] != 0 ? new->lines[k] : new->line, config_keys[k].name,
-                      old->values[k], new->values[k]);
+                      to->path, line != 0 ? line : new->line, config_keys[k].name,
+                      config_text_at(old, k), config_text_at(new, k));
     }
     return may;
 }
@@ -274,7 +205,7 @@ static void config_print_quoted(struct buffer *out, const char *text)
 {
     buffer_append_char(out, '"');
     for (const char *c = text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\' || *c == '$')
+        if (*c == '"' || *c == '\\')
             buffer_append_char(out, '\\');
         buffer_append_char(out, *c);
     }
@@ -288,12 +219,31 @@ static bool config_key_is_plain(const struct config_key *key)
            key->type == CONFIG_SIZE || key->type == CONFIG_CHOICE;
 }
 
+/* NAME=*** for each NAME=value: passwords stand there, and where else they would has another key. */
+static void config_mask_words(const char *value, struct buffer *out)
+{
+    struct buffer words = BUFFER_EMPTY;
+    int rc = words_split(slice_of(value), SIZE_MAX, &words);
+    if (rc < 0)
+        buffer_append_text(out, "***");
+    for (const char *w = rc > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL;
+         w = words_next(&words, 0, w)) {
+        size_t name = strcspn(w, "=");
+        buffer_append_text(out, out->len > 0 ? " " : "");
+        buffer_append(out, w, w[name] == '=' ? name + 1 : 0);
+        buffer_append_text(out, "***");
+    }
+    buffer_fini(&words);
+}
+
 static void config_print_value(struct buffer *out, const struct config_key *key, const char *value)
 {
     bool plain = config_key_is_plain(key);
     struct buffer text = BUFFER_EMPTY;
     if (plain)
         config_value_format(key, value, &text);
+    else if (key->type == CONFIG_STRING && key->min == CONFIG_MASKED)
+        config_mask_words(value, &text);
     else
         config_mask(value, &text);
     const char *shown = buffer_text(&text);
@@ -312,8 +262,7 @@ static void config_print_section(const struct config_section *s, struct buffer *
     char part[64] = "";
     for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
         const struct config_key *key = &config_keys[k];
-        bool none = s->values[k] == NULL || (s->values[k][0] == '\0' && config_key_is_plain(key));
-        if (key->kind != s->kind || none)
+        if (key->kind != s->kind || (config_text_at(s, k)[0] == '\0' && config_key_is_plain(key)))
             continue; /* an empty number cannot be written */
         const char *dot = strchr(key->name, '.');
         char now[64] = "";
@@ -328,7 +277,7 @@ static void config_print_section(const struct config_section *s, struct buffer *
         }
         buffer_printf(out, "%s    %s = ", dot != NULL ? "    " : "",
                       dot != NULL ? dot + 1 : key->name);
-        config_print_value(out, key, s->values[k]);
+        config_print_value(out, key, config_text_at(s, k));
         buffer_append_char(out, '\n');
     }
     if (part[0] != '\0')
@@ -340,7 +289,7 @@ void config_print(const struct config *c, struct buffer *out)
     for (size_t i = 0; i < c->count; i++) {
         const struct config_section *s = c->sections[i];
         buffer_append_text(out, config_kind_name(s->kind));
-        if (s->kind != CONFIG_PLATOON)
+        if (config_kind_heads(s->kind) != CONFIG_SINGLE)
             buffer_printf(out, " %s", config_title(s));
         buffer_append_text(out, " {\n");
         config_print_section(s, out);

@@ -27,6 +27,12 @@ struct config_errors {
 void config_errors_add(struct config_errors *e, unsigned line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* No more fit: what is dear to say need not be made any more. */
+static inline bool config_errors_full(const struct config_errors *e)
+{
+    return e->count == CONFIG_ERRORS_MAX;
+}
+
 static inline bool config_errors_any(const struct config_errors *e)
 {
     return e->count > 0 || e->failed;

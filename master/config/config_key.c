@@ -17,16 +17,50 @@
      max,                                                                                          \
      CONFIG_##reload,                                                                              \
      help},
-const struct config_key config_keys[CONFIG_KEY_COUNT] = {CONFIG_KEY_LIST(KEY_RECORD)};
+const struct config_key config_keys[CONFIG_KEY_COUNT] = {SYSTEMS(KEYS, KEY_RECORD)};
 
-static const char *const kind_names[CONFIG_KIND_COUNT] = {
-    [CONFIG_PLATOON] = "platoon", [CONFIG_REDIS] = "redis",           [CONFIG_STORE] = "store",
-    [CONFIG_DRAIN] = "drain",     [CONFIG_SUPERVISOR] = "supervisor", [CONFIG_PROGRAM] = "program",
+static const struct {
+    const char *name;
+    enum config_heads heads;
+} config_kinds[CONFIG_KIND_COUNT] = {
+#define X(KIND, word, HEADS, example, what) [CONFIG_##KIND] = {word, CONFIG_##HEADS},
+    SYSTEMS(SECTIONS, X)
+#undef X
 };
 
 const char *config_kind_name(enum config_kind kind)
 {
-    return kind_names[kind];
+    return config_kinds[kind].name;
+}
+
+enum config_heads config_kind_heads(enum config_kind kind)
+{
+    return config_kinds[kind].heads;
+}
+
+/* Keys of a kind before the `end`th of the list. */
+static size_t key_count(enum config_kind kind, int end)
+{
+    size_t count = 0;
+    for (int i = 0; i < end; i++)
+        count += config_keys[i].kind == kind;
+    return count;
+}
+
+size_t config_kind_keys(enum config_kind kind)
+{
+    return key_count(kind, CONFIG_KEY_COUNT);
+}
+
+/* Counted once: every look-up of a value asks. */
+size_t config_key_slot(int key)
+{
+    static size_t slots[CONFIG_KEY_COUNT];
+    static bool counted;
+    for (int i = 0; !counted && i < CONFIG_KEY_COUNT; i++)
+        slots[i] = key_count(config_keys[i].kind, i);
+    counted = true;
+    return slots[key];
 }
 
 int config_key_find(enum config_kind kind, struct slice name)
@@ -193,8 +227,8 @@ static bool skip_here(const char **path)
 }
 
 /*
- * Joins base and a relative path. Only the leading "." and ".." are resolved, against `base`, which holds no symbolic link; a ".."
- * further on may follow one, and is left to the kernel.
+ * Joins base and a relative path. Only the leading "." and ".." are resolved, against `base`, which holds no symbolic
+ * link; a ".." further on may follow one, and is left to the kernel.
  */
 static void join_path(const char *base, const char *path, struct buffer *out)
 {
@@ -262,6 +296,7 @@ bool config_value_check(const struct config_key *key, const char *value, const c
     case CONFIG_CHOICE:
         return check_choice(key, value, out, why);
     case CONFIG_STRING:
+    case CONFIG_SECTION: /* whether it is there: config_check.c */
         break;
     }
     buffer_append_text(out, value);
@@ -281,18 +316,87 @@ void config_value_format(const struct config_key *key, const char *value, struct
         buffer_append_text(out, value);
 }
 
-void config_mask(const char *value, struct buffer *out)
+/* Parameters in a url's query that say where and how, and no secret. Any other may be one: its value is not shown. */
+static bool mask_is_harmless(struct slice name)
 {
-    const char *scheme = strstr(value, "://");
-    size_t authority = scheme ? strcspn(scheme + 3, "/?#") : 0;
-    /* The last '@' of the authority: a password may hold one. */
-    const char *at = scheme ? memrchr(scheme + 3, '@', authority) : NULL;
-    const char *colon = at ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
+    static const char *const known[] = {"sslmode",
+                                        "passfile",
+                                        "sslrootcert",
+                                        "sslcert",
+                                        "sslkey",
+                                        "sslcrl",
+                                        "host",
+                                        "dbname",
+                                        "db",
+                                        "user",
+                                        "options",
+                                        "application_name",
+                                        "connect_timeout",
+                                        "target_session_attrs",
+                                        "gssencmode",
+                                        "service",
+                                        "client_encoding",
+                                        "channel_binding",
+                                        "keepalives",
+                                        "hostaddr",
+                                        "krbsrvname"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (slice_is(name, known[i]))
+            return true;
+    return false;
+}
+
+/* What stands between ':' and '@' in front of the host; the last '@': a password may hold one. */
+static void mask_authority(const char *from, size_t len, struct buffer *out)
+{
+    const char *at = memrchr(from, '@', len);
+    const char *colon = at != NULL ? memchr(from, ':', (size_t)(at - from)) : NULL;
     if (colon == NULL) {
-        buffer_append_text(out, value);
+        buffer_append(out, from, len);
         return;
     }
-    buffer_append(out, value, (size_t)(colon + 1 - value));
+    buffer_append(out, from, (size_t)(colon + 1 - from));
     buffer_append_text(out, "***");
-    buffer_append_text(out, at);
+    buffer_append(out, at, len - (size_t)(at - from));
+}
+
+/* "a=b&c=d"; without '=' a parameter is a value itself. */
+static void mask_query(const char *from, size_t len, struct buffer *out)
+{
+    for (const char *end = from + len; from < end;) {
+        size_t n = 0, name = 0;
+        while (from + n < end && from[n] != '&')
+            n++;
+        while (name < n && from[name] != '=')
+            name++;
+        bool shown = n == 0 || (name < n && mask_is_harmless(slice_make(from, name)));
+        buffer_append(out, from, shown ? n : name < n ? name + 1 : 0);
+        if (!shown)
+            buffer_append_text(out, "***");
+        if (from + n < end)
+            buffer_append_char(out, '&');
+        from += n + 1;
+    }
+}
+
+/* Every url in it: an environment may hold several. */
+void config_mask(const char *value, struct buffer *out)
+{
+    for (const char *scheme; (scheme = strstr(value, "://")) != NULL;) {
+        const char *host = scheme + strlen("://");
+        size_t authority = strcspn(host, "/?# \t\n\"'");
+        size_t path = strcspn(host + authority, "?# \t\n\"'");
+        const char *after = host + authority + path;
+        buffer_append(out, value, (size_t)(host - value));
+        mask_authority(host, authority, out);
+        buffer_append(out, host + authority, path);
+        if (*after == '?') {
+            size_t query = strcspn(after + 1, "# \t\n\"'");
+            buffer_append_char(out, '?');
+            mask_query(after + 1, query, out);
+            after += 1 + query;
+        }
+        value = after;
+    }
+    buffer_append_text(out, value);
 }

@@ -1,8 +1,10 @@
 /*
- * config_parse.c: libconfuse over the scanned tokens, again and again until it finds no more errors. See config_parse.h.
+ * config_parse.c: libconfuse over the scanned tokens, again and again until it finds no more
+ * errors. See config_parse.h.
  *
- * libconfuse stops at its first error. The statement it stopped at is reported in our words, hidden from it, and the rest is
- * parsed again: so a person sees all errors at once. All values are text to libconfuse; types and ranges are ours to check.
+ * libconfuse stops at its first error. The statement it stopped at is reported in our words, hidden from it, and
+ * the rest is parsed again: so a person sees all errors at once. All values are text to libconfuse; types and
+ * ranges are ours to check.
  */
 #include "master/config/config_parse.h"
 
@@ -65,76 +67,138 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 #define PARSE_MEMORY         (64u * 1024)
 #define PARSE_SECTION_MEMORY (16u * 1024)
 
-#define SUBSECTION_MAX      8
-#define SUBSECTION_NAME_MAX 32
+/* libconfuse wants an array for each kind, and one for each subsection, with an empty option at the end. */
+struct table {
+    cfg_opt_t *options;
+    size_t count;
+    char *name; /* of a subsection; of a kind's own table NULL */
+    struct table *subsections, *next;
+};
 
 struct tables {
     cfg_opt_t top[CONFIG_KIND_COUNT + 1];
-    cfg_opt_t keys[CONFIG_KIND_COUNT][CONFIG_KEY_COUNT + 1];
-    cfg_opt_t subs[SUBSECTION_MAX][CONFIG_KEY_COUNT + 1];
-    char names[SUBSECTION_MAX][SUBSECTION_NAME_MAX];
-    size_t sub_count;
+    struct table kinds[CONFIG_KIND_COUNT];
 };
 
-static cfg_opt_t *end_of(cfg_opt_t *opts)
+/* False when memory is short; the table is as it was. */
+static bool table_add(struct table *t, const cfg_opt_t *option)
 {
-    while (opts->name != NULL)
-        opts++;
-    return opts;
+    cfg_opt_t *grown = realloc(t->options, (t->count + 2) * sizeof *grown);
+    if (grown == NULL)
+        return false;
+    t->options = grown;
+    t->options[t->count++] = *option;
+    t->options[t->count] = (cfg_opt_t){.name = NULL};
+    return true;
 }
 
-static void add_key(cfg_opt_t *opts, const char *name)
+/* Made when the first of its keys is met; its options stand in `t` only when all are known (tables_close). */
+static struct table *table_subsection(struct table *t, struct slice name)
 {
-    *end_of(opts) =
-        (cfg_opt_t){.name = name, .type = CFGT_STR, .flags = CFGF_NODEFAULT, .validcb = on_value};
-}
-
-static void add_section(cfg_opt_t *opts, const char *name, cfg_opt_t *subopts, cfg_flag_t flags)
-{
-    *end_of(opts) = (cfg_opt_t){
-        .name = name, .type = CFGT_SEC, .flags = flags, .subopts = subopts, .validcb = on_value};
-}
-
-/* The options of a kind's subsection, made when the first of its keys is met. NULL when SUBSECTION_MAX is too small. */
-static cfg_opt_t *subsection(struct tables *t, cfg_opt_t *opts, struct slice name)
-{
-    for (cfg_opt_t *opt = opts; opt->name != NULL; opt++) {
-        if (opt->type == CFGT_SEC && slice_is(name, opt->name))
-            return opt->subopts;
-    }
-    if (t->sub_count == SUBSECTION_MAX ||
-        !slice_copy(name, t->names[t->sub_count], SUBSECTION_NAME_MAX))
+    for (struct table *s = t->subsections; s != NULL; s = s->next)
+        if (slice_is(name, s->name))
+            return s;
+    struct table *s = calloc(1, sizeof *s);
+    if (s == NULL || (s->name = slice_dup(name)) == NULL) {
+        free(s);
         return NULL;
-    cfg_opt_t *subopts = t->subs[t->sub_count];
-    add_section(opts, t->names[t->sub_count++], subopts, CFGF_NONE);
-    return subopts;
+    }
+    s->next = t->subsections;
+    t->subsections = s;
+    return s;
 }
 
-/* NULL when memory is short, or when the list has outgrown the limits above (a bug that every test would show). */
+static bool tables_add_key(struct tables *t, const struct config_key *key)
+{
+    struct table *table = &t->kinds[key->kind];
+    const char *dot = strchr(key->name, '.');
+    if (dot != NULL)
+        table = table_subsection(table, slice_make(key->name, (size_t)(dot - key->name)));
+    cfg_opt_t option = {.name = dot != NULL ? dot + 1 : key->name,
+                        .type = CFGT_STR,
+                        .flags = CFGF_NODEFAULT,
+                        .validcb = on_value};
+    return table != NULL && table_add(table, &option);
+}
+
+static bool tables_close(struct tables *t, enum config_kind kind)
+{
+    struct table *table = &t->kinds[kind];
+    for (struct table *s = table->subsections; s != NULL; s = s->next) {
+        cfg_opt_t option = {.name = s->name,
+                            .type = CFGT_SEC,
+                            .flags = CFGF_NONE,
+                            .subopts = s->options,
+                            .validcb = on_value};
+        if (!table_add(table, &option))
+            return false;
+    }
+    t->top[kind] = (cfg_opt_t){.name = config_kind_name(kind),
+                               .type = CFGT_SEC,
+                               .flags = config_kind_heads(kind) == CONFIG_SINGLE
+                                            ? CFGF_NONE
+                                            : CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES,
+                               .subopts = table->options,
+                               .validcb = on_value};
+    return table->options != NULL;
+}
+
+static void tables_free(struct tables *t)
+{
+    for (int kind = 0; t != NULL && kind < CONFIG_KIND_COUNT; kind++) {
+        for (struct table *s = t->kinds[kind].subsections, *next; s != NULL; s = next) {
+            next = s->next;
+            free(s->options);
+            free(s->name);
+            free(s);
+        }
+        free(t->kinds[kind].options);
+    }
+    free(t);
+}
+
+/* NULL when memory is short. */
 static struct tables *tables_new(void)
 {
     struct tables *t = calloc(1, sizeof *t);
-    if (t == NULL)
-        return NULL;
-    for (int i = 0; i < CONFIG_KEY_COUNT; i++) {
-        cfg_opt_t *opts = t->keys[config_keys[i].kind];
-        const char *name = config_keys[i].name, *dot = strchr(name, '.');
-        if (dot != NULL)
-            opts = subsection(t, opts, slice_make(name, (size_t)(dot - name)));
-        if (opts == NULL) {
-            free(t);
-            return NULL;
-        }
-        add_key(opts, dot ? dot + 1 : name);
-    }
-    for (enum config_kind kind = 0; kind < CONFIG_KIND_COUNT; kind++)
-        add_section(t->top, config_kind_name(kind), t->keys[kind],
-                    kind == CONFIG_PLATOON ? CFGF_NONE
-                                           : CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-    return t;
+    bool good = t != NULL;
+    for (int i = 0; good && i < CONFIG_KEY_COUNT; i++)
+        good = tables_add_key(t, &config_keys[i]);
+    for (enum config_kind kind = 0; good && kind < CONFIG_KIND_COUNT; kind++)
+        good = tables_close(t, kind);
+    if (good)
+        return t;
+    tables_free(t);
+    return NULL;
 }
 
 /* ---- parsing until nothing is wrong ---- */
+
+/*
+ * To libconfuse ${NAME} is a variable of our environment, which no document promises and no shell's ${f} survives. So
+ * it gets each such $ behind a backslash, and what stands outside of quotes in quotes.
+ */
+static void emit_text(struct buffer *out, const struct config_token *t)
+{
+    bool quoted = t->type == CONFIG_TOKEN_STRING;
+    bool hole = t->type == CONFIG_TOKEN_WORD && memmem(t->text.ptr, t->text.len, "${", 2) != NULL;
+    if (!hole && (!quoted || t->text.ptr[0] != '"')) {
+        buffer_append_slice(out, t->text);
+        return;
+    }
+    if (hole)
+        buffer_append_char(out, '"');
+    for (size_t i = 0; i < t->text.len; i++) {
+        char c = t->text.ptr[i];
+        if (c == '$' || (hole && (c == '\\' || c == '"')))
+            buffer_append_char(out, '\\');
+        buffer_append_char(out, c);
+        if (quoted && c == '\\' && i + 1 < t->text.len)
+            buffer_append_char(out, t->text.ptr[++i]);
+    }
+    if (hole)
+        buffer_append_char(out, '"');
+}
 
 /* The live tokens, one a line, and which token ends on which line (a quoted string may span several). */
 static bool emit(struct parse *p)
@@ -152,7 +216,7 @@ static bool emit(struct parse *p)
             buffer_append_char(&p->text,
                                ','); /* an error for certain; a '*' would be passed over */
         else
-            buffer_append_slice(&p->text, t->text);
+            emit_text(&p->text, t);
         buffer_append_char(&p->text, '\n');
         for (size_t at = start; buffer_ok(&p->text) && at < p->text.len; at++) {
             if (p->text.data[at] == '\n')
@@ -164,8 +228,8 @@ static bool emit(struct parse *p)
 }
 
 /*
- * libconfuse (3.3) does not stand a failed allocation: it asserts, or frees through null pointers what it has half built. We are one thread, so what is there for us now is there
- * for it a moment later.
+ * libconfuse (3.3) does not stand a failed allocation: it asserts, or frees through null pointers what it has half
+ * built. We are one thread, so what is there for us now is there for it a moment later.
  */
 static bool parse_has_memory(const struct parse *p)
 {
@@ -177,7 +241,9 @@ static bool parse_has_memory(const struct parse *p)
     return some != NULL;
 }
 
-/* One run over the live tokens. NULL when it stopped at an error, or when memory is short (then p->stopped is false). */
+/*
+ * One run over the live tokens. NULL when it stopped at an error, or when memory is short (then p->stopped is false).
+ */
 static cfg_t *parse_once(struct parse *p, struct tables *t)
 {
     buffer_clear(&p->records);
@@ -209,14 +275,37 @@ static cfg_t *parse_all(struct parse *p, struct tables *t)
 
 /* ---- from libconfuse's values to ours ---- */
 
-/* The token at which an option was first met, CONFIG_TOKEN_NONE when it was not. Reports every further time as a duplicate. */
+/* By option, and for one option by token. */
+static int compare_records(const void *a, const void *b)
+{
+    const struct record *one = a, *other = b;
+    uintptr_t x = (uintptr_t)one->opt, y = (uintptr_t)other->opt;
+    return x != y ? (x > y) - (x < y) : (one->token > other->token) - (one->token < other->token);
+}
+
+/* The first record of an option, or where it would stand. */
+static size_t find_first(const struct record *r, size_t count, const cfg_opt_t *opt)
+{
+    size_t low = 0;
+    while (low < count) {
+        size_t middle = low + (count - low) / 2;
+        if ((uintptr_t)r[middle].opt < (uintptr_t)opt)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return low;
+}
+
+/*
+ * The token at which an option was first met, CONFIG_TOKEN_NONE when it was not. Reports every
+ * further time as a duplicate.
+ */
 static size_t find_record(struct parse *p, const cfg_opt_t *opt, const char *name)
 {
     const struct record *r = (const struct record *)(const void *)p->records.data;
-    size_t first = CONFIG_TOKEN_NONE;
-    for (size_t i = 0; i < p->records.len / sizeof *r; i++) {
-        if (r[i].opt != opt)
-            continue;
+    size_t first = CONFIG_TOKEN_NONE, count = p->records.len / sizeof *r;
+    for (size_t i = find_first(r, count, opt); i < count && r[i].opt == opt; i++) {
         if (first == CONFIG_TOKEN_NONE)
             first = r[i].token;
         else
@@ -227,13 +316,22 @@ static size_t find_record(struct parse *p, const cfg_opt_t *opt, const char *nam
     return first;
 }
 
+/* So that each option's are found without a look at all of them, which would grow with the square. */
+static void sort_records(struct parse *p)
+{
+    if (p->records.len > 0)
+        qsort(p->records.data, p->records.len / sizeof(struct record), sizeof(struct record),
+              compare_records);
+}
+
 static bool set_value(struct config_section *s, int key, const char *text)
 {
     char *copy = strdup(text);
     if (copy == NULL)
         return false;
-    free(s->values[key]);
-    s->values[key] = copy;
+    struct config_value *value = config_value_at(s, key);
+    free(value->text);
+    value->text = copy;
     return true;
 }
 
@@ -246,11 +344,12 @@ static bool take_value(struct parse *p, struct config *c, struct config_section 
     if (config_value_check(&config_keys[key], raw, c->base, &out, &why)) {
         ok = buffer_text(&out) != NULL && set_value(s, key, out.data);
     } else {
-        s->broken[key] = true;
+        config_value_at(s, key)->broken = true;
         const char *text = buffer_text(&why);
         ok = text != NULL;
         if (ok)
-            config_errors_add(p->errors, s->lines[key], "%s: %s", config_keys[key].name, text);
+            config_errors_add(p->errors, config_value_at(s, key)->line, "%s: %s",
+                              config_keys[key].name, text);
     }
     buffer_fini(&out);
     buffer_fini(&why);
@@ -260,7 +359,7 @@ static bool take_value(struct parse *p, struct config *c, struct config_section 
 static bool take_key(struct parse *p, struct config *c, struct config_section *s, cfg_t *sec,
                      int key)
 {
-    char path[2 * SUBSECTION_NAME_MAX];
+    char path[CONFIG_KEY_NAME_MAX];
     if (!slice_copy(slice_of(config_keys[key].name), path, sizeof path))
         return false;
     char *dot = strchr(path, '.');
@@ -270,9 +369,10 @@ static bool take_key(struct parse *p, struct config *c, struct config_section *s
     size_t token = opt ? find_record(p, opt, config_keys[key].name) : CONFIG_TOKEN_NONE;
     if (token == CONFIG_TOKEN_NONE)
         return opt != NULL;
-    s->lines[key] = p->scan->tokens[token].line;
-    s->broken[key] = p->scan->tokens[token].broken;
-    return s->broken[key] || take_value(p, c, s, key, cfg_opt_getnstr(opt, 0));
+    struct config_value *value = config_value_at(s, key);
+    value->line = p->scan->tokens[token].line;
+    value->broken = p->scan->tokens[token].broken;
+    return value->broken || take_value(p, c, s, key, cfg_opt_getnstr(opt, 0));
 }
 
 /* Says which subsections of `sec` stand there twice. */
@@ -319,12 +419,14 @@ static size_t closing_token(const struct parse *p, const cfg_t *sec)
 
 static bool take_all(struct parse *p, struct config *c, cfg_t *cfg)
 {
+    sort_records(p);
     for (enum config_kind kind = 0; kind < CONFIG_KIND_COUNT; kind++) {
         cfg_opt_t *opt = cfg_getopt(cfg, config_kind_name(kind));
         for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
             cfg_t *sec = cfg_opt_getnsec(opt, i);
-            size_t close =
-                kind == CONFIG_PLATOON ? find_record(p, opt, "platoon") : closing_token(p, sec);
+            size_t close = config_kind_heads(kind) == CONFIG_SINGLE
+                               ? find_record(p, opt, config_kind_name(kind))
+                               : closing_token(p, sec);
             if (!take_section(p, c, kind, sec, close))
                 return false;
         }
@@ -347,7 +449,7 @@ int config_parse(struct config *c, struct slice text, struct config_errors *erro
     } else {
         rc = -ENOMEM;
     }
-    free(t);
+    tables_free(t);
     buffer_fini(&p.text);
     buffer_fini(&p.lines);
     buffer_fini(&p.records);

@@ -143,8 +143,8 @@ static bool is_top_keyword(const struct config_token *t)
 }
 
 /*
- * `drain b {` inside another block: no key takes that form, so the block before was not closed. To see it here names the
- * right line; at the end of the file only the last section could be blamed.
+ * `drain b {` inside another block: no key takes that form, so the block before was not closed. To see it here names
+ * the right line; at the end of the file only the last section could be blamed.
  */
 static int close_before_section(struct cursor *c)
 {
@@ -207,12 +207,6 @@ static size_t string_length(const struct cursor *c, const char **fault)
         if (peek(c, n) == '\\') {
             found = quote == '"' ? escape_fault(c, n) : NULL;
             n++;
-        } else if (quote == '"' && peek(c, n) == '$' && peek(c, n + 1) == '{') {
-            size_t inside = strcspn(c->at + n, "}\"\n");
-            if (c->at[n + inside] != '}')
-                found = "its ${ is never closed, write ${NAME}, or use single quotes for a plain $";
-            else
-                n += inside;
         }
         if (found != NULL && *fault == NULL)
             *fault = found;

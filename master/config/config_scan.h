@@ -1,10 +1,10 @@
 /*
  * config_scan.h: cuts a configuration file into tokens and sees to it that every brace, string and comment ends.
  *
- * Runs in the master and in the tool. libconfuse remains the parser; this pass exists for four of its traps (3.3, measured):
- * it accepts a file whose last brace is missing, it silently drops '*' and a lone '+', it stays inside a broken string for the
- * NEXT file it parses, and it stops at its first error without saying where on the line. So it gets one token a line, from which
- * every position can be told, with comments gone and braces in balance.
+ * Runs in the master and in the tool. libconfuse remains the parser; this pass exists for four of its traps (3.3,
+ * measured): it accepts a file whose last brace is missing, it silently drops '*' and a lone '+', it stays inside a
+ * broken string for the NEXT file it parses, and it stops at its first error without saying where on the line. So it
+ * gets one token a line, from which every position can be told, with comments gone and braces in balance.
  */
 #ifndef MASTER_CONFIG_SCAN_H
 #define MASTER_CONFIG_SCAN_H
@@ -43,9 +43,9 @@ struct config_scan {
 };
 
 /*
- * Scans `text`, which must outlive the tokens. What is wrong goes to `errors`; the tokens are made whole all the same (missing
- * closing braces are added, surplus ones left out), so that the rest can be checked. Returns 0 or -ENOMEM. Free with
- * config_scan_fini in either case.
+ * Scans `text`, which must outlive the tokens. What is wrong goes to `errors`; the tokens are made whole all the same
+ * (missing closing braces are added, surplus ones left out), so that the rest can be checked. Returns 0 or -ENOMEM.
+ * Free with config_scan_fini in either case.
  */
 int config_scan(struct config_scan *s, struct slice text, struct config_errors *errors);
 void config_scan_fini(struct config_scan *s);

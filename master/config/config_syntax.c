@@ -6,8 +6,6 @@
 
 #include <stdio.h>
 
-#define SYNTAX_SECTIONS "platoon, redis, store, drain, supervisor, program"
-
 /* A statement: `key = value` or `section [title] {`; from its first token up to the one before `end`. */
 struct statement {
     size_t start;
@@ -94,6 +92,20 @@ static int syntax_context(const struct config_scan *s, size_t i, struct slice *p
     return syntax_kind(s->tokens[config_scan_head(s, s->tokens[open].parent)].text);
 }
 
+/* Says `what` of the word, and which sections there are. */
+static void syntax_name_sections(struct config_errors *errors, unsigned line, struct slice word,
+                                 const char *what)
+{
+    struct buffer list = BUFFER_EMPTY;
+    for (int kind = 0; kind < CONFIG_KIND_COUNT; kind++)
+        buffer_printf(&list, "%s%s", kind > 0 ? ", " : "",
+                      config_kind_name((enum config_kind)kind));
+    const char *names = buffer_text(&list);
+    config_errors_add(errors, line, "%.*s: %s: %s", (int)word.len, word.ptr, what,
+                      names != NULL ? names : "memory is short");
+    buffer_fini(&list);
+}
+
 static void syntax_unknown_section(struct config_errors *errors, unsigned line, struct slice word)
 {
     struct text_nearest nearest = text_nearest_start(word);
@@ -103,8 +115,7 @@ static void syntax_unknown_section(struct config_errors *errors, unsigned line, 
         config_errors_add(errors, line, "%.*s: no such section: did you mean %s?", (int)word.len,
                           word.ptr, nearest.best);
     else
-        config_errors_add(errors, line, "%.*s: no such section, there is: " SYNTAX_SECTIONS,
-                          (int)word.len, word.ptr);
+        syntax_name_sections(errors, line, word, "no such section, there is");
 }
 
 static void syntax_unknown_key(struct config_errors *errors, unsigned line, int kind,
@@ -150,13 +161,15 @@ static void syntax_report(const struct config_scan *s, struct statement st, size
              syntax_kind(first->text) < 0)
         syntax_unknown_section(errors, first->line, first->text);
     else if (s->tokens[st.start].parent == CONFIG_TOKEN_NONE && !block)
-        config_errors_add(errors, first->line,
-                          "%.*s: stands outside of a section, which are: " SYNTAX_SECTIONS,
-                          (int)first->text.len, first->text.ptr);
+        syntax_name_sections(errors, first->line, first->text,
+                             "stands outside of a section, which are");
     else if (s->tokens[st.start].parent == CONFIG_TOKEN_NONE)
         config_errors_add(errors, first->line, "%.*s: takes %s before its {", (int)first->text.len,
                           first->text.ptr,
-                          syntax_kind(first->text) == CONFIG_PLATOON ? "no title" : "a title");
+                          config_kind_heads((enum config_kind)syntax_kind(first->text)) ==
+                                  CONFIG_SINGLE
+                              ? "no title"
+                              : "a title");
     else if (kind >= 0 && !syntax_is_known(kind, part, first->text, block))
         syntax_unknown_key(errors, first->line, kind, first->text);
     else

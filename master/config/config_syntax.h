@@ -10,8 +10,9 @@
 #include "master/config/config_scan.h"
 
 /*
- * Reports the statement around token `at` (the tokens' count: the end of the file) and drops its tokens; a section is dropped whole only when it is
- * its head that is wrong. Returns false when there was nothing left to drop: then parsing again would not help.
+ * Reports the statement around token `at` (the tokens' count: the end of the file) and drops its tokens; a section is
+ * dropped whole only when it is its head that is wrong. Returns false when there was nothing left to drop: then
+ * parsing again would not help.
  */
 bool config_syntax_recover(struct config_scan *scan, size_t at, struct config_errors *errors);
 

@@ -1,13 +1,22 @@
-/* control_act.c: the verbs that change what is wanted, and wait until it is so: start, stop, restart, wait, reload, scale, shutdown. */
+/*
+ * control_act.c: the verbs that change what is wanted, and wait until it is so: start, stop, restart, wait,
+ * reload, scale, shutdown.
+ */
 #include "master/control/control_private.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
 #include "master/logs/logs.h"
 #include "master/reload.h"
+#include "master/tree/tree_match.h"
+#include "master/shutdown.h"
 #include "master/upgrade/upgrade.h"
 #include "master/process/process.h"
+#include "master/process/tree_picture.h"
+
+#include <stdio.h>
 
 /* ---- conditions ---- */
 
@@ -93,21 +102,39 @@ static void verb_order(const struct verb_target *t, void (*order)(struct node *n
 
 /* ---- waiting ---- */
 
-static void verb_wait_for(const struct verb_call *v, const struct verb_target *t,
-                          bool (*done)(const struct node *n))
+struct verb_hopeless {
+    const char *pattern;
+    bool merged; /* of what the last reload has changed */
+    const struct node *first;
+};
+
+static void verb_look_hopeless(struct node *worker, void *ctx)
 {
-    struct control_pending *p = control_wait(v->client, v->request);
-    if (p == NULL)
-        return;
-    p->node = t->node;
-    strcpy(p->pattern, t->pattern);
-    p->done = done;
-    control_pending_look(p);
+    struct verb_hopeless *h = ctx;
+    bool ours =
+        h->merged ? worker->change != NODE_UNCHANGED : tree_name_matches(worker->name, h->pattern);
+    if (h->first == NULL && ours)
+        h->first = node_hopeless(worker);
 }
 
-void control_pending_look(struct control_pending *p)
+/* Who waits for READY is told at once that it cannot come true any more. True: it has been. */
+static bool verb_give_up(struct control_pending *p)
 {
-    if (p->done == NULL || !verb_is_done(p))
+    struct verb_hopeless h = {.pattern = p->pattern, .merged = p->done == verb_is_merged};
+    char text[1024];
+    if (p->done == verb_is_up || h.merged)
+        tree_each_worker(p->node, verb_look_hopeless, &h);
+    if (h.first == NULL || !node_problem(h.first, clock_mono_ms(), text, sizeof text))
+        return false;
+    control_answer_text(p->client, p->id, CONTROL_ERROR, "%sit will not be ready: %s",
+                        h.merged ? "it is applied, but " : "", text);
+    control_pending_free(p);
+    return true;
+}
+
+static void verb_condition_look(struct control_pending *p)
+{
+    if (verb_give_up(p) || !verb_is_done(p))
         return;
     if (p->body.len == 0) {
         pack_map(&p->body, 2);
@@ -120,10 +147,10 @@ void control_pending_look(struct control_pending *p)
     control_pending_free(p);
 }
 
-void control_pending_gone(struct control_pending *p)
+static void verb_condition_gone(struct control_pending *p)
 {
     if (p->done == verb_is_down) {
-        control_pending_look(p);
+        verb_condition_look(p);
         return;
     }
     control_answer_text(p->client, p->id, CONTROL_NO_NAME, "%s is no longer in the configuration",
@@ -140,28 +167,40 @@ struct verb_late {
     size_t count;
 };
 
+/*
+ * What keeps it from being READY (`up`) or gone, and why. Its state alone can be the one that is waited for: of one
+ * that is READY again and again, or has yet to be stopped for its restart.
+ */
+static void verb_say_late(struct buffer *out, const struct node *n, bool up)
+{
+    bool ready = up && n->state == NODE_READY, dies = up && n->unstable;
+    const char *why = n->trouble;
+    char what[32];
+    snprintf(what, sizeof what, "is %s", node_state_name(n->state));
+    if (dies)
+        strcpy(what, "is unstable");
+    else if (ready && n->cycle != NULL)
+        strcpy(what, "has yet to be stopped");
+    else if (ready && why[0] != '\0')
+        strcpy(what, "has trouble");
+    if (dies || (why[0] == '\0' && up && !ready && n->state != NODE_DRAINING))
+        why = n->last_exit;
+    buffer_printf(out, why[0] != '\0' ? "%s %s (%s)" : "%s %s", n->name, what, why);
+}
+
 static void verb_add_late(struct node *worker, void *ctx)
 {
     struct verb_late *late = ctx;
     if (!tree_name_matches(worker->name, late->pattern) || late->done(worker) ||
         ++late->count > VERB_LATE_MAX)
         return;
-    const char *why = worker->trouble[0] != '\0' ? worker->trouble : worker->last_exit;
-    buffer_printf(&late->text, "%s%s is %s%s%s%s", late->count > 1 ? ", " : "", worker->name,
-                  node_state_name(worker->state), why[0] != '\0' ? " (" : "", why,
-                  why[0] != '\0' ? ")" : "");
+    if (late->count > 1)
+        buffer_append_text(&late->text, ", ");
+    verb_say_late(&late->text, worker, late->done != verb_is_down);
 }
 
-void control_pending_late(struct control_pending *p)
+static void verb_condition_late(struct control_pending *p)
 {
-    if (p->worker != NULL)
-        return; /* the request to the worker has a deadline of its own */
-    if (p->upgrade)
-        return; /* the new binary has a deadline of its own */
-    if (p->news != NULL) {
-        verb_news_answer(p, true);
-        return;
-    }
     struct verb_late late = {.done = p->done, .pattern = p->pattern};
     struct buffer body = BUFFER_EMPTY;
     buffer_append_text(&late.text, "timed out: ");
@@ -174,6 +213,21 @@ void control_pending_late(struct control_pending *p)
     buffer_fini(&late.text);
     control_answer_buffer(p->client, p->id, CONTROL_TIMEOUT, &body);
     control_pending_free(p);
+}
+
+static const struct control_pending_ops verb_condition_ops = {
+    .look = verb_condition_look, .gone = verb_condition_gone, .late = verb_condition_late};
+
+static void verb_wait_for(const struct verb_call *v, const struct verb_target *t,
+                          bool (*done)(const struct node *n))
+{
+    struct control_pending *p = control_wait(v->client, v->request, &verb_condition_ops);
+    if (p == NULL)
+        return;
+    p->node = t->node;
+    strcpy(p->pattern, t->pattern);
+    p->done = done;
+    verb_condition_look(p);
 }
 
 /* ---- orders ---- */
@@ -241,7 +295,6 @@ static void verb_on_upgrade(const char *why, void *ctx)
 {
     struct control_pending *p = ctx;
     struct buffer body = BUFFER_EMPTY;
-    p->upgrade = false;
     if (why != NULL) {
         control_answer_text(p->client, p->id, CONTROL_ERROR, "%s", why);
     } else {
@@ -255,15 +308,21 @@ static void verb_on_upgrade(const char *why, void *ctx)
     control_pending_free(p);
 }
 
+/* The new binary has a deadline of its own. */
+static void verb_cancel_upgrade(struct control_pending *p)
+{
+    upgrade_forget(p);
+}
+
+static const struct control_pending_ops verb_upgrade_ops = {.cancel = verb_cancel_upgrade};
+
 void verb_upgrade(const struct verb_call *v)
 {
     struct buffer error = BUFFER_EMPTY;
-    struct control_pending *p = control_wait(v->client, v->request);
+    struct control_pending *p = control_wait(v->client, v->request, &verb_upgrade_ops);
     if (p == NULL)
         return;
     int code = upgrade_begin(control_master(), verb_on_upgrade, p, &error);
-    p->upgrade = code == 0;
-    p->node = verb_root();
     if (code != 0) {
         const char *why = buffer_text(&error);
         control_answer_text(v->client, v->request->id, (enum control_status)code, "%s",
@@ -283,7 +342,7 @@ static void verb_set_level(struct node *n)
     if (n->parent == NULL)
         log_set_level(verb_new_level);
     if (n->kind == NODE_WORKER)
-        worker_process_set_level(n);
+        process_set_level(n);
     for (size_t i = 0; i < n->child_count; i++)
         verb_set_level(n->children[i]);
 }
@@ -328,7 +387,8 @@ static void verb_reloaded(const struct verb_call *v, int code, bool dry_run,
     pack_bool(&body, !dry_run);
     pack_text(&body, "changes");
     pack_raw(&body, buffer_slice(changes));
-    struct control_pending *p = dry_run ? NULL : control_wait(v->client, v->request);
+    struct control_pending *p =
+        dry_run ? NULL : control_wait(v->client, v->request, &verb_condition_ops);
     if (p == NULL) {
         if (dry_run)
             control_answer_buffer(v->client, v->request->id, CONTROL_OK, &body);
@@ -338,7 +398,7 @@ static void verb_reloaded(const struct verb_call *v, int code, bool dry_run,
     p->body = body;
     p->node = verb_root();
     p->done = verb_is_merged;
-    control_pending_look(p);
+    verb_condition_look(p);
 }
 
 static bool verb_is_dry(const struct verb_call *v, size_t at)

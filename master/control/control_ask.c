@@ -4,10 +4,12 @@
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
+#include "master/config/config_key.h"
 #include "master/process/process.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 
 /* ---- handing on to workers ---- */
 
@@ -36,6 +38,14 @@ static void verb_on_answer(uint64_t status, struct slice body, void *ctx)
     control_pending_free(p);
 }
 
+/* The request to the worker has a deadline of its own. */
+static void verb_cancel_request(struct control_pending *p)
+{
+    process_cancel(p->worker, p);
+}
+
+static const struct control_pending_ops verb_request_ops = {.cancel = verb_cancel_request};
+
 static const char *verb_request_error(int rc)
 {
     switch (rc) {
@@ -57,13 +67,12 @@ static void verb_hand_on(const struct verb_call *v, struct node *n, struct slice
     pack_array(&args, (uint32_t)count);
     for (size_t i = 0; i < count; i++)
         pack_bin(&args, list[i]);
-    struct control_pending *p = control_wait(v->client, v->request);
+    struct control_pending *p = control_wait(v->client, v->request, &verb_request_ops);
     if (p != NULL) {
         p->worker = n;
-        int rc = buffer_ok(&args)
-                     ? worker_process_request(n, verb, buffer_slice(&args), v->request->deadline_ms,
-                                              verb_on_answer, p)
-                     : -ENOMEM;
+        int rc = buffer_ok(&args) ? process_request(n, verb, buffer_slice(&args),
+                                                    v->request->deadline_ms, verb_on_answer, p)
+                                  : -ENOMEM;
         if (rc != 0) {
             control_answer_text(v->client, v->request->id, CONTROL_ERROR,
                                 "%s cannot take the request: %s", n->name, verb_request_error(rc));
@@ -73,20 +82,15 @@ static void verb_hand_on(const struct verb_call *v, struct node *n, struct slice
     buffer_fini(&args);
 }
 
-/* What a type's workers belong to, in the words of the configuration; NULL when they belong to nothing one could name. */
-static const struct {
-    const char *type, *section;
-} verb_types[] = {
-#define VERB_SECTION_EMBEDDED                "redis section"
-#define VERB_SECTION_REDIS                   "redis section"
-#define VERB_SECTION_DRAIN                   "drain"
-#define VERB_SECTION_HEALTH                  NULL
-#define VERB_SECTION_PROGRAM                 "program"
-#define VERB_SECTION_ONCE                    NULL
-#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = {type, VERB_SECTION_##PLACE},
-    WORKER_TYPE_LIST(X)
-#undef X
-};
+/* What a type's workers belong to, in the words of the configuration. */
+static const char *verb_belongs_to(enum worker_type type)
+{
+    static char text[CONFIG_KEY_NAME_MAX];
+    enum config_kind kind = worker_type_record(type)->kind;
+    snprintf(text, sizeof text, "%s%s", config_kind_name(kind),
+             config_kind_heads(kind) == CONFIG_GROUP ? "" : " section");
+    return text;
+}
 
 struct verb_sections {
     struct buffer text;
@@ -115,7 +119,7 @@ static void verb_no_section(const struct verb_call *v, enum worker_type type, st
     const char *known = buffer_text(&s.text);
     bool near = s.nearest.best != NULL;
     control_answer_text(v->client, v->request->id, CONTROL_NO_NAME,
-                        "no %s named '%s'%s%s%s There %s: %s", verb_types[type].section,
+                        "no %s named '%s'%s%s%s There %s: %s", verb_belongs_to(type),
                         verb_word(section, word), near ? ": did you mean '" : ".",
                         near ? s.nearest.best : "", near ? "'?" : "",
                         known != NULL && strchr(known, ',') != NULL ? "are" : "is",
@@ -136,8 +140,9 @@ static void verb_nobody(const struct verb_call *v, struct slice type, struct sli
         return;
     }
     for (size_t i = 0; i < WORKER_TYPE_COUNT; i++) {
-        if (slice_is(type, verb_types[i].type) && verb_types[i].section != NULL &&
-            section.len > 0) {
+        bool titled =
+            config_kind_heads(worker_type_record((enum worker_type)i)->kind) != CONFIG_SINGLE;
+        if (slice_is(type, worker_type_name((enum worker_type)i)) && titled && section.len > 0) {
             verb_no_section(v, (enum worker_type)i, section);
             return;
         }
@@ -202,11 +207,11 @@ void verb_signal(const struct verb_call *v)
                             "signal takes: the name of a worker, and a number from 1 to 64");
         return;
     }
-    if (n->type == WORKER_TYPE_COMMAND || n->type == WORKER_TYPE_PORT) {
+    if (worker_type_record(n->type)->runs == WORKER_RUNS_PROGRAM) {
         verb_hand_on(v, n, slice_of("signal"), v->args->list + 1, 1);
         return;
     }
-    if (n->process == NULL || kill(worker_process_pid(n->process), (int)number) != 0) {
+    if (n->process == NULL || kill(process_pid(n->process), (int)number) != 0) {
         control_answer_text(v->client, v->request->id, CONTROL_ERROR,
                             "%s has no process now: see platoonctl status %s", n->name, n->name);
         return;
@@ -217,6 +222,6 @@ void verb_signal(const struct verb_call *v)
     pack_text(&body, "name");
     pack_text(&body, n->name);
     pack_text(&body, "pid");
-    pack_u64(&body, (uint64_t)worker_process_pid(n->process));
+    pack_u64(&body, (uint64_t)process_pid(n->process));
     verb_answer_buffer(v, &body);
 }

@@ -1,15 +1,20 @@
 /*
  * control_private.h: what the control server's files share.
  *
+ * Each uses only those below it:
+ *
  * control.c         speaks the protocol
  * control_verbs.c   finds the verb; those that look at the tree
  * control_act.c     those that change what is wanted, and wait until it is so
  * control_ask.c     those that workers answer
  * control_told.c    what workers have said: logs, crash reports
+ * control_call.c    what verbs ask of their call
+ * control_answer.c  answers, now or later
  */
 #ifndef MASTER_CONTROL_PRIVATE_H
 #define MASTER_CONTROL_PRIVATE_H
 
+#include "common/stream.h"
 #include "master/control/control_server.h"
 #include "master/supervise/supervisor.h"
 #include "proto/control.h"
@@ -17,19 +22,37 @@
 #define CONTROL_ARGS_MAX    8192
 #define CONTROL_PENDING_MAX 32
 
-struct control_client;
+struct control_client {
+    struct stream stream;
+    struct control_client *next;
+    struct control_pending *pending;
+    size_t pending_count;
+    uint64_t heard_ms;
+    bool closing_after_write;
+};
+
+struct control_pending;
+
+/* What becomes of a request that waits, by why it waits. NULL: nothing. All but `cancel` may answer it and free it. */
+struct control_pending_ops {
+    void (*look)(struct control_pending *p);      /* something has changed in the tree */
+    void (*look_news)(struct control_pending *p); /* some time has passed */
+    void (*gone)(struct control_pending *p);      /* its node is about to be freed */
+    void (*late)(struct control_pending *p);      /* its deadline has passed */
+    void (*cancel)(struct control_pending *p);    /* its client has gone */
+};
 
 /* A request that is not answered yet. Owned by its client. */
 struct control_pending {
     struct control_pending *next;
     struct control_client *client;
     uint64_t id;
-    uint64_t deadline_ms;               /* clock_mono_ms */
-    struct node *worker;                /* asked; NULL when we wait for a condition */
+    uint64_t deadline_ms; /* clock_mono_ms */
+    const struct control_pending_ops *ops;
+    struct node *worker;                /* asked */
     struct node *node;                  /* of the condition: it and all below it, */
     char pattern[CONTRACT_NAME_MAX];    /* or, unless "", the workers below it that match */
     bool (*done)(const struct node *n); /* the condition */
-    bool upgrade;                       /* it waits for the new binary's answer (upgrade.h) */
     struct buffer body;                 /* the answer when it is made already; else empty */
     /* It waits for news instead: packs the answer, returns how many there are. */
     size_t (*news)(const struct control_pending *p, struct buffer *body);
@@ -54,9 +77,12 @@ void control_answer_buffer(struct control_client *client, uint64_t id, enum cont
 
 /* Notes that the answer comes later. NULL, the client having been told, when it has too many waiting. */
 struct control_pending *control_wait(struct control_client *client,
-                                     const struct control_request *request);
+                                     const struct control_request *request,
+                                     const struct control_pending_ops *ops);
 void control_pending_free(struct control_pending *p);
 
+/* The master whose tree the verbs are about: once, before the first. */
+void control_call_setup(struct master *m);
 struct master *control_master(void);
 
 /* A client that asks nothing for so long, with no request of it waiting, is dropped. Tests shorten it. */
@@ -65,18 +91,6 @@ extern uint64_t control_idle_ms;
 /* Answers a request, now or later. */
 void control_verb(struct control_client *client, const struct control_request *request,
                   const struct control_args *args);
-
-/* Something changed in the tree: answers what waited for it. */
-void control_pending_look(struct control_pending *p);
-
-/* Answers what waits for news when there is some. */
-void control_pending_look_news(struct control_pending *p);
-
-/* Its node is no longer in the tree. */
-void control_pending_gone(struct control_pending *p);
-
-/* Its deadline has passed. */
-void control_pending_late(struct control_pending *p);
 
 /* ---- shared by the files of verbs ---- */
 
@@ -122,8 +136,6 @@ void verb_signal(const struct verb_call *v);
 void verb_logs(const struct verb_call *v);
 void verb_events(const struct verb_call *v);
 
-/* Answers what waits for news, if there is any or it is late. */
-void verb_news_answer(struct control_pending *p, bool late);
 void verb_crashes(const struct verb_call *v);
 
 #endif

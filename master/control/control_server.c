@@ -1,5 +1,5 @@
 /*
- * control.c: the control socket: clients, frames, limits. See control.h and proto/control.h.
+ * control_server.c: the control socket: clients, frames, deadlines. See control.h and proto/control.h.
  *
  * A client can only hurt itself: garbage, an oversize frame, a queue it does not read or silence ends its connection.
  */
@@ -7,35 +7,25 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/pack.h"
-#include "common/stream.h"
-#include "master/upgrade/upgrade.h"
-#include "master/process/process.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define CONTROL_TICK_MS 50 /* how late a deadline may be noticed */
+
+/* Silent for longer, a client gives its place to another when all are taken. */
+#define CONTROL_YIELD_MS 1000
 
 /* Keeps clock plus deadline from running over; nobody waits longer for an answer. */
 #define CONTROL_DEADLINE_MAX_MS (365ull * 24 * 3600 * 1000)
 
 uint64_t control_idle_ms = 60000;
-
-struct control_client {
-    struct stream stream;
-    struct control_client *next;
-    struct control_pending *pending;
-    size_t pending_count;
-    uint64_t heard_ms;
-    bool closing_after_write;
-};
 
 static struct {
     struct master *master;
@@ -45,103 +35,12 @@ static struct {
     size_t client_count;
     struct supervisor_watch watch;
     bool running;
-    bool adopted; /* the listener is the last master's */
     bool stalled; /* memory was short for a connection that waits to be accepted */
 } control;
 
 static void control_on_connection(uv_stream_t *listener, int status);
 
-struct master *control_master(void)
-{
-    return control.master;
-}
-
-/* ---- answers ---- */
-
-void control_answer(struct control_client *client, uint64_t id, enum control_status status,
-                    struct slice body)
-{
-    struct control_answer m = {.id = id, .status = status, .more = 0, .body = body};
-    struct buffer frame = BUFFER_EMPTY;
-    control_answer_pack(&frame, &m);
-    /* The stream has one limit for both ways. Ours differ, or each client could make us hold a request of an answer's size. */
-    client->stream.limits.frame_max = CONTROL_FRAME_MAX;
-    int rc = buffer_ok(&frame) ? stream_send(&client->stream, buffer_slice(&frame)) : UV_ENOMEM;
-    client->stream.limits.frame_max = CONTROL_REQUEST_MAX;
-    size_t len = frame.len;
-    buffer_fini(&frame);
-    if (rc == -EMSGSIZE)
-        control_answer_text(client, id, CONTROL_ERROR,
-                            "the answer has %zu bytes, more than the control socket carries (%u)",
-                            len, CONTROL_FRAME_MAX);
-    else if (rc != 0 && rc != UV_ENOTCONN)
-        log_warn("control-client-dropped", "cause=%s", log_quote_text(uv_strerror(rc)));
-    if (rc == UV_ENOBUFS || rc == UV_ENOMEM)
-        stream_close(&client->stream);
-}
-
-void control_answer_text(struct control_client *client, uint64_t id, enum control_status status,
-                         const char *format, ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    struct buffer body = BUFFER_EMPTY;
-    pack_text(&body, text);
-    control_answer_buffer(client, id, status, &body);
-}
-
-void control_answer_buffer(struct control_client *client, uint64_t id, enum control_status status,
-                           struct buffer *body)
-{
-    if (buffer_ok(body)) {
-        control_answer(client, id, status, buffer_slice(body));
-    } else {
-        log_warn("control-client-dropped", "cause=\"memory is short for its answer\"");
-        stream_close(&client->stream);
-    }
-    buffer_fini(body);
-}
-
 /* ---- waiting requests ---- */
-
-struct control_pending *control_wait(struct control_client *client,
-                                     const struct control_request *request)
-{
-    if (client->pending_count >= CONTROL_PENDING_MAX) {
-        control_answer_text(client, request->id, CONTROL_ERROR,
-                            "%d requests of this client wait already: let some be answered first",
-                            CONTROL_PENDING_MAX);
-        return NULL;
-    }
-    struct control_pending *p = calloc(1, sizeof *p);
-    if (p == NULL) {
-        control_answer_text(client, request->id, CONTROL_ERROR, "memory is short: try again");
-        return NULL;
-    }
-    p->client = client;
-    p->id = request->id;
-    p->deadline_ms = clock_mono_ms() + request->deadline_ms;
-    p->next = client->pending;
-    client->pending = p;
-    client->pending_count++;
-    return p;
-}
-
-void control_pending_free(struct control_pending *p)
-{
-    struct control_pending **at = &p->client->pending;
-    while (*at != p)
-        at = &(*at)->next;
-    *at = p->next;
-    p->client->pending_count--;
-    if (p->upgrade)
-        upgrade_forget(p);
-    buffer_fini(&p->body);
-    free(p);
-}
 
 static void control_each_pending(void (*fn)(struct control_pending *p))
 {
@@ -154,18 +53,24 @@ static void control_each_pending(void (*fn)(struct control_pending *p))
     }
 }
 
+static void control_look_pending(struct control_pending *p)
+{
+    if (p->ops->look != NULL)
+        p->ops->look(p);
+}
+
 static void control_on_change(void *ctx)
 {
     (void)ctx;
-    control_each_pending(control_pending_look);
+    control_each_pending(control_look_pending);
 }
 
 static const struct node *control_gone;
 
 static void control_forget_pending(struct control_pending *p)
 {
-    if (p->node == control_gone)
-        control_pending_gone(p);
+    if (p->ops->gone != NULL && p->node == control_gone)
+        p->ops->gone(p);
 }
 
 void control_forget(struct node *n)
@@ -174,10 +79,16 @@ void control_forget(struct node *n)
     control_each_pending(control_forget_pending);
 }
 
+static void control_look_news(struct control_pending *p)
+{
+    if (p->ops->look_news != NULL)
+        p->ops->look_news(p);
+}
+
 static void control_look_late(struct control_pending *p)
 {
-    if (p->deadline_ms <= clock_mono_ms())
-        control_pending_late(p);
+    if (p->ops->late != NULL && p->deadline_ms <= clock_mono_ms())
+        p->ops->late(p);
 }
 
 /* Lets the last answer get out first, but waits for a client that does not read no longer than for an idle one. */
@@ -190,7 +101,7 @@ static void control_close_answered(struct control_client *client)
 
 static void control_on_timer(uv_timer_t *timer)
 {
-    control_each_pending(control_pending_look_news);
+    control_each_pending(control_look_news);
     control_each_pending(control_look_late);
     uint64_t now = clock_mono_ms();
     for (struct control_client *c = control.clients; c != NULL; c = c->next) {
@@ -300,8 +211,8 @@ static void control_on_closed(struct stream *s, void *ctx)
     control.client_count--;
     while (client->pending != NULL) {
         struct control_pending *p = client->pending;
-        if (p->worker != NULL)
-            worker_process_cancel(p->worker, p);
+        if (p->ops->cancel != NULL)
+            p->ops->cancel(p);
         control_pending_free(p);
     }
     free(client);
@@ -331,6 +242,29 @@ static void control_tick(void)
         uv_timer_start(&control.timer, control_on_timer, CONTROL_TICK_MS, CONTROL_TICK_MS);
 }
 
+/*
+ * Whoever has connected and says nothing, asks nothing and waits for nothing gives way to the next one, the longest
+ * silent first: else so many of them would keep out the one that comes to end them.
+ */
+static bool control_make_room(void)
+{
+    struct control_client *idle = NULL;
+    uint64_t now = clock_mono_ms();
+    size_t open = 0;
+    for (struct control_client *c = control.clients; c != NULL; c = c->next) {
+        bool silent =
+            c->pending == NULL && !c->stream.closing && now - c->heard_ms > CONTROL_YIELD_MS;
+        open += !c->stream.closing;
+        if (silent && (idle == NULL || c->heard_ms < idle->heard_ms))
+            idle = c;
+    }
+    if (open <= CONTROL_CLIENTS_MAX)
+        return true;
+    if (idle != NULL)
+        stream_close(&idle->stream);
+    return idle != NULL;
+}
+
 static void control_on_connection(uv_stream_t *listener, int status)
 {
     if (status != 0)
@@ -350,7 +284,7 @@ static void control_on_connection(uv_stream_t *listener, int status)
         control_answer_text(client, 0, CONTROL_DENIED,
                             "the master belongs to user %u: run platoonctl as that user, or root",
                             (unsigned)geteuid());
-    else if (ok && control.client_count > CONTROL_CLIENTS_MAX)
+    else if (ok && control.client_count > CONTROL_CLIENTS_MAX && !control_make_room())
         control_answer_text(client, 0, CONTROL_ERROR,
                             "%d clients are connected already: end some of them",
                             CONTROL_CLIENTS_MAX);
@@ -373,11 +307,22 @@ bool control_is_quiet(void)
     return true;
 }
 
+/* Not uv_pipe_bind: libuv would unlink what stands under that name at our end, whosever it is then. */
 static int control_bind(const char *path)
 {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!slice_copy(slice_of(path), address.sun_path, sizeof address.sun_path))
+        return -ENAMETOOLONG;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
     mode_t was = umask(0177);
-    int rc = uv_pipe_bind(&control.listener, path);
+    int rc = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : -errno;
     umask(was);
+    if (rc == 0)
+        rc = uv_pipe_open(&control.listener, fd);
+    if (rc != 0)
+        close(fd);
     return rc;
 }
 
@@ -386,13 +331,13 @@ int control_start(struct master *m, int listener_fd)
     char path[sizeof m->paths.runtime_dir + sizeof CONTROL_SOCKET_NAME + 1];
     snprintf(path, sizeof path, "%s/%s", m->paths.runtime_dir, CONTROL_SOCKET_NAME);
     control.master = m;
+    control_call_setup(m);
     int rc = uv_pipe_init(m->loop, &control.listener, 0);
     if (rc != 0)
         return rc;
     uv_timer_init(m->loop, &control.timer);
     control.running = true;
     rc = listener_fd >= 0 ? uv_pipe_open(&control.listener, listener_fd) : control_bind(path);
-    control.adopted = listener_fd >= 0;
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&control.listener, 4 * CONTROL_CLIENTS_MAX,
                        control_on_connection);
@@ -410,12 +355,12 @@ void control_stop(struct master *m)
     control.running = false;
     control.stalled = false;
     supervisor_watch_remove(&control.watch);
-    if (control.adopted) { /* libuv unlinks only what it has bound itself */
+    if (preflight_has_runtime_dir(&m->paths)) {
         char path[sizeof m->paths.runtime_dir + sizeof CONTROL_SOCKET_NAME + 1];
         snprintf(path, sizeof path, "%s/%s", m->paths.runtime_dir, CONTROL_SOCKET_NAME);
         unlink(path);
     }
-    uv_close((uv_handle_t *)&control.listener, NULL); /* unlinks the socket */
+    uv_close((uv_handle_t *)&control.listener, NULL);
     uv_close((uv_handle_t *)&control.timer, NULL);
     for (struct control_client *c = control.clients; c != NULL; c = c->next)
         stream_close(&c->stream);

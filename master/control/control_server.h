@@ -1,5 +1,5 @@
 /*
- * control.h: the control socket's server.
+ * control_server.h: the control socket's server.
  *
  * Runs in the master. RUNTIME_DIR/control.sock, 0600; what is said on it is proto/control.h.
  */

@@ -11,7 +11,7 @@
 
 /* ---- what is asked for: the newest now, or with AFTER what comes ---- */
 
-void verb_news_answer(struct control_pending *p, bool late)
+static void verb_news_answer(struct control_pending *p, bool late)
 {
     struct buffer body = BUFFER_EMPTY;
     if (p->news(p, &body) == 0 && !late) {
@@ -22,11 +22,18 @@ void verb_news_answer(struct control_pending *p, bool late)
     control_pending_free(p);
 }
 
-void control_pending_look_news(struct control_pending *p)
+static void verb_news_look(struct control_pending *p)
 {
-    if (p->news != NULL)
-        verb_news_answer(p, false);
+    verb_news_answer(p, false);
 }
+
+static void verb_news_late(struct control_pending *p)
+{
+    verb_news_answer(p, true);
+}
+
+static const struct control_pending_ops verb_news_ops = {.look_news = verb_news_look,
+                                                         .late = verb_news_late};
 
 /* A name without * or ? must be one of the tree: else a typing error would look like silence. */
 static void verb_news(const struct verb_call *v, const char *verb,
@@ -56,7 +63,7 @@ static void verb_news(const struct verb_call *v, const char *verb,
         verb_answer_buffer(v, &body);
         return;
     }
-    struct control_pending *p = control_wait(v->client, v->request);
+    struct control_pending *p = control_wait(v->client, v->request, &verb_news_ops);
     if (p == NULL)
         return;
     p->news = news;
@@ -136,7 +143,7 @@ void verb_crashes(const struct verb_call *v)
     pack_text(&body, "newest");
     if (name.len == 0 || !crash_show(&text, name))
         buffer_clear(&text);
-    pack_bin(&body, buffer_slice(&text));
+    pack_str(&body, buffer_slice(&text));
     buffer_fini(&text);
     verb_answer_buffer(v, &body);
 }

@@ -1,5 +1,6 @@
 /*
- * control_verbs.c: what each of the master's verbs does. See proto/control.h, CONTROL_MASTER_VERB_LIST.
+ * control_verbs.c: the table above all verbs of the master, and those that only look. See proto/control.h,
+ * CONTROL_MASTER_VERB_LIST.
  *
  * One handler a verb, found through the list: a verb without a handler does not compile.
  */
@@ -7,64 +8,9 @@
 
 #include "common/clock.h"
 #include "common/pack.h"
+#include "master/process/tree_picture.h"
 
 #include <unistd.h>
-
-struct node *verb_root(void)
-{
-    return control_master()->root;
-}
-
-void verb_answer_buffer(const struct verb_call *v, struct buffer *body)
-{
-    control_answer_buffer(v->client, v->request->id, CONTROL_OK, body);
-}
-
-const char *verb_word(struct slice word, char text[VERB_WORD_SIZE])
-{
-    size_t len = word.len < CONTRACT_NAME_MAX ? word.len : CONTRACT_NAME_MAX;
-    for (size_t i = 0; i < len; i++)
-        text[i] = word.ptr[i] >= ' ' && word.ptr[i] <= '~' ? word.ptr[i] : '?';
-    strcpy(text + len, len < word.len ? "..." : "");
-    return text;
-}
-
-/* ---- names ---- */
-
-void verb_unknown_name(const struct verb_call *v, struct slice name)
-{
-    char word[VERB_WORD_SIZE];
-    const char *nearest = tree_nearest(verb_root(), name);
-    if (nearest != NULL)
-        control_answer_text(
-            v->client, v->request->id, CONTROL_NO_NAME,
-            "no worker or branch named '%s': did you mean '%s'? See: platoonctl tree",
-            verb_word(name, word), nearest);
-    else
-        control_answer_text(v->client, v->request->id, CONTROL_NO_NAME,
-                            "no worker or branch named '%s'. See: platoonctl tree",
-                            verb_word(name, word));
-}
-
-struct node *verb_node(const struct verb_call *v)
-{
-    if (v->args->count < 1) {
-        char word[VERB_WORD_SIZE];
-        control_answer_text(v->client, v->request->id, CONTROL_USAGE,
-                            "%s needs the name of a worker or branch",
-                            verb_word(v->request->verb, word));
-        return NULL;
-    }
-    struct node *n = tree_find(verb_root(), v->args->list[0]);
-    if (n == NULL)
-        verb_unknown_name(v, v->args->list[0]);
-    return n;
-}
-
-bool verb_is_pattern(struct slice name)
-{
-    return memchr(name.ptr, '*', name.len) != NULL || memchr(name.ptr, '?', name.len) != NULL;
-}
 
 /* ---- looking ---- */
 
@@ -83,10 +29,9 @@ static void verb_status(const struct verb_call *v)
     struct buffer body = BUFFER_EMPTY, problems = BUFFER_EMPTY;
     uint64_t now = clock_mono_ms();
     node_pack_problems(&problems, n, now);
-    struct unpack u = unpack_start(buffer_slice(&problems));
     node_pack(&body, n, now, 2);
     pack_text(&body, "ready");
-    pack_bool(&body, unpack_array(&u) == 0);
+    pack_bool(&body, node_is_ready(n));
     pack_text(&body, "problems");
     pack_raw(&body, buffer_slice(&problems));
     body.failed = body.failed || problems.failed;

@@ -1,6 +1,10 @@
-/* ctl_act.c: the verbs that only ask and say that it is done: start, stop, restart, signal, send, wait, shutdown; and version. */
+/*
+ * ctl_act.c: the verbs that only ask and say that it is done: start, stop, restart, signal, send,
+ * wait, shutdown; and version.
+ */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -29,12 +33,12 @@ static int act_on_name(struct ctl *c, const char *verb, const char *done)
     return CONTROL_OK;
 }
 
-int ctl_act_start(struct ctl *c)
+int ctl_start_run(struct ctl *c)
 {
     return act_on_name(c, "start", "started");
 }
 
-int ctl_act_stop(struct ctl *c)
+int ctl_stop_run(struct ctl *c)
 {
     return act_on_name(c, "stop", "stopped");
 }
@@ -93,7 +97,7 @@ static int act_restart_rolling(struct ctl *c, const char *name)
     return status;
 }
 
-int ctl_act_restart(struct ctl *c)
+int ctl_restart_run(struct ctl *c)
 {
     if (c->args.argc == 1)
         return act_on_name(c, "restart", "restarted");
@@ -121,7 +125,7 @@ static int act_signal_number(const char *text)
     return 0;
 }
 
-int ctl_act_signal(struct ctl *c)
+int ctl_signal_run(struct ctl *c)
 {
     int number = act_signal_number(c->args.argv[1]);
     if (number == 0)
@@ -141,7 +145,7 @@ int ctl_act_signal(struct ctl *c)
     return status;
 }
 
-int ctl_act_level(struct ctl *c)
+int ctl_level_run(struct ctl *c)
 {
     struct slice words[] = {slice_of(c->args.argv[0]), slice_of(c->args.argv[1])};
     json_t *answer = NULL;
@@ -155,11 +159,12 @@ int ctl_act_level(struct ctl *c)
     return status;
 }
 
-int ctl_act_send(struct ctl *c)
+int ctl_send_run(struct ctl *c)
 {
     const char *text = c->args.argv[1];
     json_error_t error;
-    json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    json_t *value =
+        json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (value == NULL)
         return ctl_fail_usage(CTL_VERB_SEND, "not JSON: line %d, column %d: %s", error.line,
                               error.column, error.text);
@@ -183,7 +188,19 @@ int ctl_act_send(struct ctl *c)
     return CONTROL_OK;
 }
 
-int ctl_act_wait(struct ctl *c)
+/*
+ * A master that was started a moment ago has no socket yet. Without a --timeout it gets as long as any answer: the time
+ * of a wait is for work, and nobody may be coming at all.
+ */
+static int act_wait_master(struct ctl *c)
+{
+    uint64_t usual = clock_mono_ms() + CONTROL_TIMEOUT_MS;
+    int status = ctl_client_wait_listening(
+        &c->client, !c->args.timeout_given && usual < c->deadline ? usual : c->deadline);
+    return status == CONTROL_OK ? status : ctl_fail(status, "%s", ctl_client_why(&c->client));
+}
+
+int ctl_wait_run(struct ctl *c)
 {
     const char *what = c->args.argv[c->args.argc - 1];
     bool stopped = strcmp(what, "stopped") == 0;
@@ -191,7 +208,10 @@ int ctl_act_wait(struct ctl *c)
         return ctl_fail_usage(CTL_VERB_WAIT, "'%s': it can wait for 'ready' or 'stopped'", what);
     struct slice words[] = {slice_of(c->args.argv[0]), slice_of(what)};
     json_t *answer = NULL;
-    int status = ctl_request_json(c, "wait", (size_t)c->args.argc, words, &answer);
+    int status = stopped ? CONTROL_OK : act_wait_master(c);
+    if (status != CONTROL_OK)
+        return status;
+    status = ctl_request_json(c, "wait", (size_t)c->args.argc, words, &answer);
     if (status != CONTROL_OK)
         return status;
     bool ready = json_is_true(json_object_get(answer, "ready"));
@@ -206,7 +226,7 @@ int ctl_act_wait(struct ctl *c)
 }
 
 /* Returns when the master has ended, so that the next one can be started at once. */
-int ctl_act_shutdown(struct ctl *c)
+int ctl_shutdown_run(struct ctl *c)
 {
     json_t *answer = NULL;
     int status = ctl_request_json(c, "shutdown", 0, NULL, &answer);
@@ -223,7 +243,10 @@ int ctl_act_shutdown(struct ctl *c)
     return status;
 }
 
-/* Asks who is there until it is the new one, which has counted one upgrade more. The socket stays, so at worst a question is not answered. */
+/*
+ * Asks who is there until it is the new one, which has counted one upgrade more. The socket stays, so at worst a
+ * question is not answered.
+ */
 static int act_wait_upgraded(struct ctl *c, uint64_t before, json_t **master)
 {
     for (;;) {
@@ -242,7 +265,7 @@ static int act_wait_upgraded(struct ctl *c, uint64_t before, json_t **master)
     }
 }
 
-int ctl_act_upgrade(struct ctl *c)
+int ctl_upgrade_run(struct ctl *c)
 {
     json_t *old = NULL, *new = NULL;
     int status = ctl_request_json(c, "upgrade", 0, NULL, &old);
@@ -261,10 +284,10 @@ int ctl_act_upgrade(struct ctl *c)
 }
 
 /*
- * The tool's version needs no master. Still the exit status says whether there is one: `platoonctl version` is how scripts
- * ask for a sign of life.
+ * The tool's version needs no master. Still the exit status says whether there is one: `platoonctl version` is how
+ * scripts ask for a sign of life.
  */
-int ctl_act_version(struct ctl *c)
+int ctl_version_run(struct ctl *c)
 {
     if (!c->args.json)
         buffer_printf(&c->out, "platoonctl %s (control version %d)\n", PLATOON_VERSION,

@@ -21,18 +21,39 @@ static const struct ctl_option_record options[CTL_OPTION_COUNT] = {
 #undef X
 };
 
+enum ctl_group { CTL_GROUP_LOOK, CTL_GROUP_ACT, CTL_GROUP_WAIT };
+
 struct ctl_verb_text {
     const char *words;
+    int min, max;
+    uint64_t timeout_ms;
+    enum ctl_group group;
     const char *grammar;
     const char *help;
-    const char *group;
 };
 
 static const struct ctl_verb_text verbs[CTL_VERB_COUNT] = {
-#define X(NAME, words, grammar, help, group) [CTL_VERB_##NAME] = {words, grammar, help, group},
-    CONTROL_VERB_LIST(X)
+#define X(NAME, name, words, min, max, TIME, GROUP, grammar, help)                                 \
+    [CTL_VERB_##                                                                                   \
+        NAME] = {words, min, max, CTL_TIMEOUT_##TIME##_MS, CTL_GROUP_##GROUP, grammar, help},
+    SYSTEMS(VERBS, X)
 #undef X
 };
+
+int ctl_verb_min(enum ctl_verb verb)
+{
+    return verbs[verb].min;
+}
+
+int ctl_verb_max(enum ctl_verb verb)
+{
+    return verbs[verb].max;
+}
+
+uint64_t ctl_verb_timeout_ms(enum ctl_verb verb)
+{
+    return verbs[verb].timeout_ms;
+}
 
 const char *ctl_verb_words(enum ctl_verb verb)
 {
@@ -185,6 +206,25 @@ static bool is_first_word(const char *word)
     return false;
 }
 
+#define FAMILY_SIZE 32
+
+/* The first words of verbs that have more: what only they are near to is one of them. `name`: room for it. */
+static void offer_families(struct text_nearest *nearest, char name[FAMILY_SIZE])
+{
+    char best[FAMILY_SIZE] = "";
+    for (size_t i = 0; i < CTL_VERB_COUNT; i++) {
+        size_t len = strcspn(verbs[i].words, " ");
+        if (verbs[i].words[len] == '\0' ||
+            !slice_copy(slice_make(verbs[i].words, len), name, FAMILY_SIZE))
+            continue;
+        size_t before = nearest->distance;
+        text_nearest_offer(nearest, name);
+        if (nearest->distance < before)
+            memcpy(best, name, sizeof best);
+    }
+    memcpy(name, best, sizeof best);
+}
+
 static void say_unknown_verb(int argc, const char **argv, struct buffer *why)
 {
     struct buffer typed = BUFFER_EMPTY;
@@ -194,7 +234,12 @@ static void say_unknown_verb(int argc, const char **argv, struct buffer *why)
         buffer_printf(&typed, " %s", argv[1]);
     struct text_nearest nearest = text_nearest_start(buffer_slice(&typed));
     for (size_t i = 0; i < CTL_VERB_COUNT; i++)
-        text_nearest_offer(&nearest, verbs[i].words);
+        if (!family ||
+            is_family(&verbs[i], argv[0])) /* a family's name alone is near to no other's */
+            text_nearest_offer(&nearest, verbs[i].words);
+    char first[FAMILY_SIZE];
+    if (!family)
+        offer_families(&nearest, first);
     const char *text = buffer_text(&typed);
     if (nearest.best != NULL) {
         buffer_printf(why, "unknown verb '%s': did you mean '%s'?", text ? text : "", nearest.best);
@@ -232,6 +277,15 @@ static int find_verb(struct ctl_args *a, struct buffer *why)
     return -EINVAL;
 }
 
+/* Does the verb of that one word keep the rest to itself? */
+static bool is_greedy(const char *word)
+{
+    for (size_t i = 0; i < CTL_VERB_COUNT; i++)
+        if (verbs[i].max == VERB_REST && strcmp(word, verbs[i].words) == 0)
+            return true;
+    return false;
+}
+
 int ctl_args_parse(struct ctl_args *a, int argc, char **argv, struct buffer *why)
 {
     *a = (struct ctl_args){.verb = CTL_VERB_COUNT};
@@ -258,8 +312,7 @@ int ctl_args_parse(struct ctl_args *a, int argc, char **argv, struct buffer *why
             return -EINVAL;
         }
         a->argv[a->argc++] = word;
-        if (a->argc == 1 && strcmp(word, verbs[CTL_VERB_REDIS].words) == 0)
-            literal = true;
+        literal = literal || (a->argc == 1 && is_greedy(word));
     }
     return find_verb(a, why);
 }
@@ -273,9 +326,9 @@ void ctl_args_fini(struct ctl_args *a)
 /* ---- help ---- */
 
 static const struct {
-    const char *group;
+    enum ctl_group group;
     const char *title;
-} groups[] = {{"look", "Look:"}, {"act", "Act:"}, {"wait", "Wait:"}};
+} groups[] = {{CTL_GROUP_LOOK, "Look:"}, {CTL_GROUP_ACT, "Act:"}, {CTL_GROUP_WAIT, "Wait:"}};
 
 static void help_verb(const struct ctl_verb_text *v, struct buffer *out)
 {
@@ -294,6 +347,20 @@ static void help_options(struct buffer *out)
     }
 }
 
+/* "`wait` and `drain wait`": the verbs that wait for work. */
+static void help_waiting(struct buffer *out)
+{
+    size_t left = 0, said = 0;
+    for (size_t i = 0; i < CTL_VERB_COUNT; i++)
+        left += verbs[i].timeout_ms == CTL_TIMEOUT_WAIT_MS;
+    for (size_t i = 0; i < CTL_VERB_COUNT; i++) {
+        if (verbs[i].timeout_ms != CTL_TIMEOUT_WAIT_MS)
+            continue;
+        left--;
+        buffer_printf(out, "%s`%s`", said++ == 0 ? "" : left == 0 ? " and " : ", ", verbs[i].words);
+    }
+}
+
 static void help_rest(struct buffer *out)
 {
     char act[TEXT_NUMBER_SIZE], wait[TEXT_NUMBER_SIZE], rest[TEXT_NUMBER_SIZE];
@@ -302,10 +369,11 @@ static void help_rest(struct buffer *out)
         "\nNAME is a path as `tree` shows it, such as redis/visits/get-hash.1; a branch "
         "stands for\neverything below it. The socket is that of -s, else of -c FILE, else "
         "$" CTL_SOCKET_ENV ", else\n" CTL_SOCKET_DEFAULT
-        ". Unless --timeout is given: %s for start, stop, restart\nand shutdown, %s for "
-        "`wait` and `drain wait`, %s for everything else.\n\nExit status:\n",
-        text_format_span(CTL_TIMEOUT_ACT_MS, act), text_format_span(CTL_TIMEOUT_WAIT_MS, wait),
-        text_format_span(CONTROL_TIMEOUT_MS, rest));
+        ". Unless --timeout is given: %s for start, stop, restart\nand shutdown, %s for ",
+        text_format_span(CTL_TIMEOUT_ACT_MS, act), text_format_span(CTL_TIMEOUT_WAIT_MS, wait));
+    help_waiting(out);
+    buffer_printf(out, ", %s for everything else.\n\nExit status:\n",
+                  text_format_span(CONTROL_TIMEOUT_MS, rest));
 #define X(NAME, code, meaning) buffer_printf(out, "  %3d  %s\n", code, meaning);
     CONTROL_STATUS_LIST(X)
 #undef X
@@ -322,7 +390,7 @@ void ctl_args_help(enum ctl_verb verb, struct buffer *out)
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         buffer_printf(out, "\n%s\n", groups[g].title);
         for (size_t i = 0; i < CTL_VERB_COUNT; i++) {
-            if (strcmp(verbs[i].group, groups[g].group) == 0)
+            if (verbs[i].group == groups[g].group)
                 help_verb(&verbs[i], out);
         }
     }

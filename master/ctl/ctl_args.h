@@ -1,21 +1,29 @@
 /*
  * ctl_args.h: the command line of platoonctl, taken apart.
  *
- * Runs in platoonctl. Pure. Verbs come from CONTROL_VERB_LIST, options from the list below; --help is made of both, and
- * scripts/lib/check-docs-verbs holds the manual page and the shell completion against it.
+ * Runs in platoonctl. Pure. Verbs come from the VERBS of all systems (proto/systems.h), options from the list below;
+ * --help is made of both, and so are the manual page and the shell completion (make docs).
  */
 #ifndef MASTER_CTL_CTL_ARGS_H
 #define MASTER_CTL_CTL_ARGS_H
 
 #include "common/buffer.h"
 #include "proto/control.h"
+#include "proto/systems.h"
+
+#include <limits.h>
 
 #define CTL_SOCKET_DEFAULT "/run/platoon/" CONTROL_SOCKET_NAME
 #define CTL_SOCKET_ENV     "PLATOON_SOCKET"
 
-/* Verbs that wait for processes, and those that wait for work to be done, get more time than CONTROL_TIMEOUT_MS. */
-#define CTL_TIMEOUT_ACT_MS  (60u * 1000)
-#define CTL_TIMEOUT_WAIT_MS (60u * 60 * 1000)
+/* The TIME of a verb. Those that wait for processes, and for work to be done, get more than a question. */
+#define CTL_TIMEOUT_ANSWER_MS CONTROL_TIMEOUT_MS
+#define CTL_TIMEOUT_ACT_MS    (60u * 1000)
+#define CTL_TIMEOUT_WAIT_MS   (60u * 60 * 1000)
+
+/* Words behind a verb: any number; or everything, also what would else be an option of the tool. */
+#define VERB_MANY (INT_MAX - 1)
+#define VERB_REST INT_MAX
 
 /* X(NAME, "short", "long", "value", "help"): options that every verb takes. */
 /* clang-format off */
@@ -37,8 +45,8 @@ enum ctl_option {
 };
 
 enum ctl_verb {
-#define X(NAME, words, grammar, help, group) CTL_VERB_##NAME,
-    CONTROL_VERB_LIST(X)
+#define X(NAME, name, words, min, max, TIME, GROUP, grammar, help) CTL_VERB_##NAME,
+    SYSTEMS(VERBS, X)
 #undef X
         CTL_VERB_COUNT
 };
@@ -59,18 +67,25 @@ struct ctl_args {
 };
 
 /*
- * Takes main's arguments apart. Options may stand before or behind the verb's words; only `redis` keeps everything behind it to
- * itself, because it is a Redis command. Returns 0; or -EINVAL with one line in `why` that names the word and what is
- * allowed; or -ENOMEM. ctl_args_fini in every case.
+ * Takes main's arguments apart. Options may stand before or behind the verb's words; only a verb of VERB_REST words
+ * (`redis`) keeps everything behind it to itself. Returns 0; or -EINVAL with one line in `why` that names the word and
+ * what is allowed; or -ENOMEM. ctl_args_fini in every case.
  */
 int ctl_args_parse(struct ctl_args *a, int argc, char **argv, struct buffer *why);
 void ctl_args_fini(struct ctl_args *a);
 
 /*
- * Takes a verb's own option apart: when words[*at] is `name`, or `name=VALUE`, *value is the value and *at the last word used.
- * 1 when it was this option, 0 when it was another word, -EINVAL when its value is missing.
+ * Takes a verb's own option apart: when words[*at] is `name`, or `name=VALUE`, *value is the value and *at the last
+ * word used. 1 when it was this option, 0 when it was another word, -EINVAL when its value is missing.
  */
 int ctl_args_take(const char **words, int count, int *at, const char *name, const char **value);
+
+/*
+ * Least and greatest number of words behind the verb, its own options included, and its time unless --timeout is given.
+ */
+int ctl_verb_min(enum ctl_verb verb);
+int ctl_verb_max(enum ctl_verb verb);
+uint64_t ctl_verb_timeout_ms(enum ctl_verb verb);
 
 /* The verb's name, grammar and help text, from the list. */
 const char *ctl_verb_words(enum ctl_verb verb);

@@ -312,6 +312,17 @@ int ctl_client_ask(struct ctl_client *c, uint64_t deadline, const char *verb, si
     return status;
 }
 
+int ctl_client_wait_listening(struct ctl_client *c, uint64_t deadline)
+{
+    for (;;) {
+        buffer_clear(&c->why);
+        int status = client_connect(c, deadline);
+        if (status != CONTROL_NOT_RUNNING || left_ms(deadline) == 0)
+            return status;
+        poll(NULL, 0, CLIENT_CONNECT_PAUSE_MS);
+    }
+}
+
 int ctl_client_wait_end(struct ctl_client *c, uint64_t deadline)
 {
     buffer_clear(&c->why);

@@ -29,12 +29,18 @@ void ctl_client_init(struct ctl_client *c, const char *path, const char *config)
 void ctl_client_fini(struct ctl_client *c);
 
 /*
- * Connects when there is no connection, asks and waits for the last answer, until `deadline` (clock_mono_ms). On CONTROL_OK
- * *body is the answer, until the next call. Otherwise the exit code; ctl_client_why says one line about it. When the
- * connection is of no more use it is closed, and the next question makes a new one.
+ * Connects when there is no connection, asks and waits for the last answer, until `deadline` (clock_mono_ms). On
+ * CONTROL_OK *body is the answer, until the next call. Otherwise the exit code; ctl_client_why says one line about it.
+ * When the connection is of no more use it is closed, and the next question makes a new one.
  */
 int ctl_client_ask(struct ctl_client *c, uint64_t deadline, const char *verb, size_t argc,
                    const struct slice *argv, struct slice *body);
+
+/*
+ * Waits until somebody listens, who may be starting just now. CONTROL_OK, the connection stands then; or why not, as
+ * ctl_client_ask.
+ */
+int ctl_client_wait_listening(struct ctl_client *c, uint64_t deadline);
 
 /* Waits until the master closes the connection: CONTROL_OK, or CONTROL_TIMEOUT. */
 int ctl_client_wait_end(struct ctl_client *c, uint64_t deadline);

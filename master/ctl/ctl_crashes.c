@@ -1,6 +1,7 @@
 /* ctl_crashes.c: the verb `crashes`: which workers died abnormally and when; of a name, the newest report in full. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"

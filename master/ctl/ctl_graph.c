@@ -1,7 +1,8 @@
 /*
  * ctl_graph.c: the verb `graph`: the tree and the routes of messages in DOT (https://graphviz.org/doc/info/lang.html).
  *
- * Who sends what to whom is not drawn by hand: the messages of proto/message.h say "from to: what" of themselves, and every such pair within a drain is an edge.
+ * Who sends what to whom is not drawn by hand: the messages of proto/message.h say "from to: what" of themselves, and
+ * every such pair within a drain is an edge.
  */
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_value.h"
@@ -14,7 +15,7 @@ static const struct {
     const char *name, *doc;
 } graph_messages[] = {
 #define X(number, NAME, name, doc) {#NAME, doc},
-    MESSAGE_LIST(X)
+    SYSTEMS(MESSAGES, X)
 #undef X
 };
 

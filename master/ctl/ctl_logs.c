@@ -1,11 +1,13 @@
 /*
  * ctl_logs.c: the last log lines of a worker or branch, and those that come.
  *
- * -f asks again and again for what is newer than the last line seen, each question waiting at the master until there is some: so a tool that stands
- * still costs the master nothing, and what it misses meanwhile is bounded by what the master keeps (master/logs.h); that it missed some is not told.
+ * -f asks again and again for what is newer than the last line seen, each question waiting at the master until there is
+ * some: so a tool that stands still costs the master nothing, and what it misses meanwhile is bounded by what the
+ * master keeps (master/logs/logs.h); that it missed some is not told.
  */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
@@ -96,7 +98,10 @@ static void logs_add_lines(struct ctl *c, const json_t *lines)
     }
 }
 
-/* Asks once; prints what came; *after is the number of the last line there is. The first answer comes at once, a later one when there is a newer line. */
+/*
+ * Asks once; prints what came; *after is the number of the last line there is. The first answer comes at once, a later
+ * one when there is a newer line.
+ */
 static int logs_ask(struct ctl *c, const struct logs_wish *wish, bool first, uint64_t *after)
 {
     char limit[24], from[24];

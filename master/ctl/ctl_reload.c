@@ -1,5 +1,6 @@
 /* ctl_reload.c: the verbs `reload` and `scale`, which list what changes, and `check`, which only looks at a file. */
-#include "master/config/config.h"
+#include "master/check.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -95,17 +96,18 @@ int ctl_scale_run(struct ctl *c)
 int ctl_check_run(struct ctl *c)
 {
     const char *file = c->args.argv[0];
-    struct buffer errors = BUFFER_EMPTY;
-    struct config *config = config_load(file, &errors);
-    const char *text = buffer_text(&errors);
-    if (config == NULL)
-        fputs(text != NULL ? text : "platoonctl: not enough memory\n", stderr);
+    struct buffer errors = BUFFER_EMPTY, warnings = BUFFER_EMPTY;
+    int code = check_file(file, &errors, &warnings);
+    const char *text = buffer_text(&errors), *warned = buffer_text(&warnings);
+    ctl_say_lines(warned != NULL ? warned : "");
+    if (code != 0)
+        ctl_say_lines(text != NULL && *text != '\0' ? text : "platoonctl: not enough memory");
     else if (c->args.json)
         buffer_append_text(&c->out, "{\"ok\": true}\n");
     else
-        buffer_printf(&c->out, "%s: configuration OK\n", file);
-    int status = config != NULL ? CONTROL_OK : CONTROL_CONFIG;
-    config_free(config);
+        buffer_printf(&c->out, "%s: configuration OK%s\n", file,
+                      warnings.len > 0 ? ", but see the warnings above" : "");
     buffer_fini(&errors);
-    return status;
+    buffer_fini(&warnings);
+    return code != 0 ? CONTROL_CONFIG : CONTROL_OK;
 }

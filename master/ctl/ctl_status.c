@@ -1,10 +1,13 @@
 /* ctl_status.c: the verb `status`. See ctl_render.h. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
+#include "proto/counters.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 static void add_workers(struct ctl_table *t, const json_t *node)
@@ -21,9 +24,24 @@ static void add_workers(struct ctl_table *t, const json_t *node)
     }
 }
 
-static void render_problems(const json_t *node, size_t width, bool color, struct buffer *out)
+/* A text a line, broken at the width. */
+static void render_texts(const json_t *texts, size_t width, bool color, struct buffer *out)
 {
     static const struct ctl_column columns[] = {{"", false, false}};
+    struct ctl_table t;
+    ctl_table_init(&t, columns, 1);
+    size_t i;
+    json_t *text;
+    json_array_foreach(texts, i, text)
+    {
+        ctl_table_note(&t, CTL_PLAIN, slice_of("  "), slice_of(json_string_value(text)));
+    }
+    ctl_table_render(&t, width, color, out);
+    ctl_table_fini(&t);
+}
+
+static void render_problems(const json_t *node, size_t width, bool color, struct buffer *out)
+{
     const json_t *problems = json_object_get(node, "problems");
     bool ready = json_is_true(json_object_get(node, "ready"));
     const char *name = ctl_value_text(node, "name");
@@ -34,19 +52,20 @@ static void render_problems(const json_t *node, size_t width, bool color, struct
     buffer_append_char(out, '\n');
     ctl_append_color(out, color, ready ? CTL_GREEN : CTL_RED, buffer_slice(&line));
     buffer_append_char(out, '\n');
-    struct ctl_table t;
-    ctl_table_init(&t, columns, 1);
-    size_t i;
-    json_t *problem;
-    json_array_foreach(problems, i, problem)
-    {
-        ctl_table_note(&t, CTL_PLAIN, slice_of("  "), slice_of(json_string_value(problem)));
-    }
-    ctl_table_render(&t, width, color, out);
-    ctl_table_fini(&t);
+    render_texts(problems, width, color, out);
     if (!buffer_ok(&line))
         out->failed = true;
     buffer_fini(&line);
+}
+
+/* What may break a promise, though nothing keeps anybody from work (proto/systems.h, WARNINGS). */
+static void render_warnings(const json_t *node, size_t width, bool color, struct buffer *out)
+{
+    const json_t *warnings = json_object_get(node, "warnings");
+    if (json_array_size(warnings) == 0)
+        return;
+    buffer_append_text(out, "warnings:\n");
+    render_texts(warnings, width, color, out);
 }
 
 void ctl_status_render(const json_t *root, size_t width, bool color, struct buffer *out)
@@ -58,6 +77,7 @@ void ctl_status_render(const json_t *root, size_t width, bool color, struct buff
     ctl_table_render(&t, width, color, out);
     ctl_table_fini(&t);
     render_problems(root, width, color, out);
+    render_warnings(root, width, color, out);
 }
 
 /* ---- one node ---- */
@@ -75,7 +95,7 @@ static void line_text(struct buffer *out, const char *label, const char *text)
 
 static void line_state(const json_t *node, bool color, struct buffer *out)
 {
-    const char *state = ctl_value_text(node, "state");
+    const char *state = ctl_tree_state(node);
     char span[TEXT_NUMBER_SIZE];
     buffer_printf(out, STATUS_LABEL, "state");
     ctl_append_color(out, color, ctl_tree_state_color(state), slice_of(state));
@@ -96,6 +116,9 @@ static void line_process(const json_t *node, struct buffer *out)
                       clock_format_span(ctl_value_u64(node, "uptime_ms"), span, sizeof span),
                       text_format_size_short(ctl_value_u64(node, "rss_bytes"), size));
     buffer_printf(out, STATUS_LABEL "%" PRIu64 "\n", "restarts", ctl_value_u64(node, "restarts"));
+    if (json_is_true(json_object_get(node, "unstable")) && ctl_value_u64(node, "deaths") > 0)
+        buffer_printf(out, STATUS_LABEL "%" PRIu64 " in a row\n", "deaths",
+                      ctl_value_u64(node, "deaths"));
 }
 
 static void render_counters(const json_t *node, size_t width, bool color, struct buffer *out)
@@ -139,7 +162,37 @@ void ctl_status_render_node(const json_t *node, size_t width, bool color, struct
         ctl_status_render(node, width, color, out);
     } else {
         render_problems(node, width, color, out);
+        render_warnings(node, width, color, out);
     }
+}
+
+/* The gauges that warn, of all workers at or below `node`, as lines of text. -1 when memory is short. */
+static int status_find_warnings(const json_t *node, json_t *lines)
+{
+    int rc = 0;
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        const char *warning = counter_warning((enum counter)i);
+        const json_t *counters = json_object_get(node, "counters");
+        if (warning == NULL || ctl_value_u64(counters, counter_name((enum counter)i)) == 0 ||
+            strcmp(ctl_value_text(node, "kind"), "worker") != 0)
+            continue;
+        rc |= json_array_append_new(lines,
+                                    json_sprintf("%s: %s", ctl_value_text(node, "name"), warning));
+    }
+    size_t i;
+    const json_t *child;
+    json_array_foreach(json_object_get(node, "children"), i, child)
+    {
+        rc |= status_find_warnings(child, lines);
+    }
+    return rc;
+}
+
+int ctl_status_add_warnings(json_t *node)
+{
+    json_t *lines = json_array();
+    int rc = lines != NULL ? status_find_warnings(node, lines) : -1;
+    return json_object_set_new(node, "warnings", lines) == 0 && rc == 0 ? 0 : -ENOMEM;
 }
 
 int ctl_status_run(struct ctl *c)
@@ -149,12 +202,15 @@ int ctl_status_run(struct ctl *c)
     int status = ctl_request_json(c, "status", (size_t)c->args.argc, &name, &node);
     if (status != CONTROL_OK)
         return status;
+    if (ctl_status_add_warnings(node) != 0)
+        c->out.failed = true;
     if (c->args.json)
         ctl_print_json(c, node);
     else if (c->args.argc > 0)
         ctl_status_render_node(node, c->width, c->color, &c->out);
     else
         ctl_status_render(node, c->width, c->color, &c->out);
+    bool ready = json_is_true(json_object_get(node, "ready"));
     json_decref(node);
-    return CONTROL_OK;
+    return ready ? CONTROL_OK : CONTROL_NOT_READY;
 }

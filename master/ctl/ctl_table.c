@@ -13,17 +13,10 @@
 
 /* ---- text ---- */
 
-/* Bytes of the character that starts here; 0 when it must not reach a terminal as it is (C0, DEL, C1, not UTF-8). */
+/* Bytes of the character that starts here; 0 when it must not reach a terminal as it is. */
 static size_t safe_character(struct slice text)
 {
-    unsigned char c = (unsigned char)text.ptr[0];
-    if (c < 0x80)
-        return c >= 0x20 && c != 0x7f ? 1 : 0;
-    for (size_t n = 2; n <= 4 && n <= text.len; n++) {
-        if (utf8_valid(slice_make(text.ptr, n)))
-            return c == 0xc2 && (unsigned char)text.ptr[1] < 0xa0 ? 0 : n;
-    }
-    return 0;
+    return utf8_control(text) > 0 ? 0 : utf8_character(text);
 }
 
 void ctl_append_safe(struct buffer *out, struct slice text)

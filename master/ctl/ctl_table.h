@@ -1,8 +1,9 @@
 /*
  * ctl_table.h: text in aligned columns, for people.
  *
- * Runs in platoonctl. Pure. A cell holds any bytes: what a terminal could take for a command, or what is not UTF-8, is shown
- * as \xNN. Width is counted in characters, each taken to be one column wide: good for names and numbers, and exact only there.
+ * Runs in platoonctl. Pure. A cell holds any bytes: what a terminal could take for a command, or what is not
+ * UTF-8, is shown as \xNN. Width is counted in characters, each taken to be one column wide: good for names and
+ * numbers, and exact only there.
  */
 #ifndef MASTER_CTL_CTL_TABLE_H
 #define MASTER_CTL_CTL_TABLE_H
@@ -32,7 +33,7 @@ struct ctl_cell {
     enum ctl_color color;
 };
 
-#define CTL_TABLE_COLUMNS_MAX 12
+#define CTL_TABLE_COLUMNS_MAX 16
 
 struct ctl_row {
     bool note; /* cells[0] is what stands in front of each line of cells[1] */
@@ -63,7 +64,10 @@ void ctl_table_printf(struct ctl_table *t, enum ctl_color color, const char *for
 void ctl_table_note(struct ctl_table *t, enum ctl_color color, struct slice prefix,
                     struct slice text);
 
-/* Appends the table: titles (unless all are empty), rows, notes. `width` is what a line may have; `color` whether colours are written. */
+/*
+ * Appends the table: titles (unless all are empty), rows, notes. `width` is what a line may have; `color`
+ * whether colours are written.
+ */
 void ctl_table_render(const struct ctl_table *t, size_t width, bool color, struct buffer *out);
 
 /* Appends text with control bytes and what is not UTF-8 as \xNN. */

@@ -1,11 +1,13 @@
 /*
  * ctl_top.c: the verb `top`: the workers as they are now, again and again, and keys to act on them.
  *
- * On a terminal it draws into the alternate screen and takes single keys; otherwise, and with --json, it prints -n looks one after the other. The screen is put back whatever
- * ends it: a signal is noted and leaves by the same door. No curses: one table, twenty keys and four escape sequences need none.
+ * On a terminal it draws into the alternate screen and takes single keys; otherwise, and with --json, it prints -n
+ * looks one after the other. The screen is put back whatever ends it: a signal is noted and leaves by the same door. No
+ * curses: one table, twenty keys and four escape sequences need none.
  */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_top.h"
@@ -466,6 +468,7 @@ int ctl_top_run(struct ctl *c)
     if (status != CONTROL_OK)
         return status;
     bool live = c->terminal && isatty(STDIN_FILENO) && !c->args.json;
+    c->draws = live;
     status = live ? top_screen(&t) : top_print(&t);
     json_decref(t.before);
     json_decref(t.now);

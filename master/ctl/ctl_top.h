@@ -1,5 +1,6 @@
 /*
- * ctl_top.h: the rows of `platoonctl top`: two looks at the tree, a second apart, become what each worker uses and does now.
+ * ctl_top.h: the rows of `platoonctl top`: two looks at the tree, a second apart, become what each
+ * worker uses and does now.
  *
  * Runs in platoonctl. Pure: the looks, the clock and the wishes are parameters; ctl_top.c has the terminal.
  */
@@ -48,8 +49,8 @@ struct top_rows {
 };
 
 /*
- * Fills *rows (which must be zeroed) with the workers of `now` whose name contains `filter`, sorted. `before` may be NULL: then there is no processor time yet. `elapsed_ms`
- * lies between both. top_rows_fini in every case.
+ * Fills *rows (which must be zeroed) with the workers of `now` whose name contains `filter`, sorted. `before` may be
+ * NULL: then there is no processor time yet. `elapsed_ms` lies between both. top_rows_fini in every case.
  */
 void top_rows_make(struct top_rows *rows, const json_t *before, const json_t *now,
                    uint64_t elapsed_ms, const char *filter, enum top_sort sort);

@@ -84,7 +84,7 @@ static void fill_row(struct top_row *row, const json_t *before, const json_t *no
     *row = (struct top_row){
         .node = now,
         .name = ctl_value_text(now, "name"),
-        .state = ctl_value_text(now, "state"),
+        .state = ctl_tree_state(now),
         .rss_bytes = ctl_value_u64(now, "rss_bytes"),
         .restarts = ctl_value_u64(now, "restarts"),
         .depth = ctl_value_u64(counters, counter_name(COUNTER_MAILBOX_DEPTH)),
@@ -105,7 +105,7 @@ static void collect(struct top_rows *rows, const json_t *node, const json_t *bef
     const char *name = ctl_value_text(node, "name");
     if (is_worker(node)) {
         rows->workers++;
-        rows->ready += strcmp(ctl_value_text(node, "state"), "READY") == 0;
+        rows->ready += strcmp(ctl_tree_state(node), "READY") == 0;
         struct top_row *row = strstr(name, filter) != NULL ? add_row(rows) : NULL;
         if (row != NULL)
             fill_row(row, json_object_get(before, name), node, elapsed_ms);

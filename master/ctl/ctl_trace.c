@@ -1,10 +1,12 @@
 /*
  * ctl_trace.c: the verb `trace`: the messages of one worker, as it gets and sends them.
  *
- * The worker keeps headers only while it is asked for them, a few times a second; what comes faster than it keeps (1024 between two questions) is told as lost.
+ * The worker keeps headers only while it is asked for them, a few times a second; what comes faster than it keeps (1024
+ * between two questions) is told as lost.
  */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"

@@ -1,6 +1,7 @@
 /* ctl_tree.c: the verb `tree`. See ctl_render.h. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -13,14 +14,24 @@ enum ctl_color ctl_tree_state_color(const char *state)
         const char *state;
         enum ctl_color color;
     } colors[] = {
-        {"READY", CTL_GREEN}, {"STARTING", CTL_YELLOW}, {"DRAINING", CTL_YELLOW},
-        {"BACKOFF", CTL_RED}, {"FATAL", CTL_RED},       {"STOPPED", CTL_DIM},
+        {"READY", CTL_GREEN},  {"STARTING", CTL_YELLOW}, {"DRAINING", CTL_YELLOW},
+        {"BACKOFF", CTL_RED},  {"FATAL", CTL_RED},       {"STOPPED", CTL_DIM},
+        {"UNSTABLE", CTL_RED},
     };
     for (size_t i = 0; i < sizeof colors / sizeof colors[0]; i++) {
         if (strcmp(state, colors[i].state) == 0)
             return colors[i].color;
     }
     return CTL_PLAIN;
+}
+
+/* Who dies again and again is not shown by what it is at this moment. */
+const char *ctl_tree_state(const json_t *node)
+{
+    const char *state = ctl_value_text(node, "state");
+    bool lives = strcmp(state, "READY") == 0 || strcmp(state, "STARTING") == 0 ||
+                 strcmp(state, "BACKOFF") == 0;
+    return lives && json_is_true(json_object_get(node, "unstable")) ? "UNSTABLE" : state;
 }
 
 static void cell_doing(struct ctl_table *t, const json_t *node)
@@ -38,7 +49,7 @@ static void cell_doing(struct ctl_table *t, const json_t *node)
 void ctl_tree_cells(struct ctl_table *t, const json_t *node)
 {
     bool worker = strcmp(ctl_value_text(node, "kind"), "worker") == 0;
-    const char *state = ctl_value_text(node, "state");
+    const char *state = ctl_tree_state(node);
     char text[TEXT_NUMBER_SIZE];
     ctl_table_cell(t, ctl_tree_state_color(state), slice_of(state));
     if (json_is_integer(json_object_get(node, "pid")))
@@ -68,7 +79,8 @@ static const char *trouble_of(const json_t *node)
 {
     const char *trouble = ctl_value_text(node, "trouble");
     const char *state = ctl_value_text(node, "state");
-    bool died = strcmp(state, "BACKOFF") == 0 || strcmp(state, "FATAL") == 0;
+    bool died = strcmp(ctl_tree_state(node), "UNSTABLE") == 0 || strcmp(state, "BACKOFF") == 0 ||
+                strcmp(state, "FATAL") == 0;
     if (trouble[0] != '\0' || strcmp(ctl_value_text(node, "kind"), "worker") != 0 || !died)
         return trouble;
     return ctl_value_text(node, "last_exit");

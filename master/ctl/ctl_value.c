@@ -2,12 +2,15 @@
 #include "master/ctl/ctl_value.h"
 
 #include "common/json/json_value.h"
+#include "common/json/json_write.h"
+#include "common/unpack.h"
+#include "common/utf8.h"
 
 #include <stdlib.h>
 
 int ctl_value_decode(struct slice body, json_t **out)
 {
-    return json_value_unpack(body, out);
+    return json_value_unpack(body, UNPACK_DEPTH_MAX, out);
 }
 
 const char *ctl_value_text(const json_t *object, const char *key)
@@ -27,6 +30,17 @@ double ctl_value_real(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
+/* Nothing of anybody's orders a terminal about, whoever it is shown to later. */
+static void append_dump(struct buffer *out, const json_t *value, size_t flags)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_ENCODE_ANY | flags) : NULL;
+    if (text == NULL)
+        out->failed = true;
+    else
+        json_write_harmless(out, slice_of(text));
+    free(text);
+}
+
 void ctl_value_show(const json_t *value, struct buffer *out)
 {
     const json_t *base64 = json_object_get(value, "base64");
@@ -37,36 +51,19 @@ void ctl_value_show(const json_t *value, struct buffer *out)
     } else if (value == NULL || json_is_null(value)) {
         buffer_append_char(out, '-');
     } else {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        if (text == NULL)
-            out->failed = true;
-        else
-            buffer_append_text(out, text);
-        free(text);
+        append_dump(out, value, JSON_COMPACT);
     }
-}
-
-static int append_json(const char *bytes, size_t len, void *ctx)
-{
-    struct buffer *out = ctx;
-    buffer_append(out, bytes, len);
-    return buffer_ok(out) ? 0 : -1;
 }
 
 void ctl_value_print_line(json_t *value, struct buffer *out)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    if (text != NULL)
-        buffer_printf(out, "%s\n", text);
-    else
-        out->failed = true;
-    free(text);
+    append_dump(out, value, JSON_COMPACT);
+    buffer_append_char(out, '\n');
     json_decref(value);
 }
 
 void ctl_value_print(const json_t *value, struct buffer *out)
 {
-    if (json_dump_callback(value, append_json, out, JSON_ENCODE_ANY | JSON_INDENT(2)) != 0)
-        out->failed = true;
+    append_dump(out, value, JSON_INDENT(2));
     buffer_append_char(out, '\n');
 }

@@ -1,7 +1,8 @@
 /*
  * ctl_value.h: answers of the master as JSON values, and what the renderers read out of them.
  *
- * Runs in platoonctl. Pure. Bytes that are not UTF-8 become {"base64":"…"}, as they do in the store (PROTOCOL.md section 5).
+ * Runs in platoonctl. Pure. Bytes that are not UTF-8 become {"base64":"…"}, as they do in the store (DRAIN.md, The
+ * store).
  */
 #ifndef MASTER_CTL_CTL_VALUE_H
 #define MASTER_CTL_CTL_VALUE_H
@@ -12,8 +13,9 @@
 #include <stdint.h>
 
 /*
- * Turns one msgpack value into JSON. On 0 *out is the caller's, for json_decref. -EINVAL: not one well-formed value, or nested
- * deeper than UNPACK_DEPTH_MAX; -ENOMEM. Names of a map that are not UTF-8 become "base64:…"; NaN and infinities null.
+ * Turns one msgpack value into JSON. On 0 *out is the caller's, for json_decref. -EINVAL: not one well-formed
+ * value, or nested deeper than UNPACK_DEPTH_MAX; -ENOMEM. Names of a map that are not UTF-8 become "base64:…";
+ * NaN and infinities null.
  */
 int ctl_value_decode(struct slice body, json_t **out);
 

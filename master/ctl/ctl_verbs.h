@@ -1,39 +1,24 @@
 /*
  * ctl_verbs.h: the work behind each verb, one function each; see ctl_handler in ctl.h.
  *
- * Runs in platoonctl. ctl_verbs.c ties them to CONTROL_VERB_LIST.
+ * Runs in platoonctl. The names follow from the VERBS of all systems (proto/systems.h): ctl_<name>_run; a system's own
+ * stand in master/ctl/<system>/. ctl_verbs.c has the table of them, above all of them.
  */
 #ifndef MASTER_CTL_CTL_VERBS_H
 #define MASTER_CTL_CTL_VERBS_H
 
 #include "master/ctl/ctl.h"
+#include "proto/systems.h"
 
-int ctl_tree_run(struct ctl *c);
+#define X(NAME, name, words, min, max, TIME, GROUP, grammar, help)                                 \
+    int ctl_##name##_run(struct ctl *c);
+SYSTEMS(VERBS, X)
+#undef X
+
+/* Asks for the tree and shows it, as JSON where that was asked for, else by `render`. As ctl_handler. */
 int ctl_tree_show(struct ctl *c, void (*render)(struct ctl *c, const json_t *root));
-int ctl_status_run(struct ctl *c);
-int ctl_drain_status_run(struct ctl *c);
-int ctl_drain_wait_run(struct ctl *c);
-int ctl_dead_run(struct ctl *c);
-int ctl_report_run(struct ctl *c);
-int ctl_redis_run(struct ctl *c);
-int ctl_logs_run(struct ctl *c);
-int ctl_crashes_run(struct ctl *c);
-int ctl_watch_run(struct ctl *c);
-int ctl_top_run(struct ctl *c);
-int ctl_trace_run(struct ctl *c);
-int ctl_graph_run(struct ctl *c);
-int ctl_reload_run(struct ctl *c);
-int ctl_scale_run(struct ctl *c);
-int ctl_check_run(struct ctl *c);
-int ctl_act_start(struct ctl *c);
-int ctl_act_stop(struct ctl *c);
-int ctl_act_restart(struct ctl *c);
-int ctl_act_level(struct ctl *c);
-int ctl_act_signal(struct ctl *c);
-int ctl_act_send(struct ctl *c);
-int ctl_act_wait(struct ctl *c);
-int ctl_act_upgrade(struct ctl *c);
-int ctl_act_shutdown(struct ctl *c);
-int ctl_act_version(struct ctl *c);
+
+/* Every verb of the lists has one. */
+ctl_handler ctl_verb_handler(enum ctl_verb verb);
 
 #endif

@@ -1,5 +1,9 @@
-/* ctl_watch.c: the verb `watch`: every move of a worker between states as one JSON object a line, from now on until it is interrupted or the master ends. */
+/*
+ * ctl_watch.c: the verb `watch`: every move of a worker between states as one JSON object a line, from now on until it
+ * is interrupted or the master ends.
+ */
 #include "common/clock.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 

@@ -1,11 +1,15 @@
 /*
- * main.c: platoonctl, the tool: takes its arguments apart, finds the socket, runs one verb, writes what it gave.
+ * platoonctl.c: platoonctl, the tool: takes its arguments apart, finds the socket, runs one verb, writes what it gave.
  *
- * Talks to the master only through the control socket (proto/control.h); the configuration file is read only to find it.
+ * Talks to the master only through the control socket (proto/control.h); the configuration file
+ * is read only to find it.
  */
+#include "common/standard_fds.h"
 #include "common/clock.h"
-#include "master/config/config.h"
-#include "master/ctl/ctl.h"
+#include "master/config/config_load.h"
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_verbs.h"
+#include "master/systems_config.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +19,7 @@
 
 #define WIDTH_DEFAULT 80
 #define WIDTH_MIN     40
+#define WIDTH_NONE    1000000
 #define WIDTH_MAX     1000
 
 /* A platoon that runs can be asked whatever has become of its file since. */
@@ -25,7 +30,7 @@ static int socket_from_config(const char *file, struct buffer *path)
     int status = CONTROL_OK;
     if (config == NULL) {
         const char *text = buffer_text(&errors);
-        fprintf(stderr, "%s", text != NULL ? text : "platoonctl: not enough memory\n");
+        ctl_say_lines(text != NULL ? text : "platoonctl: not enough memory");
         status = CONTROL_CONFIG;
     } else {
         if (errors.len > 0)
@@ -51,6 +56,7 @@ static int find_socket(const struct ctl_args *a, struct buffer *path)
     return CONTROL_OK;
 }
 
+/* What is no terminal has no edge: nothing is cut or broken there. */
 static size_t find_width(void)
 {
     struct winsize size = {0};
@@ -58,7 +64,9 @@ static size_t find_width(void)
         return size.ws_col < WIDTH_MIN ? WIDTH_MIN : size.ws_col;
     const char *env = getenv("COLUMNS");
     long columns = env != NULL ? strtol(env, NULL, 10) : 0;
-    return columns >= WIDTH_MIN && columns <= WIDTH_MAX ? (size_t)columns : WIDTH_DEFAULT;
+    if (columns >= WIDTH_MIN && columns <= WIDTH_MAX)
+        return (size_t)columns;
+    return isatty(STDOUT_FILENO) == 1 ? WIDTH_DEFAULT : WIDTH_NONE;
 }
 
 /* https://no-color.org: any value but the empty one. */
@@ -72,12 +80,11 @@ static bool wants_color(const struct ctl *c)
 
 static int run_verb(struct ctl *c)
 {
-    const struct ctl_verb_record *record = ctl_verb_record(c->args.verb);
-    if (c->args.argc < record->words_min)
-        return ctl_fail_usage(c->args.verb, "'%s' needs more words", ctl_verb_words(c->args.verb));
-    if (c->args.argc > record->words_max)
-        return ctl_fail_usage(c->args.verb, "'%s': one word too many",
-                              c->args.argv[record->words_max]);
+    enum ctl_verb verb = c->args.verb;
+    if (c->args.argc < ctl_verb_min(verb))
+        return ctl_fail_usage(verb, "'%s' needs more words", ctl_verb_words(verb));
+    if (c->args.argc > ctl_verb_max(verb))
+        return ctl_fail_usage(verb, "'%s': one word too many", c->args.argv[ctl_verb_max(verb)]);
     c->color = wants_color(c);
     struct buffer path = BUFFER_EMPTY;
     int status = find_socket(&c->args, &path);
@@ -85,10 +92,10 @@ static int run_verb(struct ctl *c)
     if (status == CONTROL_OK && text == NULL)
         status = ctl_fail(CONTROL_ERROR, "not enough memory");
     if (status == CONTROL_OK) {
-        c->timeout_ms = c->args.timeout_given ? c->args.timeout_ms : record->timeout_ms;
+        c->timeout_ms = c->args.timeout_given ? c->args.timeout_ms : ctl_verb_timeout_ms(verb);
         c->deadline = clock_mono_ms() + c->timeout_ms;
         ctl_client_init(&c->client, text, c->args.config);
-        status = record->run(c);
+        status = ctl_verb_handler(verb)(c);
         ctl_client_fini(&c->client);
     }
     buffer_fini(&path);
@@ -117,7 +124,12 @@ static int run(struct ctl *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct ctl c = {.terminal = isatty(STDOUT_FILENO) == 1, .width = find_width()};
+    standard_fds_fill();
+    systems_config_register();
+    struct ctl c = {
+        .terminal = isatty(STDOUT_FILENO) == 1,
+    };
+    c.width = find_width();
     int status = run(&c, argc, argv);
     int written = ctl_flush(&c);
     ctl_args_fini(&c.args);

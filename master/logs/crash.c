@@ -1,11 +1,14 @@
-/* crash.c: see crash.h. A report is text, so that it can be read when nothing runs: "key: value" lines, an empty line, the last lines it said. */
+/*
+ * crash.c: see crash.h. A report is text, so that it can be read when nothing runs: "key: value" lines, an empty
+ * line, the last lines it said.
+ */
 #include "master/logs/crash.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
-#include "master/logs/logs.h"
+#include "master/tree/tree_match.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,19 +143,20 @@ static double crash_seconds(struct timeval t)
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-static void crash_compose(struct buffer *out, const struct node *n, pid_t pid, int status,
-                          const struct rusage *usage, uint64_t wall_ms)
+static void crash_compose(struct buffer *out, const struct death *d, uint64_t wall_ms)
 {
+    const struct node *n = d->worker;
+    const struct rusage *usage = d->usage;
     char time[CLOCK_TEXT_SIZE], span[32];
     clock_format(wall_ms, time);
     buffer_printf(out, "name: %s\ngeneration: %" PRIu64 "\ntime: %s\ncause: %s\n", n->name,
                   n->generation, time, n->last_exit);
-    if (WIFSIGNALED(status))
-        buffer_printf(out, "signal: %d%s\n", WTERMSIG(status),
-                      WCOREDUMP(status) ? ", core dumped" : "");
+    if (WIFSIGNALED(d->status))
+        buffer_printf(out, "signal: %d%s\n", WTERMSIG(d->status),
+                      WCOREDUMP(d->status) ? ", core dumped" : "");
     else
-        buffer_printf(out, "exit code: %d\n", WEXITSTATUS(status));
-    buffer_printf(out, "state: %s\npid: %d\nuptime: %s\n", node_state_name(n->state), (int)pid,
+        buffer_printf(out, "exit code: %d\n", WEXITSTATUS(d->status));
+    buffer_printf(out, "state: %s\npid: %d\nuptime: %s\n", node_state_name(n->state), (int)d->pid,
                   clock_format_span(clock_mono_ms() - n->started_ms, span, sizeof span));
     buffer_printf(out,
                   "restarts: %" PRIu64 "\ncpu: %.3f s user, %.3f s system\nmemory: %ld KB at most\n"
@@ -159,10 +164,10 @@ static void crash_compose(struct buffer *out, const struct node *n, pid_t pid, i
                   n->restarts, crash_seconds(usage->ru_utime), crash_seconds(usage->ru_stime),
                   usage->ru_maxrss, usage->ru_majflt, usage->ru_minflt,
                   crash_digest(buffer_slice(&n->settings)));
-    if (n->trouble[0] != '\0')
-        buffer_printf(out, "trouble: %s\n", n->trouble);
-    if (n->doing[0] != '\0')
-        buffer_printf(out, "doing: %s\n", n->doing);
+    if (d->trouble[0] != '\0')
+        buffer_printf(out, "trouble: %s\n", d->trouble);
+    if (d->doing[0] != '\0')
+        buffer_printf(out, "doing: %s\n", d->doing);
     buffer_append_char(out, '\n');
 }
 
@@ -257,20 +262,25 @@ static void crash_defer(struct crash_pending *p)
         uv_idle_start(&crash.idle, crash_on_idle);
 }
 
-void crash_write(const struct node *n, pid_t pid, int status, const struct rusage *usage,
-                 const struct collect_stream *output)
+static void crash_compose_lines(struct buffer *out, const struct collect_stream *output)
 {
-    if (crash.keep == 0)
+    const char *line;
+    for (size_t i = 0; output != NULL && (line = collect_stream_line(output, i)) != NULL; i++)
+        buffer_printf(out, "%s\n", line);
+}
+
+void crash_on_death(const struct death *d)
+{
+    if (d->orderly || crash.keep == 0)
         return;
+    const struct node *n = d->worker;
     char id[CONTRACT_NAME_MAX];
     uint64_t wall_ms = clock_wall_ms();
     struct crash_pending *p = calloc(1, sizeof *p);
-    const char *line;
-    if (p != NULL)
-        crash_compose(&p->text, n, pid, status, usage, wall_ms);
-    for (size_t i = 0;
-         p != NULL && output != NULL && (line = collect_stream_line(output, i)) != NULL; i++)
-        buffer_printf(&p->text, "%s\n", line);
+    if (p != NULL) {
+        crash_compose(&p->text, d, wall_ms);
+        crash_compose_lines(&p->text, d->output);
+    }
     if (p == NULL || !buffer_ok(&p->text)) {
         log_warn("crash-report-lost", "name=%s cause=\"memory is short\"", n->name);
         if (p != NULL)
@@ -325,7 +335,7 @@ static void crash_pack(struct buffer *out, const char *file)
     pack_text(out, "time_ms");
     pack_u64(out, name.time_ms);
     pack_text(out, "cause");
-    pack_bin(out, crash_cause(text != NULL ? text : ""));
+    pack_str(out, crash_cause(text != NULL ? text : ""));
     pack_text(out, "file");
     pack_text(out, file);
     buffer_fini(&head);

@@ -1,20 +1,21 @@
 /*
  * crash.h: what is known of a worker's abnormal end, kept as one file each: STATE_DIR/crashes/<id>.<time>.<generation>.
  *
- * Runs in the master, at a death. Writes a file of some KB without syncing it: a few milliseconds at worst, and never twice for one death; when the loop runs, behind the
- * start of the successor, which shall not wait for it. The newest `keep` of each worker stay. A disk that takes nothing costs the report and a warning, nothing else.
+ * Runs in the master, at a death. Writes a file of some KB without syncing it: a few milliseconds at worst, and never
+ * twice for one death; when the loop runs, behind the start of the successor, which shall not wait for it. The newest
+ * `keep` of each worker stay. A disk that takes nothing costs the report and a warning, nothing else.
  */
 #ifndef MASTER_CRASH_H
 #define MASTER_CRASH_H
 
 #include "master/logs/collect.h"
-#include "master/tree/tree.h"
+#include "master/tree/death.h"
 
-#include <sys/resource.h>
-#include <sys/types.h>
 #include <uv.h>
 
-/* From now on reports wait for the loop's next idle moment; before that, and after crash_stop, each is written at once. */
+/*
+ * From now on reports wait for the loop's next idle moment; before that, and after crash_stop, each is written at once.
+ */
 void crash_start(uv_loop_t *loop);
 void crash_stop(void);
 
@@ -25,15 +26,15 @@ void crash_flush(void);
 void crash_setup(const char *state_dir, uint64_t keep);
 
 /*
- * Writes the report of n's process: `status` and `usage` are wait4's, n->last_exit and n->state as they were when it died, `output` (may be NULL) has its
- * last lines, a backtrace among them.
+ * Writes the report of a death that was not orderly, with its last lines, a backtrace among them. A death_reader;
+ * reads the worker as it died.
  */
-void crash_write(const struct node *n, pid_t pid, int status, const struct rusage *usage,
-                 const struct collect_stream *output);
+void crash_on_death(const struct death *d);
 
 /*
- * Appends an array of maps {name, generation, time_ms, cause, file}, newest first, of the reports of `name` (as in logs.h; "" for all), at most `limit`.
- * Reads the files' heads: blocks on the disk for some milliseconds. Returns how many.
+ * Appends an array of maps {name, generation, time_ms, cause, file}, newest first, of the reports of `name`
+ * (as in logs.h; "" for all), at most `limit`. Reads the files' heads: blocks on the disk for some
+ * milliseconds. Returns how many.
  */
 size_t crash_list(struct buffer *out, struct slice name, size_t limit);
 

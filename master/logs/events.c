@@ -4,7 +4,8 @@
 #include "common/clock.h"
 #include "common/pack.h"
 #include "common/unpack.h"
-#include "master/logs/logs.h"
+#include "master/tree/tree_match.h"
+#include "common/utf8.h"
 
 #include <stdio.h>
 
@@ -95,6 +96,7 @@ static bool event_unpack(struct unpack *u, struct event *e)
     e->generation = unpack_u64(u);
     unpack_str(u);
     fits = slice_copy(unpack_str(u), e->cause, sizeof e->cause) && fits;
+    utf8_mend(e->cause); /* older masters have cut it inside a character */
     for (int i = 0; i < STATE_COUNT; i++) {
         if (strcmp(node_state_name((enum node_state)i), from) == 0)
             e->from = (enum node_state)i;

@@ -84,11 +84,21 @@ static bool form_split_field(struct slice word, struct slice *key, struct buffer
     return true;
 }
 
+/* What we say of a line; a speaker's own word of that name would stand for ours to most readers: the last wins. */
+static bool form_is_ours(struct slice key)
+{
+    static const char *const ours[] = {"ts", "level", "worker", "event", "text", "object"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (slice_equal(key, slice_of(ours[i])))
+            return true;
+    return false;
+}
+
 static bool form_json_field(struct buffer *out, struct slice word)
 {
     struct slice key;
     struct buffer value = BUFFER_EMPTY;
-    bool field = form_split_field(word, &key, &value);
+    bool field = form_split_field(word, &key, &value) && !form_is_ours(key);
     if (field) {
         buffer_append_char(out, ',');
         form_json_string(out, key);
@@ -105,14 +115,15 @@ static bool form_json_field(struct buffer *out, struct slice word)
 
 static void form_json(struct buffer *out, const char *time, const struct log_line *l)
 {
-    if (l->object) {
-        buffer_append_slice(out, l->text);
-        buffer_append_char(out, '\n');
-        return;
-    }
     buffer_printf(out, "{\"ts\":\"%s\"", time);
     form_json_pair(out, "level", slice_of(log_level_name(l->level)));
     form_json_pair(out, "worker", slice_of(l->worker));
+    if (l->object) {
+        buffer_append_text(out, ",\"event\":\"output\",\"object\":");
+        buffer_append_slice(out, l->text);
+        buffer_append_text(out, "}\n");
+        return;
+    }
     struct slice rest = l->text;
     form_json_pair(out, "event", form_word(&rest));
     struct buffer text = BUFFER_EMPTY;
@@ -147,12 +158,15 @@ static void form_journal_field(struct buffer *out, const char *prefix, struct sl
     buffer_append_char(out, '\n');
 }
 
-/* Keys longer than journald takes (64 with the prefix) stay in the message only. */
+/*
+ * Keys longer than journald takes (64 with the prefix) stay in the message only, and so do ours: journald keeps both
+ * values of a field that comes twice, and finds the entry under either.
+ */
 static void form_journal_word(struct buffer *out, struct slice word)
 {
     struct slice key;
     struct buffer value = BUFFER_EMPTY;
-    if (form_split_field(word, &key, &value) && key.len <= 48)
+    if (form_split_field(word, &key, &value) && !form_is_ours(key) && key.len <= 48)
         form_journal_field(out, "PLATOON_", key, buffer_slice(&value));
     if (!buffer_ok(&value))
         out->failed = true;

@@ -23,7 +23,7 @@ struct log_line {
     enum log_level level;
     const char *worker;
     struct slice text; /* "event key=value key="two words"", or the JSON object */
-    bool object;       /* a JSON object of a program's own: it stays as it is */
+    bool object;       /* a JSON object of a program's own: it stands in ours */
 };
 
 /* Appends the line; text and JSON end with a newline, datagrams do not. */

@@ -1,20 +1,30 @@
 /* log_out.c: see log_out.h. */
 #include "master/logs/log_out.h"
 
+#include "common/hold.h"
+#include "common/log.h"
 #include "common/rotating_file.h"
+#include "proto/contract.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+/* What a master that was killed has open is closed moments after its locks are free. */
+#define LOG_OUT_WAIT_MS 500
+
 static struct {
     struct log_out_settings s;
     struct rotating_file file;
-    int socket;    /* -1: none */
+    int socket; /* -1: none */
+    char why[512];
     uint64_t lost; /* lines there was no room for */
+    bool is_stuck; /* the file could not be opened anew: has been told */
 } out = {.file.fd = -1, .socket = -1};
 
 /* ---- opening ---- */
@@ -41,13 +51,23 @@ static int out_open_socket(const char *path)
 
 static int out_open_file(const struct log_out_settings *s)
 {
-    struct rotating_file file = {
-        .max_bytes = s->rotate_bytes, .max_ms = s->rotate_ms, .keep = s->rotations_kept, .fd = -1};
+    struct rotating_file file = {.max_bytes = s->rotate_bytes,
+                                 .max_ms = s->rotate_ms,
+                                 .keep = s->rotations_kept,
+                                 .wait_ms = LOG_OUT_WAIT_MS,
+                                 .fd = -1};
     memcpy(file.path, s->path, sizeof file.path);
     int rc = rotating_file_open(&file);
     if (rc == 0)
         out.file = file;
+    else
+        memcpy(out.why, file.why, sizeof out.why);
     return rc;
+}
+
+const char *log_out_why(int rc)
+{
+    return rc == -EMLINK || rc == -EWOULDBLOCK || rc == -ENOTUNIQ ? out.why : strerror(-rc);
 }
 
 static void out_close_all(void)
@@ -90,6 +110,18 @@ int log_out_reopen(void)
     return 0;
 }
 
+int log_out_fd(void)
+{
+    return out.file.fd;
+}
+
+void log_out_resume(const char *path)
+{
+    out.file.fd = hold_find(path);
+    if (out.file.fd >= 0)
+        fcntl(out.file.fd, F_SETFD, FD_CLOEXEC);
+}
+
 void log_out_fini(void)
 {
     out_close_all();
@@ -99,8 +131,9 @@ void log_out_fini(void)
 /* ---- writing ---- */
 
 /*
- * When the whole line fits without waiting. Asking poll() first, and not O_NONBLOCK, because stderr's file description is
- * shared with whoever started us, and must stay as they set it. A pipe that polls writable takes PIPE_BUF (4096) bytes.
+ * When the whole line fits without waiting. Asking poll() first, and not O_NONBLOCK, because stderr's file
+ * description is shared with whoever started us, and must stay as they set it. A pipe that polls writable
+ * takes PIPE_BUF (4096) bytes.
  */
 static bool out_put_stderr(struct slice text)
 {
@@ -150,19 +183,49 @@ static bool out_line(const struct log_line *line)
     return buffer_ok(&text) && out_put(buffer_slice(&text));
 }
 
+static bool out_own_line(const struct log_line *like, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A line of our own among the others. */
+static bool out_own_line(const struct log_line *like, const char *format, ...)
+{
+    char text[sizeof out.file.path * 2 + 1024];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    struct log_line own = {.wall_ms = like->wall_ms,
+                           .level = LOG_LEVEL_WARN,
+                           .worker = "platoon",
+                           .text = slice_make(text, len)};
+    return out_line(&own);
+}
+
+/* Once when it begins, in what had the file's name until then, and once when it is over. */
+static void out_say_stuck(const struct log_line *like)
+{
+    char remedy[sizeof out.file.path + 64];
+    int error = out.s.to == LOG_OUT_FILE ? out.file.error : 0;
+    if ((error != 0) == out.is_stuck)
+        return;
+    out.is_stuck = error != 0;
+    if (error == 0)
+        out_own_line(like, "log-reopened path=%s", log_quote_text(out.file.path));
+    else
+        out_own_line(like,
+                     "log-reopen path=%s cause=%s remedy=\"%s; what had this name is written on, "
+                     "and it is tried again\"",
+                     log_quote_text(out.file.path), log_quote_text(out.file.why),
+                     contract_file_remedy(-error, out.file.path, remedy, sizeof remedy));
+}
+
 void log_out_write(const struct log_line *line)
 {
-    if (out.lost > 0) {
-        char text[64];
-        int n =
-            snprintf(text, sizeof text, "log-lines-lost count=%llu", (unsigned long long)out.lost);
-        struct log_line lost = {.wall_ms = line->wall_ms,
-                                .level = LOG_LEVEL_WARN,
-                                .worker = "platoon",
-                                .text = slice_make(text, (size_t)n)};
-        if (out_line(&lost))
-            out.lost = 0;
-    }
+    if (out.lost > 0 &&
+        out_own_line(line, "log-lines-lost count=%llu", (unsigned long long)out.lost))
+        out.lost = 0;
     if (!out_line(line))
         out.lost++;
+    out_say_stuck(line);
 }

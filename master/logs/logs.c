@@ -3,7 +3,8 @@
 
 #include "common/pack.h"
 #include "common/unpack.h"
-#include "master/tree/tree.h"
+#include "master/tree/tree_match.h"
+#include "proto/contract.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +84,7 @@ static void logs_pack_line(struct buffer *out, const struct logs_line *l)
     pack_u64(out, l->wall_ms);
     pack_text(out, log_level_name(l->level));
     pack_text(out, l->worker);
-    pack_bin(out, slice_make(l->text, l->len));
+    pack_str(out, slice_make(l->text, l->len));
 }
 
 size_t logs_pack(struct buffer *out, struct slice name, uint64_t after, size_t limit,
@@ -121,7 +122,7 @@ void logs_restore(struct slice packed, uint64_t last)
         enum log_level parsed = LOG_LEVEL_INFO;
         bool named = slice_copy(unpack_str(&u), level, sizeof level) &&
                      slice_copy(unpack_str(&u), worker, sizeof worker);
-        struct slice line = unpack_bin(&u);
+        struct slice line = unpack_bytes(&u);
         if (!unpack_ok(&u) || !named)
             return;
         log_level_parse(level, &parsed);

@@ -11,38 +11,45 @@ void announce_setup(struct node *root)
     announce_root = root;
 }
 
-static const char *announce_type(const struct node *n)
-{
-    static const char *const names[] = {
-#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = type,
-        WORKER_TYPE_LIST(X)
-#undef X
-    };
-    return names[n->type];
-}
-
-/* A worker that has missed an UP or DOWN waits for it for ever: whoever cannot be told is ended, and told all when it comes up again. */
+/*
+ * A worker that has missed an UP or DOWN waits for it for ever: whoever cannot be told is ended, and told
+ * all when it comes up again.
+ */
 static void announce_send(struct node *to, struct buffer *frame)
 {
-    if (!buffer_ok(frame) || worker_process_send(to, frame) != 0)
-        worker_process_untold(to);
+    if (!buffer_ok(frame) || process_send(to, frame) != 0)
+        process_untold(to);
     buffer_fini(frame);
 }
 
+/* A queue named as a drain is no peer of it. */
 static bool announce_same_group(const struct node *a, const struct node *b)
 {
-    return a->group[0] != '\0' && strcmp(a->group, b->group) == 0;
+    return a->group[0] != '\0' && a->section_kind == b->section_kind &&
+           strcmp(a->group, b->group) == 0;
 }
 
-/* Who is told of a stranger's coming must be told of its going, also when it was the stranger who asked. */
+/* Both understand proofs: `to` hears what proves it to the other, which knows how to check it. */
+static void announce_send_peer(struct node *to, const struct node *about)
+{
+    struct link_peer m = {.name = slice_of(about->name),
+                          .type = slice_of(worker_type_name(about->type)),
+                          .generation = about->generation,
+                          .address = slice_of(about->address),
+                          .proof = proof_of(about->proof_key, slice_of(to->name), to->generation)};
+    struct buffer frame = BUFFER_EMPTY;
+    link_peer_pack(&frame, &m);
+    announce_send(to, &frame);
+}
+
 static void announce_send_up(struct node *to, const struct node *about)
 {
-    if (!announce_same_group(to, about) && !worker_process_monitor(to, about->name)) {
-        worker_process_untold(to);
+    if (to->proves && about->proves) {
+        announce_send_peer(to, about);
         return;
     }
     struct link_up m = {.name = slice_of(about->name),
-                        .type = slice_of(announce_type(about)),
+                        .type = slice_of(worker_type_name(about->type)),
                         .generation = about->generation,
                         .address = slice_of(about->address)};
     struct buffer frame = BUFFER_EMPTY;
@@ -62,10 +69,32 @@ static void announce_send_down(struct node *to, const char *name, uint64_t gener
     announce_send(to, &frame);
 }
 
+/* Who is told of a stranger's coming must be told of its going, also when it was the stranger who asked. */
+static bool announce_may_tell(struct node *to, const struct node *about)
+{
+    return announce_same_group(to, about) || process_monitor(to, about->name, PROCESS_WATCHED);
+}
+
+/*
+ * Each is told of the other. One of them has asked for it, or both are of one group; who is watched by as many as may
+ * be is left in peace, and who asked hears that.
+ */
+static void announce_meet(struct node *a, struct node *b)
+{
+    if (!announce_may_tell(a, b)) {
+        announce_send_down(b, a->name, 0, "watched by too many", false);
+    } else if (!announce_may_tell(b, a)) {
+        announce_send_down(a, b->name, 0, "watched by too many", false);
+    } else {
+        announce_send_up(a, b);
+        announce_send_up(b, a);
+    }
+}
+
 static bool announce_concerns(const struct node *a, const struct node *b)
 {
-    return a != b && (announce_same_group(a, b) || worker_process_monitors(a, b->name) ||
-                      worker_process_monitors(b, a->name));
+    return a != b && (announce_same_group(a, b) || process_monitors(a, b->name) ||
+                      process_monitors(b, a->name));
 }
 
 /* Only a worker that is up, or stopping, hears and is heard of: before READY it is told all at once. */
@@ -80,14 +109,13 @@ static void announce_up_between(struct node *other, void *ctx)
     struct node *worker = ctx;
     if (!announce_listens(other) || !announce_concerns(worker, other))
         return;
-    announce_send_up(other, worker);
-    announce_send_up(worker, other);
+    announce_meet(other, worker);
 }
 
 /* Most programs have neither peers nor monitors. */
 static bool announce_is_alone(const struct node *worker)
 {
-    return worker->group[0] == '\0' && !worker_process_any_monitor();
+    return worker->group[0] == '\0' && !process_any_monitor();
 }
 
 void announce_up(struct node *worker)
@@ -118,7 +146,7 @@ void announce_down(struct node *worker, const char *reason)
     tree_each_worker(announce_root, announce_down_to, &death);
 }
 
-void announce_monitored(struct node *watcher, const char *name)
+static void announce_monitored(struct node *watcher, const char *name, bool again)
 {
     struct node *n = tree_find(announce_root, slice_of(name));
     if (n == NULL || n->kind != NODE_WORKER) {
@@ -127,6 +155,39 @@ void announce_monitored(struct node *watcher, const char *name)
     }
     if (n == watcher || !announce_listens(n))
         return;
-    announce_send_up(n, watcher);
-    announce_send_up(watcher, n);
+    if (again) /* the other knows: only who asks again is told again */
+        announce_send_up(watcher, n);
+    else
+        announce_meet(n, watcher);
+}
+
+bool announce_on_monitor(struct node *watcher, struct slice frame)
+{
+    struct link_monitor m;
+    char name[CONTRACT_NAME_MAX];
+    if (!link_monitor_unpack(frame, &m) || !slice_copy(m.name, name, sizeof name))
+        return false;
+    bool again = process_monitors(watcher, name);
+    if (!process_monitor(watcher, name, PROCESS_ASKED))
+        process_monitor_refused(watcher); /* it would wait for an UP that never comes */
+    else
+        announce_monitored(watcher, name, again);
+    return true;
+}
+
+static bool announce_is_custom(const struct node *n)
+{
+    return worker_type_record(n->type)->runs == WORKER_RUNS_CUSTOM;
+}
+
+bool announce_on_blame(struct node *judge, struct slice frame)
+{
+    struct link_blame m;
+    if (!link_blame_unpack(frame, &m))
+        return false;
+    struct node *n = tree_find(announce_root, m.name);
+    if (!announce_is_custom(judge) && n != NULL && n->kind == NODE_WORKER &&
+        announce_is_custom(n) && n->generation == m.generation && announce_concerns(judge, n))
+        process_accused(n, m.reason);
+    return true;
 }

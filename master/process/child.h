@@ -1,9 +1,10 @@
 /*
- * child.h: temporary children: workers that another worker has the master start (PROTOCOL.md section 2, Children).
+ * child.h: temporary children: workers that another worker has the master start (PROTOCOL.md, Children).
  *
- * Runs in the master. A child is made of a program section that its owner's section names in `may_start`, and is a sibling of its owner in the tree, called
- * OWNER/PROGRAM.NUMBER. It has one life; the owner is told UP and DOWN of it, and its own end ends the child's (supervisor.h). Children have no children.
- * (Erlang/OTP's simple_one_for_one with restart = temporary; there the supervisor is asked by whoever likes, here each worker has its own.)
+ * Runs in the master. A child is made of a program section that its owner's section names in `may_start`, and is a
+ * sibling of its owner in the tree, called OWNER/PROGRAM.NUMBER. It has one life; the owner is told UP and DOWN of it,
+ * and its own end ends the child's (supervisor.h). Children have no children. (Erlang/OTP's simple_one_for_one with
+ * restart = temporary; there the supervisor is asked by whoever likes, here each worker has its own.)
  */
 #ifndef MASTER_CHILD_H
 #define MASTER_CHILD_H
@@ -14,14 +15,16 @@
 void child_setup(struct master *m);
 
 /*
- * Starts a child of a READY worker. `argument` is copied. Returns the child, which the next pass of the supervisor starts; or NULL with one line in
- * `error`, nothing changed. It will be of generation child->generation + 1.
+ * A CHILD has come from a worker that may become an owner: starts one, or tells it in one line why not (STARTED).
+ * False: the message cannot be read.
  */
-struct node *child_start(struct node *owner, struct slice program, struct slice argument,
-                         struct buffer *error);
+bool child_on_child(struct node *owner, struct slice frame);
 
-/* Stops that child of this owner; one that is not there (any more), or another's, is passed over. */
-void child_stop(struct node *owner, struct slice name);
+/*
+ * An END has come: stops that child of this owner; one that is not there (any more), or another's, is passed over.
+ * False: the message cannot be read.
+ */
+bool child_on_end(struct node *owner, struct slice frame);
 
 /* A child is about to be freed: the next of its name must be of a later generation. */
 void child_forget(const struct node *n);
@@ -31,7 +34,8 @@ uint64_t child_last_generation(void);
 void child_set_last_generation(uint64_t generation);
 
 /*
- * A child that ran under the last master: made again below m->root, not started, not wanted. NULL when it cannot be: no owner, no such section, no memory.
+ * A child that ran under the last master: made again below m->root, not started, not wanted. NULL when it cannot be: no
+ * owner, no such section, no memory.
  */
 struct node *child_adopt(struct master *m, struct slice name, struct slice owner,
                          struct slice program, struct slice argument);

@@ -1,8 +1,8 @@
 /*
- * worker_process.c: a worker's process from birth to obituary. See worker_process.h.
+ * process.c: a worker's process from its first watch to its obituary. See process.h; its birth: process_birth.c.
  *
- * One timer a process, armed for whatever must happen next: `waiting_for` says what. Its end is seen on the pidfd; then the group is
- * killed before the zombie is reaped, because the zombie still holds the group's id.
+ * One timer a process, armed for whatever must happen next: `waiting_for` says what. Its end is seen on the pidfd; then
+ * the group is killed before the zombie is reaped, because the zombie still holds the group's id.
  */
 #include "master/process/process_private.h"
 
@@ -11,106 +11,115 @@
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
-#include "master/logs/crash.h"
+#include "common/utf8.h"
 #include "master/process/spawn.h"
 #include "master/supervise/supervisor.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* A worker whose link has ended gets so long to end itself. */
-#define WORKER_UNLINK_MS 2000
+#define PROCESS_UNLINK_MS 2000
 
 /* In this time a worker beats for certain. */
-#define WORKER_NEXT_BEAT_MS ((CONTRACT_QUIET_BEATS + 1) * CONTRACT_BEAT_MS)
+#define PROCESS_NEXT_BEAT_MS ((CONTRACT_QUIET_BEATS + 1) * CONTRACT_BEAT_MS)
 
-struct worker_process_context worker_context;
+struct process_context process_context;
 
-const char *worker_type_name(enum worker_type type)
+void process_setup(uv_loop_t *loop, const struct process_settings *settings)
 {
-    static const char *const names[] = {
-#define X(NAME, name, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = name,
-        WORKER_TYPE_LIST(X)
-#undef X
-    };
-    return names[type];
+    process_context.loop = loop;
+    process_context.settings = *settings;
 }
 
-void worker_process_setup(uv_loop_t *loop, struct node *root,
-                          const struct worker_process_settings *settings)
+void process_register(const struct process_readers *readers)
 {
-    worker_context.loop = loop;
-    worker_context.root = root;
-    worker_context.settings = *settings;
-    if (worker_context.started_ms == 0)
-        worker_context.started_ms = clock_mono_ms();
+    process_context.readers = readers;
 }
 
-pid_t worker_process_pid(const struct worker_process *p)
+pid_t process_pid(const struct process *p)
 {
     return p->pid;
 }
 
-void worker_process_usage(const struct worker_process *p, bool family, struct process_usage *usage)
+void process_read_usage(const struct process *p, bool family, struct process_usage *usage)
 {
     process_usage_read(p->pid, family, usage);
 }
 
-bool worker_process_monitors(const struct node *watcher, const char *name)
+bool process_monitors(const struct node *watcher, const char *name)
 {
-    const struct worker_process *p = watcher->process;
+    const struct process *p = watcher->process;
     for (size_t i = 0; p != NULL && i < p->monitor_count; i++)
         if (strcmp(p->monitors[i], name) == 0)
             return true;
     return false;
 }
 
-bool worker_process_monitor(struct node *watcher, const char *name)
+bool process_monitor(struct node *watcher, const char *name, enum process_interest interest)
 {
-    struct worker_process *p = watcher->process;
-    if (p == NULL || worker_process_monitors(watcher, name))
+    struct process *p = watcher->process;
+    if (p == NULL || process_monitors(watcher, name))
         return true;
-    void *grown = p->monitor_count < WORKER_MONITORS_MAX
+    size_t count = interest == PROCESS_ASKED ? p->asked : p->monitor_count - p->asked;
+    void *grown = count < PROCESS_MONITORS_MAX
                       ? realloc(p->monitors, (p->monitor_count + 1) * sizeof *p->monitors)
                       : NULL;
     if (grown == NULL)
         return false;
     p->monitors = grown;
     snprintf(p->monitors[p->monitor_count++], sizeof *p->monitors, "%s", name);
-    worker_context.monitors++;
+    p->asked += interest == PROCESS_ASKED;
+    process_context.monitors++;
     return true;
 }
 
-bool worker_process_any_monitor(void)
+void process_monitor_refused(struct node *watcher)
 {
-    return worker_context.monitors > 0;
+    if (watcher->process == NULL || watcher->process->waiting_for == PROCESS_KILL)
+        return;
+    process_blame(watcher->process,
+                  "it monitors more than %d workers, or memory is short for one more",
+                  PROCESS_MONITORS_MAX);
+    process_fault(watcher->process);
+}
+
+bool process_any_monitor(void)
+{
+    return process_context.monitors > 0;
 }
 
 /* ---- deadlines ---- */
 
-static void worker_on_timer(uv_timer_t *timer);
+static void process_on_timer(uv_timer_t *timer);
 
-static uint64_t worker_due(const struct worker_process *p)
+static uint64_t process_due(const struct process *p)
 {
-    uint64_t due = worker_requests_next(p);
-    return p->waiting_for != WORKER_NONE && p->deadline_ms < due ? p->deadline_ms : due;
+    uint64_t due = process_requests_next(p);
+    if (p->flow.resume_ms != 0 && p->flow.resume_ms < due)
+        due = p->flow.resume_ms;
+    return p->waiting_for != PROCESS_NONE && p->deadline_ms < due ? p->deadline_ms : due;
 }
 
-static void worker_set_timer(struct worker_process *p, uint64_t in_ms)
+static void process_set_timer(struct process *p, uint64_t in_ms)
 {
     p->timer_ms = clock_mono_ms() + in_ms;
-    uv_timer_start(&p->timer, worker_on_timer, in_ms, 0);
+    uv_timer_start(&p->timer, process_on_timer, in_ms, 0);
 }
 
-void worker_arm(struct worker_process *p)
+void process_arm(struct process *p)
 {
-    uint64_t due = worker_due(p);
+    uint64_t due = process_due(p);
     uint64_t now = clock_mono_ms();
     if (p->doubt != POLICY_NO_DOUBT && due <= now)
         return; /* another look is on its way */
@@ -118,155 +127,216 @@ void worker_arm(struct worker_process *p)
     if (due == UINT64_MAX)
         uv_timer_stop(&p->timer);
     else
-        worker_set_timer(p, due > now ? due - now : 0);
+        process_set_timer(p, due > now ? due - now : 0);
 }
 
-void worker_expect(struct worker_process *p, enum worker_deadline what, uint64_t within_ms)
+void process_expect(struct process *p, enum process_deadline what, uint64_t within_ms)
 {
     p->waiting_for = what;
     p->deadline_ms = clock_mono_ms() + within_ms;
-    worker_arm(p);
+    process_arm(p);
 }
 
-void worker_kill(struct worker_process *p)
+void process_kill(struct process *p)
 {
     kill(-p->pid, SIGKILL);
     kill(p->pid, SIGKILL); /* it may not have come to its group yet */
 }
 
-void worker_fault(struct worker_process *p, int fault)
+bool process_blame(struct process *p, const char *format, ...)
 {
-    supervisor_on_fault(p->node, (enum supervisor_fault)fault);
-    worker_kill(p);
-    worker_expect(p, WORKER_KILL, CONTRACT_ABORT_MS);
+    va_list args;
+    va_start(args, format);
+    if (p->killed[0] == '\0') {
+        vsnprintf(p->killed, sizeof p->killed, format, args);
+        utf8_show(p->killed);
+    }
+    va_end(args);
+    return false;
 }
 
-static void worker_overdue(struct worker_process *p)
+static void process_log_fault(const struct process *p)
 {
+    log_warn("worker-killed", "name=%s generation=%" PRIu64 " cause=%s", p->node->name,
+             p->node->generation, log_quote_text(p->killed));
+}
+
+void process_fault(struct process *p)
+{
+    process_log_fault(p);
+    process_kill(p);
+    process_expect(p, PROCESS_KILL, CONTRACT_ABORT_MS);
+}
+
+void process_accused(struct node *worker, struct slice reason)
+{
+    struct process *p = worker->process;
+    if (p == NULL || !p->linked || p->waiting_for == PROCESS_KILL)
+        return;
+    process_blame(p, "%.*s", reason.len < 256 ? (int)reason.len : 256, reason.ptr);
+    process_fault(p);
+}
+
+static void process_blame_unread(struct process *p)
+{
+    char size[TEXT_NUMBER_SIZE];
+    process_blame(p, "it does not read its link: %s wait for it",
+                  text_format_size_short(stream_queued(&p->link), size));
+}
+
+static void process_overdue(struct process *p)
+{
+    char span[TEXT_NUMBER_SIZE];
     switch (p->waiting_for) {
-    case WORKER_NONE:
+    case PROCESS_NONE:
         break;
-    case WORKER_HELLO:
-    case WORKER_READY:
-        worker_fault(p, SUPERVISOR_READY_TIMEOUT);
+    case PROCESS_HELLO:
+        process_blame(p, "it has not said HELLO within %d s", CONTRACT_HELLO_MS / 1000);
+        process_fault(p);
         break;
-    case WORKER_BEAT: /* SIGABRT first: its handler writes where it hangs */
-        supervisor_on_fault(p->node, SUPERVISOR_HANG);
+    case PROCESS_READY:
+        process_blame(p, "it was not READY within ready_timeout = %s",
+                      text_format_span(p->node->ready_timeout_ms, span));
+        process_fault(p);
+        break;
+    case PROCESS_BEAT: /* SIGABRT first: its handler writes where it hangs */
+        if (p->flow.unread)
+            process_blame_unread(p);
+        process_blame(p, "it has not been heard of for hang_timeout = %s",
+                      text_format_span(process_context.settings.hang_timeout_ms, span));
+        process_log_fault(p);
         kill(p->pid, SIGABRT);
-        worker_expect(p, WORKER_KILL, CONTRACT_ABORT_MS);
+        process_expect(p, PROCESS_KILL, CONTRACT_ABORT_MS);
         break;
-    case WORKER_STOP:
+    case PROCESS_STOP:
         kill(p->pid, SIGTERM);
-        worker_expect(p, WORKER_KILL, CONTRACT_TERM_MS);
+        process_expect(p, PROCESS_KILL, CONTRACT_TERM_MS);
         break;
-    case WORKER_UNLINK:
-        worker_fault(p, SUPERVISOR_GARBAGE);
+    case PROCESS_UNLINK:
+        process_blame(p, "it has closed its link, and lives on");
+        process_fault(p);
         break;
-    case WORKER_KILL:
-        worker_kill(p);
-        worker_expect(p, WORKER_KILL, CONTRACT_TERM_MS);
+    case PROCESS_KILL:
+        process_kill(p);
+        process_expect(p, PROCESS_KILL, CONTRACT_TERM_MS);
         break;
     }
 }
 
-static void worker_on_timer(uv_timer_t *timer)
+static void process_on_timer(uv_timer_t *timer)
 {
-    struct worker_process *p = timer->data;
+    struct process *p = timer->data;
     uint64_t now = clock_mono_ms();
-    bool late = worker_due(p) <= now;
+    process_flow_look(p, now);
+    bool late = process_due(p) <= now;
     p->doubt = late ? policy_doubt(p->doubt, p->timer_ms, now) : POLICY_NO_DOUBT;
     if (p->doubt != POLICY_NO_DOUBT) {
         /* Not 0: that would come before the loop reads. */
-        worker_set_timer(p, p->doubt == POLICY_UNREAD ? 1 : WORKER_NEXT_BEAT_MS);
+        process_set_timer(p, p->doubt == POLICY_UNREAD ? 1 : PROCESS_NEXT_BEAT_MS);
         return;
     }
-    worker_requests_expire(p, now);
-    if (p->waiting_for != WORKER_NONE && p->deadline_ms <= now)
-        worker_overdue(p);
+    process_requests_expire(p, now);
+    if (p->waiting_for != PROCESS_NONE && p->deadline_ms <= now)
+        process_overdue(p);
     else
-        worker_arm(p);
+        process_arm(p);
 }
 
 /* ---- link ---- */
 
-static void worker_on_frame(struct stream *s, struct slice frame, void *ctx)
+static void process_on_frame(struct stream *s, struct slice frame, void *ctx)
 {
     (void)s;
-    struct worker_process *p = ctx;
-    if (p->node != NULL)
-        worker_says(p, frame);
+    struct process *p = ctx;
+    if (p->node == NULL)
+        return;
+    uint64_t before = clock_thread_us();
+    p->flow.asked_for = false;
+    process_says(p, frame);
+    if (p->node != NULL && p->linked && !p->flow.asked_for)
+        process_flow_charge(p, clock_thread_us() - before + 1 + frame.len / 1024, clock_mono_ms());
 }
 
-static void worker_on_link_end(struct stream *s, int error, void *ctx)
+static void process_on_link_end(struct stream *s, int error, void *ctx)
 {
     (void)s;
-    struct worker_process *p = ctx;
+    struct process *p = ctx;
     p->linked = false;
     if (p->node == NULL)
         return;
+    if (error == UV_EMSGSIZE)
+        process_blame(p, "it announced a message above %u MB", CONTRACT_FRAME_MAX / 1048576);
+    if (error == UV_ENOBUFS)
+        process_blame(p, "memory is short for what it says");
     if (error == UV_EMSGSIZE || error == UV_ENOBUFS)
-        worker_fault(p, SUPERVISOR_GARBAGE);
-    else if (p->waiting_for != WORKER_KILL)
-        worker_expect(p, WORKER_UNLINK, WORKER_UNLINK_MS);
+        process_fault(p);
+    else if (p->waiting_for != PROCESS_KILL)
+        process_expect(p, PROCESS_UNLINK, PROCESS_UNLINK_MS);
 }
 
-static void worker_on_handle_closed(struct worker_process *p)
+static void process_on_handle_closed(struct process *p)
 {
     if (--p->open_handles > 0)
         return;
-    worker_context.monitors -= p->monitor_count;
+    process_context.monitors -= p->monitor_count;
     free(p->monitors);
     free(p->requests);
     free(p);
 }
 
-static void worker_on_link_closed(struct stream *s, void *ctx)
+static void process_on_link_closed(struct stream *s, void *ctx)
 {
     (void)s;
-    worker_on_handle_closed(ctx);
+    process_on_handle_closed(ctx);
 }
 
-static void worker_on_closed(uv_handle_t *handle)
+static void process_on_closed(uv_handle_t *handle)
 {
-    struct worker_process *p = handle->data;
+    struct process *p = handle->data;
     if (handle == (uv_handle_t *)&p->exit_poll)
         close(p->pidfd); /* not before: libuv would find the descriptor gone */
-    worker_on_handle_closed(p);
+    process_on_handle_closed(p);
 }
 
-int worker_process_send(struct node *worker, const struct buffer *frame)
+int process_send(struct node *worker, const struct buffer *frame)
 {
-    struct worker_process *p = worker->process;
+    struct process *p = worker->process;
     if (p == NULL || !p->linked)
         return -ENOTCONN;
     int rc = stream_send(&p->link, buffer_slice(frame));
-    if (rc == UV_ENOBUFS)
-        worker_fault(p, SUPERVISOR_HANG);
+    if (rc == UV_ENOBUFS) {
+        process_blame_unread(p);
+        process_fault(p);
+    }
     return rc;
 }
 
-void worker_process_untold(struct node *worker)
+void process_untold(struct node *worker)
 {
-    struct worker_process *p = worker->process;
+    struct process *p = worker->process;
     /* A link that has ended, or a kill on its way, is the same news. */
-    if (p != NULL && p->linked && p->waiting_for != WORKER_KILL)
-        worker_fault(p, SUPERVISOR_UNTOLD);
+    if (p == NULL || !p->linked || p->waiting_for == PROCESS_KILL)
+        return;
+    process_blame(p, "the master had no memory to tell it what it must know");
+    process_fault(p);
 }
 
 /* ---- end ---- */
 
-/* The group that memory_max gives it, or its program. */
-static bool worker_group(const struct node *n, char group[CGROUP_PATH_SIZE])
+bool process_group(const struct node *n, char group[CGROUP_PATH_SIZE])
 {
-    const char *base = worker_context.settings.cgroup;
+    const char *base = process_context.settings.cgroup;
     return base != NULL && base[0] != '\0' && cgroup_of_worker(base, n->name, group);
 }
 
-/* The kernel says nothing to who is killed, so we look whether it was for its memory; then the group goes, its members being dead. */
-static void worker_leave_group(struct worker_process *p, int status)
+/*
+ * The kernel says nothing to who is killed, so we look whether it was for its memory; then the group
+ * goes, its members being dead.
+ */
+static void process_leave_group(struct process *p, int status)
 {
     char group[CGROUP_PATH_SIZE], limit[TEXT_NUMBER_SIZE];
-    if (!worker_group(p->node, group))
+    if (!process_group(p->node, group))
         return;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && p->said[0] == '\0' &&
         cgroup_oom_kills(group) > p->oom_kills)
@@ -275,10 +345,25 @@ static void worker_leave_group(struct worker_process *p, int status)
     cgroup_remove(group);
 }
 
-/* "killed by SIGKILL after 3m05s, 12 MB" or "exit 1 (temporary failure, restart) after 20ms, 2 MB: why" */
-static void worker_obituary(struct worker_process *p, int status, const struct rusage *usage)
+/* A program has ended, or could not be started, and its worker says how: its own exit code is our affair. */
+static bool process_speaks_for_program(const struct process *p, int status)
+{
+    return worker_type_record(p->node->type)->runs == WORKER_RUNS_PROGRAM && WIFEXITED(status) &&
+           p->said[0] != '\0' && p->killed[0] == '\0' && p->node->state != NODE_DRAINING &&
+           WEXITSTATUS(status) != CONTRACT_EXIT_INCONSISTENT;
+}
+
+/*
+ * "killed by SIGKILL after 3m05s, 12 MB" or "exit 1 (temporary failure, restart) after 20ms, 2 MB: why"; of a program
+ * "exited 3 after 3s, 12 MB"
+ */
+static void process_obituary(struct process *p, int status, const struct rusage *usage)
 {
     struct node *n = p->node;
+    if (process_speaks_for_program(p, status)) {
+        snprintf(n->last_exit, sizeof n->last_exit, "%s", p->said);
+        return;
+    }
     char span[32], how[96];
     clock_format_span(clock_mono_ms() - n->started_ms, span, sizeof span);
     if (WIFSIGNALED(status)) {
@@ -288,61 +373,110 @@ static void worker_obituary(struct worker_process *p, int status, const struct r
         snprintf(how, sizeof how, "exit %d (%s)", WEXITSTATUS(status),
                  contract_exit_meaning(WEXITSTATUS(status)));
     }
-    const char *last = p->said;
+    const char *last = p->killed[0] != '\0' ? p->killed : p->said;
     if (last[0] == '\0' && p->output != NULL)
         last = collect_stream_last(p->output);
-    snprintf(n->last_exit, sizeof n->last_exit, "%s after %s, %ld MB%s%s", how, span,
-             usage->ru_maxrss / 1024, last[0] != '\0' ? ": " : "", last);
+    snprintf(n->last_exit, sizeof n->last_exit, "%s after %s, %ld MB%s%s%s", how, span,
+             usage->ru_maxrss / 1024, last[0] != '\0' ? ": " : "",
+             p->killed[0] != '\0' ? "the master ended it: " : "", last);
+    utf8_show(n->last_exit); /* the line was a program's, and there is room for its beginning */
+}
+
+#define PROCESS_MAILBOX_SCHEME "ipc://"
+
+bool process_mailbox_address(const struct node *n, char address[PROCESS_ADDRESS_MAX])
+{
+    char id[CONTRACT_NAME_MAX];
+    contract_mailbox_id(n->name, id);
+    int len = snprintf(address, sizeof n->address, PROCESS_MAILBOX_SCHEME "%s/mbox/%s.%" PRIu64,
+                       process_context.settings.runtime_dir, id, n->generation);
+    return len > 0 && (size_t)len < strlen(PROCESS_MAILBOX_SCHEME) +
+                                        sizeof((struct sockaddr_un *)NULL)->sun_path;
 }
 
 /* A worker that was killed leaves its mailbox' file behind. */
-static void worker_unlink_mailbox(const struct node *n)
+static void process_unlink_mailbox(const struct node *n)
 {
-    char id[CONTRACT_NAME_MAX], path[4096];
-    contract_mailbox_id(n->name, id);
-    int len = snprintf(path, sizeof path, "%s/mbox/%s.%" PRIu64,
-                       worker_context.settings.runtime_dir, id, n->generation);
-    if (len > 0 && (size_t)len < sizeof path)
-        unlink(path); /* mostly it is gone already */
+    char address[sizeof n->address];
+    if (process_mailbox_address(n, address))
+        unlink(address + strlen(PROCESS_MAILBOX_SCHEME)); /* mostly it is gone already */
 }
 
-static void worker_bury(struct worker_process *p, int status, const struct rusage *usage)
+static void process_log_death(const struct death *d)
 {
-    struct node *n = p->node;
-    if (p->output != NULL)
-        collect_stream_drain(p->output);
-    worker_leave_group(p, status);
-    worker_obituary(p, status, usage);
-    bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    log_write(orderly ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "worker-exit",
-              "name=%s generation=%" PRIu64 " pid=%d how=%s", n->name, n->generation, (int)p->pid,
-              log_quote_text(n->last_exit));
-    n->ended_orderly = orderly;
-    if (n->address[0] != '\0' || n->state == NODE_STARTING)
-        worker_unlink_mailbox(n);
-    if (!orderly)
-        crash_write(n, p->pid, status, usage, p->output);
+    log_write(d->orderly ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "worker-exit",
+              "name=%s generation=%" PRIu64 " pid=%d how=%s", d->worker->name,
+              d->worker->generation, (int)d->pid, log_quote_text(d->worker->last_exit));
+}
+
+/* The node forgets its process; the record has what its readers may still ask. */
+static void process_leave_node(struct node *n, struct death *d)
+{
+    memcpy(d->doing, n->doing, sizeof d->doing);
+    memcpy(d->trouble, n->trouble, sizeof d->trouble);
+    if (n->address[0] != '\0' || n->state == NODE_STARTING ||
+        (n->state == NODE_DRAINING && !n->was_ready)) /* told to stop before it was READY */
+        process_unlink_mailbox(n);
+    n->ended_orderly = d->orderly;
     n->process = NULL;
     n->doing[0] = '\0';
     n->trouble[0] = '\0';
     n->address[0] = '\0';
-    memset(n->rates, 0, sizeof n->rates);
-    char text[sizeof n->last_exit + CONTRACT_NAME_MAX + 64];
-    snprintf(text, sizeof text, "%s died before it answered: %s", n->name, n->last_exit);
-    worker_requests_fail(p, text);
-    p->node = NULL;
-    collect_stream_free(p->output);
-    uv_close((uv_handle_t *)&p->timer, worker_on_closed);
-    uv_close((uv_handle_t *)&p->exit_poll, worker_on_closed);
-    stream_close(&p->link);
-    supervisor_on_exit(n, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    n->proves = false;
+    node_counters_stop(&n->counters);
 }
 
-static void worker_on_exit(uv_poll_t *poll, int status, int events)
+static void process_fail_requests(struct process *p, const struct node *n)
+{
+    char text[sizeof n->last_exit + CONTRACT_NAME_MAX + 64];
+    snprintf(text, sizeof text, "%s died before it answered: %s", n->name, n->last_exit);
+    process_requests_fail(p, text);
+}
+
+static void process_close(struct process *p)
+{
+    process_flow_end(p);
+    p->node = NULL;
+    collect_stream_free(p->output);
+    uv_close((uv_handle_t *)&p->timer, process_on_closed);
+    uv_close((uv_handle_t *)&p->exit_poll, process_on_closed);
+    stream_close(&p->link);
+}
+
+/* The record is complete before the first reader has it: none of them has to know what another does. */
+static void process_bury(struct process *p, int status, const struct rusage *usage)
+{
+    uint64_t before = clock_thread_us();
+    struct death d = {.worker = p->node,
+                      .pid = p->pid,
+                      .status = status,
+                      .code = p->unwatched        ? CONTRACT_EXIT_SHORT
+                              : WIFEXITED(status) ? WEXITSTATUS(status)
+                                                  : -1,
+                      .orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                      .usage = usage,
+                      .output = p->output};
+    if (p->output != NULL)
+        collect_stream_drain(p->output);
+    memcpy(d.last_exit, p->node->last_exit, sizeof d.last_exit);
+    process_leave_group(p, status);
+    process_obituary(p, status, usage);
+    process_log_death(&d);
+    process_leave_node(d.worker, &d);
+    process_fail_requests(p, d.worker);
+    process_close(p);
+    const death_reader *readers =
+        process_context.readers != NULL ? process_context.readers->deaths : NULL;
+    for (; readers != NULL && *readers != NULL; readers++)
+        (*readers)(&d);
+    process_charge_owner(d.worker, clock_thread_us() - before + 1);
+}
+
+static void process_on_exit(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    struct worker_process *p = poll->data;
+    struct process *p = poll->data;
     if (p->node == NULL)
         return;
     kill(-p->pid, SIGKILL);
@@ -354,84 +488,59 @@ static void worker_on_exit(uv_poll_t *poll, int status, int events)
     while (pid < 0 && errno == EINTR);
     if (pid == 0)
         return; /* not dead after all: the next event says so again */
-    worker_bury(p, how, &usage);
+    process_bury(p, how, &usage);
 }
 
-/* ---- birth ---- */
+/* ---- watching a newborn ---- */
 
-static const struct stream_events worker_link_events = {
-    .on_frame = worker_on_frame, .on_end = worker_on_link_end, .on_closed = worker_on_link_closed};
-static const struct stream_limits worker_link_limits = {CONTRACT_FRAME_MAX, CONTRACT_QUEUE_MAX};
+static const struct stream_events process_link_events = {.on_frame = process_on_frame,
+                                                         .on_end = process_on_link_end,
+                                                         .on_closed = process_on_link_closed};
+static const struct stream_limits process_link_limits = {CONTRACT_FRAME_MAX, CONTRACT_QUEUE_MAX};
 
-void worker_watch(struct worker_process *p, const struct spawn_result *born)
+static void process_abandon(const struct spawn_result *born)
 {
-    uv_loop_t *loop = worker_context.loop;
+    const int fds[] = {born->pidfd, born->link, born->output};
+    kill(-born->pid, SIGKILL);
+    kill(born->pid, SIGKILL); /* it may not have come to its group yet */
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+int process_watch(struct process *p, const struct spawn_result *born)
+{
+    uv_loop_t *loop = process_context.loop;
+    int rc = uv_poll_init(loop, &p->exit_poll, born->pidfd);
+    if (rc != 0) {
+        process_abandon(born);
+        return rc;
+    }
     p->pid = born->pid;
     p->pidfd = born->pidfd;
     uv_timer_init(loop, &p->timer);
     p->timer.data = p;
-    stream_init(&p->link, loop, worker_link_limits, &worker_link_events, p);
+    stream_init(&p->link, loop, process_link_limits, &process_link_events, p);
     p->open_handles = 3;
-    uv_poll_init(loop, &p->exit_poll, p->pidfd);
     p->exit_poll.data = p;
-    uv_poll_start(&p->exit_poll, UV_READABLE, worker_on_exit);
+    uv_poll_start(&p->exit_poll, UV_READABLE, process_on_exit);
     p->linked = born->link >= 0 && stream_open(&p->link, born->link) == 0;
-    p->output = collect_stream_new(
-        loop, born->output, p->node->name,
-        p->node->type == WORKER_TYPE_COMMAND || p->node->type == WORKER_TYPE_PORT ? LOG_LEVEL_INFO
-                                                                                  : LOG_LEVEL_WARN,
-        p->node->log_level);
+    p->output = collect_stream_new(loop, born->output, p->node->name,
+                                   worker_type_record(p->node->type)->runs == WORKER_RUNS_PROGRAM
+                                       ? LOG_LEVEL_INFO
+                                       : LOG_LEVEL_WARN,
+                                   p->node->log_level);
     p->log_level = p->node->log_level;
-    worker_expect(p, WORKER_HELLO, CONTRACT_HELLO_MS);
-    if (!p->linked || p->output == NULL)
-        worker_kill(p);
-}
-
-static void worker_forget_last_life(struct node *n)
-{
-    memset(n->counters, 0, sizeof n->counters);
-    memset(n->rates, 0, sizeof n->rates);
-    n->doing[0] = '\0';
-    n->trouble[0] = '\0';
-    n->address[0] = '\0';
-}
-
-int worker_process_spawn(struct node *n)
-{
-    struct worker_process *p = calloc(1, sizeof *p);
-    if (p == NULL)
-        return -ENOMEM;
-    char program[4096], group[CGROUP_PATH_SIZE];
-    if (n->executable != NULL)
-        snprintf(program, sizeof program, "%s", n->executable);
-    else
-        snprintf(program, sizeof program, "%s/%s", worker_context.settings.libexec_dir,
-                 worker_type_name(n->type));
-    struct spawn_request request = {.program = program,
-                                    .type = strrchr(program, '/') + 1,
-                                    .name = n->name,
-                                    .log_level = n->log_level,
-                                    .generation = n->generation + 1};
-    struct spawn_result born;
-    if (worker_group(n, group))
-        p->oom_kills = cgroup_renew(group);
-    int rc = spawn_worker(&request, &born);
-    if (rc != 0) {
-        free(p);
-        return rc;
-    }
-    n->generation++;
-    n->started_ms = clock_mono_ms();
-    worker_forget_last_life(n);
-    n->process = p;
-    p->node = n;
-    worker_watch(p, &born);
+    process_expect(p, PROCESS_HELLO, CONTRACT_HELLO_MS);
+    p->unwatched = !p->linked || p->output == NULL;
+    if (p->unwatched)
+        process_kill(p);
     return 0;
 }
 
 /* ---- orders ---- */
 
-static void worker_on_level(uint64_t status, struct slice body, void *ctx)
+static void process_on_level(uint64_t status, struct slice body, void *ctx)
 {
     (void)
         status; /* a worker that does not obey keeps its level; what it says too much is dropped here */
@@ -440,9 +549,9 @@ static void worker_on_level(uint64_t status, struct slice body, void *ctx)
 }
 
 /* Every worker understands {"log_level":"debug"} (worker_report.c). */
-void worker_process_set_level(struct node *n)
+void process_set_level(struct node *n)
 {
-    struct worker_process *p = n->process;
+    struct process *p = n->process;
     if (p == NULL || p->log_level == n->log_level)
         return;
     if (p->output != NULL)
@@ -452,30 +561,48 @@ void worker_process_set_level(struct node *n)
     struct buffer args = BUFFER_EMPTY;
     pack_array(&args, 1);
     pack_bin(&args, slice_of(text));
-    if (buffer_ok(&args) && worker_process_request(n, slice_of("json"), buffer_slice(&args),
-                                                   CONTRACT_HELLO_MS, worker_on_level, p) == 0)
+    if (buffer_ok(&args) && process_request(n, slice_of("json"), buffer_slice(&args),
+                                            CONTRACT_HELLO_MS, process_on_level, p) == 0)
         p->log_level = n->log_level;
     buffer_fini(&args);
 }
 
-void worker_process_stop(struct node *n)
+static void process_on_reopened(uint64_t status, struct slice body, void *ctx)
 {
-    struct worker_process *p = n->process;
+    (void)status; /* the worker logs why it could not */
+    (void)body;
+    (void)ctx;
+}
+
+void process_reopen_log(struct node *n)
+{
+    struct buffer args = BUFFER_EMPTY;
+    pack_array(&args, 0);
+    if (worker_type_record(n->type)->runs == WORKER_RUNS_PROGRAM && n->process != NULL &&
+        buffer_ok(&args))
+        process_request(n, slice_of("reopen"), buffer_slice(&args), CONTRACT_HELLO_MS,
+                        process_on_reopened, n->process);
+    buffer_fini(&args);
+}
+
+void process_stop(struct node *n)
+{
+    struct process *p = n->process;
     uint64_t limit = n->stop_timeout_ms;
     struct link_stop stop = {.deadline_ms = limit};
     struct buffer out = BUFFER_EMPTY;
     link_stop_pack(&out, &stop);
-    bool sent = p->greeted && buffer_ok(&out) && worker_process_send(n, &out) == 0;
+    bool sent = p->greeted && buffer_ok(&out) && process_send(n, &out) == 0;
     buffer_fini(&out);
-    if (p->waiting_for == WORKER_KILL)
+    if (p->waiting_for == PROCESS_KILL)
         return; /* it is being killed already */
     if (!sent)
         kill(p->pid, SIGTERM);
-    worker_expect(p, sent ? WORKER_STOP : WORKER_KILL, sent ? limit : CONTRACT_TERM_MS);
+    process_expect(p, sent ? PROCESS_STOP : PROCESS_KILL, sent ? limit : CONTRACT_TERM_MS);
 }
 
-void worker_process_force(struct node *n)
+void process_force(struct node *n)
 {
-    worker_kill(n->process);
-    worker_expect(n->process, WORKER_KILL, CONTRACT_TERM_MS);
+    process_kill(n->process);
+    process_expect(n->process, PROCESS_KILL, CONTRACT_TERM_MS);
 }

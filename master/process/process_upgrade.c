@@ -1,21 +1,23 @@
 /*
- * worker_upgrade.c: a worker's process, from one master to the next without its noticing. See worker_process.h and upgrade_state.h.
+ * process_upgrade.c: a worker's process, from one master to the next without its noticing. See
+ * process.h and upgrade_state.h.
  *
- * What is on its way is kept: bytes of a frame or line that has not come whole travel along, and a link with something still to be written is waited for
- * (worker_process_is_quiet).
+ * What is on its way is kept: bytes of a frame or line that has not come whole travel along, and a link with something
+ * still to be written is waited for (process_is_quiet).
  */
 #include "master/process/process_private.h"
 
 #include "common/log.h"
 #include "common/pack.h"
+#include "common/utf8.h"
 #include "proto/upgrade_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-bool worker_process_is_quiet(const struct node *worker)
+bool process_is_quiet(const struct node *worker)
 {
-    const struct worker_process *p = worker->process;
+    const struct process *p = worker->process;
     return p == NULL || !p->linked || stream_queued(&p->link) == 0;
 }
 
@@ -25,9 +27,9 @@ static uint64_t upgrade_fd(const uv_handle_t *handle)
     return uv_fileno(handle, &fd) == 0 ? (uint64_t)fd + 1 : 0;
 }
 
-void worker_process_fds(const struct node *worker, int fds[3])
+void process_fds(const struct node *worker, int fds[3])
 {
-    const struct worker_process *p = worker->process;
+    const struct process *p = worker->process;
     fds[0] = p != NULL ? p->pidfd : -1;
     fds[1] = p != NULL && p->linked ? (int)upgrade_fd((const uv_handle_t *)&p->link.pipe) - 1 : -1;
     fds[2] = p != NULL && p->output != NULL ? collect_stream_fd(p->output) : -1;
@@ -35,7 +37,7 @@ void worker_process_fds(const struct node *worker, int fds[3])
 
 /* ---- out ---- */
 
-static void upgrade_pack_process(const struct worker_process *p, struct upgrade_worker *m,
+static void upgrade_pack_process(const struct process *p, struct upgrade_worker *m,
                                  struct buffer *monitors, struct buffer *lines)
 {
     m->pid = (uint64_t)p->pid;
@@ -53,6 +55,7 @@ static void upgrade_pack_process(const struct worker_process *p, struct upgrade_
         return;
     m->output_fd = (uint64_t)collect_stream_fd(p->output) + 1;
     m->output_in = collect_stream_partial(p->output);
+    collect_stream_settle(p->output);
     const char *line;
     for (size_t i = 0; (line = collect_stream_line(p->output, i)) != NULL; i++)
         pack_bin(lines, slice_of(line));
@@ -67,7 +70,7 @@ static void upgrade_array(struct buffer *out, uint32_t count, const struct buffe
         out->failed = true;
 }
 
-static uint32_t upgrade_count_lines(const struct worker_process *p)
+static uint32_t upgrade_count_lines(const struct process *p)
 {
     uint32_t count = 0;
     while (p->output != NULL && collect_stream_line(p->output, count) != NULL)
@@ -75,7 +78,7 @@ static uint32_t upgrade_count_lines(const struct worker_process *p)
     return count;
 }
 
-void worker_process_save(const struct node *n, struct buffer *out)
+void process_save(const struct node *n, struct buffer *out)
 {
     struct buffer monitors = BUFFER_EMPTY, lines = BUFFER_EMPTY, all = BUFFER_EMPTY,
                   last = BUFFER_EMPTY;
@@ -103,7 +106,7 @@ void worker_process_save(const struct node *n, struct buffer *out)
         .program = slice_of(n->child ? n->section : ""),
         .argument = slice_of(n->child ? n->argument : ""),
     };
-    const struct worker_process *p = n->process;
+    const struct process *p = n->process;
     if (p != NULL)
         upgrade_pack_process(p, &m, &monitors, &lines);
     upgrade_array(&all, p != NULL ? (uint32_t)p->monitor_count : 0, &monitors);
@@ -128,11 +131,11 @@ static void upgrade_read_monitors(struct node *n, struct slice packed)
     for (uint32_t i = 0; i < count && unpack_ok(&u); i++) {
         char name[CONTRACT_NAME_MAX];
         if (slice_copy(unpack_str(&u), name, sizeof name))
-            worker_process_monitor(n, name);
+            process_monitor(n, name, i < PROCESS_MONITORS_MAX ? PROCESS_ASKED : PROCESS_WATCHED);
     }
 }
 
-static void upgrade_read_lines(struct worker_process *p, struct slice packed)
+static void upgrade_read_lines(struct process *p, struct slice packed)
 {
     struct unpack u = unpack_start(packed);
     uint32_t count = unpack_array(&u);
@@ -140,24 +143,29 @@ static void upgrade_read_lines(struct worker_process *p, struct slice packed)
         collect_stream_remember(p->output, unpack_bin(&u));
 }
 
-int worker_process_adopt(struct node *n, const struct upgrade_worker *m)
+int process_adopt(struct node *n, const struct upgrade_worker *m)
 {
-    struct worker_process *p = calloc(1, sizeof *p);
+    struct process *p = calloc(1, sizeof *p);
     if (p == NULL)
         return -ENOMEM;
     struct spawn_result born = {.pid = (pid_t)m->pid,
                                 .pidfd = (int)m->pidfd - 1,
                                 .link = (int)m->link_fd - 1,
                                 .output = (int)m->output_fd - 1};
-    n->process = p;
     p->node = n;
-    worker_watch(p, &born);
+    int rc = process_watch(p, &born);
+    if (rc != 0) {
+        free(p);
+        return rc;
+    }
+    n->process = p;
     p->log_level = (enum log_level)m->told_level;
     p->greeted = m->greeted != 0;
     slice_copy(m->said, p->said, sizeof p->said);
-    p->waiting_for = (enum worker_deadline)m->waiting_for;
+    utf8_mend(p->said);
+    p->waiting_for = (enum process_deadline)m->waiting_for;
     p->deadline_ms = m->deadline_ms;
-    worker_arm(p);
+    process_arm(p);
     upgrade_read_monitors(n, m->monitors);
     if (p->output != NULL) {
         upgrade_read_lines(p, m->lines);

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "proto/contract.h"
+#include "proto/control.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,9 +24,15 @@ extern char **environ;
 
 #define SPAWN_OWN_VARIABLES 3
 #define SPAWN_OWN_PREFIX    "PLATOON_"
-#define SPAWN_STACK_SIZE    (64 * 1024)
+/* Descriptors that no worker gets: every client of the control socket, and some of our own. */
+#define SPAWN_RESERVE (CONTROL_CLIENTS_MAX + 16)
 
-/* Ours, without what we set ourselves: an inherited one must not win. Points into environ; only the array is the caller's. */
+#define SPAWN_STACK_SIZE (64 * 1024)
+
+/*
+ * Ours, without what we set ourselves: an inherited one must not win. Points into environ; only
+ * the array is the caller's.
+ */
 static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX + 32])
 {
     size_t count = 0;
@@ -47,7 +56,10 @@ static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX 
     return list;
 }
 
-/* Signals that are not as a program expects them. Asked once, before the first start: 64 questions for each of a thousand would be 1 % of their time. */
+/*
+ * Signals that are not as a program expects them. Asked once, before the first start: 64 questions for each of a
+ * thousand would be 1 % of their time.
+ */
 static bool spawn_touched[NSIG];
 
 static void spawn_note_signals(void)
@@ -81,13 +93,51 @@ static int spawn_own_descriptors(unsigned low)
     return 0;
 }
 
+/* The terminal stands behind the name, which may contain anything: (NAME) STATE PARENT GROUP SESSION TERMINAL. */
+static bool spawn_has_no_terminal(void)
+{
+    char text[512];
+    int terminal = -1;
+    int fd = open("/proc/self/stat", O_RDONLY);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end != NULL && sscanf(name_end, ") %*c %*d %*d %*d %d", &terminal) == 1 &&
+           terminal == 0;
+}
+
+/*
+ * Whoever has our terminal may type into it (TIOCSTI), as whom the shell there runs: a group of its own does not help.
+ * setsid was rejected: the leader of a session cannot leave its group, which is how a program's worker kills what the
+ * program has left there (program_kill_group). Who is no leader cannot take a terminal again. Where /dev/tty cannot be
+ * opened (a chroot without it) and we may have one all the same, it is setsid: a group that is not killed is less than
+ * a terminal that is kept. Before the child has a group of its own: a leader of one cannot do that.
+ */
+static int spawn_leave_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        bool none = errno == ENXIO || spawn_has_no_terminal();
+        return none || setsid() >= 0 ? 0 : errno;
+    }
+    int error = ioctl(fd, TIOCNOTTY) == 0 ? 0 : errno;
+    close(fd);
+    return error;
+}
+
 static int spawn_enter(const struct spawn_child *c)
 {
     int error = spawn_own_descriptors(c->low);
     if (error != 0)
         return error;
+    error = spawn_leave_terminal();
+    if (error != 0)
+        return error;
+    bool leads = getsid(0) == getpid(); /* also its group */
     close(STDIN_FILENO);
-    if (open("/dev/null", O_RDONLY) != STDIN_FILENO || setpgid(0, 0) != 0 ||
+    if (open("/dev/null", O_RDONLY) != STDIN_FILENO || (!leads && setpgid(0, 0) != 0) ||
         dup2(c->output, STDOUT_FILENO) < 0 || dup2(c->output, STDERR_FILENO) < 0 ||
         dup2(c->link, CONTRACT_LINK_FD) < 0)
         return errno;
@@ -152,8 +202,8 @@ static void spawn_empty_slots(void)
 }
 
 /*
- * As posix_spawn does it: the child borrows our memory, on a stack of its own, and we sleep until it has become another program. Signals wait meanwhile: a handler
- * of ours in the child would meddle with our memory.
+ * As posix_spawn does it: the child borrows our memory, on a stack of its own, and we sleep until it has become another
+ * program. Signals wait meanwhile: a handler of ours in the child would meddle with our memory.
  */
 static int spawn_clone(struct spawn_child *child, pid_t *pid)
 {
@@ -180,7 +230,11 @@ static int spawn_process(const struct spawn_request *request, pid_t *pid)
     char **environment = spawn_environment(own);
     if (environment == NULL)
         return -ENOMEM;
-    char *argv[] = {(char *)(uintptr_t)request->type, NULL};
+    char *argv[] = {(char *)(uintptr_t)request->type, NULL, NULL, NULL};
+    if (request->enter != NULL) {
+        argv[1] = (char *)(uintptr_t)CONTRACT_ENTER;
+        argv[2] = (char *)(uintptr_t)request->enter;
+    }
     int highest = spawn_slots.link > spawn_slots.output ? spawn_slots.link : spawn_slots.output;
     struct spawn_child child = {.program = request->program,
                                 .argv = argv,
@@ -200,6 +254,20 @@ static void spawn_close(int *fd)
     *fd = -1;
 }
 
+/*
+ * The lowest free number is given out, so a high one says how many are taken. Some stay free in any case: for who asks
+ * on the control socket why nothing starts, and for the master's own files. Looked up each time: a limit may be raised
+ * from outside (prlimit), and then it goes on.
+ */
+static int spawn_leaves_reserve(int fd)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return 0;
+    uint64_t reserve = limit.rlim_cur / 4 < SPAWN_RESERVE ? limit.rlim_cur / 4 : SPAWN_RESERVE;
+    return (uint64_t)fd + 1 < limit.rlim_cur - reserve ? 0 : -EMFILE; /* + 1: the pidfd */
+}
+
 /* Our ends and the child's: link[0] and output[0] are ours. */
 static int spawn_pipes(int link[2], int output[2])
 {
@@ -208,6 +276,8 @@ static int spawn_pipes(int link[2], int output[2])
         rc = -errno;
     if (rc == 0 && pipe2(output, O_CLOEXEC) != 0)
         rc = -errno;
+    if (rc == 0)
+        rc = spawn_leaves_reserve(link[1] > output[1] ? link[1] : output[1]);
     return rc == 0 ? spawn_fill_slots(link[1], output[1]) : rc;
 }
 

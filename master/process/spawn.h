@@ -1,9 +1,10 @@
 /*
  * spawn.h: the birth of a worker's process.
  *
- * Runs in the master, on its main thread only. Not fork or uv_spawn: those copy the master's page tables and stop its loop for as long (FACTS.md 5.2). Not
- * posix_spawn either: it copies the master's table of descriptors, three for each worker, and closes them again, which with a thousand workers is most of a birth.
- * clone(2) with CLONE_FILES and close_range(2) with CLOSE_RANGE_UNSHARE copies only the lowest few.
+ * Runs in the master, on its main thread only. Not fork or uv_spawn: those copy the master's page tables and stop its
+ * loop for as long (FACTS.md 5.2). Not posix_spawn either: it copies the master's table of descriptors, three for each
+ * worker, and closes them again, which with a thousand workers is most of a birth. clone(2) with CLONE_FILES and
+ * close_range(2) with CLOSE_RANGE_UNSHARE copies only the lowest few.
  */
 #ifndef MASTER_SPAWN_H
 #define MASTER_SPAWN_H
@@ -16,6 +17,7 @@
 struct spawn_request {
     const char *program; /* absolute path */
     const char *type;    /* argv[0] */
+    const char *enter;   /* the user's own worker that it becomes (CONTRACT_ENTER); NULL: none */
     const char *name;    /* path in the tree */
     enum log_level log_level;
     uint64_t generation;
@@ -29,8 +31,8 @@ struct spawn_result {
 };
 
 /*
- * Starts the program with our environment plus the contract's, /dev/null as stdin, nothing else inherited. Does not wait for it. Returns 0, the descriptors
- * being the caller's to close; or a negative errno, nothing left behind.
+ * Starts the program with our environment plus the contract's, /dev/null as stdin, nothing else inherited. Does not
+ * wait for it. Returns 0, the descriptors being the caller's to close; or a negative errno, nothing left behind.
  */
 int spawn_worker(const struct spawn_request *request, struct spawn_result *result);
 

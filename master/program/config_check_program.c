@@ -3,7 +3,9 @@
 
 #include "common/text.h"
 #include "common/words.h"
-#include "master/config/config_check.h"
+#include "master/config/config_check_key.h"
+#include "master/systems_config.h"
+#include "proto/contract.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +21,10 @@ struct program_check {
 #define PROGRAM_ERROR(c, ...)                                                                      \
     config_errors_add((c)->errors, config_check_line((c)->s, (c)->key), __VA_ARGS__)
 
-/* Cuts the key's value into words. False, having said why, when it cannot be; false without a word when the value was reported before. */
+/*
+ * Cuts the key's value into words. False, having said why, when it cannot be; false without a word when the
+ * value was reported before.
+ */
 static bool program_words(struct program_check *c, const char *key, size_t max)
 {
     c->key = key;
@@ -42,16 +47,26 @@ static bool program_words(struct program_check *c, const char *key, size_t max)
 
 /* ---- program ---- */
 
-void config_expand_number(const char *value, uint64_t number, struct buffer *out)
+int config_program_command(const struct config *c, const struct config_section *program,
+                           uint64_t number, struct buffer *words)
 {
-    for (const char *at = value; *at != '\0';) {
-        bool hole = strncmp(at, "{n}", 3) == 0;
-        if (hole)
-            buffer_printf(out, "%" PRIu64, number);
-        else
-            buffer_append_char(out, *at);
-        at += hole ? 3 : 1;
+    struct buffer text = BUFFER_EMPTY, whole = BUFFER_EMPTY;
+    buffer_clear(words);
+    words_expand_number(config_get(program, "command"), number, &text);
+    int rc = buffer_ok(&text) ? words_split(buffer_slice(&text), CONFIG_WORDS_MAX, words) : -ENOMEM;
+    buffer_fini(&text);
+    if (rc <= 0 || words->data[0] == '/' || strchr(words->data, '/') == NULL)
+        return rc;
+    buffer_printf(&whole, "%s/", config_base(c));
+    buffer_append_slice(&whole, buffer_slice(words));
+    bool good = buffer_ok(&whole);
+    if (good) {
+        buffer_fini(words);
+        *words = whole;
+    } else {
+        buffer_fini(&whole);
     }
+    return good ? rc : -ENOMEM;
 }
 
 static void program_command(struct program_check *c)
@@ -125,7 +140,7 @@ static void program_ready(struct program_check *c)
     if (config_check_broken(c->s, "ready"))
         return;
     buffer_clear(&c->words);
-    config_expand_number(config_get(c->s, "ready"), config_get_u64(c->s, "processes"), &c->words);
+    words_expand_number(config_get(c->s, "ready"), config_get_u64(c->s, "processes"), &c->words);
     const char *how = buffer_text(&c->words);
     if (how == NULL) {
         c->errors->failed = true;
@@ -185,7 +200,9 @@ static void program_log_file(struct program_check *c)
     if (config_check_broken(c->s, "log_file") || config_check_broken(c->s, "processes"))
         return;
     const char *file = config_get(c->s, "log_file");
-    if (file[0] != '\0' && config_get_u64(c->s, "processes") > 1 && strstr(file, "{n}") == NULL)
+    buffer_clear(&c->words);
+    if (file[0] != '\0' && config_get_u64(c->s, "processes") > 1 &&
+        !words_expand_number(file, 1, &c->words))
         PROGRAM_ERROR(c, "log_file: %s would be several processes' at once: put {n} into it", file);
 }
 
@@ -195,7 +212,7 @@ static void program_worker(struct program_check *c)
     bool port = strcmp(config_get(c->s, "port"), "none") != 0;
     for (size_t i = 0; worker && i < sizeof program_only / sizeof program_only[0]; i++) {
         c->key = program_only[i];
-        if (c->s->lines[config_key_find(CONFIG_PROGRAM, slice_of(c->key))] != 0)
+        if (config_value_at(c->s, config_key_find(CONFIG_PROGRAM, slice_of(c->key)))->line != 0)
             PROGRAM_ERROR(c,
                           "%s: is for programs that are no workers: take it out, or worker = true",
                           c->key);
@@ -214,10 +231,9 @@ static void program_worker(struct program_check *c)
             PROGRAM_ERROR(c, "settings: %.*s is given twice", (int)strcspn(word, "="), word);
     }
     if (worker && program_words(c, "command", CONFIG_WORDS_MAX) && c->words.len > 0 &&
-        (c->words.data[0] != '/' || words_next(&c->words, 0, c->words.data) != NULL))
-        PROGRAM_ERROR(c,
-                      "command: a worker's is the absolute path of its program, without arguments: "
-                      "settings are what it is told");
+        (strchr(c->words.data, '/') == NULL || words_next(&c->words, 0, c->words.data) != NULL))
+        PROGRAM_ERROR(c, "command: a worker's is the path of its program, without arguments: "
+                         "settings are what it is told");
 }
 
 static void program_may_start(const struct config *config, struct program_check *c)
@@ -226,15 +242,17 @@ static void program_may_start(const struct config *config, struct program_check 
         return;
     PROGRAM_EACH(c, word)
     {
+        if (config_section_find(config, CONFIG_PROGRAM, word) != NULL ||
+            config_errors_full(c->errors))
+            continue;
         struct text_nearest nearest = text_nearest_start(slice_of(word));
         const struct config_section *s;
         for (size_t i = 0; (s = config_section_at(config, CONFIG_PROGRAM, i)) != NULL; i++)
             text_nearest_offer(&nearest, config_title(s));
-        if (config_section_find(config, CONFIG_PROGRAM, word) == NULL)
-            PROGRAM_ERROR(c, "may_start: there is no program named %s%s%s%s", word,
-                          nearest.best != NULL ? ": did you mean " : ": add `program ",
-                          nearest.best != NULL ? nearest.best : word,
-                          nearest.best != NULL ? "?" : " { … }`");
+        PROGRAM_ERROR(c, "may_start: there is no program named %s%s%s%s", word,
+                      nearest.best != NULL ? ": did you mean " : ": add `program ",
+                      nearest.best != NULL ? nearest.best : word,
+                      nearest.best != NULL ? "?" : " { … }`");
     }
     bool speaks =
         config_get_u64(c->s, "worker") != 0 || strcmp(config_get(c->s, "port"), "none") != 0;
@@ -267,31 +285,45 @@ static const struct config_section *supervisor_child(const struct config *c, con
     return s != NULL ? s : config_section_find(c, CONFIG_SUPERVISOR, title);
 }
 
-/* True when the supervisor names the child; `times` gets how often. */
-static bool supervisor_names(const struct config_section *s, const char *title, int *times)
+/* The first that names a child is its parent. The index has no names of its own: a child's is its section's title. */
+static bool supervisor_note_children(const struct config *c, const struct config_section *s)
 {
     struct buffer words = BUFFER_EMPTY;
-    *times = 0;
-    if (words_split(slice_of(config_get(s, "children")), CONFIG_CHILDREN_MAX, &words) > 0)
-        for (const char *w = words_next(&words, 0, NULL); w != NULL; w = words_next(&words, 0, w))
-            *times += strcmp(w, title) == 0;
+    bool good = true;
+    int count = config_check_broken(s, "children")
+                    ? 0
+                    : words_split(slice_of(config_get(s, "children")), CONFIG_CHILDREN_MAX, &words);
+    for (const char *w = count > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL && good;
+         w = words_next(&words, 0, w)) {
+        const struct config_section *child = supervisor_child(c, w);
+        good = child == NULL || name_index_add(&c->parents->of, 0, config_title(child), s);
+    }
     buffer_fini(&words);
-    return *times > 0;
+    return good && count != -ENOMEM;
+}
+
+/* Once a configuration: to ask every supervisor for each child would grow with the square. False: memory is short. */
+static bool supervisor_note_all(const struct config *c)
+{
+    const struct config_section *s;
+    bool good = true;
+    for (size_t i = 0;
+         good && !c->parents->made && (s = config_section_at(c, CONFIG_SUPERVISOR, i)) != NULL; i++)
+        good = supervisor_note_children(c, s);
+    c->parents->made = good;
+    return good;
 }
 
 const struct config_section *config_supervisor_of(const struct config *c, const char *title)
 {
-    const struct config_section *s;
-    int times;
-    for (size_t i = 0; (s = config_section_at(c, CONFIG_SUPERVISOR, i)) != NULL; i++)
-        if (!config_check_broken(s, "children") && supervisor_names(s, title, &times))
-            return s;
-    return NULL;
+    return supervisor_note_all(c) ? name_index_find(&c->parents->of, 0, slice_of(title)) : NULL;
 }
 
 static void supervisor_no_child(const struct config *c, const struct program_check *check,
                                 const char *word)
 {
+    if (config_errors_full(check->errors))
+        return;
     struct text_nearest nearest = text_nearest_start(slice_of(word));
     const struct config_section *s;
     for (int kind = CONFIG_SUPERVISOR; kind <= CONFIG_PROGRAM; kind++)
@@ -308,32 +340,35 @@ static void supervisor_no_child(const struct config *c, const struct program_che
 }
 
 static void supervisor_check_child(const struct config *c, const struct program_check *check,
-                                   const char *word)
+                                   const char *word, struct name_index *seen)
 {
-    int times = 0;
-    supervisor_names(check->s, word, &times);
+    bool twice = name_index_find(seen, 0, slice_of(word)) != NULL;
+    check->errors->failed = !name_index_add(seen, 0, word, word) || check->errors->failed;
     const struct config_section *parent = config_supervisor_of(c, word);
     if (supervisor_child(c, word) == NULL)
         supervisor_no_child(c, check, word);
-    else if (times > 1)
+    else if (twice)
         PROGRAM_ERROR(check, "children: %s stands there twice", word);
     else if (parent != check->s)
         PROGRAM_ERROR(check, "children: %s is a child of supervisor %s already", word,
                       config_title(parent));
 }
 
-/* Each has one parent at most, so who comes back to where it started has found a ring. */
+/*
+ * Each has one parent at most, so who comes back to where it started has found a ring. Who has more above it than a
+ * path has bytes stands below one, or too deep.
+ */
 static void supervisor_check_ring(const struct config *c, const struct program_check *check)
 {
     const struct config_section *at = config_supervisor_of(c, config_title(check->s));
-    for (int steps = 0; at != NULL && steps < CONFIG_CHILDREN_MAX; steps++) {
-        if (at == check->s) {
-            PROGRAM_ERROR(check, "children: supervisor %s stands below itself",
-                          config_title(check->s));
-            return;
-        }
+    int steps = 0;
+    for (; at != NULL && at != check->s && steps < CONTRACT_NAME_MAX; steps++)
         at = config_supervisor_of(c, config_title(at));
-    }
+    if (at == check->s)
+        PROGRAM_ERROR(check, "children: supervisor %s stands below itself", config_title(check->s));
+    else if (at != NULL)
+        PROGRAM_ERROR(check, "children: supervisor %s has more than %d others above it",
+                      config_title(check->s), CONTRACT_NAME_MAX);
 }
 
 void config_check_supervisor(const struct config *c, const struct config_section *s,
@@ -346,10 +381,16 @@ void config_check_supervisor(const struct config *c, const struct config_section
             errors, s->line,
             "supervisor %s: there is a program of that name on line %u: choose another",
             config_title(s), twin->line);
-    if (program_words(&check, "children", CONFIG_CHILDREN_MAX)) {
+    if (config_supervisor_of(c, config_title(s)) == NULL)
+        config_check_path(c, s, config_title(s), errors);
+    struct name_index seen = NAME_INDEX_EMPTY;
+    if (!supervisor_note_all(c)) {
+        errors->failed = true;
+    } else if (program_words(&check, "children", CONFIG_CHILDREN_MAX)) {
         PROGRAM_EACH(&check, word)
-        supervisor_check_child(c, &check, word);
+        supervisor_check_child(c, &check, word, &seen);
         supervisor_check_ring(c, &check);
     }
+    name_index_fini(&seen);
     buffer_fini(&check.words);
 }

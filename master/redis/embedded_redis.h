@@ -1,29 +1,45 @@
 /*
- * embedded_redis.h: how the private redis-server is run: the settings of its command worker.
+ * embedded_redis.h: the private redis-server of a redis section with url = embedded: where it listens, how it is run.
  *
  * Runs in the master, which knows Redis only as a program with arguments.
  */
-#ifndef MASTER_EMBEDDED_REDIS_H
-#define MASTER_EMBEDDED_REDIS_H
+#ifndef MASTER_REDIS_EMBEDDED_REDIS_H
+#define MASTER_REDIS_EMBEDDED_REDIS_H
 
-#include "master/build/config_settings.h"
+#include "common/buffer.h"
+#include "master/config/config.h"
 
-#define EMBEDDED_REDIS_PAIRS 40
-
-/* Strings of the pairs; valid as long as the struct and the configuration. */
-struct embedded_redis {
-    struct config_pair pairs[EMBEDDED_REDIS_PAIRS];
-    size_t count;
-    char names[EMBEDDED_REDIS_PAIRS][24];
-    struct buffer socket, ready, dir, port, maxmemory;
-};
+/* True for a redis section whose url is "embedded". */
+bool embedded_redis_is(const struct config_section *redis);
 
 /*
- * Fills *e for a redis section whose url is "embedded", and makes the server's directory under `state_dir`. Returns 0 or a
- * negative errno. Free with embedded_redis_fini in either case.
+ * Appends the path of the embedded server's unix socket: RUNTIME_DIR/redis.sock for the first redis section,
+ * RUNTIME_DIR/redis-<name>.sock for any other.
  */
-int embedded_redis_settings(struct embedded_redis *e, const struct config *c,
-                            const struct config_section *redis, const char *state_dir);
-void embedded_redis_fini(struct embedded_redis *e);
+void embedded_redis_socket(const struct config *c, const struct config_section *redis,
+                           struct buffer *out);
+
+/*
+ * Appends the directory of the server's data: STATE_DIR/redis for the first redis section, STATE_DIR/redis-<name> for
+ * any other.
+ */
+void embedded_redis_dir(const struct config *c, const struct config_section *redis,
+                        struct buffer *out);
+
+/*
+ * Appends the file that holds the server's password; nothing when it has none. It has one when password_file names it,
+ * and when it listens at a port, which anybody on the host may use: then platoon makes one, in the server's directory.
+ */
+void embedded_redis_password_file(const struct config *c, const struct config_section *redis,
+                                  struct buffer *out);
+
+/*
+ * embedded_login.c: writes what makes the server ask for its password into `to`, a configuration file of the server's,
+ * mode 0600: not its command line, which everybody may read. `make`: the password file is platoon's own, and made when
+ * it is missing or empty. 0, or a negative errno with a line in `why` that names file and remedy, or none when it is
+ * the writing that failed. Blocks on the files.
+ */
+int embedded_login_write(const char *password_file, bool make, const char *to, char *why,
+                         size_t why_size);
 
 #endif

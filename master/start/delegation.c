@@ -2,6 +2,7 @@
 #include "master/start/delegation.h"
 
 #include "common/slice.h"
+#include "common/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -69,7 +70,10 @@ static bool delegation_has_memory(const char *own)
     return false;
 }
 
-/* systemd marks what it gives away; only root can read the first. Whoever was not started by systemd has no marks to look for. */
+/*
+ * systemd marks what it gives away; only root can read the first. Whoever was not started by systemd
+ * has no marks to look for.
+ */
 static bool delegation_is_ours_to_manage(const char *own)
 {
     char mark;
@@ -115,7 +119,8 @@ bool delegation_take(char base[CGROUP_PATH_SIZE], char why[DELEGATION_WHY_SIZE])
     if (missing != NULL)
         snprintf(why, DELEGATION_WHY_SIZE, "%s", missing);
     else
-        snprintf(why, DELEGATION_WHY_SIZE, "%.200s: %s", own, strerror(-rc));
+        snprintf(why, DELEGATION_WHY_SIZE, "%.*s: %s", (int)utf8_cut(slice_of(own), 200), own,
+                 strerror(-rc));
     return false;
 }
 

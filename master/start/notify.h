@@ -1,8 +1,8 @@
 /*
  * notify.h: tells systemd (or whoever set $NOTIFY_SOCKET) how we are: READY=1, STOPPING=1, STATUS=, WATCHDOG=1.
  *
- * Runs in the master. One datagram, never blocks, failure is of no consequence. Source: sd_notify(3); libsystemd would be nine
- * libraries for these fifteen lines.
+ * Runs in the master. One datagram, never blocks, failure is of no consequence. Source: sd_notify(3); libsystemd would
+ * be nine libraries for these fifteen lines.
  */
 #ifndef MASTER_NOTIFY_H
 #define MASTER_NOTIFY_H

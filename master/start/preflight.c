@@ -1,7 +1,12 @@
 /* preflight.c: what can be found wrong before the first process is started. See preflight.h. */
 #include "master/start/preflight.h"
 
+#include "common/hold.h"
+#include "common/trust.h"
+#include "common/whole_file.h"
 #include "master/build/config_settings.h"
+#include "master/config/config_check_key.h"
+#include "master/start/places.h"
 #include "master/start/sweep.h"
 #include "proto/control.h"
 
@@ -10,9 +15,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,8 +30,6 @@
 
 /* Orphans of a dead master are gone within 5 s (issue 2); twice that for a slow disk. */
 #define PREFLIGHT_SWEEP_MS 10000
-
-enum { PREFLIGHT_ERROR = 1, PREFLIGHT_CONFIG = CONTRACT_EXIT_CONFIG };
 
 /* ---- directories ---- */
 
@@ -49,10 +52,29 @@ static int preflight_make_dir(const char *path)
     }
 }
 
+/* Whoever may change one of the directories above it has our sockets, or data, as soon as they want. */
+static int preflight_above(const char *key, const char *path, struct buffer *error)
+{
+    struct trust_path t;
+    int rc = trust_walk(path, TRUST_NO_OTHERS, &t);
+    trust_close(&t);
+    if (rc != -EPERM && rc != -EMLINK)
+        return 0; /* what is missing is made */
+    buffer_printf(error, "%s %s: ", key, path);
+    trust_say(&t, rc, error);
+    buffer_printf(error,
+                  ": choose a place where each directory above is root's or uid %u's alone\n",
+                  (unsigned)geteuid());
+    return PREFLIGHT_ERROR;
+}
+
 static int preflight_dir(const char *key, const char *path, bool ours_alone, struct buffer *error)
 {
     struct stat st;
-    int rc = preflight_make_dir(path);
+    int rc = preflight_above(key, path, error);
+    if (rc != 0)
+        return rc;
+    rc = preflight_make_dir(path);
     if (rc == 0 && stat(path, &st) != 0)
         rc = -errno;
     if (rc != 0) {
@@ -67,10 +89,10 @@ static int preflight_dir(const char *key, const char *path, bool ours_alone, str
         return PREFLIGHT_ERROR;
     }
     if (st.st_uid != geteuid()) {
-        buffer_printf(
-            error,
-            "%s %s: belongs to user %u, not to %u who runs platoon: choose another, or chown it\n",
-            key, path, (unsigned)st.st_uid, (unsigned)geteuid());
+        buffer_printf(error, "%s %s: belongs to ", key, path);
+        trust_say_user(st.st_uid, error);
+        buffer_printf(error, ", not to uid %u who runs platoon: choose another, or chown it\n",
+                      (unsigned)geteuid());
         return PREFLIGHT_ERROR;
     }
     if (ours_alone && (st.st_mode & 022) != 0) {
@@ -81,38 +103,66 @@ static int preflight_dir(const char *key, const char *path, bool ours_alone, str
     return 0;
 }
 
-/* ---- lock, sweep ---- */
+/* ---- locks, sweep ---- */
 
-static int preflight_lock(struct preflight *p, struct buffer *error)
+static void preflight_lock_path(const char *dir, char path[PATH_MAX])
 {
-    char path[PATH_MAX], pid[32] = "";
-    snprintf(path, sizeof path, "%s/platoon.lock", p->runtime_dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        buffer_printf(error, "%s: %s: check the directory's permissions\n", path, strerror(errno));
-        return PREFLIGHT_ERROR;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t n = read(fd, pid, sizeof pid - 1);
-        pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
-        buffer_printf(error,
-                      "runtime_dir %s: another platoon (pid %s) is running there: stop it with "
-                      "platoonctl -s %s/%s shutdown\n",
-                      p->runtime_dir, pid, p->runtime_dir, CONTROL_SOCKET_NAME);
-        close(fd);
-        return PREFLIGHT_ERROR;
-    }
-    int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) != 0 || write(fd, pid, (size_t)len) != len) {
-        buffer_printf(error, "%s: %s: is the disk full?\n", path, strerror(errno));
-        close(fd);
-        return PREFLIGHT_ERROR;
-    }
-    p->lock_fd = fd;
-    return 0;
+    snprintf(path, PATH_MAX, "%s/" HOLD_DIR_NAME, dir);
 }
 
-/* With the lock in our hands, what is there belongs to a dead master. Its processes are given their time to go. */
+/* The socket is the way to end the one that has runtime_dir; another's, or nobody's, may be in that of state_dir's. */
+static void preflight_say_held(const struct preflight *p, const char *key, const char *dir,
+                               pid_t holder, struct buffer *error)
+{
+    buffer_printf(error, "%s %s: another platoon (pid %d) is running there: ", key, dir,
+                  (int)holder);
+    if (dir == p->runtime_dir)
+        buffer_printf(error, "stop it with platoonctl -s %s/%s shutdown\n", dir,
+                      CONTROL_SOCKET_NAME);
+    else
+        buffer_printf(error,
+                      "no two may have the same data: choose another %s, or stop it (kill %d)\n",
+                      key, (int)holder);
+}
+
+static int preflight_lock(struct preflight *p, const char *key, const char *dir, int *lock,
+                          struct buffer *error)
+{
+    char path[PATH_MAX];
+    pid_t holder = 0;
+    preflight_lock_path(dir, path);
+    int fd = hold_take(path, 0, &holder);
+    if (fd == -EWOULDBLOCK)
+        preflight_say_held(p, key, dir, holder, error);
+    else if (fd == -ENOSPC || fd == -EDQUOT)
+        buffer_printf(error, "%s: %s: make room there\n", path, strerror(-fd));
+    else if (fd < 0)
+        buffer_printf(error, "%s: %s: it must be a file that platoon may write: remove it\n", path,
+                      strerror(-fd));
+    *lock = fd < 0 ? -1 : fd;
+    return fd < 0 ? PREFLIGHT_ERROR : 0;
+}
+
+/* The last master's, which an older build did not have. Before its end it is still that one's. */
+int preflight_resume(struct preflight *p, bool probe, struct buffer *error)
+{
+    char path[PATH_MAX];
+    pid_t holder = 0;
+    preflight_lock_path(p->state_dir, path);
+    p->state_lock_fd = hold_find(path);
+    if (p->state_lock_fd < 0)
+        p->state_lock_fd = hold_take(path, 0, &holder);
+    if (p->state_lock_fd >= 0) {
+        fcntl(p->state_lock_fd, F_SETFD, FD_CLOEXEC);
+        return 0;
+    }
+    if (probe && holder == getppid())
+        return 0;
+    preflight_say_held(p, "state_dir", p->state_dir, holder, error);
+    return PREFLIGHT_ERROR;
+}
+
+/* With the locks in our hands, what is there belongs to a dead master. Its processes are given their time to go. */
 static int preflight_sweep(const struct preflight *p, struct buffer *error)
 {
     char busy[PATH_MAX], mbox[PATH_MAX];
@@ -132,25 +182,10 @@ static int preflight_sweep(const struct preflight *p, struct buffer *error)
 
 static int preflight_write_file(const char *dir, const char *name, const char *text)
 {
-    char path[PATH_MAX], temp[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    snprintf(temp, sizeof temp, "%s/%s.new", dir, name);
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    size_t len = strlen(text);
-    int rc = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0 ? 0 : -errno;
-    close(fd);
-    if (rc == 0 && rename(temp, path) != 0)
-        rc = -errno;
-    if (rc != 0)
-        return rc;
-    int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0 || fsync(dirfd) != 0)
-        rc = -errno;
-    if (dirfd >= 0)
-        close(dirfd);
-    return rc;
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s", dir, name);
+    return n >= 0 && (size_t)n < sizeof path ? whole_file_write(path, slice_of(text))
+                                             : -ENAMETOOLONG;
 }
 
 /* "<16 hex digits> <boot>\n". One that cannot be read is a new instance: its claims come back by their lease. */
@@ -158,12 +193,15 @@ static void preflight_read_identity(struct preflight *p)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/instance", p->state_dir);
-    FILE *file = fopen(path, "re");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL; /* a fifo is empty, and nobody is waited for */
     uint64_t boot = 0;
     bool known = file != NULL && fscanf(file, "%16[0-9a-f] %" SCNu64, p->instance, &boot) == 2 &&
                  strlen(p->instance) == PREFLIGHT_INSTANCE_SIZE - 1;
     if (file != NULL)
         fclose(file);
+    else if (fd >= 0)
+        close(fd);
     p->boot = known ? boot + 1 : 1;
     if (known)
         return;
@@ -212,29 +250,31 @@ static void preflight_libexec(struct preflight *p, const char *configured)
         snprintf(p->libexec_dir, sizeof p->libexec_dir, "%s/../libexec/platoon", self);
 }
 
-static int preflight_runtime_path(struct preflight *p, const char *path, struct buffer *error)
+static int preflight_runtime_path(struct preflight *p, const struct config *c, struct buffer *error)
 {
+    const char *path = config_get(config_platoon(c), "runtime_dir");
     size_t need = strlen(path) + 1 + strlen(CONTROL_SOCKET_NAME);
     if (need <= PREFLIGHT_SOCKET_MAX &&
         slice_copy(slice_of(path), p->runtime_dir, sizeof p->runtime_dir))
         return 0;
-    buffer_printf(error,
-                  "runtime_dir %s: too long: %s in it would have %zu bytes, a unix socket's path "
-                  "has at most %d: choose a shorter one\n",
-                  path, CONTROL_SOCKET_NAME, need, PREFLIGHT_SOCKET_MAX);
+    config_say(c, NULL, "runtime_dir", error,
+               "runtime_dir %s: too long: %s in it would have %zu bytes, a unix socket's path "
+               "has at most %d: choose a shorter one",
+               path, CONTROL_SOCKET_NAME, need, PREFLIGHT_SOCKET_MAX);
     return PREFLIGHT_CONFIG;
 }
 
 int preflight_places(struct preflight *p, const struct config *c, struct buffer *error)
 {
     const struct config_section *s = config_platoon(c);
-    *p = (struct preflight){.lock_fd = -1};
+    *p = (struct preflight){.lock_fd = -1, .state_lock_fd = -1};
     preflight_libexec(p, config_get(s, "libexec_dir"));
-    int rc = preflight_runtime_path(p, config_get(s, "runtime_dir"), error);
+    int rc = preflight_runtime_path(p, c, error);
     if (rc == 0 && !slice_copy(slice_of(config_get(s, "state_dir")), p->state_dir,
                                sizeof p->state_dir - PREFLIGHT_STATE_NAME_MAX)) {
-        buffer_printf(error, "state_dir: longer than %d bytes: choose a shorter one\n",
-                      (int)sizeof p->state_dir - PREFLIGHT_STATE_NAME_MAX);
+        config_say(c, NULL, "state_dir", error,
+                   "state_dir: longer than %d bytes: choose a shorter one",
+                   (int)sizeof p->state_dir - PREFLIGHT_STATE_NAME_MAX);
         rc = PREFLIGHT_CONFIG;
     }
     return rc;
@@ -244,11 +284,15 @@ int preflight_take(struct preflight *p, const struct config *c, struct buffer *e
 {
     int rc = preflight_places(p, c, error);
     if (rc == 0)
+        rc = places_check(c, error);
+    if (rc == 0)
         rc = preflight_dir("runtime_dir", p->runtime_dir, true, error);
     if (rc == 0)
         rc = preflight_dir("state_dir", p->state_dir, true, error);
     if (rc == 0)
-        rc = preflight_lock(p, error);
+        rc = preflight_lock(p, "runtime_dir", p->runtime_dir, &p->lock_fd, error);
+    if (rc == 0)
+        rc = preflight_lock(p, "state_dir", p->state_dir, &p->state_lock_fd, error);
     if (rc == 0)
         rc = preflight_sweep(p, error);
     if (rc == 0)
@@ -263,50 +307,76 @@ int preflight_take(struct preflight *p, const struct config *c, struct buffer *e
     return rc;
 }
 
+static void preflight_let_go(int *lock)
+{
+    if (*lock >= 0)
+        close(*lock);
+    *lock = -1;
+}
+
+bool preflight_has_runtime_dir(const struct preflight *p)
+{
+    char path[PATH_MAX];
+    preflight_lock_path(p->runtime_dir, path);
+    return hold_is_at(p->lock_fd, path);
+}
+
+/* The lock files stay: removing one would let two masters lock two files of the same name. */
 void preflight_release(struct preflight *p)
 {
-    if (p->lock_fd < 0)
-        return;
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/platoon.pid", p->runtime_dir);
-    unlink(path);
-    /* The lock file stays: removing it would let two masters lock two files of the same name. */
-    close(p->lock_fd);
-    p->lock_fd = -1;
+    if (preflight_has_runtime_dir(p))
+        unlink(path);
+    preflight_let_go(&p->lock_fd);
+    preflight_let_go(&p->state_lock_fd);
 }
 
 /* ---- the tree ---- */
 
-struct preflight_findings {
-    const struct preflight *p;
-    bool running;
-    struct buffer *error;
-    int code;
-    bool missing[WORKER_TYPE_COUNT];
-    const char *longest; /* name of a worker */
-};
+static const struct preflight_entry *preflight_list;
+static size_t preflight_count;
+
+void preflight_register(const struct preflight_entry *list, size_t count)
+{
+    preflight_list = list;
+    preflight_count = count;
+}
+
+void preflight_found(struct preflight_findings *f, int code, const struct config_section *s,
+                     const char *key, const char *format, ...)
+{
+    va_list args;
+    char *text = NULL;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    va_end(args);
+    struct buffer *to = code == PREFLIGHT_PASSING ? f->warnings : f->error;
+    bool more = code != PREFLIGHT_PASSING || f->warned++ < CONFIG_ERRORS_MAX;
+    if (to != NULL && more)
+        config_say(f->c, s, key, to, "%s%s", code == PREFLIGHT_PASSING ? "warning: " : "",
+                   text != NULL ? text : "memory is short: try again");
+    free(text);
+    if (f->code == 0 || code == PREFLIGHT_CONFIG)
+        f->code = code;
+}
 
 static void preflight_worker(struct node *n, void *ctx)
 {
-    static const char *const types[] = {
-#define X(NAME, type, PLACE, path, key, doc) [WORKER_TYPE_##NAME] = type,
-        WORKER_TYPE_LIST(X)
-#undef X
-    };
     struct preflight_findings *f = ctx;
     char program[PATH_MAX];
-    snprintf(program, sizeof program, "%s/%s", f->p->libexec_dir, types[n->type]);
-    if (n->executable != NULL) {
-        if (access(n->executable, X_OK) != 0) {
-            buffer_printf(f->error, "%s: command %s: %s: it must be a program platoon may run\n",
-                          n->name, n->executable, strerror(errno));
-            f->code = PREFLIGHT_CONFIG;
-        }
-    } else if (!f->missing[n->type] && access(program, X_OK) != 0) {
-        buffer_printf(f->error, "%s: %s: it is the program of %s: run make, or set libexec_dir\n",
-                      program, strerror(errno), n->name);
+    snprintf(program, sizeof program, "%s/%s", f->p->libexec_dir, worker_type_program(n->type));
+    if (n->executable != NULL && access(n->executable, X_OK) != 0)
+        preflight_found(f, PREFLIGHT_CONFIG, config_section_find(f->c, n->section_kind, n->section),
+                        NULL, "%s: command %s: %s: it must be a program platoon may run", n->name,
+                        n->executable, strerror(errno));
+    bool ours = n->executable == NULL || n->enters;
+    if (ours && !f->missing[n->type] && access(program, X_OK) != 0) {
+        preflight_found(f, PREFLIGHT_CONFIG, NULL, "libexec_dir",
+                        "%s: %s: it is the program of %s: run make, or set libexec_dir", program,
+                        strerror(errno), n->name);
         f->missing[n->type] = true;
-        f->code = PREFLIGHT_CONFIG;
     }
     if (f->longest == NULL || strlen(n->name) > strlen(f->longest))
         f->longest = n->name;
@@ -320,79 +390,97 @@ static void preflight_mailboxes(struct preflight_findings *f)
                   PREFLIGHT_GENERATION_DIGITS;
     if (need <= PREFLIGHT_SOCKET_MAX)
         return;
-    buffer_printf(f->error,
-                  "runtime_dir %s: too long by %zu bytes: the mailbox of %s would have %zu, a unix "
-                  "socket's path has at most %d: choose a shorter one\n",
-                  f->p->runtime_dir, need - PREFLIGHT_SOCKET_MAX, f->longest, need,
-                  PREFLIGHT_SOCKET_MAX);
-    f->code = PREFLIGHT_CONFIG;
+    preflight_found(
+        f, PREFLIGHT_CONFIG, NULL, "runtime_dir",
+        "runtime_dir %s: too long by %zu bytes: the mailbox of %s would have %zu, a unix "
+        "socket's path has at most %d: choose a shorter one",
+        f->p->runtime_dir, need - PREFLIGHT_SOCKET_MAX, f->longest, need, PREFLIGHT_SOCKET_MAX);
 }
 
-/* As execvp would find it. */
-static bool preflight_program_exists(const char *program)
+bool preflight_log_path(const struct config *c, const char *state_dir, char *path, size_t size)
+{
+    const struct config_section *s = config_platoon(c);
+    const char *to = config_get(s, "log_to"), *own = config_get(s, "log_path");
+    int len = 0;
+    path[0] = '\0';
+    if (own[0] != '\0')
+        len = snprintf(path, size, "%s", own);
+    else if (strcmp(to, "file") == 0)
+        len = snprintf(path, size, "%s/platoon.log", state_dir);
+    else if (strcmp(to, "stderr") != 0)
+        len = snprintf(path, size, "%s",
+                       strcmp(to, "syslog") == 0 ? "/dev/log" : "/run/systemd/journal/socket");
+    return (size_t)len < size;
+}
+
+int preflight_find_program(const char *program)
 {
     const char *path = getenv("PATH");
     if (strchr(program, '/') != NULL || path == NULL)
-        return access(program, X_OK) == 0;
+        return access(program, X_OK) == 0 ? 0 : -errno;
     while (*path != '\0') {
         size_t n = strcspn(path, ":");
         char full[PATH_MAX];
         snprintf(full, sizeof full, "%.*s/%s", (int)n, path, program);
         if (access(full, X_OK) == 0)
-            return true;
+            return 0;
         path += n + (path[n] == ':');
     }
-    return false;
+    return -ENOENT;
 }
 
-/* The port is taken and given back: between that and the server's own bind somebody else may come, and the server says so then. */
-static int preflight_port(uint64_t port)
+/* It is used all the same: it may lie in a directory that only its users can enter. */
+static void preflight_secret(struct preflight_findings *f, const struct config_section *s,
+                             const char *key, const char *path)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int rc = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0
-                 ? 0
-                 : -errno;
-    close(fd);
-    return rc;
+    struct stat st;
+    bool secret = strstr(key, "password") != NULL || strstr(key, "key_file") != NULL;
+    if (secret && stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
+        preflight_found(f, PREFLIGHT_PASSING, s, key,
+                        "%s: %s: everybody on this host may read it (mode %04o): chmod 600 %s", key,
+                        path, (unsigned)(st.st_mode & 07777), path);
 }
 
-static void preflight_server(const struct config_section *s, struct preflight_findings *f)
+/*
+ * Every key that names a file to be read. One that a program writes (log_file) is its own system's affair, and a
+ * place that we make is looked at elsewhere.
+ */
+static void preflight_files(struct preflight_findings *f, const struct config_section *s)
 {
-    const char *program = config_get(s, "server_program");
-    uint64_t port = config_get_u64(s, "server_port");
-    if (!preflight_program_exists(program)) {
-        buffer_printf(f->error,
-                      "redis %s: server_program %s: not found: install redis-server, or set url to "
-                      "a Redis that runs\n",
-                      config_title(s), program);
-        f->code = PREFLIGHT_CONFIG;
-    }
-    int rc = port != 0 && !f->running ? preflight_port(port) : 0;
-    if (rc != 0) {
-        buffer_printf(f->error,
-                      "redis %s: server_port %" PRIu64
-                      ": %s: choose another, or end what uses it\n",
-                      config_title(s), port, strerror(-rc));
-        f->code = f->code != 0 ? f->code : PREFLIGHT_ERROR;
+    static const char read_ends[] = "_file", written[] = "log_file";
+    for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
+        const struct config_key *key = &config_keys[k];
+        size_t len = strlen(key->name);
+        if (key->kind != config_section_kind(s) || key->type != CONFIG_PATH ||
+            strcmp(key->name, written) == 0 || len < sizeof read_ends ||
+            strcmp(key->name + len - (sizeof read_ends - 1), read_ends) != 0)
+            continue;
+        const char *path = config_get(s, key->name);
+        if (path[0] != '\0' && access(path, R_OK) != 0)
+            preflight_found(f, PREFLIGHT_PASSING, s, key->name,
+                            "%s: %s: %s: make it readable for who runs platoon", key->name, path,
+                            strerror(errno));
+        else if (path[0] != '\0')
+            preflight_secret(f, s, key->name, path);
     }
 }
 
 int preflight_check_tree(const struct preflight *p, const struct config *c, struct node *root,
-                         bool running, struct buffer *error)
+                         enum preflight_when when, struct buffer *error, struct buffer *warnings)
 {
-    struct preflight_findings f = {.p = p, .running = running, .error = error};
+    struct preflight_findings f = {
+        .p = p, .c = c, .when = when, .error = error, .warnings = warnings};
+    f.code = places_check(c, error);
     tree_each_worker(root, preflight_worker, &f);
     preflight_mailboxes(&f);
-    const struct config_section *s;
-    for (size_t i = 0; (s = config_section_at(c, CONFIG_REDIS, i)) != NULL; i++)
-        if (config_redis_is_embedded(s))
-            preflight_server(s, &f);
+    for (enum config_kind kind = 0; kind < CONFIG_KIND_COUNT; kind++) {
+        const struct config_section *s;
+        for (size_t i = 0; (s = config_section_at(c, kind, i)) != NULL; i++) {
+            preflight_files(&f, s);
+            for (size_t n = 0; n < preflight_count; n++)
+                if (preflight_list[n].kind == kind)
+                    preflight_list[n].look(s, &f);
+        }
+    }
     return f.code;
 }

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "proto/control.h"
+#include "proto/systems.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,16 +18,24 @@
 
 #define SWEEP_LOOK_MS 20
 
-static bool sweep_is_redis(const char *name)
+/* The socket of a server that ran for us. */
+static bool sweep_is_server(const char *name)
 {
+    static const char *const prefixes[] = {
+#define X(prefix) prefix,
+        SYSTEMS(SWEEPS, X)
+#undef X
+            NULL};
     size_t n = strlen(name), end = strlen(".sock");
-    return strncmp(name, "redis", strlen("redis")) == 0 && n > end &&
-           strcmp(name + n - end, ".sock") == 0;
+    bool ours = false;
+    for (size_t i = 0; prefixes[i] != NULL; i++)
+        ours = ours || strncmp(name, prefixes[i], strlen(prefixes[i])) == 0;
+    return ours && n > end && strcmp(name + n - end, ".sock") == 0;
 }
 
 static bool sweep_is_ours(const char *name)
 {
-    return sweep_is_redis(name) || strcmp(name, CONTROL_SOCKET_NAME) == 0 ||
+    return sweep_is_server(name) || strcmp(name, CONTROL_SOCKET_NAME) == 0 ||
            strcmp(name, "platoon.pid") == 0;
 }
 
@@ -73,7 +82,7 @@ int sweep_wait(const char *runtime_dir, uint64_t within_ms, char *busy, size_t s
     char mbox[PATH_MAX];
     snprintf(mbox, sizeof mbox, "%s/mbox", runtime_dir);
     uint64_t end = clock_mono_ms() + within_ms;
-    while (sweep_find(runtime_dir, sweep_is_redis, busy, size) ||
+    while (sweep_find(runtime_dir, sweep_is_server, busy, size) ||
            sweep_find(mbox, sweep_is_mailbox, busy, size)) {
         if (clock_mono_ms() >= end)
             return -ETIMEDOUT;

@@ -42,6 +42,11 @@ void policy_window_clear(struct restart_window *w)
     w->next = 0;
 }
 
+bool policy_was_stable(const struct policy_limits *l, const struct policy_death *d)
+{
+    return d->was_ready && d->ready_for_ms >= l->stable_after_ms;
+}
+
 struct policy_verdict policy_judge(const struct policy_limits *l, const struct policy_death *d,
                                    struct restart_window *w, uint64_t *failures, uint64_t now_ms)
 {
@@ -51,18 +56,27 @@ struct policy_verdict policy_judge(const struct policy_limits *l, const struct p
         (d->restart == POLICY_TRANSIENT && d->code == CONTRACT_EXIT_DONE))
         return (struct policy_verdict){POLICY_STAY_DOWN, 0};
 
-    bool stable = d->was_ready && d->ready_for_ms >= l->stable_after_ms;
-    *failures = stable ? 1 : *failures + 1;
-    if (!policy_window_add(w, now_ms))
-        return (struct policy_verdict){POLICY_ESCALATE, 0};
-    /* Death after a stable run says nothing about the next one: replace at once. */
-    uint64_t delay = stable ? 0 : policy_backoff(l, *failures, d->was_ready, d->random);
     static const enum policy_action actions[] = {
         [POLICY_ONE_FOR_ONE] = POLICY_RESTART,
         [POLICY_ONE_FOR_ALL] = POLICY_RESTART_ALL,
         [POLICY_REST_FOR_ONE] = POLICY_RESTART_REST,
     };
+    /* Its siblings have lost it all the same; but nobody's fault uses up nobody's intensity. */
+    if (d->code == CONTRACT_EXIT_SHORT)
+        return (struct policy_verdict){actions[d->strategy], POLICY_SHORTAGE_MS};
+
+    bool stable = policy_was_stable(l, d);
+    *failures = stable ? 1 : *failures + 1;
+    if (!policy_window_add(w, now_ms))
+        return (struct policy_verdict){POLICY_ESCALATE, 0};
+    /* Death after a stable run says nothing about the next one: replace at once. */
+    uint64_t delay = stable ? 0 : policy_backoff(l, *failures, d->was_ready, d->random);
     return (struct policy_verdict){actions[d->strategy], delay};
+}
+
+bool policy_order_forces(uint64_t number, uint64_t after_first_ms)
+{
+    return number > 2 || (number == 2 && after_first_ms >= POLICY_PAIR_MS);
 }
 
 enum policy_doubt policy_doubt(enum policy_doubt doubt, uint64_t planned_ms, uint64_t now_ms)

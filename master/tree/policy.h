@@ -1,5 +1,6 @@
 /*
- * policy.h: what to do when a worker dies, or misses a deadline. Pure functions: the clock, the dice and the history are parameters.
+ * policy.h: what to do when a worker dies, or misses a deadline. Pure functions: the clock, the dice and
+ * the history are parameters.
  *
  * Runs in the master, under supervisor.c.
  */
@@ -10,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Restarts of one supervisor within its period; a ring, so its size bounds `intensity` (config_keys.h: 1000). */
+/* Restarts of one supervisor within its period; a ring, so its size bounds `intensity` (proto/core/core.h: 1000). */
 struct restart_window {
     uint64_t *at_ms;
     size_t limit; /* intensity */
@@ -58,14 +59,21 @@ struct policy_death {
     uint64_t random;
 };
 
+/* Pause before who was kept from its work by a shortage of the machine's is tried again, and between lines about it. */
+#define POLICY_SHORTAGE_MS     1000
+#define POLICY_SHORTAGE_LOG_MS 30000
+
+/* From so many ends in a row on, until it has been READY for `stable_after`, a worker is unstable. */
+#define POLICY_UNSTABLE_ENDS 3
+
 struct policy_verdict {
     enum policy_action action;
     uint64_t delay_ms;
 };
 
 /*
- * Pause before a restart after `failures` (>= 1) deaths in a row: full jitter over an exponential ceiling, within 0 (backoff_min
- * when it never got ready) and backoff_max.
+ * Pause before a restart after `failures` (>= 1) deaths in a row: full jitter over an exponential ceiling, within 0
+ * (backoff_min when it never got ready) and backoff_max.
  */
 uint64_t policy_backoff(const struct policy_limits *l, uint64_t failures, bool was_ready,
                         uint64_t random);
@@ -74,9 +82,24 @@ uint64_t policy_backoff(const struct policy_limits *l, uint64_t failures, bool w
 bool policy_window_add(struct restart_window *w, uint64_t now_ms);
 void policy_window_clear(struct restart_window *w);
 
-/* Judges a death under a supervisor with window `w`; brings *failures up to date. */
+/* It had been READY for long enough that its end says nothing about the next run. */
+bool policy_was_stable(const struct policy_limits *l, const struct policy_death *d);
+
+/*
+ * Judges a death under a supervisor with window `w`; brings *failures up to date. One for a shortage of the machine's
+ * is noted in neither.
+ */
 struct policy_verdict policy_judge(const struct policy_limits *l, const struct policy_death *d,
                                    struct restart_window *w, uint64_t *failures, uint64_t now_ms);
+
+/*
+ * Orders to stop come in pairs: wrappers (timeout, npm, sudo, a terminal) send to the group and to us. A second one
+ * means "at once" only when it comes so much later (ms).
+ */
+#define POLICY_PAIR_MS 1000
+
+/* Does the order of that number (1: the first), so long after the first, force? The third does in any case. */
+bool policy_order_forces(uint64_t number, uint64_t after_first_ms);
 
 /* Past a deadline: why it is not acted on yet. */
 enum policy_doubt {
@@ -85,10 +108,16 @@ enum policy_doubt {
     POLICY_UNREAD, /* what the worker has said may be unread: its link is read once more */
 };
 
-/* A timer that comes so late (ms): the master stood still (stopped, a virtual machine's pause), or did nothing but start others. */
+/*
+ * A timer that comes so late (ms): the master stood still (stopped, a virtual machine's pause), or did
+ * nothing but start others.
+ */
 #define POLICY_STOOD_STILL_MS 1000
 
-/* The next doubt after `doubt`, when the timer that was to come at `planned_ms` has come, at `now_ms`: NO_DOUBT to act now. It may come a little early. */
+/*
+ * The next doubt after `doubt`, when the timer that was to come at `planned_ms` has come, at `now_ms`: NO_DOUBT to act
+ * now. It may come a little early.
+ */
 enum policy_doubt policy_doubt(enum policy_doubt doubt, uint64_t planned_ms, uint64_t now_ms);
 
 #endif

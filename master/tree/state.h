@@ -1,8 +1,8 @@
 /*
  * state.h: the states of a worker and the only moves there are between them, as one table.
  *
- * Runs in the master, under supervisor.c. Every move goes through state_move, which logs it: the one place to read what
- * happened to a worker.
+ * Runs in the master, under supervisor.c, which makes every move and tells of it. Must not log or tell anybody
+ * itself: then it would stand on half of the master.
  */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H
@@ -36,7 +36,7 @@ int state_next(enum node_state state, enum state_event event);
 
 const char *state_event_name(enum state_event event);
 
-/* Moves the worker and logs it. An illegal move is our own inconsistency: logged as an error and refused (false). */
+/* Moves the worker; `now_ms` is clock_mono_ms. An illegal move is refused: false, nothing changed. */
 bool state_move(struct node *worker, enum state_event event, uint64_t now_ms);
 
 #endif

@@ -4,9 +4,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "master/process/child.h"
-#include "master/control/control_server.h"
 #include "master/logs/crash.h"
 #include "master/logs/events.h"
+#include "master/logs/log_out.h"
 #include "master/logs/logs.h"
 #include "master/start/notify.h"
 #include "master/reload.h"
@@ -31,6 +31,7 @@
 
 static struct {
     struct master *master;
+    const struct upgrade_control *control;
     char program[PATH_MAX];
     bool running;
     upgrade_answer_fn fn;
@@ -45,6 +46,11 @@ static struct {
     uint64_t deadline_ms;
 } upgrade = {.state_fd = -1};
 
+void upgrade_setup(const struct upgrade_control *control)
+{
+    upgrade.control = control;
+}
+
 void upgrade_remember_program(void)
 {
     ssize_t n = readlink("/proc/self/exe", upgrade.program, sizeof upgrade.program - 1);
@@ -58,9 +64,20 @@ void upgrade_remember_program(void)
 /* ---- the state ---- */
 
 struct upgrade_pack {
-    struct buffer out;
+    struct buffer out, ends;
     uint64_t nodes;
 };
+
+static void upgrade_pack_ends(struct buffer *out, const struct node *n)
+{
+    struct upgrade_ends m = {.name = slice_of(n->name),
+                             .deaths = n->deaths,
+                             .unstable = n->unstable,
+                             .ended = n->ended,
+                             .is_short = n->is_short};
+    if (m.deaths != 0 || m.unstable || m.ended || m.is_short)
+        upgrade_ends_pack(out, &m);
+}
 
 static void upgrade_pack_node(struct upgrade_pack *p, const struct node *n)
 {
@@ -71,9 +88,10 @@ static void upgrade_pack_node(struct upgrade_pack *p, const struct node *n)
                                     .state_since_ms = n->state_since_ms,
                                     .next_start_ms = n->next_start_ms};
     if (n->kind == NODE_WORKER)
-        worker_process_save(n, &p->out);
+        process_save(n, &p->out);
     else
         upgrade_branch_pack(&p->out, &branch);
+    upgrade_pack_ends(&p->ends, n);
     p->nodes++;
     for (size_t i = 0; i < n->child_count; i++)
         upgrade_pack_node(p, n->children[i]);
@@ -96,8 +114,8 @@ static int upgrade_write_state(void)
                                   .started_ms = m->started_ms,
                                   .upgrades = m->upgrades + 1,
                                   .lock_fd = (uint64_t)m->paths.lock_fd,
-                                  .listener_fd = (uint64_t)control_fd(),
-                                  .request_id = worker_process_last_request(),
+                                  .listener_fd = (uint64_t)upgrade.control->fd(),
+                                  .request_id = process_last_request(),
                                   .children = child_last_generation(),
                                   .nodes = nodes.nodes,
                                   .last_line = last_line,
@@ -106,7 +124,9 @@ static int upgrade_write_state(void)
                                   .events = buffer_slice(&events)};
     upgrade_master_pack(&out, &head);
     buffer_append_slice(&out, buffer_slice(&nodes.out));
-    bool good = buffer_ok(&out) && buffer_ok(&nodes.out) && buffer_ok(&lines) && buffer_ok(&events);
+    buffer_append_slice(&out, buffer_slice(&nodes.ends));
+    bool good = buffer_ok(&out) && buffer_ok(&nodes.out) && buffer_ok(&nodes.ends) &&
+                buffer_ok(&lines) && buffer_ok(&events);
     int fd = good ? memfd_create("platoon-state", MFD_CLOEXEC) : -1;
     if (fd >= 0 && write(fd, out.data, out.len) != (ssize_t)out.len) {
         close(fd);
@@ -114,6 +134,7 @@ static int upgrade_write_state(void)
     }
     buffer_fini(&out);
     buffer_fini(&nodes.out);
+    buffer_fini(&nodes.ends);
     buffer_fini(&lines);
     buffer_fini(&events);
     return fd >= 0 ? fd : -ENOMEM;
@@ -157,7 +178,7 @@ static void upgrade_keep_fd(int fd, bool keep)
 static void upgrade_keep_worker(struct node *n, void *ctx)
 {
     int fds[3];
-    worker_process_fds(n, fds);
+    process_fds(n, fds);
     for (size_t i = 0; i < 3; i++)
         upgrade_keep_fd(fds[i], *(bool *)ctx);
 }
@@ -166,11 +187,16 @@ static void upgrade_keep_all(int state_fd, bool keep)
 {
     upgrade_keep_fd(state_fd, keep);
     upgrade_keep_fd(upgrade.master->paths.lock_fd, keep);
-    upgrade_keep_fd(control_fd(), keep);
+    upgrade_keep_fd(upgrade.master->paths.state_lock_fd, keep); /* found by preflight_resume */
+    upgrade_keep_fd(log_out_fd(), keep);
+    upgrade_keep_fd(upgrade.control->fd(), keep);
     tree_each_worker(upgrade.master->root, upgrade_keep_worker, &keep);
 }
 
-/* Does not return when it succeeds. Signals that come meanwhile wait for the new master's handlers; their default would be our death. */
+/*
+ * Does not return when it succeeds. Signals that come meanwhile wait for the new master's handlers; their
+ * default would be our death.
+ */
 static void upgrade_exec(void)
 {
     sigset_t all, before;
@@ -202,7 +228,7 @@ static void upgrade_look_quiet(struct node *n, void *ctx)
 {
     const struct node **loud = ctx;
     bool waits = n->child && n->process == NULL; /* about to be started, or freed */
-    if (waits || !worker_process_is_quiet(n))
+    if (waits || !process_is_quiet(n))
         *loud = n;
 }
 
@@ -211,7 +237,7 @@ static void upgrade_on_quiet_timer(uv_timer_t *timer)
     const struct node *loud = NULL;
     char why[CONTRACT_NAME_MAX + 64];
     tree_each_worker(upgrade.master->root, upgrade_look_quiet, &loud);
-    if (loud == NULL && control_is_quiet()) {
+    if (loud == NULL && upgrade.control->is_quiet()) {
         uv_timer_stop(timer);
         upgrade_exec();
         return;
@@ -282,6 +308,17 @@ static void upgrade_on_said(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         uv_read_stop(stream);
 }
 
+/* A program, or a script that names its own: what is neither would be handed to a shell by execvp. */
+static bool upgrade_is_program(const char *path)
+{
+    char head[4] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : -1;
+    if (fd >= 0)
+        close(fd);
+    return n == sizeof head && (memcmp(head, "\177ELF", 4) == 0 || memcmp(head, "#!", 2) == 0);
+}
+
 /* Asks the new binary, which gets the state as descriptor 3 and says on stderr what it has against it. */
 static int upgrade_probe(void)
 {
@@ -297,6 +334,7 @@ static int upgrade_probe(void)
     uv_process_options_t options = {.file = upgrade.program,
                                     .args = (char **)(uintptr_t)args,
                                     .exit_cb = upgrade_on_probe_end,
+                                    .flags = UV_PROCESS_DETACHED, /* without our terminal */
                                     .stdio = stdio,
                                     .stdio_count = 4};
     memset(upgrade.said, 0, sizeof upgrade.said);
@@ -345,6 +383,12 @@ int upgrade_begin(struct master *m, upgrade_answer_fn fn, void *ctx, struct buff
     if (upgrade.program[0] == '\0' || access(upgrade.program, X_OK) != 0) {
         buffer_printf(error, "%s: %s: install the new platoon there\n", upgrade.program,
                       strerror(errno));
+        return CONTROL_ERROR;
+    }
+    if (!upgrade_is_program(upgrade.program)) {
+        buffer_printf(error,
+                      "%s: cannot be asked: it is no program: install the new platoon there\n",
+                      upgrade.program);
         return CONTROL_ERROR;
     }
     int code = upgrade_check_file(m, error);

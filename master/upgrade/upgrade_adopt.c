@@ -1,5 +1,7 @@
 /* upgrade_adopt.c: the new master's side. See upgrade.h. */
 #include "common/log.h"
+#include "common/utf8.h"
+#include "master/build/config_settings.h"
 #include "master/process/child.h"
 #include "master/logs/events.h"
 #include "master/logs/logs.h"
@@ -69,7 +71,17 @@ void upgrade_fini(struct upgrade *u)
     buffer_fini(&u->bytes);
 }
 
-/* Calls one of both for each record; false at the first that cannot be read or is refused. */
+static void upgrade_take_ends(struct node *n, const struct upgrade_ends *m)
+{
+    if (n == NULL || n->kind != NODE_WORKER)
+        return;
+    n->deaths = m->deaths;
+    n->unstable = m->unstable != 0;
+    n->ended = m->ended != 0;
+    n->is_short = m->is_short != 0;
+}
+
+/* Calls one of both for each record, takes what stands behind; false at the first that cannot be read or is refused. */
 static bool upgrade_each(const struct upgrade *u, struct node *root,
                          bool (*branch)(struct node *n, const struct upgrade_branch *m, void *ctx),
                          bool (*worker)(struct node *n, const struct upgrade_worker *m, void *ctx),
@@ -85,6 +97,12 @@ static bool upgrade_each(const struct upgrade *u, struct node *root,
             good = upgrade_branch_unpack(&in, &b) && branch(tree_find(root, b.name), &b, ctx);
         else
             good = upgrade_worker_unpack(&in, &w) && worker(tree_find(root, w.name), &w, ctx);
+    }
+    while (good && schema_peek_type(in) == UPGRADE_ENDS) {
+        struct upgrade_ends e;
+        good = upgrade_ends_unpack(&in, &e);
+        if (good)
+            upgrade_take_ends(tree_find(root, e.name), &e);
     }
     return good && unpack_end(&in);
 }
@@ -144,6 +162,13 @@ static bool upgrade_adopt_branch(struct node *n, const struct upgrade_branch *m,
     return true;
 }
 
+/* Older masters have cut such texts inside a character. */
+static void upgrade_take_text(struct slice from, char *to, size_t size)
+{
+    slice_copy(from, to, size);
+    utf8_mend(to);
+}
+
 static void upgrade_take_history(struct node *n, const struct upgrade_worker *m)
 {
     n->state = m->state <= NODE_FATAL ? (enum node_state)m->state : NODE_STOPPED;
@@ -158,9 +183,9 @@ static void upgrade_take_history(struct node *n, const struct upgrade_worker *m)
     n->started_ms = m->started_ms;
     n->next_start_ms = m->next_start_ms;
     slice_copy(m->address, n->address, sizeof n->address);
-    slice_copy(m->last_exit, n->last_exit, sizeof n->last_exit);
-    slice_copy(m->doing, n->doing, sizeof n->doing);
-    slice_copy(m->trouble, n->trouble, sizeof n->trouble);
+    upgrade_take_text(m->last_exit, n->last_exit, sizeof n->last_exit);
+    upgrade_take_text(m->doing, n->doing, sizeof n->doing);
+    upgrade_take_text(m->trouble, n->trouble, sizeof n->trouble);
 }
 
 static void upgrade_close_on_exec(uint64_t fd)
@@ -178,9 +203,9 @@ static bool upgrade_adopt_worker(struct node *n, const struct upgrade_worker *m,
     if (n == NULL)
         return true; /* it had no process: upgrade_fits has seen to it */
     upgrade_take_history(n, m);
-    n->change =
-        slice_equal(m->settings, buffer_slice(&n->settings)) ? NODE_UNCHANGED : NODE_CHANGED;
-    int rc = m->pid != 0 ? worker_process_adopt(n, m) : 0;
+    n->change = config_settings_still(m->settings, buffer_slice(&n->settings)) ? NODE_UNCHANGED
+                                                                               : NODE_CHANGED;
+    int rc = m->pid != 0 ? process_adopt(n, m) : 0;
     if (rc != 0) {
         log_error("adopt", "name=%s pid=%" PRIu64 " cause=%s", n->name, m->pid,
                   log_quote_text(strerror(-rc)));
@@ -208,7 +233,7 @@ void upgrade_adopt(const struct upgrade *u, struct master *m)
 {
     m->started_ms = u->started_ms;
     m->upgrades = u->upgrades;
-    worker_process_set_last_request(u->request_id);
+    process_set_last_request(u->request_id);
     child_set_last_generation(u->children);
     upgrade_call_new(m->root);
     m->root->change = NODE_UNCHANGED;

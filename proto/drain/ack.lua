@@ -7,10 +7,13 @@ local keys, n = aside_keys(id)
 if not keys then
   return 0
 end
-drop_claim(id)
+-- The counters last, and all of it tried before: an ack that was refused is asked again, and must count once.
+open_when_full()
+try('forget', 'count')
 for from = 1, #keys, CHUNK do
-  redis.call('UNLINK', unpack(keys, from, math.min(from + CHUNK - 1, #keys)))
+  call('UNLINK', unpack(keys, from, math.min(from + CHUNK - 1, #keys)))
 end
-redis.call('HINCRBY', STATS, 'claimed', -n)
-redis.call('HINCRBY', STATS, 'stored', stored)
+drop_claim(id)
+call('HINCRBY', STATS, 'claimed', -n)
+call('HINCRBY', STATS, 'stored', stored)
 return 1

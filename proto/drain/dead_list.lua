@@ -1,7 +1,6 @@
--- dead_list: limit -> array of {seq, member, reason, attempts, at, has_data}, oldest first.
+-- dead_list: limit -> array of {seq, member, reason, attempts, at, has_data, the member's length}, oldest first. Long members are cut (letters.lua).
 local letters = {}
-for i, seq in ipairs(redis.call('ZRANGE', DEAD, 0, tonumber(ARGV[1]) - 1)) do
-  local d = redis.call('HMGET', dead_key(seq), 'member', 'reason', 'attempts', 'at', 'has_data')
-  letters[i] = {seq, d[1] or '', d[2] or '', d[3] or '0', d[4] or '0', d[5] or '0'}
+for i, seq in ipairs(call('ZRANGE', DEAD, 0, tonumber(ARGV[1]) - 1)) do
+  letters[i] = letter_head(seq)
 end
 return letters

@@ -8,8 +8,8 @@
 const char *ledger_script_text(enum ledger_script script)
 {
     static const char *const texts[LEDGER_SCRIPT_COUNT] = {
-#define X(NAME, name) [LEDGER_##NAME] = ledger_script_##name,
-        LEDGER_SCRIPT_LIST(X)
+#define X(NAME, name, file, parts) [LEDGER_##NAME] = redis_script_##name,
+        DRAIN_SCRIPTS(X)
 #undef X
     };
     return texts[script];
@@ -18,8 +18,8 @@ const char *ledger_script_text(enum ledger_script script)
 const char *ledger_script_name(enum ledger_script script)
 {
     static const char *const names[LEDGER_SCRIPT_COUNT] = {
-#define X(NAME, name) [LEDGER_##NAME] = #name,
-        LEDGER_SCRIPT_LIST(X)
+#define X(NAME, name, file, parts) [LEDGER_##NAME] = #name,
+        DRAIN_SCRIPTS(X)
 #undef X
     };
     return names[script];
@@ -32,17 +32,6 @@ int ledger_prefix(char prefix[LEDGER_PREFIX_SIZE], const char *drain)
     if (len < 0 || (size_t)len >= sizeof text)
         return -ENAMETOOLONG;
     memcpy(prefix, text, (size_t)len + 1);
-    return 0;
-}
-
-int ledger_identity(char identity[LEDGER_IDENTITY_SIZE], const char *instance, const char *boot,
-                    const char *name, uint64_t generation)
-{
-    char text[LEDGER_IDENTITY_SIZE];
-    int len = snprintf(text, sizeof text, "%s:%s:%s:%" PRIu64, instance, boot, name, generation);
-    if (len < 0 || (size_t)len >= sizeof text)
-        return -ENAMETOOLONG;
-    memcpy(identity, text, (size_t)len + 1);
     return 0;
 }
 

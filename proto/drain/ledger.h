@@ -1,49 +1,26 @@
 /*
  * ledger.h: the drain's ledger in Redis as C sees it: its scripts, its key names, the members of a claim.
  *
- * Used by the drain's workers through workers/drain_ledger.h. Pure: no I/O, no allocation. What each script takes and
- * answers stands once, in the first lines of its file (proto/redis/<name>.lua); the ledger as a whole is PROTOCOL.md, section 4.
+ * Used by the drain's workers through workers/drain/drain_ledger.h. Pure: no I/O, no allocation. What each script takes
+ * and answers stands once, in the first lines of its file (proto/drain/<name>.lua); the ledger as a whole is DRAIN.md.
  */
 #ifndef PROTO_REDIS_LEDGER_H
 #define PROTO_REDIS_LEDGER_H
 
 #include "common/slice.h"
 #include "common/unpack.h"
-
-/* X(NAME, name): proto/redis/<name>.lua. */
-#define LEDGER_SCRIPT_LIST(X)                                                                      \
-    X(CLAIM, claim)                                                                                \
-    X(TAKE, take)                                                                                  \
-    X(RENEW, renew)                                                                                \
-    X(ACK, ack)                                                                                    \
-    X(DEAD, dead)                                                                                  \
-    X(SPLIT, split)                                                                                \
-    X(RELEASE, release)                                                                            \
-    X(ORPHANS, orphans)                                                                            \
-    X(RECOVER, recover)                                                                            \
-    X(STATUS, status)                                                                              \
-    X(DEAD_LIST, dead_list)                                                                        \
-    X(DEAD_SHOW, dead_show)                                                                        \
-    X(DEAD_RETRY, dead_retry)                                                                      \
-    X(DEAD_DROP, dead_drop)
+#include "proto/redis/identity.h"
+#include "proto/redis/redis_script.h"
 
 enum ledger_script {
-#define X(NAME, name) LEDGER_##NAME,
-    LEDGER_SCRIPT_LIST(X)
+#define X(NAME, name, file, parts) LEDGER_##NAME,
+    DRAIN_SCRIPTS(X)
 #undef X
         LEDGER_SCRIPT_COUNT
 };
 
-/* The texts, made from the files by scripts/lib/embed. */
-#define X(NAME, name) extern const char ledger_script_##name[];
-LEDGER_SCRIPT_LIST(X)
-#undef X
-
 const char *ledger_script_text(enum ledger_script script);
 const char *ledger_script_name(enum ledger_script script);
-
-/* The reason a member without a hash is given back with; claim.lua knows it (lib.lua, NO_HASH). */
-#define LEDGER_NO_HASH "no hash"
 
 /* Longest claim id: a number of up to 2^53. */
 #define LEDGER_ID_SIZE 24
@@ -51,13 +28,8 @@ const char *ledger_script_name(enum ledger_script script);
 /* "platoon:{NAME}:", what every key of a drain starts with. */
 #define LEDGER_PREFIX_SIZE 96
 
-/* Longest identity, NUL included: instance, boot, name, generation. */
-#define LEDGER_IDENTITY_SIZE 160
-
-/* Both return -ENAMETOOLONG, the text untouched, when it does not fit. */
+/* -ENAMETOOLONG, the text untouched, when it does not fit. */
 int ledger_prefix(char prefix[LEDGER_PREFIX_SIZE], const char *drain);
-int ledger_identity(char identity[LEDGER_IDENTITY_SIZE], const char *instance, const char *boot,
-                    const char *name, uint64_t generation);
 
 /* Where a member's hash was when it was claimed; numbers as in lib.lua. */
 enum ledger_state {
@@ -79,7 +51,10 @@ static inline bool ledger_is_missing(const struct ledger_member *m)
     return m->state == LEDGER_MISSING || m->state == LEDGER_FOLLOWS;
 }
 
-/* Starts reading a claim's packed members; returns how many follow, 0 when it is no such array (a claim is never empty). */
+/*
+ * Starts reading a claim's packed members; returns how many follow, 0 when it is no such array
+ * (a claim is never empty).
+ */
 uint32_t ledger_members_start(struct slice packed, struct unpack *u);
 
 /* Reads one. False, *m untouched, when it is malformed; then nothing of this claim may be used. */
@@ -87,7 +62,9 @@ bool ledger_members_next(struct unpack *u, struct ledger_member *m);
 
 #define LEDGER_KEY_SIZE (LEDGER_PREFIX_SIZE + 32)
 
-/* The key that holds a member's hash. `text` is where an aside key is written; a member's own key is the member itself. */
+/*
+ * The key that holds a member's hash. `text` is where an aside key is written; a member's own key is the member itself.
+ */
 struct slice ledger_hash_key(const char *prefix, const struct ledger_member *m,
                              char text[LEDGER_KEY_SIZE]);
 

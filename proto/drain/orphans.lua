@@ -6,7 +6,7 @@
 -- claim that its get-hash never took was not worked, so that hand-out does not count.
 --
 -- No claim is ever due later than `horizon` ms from now, unless Redis' clock was set back: then what nobody holds is due now, and who
--- holds one has until the horizon, as if it had just been handed out.
+-- holds one has until the horizon, as if it had just been handed out. The same for what waits for its hashes.
 local instance, boot, horizon = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = {}
 for i = 4, #ARGV, 3 do
@@ -35,23 +35,30 @@ local function gone(identity)
 end
 
 local now, made = now_ms(), 0
-local scored = redis.call('ZRANGE', CLAIMS, 0, -1, 'WITHSCORES')
+local waits = call('ZRANGEBYSCORE', WAITING, '(' .. num(now + horizon), '+inf')
+local scored = call('ZRANGE', CLAIMS, 0, -1, 'WITHSCORES')
 for i = 1, #scored, 2 do
   local id, due = scored[i], tonumber(scored[i + 1])
-  local c = redis.call('HMGET', claim_key(id), 'owner', 'via', 'attempts')
+  local c = call('HMGET', claim_key(id), 'owner', 'via', 'attempts')
   local owner_gone, via_gone = gone(c[1]), gone(c[2])
   local adrift = due > now + horizon
   if made == 0 and (owner_gone or via_gone or adrift) then
     open_when_full()
+    try('claims', 'write', 'clear')
   end
   if owner_gone or via_gone then
     made = made + 1
     give_back(id, tonumber(c[3]) - (c[2] ~= '' and 1 or 0), now)
   elseif adrift and c[1] == '' then
     made = made + 1
-    redis.call('ZADD', CLAIMS, num(now), id)
+    call('ZADD', CLAIMS, num(now), id)
   elseif adrift then
-    redis.call('ZADD', CLAIMS, num(now + horizon), id)
+    call('ZADD', CLAIMS, num(now + horizon), id)
   end
+end
+for _, id in ipairs(waits) do
+  open_when_full()
+  try('waiting')
+  call('ZADD', WAITING, num(now), id)
 end
 return {made, unpack(strangers, 1, math.min(#strangers, CHUNK))}

@@ -5,12 +5,13 @@ for i = 2, #ARGV do
   known[ARGV[i]] = true
 end
 local now = now_ms()
-for _, id in ipairs(redis.call('ZRANGE', CLAIMS, 0, -1)) do
+for _, id in ipairs(call('ZRANGE', CLAIMS, 0, -1)) do
   if not known[id] then
-    local c = redis.call('HMGET', claim_key(id), 'via', 'attempts')
+    local c = call('HMGET', claim_key(id), 'via', 'attempts')
     if c[1] == via then
       if made == 0 then
         open_when_full()
+        try('claims', 'write', 'clear')
       end
       made = made + 1
       give_back(id, tonumber(c[2]) - 1, now)

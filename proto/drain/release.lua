@@ -4,10 +4,12 @@ local id, owner, delay, reason, blame = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARG
 if not held_by(id, owner) then
   return 0
 end
-local attempts = tonumber(redis.call('HGET', claim_key(id), 'attempts'))
+local attempts = tonumber(call('HGET', claim_key(id), 'attempts'))
+local due = now_ms() + delay
 open_when_full()
-give_back(id, attempts - 1 + blame, now_ms() + delay)
+try('claims', 'write', 'clear')
+give_back(id, attempts - 1 + blame, due)
 if blame == 1 and reason ~= '' then
-  redis.call('HSET', claim_key(id), 'error', reason)
+  call('HSET', claim_key(id), 'error', reason)
 end
 return 1

@@ -2,9 +2,10 @@
 local owner, due = ARGV[1], num(now_ms() + tonumber(ARGV[2]))
 local lost = {}
 open_when_full()
+try('claims', 'owner')
 for i = 3, #ARGV do
   if held_by(ARGV[i], owner) then
-    redis.call('ZADD', CLAIMS, 'XX', due, ARGV[i])
+    call('ZADD', CLAIMS, 'XX', due, ARGV[i])
   else
     lost[#lost + 1] = ARGV[i]
   end

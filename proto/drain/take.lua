@@ -3,7 +3,9 @@ local id, owner, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if not held_by(id, owner) then
   return 0
 end
+local due = now_ms() + lease
 open_when_full()
-redis.call('HSET', claim_key(id), 'via', '')
-redis.call('ZADD', CLAIMS, 'XX', num(now_ms() + lease), id)
+try('claims', 'write', 'clear')
+call('HSET', claim_key(id), 'via', '')
+call('ZADD', CLAIMS, 'XX', num(due), id)
 return 1

@@ -1,7 +1,9 @@
 /*
- * ceiling_redis.c: how fast Redis alone gives tracking data away: SPOP, HGETALL, UNLINK in pipelined batches, and the data is thrown away.
+ * ceiling_redis.c: how fast Redis alone gives tracking data away: SPOP, HGETALL, UNLINK in pipelined batches, and
+ * the data is thrown away.
  *
- * Part of scripts/bench/drain. Usage: ceiling_redis SOCKET SET BATCH. Prints the number of hashes and the seconds it took.
+ * Part of scripts/bench/drain. Usage: ceiling_redis SOCKET SET BATCH. Prints the number of hashes
+ * and the seconds it took.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>

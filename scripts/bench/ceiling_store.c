@@ -1,10 +1,13 @@
 /*
  * ceiling_store.c: how fast the store alone takes rows from memory.
  *
- * Part of scripts/bench/drain. Usage: ceiling_store FROM TO BATCH ours|plain [ROWS_PER_SECOND]. FROM is a database with a table `records`, whose rows are read into
- * memory in the order of their seq (that in which they came), or random:N for N rows of 300 bytes with random keys. They are written to TO, in batches,
- * each durable before the next: by platoon's store with its defaults, in key order as transfer does it, or (plain) by the same table, keys and durability
- * with SQLite's defaults. With a rate, a batch is written when that many rows would have come: how long does one take that is not in a hurry? Prints the number of rows, the seconds it took, and the longest batch in milliseconds.
+ * Part of scripts/bench/drain. Usage: ceiling_store FROM TO BATCH ours|plain [ROWS_PER_SECOND]. FROM is a
+ * database with a table `records`, whose rows are read into memory in the order of their seq (that in which they
+ * came), or random:N for N rows of 300 bytes with random keys. They are written to TO, in batches, each durable
+ * before the next: by platoon's store with its defaults, in key order as transfer does it, or (plain) by the same
+ * table, keys and durability with SQLite's defaults. With a rate, a batch is written when that many rows would
+ * have come: how long does one take that is not in a hurry? Prints the number of rows, the seconds it took, and
+ * the longest batch in milliseconds.
  */
 #include "common/store/store.h"
 

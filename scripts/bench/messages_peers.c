@@ -3,8 +3,9 @@
  *
  *     messages_peers nanomsg|zeromq|unix source|sink|ping|pong DIR SIZE COUNT
  *
- * source and sink: one way, one call a message. ping and pong: there and back, a PUSH and PULL pair each way. The sink and the ping print the
- * nanoseconds from the first message to the last. The receiving end must be started first where it binds (DIR/there, DIR/back).
+ * source and sink: one way, one call a message. ping and pong: there and back, a PUSH and PULL pair each way. The sink
+ * and the ping print the nanoseconds from the first message to the last. The receiving end must be started first where
+ * it binds (DIR/there, DIR/back).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -54,7 +55,7 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- nanomsg, with the buffers of common/transport.c ---- */
+/* ---- nanomsg, with the buffers of common/mailbox/transport.c ---- */
 
 static void nano_open(struct pipe_end *e, int protocol)
 {

@@ -1,9 +1,10 @@
 /*
  * messages_worker.c: a worker that sends, counts or answers as fast as it can; scripts/bench/messages plays its master.
  *
- * On the common skeleton and nothing else, so that what is measured is what every worker has: compose, pack, worker_send, the numbered frames of
- * the transport, and on the other side the peer's check and the unpacking. Settings: bench.role (source, sink, ping, pong), bench.size (bytes of
- * payload), bench.count (messages). The sink and the ping print the nanoseconds from the first message to the last.
+ * On the common skeleton and nothing else, so that what is measured is what every worker has: compose, pack,
+ * worker_send, the numbered frames of the transport, and on the other side the peer's check and the unpacking.
+ * Settings: bench.role (source, sink, ping, pong), bench.size (bytes of payload), bench.count (messages). The sink and
+ * the ping print the nanoseconds from the first message to the last.
  */
 #include "workers/skeleton/worker.h"
 

@@ -1,4 +1,7 @@
-/* supervised.c: what every supervisor of scripts/bench/supervision runs: it writes its number, its pid and the time into the file named by its first argument, and waits to be killed. */
+/*
+ * supervised.c: what every supervisor of scripts/bench/supervision runs: it writes its number, its pid and the time
+ * into the file named by its first argument, and waits to be killed.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <time.h>

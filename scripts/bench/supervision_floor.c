@@ -1,6 +1,6 @@
 /*
- * supervision_floor.c: the least a supervisor can do: posix_spawn N times, and again for each that dies. Nothing is watched, limited, logged or ordered. What
- * scripts/bench/supervision measures everybody against.
+ * supervision_floor.c: the least a supervisor can do: posix_spawn N times, and again for each that dies. Nothing is
+ * watched, limited, logged or ordered. What scripts/bench/supervision measures everybody against.
  */
 #include <errno.h>
 #include <spawn.h>

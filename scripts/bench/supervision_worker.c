@@ -1,4 +1,7 @@
-/* supervision_worker.c: a light worker of platoon's own kind that says, when it gets ready, what supervised.c says when it starts. */
+/*
+ * supervision_worker.c: a light worker of platoon's own kind that says, when it gets ready, what
+ * supervised.c says when it starts.
+ */
 #include "workers/skeleton/worker.h"
 
 #include <fcntl.h>

@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 
-from conftest import BUILD, ROOT
+from platoon_fixture import BUILD, ROOT
 
 HERE = pathlib.Path(__file__).parent / "kernel"
 

@@ -3,10 +3,11 @@ import mmap
 import pathlib
 import struct
 
-from conftest import BUILD
+from platoon_fixture import BUILD
 
 KINDS = ["alloc", "write", "send", "sync"]  # enum shim_kind
-COUNTDOWN, FAILED, CALLS, DELAY, CLOCK = 0, 4, 8, 12, 16  # struct shim_plan, in words of 8 bytes
+SHORTAGES = ["process", "pipe", "node", "memory"]  # enum shim_shortage
+COUNTDOWN, FAILED, CALLS, DELAY, CLOCK, SHORTAGE, SPARED = 0, 4, 8, 12, 16, 17, 21  # struct shim_plan, in words of 8 bytes
 
 
 def environment(directory):
@@ -44,3 +45,9 @@ class Plan:
     def clock(self, seconds):
         """The wall clock is set forward by so much; negative: back."""
         self.put(CLOCK, int(seconds))
+
+    def shortage(self, of, error, spared=0):
+        """Until it is 0: what whoever would make one of those is answered with, after so many that each process may make. Of "memory" it is
+        the size from which on there is none."""
+        self.put(SPARED + SHORTAGES.index(of), spared)
+        self.put(SHORTAGE + SHORTAGES.index(of), error)

@@ -1,18 +1,23 @@
 /*
  * shim.c: preloaded into every process of a platoon under test: the Nth allocation, write, send or fsync fails.
  *
- * The plan of all processes of one program is the file $PLATOON_SHIM_DIR/<program>, mapped and shared, so that the test can set it while
- * they run: for each kind of call a countdown (0: never fail; 1: the next call fails), how often one has failed, and a delay; and what the
- * wall clock is set forward or back by. What fails, fails
- * as the kernel would say it: ENOMEM; ENOSPC for a regular file; ECONNRESET for a socket; EIO for fsync. Pipes, event and epoll descriptors are left
- * alone: no write to them fails in life but by a full pipe.
+ * The plan of all processes of one program is the file $PLATOON_SHIM_DIR/<program>, mapped and shared, so that the test
+ * can set it while they run: for each kind of call a countdown (0: never fail; 1: the next call fails), how often one
+ * has failed, and a delay; and what the wall clock is set forward or back by. What fails, fails as the kernel would say
+ * it: ENOMEM; ENOSPC for a regular file; ECONNRESET for a socket; EIO for fsync. Pipes, event and epoll descriptors are
+ * left alone: no write to them fails in life but by a full pipe. And a shortage of the machine's, which lasts until it
+ * is taken back: the errno that is answered to whoever would make a process, a pipe, a socket or a pair of them, or a
+ * node in a directory, from the Nth such call of each process on; and the size from which on there is no memory.
  *
  * Must not allocate, print, or call what it replaces.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +32,7 @@
 #include <unistd.h>
 
 enum shim_kind { SHIM_ALLOC, SHIM_WRITE, SHIM_SEND, SHIM_SYNC, SHIM_KINDS };
+enum shim_shortage { SHIM_PROCESS, SHIM_PIPE, SHIM_NODE, SHIM_MEMORY, SHIM_SHORTAGES };
 
 /* test/fault/plan.py knows this layout. */
 struct shim_plan {
@@ -35,6 +41,8 @@ struct shim_plan {
     _Atomic int64_t calls[SHIM_KINDS];
     _Atomic int64_t delay_us[SHIM_KINDS];
     _Atomic int64_t clock_s;
+    _Atomic int64_t shortage[SHIM_SHORTAGES];
+    _Atomic int64_t spared[SHIM_SHORTAGES]; /* so many of each process succeed */
 };
 
 static struct shim_plan *shim_plan;
@@ -96,9 +104,11 @@ static int shim_is_first(const void *p)
     return (const char *)p >= shim_first && (const char *)p < shim_first + sizeof shim_first;
 }
 
-static int shim_no_memory(void)
+static int shim_no_memory(size_t size)
 {
-    if (!shim_fails(SHIM_ALLOC))
+    int64_t most = shim_plan != NULL ? atomic_load(&shim_plan->shortage[SHIM_MEMORY]) : 0;
+    bool large = most > 0 && size >= (size_t)most;
+    if (!large && !shim_fails(SHIM_ALLOC))
         return 0;
     errno = ENOMEM;
     return 1;
@@ -107,7 +117,7 @@ static int shim_no_memory(void)
 void *malloc(size_t size)
 {
     SHIM_NEXT(malloc);
-    return shim_no_memory() ? NULL : next(size);
+    return shim_no_memory(size) ? NULL : next(size);
 }
 
 void *calloc(size_t count, size_t size)
@@ -120,13 +130,13 @@ void *calloc(size_t count, size_t size)
         looking = 1;
         next = (__typeof__(calloc) *)dlsym(RTLD_NEXT, "calloc");
     }
-    return shim_no_memory() ? NULL : next(count, size);
+    return shim_no_memory(count * size) ? NULL : next(count, size);
 }
 
 void *realloc(void *p, size_t size)
 {
     SHIM_NEXT(realloc);
-    return shim_no_memory() ? NULL : next(p, size);
+    return shim_no_memory(size) ? NULL : next(p, size);
 }
 
 void free(void *p)
@@ -241,4 +251,65 @@ time_t time(time_t *out)
     if (out != NULL)
         *out = now;
     return now;
+}
+
+/* ---- a shortage of the machine's ---- */
+
+static int shim_is_short(enum shim_shortage of)
+{
+    static _Atomic int64_t calls[SHIM_SHORTAGES];
+    int64_t error = shim_plan != NULL ? atomic_load(&shim_plan->shortage[of]) : 0;
+    if (error != 0 && atomic_fetch_add(&calls[of], 1) < atomic_load(&shim_plan->spared[of]))
+        return 0;
+    if (error != 0)
+        errno = (int)error;
+    return error != 0;
+}
+
+pid_t fork(void)
+{
+    SHIM_NEXT(fork);
+    return shim_is_short(SHIM_PROCESS) ? -1 : next();
+}
+
+pid_t _Fork(void)
+{
+    SHIM_NEXT(_Fork);
+    return shim_is_short(SHIM_PROCESS) ? -1 : next();
+}
+
+/* The three that may follow are pointers; who gives fewer flags does not have them read. */
+int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
+{
+    SHIM_NEXT(clone);
+    va_list more;
+    va_start(more, arg);
+    void *first = va_arg(more, void *), *second = va_arg(more, void *),
+         *third = va_arg(more, void *);
+    va_end(more);
+    return shim_is_short(SHIM_PROCESS) ? -1 : next(run, stack, flags, arg, first, second, third);
+}
+
+int pipe2(int ends[2], int flags)
+{
+    SHIM_NEXT(pipe2);
+    return shim_is_short(SHIM_PIPE) ? -1 : next(ends, flags);
+}
+
+int socket(int domain, int type, int protocol)
+{
+    SHIM_NEXT(socket);
+    return shim_is_short(SHIM_PIPE) ? -1 : next(domain, type, protocol);
+}
+
+int socketpair(int domain, int type, int protocol, int ends[2])
+{
+    SHIM_NEXT(socketpair);
+    return shim_is_short(SHIM_PIPE) ? -1 : next(domain, type, protocol, ends);
+}
+
+int mknod(const char *path, mode_t mode, dev_t device)
+{
+    SHIM_NEXT(mknod);
+    return shim_is_short(SHIM_NODE) ? -1 : next(path, mode, device);
 }

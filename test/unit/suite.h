@@ -20,8 +20,9 @@
 #define SUITE_CHECK_FDS 16
 
 /*
- * fork() for a test. Check hears of each assertion, also of those that hold, through an unlinked file whose position parent and child would share: two that write at a time
- * garble it, and the suite breaks off. So the child's go to /dev/null; one that does not hold ends it with 1.
+ * fork() for a test. Check hears of each assertion, also of those that hold, through an unlinked file whose position
+ * parent and child would share: two that write at a time garble it, and the suite breaks off. So the child's go to
+ * /dev/null; one that does not hold ends it with 1.
  */
 static inline pid_t suite_fork(void)
 {
@@ -40,6 +41,16 @@ static inline pid_t suite_fork(void)
     return 0;
 }
 
+/* Runs the suite, and frees it. Returns main's exit code. */
+static inline int suite_end(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0 ? 1 : 0;
+}
+
 /* Runs `tests`, each between set_up and tear_down (either may be NULL). Returns main's exit code. */
 static inline int suite_run(const char *name, const TTest *const *tests, size_t count,
                             void (*set_up)(void), void (*tear_down)(void))
@@ -52,11 +63,7 @@ static inline int suite_run(const char *name, const TTest *const *tests, size_t 
     for (size_t i = 0; i < count; i++)
         tcase_add_test(tc, tests[i]);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0 ? 1 : 0;
+    return suite_end(suite);
 }
 
 /* main() for a list of tests without a fixture. */

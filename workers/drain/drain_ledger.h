@@ -16,8 +16,9 @@ struct drain_ledger {
     struct redis_link link;
     struct redis_conn *conn; /* the link's; NULL when it is closed */
     char prefix[LEDGER_PREFIX_SIZE];
-    char identity[LEDGER_IDENTITY_SIZE];
+    char identity[REDIS_IDENTITY_SIZE];
     struct slice set;
+    char store[PATH_MAX]; /* which store the records go to, as the ledger remembers it */
     int scripts[LEDGER_SCRIPT_COUNT];
     /* The call being put together. */
     struct slice *args;
@@ -27,11 +28,19 @@ struct drain_ledger {
 };
 
 /*
- * Reads the settings and starts connecting (redis_link_open: READY waits for the first attempt, the tree shows what is wrong). Returns 0, or an exit
- * code (contract.h) after worker_trouble, for the type's init to return. `events` get `state`.
+ * Reads the settings and starts connecting (redis_link_open: READY waits for the first attempt, the tree
+ * shows what is wrong). Returns 0, or an exit code (contract.h) after worker_trouble, for the type's init to
+ * return. `events` get `state`.
  */
 int drain_ledger_open(struct drain_ledger *l, struct worker *w, void *state,
                       const struct redis_link_events *events);
+
+/*
+ * What a PostgreSQL store is called in the ledger: the url, of its query no more than what says which database it is
+ * (host, hostaddr, port, dbname, user, service; each as it stands last, in one order and one spelling), and the table.
+ * One without these is called as it always was. False: memory is short.
+ */
+bool drain_ledger_name_url(char store[PATH_MAX], const char *url, const char *table);
 
 /* Closes the connection: calls that wait get NULL. Harmless on a zeroed ledger. */
 void drain_ledger_close(struct drain_ledger *l);
@@ -55,6 +64,10 @@ void drain_ledger_count(struct drain_ledger *l);
 
 /* The error of a reply for people, in `text`; "the connection broke" for NULL. True when waiting can help. */
 bool drain_ledger_explain(const redisReply *reply, char *text, size_t size);
+
+/* The same of a plain command, which is named: the server's words do not always, and never name the key. */
+void drain_ledger_explain_command(const redisReply *reply, const char *command, struct slice key,
+                                  char *text, size_t size);
 
 static inline bool drain_reply_is_error(const redisReply *reply)
 {

@@ -1,18 +1,22 @@
 /*
- * get_hash.c: the get-hash worker: takes claims, reads their hashes, hands the records to a transfer, acknowledges what is
- * durable.
+ * get_hash.c: the get-hash worker: takes claims, reads their hashes, hands the records to a transfer,
+ * acknowledges what is durable.
  *
- * Holds nothing that is not in the ledger too. Bounded by `get_hash.claims` (credit to get-set) and `get_hash.window` (bytes on the way
- * to the store): when the store is slow, no credit is given, and claims stay in Redis.
+ * Holds nothing that is not in the ledger too. Bounded by `get_hash.claims` (credit to get-set) and `get_hash.window`
+ * (bytes on the way to the store): when the store is slow, no credit is given, and claims stay in Redis.
  */
 #include "workers/drain/get_hash.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #include <stdlib.h>
 
 /* How long a stop waits for records that are at a transfer already, before their claims are given back. */
 #define GET_HASH_DRAIN_MS 2000
+
+/* And how long, then, for Redis to take them back; what it does not take is an orphan, which the watcher finds. */
+#define GET_HASH_GIVE_BACK_MS 1500
 
 /* What we have told one get-set (peer->user). */
 struct get_hash_credit {
@@ -110,10 +114,11 @@ static bool get_hash_on_message(struct worker *w, void *state, struct worker_pee
     case MESSAGE_CLAIM:
         return get_hash_on_claim(g, from, u);
     case MESSAGE_STORED:
-        if (!message_stored_unpack(u, &stored))
+        if (!message_stored_unpack(u, &stored) || !get_hash_frames_stored(g, &stored)) {
+            /* The rest of its frame is not read: more answers may be in it, which nobody gives again. */
+            get_hash_frames_down(g, from, GET_HASH_UNREADABLE);
             return false;
-        if (!get_hash_frames_stored(g, &stored))
-            return false;
+        }
         get_hash_each(g, get_hash_claim_go); /* the window has room again */
         return true;
     }
@@ -138,7 +143,7 @@ static void get_hash_on_down(struct worker *w, void *state, struct worker_peer *
     (void)reason;
     struct get_hash *g = state;
     if (strcmp(peer->type, "transfer") == 0)
-        get_hash_frames_down(g, peer);
+        get_hash_frames_down(g, peer, "the transfer that had its records died");
 }
 
 /* ---- leases ---- */
@@ -147,6 +152,10 @@ static void get_hash_on_renewed(struct redis_conn *conn, const redisReply *reply
 {
     (void)conn;
     struct get_hash *g = ctx;
+    char why[384] = "";
+    if (drain_reply_is_error(reply) && reply != NULL)
+        drain_ledger_explain(reply, why, sizeof why);
+    get_hash_note(g, GET_HASH_PHASES, why);
     if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
         return; /* the next round tries again; the lease has two more */
     for (size_t i = 0; i < reply->elements; i++) {
@@ -182,6 +191,7 @@ static void get_hash_on_redis(struct worker *w, void *state)
     (void)w;
     struct get_hash *g = state;
     get_hash_each(g, get_hash_claim_retry);
+    g->told = false;
 }
 
 static const struct redis_link_events get_hash_redis_events = {.on_ready = get_hash_on_redis};
@@ -209,19 +219,23 @@ static void get_hash_on_tick(struct worker *w, void *state)
     struct get_hash *g = state;
     drain_ledger_count(&g->ledger);
     get_hash_frames_pump(g);
-    get_hash_each(g, get_hash_claim_retry);
+    if (clock_mono_ms() >= g->retry_at)
+        get_hash_each(g, get_hash_claim_retry);
+    else
+        get_hash_each(g, get_hash_claim_go);
+    const char *error = get_hash_error(g);
     worker_gauge(w, COUNTER_IN_FLIGHT, g->claim_count);
     if (g->claim_count == 0)
         worker_doing(w, "idle");
     else
         worker_doing(w, "%zu claims, %zu KB on the way to the store", g->claim_count,
                      g->bytes / 1024);
-    if (!redis_conn_ready(g->ledger.conn))
+    if (!redis_conn_ready(g->ledger.conn) && !get_hash_is_unread(g, error))
         return; /* the connection names its own trouble */
     if (get_hash_frames_wait(g) && g->bytes < g->window)
         worker_trouble(w, "no transfer worker takes records: see platoonctl status transfer");
     else
-        worker_trouble(w, "%s", g->error);
+        worker_trouble(w, "%s", error);
 }
 
 static void get_hash_give_back(struct get_hash_claim *c)
@@ -238,9 +252,18 @@ static void get_hash_give_back_unread(struct get_hash_claim *c)
         get_hash_give_back(c);
 }
 
+static void get_hash_on_give_back_over(uv_timer_t *timer)
+{
+    struct get_hash *g = timer->data;
+    log_warn("claims-left", "count=%zu cause=%s", g->claim_count,
+             log_quote_text(get_hash_error(g)));
+    worker_finished(g->w);
+}
+
 static void get_hash_on_drain_over(uv_timer_t *timer)
 {
     struct get_hash *g = timer->data;
+    uv_timer_start(timer, get_hash_on_give_back_over, GET_HASH_GIVE_BACK_MS, 0);
     get_hash_each(g, get_hash_give_back);
 }
 
@@ -260,6 +283,8 @@ static void get_hash_fini(struct worker *w, void *state)
     (void)w;
     struct get_hash *g = state;
     drain_ledger_close(&g->ledger);
+    while (g->claims != NULL)
+        get_hash_claim_forget(g->claims);
     uv_close((uv_handle_t *)&g->renew_timer, NULL);
     uv_close((uv_handle_t *)&g->drain_timer, NULL);
 }

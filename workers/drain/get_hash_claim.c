@@ -5,22 +5,25 @@
  *       \ not held                 \ transfer died, stop
  *        `--> OVER                  `--> RELEASE --> OVER
  *
- * Every phase from TAKE on can be repeated: a lost connection leaves the claim in its phase, and when Redis is back the same
- * question is asked again. Order matters in the end: only after BURY and SPLIT have answered that the dead and the missing have left the
- * claim may it be acknowledged, because ack unlinks the hash of every member that is still in it.
+ * Every phase from TAKE on can be repeated: a lost connection leaves the claim in its phase, and when Redis is back the
+ * same question is asked again. Order matters in the end: only after BURY and SPLIT have answered that the dead and the
+ * missing have left the claim may it be acknowledged, because ack unlinks the hash of every member that is still in it.
  */
 #include "workers/drain/get_hash.h"
 
 #include "common/fault.h"
 #include "common/log.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* A claim whose connection broke this often while its hashes were read is given back: one of them may be the cause. */
-#define GET_HASH_BREAKS_MAX       2
+#define GET_HASH_BREAKS_MAX 2
+/* Most bytes of one record: what a frame holds, less what RECORDS and the envelope need. */
+#define GET_HASH_RECORD_BYTES     (MESSAGE_FRAME_MAX - 4096)
 #define GET_HASH_RELEASE_DELAY_MS 200
 
 struct get_hash_claim *get_hash_claim_new(struct get_hash *g, const struct message_claim *m,
@@ -57,25 +60,47 @@ static void get_hash_claim_free(struct get_hash_claim *c)
 {
     for (size_t i = 0; i < c->count; i++)
         free(c->items[i].reason);
-    c->g->bytes -= c->records.len;
-    buffer_fini(&c->records);
+    assert(c->frames == 0); /* a STORED would write into it */
     free(c->items);
     free(c->packed);
     free(c);
 }
 
+/*
+ * It sends nothing more, and no transfer's answer may find it. At once, not when it is freed: Redis may be long in
+ * taking it back, and others need its room in the window.
+ */
+static void get_hash_claim_drop(struct get_hash_claim *c)
+{
+    get_hash_frames_drop(c);
+    c->g->bytes -= c->records.len;
+    buffer_fini(&c->records);
+    c->records_count = 0;
+}
+
 static void get_hash_claim_end(struct get_hash_claim *c, bool given_back)
 {
+    get_hash_claim_drop(c);
     c->given_back = given_back;
     c->paused = false;
     c->phase = GET_HASH_OVER;
 }
 
+void get_hash_claim_forget(struct get_hash_claim *c)
+{
+    struct get_hash_claim **at = &c->g->claims;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    get_hash_claim_drop(c);
+    get_hash_claim_free(c);
+}
+
 /* ---- replies of scripts ---- */
 
 /*
- * Notes that an answer has come. Returns it as a number through *value, or false: the connection broke (asked again when it is
- * back) or Redis refused (asked again at the next tick, with the reason in the tree meanwhile).
+ * Notes that an answer has come. Returns it as a number through *value, or false: the connection broke (asked again
+ * when it is back) or Redis refused (asked again at the next tick, with the reason in the tree meanwhile).
  */
 static bool get_hash_claim_answer(struct get_hash_claim *c, const redisReply *reply, int64_t *value)
 {
@@ -83,11 +108,14 @@ static bool get_hash_claim_answer(struct get_hash_claim *c, const redisReply *re
     c->asked = false;
     if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
         c->paused = true;
-        if (reply != NULL)
-            drain_ledger_explain(reply, c->g->error, sizeof c->g->error);
+        char why[384];
+        if (reply != NULL) {
+            drain_ledger_explain(reply, why, sizeof why);
+            get_hash_note(c->g, c->phase, why);
+        }
         return false;
     }
-    c->g->error[0] = '\0';
+    get_hash_note(c->g, c->phase, "");
     *value = reply->integer;
     return true;
 }
@@ -201,6 +229,17 @@ static size_t get_hash_reply_size(const redisReply *reply)
     return size;
 }
 
+/* What get_hash_item_pack makes of it: each name and value has a header. */
+static size_t get_hash_packed_size(const struct get_hash_item *item, const redisReply *reply)
+{
+    size_t packed = 32 + item->member.member.len;
+    for (size_t i = 0; i < reply->elements; i++) {
+        size_t len = reply->element[i]->len;
+        packed += len + (len <= UINT8_MAX ? 2 : len <= UINT16_MAX ? 3 : 5);
+    }
+    return packed;
+}
+
 /* One record, straight from the reply into the frame: [seq, member, n, field, value, ...]. */
 static void get_hash_item_pack(struct get_hash_item *item, const redisReply *reply, size_t size)
 {
@@ -242,13 +281,42 @@ static void get_hash_item_fetched(struct get_hash_item *item, const redisReply *
                            c->g->record_max);
         return;
     }
+    size_t packed = get_hash_packed_size(item, reply);
+    if (packed > GET_HASH_RECORD_BYTES) {
+        get_hash_item_bury(
+            item,
+            "is %zu bytes with its name and the lengths of its %zu fields, more than "
+            "a message holds (%u)",
+            packed, reply->elements / 2, GET_HASH_RECORD_BYTES);
+        return;
+    }
     /* A record that would make the frame too large to send goes into a frame of its own. */
-    if (c->records.len > 0 && c->records.len + size > GET_HASH_FRAME_BYTES &&
+    if (c->records.len > 0 && c->records.len + packed > GET_HASH_FRAME_BYTES &&
         !get_hash_frames_add(c))
         c->broken = true;
     get_hash_item_pack(item, reply, size);
     if (c->records.len >= GET_HASH_FRAME_BYTES && !get_hash_frames_add(c))
         c->broken = true;
+}
+
+/*
+ * It is read again: at once after a break, after a pause when Redis refuses it. That blames nobody: it ends when the
+ * right is there.
+ */
+static void get_hash_item_unread(struct get_hash_item *item, const char *command,
+                                 const redisReply *reply)
+{
+    struct get_hash_claim *c = item->claim;
+    char text[LEDGER_KEY_SIZE], why[384];
+    item->fate = GET_HASH_PENDING;
+    if (reply == NULL) {
+        c->broken = true;
+        return;
+    }
+    c->refused = true;
+    drain_ledger_explain_command(
+        reply, command, ledger_hash_key(c->g->ledger.prefix, &item->member, text), why, sizeof why);
+    get_hash_note(c->g, GET_HASH_FETCH, why);
 }
 
 static void get_hash_on_type(struct redis_conn *conn, const redisReply *reply, void *ctx)
@@ -262,8 +330,7 @@ static void get_hash_on_type(struct redis_conn *conn, const redisReply *reply, v
         if (reply != NULL && reply->type == REDIS_REPLY_STATUS) {
             get_hash_item_bury(item, "holds a %.*s, not a hash", (int)reply->len, reply->str);
         } else {
-            item->fate = GET_HASH_PENDING;
-            c->broken = true;
+            get_hash_item_unread(item, "TYPE", reply);
         }
     }
     get_hash_claim_go(c);
@@ -288,10 +355,10 @@ static int get_hash_item_ask(struct get_hash_item *item, const char *command, re
     return 0;
 }
 
-static bool get_hash_is_wrong_type(const redisReply *reply)
+static bool get_hash_is_error(const redisReply *reply, const char *code)
 {
-    return reply->type == REDIS_REPLY_ERROR && reply->len >= 9 &&
-           memcmp(reply->str, "WRONGTYPE", 9) == 0;
+    return reply != NULL && reply->type == REDIS_REPLY_ERROR && reply->len >= strlen(code) &&
+           memcmp(reply->str, code, strlen(code)) == 0;
 }
 
 static void get_hash_on_hash(struct redis_conn *conn, const redisReply *reply, void *ctx)
@@ -306,21 +373,27 @@ static void get_hash_on_hash(struct redis_conn *conn, const redisReply *reply, v
         return;
     }
     item->fate = GET_HASH_PENDING;
-    if (reply == NULL) {
-        c->broken = true;
-    } else if (reply->type == REDIS_REPLY_ARRAY) {
+    if (reply != NULL)
+        get_hash_note_read(c->g, &item->member, true);
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY) {
         get_hash_item_fetched(item, reply);
-    } else if (get_hash_is_wrong_type(reply)) {
+    } else if (get_hash_is_error(reply, REDIS_CONN_TOO_LARGE)) {
+        c->g->told = true;
+        get_hash_item_bury(
+            item, "is more than %zu bytes (reply_max), and a record has %zu at most (record_max)",
+            c->g->reply_max, c->g->record_max);
+    } else if (get_hash_is_error(reply, "WRONGTYPE")) {
         if (get_hash_item_ask(item, "TYPE", get_hash_on_type) != 0)
             c->broken = true;
     } else {
-        drain_ledger_explain(reply, c->g->error, sizeof c->g->error);
-        c->broken = true;
+        get_hash_item_unread(item, "HGETALL", reply);
     }
     get_hash_claim_go(c);
 }
 
-/* How many replies to wait for: a pipe full of small hashes, or few large ones, so that memory stays near the window. */
+/*
+ * How many replies to wait for: a pipe full of small hashes, or few large ones, so that memory stays near the window.
+ */
 static size_t get_hash_depth(const struct get_hash_claim *c)
 {
     size_t fits = c->g->window / (c->largest + 1);
@@ -330,7 +403,7 @@ static size_t get_hash_depth(const struct get_hash_claim *c)
 static void get_hash_claim_fetch(struct get_hash_claim *c)
 {
     size_t depth = get_hash_depth(c);
-    while (!c->broken && c->next_item < c->count && c->asked_items < depth &&
+    while (!c->broken && !c->refused && c->next_item < c->count && c->asked_items < depth &&
            c->g->bytes < c->g->window) {
         struct get_hash_item *item = &c->items[c->next_item];
         if (item->fate == GET_HASH_PENDING && ledger_is_missing(&item->member))
@@ -349,12 +422,21 @@ static void get_hash_claim_mend(struct get_hash_claim *c)
     if (c->asked_items > 0 || !redis_conn_ready(c->g->ledger.conn))
         return;
     c->broken = false;
+    c->refused = false;
     c->next_item = 0;
     c->phase = GET_HASH_TAKE;
-    if (++c->breaks >= GET_HASH_BREAKS_MAX)
-        get_hash_claim_release(c, "its hashes could not be read", c->count > 1 || c->attempt == 1);
+    if (c->g->told || ++c->breaks < GET_HASH_BREAKS_MAX)
+        return;
+    if (c->count == 1)
+        get_hash_note_read(c->g, &c->items[0].member, false);
+    get_hash_claim_release(c, "its hashes could not be read", c->count > 1 || c->attempt == 1);
 }
 
+/*
+ * A frame that nothing is on its way into leaves as it is, also when there is more to ask for: the window is full then,
+ * perhaps of nothing but such frames, and what does not leave is never stored and never makes room. (Not counting them
+ * instead would let every claim keep GET_HASH_FRAME_BYTES beyond the window.)
+ */
 static void get_hash_claim_work(struct get_hash_claim *c)
 {
     get_hash_claim_fetch(c);
@@ -362,12 +444,19 @@ static void get_hash_claim_work(struct get_hash_claim *c)
         get_hash_claim_mend(c);
         return;
     }
-    if (c->next_item < c->count || c->asked_items > 0)
+    if (c->asked_items > 0)
         return;
     if (c->records_count > 0 && !get_hash_frames_add(c))
         return; /* no memory now; the next tick tries again */
-    if (c->frames == 0)
-        c->phase = GET_HASH_BURY;
+    if (c->refused) {
+        c->refused = false;
+        c->next_item = 0;
+        c->paused = true;
+    } else if (c->next_item == c->count) {
+        get_hash_note(c->g, GET_HASH_FETCH, "");
+        if (c->frames == 0)
+            c->phase = GET_HASH_BURY;
+    }
 }
 
 /* ---- stored ---- */
@@ -430,7 +519,9 @@ static void get_hash_on_left(struct redis_conn *conn, const redisReply *reply, v
     struct get_hash_claim *c = ctx;
     int64_t moved;
     if (get_hash_claim_answer(c, reply, &moved)) {
-        /* -1: not ours any more. What we stored is durable all the same, and will be stored again to the same effect. */
+        /*
+         * -1: not ours any more. What we stored is durable all the same, and will be stored again to the same effect.
+         */
         if (moved < 0)
             get_hash_claim_end(c, true);
         else if (c->phase == GET_HASH_BURY)
@@ -476,12 +567,11 @@ static void get_hash_claim_split(struct get_hash_claim *c)
         c->phase = GET_HASH_ACK;
         return;
     }
-    if (!get_hash_claim_begin(c, 4 + missing))
+    if (!get_hash_claim_begin(c, 3 + missing))
         return;
     struct drain_ledger *l = &c->g->ledger;
     drain_ledger_add(l, slice_of(l->identity));
     drain_ledger_add_u64(l, c->g->missing_retry_ms);
-    drain_ledger_add(l, slice_of(LEDGER_NO_HASH));
     /* Alone, this hand-out was its own; among others it is the first that counts against it. */
     drain_ledger_add_u64(l, c->count == 1 ? c->attempt : 1);
     for (size_t i = 0; i < c->count; i++)
@@ -544,7 +634,7 @@ void get_hash_claim_release(struct get_hash_claim *c, const char *reason, bool b
 {
     if (c->phase >= GET_HASH_BURY)
         return;
-    get_hash_frames_drop(c);
+    get_hash_claim_drop(c);
     c->phase = GET_HASH_RELEASE;
     c->release_reason = reason;
     c->release_blame = blame;
@@ -556,7 +646,6 @@ void get_hash_claim_lost(struct get_hash_claim *c)
 {
     if (c->phase >= GET_HASH_BURY)
         return; /* its data is durable: finishing does no harm */
-    get_hash_frames_drop(c);
     get_hash_claim_end(c, true);
 }
 

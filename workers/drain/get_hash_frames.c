@@ -1,8 +1,8 @@
 /*
  * get_hash_frames.c: records on their way to the transfers and back. See get_hash.h.
  *
- * A frame holds records of one claim. Until a transfer can take it, it is kept here; once sent, only its bookkeeping is: if
- * the transfer dies, the claim goes back to the ledger and its hashes are read again.
+ * A frame holds records of one claim. Until a transfer can take it, it is kept here; once sent, only its bookkeeping
+ * is: if the transfer dies, the claim goes back to the ledger and its hashes are read again.
  */
 #include "workers/drain/get_hash.h"
 
@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-#define GET_HASH_TRANSFERS_MAX 64 /* transfer.workers' upper bound (config_keys.h) */
+#define GET_HASH_TRANSFERS_MAX 64 /* transfer.workers' upper bound (proto/drain/drain.h) */
 
 struct get_hash_frame {
     struct get_hash_frame *next;
@@ -138,7 +138,7 @@ bool get_hash_frames_stored(struct get_hash *g, const struct message_stored *m)
     bool good = get_hash_claim_stored(c, f->items, f->count, m->refused);
     get_hash_frame_free(g, f);
     if (!good)
-        get_hash_claim_release(c, "the transfer's answer cannot be read", true);
+        get_hash_claim_release(c, GET_HASH_UNREADABLE, true);
     get_hash_claim_go(c);
     get_hash_frames_pump(g);
     return good;
@@ -167,11 +167,13 @@ static struct get_hash_claim *get_hash_claim_at(const struct get_hash *g,
     return NULL;
 }
 
-void get_hash_frames_down(struct get_hash *g, const struct worker_peer *transfer)
+void get_hash_frames_down(struct get_hash *g, const struct worker_peer *transfer,
+                          const char *reason)
 {
     struct get_hash_claim *c;
     while ((c = get_hash_claim_at(g, transfer)) != NULL) {
-        get_hash_claim_release(c, "the transfer that had its records died", true);
+        get_hash_claim_release(c, reason, true);
+        get_hash_frames_drop(c); /* whatever its phase: else the loop would find it again */
         get_hash_claim_go(c);
     }
     get_hash_frames_pump(g);

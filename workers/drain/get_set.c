@@ -1,8 +1,8 @@
 /*
  * get_set.c: the get-set worker: claims batches of members and hands each to a get-hash that has credit.
  *
- * Holds nothing that is not in the ledger too. Three credits bound it: WORK (the watcher has seen work), CREDIT (a get-hash has room) and
- * claims_max (all claims in flight). A claim whose answer was lost is found again by `recover`.
+ * Holds nothing that is not in the ledger too. Three credits bound it: WORK (the watcher has seen work), CREDIT (a
+ * get-hash has room) and claims_max (all claims in flight). A claim whose answer was lost is found again by `recover`.
  */
 #include "workers/drain/drain_ledger.h"
 
@@ -10,12 +10,17 @@
 #include "common/fault.h"
 #include "common/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define GET_SET_SCRIPTS_MAX  4   /* claim scripts under way at once */
 #define GET_SET_PAUSE_MS     200 /* after an error; doubles up to */
 #define GET_SET_PAUSE_MAX_MS 2000
+#define GET_SET_DRAW_MS      20 /* between draws from the set that are in vain */
+#define GET_SET_DRAWS        6  /* times the whole set: one of 400 members is never drawn */
+#define GET_SET_LOST_MAX     3 /* claims in a row that could not be handed on: no accident any more */
 #define GET_SET_FULL_MS      5000 /* how long a full Redis is believed to be full */
 #define GET_SET_FULL_BATCH   50   /* small claims then: the ledger needs memory too */
 
@@ -43,14 +48,17 @@ struct get_set {
     uint64_t bold_scripts;  /* of them, those that may bring a suspect */
     uint64_t granted, made; /* WORK */
     uint64_t pending;
+    uint64_t draws;    /* in vain, in a row */
+    uint64_t searched; /* members of the set when they were last drawn for soon */
     bool idle;
     bool recover; /* some claim's answer was lost, or could not be handed on */
     bool recovering;
+    unsigned lost; /* claims in a row that could not be handed on */
     bool paused;
-    uint64_t pause_ms;
+    uint64_t pause_ms;   /* the last one; 0: the last script went well */
     uint64_t full_until; /* clock_mono_ms; 0: not full */
     uv_timer_t pause_timer;
-    uint64_t batch, lease_ms, max_attempts, claims_max;
+    uint64_t batch, lease_ms, max_attempts, claims_max, missing_retry_ms;
     char error[384];
 };
 
@@ -143,22 +151,60 @@ static void get_set_on_pause_over(uv_timer_t *timer)
     get_set_go(g);
 }
 
-static void get_set_pause(struct get_set *g, const redisReply *reply)
+static void get_set_tell(struct get_set *g)
 {
-    drain_ledger_explain(reply, g->error, sizeof g->error);
     worker_trouble(g->w, "set %.*s: %s", (int)g->ledger.set.len, g->ledger.set.ptr, g->error);
-    if (reply != NULL && reply->len >= 3 && memcmp(reply->str, "OOM", 3) == 0)
-        g->full_until = clock_mono_ms() + GET_SET_FULL_MS;
-    g->pause_ms = g->pause_ms == 0 ? GET_SET_PAUSE_MS : g->pause_ms * 2;
-    if (g->pause_ms > GET_SET_PAUSE_MAX_MS)
-        g->pause_ms = GET_SET_PAUSE_MAX_MS;
+}
+
+static void get_set_sleep(struct get_set *g, uint64_t ms)
+{
+    get_set_tell(g);
+    g->pause_ms = ms < GET_SET_PAUSE_MAX_MS ? ms : GET_SET_PAUSE_MAX_MS;
     g->paused = true;
     uv_timer_start(&g->pause_timer, get_set_on_pause_over, g->pause_ms, 0);
 }
 
-static void get_set_well(struct get_set *g)
+static void get_set_wait(struct get_set *g)
+{
+    get_set_sleep(g, g->pause_ms == 0 ? GET_SET_PAUSE_MS : g->pause_ms * 2);
+}
+
+/*
+ * Redis lets us have none of those that were drawn, which are in the set again. In a large set others wait beside them,
+ * and only luck finds these: so it is drawn again soon, until nearly all have had their turn, and then as seldom as
+ * whatever is refused is tried. Members that come begin the search anew, when it has rested. (That what is refused
+ * leaves the set for the ledger was rejected: all of a set may be refused, and somebody has to look at it there too.)
+ */
+static void get_set_in_vain(struct get_set *g, struct slice refusal)
+{
+    redis_error_explain(refusal.ptr, refusal.len, g->error, sizeof g->error);
+    if (g->pending > g->searched && g->pause_ms == GET_SET_PAUSE_MAX_MS)
+        g->draws = 0;
+    if (++g->draws > g->pending / g->batch * GET_SET_DRAWS) {
+        get_set_wait(g);
+        return;
+    }
+    g->searched = g->pending;
+    get_set_sleep(g, GET_SET_DRAW_MS);
+}
+
+static void get_set_pause(struct get_set *g, const redisReply *reply)
+{
+    drain_ledger_explain(reply, g->error, sizeof g->error);
+    if (reply != NULL && redis_error_says(reply->str, reply->len, "OOM "))
+        g->full_until = clock_mono_ms() + GET_SET_FULL_MS;
+    get_set_wait(g);
+}
+
+/* `refusal`: members that Redis does not let us have, when the script has gone on without them. */
+static void get_set_well(struct get_set *g, struct slice refusal)
 {
     g->pause_ms = 0;
+    if (refusal.len > 0) {
+        redis_error_explain(refusal.ptr, refusal.len, g->error, sizeof g->error);
+        get_set_tell(g);
+        return;
+    }
     if (g->error[0] == '\0')
         return;
     g->error[0] = '\0';
@@ -166,6 +212,21 @@ static void get_set_well(struct get_set *g)
 }
 
 /* ---- a claim ---- */
+
+/* It is in the ledger as ours, and nobody has it: `recover` makes it due. Once is an accident. */
+static void get_set_lost(struct get_set *g, const struct get_set_call *call, struct slice id,
+                         int rc)
+{
+    g->recover = true;
+    if (++g->lost < GET_SET_LOST_MAX)
+        return;
+    snprintf(
+        g->error, sizeof g->error,
+        "claim %s could not be handed to %s, %u times in a row: %s; it stays in the ledger and "
+        "is tried again: see platoonctl status %s",
+        log_quote(id), call->target, g->lost, uv_strerror(rc), call->target);
+    get_set_wait(g);
+}
 
 static void get_set_hand_out(struct get_set *g, const struct get_set_call *call,
                              const redisReply *reply)
@@ -189,12 +250,17 @@ static void get_set_hand_out(struct get_set *g, const struct get_set_call *call,
                               .members = drain_reply_text(reply, 4)};
     struct buffer *out = worker_compose(g->w);
     message_claim_pack(out, &m);
-    if (fault || c == NULL || to == NULL || !slice_copy(id, c->id, sizeof c->id) ||
-        worker_send(g->w, to, out) != 0) {
+    int rc = c == NULL || fault ? -ENOMEM : to == NULL ? -ENOTCONN : 0;
+    if (rc == 0)
+        rc = slice_copy(id, c->id, sizeof c->id) ? worker_send(g->w, to, out) : -EBADMSG;
+    if (rc != 0) {
         free(c);
-        g->recover = true; /* claimed, and nobody has it */
+        get_set_lost(g, call, id, rc);
         return;
     }
+    if (g->lost >= GET_SET_LOST_MAX)
+        get_set_well(g, drain_reply_text(reply, 7));
+    g->lost = 0;
     memcpy(c->target, call->target, sizeof c->target);
     c->generation = call->generation;
     c->suspect = drain_reply_int(reply, 6) == 1;
@@ -217,16 +283,26 @@ static void get_set_on_claim(struct redis_conn *conn, const redisReply *reply, v
     if (reply == NULL) {
         g->recover = true; /* it may have run */
     } else if (reply->type != REDIS_REPLY_ARRAY) {
+        g->recover |= reply->len >= strlen(REDIS_CONN_TOO_LARGE) &&
+                      memcmp(reply->str, REDIS_CONN_TOO_LARGE, strlen(REDIS_CONN_TOO_LARGE)) == 0;
         get_set_pause(g, reply);
     } else {
-        if (!call->full)
-            get_set_well(g);
-        g->pending = (uint64_t)drain_reply_int(reply, 0);
+        bool found = reply->elements > 2;
+        uint64_t left = (uint64_t)drain_reply_int(reply, 0);
+        struct slice refusal = drain_reply_text(reply, found ? 7 : 1);
+        bool in_vain = !found && refusal.len > 0;
+        if (!in_vain)
+            g->draws = 0;
+        g->pending = left;
+        if (in_vain)
+            get_set_in_vain(g, refusal);
+        else if (!call->full && g->lost < GET_SET_LOST_MAX)
+            get_set_well(g, refusal);
         worker_gauge(g->w, COUNTER_PENDING, g->pending);
-        if (reply->elements > 1)
+        if (found)
             get_set_hand_out(g, call, reply);
         else
-            g->idle = true;
+            g->idle = g->pending == 0; /* those it took had no hash: they wait in the ledger */
         get_set_report(g);
     }
     free(call);
@@ -239,12 +315,12 @@ static void get_set_on_claim(struct redis_conn *conn, const redisReply *reply, v
 static bool get_set_claim(struct get_set *g, struct worker_peer *to)
 {
     struct drain_ledger *l = &g->ledger;
-    char owner[LEDGER_IDENTITY_SIZE];
+    char owner[REDIS_IDENTITY_SIZE];
     struct get_set_call *call = calloc(1, sizeof *call);
     bool good =
-        call != NULL && drain_ledger_begin(l, 8) == 0 &&
-        ledger_identity(owner, worker_setting_text(g->w, "platoon.instance"),
-                        worker_setting_text(g->w, "platoon.boot"), to->name, to->generation) == 0;
+        call != NULL && drain_ledger_begin(l, 10) == 0 &&
+        redis_identity(owner, worker_setting_text(g->w, "platoon.instance"),
+                       worker_setting_text(g->w, "platoon.boot"), to->name, to->generation) == 0;
     if (!good) {
         free(call);
         return false;
@@ -263,6 +339,8 @@ static bool get_set_claim(struct get_set *g, struct worker_peer *to)
     drain_ledger_add_u64(l, g->max_attempts);
     drain_ledger_add_u64(l, call->bold ? 0 : 1);
     drain_ledger_add_u64(l, call->full ? 1 : 0);
+    drain_ledger_add_u64(l, g->missing_retry_ms);
+    drain_ledger_add(l, slice_of(l->store));
     if (drain_ledger_send(l, LEDGER_CLAIM, get_set_on_claim, call) != 0) {
         free(call);
         return false;
@@ -280,7 +358,10 @@ static void get_set_on_recovered(struct redis_conn *conn, const redisReply *repl
     (void)conn;
     struct get_set *g = ctx;
     g->recovering = false;
-    if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
+    bool refused = reply != NULL && reply->type != REDIS_REPLY_INTEGER;
+    if (refused)
+        get_set_pause(g, reply);
+    if (reply == NULL || refused)
         g->recover = true;
     else if (reply->integer > 0)
         log_info("claims-recovered", "count=%lld", reply->integer);
@@ -306,12 +387,15 @@ static void get_set_recover(struct get_set *g)
 
 static void get_set_go(struct get_set *g)
 {
-    if (g->recover && !g->recovering)
+    if (g->recover && !g->recovering && !g->paused)
         get_set_recover(g);
     while (!g->recover && !g->recovering && !g->paused && !g->idle && !worker_stopping(g->w)) {
         struct worker_peer *to = get_set_choose(g);
-        bool may = g->scripts < GET_SET_SCRIPTS_MAX && g->made + g->scripts < g->granted &&
-                   g->in_flight + g->scripts < g->claims_max;
+        /* After an error one script asks whether it is over, not four. */
+        uint64_t scripts_max = g->pause_ms == 0 ? GET_SET_SCRIPTS_MAX : 1;
+        /* What was refused is asked again whatever was granted: for an empty set nothing more is. */
+        bool granted = g->made + g->scripts < g->granted || g->error[0] != '\0';
+        bool may = granted && g->scripts < scripts_max && g->in_flight + g->scripts < g->claims_max;
         if (to == NULL || !may || !get_set_claim(g, to))
             return;
     }
@@ -394,6 +478,8 @@ static void get_set_on_redis(struct worker *w, void *state)
     (void)w;
     struct get_set *g = state;
     g->idle = false;
+    if (g->error[0] != '\0') /* a new connection alone has not ended it */
+        get_set_tell(g);
     get_set_go(g);
 }
 
@@ -407,6 +493,7 @@ static int get_set_init(struct worker *w, void *state)
     g->lease_ms = worker_setting_u64(w, "drain.lease");
     g->max_attempts = worker_setting_u64(w, "drain.max_attempts");
     g->claims_max = worker_setting_u64(w, "drain.claims_max");
+    g->missing_retry_ms = worker_setting_u64(w, "drain.missing_retry");
     uv_timer_init(worker_loop(w), &g->pause_timer);
     g->pause_timer.data = g;
     return drain_ledger_open(&g->ledger, w, state, &get_set_redis_events);

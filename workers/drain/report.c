@@ -1,8 +1,8 @@
 /*
  * report.c: the report worker: answers questions about what is stored.
  *
- * A process of its own, so that a long question holds up no transfer; it opens the store read-only for each question and knows
- * drains only by name. Requests: PROTOCOL.md section 6.
+ * A process of its own, so that a long question holds up no transfer; it opens the store read-only for each question
+ * and knows drains only by name. Requests: DRAIN.md, What the workers of a drain answer.
  */
 #include "common/clock.h"
 #include "common/store/store.h"
@@ -17,6 +17,8 @@
 #define REPORT_FIELD_MAX 256
 /* Kept back from the client's deadline for the answer's way home. */
 #define REPORT_MARGIN_MS 200
+
+_Static_assert(STORE_REPORT_BYTES_MAX >= CONTRACT_FRAME_MAX, "what ends early must be refused");
 
 struct report_question {
     char name[CONTRACT_NAME_MAX];
@@ -184,7 +186,9 @@ static void report_on_request(struct worker *w, void *state, const struct link_r
         .url = report_setting(w, "store", store != NULL ? store : q.name, "url"),
         .table = report_setting(w, "store", store != NULL ? store : q.name, "table"),
         .read_only = true,
-        /* The store waits for half as long again before it gives a silent server up, and nobody waits for us by then. */
+        /*
+         * The store waits for half as long again before it gives a silent server up, and nobody waits for us by then.
+         */
         .timeout_ms = report_time(request) * 2 / 3 + 1,
     };
     if (options.path == NULL || options.type == NULL) {
@@ -196,7 +200,6 @@ static void report_on_request(struct worker *w, void *state, const struct link_r
         report_answer(w, request->id, &q, &none, 0); /* nothing was ever stored */
         return;
     }
-    worker_count(w, COUNTER_REQUESTS, 1);
     report_run(w, request, &q, &options);
 }
 

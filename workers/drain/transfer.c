@@ -1,26 +1,32 @@
 /*
  * transfer.c: the transfer worker: takes records in, stores them in batches, says `stored` only when they are durable.
  *
- * The store blocks on its disk, so it has a thread, for one batch at a time: meanwhile the loop reads the next, and a disk that hangs does not make
- * the worker look dead. The two threads share nothing: what the store's thread may touch is handed over and taken back whole.
+ * The store blocks on its disk, so it has a thread, for one batch at a time: meanwhile the loop reads the next, and a
+ * disk that hangs does not make the worker look dead. The two threads share nothing: what the store's thread may touch
+ * is handed over and taken back whole.
  *
- * With a key service, a message waits there until every record has its key; then it goes the way all go. Knows nothing of Redis. Holds at most what the senders' windows allow (get_hash.window each): it answers nothing while the store fails, so
- * the senders stop. What it holds is in the ledger too, so it may die at any point.
+ * With a key service, a message waits there until every record has its key; then it goes the way all go. Knows nothing
+ * of Redis. Holds at most what the senders' windows allow (get_hash.window each): it answers nothing while the store
+ * fails, so the senders stop. What it holds is in the ledger too, so it may die at any point.
  */
 #include "workers/drain/transfer.h"
 #include "workers/drain/transfer_key_service.h"
+#include "workers/drain/transfer_store.h"
 
 #include "common/clock.h"
 #include "common/fault.h"
+#include "common/hold.h"
 #include "common/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define TRANSFER_RETRY_MS 50   /* first pause after a failed transaction; doubles */
 #define TRANSFER_DRAIN_MS 2000 /* how long a stop goes on trying a store that fails */
+#define TRANSFER_REST_MS  300  /* without a record, then the store is put to rest */
 #define TRANSFER_SLOW_MS  5000 /* a batch takes milliseconds; beyond this the tree says so */
 
 /* What is owed to a sender: the answer to one RECORDS message. */
@@ -28,7 +34,9 @@ struct transfer_owed {
     char name[CONTRACT_NAME_MAX];
     uint64_t generation;
     uint64_t token;
-    size_t refused, refused_len; /* in transfer->refusals: the packed array */
+    size_t refused, refused_len; /* in the batch's refusals: packed entries, [seq, reason] */
+    uint32_t refused_count;
+    size_t rows; /* of the batch: those before this message's */
 };
 
 /* What becomes one transaction. */
@@ -55,18 +63,46 @@ struct transfer {
     uint64_t retry_ms; /* 0: the last transaction went well */
     bool troubled;
     uint64_t last_stored;
+    char holder[HOLD_WHO_MAX]; /* for the store's options */
     uv_timer_t drain_timer;
+    uv_timer_t rest_timer;
     /* The store's thread's while `busy`. */
     uv_work_t work;
-    struct store *store;
-    struct store_options options;
-    struct store_record *records;
-    size_t record_cap;
+    struct transfer_store out;
     enum store_result result;
-    struct store_error error;
+    bool resting; /* of the last store_rest: it is done */
 };
 
 /* ---- answers ---- */
+
+static bool transfer_owes_row(const struct transfer_batch *b, const struct transfer_owed *o,
+                              uint64_t seq)
+{
+    size_t end = o + 1 < b->owed + b->owed_count ? o[1].rows : b->rows.count;
+    for (size_t i = o->rows; i < end; i++)
+        if (b->rows.list[i].seq == seq)
+            return true;
+    return false;
+}
+
+/* The array of what was refused of one message: before it went to the store, and by the store. */
+static uint32_t transfer_add_refusals(const struct transfer *t, const struct transfer_batch *b,
+                                      const struct transfer_owed *o, struct buffer *out)
+{
+    struct buffer later = BUFFER_EMPTY;
+    uint32_t count = o->refused_count;
+    for (size_t i = 0; i < t->out.refusal_count; i++) {
+        const struct transfer_refusal *r = &t->out.refusals[i];
+        if (transfer_owes_row(b, o, r->seq))
+            transfer_refusal_pack(&later, r->seq, r->reason, &count);
+    }
+    pack_array(out, count);
+    buffer_append(out, b->refusals.data + o->refused, o->refused_len);
+    buffer_append_slice(out, buffer_slice(&later));
+    out->failed = out->failed || later.failed;
+    buffer_fini(&later);
+    return count;
+}
 
 static void transfer_answer(struct transfer *t, const struct transfer_batch *b,
                             const struct transfer_owed *o)
@@ -74,12 +110,17 @@ static void transfer_answer(struct transfer *t, const struct transfer_batch *b,
     struct worker_peer *to = worker_peer_find(t->w, o->name);
     if (to == NULL || to->generation != o->generation)
         return; /* it died: its claims are somebody else's now */
+    struct buffer refused = BUFFER_EMPTY;
+    uint32_t count = transfer_add_refusals(t, b, o, &refused);
     struct message_stored m = {.token = o->token};
-    if (o->refused_len > 0)
-        m.refused = slice_make(b->refusals.data + o->refused, o->refused_len);
+    if (count > 0)
+        m.refused = buffer_slice(&refused);
     struct buffer *out = worker_compose(t->w);
     message_stored_pack(out, &m);
+    if (!buffer_ok(&refused))
+        worker_exit(t->w, CONTRACT_EXIT_TEMPORARY, "memory is short; starting afresh");
     worker_must_send(t->w, to, out);
+    buffer_fini(&refused);
 }
 
 static void transfer_settle(struct transfer *t, struct transfer_batch *b)
@@ -93,69 +134,10 @@ static void transfer_settle(struct transfer *t, struct transfer_batch *b)
 
 /* ---- the store's thread: touches what struct transfer says is its own, and nothing else ---- */
 
-static int transfer_by_key(const void *a, const void *b)
-{
-    const struct store_record *x = a, *y = b;
-    const struct slice pairs[2][2] = {{x->bucket, y->bucket}, {x->key, y->key}};
-    for (int i = 0; i < 2; i++) {
-        size_t n = pairs[i][0].len < pairs[i][1].len ? pairs[i][0].len : pairs[i][1].len;
-        int order = n > 0 ? memcmp(pairs[i][0].ptr, pairs[i][1].ptr, n) : 0;
-        if (order == 0)
-            order = (pairs[i][0].len > pairs[i][1].len) - (pairs[i][0].len < pairs[i][1].len);
-        if (order != 0)
-            return order;
-    }
-    return (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-/* In key order: neighbours share pages of the tree. Of one key the newest comes last, and stays. */
-static bool transfer_lay_out(struct transfer *t, const struct transfer_rows *rows)
-{
-    if (rows->count > t->record_cap) {
-        struct store_record *grown = realloc(t->records, rows->count * sizeof *grown);
-        if (grown == NULL)
-            return false;
-        t->records = grown;
-        t->record_cap = rows->count;
-    }
-    uint64_t now = clock_wall_ms();
-    const char *bytes = rows->bytes.data;
-    for (size_t i = 0; i < rows->count; i++) {
-        const struct transfer_row *r = &rows->list[i];
-        t->records[i] =
-            (struct store_record){.bucket = slice_make(bytes + r->bucket, r->bucket_len),
-                                  .key = slice_make(bytes + r->key, r->key_len),
-                                  .data = slice_make(bytes + r->data, r->data_len),
-                                  .seq = r->seq,
-                                  .updated_at_ms = now};
-    }
-    qsort(t->records, rows->count, sizeof *t->records, transfer_by_key);
-    return true;
-}
-
-static enum store_result transfer_write(struct transfer *t, const struct transfer_rows *rows)
-{
-    if (rows->count == 0)
-        return STORE_OK; /* every record was refused */
-    snprintf(t->error.text, sizeof t->error.text, "memory is short for a batch of %zu records",
-             rows->count);
-    enum store_result result = transfer_lay_out(t, rows) ? STORE_OK : STORE_RETRY;
-    if (result == STORE_OK && t->store == NULL)
-        result = store_open(&t->options, &t->store, &t->error);
-    if (FAULT_POINT("transfer.before-store", slice_of("")))
-        result = STORE_RETRY;
-    /* In key order over all of it, and no transaction above `batch`: when a later one fails, writing the earlier ones again does no harm. */
-    for (size_t at = 0; at < rows->count && result == STORE_OK; at += t->batch) {
-        size_t n = rows->count - at < t->batch ? rows->count - at : (size_t)t->batch;
-        result = store_write(t->store, t->records + at, n, &t->error);
-    }
-    return result;
-}
-
 static void transfer_work(uv_work_t *work)
 {
     struct transfer *t = work->data;
-    t->result = transfer_write(t, &t->writing->rows);
+    t->result = transfer_store_write(&t->out, &t->writing->rows);
 }
 
 /* ---- one transaction after the other ---- */
@@ -180,17 +162,65 @@ static void transfer_trouble(struct transfer *t, const char *what)
         worker_trouble(t->w, "%s", "");
 }
 
+/* Records are taken: what there is to say nevertheless. */
+static void transfer_well(struct transfer *t)
+{
+    const char *ails = t->out.store != NULL ? store_ails(t->out.store) : "";
+    if (t->troubled || ails[0] != '\0')
+        worker_trouble(t->w, "%s%s", ails, ails[0] != '\0' ? "; nothing is lost" : "");
+    t->troubled = ails[0] != '\0';
+}
+
 static void transfer_on_timer(uv_timer_t *timer);
+static void transfer_on_rest_due(uv_timer_t *timer);
 static void transfer_on_written(uv_work_t *work, int status);
+
+/* Adds all of `from` to `to`; leaves both as they are when memory is short. */
+static void transfer_join(struct transfer_batch *to, struct transfer_batch *from)
+{
+    size_t owed = to->owed_count + from->owed_count;
+    struct transfer_owed *grown =
+        owed > to->owed_cap ? realloc(to->owed, owed * sizeof *grown) : to->owed;
+    if (from->owed_count == 0 || grown == NULL)
+        return;
+    to->owed = grown;
+    to->owed_cap = owed > to->owed_cap ? owed : to->owed_cap;
+    size_t rows = to->rows.count, refusals = to->refusals.len;
+    buffer_append_slice(&to->refusals, buffer_slice(&from->refusals));
+    if (!buffer_ok(&to->refusals) || !transfer_rows_join(&to->rows, &from->rows)) {
+        to->refusals.len = refusals;
+        to->refusals.failed = false;
+        return;
+    }
+    for (size_t i = 0; i < from->owed_count; i++) {
+        struct transfer_owed *o = &to->owed[to->owed_count++];
+        *o = from->owed[i];
+        o->rows += rows;
+        o->refused += refusals;
+    }
+    from->owed_count = 0;
+    transfer_rows_clear(&from->rows);
+    buffer_clear(&from->refusals);
+}
 
 static void transfer_failed(struct transfer *t)
 {
     t->retry_ms = t->retry_ms == 0 ? TRANSFER_RETRY_MS : t->retry_ms * 2;
-    if (t->retry_ms > t->retry_max_ms || t->result == STORE_BROKEN)
+    if (t->retry_ms > t->retry_max_ms || t->result == STORE_BROKEN || t->result == STORE_REFUSED)
         t->retry_ms = t->retry_max_ms;
-    transfer_trouble(t, t->error.text);
+    transfer_trouble(t, t->out.error.text);
+    /* What came in meanwhile may be what the store takes: it shows then whether the others are at fault. */
+    if (t->result == STORE_REFUSED)
+        transfer_join(t->writing, t->filling);
     worker_count(t->w, COUNTER_STORE_ERRORS, 1);
     uv_timer_start(&t->timer, transfer_on_timer, t->retry_ms, 0);
+}
+
+static void transfer_tell_news(struct transfer *t)
+{
+    struct store_error news;
+    if (t->out.store != NULL && store_take_news(t->out.store, &news))
+        log_warn("store-file", "cause=%s", log_quote_text(news.text));
 }
 
 /* Gives the store's thread what is there: the batch that failed, else what has come in. */
@@ -221,14 +251,15 @@ static void transfer_on_written(uv_work_t *work, int status)
         transfer_free(t);
         return;
     }
+    transfer_tell_news(t);
     if (t->result != STORE_OK || FAULT_POINT("transfer.after-store", slice_of(""))) {
         transfer_failed(t);
         return;
     }
-    if (t->troubled)
-        transfer_trouble(t, "");
+    transfer_well(t);
     t->retry_ms = 0;
-    worker_count(t->w, COUNTER_STORED, t->writing->rows.count);
+    uv_timer_start(&t->rest_timer, transfer_on_rest_due, TRANSFER_REST_MS, TRANSFER_REST_MS);
+    worker_count(t->w, COUNTER_STORED, t->writing->rows.count - t->out.refusal_count);
     worker_count(t->w, COUNTER_BYTES, t->writing->rows.bytes.len);
     worker_count(t->w, COUNTER_BATCHES, (t->writing->rows.count + t->batch - 1) / t->batch);
     transfer_settle(t, t->writing);
@@ -241,6 +272,50 @@ static void transfer_on_written(uv_work_t *work, int status)
 static void transfer_on_timer(uv_timer_t *timer)
 {
     transfer_store(timer->data);
+}
+
+/* ---- rest ---- */
+
+static void transfer_rest_work(uv_work_t *work)
+{
+    struct transfer *t = work->data;
+    t->out.error.text[0] = '\0';
+    if (t->out.store == NULL)
+        store_open(&t->out.options, &t->out.store, &t->out.error);
+    t->resting = t->out.store != NULL && store_rest(t->out.store, &t->out.error);
+}
+
+static void transfer_on_rested(uv_work_t *work, int status)
+{
+    (void)status;
+    struct transfer *t = work->data;
+    t->busy = false;
+    if (t->closing) {
+        transfer_free(t);
+        return;
+    }
+    transfer_tell_news(t);
+    if (t->out.error.text[0] != '\0')
+        transfer_trouble(t, t->out.error.text);
+    else
+        transfer_well(t);
+    if (t->resting)
+        uv_timer_stop(&t->rest_timer);
+    if (t->resting && t->troubled) /* it looks then whether that is over */
+        uv_timer_start(&t->rest_timer, transfer_on_rest_due, t->retry_max_ms, TRANSFER_REST_MS);
+    transfer_store(t); /* what has come in meanwhile */
+}
+
+/* Only when there is nothing to do: what fails and is tried again goes on holding the store as it is. */
+static void transfer_on_rest_due(uv_timer_t *timer)
+{
+    struct transfer *t = timer->data;
+    if (t->busy || t->writing != NULL || t->filling->owed_count > 0)
+        return;
+    t->busy = true;
+    t->began_ms = clock_mono_ms();
+    t->work.data = t;
+    uv_queue_work(worker_loop(t->w), &t->work, transfer_rest_work, transfer_on_rested);
 }
 
 /* ---- messages ---- */
@@ -258,13 +333,18 @@ static struct transfer_owed *transfer_owe(struct transfer_batch *b, const char *
         b->owed_cap = cap;
     }
     struct transfer_owed *o = &b->owed[b->owed_count];
-    *o = (struct transfer_owed){
-        .generation = generation, .token = token, .refused = b->refusals.len};
+    *o = (struct transfer_owed){.generation = generation,
+                                .token = token,
+                                .refused = b->refusals.len,
+                                .rows = b->rows.count};
     slice_copy(slice_of(name), o->name, sizeof o->name);
     return o;
 }
 
-/* Its sender would wait for an answer for ever; our death tells it, and blames its claim in case these records are the cause. */
+/*
+ * Its sender would wait for an answer for ever; our death tells it, and blames its claim in case
+ * these records are the cause.
+ */
 _Noreturn static void transfer_give_up(struct transfer *t, const char *from,
                                        const struct message_records *m, int rc)
 {
@@ -273,32 +353,17 @@ _Noreturn static void transfer_give_up(struct transfer *t, const char *from,
                 uv_strerror(rc));
 }
 
-/* Puts the array's header in front of the entries that were packed behind `o->refused`. */
-static void transfer_note_refusals(struct transfer_batch *b, struct transfer_owed *o,
-                                   struct buffer *entries, uint32_t count)
-{
-    if (count == 0)
-        return;
-    pack_array(&b->refusals, count);
-    buffer_append_slice(&b->refusals, buffer_slice(entries));
-    o->refused_len = b->refusals.len - o->refused;
-}
-
 static void transfer_on_records(struct transfer *t, const char *from, uint64_t generation,
                                 const struct message_records *m)
 {
-    struct buffer entries = BUFFER_EMPTY;
-    uint32_t refused = 0;
     struct transfer_batch *b = t->filling;
     struct transfer_owed *o = transfer_owe(b, from, generation, m->token);
     int rc = o == NULL ? -ENOMEM
-                       : transfer_records_read(&b->rows, &t->keys, m->records, m->count, &entries,
-                                               &refused);
+                       : transfer_records_read(&b->rows, &t->keys, m->records, m->count,
+                                               &b->refusals, &o->refused_count);
     if (rc == 0)
-        transfer_note_refusals(b, o, &entries, refused);
-    bool good = rc == 0 && buffer_ok(&entries) && buffer_ok(&b->refusals);
-    buffer_fini(&entries);
-    if (!good)
+        o->refused_len = b->refusals.len - o->refused;
+    if (rc != 0 || !buffer_ok(&b->refusals))
         transfer_give_up(t, from, m, rc != 0 ? rc : -ENOMEM);
     b->owed_count++;
     if (t->writing != NULL)
@@ -357,20 +422,38 @@ static struct template *transfer_template(struct worker *w, const char *what, co
     return t;
 }
 
+/*
+ * Who shares a store's file: the workers of one state_dir, which one platoon has, for as long as its master lives. By
+ * its inode as well: two containers may call theirs the same.
+ */
+static void transfer_tell_holder(struct transfer *t)
+{
+    struct stat st = {0};
+    const char *dir = worker_setting_text(t->w, "platoon.state_dir");
+    if (stat(dir, &st) != 0)
+        log_debug("state-dir", "path=%s cause=%s", log_quote_text(dir), strerror(errno));
+    int len = snprintf(t->holder, sizeof t->holder, "state_dir %s, inode %ju of device %ju\n%s/%s",
+                       dir, (uintmax_t)st.st_ino, (uintmax_t)st.st_dev, dir, HOLD_DIR_NAME);
+    if (len < 0 || (size_t)len >= sizeof t->holder)
+        t->holder[strcspn(t->holder, "\n")] = '\0'; /* too long: while a worker has it open, then */
+    t->out.options.holder = t->holder;
+}
+
 static int transfer_init(struct worker *w, void *state)
 {
     struct transfer *t = state;
     t->w = w;
     t->filling = &t->batches[0];
-    t->batch = worker_setting_u64(w, "drain.transfer.batch");
+    t->batch = t->out.batch = worker_setting_u64(w, "drain.transfer.batch");
     t->linger_ms = worker_setting_u64(w, "drain.transfer.linger");
     t->retry_max_ms = worker_setting_u64(w, "store.retry_max");
-    t->options = (struct store_options){.type = worker_setting_text(w, "store.type"),
-                                        .path = worker_setting(w, "store.path"),
-                                        .url = worker_setting(w, "store.url"),
-                                        .table = worker_setting(w, "store.table"),
-                                        .timeout_ms = worker_setting_u64(w, "store.timeout"),
-                                        .cache_bytes = worker_setting_u64(w, "store.cache")};
+    t->out.options = (struct store_options){.type = worker_setting_text(w, "store.type"),
+                                            .path = worker_setting(w, "store.path"),
+                                            .url = worker_setting(w, "store.url"),
+                                            .table = worker_setting(w, "store.table"),
+                                            .timeout_ms = worker_setting_u64(w, "store.timeout"),
+                                            .cache_bytes = worker_setting_u64(w, "store.cache")};
+    transfer_tell_holder(t);
     const char *bucket = worker_setting(w, "drain.bucket");
     t->keys.bucket_text =
         bucket != NULL && bucket[0] != '\0' ? bucket : worker_setting_text(w, "drain.name");
@@ -384,9 +467,14 @@ static int transfer_init(struct worker *w, void *state)
     uv_timer_init(worker_loop(w), &t->drain_timer);
     t->timer.data = t;
     t->drain_timer.data = t;
-    /* A store that cannot be opened now may be there later: said in the tree, tried again with the first batch. */
-    if (store_open(&t->options, &t->store, &t->error) != STORE_OK)
-        transfer_trouble(t, t->error.text);
+    uv_timer_init(worker_loop(w), &t->rest_timer);
+    t->rest_timer.data = t;
+    uv_timer_start(&t->rest_timer, transfer_on_rest_due, TRANSFER_REST_MS, TRANSFER_REST_MS);
+    /* A store that cannot be opened now may be there later: said in the tree, tried again. */
+    if (store_open(&t->out.options, &t->out.store, &t->out.error) != STORE_OK) {
+        transfer_trouble(t, t->out.error.text);
+        uv_timer_set_repeat(&t->rest_timer, t->retry_max_ms);
+    }
     return 0;
 }
 
@@ -435,7 +523,7 @@ static void transfer_drain(struct worker *w, void *state)
 
 static void transfer_free(struct transfer *t)
 {
-    store_close(t->store);
+    transfer_store_fini(&t->out);
     template_free(t->keys.bucket);
     template_free(t->keys.key);
     for (size_t i = 0; i < 2; i++) {
@@ -443,7 +531,6 @@ static void transfer_free(struct transfer *t)
         buffer_fini(&t->batches[i].refusals);
         free(t->batches[i].owed);
     }
-    free(t->records);
 }
 
 static void transfer_fini(struct worker *w, void *state)
@@ -453,6 +540,7 @@ static void transfer_fini(struct worker *w, void *state)
     key_service_free(t->key_service);
     uv_close((uv_handle_t *)&t->timer, NULL);
     uv_close((uv_handle_t *)&t->drain_timer, NULL);
+    uv_close((uv_handle_t *)&t->rest_timer, NULL);
     t->closing = true;
     if (!t->busy)
         transfer_free(t); /* else when the thread is done: the skeleton runs the loop until then */

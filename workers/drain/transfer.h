@@ -3,6 +3,7 @@
  *
  * transfer.c          the worker: batches, the store, answers
  * transfer_records.c  from a RECORDS message to rows: decoding, key, JSON
+ * transfer_store.c    from rows into the store; what that refuses is found
  * transfer_key_*.c    the drain's key service, asked before that when there is one (transfer_key_service.h)
  */
 #ifndef WORKERS_TRANSFER_H
@@ -11,9 +12,6 @@
 #include "common/store/store.h"
 #include "common/template.h"
 #include "workers/skeleton/worker.h"
-
-/* Most fields of one record; more cannot come out of a frame of MESSAGE_FRAME_MAX and still be a record. */
-#define TRANSFER_FIELDS_MAX (1u << 20)
 
 /* What a key service said of one record: both names, or why there are none. */
 struct transfer_key {
@@ -62,13 +60,20 @@ struct transfer_rows {
 void transfer_rows_clear(struct transfer_rows *rows);
 void transfer_rows_fini(struct transfer_rows *rows);
 
+/* Appends the rows of `from`, which keeps its own. False, and nothing changed: memory is short. */
+bool transfer_rows_join(struct transfer_rows *to, const struct transfer_rows *from);
+
+/* One entry of STORED's array of what can never be stored; counts it. */
+void transfer_refusal_pack(struct buffer *out, uint64_t seq, const char *reason, uint32_t *count);
+
 /* Reads one record, [seq, member, n, field, value, …]; its bytes are borrowed from u. 0, -EBADMSG or -ENOMEM. */
 int transfer_record_read(struct transfer_fields *fields, struct unpack *u,
                          struct transfer_record *r);
 
 /*
- * Reads `count` records and appends their rows; what can never be stored is packed into `refused` as [seq, reason] and counted in
- * *refused_count. Returns 0; -EBADMSG when the blob is not what it should be, -ENOMEM: then no row of it was added.
+ * Reads `count` records and appends their rows; what can never be stored is packed into `refused` as [seq,
+ * reason] and counted in *refused_count. Returns 0; -EBADMSG when the blob is not what it should be, -ENOMEM:
+ * then no row of it was added.
  */
 int transfer_records_read(struct transfer_rows *rows, const struct transfer_keys *keys,
                           struct slice records, uint64_t count, struct buffer *refused,

@@ -33,12 +33,16 @@ static enum key_verdict key_answer_parse(struct slice body, struct transfer_key 
                                .key = key_member(object, "key")};
     bool is_json = object != NULL;
     json_decref(object);
-    if (key.bucket != NULL && key.key != NULL) {
+    bool empty =
+        (key.bucket != NULL && key.bucket[0] == '\0') || (key.key != NULL && key.key[0] == '\0');
+    if (key.bucket != NULL && key.key != NULL && !empty) {
         *found = key;
         return KEY_FOUND;
     }
     transfer_key_fini(&key);
-    if (is_json)
+    if (empty) /* all such records would be one row */
+        snprintf(why, why_size, "the answer's bucket or key is empty");
+    else if (is_json)
         snprintf(why, why_size, "the answer is no object with the strings bucket and key");
     else
         snprintf(why, why_size, "the answer is not JSON: %s", error.text);

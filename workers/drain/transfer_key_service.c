@@ -5,8 +5,8 @@
  *       ^                              | failed
  *       `-------- pause over ------- waiting
  *
- * When the service fails time after time, one record at a time goes on asking, with growing pauses: a thousand records that wait for a
- * service cost it and us one request every store.retry_max.
+ * When the service fails time after time, one record at a time goes on asking, with growing pauses: a thousand records
+ * that wait for a service cost it and us one request every store.retry_max.
  */
 #include "workers/drain/transfer_key_service.h"
 
@@ -169,8 +169,10 @@ static void key_service_trouble(struct key_service *s, const char *why)
     if (s->failures <= s->retries)
         return;
     s->troubled = true;
-    worker_trouble(s->w, "key service %s: %s; %zu records wait, nothing is lost", s->url, why,
-                   s->open);
+    /* What stands in the query may be a token; this text goes to everybody who asks for readiness. */
+    size_t shown = strcspn(s->url, "?");
+    worker_trouble(s->w, "key service %.*s%s: %s; %zu records wait, nothing is lost", (int)shown,
+                   s->url, s->url[shown] != '\0' ? "?***" : "", why, s->open);
 }
 
 static void key_service_well(struct key_service *s)
@@ -279,8 +281,9 @@ static bool key_service_may_ask(const struct key_service *s, uint64_t now)
 }
 
 /*
- * Records whose pause is over may be asked for again. Before new ones and behind them in turn: always behind, a service that fails every
- * record once would be probed with new ones only; always before, a record that hangs the service would be all that is probed with.
+ * Records whose pause is over may be asked for again. Before new ones and behind them in turn: always behind, a service
+ * that fails every record once would be probed with new ones only; always before, a record that hangs the service would
+ * be all that is probed with.
  */
 static void key_service_wake(struct key_service *s, uint64_t now)
 {
@@ -401,7 +404,7 @@ struct key_service *key_service_new(struct worker *w, key_service_done_fn fn, vo
                                    .answer_max = KEY_SERVICE_ANSWER_MAX};
     int rc = s != NULL ? http_client_new(worker_loop(w), &options, &s->http) : -ENOMEM;
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "key service: %s", uv_strerror(rc));
+        worker_exit_for(w, -rc, NULL, "cannot ask the key service");
     s->w = w;
     s->url = worker_setting_text(w, "drain.key_service");
     s->retries = worker_setting_u64(w, "drain.key_service_retries");

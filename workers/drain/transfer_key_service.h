@@ -1,13 +1,15 @@
 /*
- * transfer_key_service.h: bucket and key of a record from a web service that is asked with the record's fields, as Plato did.
+ * transfer_key_service.h: bucket and key of a record from a web service that is asked with the
+ * record's fields, as Plato did.
  *
  * Runs in the transfer worker of a drain with `key_service`.
  *
  * transfer_key_service.c  which record is asked for when; the answers to a whole RECORDS message are handed on together
  * transfer_key_answer.c   pure: the question's text, what an answer means, when a record is given up
  *
- * A record is only refused (a dead letter) for what the service says about that record, or when it fails again and again while the service answers
- * for others. While the service is away, or answers nobody well, records wait, their claims stay in Redis, and the tree says why.
+ * A record is only refused (a dead letter) for what the service says about that record, or when it fails again and
+ * again while the service answers for others. While the service is away, or answers nobody well, records wait, their
+ * claims stay in Redis, and the tree says why.
  */
 #ifndef WORKERS_TRANSFER_KEY_SERVICE_H
 #define WORKERS_TRANSFER_KEY_SERVICE_H
@@ -18,7 +20,9 @@
 #define KEY_SERVICE_PARALLEL 32u
 /* Longest answer: two names in JSON. */
 #define KEY_SERVICE_ANSWER_MAX 65536u
-/* A question up to this long is a GET with a query; a longer one, which servers refuse in a url, is POSTed as a form. */
+/*
+ * A question up to this long is a GET with a query; a longer one, which servers refuse in a url, is POSTed as a form.
+ */
 #define KEY_SERVICE_QUERY_MAX 2000u
 
 /* ---- transfer_key_answer.c ---- */
@@ -29,7 +33,10 @@ enum key_verdict {
     KEY_FAILED, /* no answer, or one about the service and not the record (401, 404, 503, …) */
 };
 
-/* Reads an answer. KEY_FOUND: *found holds two heap strings, for transfer_key_fini. Else `why` is one line with the cause. */
+/*
+ * Reads an answer. KEY_FOUND: *found holds two heap strings, for transfer_key_fini. Else `why` is
+ * one line with the cause.
+ */
 enum key_verdict key_answer_read(int status, struct slice body, const char *error,
                                  struct transfer_key *found, char *why, size_t why_size);
 
@@ -44,21 +51,26 @@ struct key_tries {
 };
 
 /*
- * Notes one more bad answer; `good` is the number of good answers the service has ever given. True when the record is to be given up: it has failed
- * `retries` times and once more, each time held against it. An answer is, once the service has ever answered well; no answer is, if the
- * service answered others since this record was last asked.
+ * Notes one more bad answer; `good` is the number of good answers the service has ever given. True when the record is
+ * to be given up: it has failed `retries` times and once more, each time held against it. An answer is, once the
+ * service has ever answered well; no answer is, if the service answered others since this record was last asked.
  */
 bool key_tries_give_up(struct key_tries *tries, enum key_verdict verdict, uint64_t good,
                        uint64_t retries);
 
-/* Pause before try number `failed` + 1: 50 ms, doubling, at most max_ms, at least what the service asked for (bounded by a minute). */
+/*
+ * Pause before try number `failed` + 1: 50 ms, doubling, at most max_ms, at least what the service asked
+ * for (bounded by a minute).
+ */
 uint64_t key_tries_pause(unsigned failed, uint64_t asked_ms, uint64_t max_ms);
 
 /* ---- transfer_key_service.c ---- */
 
 struct key_service;
 
-/* A RECORDS message all of whose records have a key or a refusal, in their order. Everything is borrowed for the call. */
+/*
+ * A RECORDS message all of whose records have a key or a refusal, in their order. Everything is borrowed for the call.
+ */
 struct key_service_done {
     const char *peer;
     uint64_t generation;

@@ -1,6 +1,6 @@
 /*
- * transfer_records.c: records become rows in one pass: fields are borrowed from the frame, key and JSON are written into one buffer.
- * See transfer.h.
+ * transfer_records.c: records become rows in one pass: fields are borrowed from the frame, key and JSON are written
+ * into one buffer. See transfer.h.
  */
 #include "workers/drain/transfer.h"
 
@@ -47,7 +47,7 @@ int transfer_record_read(struct transfer_fields *fields, struct unpack *u,
     r->seq = unpack_u64(u);
     r->member = unpack_bytes(u);
     uint64_t n = unpack_u64(u);
-    if (!unpack_ok(u) || n > TRANSFER_FIELDS_MAX || elements != 3 + 2 * n)
+    if (!unpack_ok(u) || n > (size_t)(u->end - u->at) || elements != 3 + 2 * n)
         return -EBADMSG;
     if (!transfer_grow((void **)&fields->list, &fields->cap, (size_t)n, sizeof *fields->list))
         return -ENOMEM;
@@ -89,13 +89,33 @@ static void transfer_write_json(struct transfer_rows *rows, const struct transfe
     buffer_append_char(out, '}');
 }
 
-static void transfer_refuse(const struct transfer_record *r, const char *reason,
-                            struct buffer *refused, uint32_t *count)
+void transfer_refusal_pack(struct buffer *out, uint64_t seq, const char *reason, uint32_t *count)
 {
-    pack_array(refused, 2);
-    pack_u64(refused, r->seq);
-    pack_text(refused, reason);
+    pack_array(out, 2);
+    pack_u64(out, seq);
+    pack_text(out, reason);
     (*count)++;
+}
+
+bool transfer_rows_join(struct transfer_rows *to, const struct transfer_rows *from)
+{
+    size_t base = to->bytes.len;
+    if (!transfer_grow((void **)&to->list, &to->cap, to->count + from->count, sizeof *to->list))
+        return false;
+    buffer_append_slice(&to->bytes, buffer_slice(&from->bytes));
+    if (!buffer_ok(&to->bytes)) {
+        to->bytes.len = base;
+        to->bytes.failed = false;
+        return false;
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        struct transfer_row row = from->list[i];
+        row.bucket += base;
+        row.key += base;
+        row.data += base;
+        to->list[to->count++] = row;
+    }
+    return true;
 }
 
 /* One name of the row, from its template. False with the reason when the record has not what it needs. */
@@ -152,7 +172,7 @@ static int transfer_add_row(struct transfer_rows *rows, const struct transfer_ke
         return -ENOMEM;
     if (!transfer_name_row(rows, keys, answer, r, &row, reason, sizeof reason)) {
         rows->bytes.len = before;
-        transfer_refuse(r, reason, refused, refused_count);
+        transfer_refusal_pack(refused, r->seq, reason, refused_count);
         return 0;
     }
     row.data = rows->bytes.len;

@@ -1,13 +1,16 @@
 /*
  * health.c: the health worker: /livez, /readyz and /metrics over HTTP, for probes and Prometheus.
  *
- * A process of its own, so that the master needs no HTTP and nobody's request can reach it. libmicrohttpd runs in our loop (MHD_USE_EPOLL without a thread). Each question
- * is put to the master (LOOK) and its answer is the answer's time, not an older one's; a master whose loop does not answer is not alive, whatever its pid says. Only reads,
- * and only what platoonctl status would say; it never asks Redis or a store.
+ * A process of its own, so that the master needs no HTTP and nobody's request can reach it. libmicrohttpd runs in our
+ * loop (MHD_USE_EPOLL without a thread). Each question is put to the master (LOOK) and its answer is the answer's time,
+ * not an older one's; a master whose loop does not answer is not alive, whatever its pid says. Only reads, and only
+ * what platoonctl status would say; it never asks Redis or a store.
  */
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/listen_address.h"
 #include "common/log.h"
+#include "workers/health/health_clients.h"
 #include "workers/health/health_metrics.h"
 #include "workers/skeleton/worker.h"
 
@@ -15,10 +18,8 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 
-#define HEALTH_CONNECTIONS_MAX 128
-#define HEALTH_TIMEOUT_S       10
-#define HEALTH_ANSWER_MS       2000 /* the master gets so long; probes time out soon after */
-#define HEALTH_URL_MAX         64
+#define HEALTH_ANSWER_MS 2000 /* the master gets so long; probes time out soon after */
+#define HEALTH_URL_MAX   64
 
 /* What is asked for, and by whom. Lives from the request's first line to its end. */
 struct health_question {
@@ -38,8 +39,13 @@ struct health {
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t timer;
+    uv_idle_t again; /* MHD has more to do at once */
     struct health_question *questions;
-    /* One LOOK is out at a time: questions that come meanwhile wait for the next, whose answer is newer than they are. */
+    struct health_clients clients;
+    bool ending; /* nobody is suspended any more */
+    /*
+     * One LOOK is out at a time: questions that come meanwhile wait for the next, whose answer is newer than they are.
+     */
     uint64_t asked, seen; /* number of the last LOOK, and of the last answer */
 };
 
@@ -119,25 +125,45 @@ static void health_on_timer(uv_timer_t *timer)
     health_run(timer->data);
 }
 
-/* The time until something must happen: MHD's own timeouts, or a question that waits too long. */
+static void health_on_again(uv_idle_t *again)
+{
+    health_expire(again->data);
+    health_run(again->data);
+}
+
+/* Not by a timer of 0 ms: the loop would come to nothing else, the master's answers among it. */
+static void health_run_in(struct health *h, uint64_t ms)
+{
+    uv_idle_stop(&h->again);
+    uv_timer_stop(&h->timer);
+    if (ms == 0)
+        uv_idle_start(&h->again, health_on_again);
+    else if (ms != UINT64_MAX)
+        uv_timer_start(&h->timer, health_on_timer, ms, 0);
+}
+
+/* The time until something must happen: MHD's own, a client's end, or a question that waits too long. */
 static void health_run(struct health *h)
 {
     MHD_UNSIGNED_LONG_LONG own;
-    uint64_t now = clock_mono_ms();
+    h->clients.turn++;
     MHD_run(h->daemon);
-    uint64_t due = MHD_get_timeout(h->daemon, &own) == MHD_YES ? own : 60000;
+    uint64_t now = clock_mono_ms(), due = health_clients_expire(&h->clients);
+    if (MHD_get_timeout(h->daemon, &own) == MHD_YES && own < due)
+        due = own;
     for (struct health_question *q = h->questions; q != NULL; q = q->next)
         if (q->waiting)
             due = q->deadline_ms <= now        ? 0
                   : q->deadline_ms - now < due ? q->deadline_ms - now
                                                : due;
-    uv_timer_start(&h->timer, health_on_timer, due, 0);
+    health_run_in(h, due);
 }
 
-static void health_resume(struct health_question *q)
+static void health_resume(struct health *h, struct health_question *q)
 {
     q->waiting = false;
     q->answered = true;
+    health_client_reads(&h->clients, q->connection);
     MHD_resume_connection(q->connection);
 }
 
@@ -149,7 +175,7 @@ static void health_expire(struct health *h)
             continue;
         q->status = MHD_HTTP_SERVICE_UNAVAILABLE;
         buffer_printf(&q->body, "the master has not answered for %d ms\n", HEALTH_ANSWER_MS);
-        health_resume(q);
+        health_resume(h, q);
     }
 }
 
@@ -163,7 +189,7 @@ static void health_on_tree(struct worker *w, void *state, const struct link_tree
         if (!q->waiting || q->look > h->seen)
             continue;
         q->page->answer(q, tree);
-        health_resume(q);
+        health_resume(h, q);
     }
     if (more)
         worker_look(w, ++h->asked);
@@ -198,6 +224,7 @@ static void health_ask(struct health *h, struct health_question *q)
 {
     q->deadline_ms = clock_mono_ms() + HEALTH_ANSWER_MS;
     q->waiting = true;
+    health_client_asked(q->connection);
     MHD_suspend_connection(q->connection);
     worker_count(h->worker, COUNTER_REQUESTS, 1);
     q->look = h->asked + 1;
@@ -244,16 +271,19 @@ static enum MHD_Result health_on_request(void *ctx, struct MHD_Connection *conne
     if (q->page == NULL)
         return health_refuse(connection, MHD_HTTP_NOT_FOUND,
                              "there are /livez, /readyz and /metrics\n");
-    health_ask(ctx, q);
+    struct health *h = ctx;
+    if (h->ending)
+        return MHD_NO; /* behind a request that was resumed for the end */
+    health_ask(h, q);
     return MHD_YES;
 }
 
 static void health_on_done(void *ctx, struct MHD_Connection *connection, void **request,
                            enum MHD_RequestTerminationCode how)
 {
-    (void)connection;
     (void)how;
     struct health *h = ctx;
+    health_client_answered(&h->clients, connection);
     struct health_question *q = *request, **at = &h->questions;
     if (q == NULL)
         return;
@@ -272,9 +302,29 @@ static struct MHD_Daemon *health_start(struct health *h, int fd)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, health_on_request, h,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, health_on_done, h,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HEALTH_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HEALTH_TIMEOUT_S,
+        MHD_OPTION_NOTIFY_CONNECTION, health_clients_notify, &h->clients,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(HEALTH_CLIENTS_MAX + HEALTH_CLIENTS_RESERVE),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(16 * 1024), MHD_OPTION_END);
+}
+
+/* Lets our loop run MHD. False after worker_trouble: the kernel may refuse one more watch. */
+static bool health_watch(struct health *h, int epoll_fd)
+{
+    int rc = FAULT_POINT("health.before-poll", slice_of(""))
+                 ? UV_ENOSPC
+                 : uv_poll_init(worker_loop(h->worker), &h->poll, epoll_fd);
+    if (rc != 0) {
+        worker_trouble(h->worker,
+                       "the HTTP server cannot be watched: %s: memory, files or fs.epoll."
+                       "max_user_watches are short",
+                       uv_strerror(rc));
+        return false;
+    }
+    uv_timer_init(worker_loop(h->worker), &h->timer);
+    uv_idle_init(worker_loop(h->worker), &h->again);
+    h->poll.data = h->timer.data = h->again.data = h;
+    uv_poll_start(&h->poll, UV_READABLE, health_on_poll);
+    return true;
 }
 
 static int health_init(struct worker *w, void *state)
@@ -284,24 +334,30 @@ static int health_init(struct worker *w, void *state)
     h->worker = w;
     const char *listen = worker_setting_text(w, "health.listen");
     int fd = listen_address_parse(listen, &address);
+    struct buffer why = BUFFER_EMPTY;
     if (fd == 0)
-        fd = listen_address_open(&address);
-    if (fd < 0) {
+        fd = listen_address_open(&address, &why);
+    const char *who = why.len > 0 ? buffer_text(&why) : NULL;
+    if (who != NULL)
+        worker_trouble(w, "health: %s: %s: choose a place that is root's or ours alone", listen,
+                       who);
+    else if (fd < 0 && contract_is_shortage(-fd))
+        worker_exit_for(w, -fd, listen, "cannot listen on %s", listen);
+    else if (fd < 0)
         worker_trouble(w, "cannot listen on %s: %s: choose another address, or end what uses it",
                        listen, uv_strerror(fd));
+    buffer_fini(&why);
+    if (fd < 0)
         return CONTRACT_EXIT_TEMPORARY;
-    }
     h->daemon = health_start(h, fd);
     const union MHD_DaemonInfo *info =
         h->daemon != NULL ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info == NULL) {
         worker_trouble(w, "the HTTP server cannot start: memory or files are short");
-        return CONTRACT_EXIT_TEMPORARY;
+        return CONTRACT_EXIT_SHORT;
     }
-    uv_poll_init(worker_loop(w), &h->poll, info->epoll_fd);
-    uv_timer_init(worker_loop(w), &h->timer);
-    h->poll.data = h->timer.data = h;
-    uv_poll_start(&h->poll, UV_READABLE, health_on_poll);
+    if (!health_watch(h, info->epoll_fd))
+        return CONTRACT_EXIT_SHORT;
     worker_doing(w, "listens on %s", listen);
     health_run(h);
     return 0;
@@ -314,14 +370,16 @@ static void health_fini(struct worker *w, void *state)
     (void)w;
     if (h->daemon == NULL)
         return;
+    h->ending = true;
     for (struct health_question *q = h->questions; q != NULL; q = q->next) {
         if (!q->waiting)
             continue;
         q->status = MHD_HTTP_SERVICE_UNAVAILABLE;
-        health_resume(q);
+        health_resume(h, q);
     }
     uv_poll_stop(&h->poll);
     MHD_run(h->daemon);
+    health_run_in(h, UINT64_MAX); /* the loop turns on for a while: not into what is gone */
     MHD_stop_daemon(h->daemon);
 }
 

@@ -1,8 +1,8 @@
 /*
  * health_metrics.c: see health_metrics.h.
  *
- * The text wants all samples of one metric together, the tree has all metrics of one worker together: so the tree is read once into rows, and the rows are walked
- * once for each metric.
+ * The text wants all samples of one metric together, the tree has all metrics of one worker together: so the tree is
+ * read once into rows, and the rows are walked once for each metric.
  */
 #include "workers/health/health_metrics.h"
 
@@ -19,7 +19,7 @@ struct health_row {
     uint64_t restarts, uptime_ms, rss_bytes, generation;
     uint64_t counters[COUNTER_COUNT];
     bool counted[COUNTER_COUNT];
-    bool running;
+    bool running, unstable;
 };
 
 struct health_rows {
@@ -91,6 +91,8 @@ static void health_read_pair(struct unpack *u, struct slice key, struct health_r
         row->type = unpack_str(u);
     else if (slice_is(key, "state"))
         row->state = unpack_str(u);
+    else if (slice_is(key, "unstable"))
+        row->unstable = unpack_bool(u);
     else if (slice_is(key, "restarts"))
         row->restarts = unpack_u64(u);
     else if (slice_is(key, "generation"))
@@ -177,7 +179,7 @@ static void health_numbers(struct buffer *out, const struct health_rows *rows, c
 
 static double health_is_ready(const struct health_row *row)
 {
-    return slice_is(row->state, "READY");
+    return slice_is(row->state, "READY") && !row->unstable;
 }
 
 static double health_restarts(const struct health_row *row)
@@ -199,7 +201,7 @@ bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t 
 {
     static const char *const helps[] = {
 #define X(NAME, name, kind, help) [COUNTER_##NAME] = help,
-        COUNTER_LIST(X)
+        SYSTEMS(COUNTERS, X)
 #undef X
     };
     struct health_rows rows = {.count = 0};

@@ -1,7 +1,9 @@
 /*
- * health_metrics.h: the tree as Prometheus' text (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4).
+ * health_metrics.h: the tree as Prometheus' text
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4).
  *
- * Runs in health workers. Pure. Names and help of a worker's own counters are proto/counters.h's; every metric has HELP and TYPE, and every sample the labels worker and type.
+ * Runs in health workers. Pure. Names and help of a worker's own counters are proto/counters.h's; every metric has HELP
+ * and TYPE, and every sample the labels worker and type.
  */
 #ifndef WORKERS_HEALTH_METRICS_H
 #define WORKERS_HEALTH_METRICS_H
@@ -11,8 +13,8 @@
 #include <stdint.h>
 
 /*
- * Appends all metrics. `node`: the root as PROTOCOL.md section 6 has it; `ready` and `uptime_ms` are the master's. False when the node cannot be read; `out` is then
- * of no use.
+ * Appends all metrics. `node`: the root as PROTOCOL.md, Control socket, has it; `ready` and `uptime_ms` are the
+ * master's. False when the node cannot be read; `out` is then of no use.
  */
 bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t uptime_ms);
 

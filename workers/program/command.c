@@ -1,8 +1,10 @@
 /*
- * command.c: the command worker: any program under the contract of a worker: those of program sections, and the private redis-server.
+ * command.c: the command worker: any program under the contract of a worker: those of program sections, and
+ * the private redis-server.
  *
- * The program shares our process group and our stderr, is ready when program_ready.c says so, gets its stop signal at STOP and dies
- * with us whatever happens. When it exits by itself, so do we: the master decides what that means. No mailbox, no thread.
+ * The program shares our process group and our stderr, is ready when program_ready.c says so, gets its stop signal
+ * at STOP and dies with us whatever happens. When it exits by itself, so do we: the master decides what that
+ * means. No mailbox, no thread.
  */
 #include "workers/program/program_run.h"
 

@@ -1,8 +1,9 @@
 /*
- * port.c: the port worker: a program in any language as an actor (Erlang/OTP calls it a port). It hears events on its stdin and says actions on its stdout. See port.h.
+ * port.c: the port worker: a program in any language as an actor (Erlang/OTP calls it a port). It hears events on its
+ * stdin and says actions on its stdout. See port.h.
  *
- * The program is supervised as any other (program_life.c); what it prints on stderr is its log. It is not trusted: what it says wrongly is told to it as an error, what it says
- * too much ends it.
+ * The program is supervised as any other (program_life.c); what it prints on stderr is its log. It is not trusted: what
+ * it says wrongly is told to it as an error, what it says too much ends it.
  */
 #include "workers/program/port.h"
 
@@ -57,6 +58,14 @@ static void port_on_down(struct worker *w, void *state, struct worker_peer *peer
                            "generation", (json_int_t)peer->generation, "reason", reason.ptr,
                            reason.len, "orderly", peer->orderly));
     port_actions_down(p, peer->name, reason);
+}
+
+/* It may answer with a link of its own: then both end with each other. */
+static void port_on_link(struct worker *w, void *state, struct worker_peer *peer)
+{
+    (void)w;
+    port_tell(state, json_pack("{s:s,s:s,s:I}", "event", "link", "name", peer->name, "generation",
+                               (json_int_t)peer->generation));
 }
 
 /* "from:token" is the id under which the program answers. */
@@ -136,6 +145,7 @@ static void port_on_tick(struct worker *w, void *state)
     struct port *p = state;
     program_life_tick(&p->life);
     port_actions_tick(p);
+    port_wire_tick(p);
 }
 
 /* It is told, and then sent its stop signal: one that reads may finish before it looks at signals. */
@@ -164,6 +174,7 @@ const struct worker_ops worker_ops = {
     .init = port_init,
     .on_up = port_on_up,
     .on_down = port_on_down,
+    .on_link = port_on_link,
     .on_message = port_on_message,
     .on_request = port_on_request,
     .on_started = port_on_started,

@@ -5,7 +5,7 @@
  * port_wire.c    its stdin and stdout: JSON lines or msgpack frames
  * port_actions.c what it says: send, monitor, link, call, reply, start, timer …
  *
- * What is said both ways: PROTOCOL.md section 8.
+ * What is said both ways: PROTOCOL.md, Actors in any language.
  */
 #ifndef WORKERS_PORT_H
 #define WORKERS_PORT_H
@@ -14,14 +14,18 @@
 
 #include <jansson.h>
 
-#define PORT_FRAME_MAX   (1024u * 1024)      /* one line or frame of the program's */
-#define PORT_QUEUE_MAX   (16u * 1024 * 1024) /* what it may leave unread */
-#define PORT_WAITING_MAX 1000                /* messages for workers that are not there yet */
-#define PORT_CALLS_MAX   1000
-#define PORT_TIMERS_MAX  1000
+#define PORT_FRAME_MAX     (1024u * 1024) /* one line or frame of the program's */
+#define PORT_READ_SIZE     65536
+#define PORT_QUEUE_MAX     (16u * 1024 * 1024) /* what it may leave unread */
+#define PORT_DEPTH_MAX     2048 /* what it says may be nested so deep, as jansson lets lines be */
+#define PORT_WAITING_MAX   1000 /* messages for workers that are not there yet */
+#define PORT_WAITING_BYTES (16u * 1024 * 1024) /* and all of them together */
+#define PORT_CALLS_MAX     1000
+#define PORT_TIMERS_MAX    1000
 #define PORT_ERRORS_MAX                                                                            \
-    100 /* in a row; then it says nothing else: a program that echoes would go on for ever */
-#define PORT_ID_MAX 128
+    100 /* malformed, in a row; then it says nothing else: one that echoes would go on for ever */
+#define PORT_UNDONE_MAX 100 /* told one by one each second; the others as one number */
+#define PORT_ID_MAX     128
 
 /* A message for somebody who is not up yet. */
 struct port_waiting {
@@ -62,8 +66,9 @@ struct port {
     bool msgpack;
     uv_pipe_t in, out; /* its stdin, its stdout */
     struct buffer said;
+    bool waits; /* for memory to read into */
     struct port_waiting *waiting;
-    size_t waiting_count;
+    size_t waiting_count, waiting_bytes;
     struct port_call *calls;
     size_t call_count;
     struct port_start *starts;
@@ -71,7 +76,8 @@ struct port {
     struct port_timer *timers;
     size_t timer_count;
     uint64_t last_token;
-    unsigned errors; /* told since the last thing it said that could be done */
+    unsigned errors; /* malformed since the last thing it said that was not */
+    uint64_t undone; /* since the last tick: could not be done, and not by its fault */
 };
 
 /* ---- port_wire.c ---- */
@@ -80,11 +86,24 @@ struct port {
 void port_wire_open(struct port *p);
 void port_wire_close(struct port *p);
 
-/* Tells the program one event; takes the reference, which may be NULL (memory is short: the process ends). A program that does not read ends the process. */
+/*
+ * Tells the program one event; takes the reference, which may be NULL (memory is short: the process ends). A program
+ * that does not read ends the process.
+ */
 void port_tell(struct port *p, json_t *event);
 
-/* Tells it that what it said cannot be done: {"event":"error","text":…}. */
+/* Tells it that what it said is malformed: {"event":"error","text":…}. Too many in a row end the process. */
 void port_complain(struct port *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Tells it that something well said cannot be done now: the other one is away, deaf or unknown. That never ends it, or
+ * whoever stops would end all that write to it; and it is bounded, or an answer to each would be one more thing that
+ * it has to read.
+ */
+void port_undone(struct port *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Once a second: how many were not told one by one. */
+void port_wire_tick(struct port *p);
 
 /* A JSON value as text; NULL when memory is short. Freed by the caller. */
 char *port_text(const json_t *value);

@@ -1,8 +1,8 @@
 /*
  * port_actions.c: what the program says, one handler an action. See port.h.
  *
- * Whoever is addressed is monitored first, because a mailbox takes no message from a stranger; what is meant for somebody who is not up waits for him, bounded, and is told as
- * an error when nobody has that name.
+ * Whoever is addressed is monitored first, because a mailbox takes no message from a stranger; what is meant for
+ * somebody who is not up waits for him, bounded, and is told as an error when nobody has that name.
  */
 #include "workers/program/port.h"
 
@@ -45,20 +45,65 @@ static void port_wait(struct port *p, struct port_waiting *m)
         at = &(*at)->next;
     *at = m;
     p->waiting_count++;
+    p->waiting_bytes += strlen(m->text);
     worker_monitor(p->w, slice_of(m->to));
+}
+
+static void port_wait_no_more(struct port *p, struct port_waiting **at)
+{
+    p->waiting_count--;
+    p->waiting_bytes -= strlen((*at)->text);
+    *at = (*at)->next;
+}
+
+static void port_tell_answer(struct port *p, const struct port_call *call, const char *key,
+                             json_t *value)
+{
+    port_tell(p, json_pack("{s:s,s:s,s:s,s:o}", "event", "answer", "id", call->id, "from", call->to,
+                           key, value));
+}
+
+/* Takes the call out of the open ones; NULL when it is none of them. Freed by the caller. */
+static struct port_call *port_call_take(struct port *p, uint64_t token)
+{
+    struct port_call **at = &p->calls;
+    while (*at != NULL && (*at)->token != token)
+        at = &(*at)->next;
+    struct port_call *call = *at;
+    if (call != NULL) {
+        *at = call->next;
+        p->call_count--;
+    }
+    return call;
+}
+
+/* A call has its answer at once; its caller would wait for one that cannot come. */
+static void port_undelivered(struct port *p, const struct port_waiting *m, const char *why)
+{
+    struct port_call *call = m->token != 0 ? port_call_take(p, m->token) : NULL;
+    if (call != NULL)
+        port_tell_answer(p, call, "error", json_string(why));
+    else
+        port_undone(p, "cannot send to %s: %s", m->to, why);
+    free(call);
 }
 
 /* Sends, or keeps it for the other's UP. Takes the memory. */
 static void port_deliver(struct port *p, struct port_waiting *m)
 {
     struct worker_peer *to = worker_peer_find(p->w, m->to);
-    if (to == NULL && p->waiting_count < PORT_WAITING_MAX) {
+    if (to == NULL && p->waiting_count < PORT_WAITING_MAX &&
+        p->waiting_bytes + strlen(m->text) <= PORT_WAITING_BYTES) {
         port_wait(p, m);
         return;
     }
-    int rc = to != NULL ? port_send_now(p, to, m) : -ENOBUFS;
-    if (rc != 0)
-        port_complain(p, "cannot send to %s: %s", m->to, uv_strerror(rc));
+    int rc = to != NULL ? port_send_now(p, to, m) : 0;
+    if (to == NULL)
+        port_undelivered(p, m, "it is not up, and too much waits already for those who are not");
+    else if (rc == -ENOBUFS)
+        port_undelivered(p, m, "it has not read what it was sent before");
+    else if (rc != 0)
+        port_undelivered(p, m, uv_strerror(rc));
     free(m);
 }
 
@@ -85,7 +130,7 @@ static char *port_body(struct port *p, const json_t *said)
     const json_t *body = json_object_get(said, "body");
     char *text = port_text(body != NULL ? body : json_null());
     if (text == NULL)
-        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for a message of the program's");
+        worker_exit_for(p->w, ENOMEM, NULL, "cannot send a message of the program's");
     return text;
 }
 
@@ -128,20 +173,12 @@ void port_actions_up(struct port *p, struct worker_peer *peer)
             at = &m->next;
             continue;
         }
-        *at = m->next;
-        p->waiting_count--;
+        port_wait_no_more(p, at);
         port_deliver(p, m);
     }
 }
 
 /* ---- calls ---- */
-
-static void port_tell_answer(struct port *p, const struct port_call *call, const char *key,
-                             json_t *value)
-{
-    port_tell(p, json_pack("{s:s,s:s,s:s,s:o}", "event", "answer", "id", call->id, "from", call->to,
-                           key, value));
-}
 
 /* Ends the calls for which `match` says so, each with this reason. */
 static void port_fail_calls(struct port *p, const char *to, uint64_t until_ms, const char *reason)
@@ -166,9 +203,13 @@ static void port_act_call(struct port *p, const json_t *said)
     json_int_t wait = json_integer_value(json_object_get(said, "timeout_ms"));
     if (to == NULL)
         return;
-    if (id[0] == '\0' || strlen(id) >= PORT_ID_MAX || p->call_count == PORT_CALLS_MAX) {
-        port_complain(p, "call: needs an id of at most %d letters, and at most %d may be open",
-                      PORT_ID_MAX - 1, PORT_CALLS_MAX);
+    if (id[0] == '\0' || strlen(id) >= PORT_ID_MAX) {
+        port_complain(p, "call: needs an id of at most %d letters", PORT_ID_MAX - 1);
+        return;
+    }
+    if (p->call_count == PORT_CALLS_MAX) {
+        port_tell(p, json_pack("{s:s,s:s,s:s,s:s}", "event", "answer", "id", id, "from", to,
+                               "error", "too many calls wait already for their answers"));
         return;
     }
     struct port_call *call = worker_must_alloc(p->w, sizeof *call);
@@ -189,16 +230,10 @@ static void port_act_call(struct port *p, const json_t *said)
 
 void port_actions_answer(struct port *p, const struct message_answer *m)
 {
-    for (struct port_call **at = &p->calls, *call; (call = *at) != NULL; at = &call->next) {
-        if (call->token != m->token)
-            continue;
-        *at = call->next;
-        p->call_count--;
+    struct port_call *call = port_call_take(p, m->token);
+    if (call != NULL) /* else it is late: the program has been told that it timed out */
         port_tell_answer(p, call, m->failed ? "error" : "body", port_value(m->text));
-        free(call);
-        return;
-    }
-    /* Late: the program has been told that it timed out. */
+    free(call);
 }
 
 void port_actions_down(struct port *p, const char *name, struct slice reason)
@@ -213,9 +248,8 @@ void port_actions_down(struct port *p, const char *name, struct slice reason)
             at = &m->next;
             continue;
         }
-        *at = m->next;
-        p->waiting_count--;
-        port_complain(p, "there is no worker named %s", name);
+        port_wait_no_more(p, at);
+        port_undone(p, "there is no worker named %s", name);
         free(m);
     }
 }
@@ -227,6 +261,15 @@ void port_actions_tick(struct port *p)
 
 /* ---- answers: to a control client ("id" is a number), or to another actor ("id" is from:token) ---- */
 
+/* Both hear of it: the program, whose fault it is, and who waits for the answer. */
+static void port_reply_too_deep(struct port *p, uint64_t id)
+{
+    port_complain(p, "reply: the body may be nested at most %d levels deep", UNPACK_DEPTH_MAX);
+    worker_reply_text(p->w, id, CONTROL_ERROR,
+                      "its answer is nested deeper than %d levels: look for its errors in the log",
+                      UNPACK_DEPTH_MAX);
+}
+
 static void port_reply_client(struct port *p, uint64_t id, const json_t *said, const char *error)
 {
     struct buffer body = BUFFER_EMPTY;
@@ -235,10 +278,12 @@ static void port_reply_client(struct port *p, uint64_t id, const json_t *said, c
         worker_reply_text(p->w, id, CONTROL_ERROR, "%s", error);
     else {
         json_value_pack(&body, value != NULL ? value : json_null());
-        if (buffer_ok(&body))
-            worker_reply(p->w, id, CONTROL_OK, buffer_slice(&body));
-        else
+        if (!buffer_ok(&body))
             worker_reply_text(p->w, id, CONTROL_ERROR, "memory is short");
+        else if (!unpack_is_value(buffer_slice(&body)))
+            port_reply_too_deep(p, id);
+        else
+            worker_reply(p->w, id, CONTROL_OK, buffer_slice(&body));
     }
     buffer_fini(&body);
 }
@@ -251,13 +296,13 @@ static void port_reply_peer(struct port *p, struct worker_peer *to, uint64_t tok
     char *text = port_text(reason != NULL ? reason : body != NULL ? body : json_null());
     json_decref(reason);
     if (text == NULL)
-        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for an answer of the program's");
+        worker_exit_for(p->w, ENOMEM, NULL, "cannot send an answer of the program's");
     struct message_answer m = {.token = token, .failed = error != NULL, .text = slice_of(text)};
     struct buffer *message = worker_compose(p->w);
     message_answer_pack(message, &m);
     int rc = worker_send(p->w, to, message);
     if (rc != 0)
-        port_complain(p, "cannot answer %s: %s", to->name, uv_strerror(rc));
+        port_undone(p, "cannot answer %s: %s", to->name, uv_strerror(rc));
     free(text);
 }
 
@@ -289,11 +334,16 @@ static void port_act_start(struct port *p, const json_t *said)
     const json_t *argument = json_object_get(said, "argument");
     if (program[0] == '\0' || strlen(program) >= CONTRACT_NAME_MAX || id[0] == '\0' ||
         strlen(id) >= PORT_ID_MAX || (argument != NULL && !json_is_string(argument)) ||
-        json_string_length(argument) > CONTRACT_ARGUMENT_MAX || p->start_count == PORT_CALLS_MAX) {
+        json_string_length(argument) > CONTRACT_ARGUMENT_MAX) {
         port_complain(p,
                       "start: needs a program, an id of at most %d letters, and, if any, an "
                       "argument that is a text of at most %d bytes",
                       PORT_ID_MAX - 1, CONTRACT_ARGUMENT_MAX);
+        return;
+    }
+    if (p->start_count == PORT_CALLS_MAX) {
+        port_tell(p, json_pack("{s:s,s:s,s:s}", "event", "started", "id", id, "error",
+                               "too many starts wait already for their answers"));
         return;
     }
     struct port_start *start = worker_must_alloc(p->w, sizeof *start);
@@ -382,7 +432,7 @@ static void port_act_timer(struct port *p, const json_t *said)
         return;
     }
     if (t == NULL && p->timer_count == PORT_TIMERS_MAX) {
-        port_complain(p, "timer: at most %d may run", PORT_TIMERS_MAX);
+        port_undone(p, "timer: at most %d may run", PORT_TIMERS_MAX);
         return;
     }
     if (t == NULL) {

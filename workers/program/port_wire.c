@@ -1,10 +1,14 @@
-/* port_wire.c: JSON lines or msgpack frames (4 bytes of length, big endian, in front of each) on the program's stdin and stdout. See port.h. */
+/*
+ * port_wire.c: JSON lines or msgpack frames (4 bytes of length, big endian, in front of each) on the program's
+ * stdin and stdout. See port.h.
+ */
 #include "workers/program/port.h"
 
 #include "common/json/json_value.h"
 #include "common/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +52,7 @@ void port_tell(struct port *p, json_t *event)
     if (event != NULL)
         port_encode(p, event, &out);
     if (event == NULL || !buffer_ok(&out))
-        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program must be told");
+        worker_exit_for(p->w, ENOMEM, NULL, "cannot tell the program");
     json_decref(event);
     if (uv_stream_get_write_queue_size((uv_stream_t *)&p->in) + out.len > PORT_QUEUE_MAX)
         worker_exit(p->w, CONTRACT_EXIT_TEMPORARY,
@@ -62,6 +66,14 @@ void port_tell(struct port *p, json_t *event)
     buffer_fini(&out);
 }
 
+static void port_tell_error(struct port *p, const char *text)
+{
+    log_warn("port-error", "text=%s", log_quote_text(text));
+    json_t *shown = json_string(text);
+    port_tell(p, json_pack("{s:s,s:o}", "event", "error", "text",
+                           shown != NULL ? shown : json_string("what it said cannot be shown")));
+}
+
 void port_complain(struct port *p, const char *format, ...)
 {
     char text[512];
@@ -69,13 +81,33 @@ void port_complain(struct port *p, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    log_warn("port-error", "text=%s", log_quote_text(text));
     if (++p->errors > PORT_ERRORS_MAX)
         worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "the program says only what cannot be done: %s",
                     text);
-    json_t *shown = json_string(text);
-    port_tell(p, json_pack("{s:s,s:o}", "event", "error", "text",
-                           shown != NULL ? shown : json_string("what it said cannot be shown")));
+    port_tell_error(p, text);
+}
+
+void port_undone(struct port *p, const char *format, ...)
+{
+    if (++p->undone > PORT_UNDONE_MAX)
+        return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    port_tell_error(p, text);
+}
+
+static void port_tell_undone(struct port *p)
+{
+    char text[128];
+    uint64_t more = p->undone > PORT_UNDONE_MAX ? p->undone - PORT_UNDONE_MAX : 0;
+    p->undone = 0;
+    if (more == 0)
+        return;
+    snprintf(text, sizeof text, "%" PRIu64 " more in the last second that could not be done", more);
+    port_tell_error(p, text);
 }
 
 char *port_text(const json_t *value)
@@ -127,7 +159,7 @@ static size_t port_take_frame(struct port *p, struct slice left)
     if (left.len < 4 + len)
         return 0;
     json_t *said = NULL;
-    int rc = json_value_unpack(slice_make(left.ptr + 4, len), &said);
+    int rc = json_value_unpack(slice_make(left.ptr + 4, len), PORT_DEPTH_MAX, &said);
     port_take(p, rc == 0 ? said : NULL, "no msgpack");
     return 4 + len;
 }
@@ -154,22 +186,50 @@ static void port_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct port *p = handle->data;
-    char *room = buffer_reserve(&p->said, 65536);
-    if (room == NULL)
-        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "no memory for what the program says");
-    *buf = uv_buf_init(room, 65536);
+    char *room = buffer_reserve(&p->said, PORT_READ_SIZE);
+    *buf = uv_buf_init(room, room != NULL ? PORT_READ_SIZE : 0);
+}
+
+/* Without memory it is left in the pipe, and the program waits: ending it for that would lose more. */
+static void port_read_later(struct port *p)
+{
+    uv_read_stop((uv_stream_t *)&p->out);
+    p->said.failed = false; /* what is in it is whole */
+    p->waits = true;
+    worker_trouble(p->w, "no memory for what the program says, which waits for it: %s",
+                   contract_shortage_remedy(ENOMEM));
 }
 
 static void port_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     (void)buf;
     struct port *p = stream->data;
-    if (n > 0) {
+    if (n == UV_ENOBUFS) {
+        port_read_later(p);
+    } else if (n > 0) {
         p->said.len += (size_t)n;
         port_cut(p);
     } else if (n < 0) {
         uv_read_stop(stream);
     }
+}
+
+static void port_go_on(struct port *p)
+{
+    if (buffer_reserve(&p->said, PORT_READ_SIZE) == NULL) {
+        p->said.failed = false;
+        return;
+    }
+    p->waits = false;
+    worker_trouble(p->w, "%s", "");
+    uv_read_start((uv_stream_t *)&p->out, port_on_alloc, port_on_read);
+}
+
+void port_wire_tick(struct port *p)
+{
+    if (p->waits)
+        port_go_on(p);
+    port_tell_undone(p);
 }
 
 void port_wire_open(struct port *p)
@@ -184,8 +244,7 @@ void port_wire_open(struct port *p)
     if (rc == 0)
         rc = uv_read_start((uv_stream_t *)&p->out, port_on_alloc, port_on_read);
     if (rc != 0)
-        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY, "cannot talk with the program: %s",
-                    uv_strerror(rc));
+        worker_exit_for(p->w, -rc, NULL, "cannot talk with the program");
 }
 
 void port_wire_close(struct port *p)

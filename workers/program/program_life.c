@@ -2,6 +2,7 @@
 #include "workers/program/program_run.h"
 
 #include "common/clock.h"
+#include "common/hold.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/process_usage.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,21 +30,70 @@ static void program_read_list(struct worker *w, const char *prefix, const char *
     }
 }
 
-/* "redis-server: killed by signal 9 (Killed) after 3m05s" */
-static void program_obituary(const struct program_life *c, const siginfo_t *info, char *text,
-                             size_t size)
+static bool program_was_killed_for_memory(const struct program_life *c, int status)
 {
-    char span[32], memory[64] = "", limit[TEXT_NUMBER_SIZE];
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && c->spec.limits.memory_max != 0 &&
+           cgroup_oom_kills(c->spec.limits.cgroup) > c->oom_kills;
+}
+
+/*
+ * Who leaves our group or session stays our child all the same (PR_SET_CHILD_SUBREAPER), so that it can be found, and
+ * ends with us. The program itself is reaped where its end is told.
+ */
+static void program_reap_adopted(const struct program_life *c)
+{
+    while (!program_ready_is_probing(c->ready)) {
+        siginfo_t info = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 ||
+            info.si_pid == c->pid)
+            return;
+        waitpid(info.si_pid, NULL, WNOHANG);
+    }
+}
+
+/*
+ * Who has gone into the background leaves a child that was adopted by us (PR_SET_CHILD_SUBREAPER), and ends itself with
+ * 0: it would be started again for ever.
+ */
+static bool program_went_to_background(const struct program_life *c, int status)
+{
+    char path[64];
+    int pid = 0;
+    program_reap_adopted(c); /* who has ended is not left behind */
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file =
+        WIFEXITED(status) && WEXITSTATUS(status) == 0 && !program_ready_is_probing(c->ready)
+            ? fopen(path, "re")
+            : NULL;
+    bool found = file != NULL && fscanf(file, "%d", &pid) == 1;
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
+/* "exited 3 after 2s, 12 MB", "killed by SIGKILL (Killed) after 3m05s, 12 MB: why" */
+static void program_obituary(const struct program_life *c, int status, const struct rusage *usage,
+                             char *text, size_t size)
+{
+    char span[32], limit[TEXT_NUMBER_SIZE], how[96];
     clock_format_span(clock_mono_ms() - c->started_ms, span, sizeof span);
-    if (c->spec.limits.memory_max != 0 && info->si_status == SIGKILL &&
-        cgroup_oom_kills(c->spec.limits.cgroup) > c->oom_kills)
-        snprintf(memory, sizeof memory, ": it used more than memory_max = %s",
-                 text_format_size_short(c->spec.limits.memory_max, limit));
-    if (info->si_code == CLD_EXITED)
-        snprintf(text, size, "%s: exit %d after %s", c->spec.argv[0], info->si_status, span);
+    const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+    if (WIFEXITED(status))
+        snprintf(how, sizeof how, "exited %d", WEXITSTATUS(status));
     else
-        snprintf(text, size, "%s: killed by signal %d (%s) after %s%s", c->spec.argv[0],
-                 info->si_status, strsignal(info->si_status), span, memory);
+        snprintf(how, sizeof how, "killed by SIG%s (%s)", name != NULL ? name : "?",
+                 strsignal(WTERMSIG(status)));
+    int n = snprintf(text, size, "%s after %s, %ld MB", how, span, usage->ru_maxrss / 1024);
+    if (program_was_killed_for_memory(c, status))
+        snprintf(text + n, size - (size_t)n, ": it used more than memory_max = %s",
+                 text_format_size_short(c->spec.limits.memory_max, limit));
+    else if (program_went_to_background(c, status))
+        snprintf(text + n, size - (size_t)n,
+                 ": it left a process behind, as one does that goes into the background: have it "
+                 "stay in the foreground (an option of it, mostly)");
+    else if (WIFEXITED(status) && WEXITSTATUS(status) != 0 &&
+             program_output_reason(c->output)[0] != '\0')
+        snprintf(text + n, size - (size_t)n, ": %s", program_output_reason(c->output));
 }
 
 /* True when the exit code is one of those that mean it finished on purpose. */
@@ -62,8 +113,9 @@ static void program_on_exit(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     struct program_life *c = poll->data;
-    siginfo_t info = {0};
-    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+    struct rusage usage = {0};
+    int how = 0;
+    if (wait4(c->pid, &how, WNOHANG, &usage) <= 0)
         return;
     c->pid = 0;
     uv_poll_stop(poll);
@@ -73,10 +125,10 @@ static void program_on_exit(uv_poll_t *poll, int status, int events)
         return;
     }
     char text[512];
-    program_obituary(c, &info, text, sizeof text);
+    program_obituary(c, how, &usage, text, sizeof text);
     if (c->over[0] != '\0')
         worker_exit(c->w, CONTRACT_EXIT_TEMPORARY, "%s", c->over);
-    bool done = info.si_code == CLD_EXITED && program_is_done(c, info.si_status);
+    bool done = WIFEXITED(how) && program_is_done(c, WEXITSTATUS(how));
     worker_exit(c->w, done ? CONTRACT_EXIT_DONE : CONTRACT_EXIT_TEMPORARY, "%s", text);
 }
 
@@ -113,51 +165,59 @@ static int program_watch_exit(struct program_life *c)
     return rc != 0 ? rc : uv_poll_start(&c->exit_poll, UV_READABLE, program_on_exit);
 }
 
-static _Noreturn void program_cannot_start(const struct program_life *c, int rc, const char *what)
+static _Noreturn void program_cannot_start(const struct program_life *c, int error,
+                                           const char *what)
 {
-    bool itself = what[0] == '\0';
-    bool passes = rc == -EAGAIN || rc == -ENOMEM;
-    const char *remedy = rc == -EPERM || rc == -EACCES
-                             ? "may platoon do that, and is it executable?"
-                         : passes ? "it is tried again"
-                                  : "is it installed, and its directory there?";
-    worker_exit(c->w, passes ? CONTRACT_EXIT_TEMPORARY : CONTRACT_EXIT_CONFIG,
-                "cannot start %s: %s%s%s: %s", c->spec.argv[0], what, itself ? "" : ": ",
-                strerror(-rc), remedy);
+    struct buffer why = BUFFER_EMPTY;
+    program_fault_say(&c->spec, error, what, &why);
+    /* Its own memory_max is nobody's shortage but its own. */
+    bool is_short =
+        contract_is_shortage(error) && (error != ENOMEM || c->spec.limits.memory_max == 0);
+    worker_exit(c->w,
+                is_short                      ? CONTRACT_EXIT_SHORT
+                : program_fault_passes(error) ? CONTRACT_EXIT_TEMPORARY
+                                              : CONTRACT_EXIT_CONFIG,
+                "%s", buffer_text(&why) != NULL ? why.data : strerror(error));
 }
 
-/*
- * Who leaves our group or session stays our child all the same (PR_SET_CHILD_SUBREAPER), so that it can be found, and ends with us. The program itself is reaped where its end is
- * told.
- */
-static void program_reap_adopted(const struct program_life *c)
+/* Ends our children; `left` gets those that another user owns by now, as set-user-id programs do, each " PID". */
+static int program_end_children(char *left, size_t size)
 {
-    while (!program_ready_is_probing(c->ready)) {
-        siginfo_t info = {0};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 ||
-            info.si_pid == c->pid)
-            return;
-        waitpid(info.si_pid, NULL, WNOHANG);
+    char path[64];
+    int pid, killed = 0;
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue;
+    left[0] = '\0';
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fscanf(file, "%d", &pid) == 1) {
+        size_t len = strlen(left);
+        if (kill((pid_t)pid, SIGKILL) == 0)
+            killed++;
+        else if (errno == EPERM && len + 16 < size)
+            snprintf(left + len, size - len, " %d", pid);
     }
+    if (file != NULL)
+        fclose(file);
+    return killed;
 }
 
 /* Each look may adopt what those that it killed have left behind. */
-static void program_end_adopted(void)
+static void program_end_adopted(struct worker *w)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    char left[160];
     for (int look = 0; look < 10; look++) {
-        FILE *file = fopen(path, "re");
-        int pid, killed = 0;
-        while (file != NULL && fscanf(file, "%d", &pid) == 1)
-            killed += kill((pid_t)pid, SIGKILL) == 0;
-        if (file != NULL)
-            fclose(file);
+        int killed = program_end_children(left, sizeof left);
         if (killed == 0)
-            return;
+            break;
         for (int i = 0; i < killed; i++)
             waitpid(-1, NULL, 0);
     }
+    if (left[0] != '\0')
+        worker_add_last_words(w,
+                              "it left running what is another user's by now (set-user-id) and "
+                              "platoon may not end:%s: end that as root",
+                              left);
 }
 
 /* What a temporary child is told; of anybody else's the program shall not hear. */
@@ -170,14 +230,38 @@ static void program_tell_child(struct worker *w)
         if (value == NULL)
             unsetenv(told[i][0]);
         else if (setenv(told[i][0], value, 1) != 0)
-            worker_exit(w, CONTRACT_EXIT_TEMPORARY, "no memory for the program's environment");
+            worker_exit_for(w, ENOMEM, NULL, "cannot set the program's environment");
     }
+}
+
+/*
+ * What the program works on is held by the program itself, because it may outlive us by a moment, and by what it has
+ * forked. One that is on its way out is waited for.
+ */
+static int program_hold(struct worker *w)
+{
+    const char *path = worker_setting(w, "command.lock");
+    pid_t holder;
+    if (path == NULL)
+        return -1;
+    int fd = hold_take(path, CONTRACT_ORPHAN_MS, &holder);
+    if (fd == -EWOULDBLOCK)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY,
+                    "%s: what it holds is being worked on by another process (pid %d started it): "
+                    "two would spoil it; end that one, or choose another state_dir",
+                    path, (int)holder);
+    char remedy[PATH_MAX + 64];
+    if (fd < 0)
+        worker_exit(w, contract_exit_for(-fd), "%s: %s: %s", path, strerror(-fd),
+                    contract_file_remedy(-fd, path, remedy, sizeof remedy));
+    return fd;
 }
 
 void program_life_begin(struct program_life *c, struct worker *w, struct program_streams *streams)
 {
     c->w = w;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    log_share_stderr();
     c->pidfd = -1;
     worker_setting_text(w, "command.argv.0");
     program_read_list(w, "command.argv.", c->spec.argv);
@@ -204,31 +288,46 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
     struct program_streams theirs = {-1, -1};
     int piped = streams != NULL ? program_pipes(streams, &theirs) : 0;
     if (piped != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot make pipes for %s: %s", c->spec.argv[0],
-                    strerror(-piped));
+        worker_exit_for(w, -piped, NULL, "cannot make pipes for %s", c->spec.argv[0]);
     c->spec.in_fd = theirs.in;
     c->spec.out_fd = theirs.out;
+    c->spec.lock_fd = program_hold(w);
     if (c->spec.limits.memory_max != 0)
         c->oom_kills = cgroup_renew(c->spec.limits.cgroup);
     char what[64];
     int rc = program_start(&c->spec, &c->pid, what);
     program_close(c->spec.notify_fd);
     program_close(c->spec.output_fd);
+    program_close(c->spec.lock_fd);
     program_close(theirs.in);
     program_close(theirs.out);
     if (rc != 0)
-        program_cannot_start(c, rc, what);
+        program_cannot_start(c, -rc, what);
     rc = program_watch_exit(c);
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot watch %s: %s", c->spec.argv[0],
-                    strerror(-rc));
+        worker_exit_for(w, -rc, NULL, "cannot watch %s", c->spec.argv[0]);
     worker_doing(w, "runs %s, pid %d", c->spec.argv[0], (int)c->pid);
+}
+
+/* "reopen": the master was told to open log files anew (USR2). */
+static void program_reopen(struct program_life *c, const struct link_request *request)
+{
+    int rc = program_output_reopen(c->output);
+    if (rc != 0)
+        log_error("log-reopen", "cause=%s remedy=\"the old file is written on\"",
+                  log_quote_text(strerror(-rc)));
+    worker_reply_text(c->w, request->id, rc == 0 ? CONTROL_OK : CONTROL_ERROR,
+                      rc == 0 ? "opened anew" : "the old file is written on");
 }
 
 /* "signal" NUMBER: for the program, not for us. */
 bool program_life_answer(struct program_life *c, const struct link_request *request)
 {
     struct worker *w = c->w;
+    if (slice_is(request->verb, "reopen")) {
+        program_reopen(c, request);
+        return true;
+    }
     if (!slice_is(request->verb, "signal"))
         return false;
     struct unpack u = unpack_start(request->args);
@@ -259,7 +358,8 @@ bool program_life_answer(struct program_life *c, const struct link_request *requ
 }
 
 /*
- * RLIMIT_AS makes a program fail somewhere inside; this ends it in order, and says why. Its descendants count, pages they share count in each.
+ * RLIMIT_AS makes a program fail somewhere inside; this ends it in order, and says why. Its descendants count, pages
+ * they share count in each.
  */
 void program_life_tick(struct program_life *c)
 {
@@ -267,6 +367,7 @@ void program_life_tick(struct program_life *c)
     struct process_usage usage;
     uint64_t now = clock_mono_ms();
     program_reap_adopted(c);
+    program_output_tick(c->output);
     char used[TEXT_NUMBER_SIZE], limit[TEXT_NUMBER_SIZE];
     if (c->memory_restart == 0 || c->pid == 0 || worker_stopping(w))
         return;
@@ -294,7 +395,9 @@ void program_life_stop(struct program_life *c)
         worker_finished(w);
         return;
     }
-    kill(c->pid, c->stop_signal);
+    /* What may not be told to stop is not waited for either: program_end_adopted says so. */
+    if (kill(c->pid, c->stop_signal) != 0 && errno == EPERM)
+        worker_finished(w);
 }
 
 void program_life_end(struct program_life *c)
@@ -302,10 +405,8 @@ void program_life_end(struct program_life *c)
     program_ready_free(c->ready);
     program_output_free(c->output);
     program_notify_free(c->notify);
-    if (c->pid > 0) {
-        kill(c->pid, SIGKILL);
+    if (c->pid > 0 && kill(c->pid, SIGKILL) == 0)
         waitpid(c->pid, NULL, 0);
-    }
     program_kill_group();
-    program_end_adopted();
+    program_end_adopted(c->w);
 }

@@ -1,8 +1,10 @@
 /*
- * program_notify.c: `ready = notify`: the program tells us as it would tell systemd (sd_notify(3)): READY=1, and STATUS=… for the tree.
+ * program_notify.c: `ready = notify`: the program tells us as it would tell systemd (sd_notify(3)): READY=1,
+ * and STATUS=… for the tree.
  *
- * The socket is an abstract one with a name of the kernel's choice: our runtime directory is closed to programs that run as another user. An abstract name is open to everybody
- * instead, so each datagram must come from a process of our group (SCM_CREDENTIALS); others are ignored.
+ * The socket is an abstract one with a name of the kernel's choice: our runtime directory is closed to programs that
+ * run as another user. An abstract name is open to everybody instead, so each datagram must come from a process of our
+ * group (SCM_CREDENTIALS); others are ignored.
  */
 #include "workers/program/program_run.h"
 
@@ -32,6 +34,16 @@ static void program_notify_line(struct program_notify *n, const char *line)
         worker_doing(n->w, "%s", log_quote_text(line + 7));
 }
 
+/*
+ * Room for who has sent it, and for nothing else: the kernel puts that first, and lets descriptors for which there is
+ * no room go (MSG_CTRUNC), so that those a stranger sends are never ours. Taking them to close them was rejected: one
+ * datagram's 253 may be more than we can have, and a close may block.
+ */
+union program_notify_control {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(sizeof(struct ucred))];
+};
+
 /* Who has sent it; 0 when the kernel does not say. */
 static pid_t program_notify_sender(struct msghdr *message)
 {
@@ -50,12 +62,13 @@ static void program_notify_on_readable(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     struct program_notify *n = poll->data;
-    char text[PROGRAM_NOTIFY_MAX + 1], control[CMSG_SPACE(sizeof(struct ucred)) + 64];
+    char text[PROGRAM_NOTIFY_MAX + 1];
+    union program_notify_control control;
     struct iovec part = {text, PROGRAM_NOTIFY_MAX};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof control};
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof control.room};
     ssize_t len = recvmsg(n->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (len <= 0)
         return;
@@ -87,12 +100,11 @@ struct program_notify *program_notify_new(struct worker *w)
 {
     struct program_notify *n = calloc(1, sizeof *n);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int rc = n == NULL || fd < 0 ? -ENOMEM : program_notify_bind(fd);
+    int rc = n == NULL ? -ENOMEM : fd < 0 ? -errno : program_notify_bind(fd);
     if (rc == 0)
         rc = uv_poll_init(worker_loop(w), &n->poll, fd);
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot make the notify socket: %s",
-                    uv_strerror(rc));
+        worker_exit_for(w, -rc, NULL, "cannot make the notify socket");
     n->w = w;
     n->fd = fd;
     n->poll.data = n;

@@ -1,5 +1,6 @@
 /*
- * program_ready.c: when a program counts as ready: it has run for a while, it listens, it said so, or a probe says so. See program.h.
+ * program_ready.c: when a program counts as ready: it has run for a while, it listens, it said so, or a
+ * probe says so. See program.h.
  */
 #include "workers/program/program_run.h"
 
@@ -287,7 +288,7 @@ struct program_ready *program_ready_new(struct worker *w, const char *how, const
     *notify_fd = -1;
     struct program_ready *r = calloc(1, sizeof *r);
     if (r == NULL)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "no memory to watch the program");
+        worker_exit_for(w, ENOMEM, NULL, "cannot watch the program");
     r->w = w;
     r->probe = probe;
     r->connect.data = r;
@@ -305,7 +306,7 @@ struct program_ready *program_ready_new(struct worker *w, const char *how, const
     else if (r->way != PROGRAM_NONE && r->way != PROGRAM_EXIT && r->way != PROGRAM_TOLD)
         rc = uv_timer_start(&r->timer, program_ready_on_timer, r->delay_ms, 0);
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "cannot watch the program: %s", uv_strerror(rc));
+        worker_exit_for(w, -rc, NULL, "cannot watch the program");
     return r;
 }
 

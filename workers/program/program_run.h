@@ -1,5 +1,5 @@
 /*
- * program.h: a program of any kind under a worker: what command and port workers share.
+ * program_run.h: a program of any kind under a worker: what command and port workers share.
  *
  * program_life.c   its life: start, exit, stop, too much memory
  * program_start.c  fork, prctl, exec; end of the process group
@@ -14,23 +14,32 @@
 
 #include <sys/types.h>
 
-#define PROGRAM_ARGS_MAX 64
+#define PROGRAM_ARGS_MAX 512
 
 struct program_spec {
     const char *argv[PROGRAM_ARGS_MAX + 1]; /* NULL-terminated; strings are the settings' */
     const char *env[PROGRAM_ARGS_MAX + 1];  /* NAME=value each, added to ours */
     const char *dir;                        /* NULL or "": unchanged */
-    int notify_fd;     /* kept open for the program, named in $NOTIFY_FD; -1: none */
-    int output_fd;     /* where its stdout and stderr go; -1: where ours go */
+    int notify_fd; /* kept open for the program, named in $NOTIFY_FD; -1: none */
+    int output_fd; /* where its stdout and stderr go; -1: where ours go */
+    int lock_fd; /* kept open by the program: what it works on is held as long as it lives; -1: none */
     int in_fd, out_fd; /* its stdin, and its stdout before output_fd; -1: as ours */
     struct worker_limits limits;
 };
 
 /*
- * Starts the program in our process group; what it prints goes where our own stderr goes, to the master's log. It dies with
- * us (PR_SET_PDEATHSIG). Waits for exec, not longer. Returns 0 and the pid; or a negative errno, and in `what` the setting it is about, "" for the program itself.
+ * Starts the program in our process group; what it prints goes where our own stderr goes, to the master's log. It dies
+ * with us (PR_SET_PDEATHSIG). Waits for exec, not longer. Returns 0 and the pid; or a negative errno, and in `what` the
+ * setting it is about, "" for the program itself.
  */
 int program_start(const struct program_spec *program, pid_t *pid, char what[64]);
+
+/* Appends why program_start has failed with that errno, over `what`: object, cause, remedy. Looks at files. */
+void program_fault_say(const struct program_spec *program, int error, const char *what,
+                       struct buffer *out);
+
+/* True when another try may do without a change of the configuration. */
+bool program_fault_passes(int error);
 
 /* Kills everybody in our process group but us, when we lead one: what the program has left behind. */
 void program_kill_group(void);
@@ -40,18 +49,30 @@ void program_kill_group(void);
 struct program_output;
 
 /*
- * Reads what the program prints when `how` is "log:TEXT" or command.log_file is set: *program_fd is the program's end then, to be closed after its start. NULL and -1: nobody need
- * see it. On failure the process ends.
+ * Reads what the program prints when `how` is "log:TEXT" or command.log_file or command.reason is set: *program_fd is
+ * the program's end then, to be closed after its start. NULL and -1: nobody need see it. On failure the process ends.
  */
 struct program_output *program_output_new(struct worker *w, const char *how, int *program_fd);
 
+/* Once a second: goes on with what memory was short for. Accepts NULL. */
+void program_output_tick(struct program_output *o);
+
 /* Reads what is there without waiting: the last words, before the end is told. Accepts NULL, as does free. */
 void program_output_drain(struct program_output *o);
+
+/* What it said last behind the mark of command.reason; "" when it has said nothing so. */
+const char *program_output_reason(const struct program_output *o);
 void program_output_free(struct program_output *o);
+
+/* Its file anew, where there is one and its name leads elsewhere now. 0, or a negative errno: the old one is kept. */
+int program_output_reopen(struct program_output *o);
 
 struct program_notify;
 
-/* $NOTIFY_SOCKET for the program, in our environment; calls worker_ready when it says READY=1. On failure the process ends. */
+/*
+ * $NOTIFY_SOCKET for the program, in our environment; calls worker_ready when it says READY=1. On
+ * failure the process ends.
+ */
 struct program_notify *program_notify_new(struct worker *w);
 void program_notify_free(struct program_notify *n);
 
@@ -60,7 +81,8 @@ void program_notify_free(struct program_notify *n);
 struct program_ready;
 
 /*
- * Watches for what `how` says (PROTOCOL.md section 7) and calls worker_ready once. `probe` is the probe's argv. On failure the process ends
+ * Watches for what `how` says (PROTOCOL.md, Command workers) and calls worker_ready once. `probe` is the probe's
+ * argv. On failure the process ends
  * with CONTRACT_EXIT_CONFIG. *notify_fd gets the program's end of the pipe for "fd", else -1.
  */
 struct program_ready *program_ready_new(struct worker *w, const char *how, const char *const *probe,
@@ -98,8 +120,9 @@ struct program_life {
 };
 
 /*
- * Starts the program that the command.* settings describe; in worker_ops.prepare, before there is a second thread. `p` is zeroed. With `streams` its stdin and stdout are pipes
- * whose other ends are the caller's; without, its stdin is /dev/null and its stdout our log. What fails ends the process.
+ * Starts the program that the command.* settings describe; in worker_ops.prepare, before there is a second thread. `p`
+ * is zeroed. With `streams` its stdin and stdout are pipes whose other ends are the caller's; without, its stdin is
+ * /dev/null and its stdout our log. What fails ends the process.
  */
 void program_life_begin(struct program_life *p, struct worker *w, struct program_streams *streams);
 

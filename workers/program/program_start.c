@@ -1,13 +1,17 @@
 /*
  * program_start.c: the birth of the program and the end of its process group. See program.h.
  *
- * fork, prctl, exec, and not posix_spawn: that one has no PR_SET_PDEATHSIG, without which a kill -9 of this worker would leave the
- * program alone in the world. The program is started before a mailbox is opened (worker_ops.prepare), so there is no second thread, which makes plain fork safe.
+ * fork, prctl, exec, and not posix_spawn: that one has no PR_SET_PDEATHSIG, without which a kill -9 of this worker
+ * would leave the program alone in the world. The program is started before a mailbox is opened (worker_ops.prepare),
+ * so there is no second thread, which makes plain fork safe. _Fork, because fork has libuv's handler run in the child,
+ * which makes pipes for a loop that nobody runs there, and aborts where it cannot have them: that would be our end of a
+ * shortage, told as the program's crash.
  */
 #include "workers/program/program_run.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +43,8 @@ static int program_enter(const struct program_spec *program, const char **what)
         return errno;
     if (program->notify_fd >= 0 && fcntl(program->notify_fd, F_SETFD, 0) != 0)
         return errno;
+    if (program->lock_fd >= 0 && fcntl(program->lock_fd, F_SETFD, 0) != 0)
+        return errno;
     if (program->in_fd >= 0 && dup2(program->in_fd, STDIN_FILENO) < 0)
         return errno;
     if (program->output_fd >= 0 && (dup2(program->output_fd, STDOUT_FILENO) < 0 ||
@@ -47,15 +53,62 @@ static int program_enter(const struct program_spec *program, const char **what)
     if (program->out_fd >= 0 && dup2(program->out_fd, STDOUT_FILENO) < 0)
         return errno;
     *what = "environment";
+    int error = worker_limits_set_environment(&program->limits);
+    if (error != 0)
+        return error;
     for (size_t i = 0; program->env[i] != NULL; i++)
         if (putenv((char *)(uintptr_t)program->env[i]) != 0)
             return errno;
-    int error = worker_limits_apply(&program->limits, what);
+    error = worker_limits_apply(&program->limits, what);
     if (error != 0)
         return error;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: a change of the user takes it away */
     *what = "directory";
     return program->dir != NULL && program->dir[0] != '\0' && chdir(program->dir) != 0 ? errno : 0;
+}
+
+/* A file that the kernel takes for no program, of text: the shell's, as to every shell and to execvp. */
+static bool program_is_text(const char *file)
+{
+    char head[256];
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : -1;
+    return n > 0 && memchr(head, '\0', (size_t)n) == NULL;
+}
+
+static int program_exec_file(const struct program_spec *program, const char *file)
+{
+    const char *argv[PROGRAM_ARGS_MAX + 3] = {"/bin/sh", file};
+    execv(file, (char *const *)program->argv);
+    if (errno != ENOEXEC || !program_is_text(file))
+        return errno;
+    for (size_t i = 1; program->argv[i] != NULL; i++)
+        argv[i + 1] = program->argv[i];
+    execv(argv[0], (char *const *)argv);
+    return ENOEXEC;
+}
+
+/*
+ * As execvp does it, which was rejected for one thing: it hands to the shell also what is a half-written program, and
+ * the shell's complaint about its syntax is the only word of it. Returns why not.
+ */
+static int program_exec(const struct program_spec *program)
+{
+    const char *path = getenv("PATH");
+    int error = ENOENT;
+    if (strchr(program->argv[0], '/') != NULL)
+        return program_exec_file(program, program->argv[0]);
+    for (path = path != NULL ? path : "/bin:/usr/bin"; *path != '\0';) {
+        size_t n = strcspn(path, ":");
+        char file[PATH_MAX];
+        snprintf(file, sizeof file, "%.*s%s%s", (int)n, path, n > 0 ? "/" : "", program->argv[0]);
+        int rc = program_exec_file(program, file);
+        if (rc != ENOENT && rc != ENOTDIR && rc != EACCES)
+            return rc;
+        error = rc == EACCES ? rc : error;
+        path += n + (path[n] == ':');
+    }
+    return error;
 }
 
 /* In the child. Ends in exec, or with a failure through the pipe, which exec would have closed. */
@@ -70,8 +123,7 @@ static _Noreturn void program_become(const struct program_spec *program, pid_t p
     program_default_signals();
     failure.error = program_enter(program, &what);
     if (failure.error == 0) {
-        execvp(program->argv[0], (char *const *)program->argv);
-        failure.error = errno;
+        failure.error = program_exec(program);
         what = "";
     }
     snprintf(failure.what, sizeof failure.what, "%s", what);
@@ -91,7 +143,7 @@ int program_start(const struct program_spec *program, pid_t *pid, char what[64])
         setenv("NOTIFY_FD", text, 1);
     }
     pid_t parent = getpid();
-    pid_t child = fork();
+    pid_t child = _Fork();
     if (child == 0)
         program_become(program, parent, report[1]);
     struct program_failure failure = {.error = child < 0 ? errno : 0};
@@ -117,8 +169,8 @@ int program_start(const struct program_spec *program, pid_t *pid, char what[64])
 }
 
 /*
- * A leader cannot leave its group by itself, only join another one of its session: so a helper makes one for us, and then the
- * old group can be killed whole.
+ * A leader cannot leave its group by itself, only join another one of its session: so a helper makes one for us, and
+ * then the old group can be killed whole.
  */
 void program_kill_group(void)
 {
@@ -126,7 +178,7 @@ void program_kill_group(void)
     if (old != getpid())
         return;
     pid_t parent = getpid();
-    pid_t helper = fork();
+    pid_t helper = _Fork();
     if (helper < 0)
         return;
     if (helper == 0) {

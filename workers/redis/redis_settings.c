@@ -2,11 +2,22 @@
 #include "workers/redis/redis_settings.h"
 
 #include "common/clock.h"
+#include "common/log.h"
+#include "common/redis/redis_sentinel.h"
 
 #include <stdlib.h>
 
-/* How long READY waits for a server that says it is loading: an embedded one accepts connections before it has read its data. */
+/*
+ * How long READY waits for a server that says it is loading: an embedded one accepts connections
+ * before it has read its data.
+ */
 #define REDIS_LINK_LOADING_MS 3000
+
+/*
+ * And how long for the answers to what is asked first. Not redis.timeout, which may be longer than a worker may take
+ * until it is READY: a server that stands still is no reason to have it killed.
+ */
+#define REDIS_LINK_ANSWER_MS 3000u
 
 /* A heap copy of a setting, NULL for an empty one. */
 static char *redis_settings_text(struct worker *w, const char *name)
@@ -16,7 +27,7 @@ static char *redis_settings_text(struct worker *w, const char *name)
         return NULL;
     char *copy = strdup(value);
     if (copy == NULL)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "out of memory");
+        worker_exit_for(w, ENOMEM, NULL, "cannot read %s", name);
     return copy;
 }
 
@@ -28,8 +39,10 @@ void redis_settings_read(struct worker *w, struct redis_options *o)
     o->database = (int)worker_setting_u64(w, "redis.database");
     /* The master has checked it, so only memory can be short here. */
     if (redis_options_parse_url(o, url, why, sizeof why) != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "redis.url: %s", why);
+        worker_exit_for(w, ENOMEM, NULL, "redis.url: %s", why);
+    o->guide = o->sentinel_name != NULL ? &redis_sentinel_guide : NULL;
     o->password_file = redis_settings_text(w, "redis.password_file");
+    o->sentinel_password_file = redis_settings_text(w, "redis.sentinel_password_file");
     o->tls_ca_file = redis_settings_text(w, "redis.tls_ca_file");
     o->tls_cert_file = redis_settings_text(w, "redis.tls_cert_file");
     o->tls_key_file = redis_settings_text(w, "redis.tls_key_file");
@@ -40,8 +53,7 @@ void redis_settings_read(struct worker *w, struct redis_options *o)
     o->reply_max = worker_setting_u64(w, "redis.reply_max");
 }
 
-/* READY, once. */
-static void redis_link_settle(struct redis_link *l)
+void redis_link_settle(struct redis_link *l)
 {
     if (l->settled)
         return;
@@ -53,17 +65,22 @@ static void redis_link_on_ready(struct redis_conn *c, void *ctx)
 {
     (void)c;
     struct redis_link *l = ctx;
-    worker_trouble(l->worker, "%s", "");
-    redis_link_settle(l);
+    l->ready_ms = clock_mono_ms();
+    if (!l->events.asks)
+        worker_trouble(l->worker, "%s", "");
     if (l->events.on_ready != NULL)
         l->events.on_ready(l->worker, l->state);
+    if (!l->events.asks)
+        redis_link_settle(l);
 }
 
 static void redis_link_on_lost(struct redis_conn *c, const char *why, void *ctx)
 {
-    (void)c;
     struct redis_link *l = ctx;
-    worker_trouble(l->worker, "%s; retrying", why);
+    if (redis_conn_was_idle(c))
+        log_info("redis-reconnect", "cause=%s", log_quote_text(why));
+    else
+        worker_trouble(l->worker, "%s; retrying", why);
     bool soon =
         strstr(why, "LOADING") != NULL && clock_mono_ms() - l->opened_ms < REDIS_LINK_LOADING_MS;
     if (!soon)
@@ -81,7 +98,7 @@ static void redis_link_on_message(struct redis_conn *c, struct slice channel, st
         l->events.on_message(l->worker, l->state, channel, payload);
 }
 
-int redis_link_open(struct redis_link *l, struct worker *w, void *state,
+int redis_link_open(struct redis_link *l, struct worker *w, void *state, enum redis_link_need need,
                     const struct redis_link_events *events)
 {
     static const struct redis_conn_events conn_events = {.on_ready = redis_link_on_ready,
@@ -90,6 +107,7 @@ int redis_link_open(struct redis_link *l, struct worker *w, void *state,
     struct redis_options options = {0};
     char why[512];
     redis_settings_read(w, &options);
+    options.primary |= need == REDIS_LINK_PRIMARY;
     *l = (struct redis_link){.worker = w, .state = state, .opened_ms = clock_mono_ms()};
     if (events != NULL)
         l->events = *events;
@@ -98,17 +116,31 @@ int redis_link_open(struct redis_link *l, struct worker *w, void *state,
     if (l->conn == NULL) {
         /* TLS files: a person has to mend them. Memory comes back by itself. */
         worker_trouble(w, "redis: %s", why);
-        return strstr(why, "out of memory") != NULL ? CONTRACT_EXIT_TEMPORARY
-                                                    : CONTRACT_EXIT_CONFIG;
+        return strstr(why, "out of memory") != NULL ? CONTRACT_EXIT_SHORT : CONTRACT_EXIT_CONFIG;
     }
     worker_hold_ready(w);
     return 0;
+}
+
+static void redis_link_look_for_answers(struct redis_link *l)
+{
+    char name[REDIS_NAME_SIZE];
+    if (l->settled || !redis_conn_ready(l->conn) ||
+        clock_mono_ms() - l->ready_ms < REDIS_LINK_ANSWER_MS)
+        return;
+    redis_conn_name(l->conn, name);
+    worker_trouble(l->worker,
+                   "redis at %s: no answer yet to the first commands: is the server overloaded or "
+                   "stopped? waiting for it",
+                   name);
+    redis_link_settle(l);
 }
 
 void redis_link_tick(struct redis_link *l)
 {
     if (l->conn == NULL)
         return;
+    redis_link_look_for_answers(l);
     struct redis_conn_stats now = redis_conn_stats(l->conn);
     worker_count(l->worker, COUNTER_REDIS_COMMANDS, now.commands - l->reported.commands);
     worker_count(l->worker, COUNTER_REDIS_ERRORS, now.errors - l->reported.errors);

@@ -1,9 +1,9 @@
 /*
  * send.c: one-off Redis commands: `redis` answers the client, `redis-to` sends the reply to a worker (Plato's send/3).
  *
- * Runs as libexec/platoon/send, one or more per redis section. All commands share one pipelined connection, so those that would
- * change it for the others are refused (send_refuse.c). Nothing is ever sent twice: a command whose connection broke may or
- * may not have run, and only the one who asked knows whether it may run again.
+ * Runs as libexec/platoon/send, one or more per redis section. All commands share one pipelined connection, so those
+ * that would change it for the others are refused (send_refuse.c). Nothing is ever sent twice: a command whose
+ * connection broke may or may not have run, and only the one who asked knows whether it may run again.
  */
 #include "common/clock.h"
 #include "workers/redis/redis_settings.h"
@@ -277,7 +277,7 @@ static void send_on_down(struct worker *w, void *state, struct worker_peer *peer
 static int send_init(struct worker *w, void *state)
 {
     struct send *s = state;
-    return redis_link_open(&s->link, w, s, NULL);
+    return redis_link_open(&s->link, w, s, REDIS_LINK_ANY, NULL);
 }
 
 static void send_on_tick(struct worker *w, void *state)

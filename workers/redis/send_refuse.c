@@ -1,8 +1,9 @@
 /*
  * send_refuse.c: one table of commands that would change the connection for all who use it. See send_refuse.h.
  *
- * SHUTDOWN, FLUSHALL and their like are not in it: they do to the server what they say, and only the owner of the control socket
- * can ask for them. An embedded server comes back by its supervisor; the answer to SHUTDOWN is that the connection broke.
+ * SHUTDOWN, FLUSHALL and their like are not in it: they do to the server what they say, and only the owner of the
+ * control socket can ask for them. An embedded server comes back by its supervisor; the answer to SHUTDOWN is
+ * that the connection broke.
  */
 #include "workers/redis/send_refuse.h"
 
@@ -60,8 +61,8 @@ static bool refuse_is(struct slice text, const char *word)
 }
 
 /*
- * A subcommand stands at once behind its command. XREAD's BLOCK stands anywhere before STREAMS, behind which the names of
- * streams begin, of which one may be called "block"; XREADGROUP's group and consumer (GROUP g c) may be, too.
+ * A subcommand stands at once behind its command. XREAD's BLOCK stands anywhere before STREAMS, behind which the names
+ * of streams begin, of which one may be called "block"; XREADGROUP's group and consumer (GROUP g c) may be, too.
  */
 static bool refuse_has(size_t argc, const struct slice *argv, const char *word)
 {

@@ -2,8 +2,8 @@
  * worker.h: the skeleton every worker type stands on.
  *
  * Runs in every worker process. The skeleton (worker_main.c) owns main(): the link to the master (proto/contract.h),
- * configuration, signals, beats, the mailbox and peers, the orderly stop and the end when the master is gone. A type is one
- * file, or one prefix, that defines `worker_ops` and nothing else; it must not include another type.
+ * configuration, signals, beats, the mailbox and peers, the orderly stop and the end when the master is gone. A type is
+ * one file, or one prefix, that defines `worker_ops` and nothing else; it must not include another type.
  *
  * One thread, one loop: no callback may block for longer than a beat or two (worker_keepalive for known long jobs).
  */
@@ -22,7 +22,10 @@
 
 struct worker;
 
-/* A worker we were told about. Lives until its DOWN has been handled; `user` is the type's own memory, which goes with it (free). */
+/*
+ * A worker we were told about. Lives until its DOWN has been handled; `user` is the type's own memory,
+ * which goes with it (free).
+ */
 struct worker_peer {
     char name[CONTRACT_NAME_MAX];
     char type[CONTRACT_NAME_MAX];
@@ -42,17 +45,25 @@ struct worker_ops {
         *mailbox;      /* &worker_mailbox; NULL: nobody can send to it, nor it to them */
     size_t state_size; /* zeroed memory handed to each callback as `state` */
 
-    /* Settings are here, the mailbox and its thread are not yet: the place to fork. 0, or an exit code, after worker_trouble. Optional. */
+    /*
+     * Settings are here, the mailbox and its thread are not yet: the place to fork. 0, or an exit code, after
+     * worker_trouble. Optional.
+     */
     int (*prepare)(struct worker *w, void *state);
-    /* Settings are here. 0: READY is sent (unless the type called worker_hold_ready); else an exit code, after worker_trouble. */
+    /*
+     * Settings are here. 0: READY is sent (unless the type called worker_hold_ready); else an exit
+     * code, after worker_trouble.
+     */
     int (*init)(struct worker *w, void *state);
     /* A peer's incarnation came or went; on_down before the on_up of its successor. Optional. */
     void (*on_up)(struct worker *w, void *state, struct worker_peer *peer);
     void (*on_down)(struct worker *w, void *state, struct worker_peer *peer, struct slice reason);
+    /* A live peer has linked itself with us (worker_link). Told once for each incarnation of it. Optional. */
+    void (*on_link)(struct worker *w, void *state, struct worker_peer *peer);
     /*
-     * One message from a live peer. `u` stands at the message; unpack it with message_*_unpack. Returns false when it could
-     * not be read or is of no known type: the rest of the frame is dropped and counted. JSON and REPLY messages that a type
-     * does not want are logged by the skeleton (return false).
+     * One message from a live peer. `u` stands at the message; unpack it with message_*_unpack. Returns false when it
+     * could not be read or is of no known type: the rest of the frame is dropped and counted. JSON and REPLY messages
+     * that a type does not want are logged by the skeleton (return false).
      */
     bool (*on_message)(struct worker *w, void *state, struct worker_peer *from, uint64_t type,
                        struct unpack *u);
@@ -104,15 +115,18 @@ struct worker_peer *worker_peer_next(struct worker *w, struct worker_peer *after
 void worker_monitor(struct worker *w, struct slice name);
 
 /*
- * Links us with a live peer: when one of both dies (not: ends on purpose), the other ends too, exit code 1 (Erlang/OTP, link/1). Lasts for this incarnation of both.
- * Returns as worker_send.
+ * Links us with a live peer: when it dies (not: ends on purpose), we end too, exit code 1. The peer hears of it
+ * (on_link), and lives on when we die, unless it links itself with us as well: unlike Erlang/OTP's link/1, where one
+ * asks for both, because here not everybody is of one program. Lasts for this incarnation of both. Returns as
+ * worker_send.
  */
 int worker_link(struct worker *w, struct worker_peer *peer);
 
 /*
- * Asks the master for a temporary child: one more process of a program section that ours names in `may_start`, which is told `argument` (no NUL, at most
- * CONTRACT_ARGUMENT_MAX bytes; setting child.argument, or $PLATOON_ARGUMENT). on_started follows with this id, then on_up when it is READY, and in any case, exactly
- * once, on_down when it has ended. It ends with us at the latest. Only after READY, and not by a child.
+ * Asks the master for a temporary child: one more process of a program section that ours names in `may_start`, which is
+ * told `argument` (no NUL, at most CONTRACT_ARGUMENT_MAX bytes; setting child.argument, or $PLATOON_ARGUMENT).
+ * on_started follows with this id, then on_up when it is READY, and in any case, exactly once, on_down when it has
+ * ended. It ends with us at the latest. Only after READY, and not by a child.
  */
 void worker_child_start(struct worker *w, uint64_t id, struct slice program, struct slice argument);
 
@@ -123,21 +137,26 @@ void worker_child_stop(struct worker *w, struct slice name);
 struct buffer *worker_compose(struct worker *w);
 
 /*
- * Sends the composed message. It leaves with the others of this turn of the loop. Returns 0; -ENOTCONN without a mailbox;
- * -EMSGSIZE above MESSAGE_FRAME_MAX; -ENOBUFS when the peer does not keep up (credit should make that impossible); -ENOMEM.
- * 0 is no proof of arrival; but when it does not arrive and both sides live, the receiver notices and ends itself (message.h).
+ * Sends the composed message. It leaves with the others of this turn of the loop. Returns 0; -ENOTCONN without a
+ * mailbox; -EMSGSIZE above MESSAGE_FRAME_MAX; -ENOBUFS when the peer does not keep up (credit should make that
+ * impossible); -ENOMEM. 0 is no proof of arrival; but when it does not arrive and both sides live, the receiver notices
+ * and ends itself (message.h).
  */
 int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *message);
 
-/* The same for a message the peer would wait for in vain: on any error the process ends, and its successor starts with a clean slate. */
+/*
+ * The same for a message the peer would wait for in vain: on any error the process ends, and its successor
+ * starts with a clean slate.
+ */
 void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message);
 
-/* calloc for what on_up and on_message cannot do without: without memory the process ends (CONTRACT_EXIT_TEMPORARY). */
+/* calloc for what on_up and on_message cannot do without: without memory the process ends (worker_exit_for). */
 void *worker_must_alloc(struct worker *w, size_t size);
 
 /* ---- telling ---- */
 
 void worker_count(struct worker *w, enum counter counter, uint64_t more);
+/* Of one that warns (proto/systems.h, WARNINGS) the log says when that begins, and when it is over. */
 void worker_gauge(struct worker *w, enum counter counter, uint64_t value);
 uint64_t worker_counted(const struct worker *w, enum counter counter);
 
@@ -145,13 +164,16 @@ uint64_t worker_counted(const struct worker *w, enum counter counter);
 void worker_doing(struct worker *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * What keeps the worker from its work, named with its remedy; shown in `tree` and `status`, and logged (warn) when it is new,
- * and again (info) when it is over. worker_trouble(w, "") ends it. Send it every time: repeats cost nothing.
+ * What keeps the worker from its work, named with its remedy; shown in `tree` and `status`, and logged (warn) when it
+ * is new, and again (info) when it is over. worker_trouble(w, "") ends it. Send it every time: repeats cost nothing.
  */
 void worker_trouble(struct worker *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Answers a request. The body is one msgpack value, copied; empty means nil. */
+/*
+ * Answers a request. The body is one msgpack value, copied; empty means nil. When it is none, is nested deeper than
+ * UNPACK_DEPTH_MAX levels or has too many bytes, the client gets an error that says so.
+ */
 void worker_reply(struct worker *w, uint64_t request_id, enum control_status status,
                   struct slice body);
 void worker_reply_text(struct worker *w, uint64_t request_id, enum control_status status,
@@ -162,7 +184,10 @@ void worker_look(struct worker *w, uint64_t id);
 
 /* ---- life ---- */
 
-/* Called in init: READY is sent by worker_ready later, not when init returns. */
+/*
+ * Called in init: READY is sent by worker_ready later, not when init returns. With it goes what worker_trouble and
+ * worker_doing have said until then: what keeps it from its work is to be said before.
+ */
 void worker_hold_ready(struct worker *w);
 void worker_ready(struct worker *w);
 
@@ -172,11 +197,26 @@ bool worker_stopping(const struct worker *w);
 /* Nothing is in flight any more: BYE and exit 0. Only after drain was called. */
 void worker_finished(struct worker *w);
 
+/*
+ * In fini: adds to what it says at its end, which the tree shows of it (BYE) and the log has (warn): what it could not
+ * put in order.
+ */
+void worker_add_last_words(struct worker *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* A beat from inside a job that is known to take long and makes progress. */
 void worker_keepalive(struct worker *w);
 
 /* Ends the process now: says why (BYE and a log line) and exits with `code`. Does not return. */
 _Noreturn void worker_exit(struct worker *w, enum contract_exit code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/*
+ * The same for an errno (positive): says what could not be done, the cause, and for a shortage of this machine's, which
+ * is nobody's fault and uses up no intensity (CONTRACT_EXIT_SHORT), what helps against it. `path`: what was to be
+ * written; NULL for nothing.
+ */
+_Noreturn void worker_exit_for(struct worker *w, int error, const char *path, const char *format,
+                               ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * worker_crash.c: what must still work when the loop does not.
  *
- * Two things, both in signal handlers, hence async-signal-safe calls only. A crash, and the master's SIGABRT to a worker that
- * hangs, prints a backtrace to stderr, where the master finds it. The death of the master ends a worker whose loop is
- * blocked: PR_SET_PDEATHSIG delivers a signal whose handler arms alarm(), and SIGALRM ends us. A worker whose loop runs sees
- * the end of its link instead, and is gone long before.
+ * Two things, both in signal handlers, hence async-signal-safe calls only. A crash, and the master's SIGABRT to a
+ * worker that hangs, prints a backtrace to stderr, where the master finds it. The death of the master ends a worker
+ * whose loop is blocked: PR_SET_PDEATHSIG delivers a signal whose handler arms alarm(), and SIGALRM ends us. A worker
+ * whose loop runs sees the end of its link instead, and is gone long before.
  */
 #include "workers/skeleton/worker_private.h"
 
@@ -44,8 +44,9 @@ static void worker_crash_write(const char *text)
 }
 
 /*
- * glibc's backtrace() would load libgcc_s with its first call, which is no job for a signal handler, and done in time it is a quarter of a light worker's start. So the unwinder is
- * linked in (-static-libgcc) and called by itself; _dl_find_object, by which it finds its tables, may be called in a handler.
+ * glibc's backtrace() would load libgcc_s with its first call, which is no job for a signal handler, and done in time
+ * it is a quarter of a light worker's start. So the unwinder is linked in (-static-libgcc) and called by itself;
+ * _dl_find_object, by which it finds its tables, may be called in a handler.
  */
 struct worker_frames {
     void *at[WORKER_FRAMES_MAX];
@@ -109,7 +110,10 @@ static void worker_crash_stack(void)
     sigaltstack(&stack, NULL);
 }
 
-/* The master died before PR_SET_PDEATHSIG could tell. Its end of the link is the proof; getppid would be 1 in a container. */
+/*
+ * The master died before PR_SET_PDEATHSIG could tell. Its end of the link is the proof; getppid
+ * would be 1 in a container.
+ */
 static void worker_check_parent(void)
 {
     struct pollfd link = {.fd = CONTRACT_LINK_FD, .events = POLLIN};

@@ -5,8 +5,8 @@
  *         \                    \                 \
  *          `-----STOP, SIGTERM, the link's end----`--> DRAINING --finished--> ENDING --> exit 0
  *
- * From STOP on a timer runs that ends the process shortly before the master would have to kill it, so that `fini` is called
- * and the obituary can name what was left undone.
+ * From STOP on a timer runs that ends the process shortly before the master would have to kill it, so that `fini` is
+ * called and the obituary can name what was left undone.
  */
 #include "common/clock.h"
 #include "common/log.h"
@@ -59,19 +59,20 @@ static void worker_on_mailbox(struct slice frame, void *ctx)
         worker_peers_frame(w, frame);
 }
 
-static void worker_put_envelope(struct buffer *out, uint64_t number, void *ctx)
+static void worker_put_envelope(struct buffer *out, uint64_t number, uint64_t proof, void *ctx)
 {
     const struct worker *w = ctx;
     struct message_envelope e = {.sender = slice_of(w->name),
                                  .generation = w->generation,
                                  .number = number,
-                                 .sent_ms = clock_mono_ms()};
+                                 .sent_ms = clock_mono_ms(),
+                                 .proof = proof};
     message_envelope_pack(out, &e);
 }
 
 /*
- * Whoever has missed a message cannot know what it was: a credit, an answer, a claim. Our end is what all sides are prepared for. Asking for
- * it again was rejected: every message would need its own way to be repeated.
+ * Whoever has missed a message cannot know what it was: a credit, an answer, a claim. Our end is what all sides are
+ * prepared for. Asking for it again was rejected: every message would need its own way to be repeated.
  */
 static void worker_on_gap(struct worker *w, const struct worker_peer *from, uint64_t missing)
 {
@@ -80,7 +81,7 @@ static void worker_on_gap(struct worker *w, const struct worker_peer *from, uint
                 missing, from->name);
 }
 
-/* RUNTIME_DIR/mbox/<id>.<generation>, id being the name with ',' for '/' (PROTOCOL.md 1). */
+/* RUNTIME_DIR/mbox/<id>.<generation>, id being the name with ',' for '/' (PROTOCOL.md, Names). */
 static void worker_open_mailbox(struct worker *w)
 {
     const char *dir = worker_setting_text(w, "platoon.runtime_dir");
@@ -103,21 +104,24 @@ static void worker_open_mailbox(struct worker *w)
                  ? -ENAMETOOLONG
                  : w->ops->mailbox->open(&w->loop, &options, &w->transport);
     w->peers.on_gap = worker_on_gap;
+    w->peers.on_lie = worker_link_blame;
     if (rc == -ENAMETOOLONG)
         worker_exit(w, CONTRACT_EXIT_CONFIG,
                     "%s: the mailbox %s/%s.%" PRIu64
                     " is too long for a unix socket (107 bytes); choose a shorter runtime_dir",
                     w->name, mbox, id, w->generation);
     if (rc != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot open the mailbox %s/%s.%" PRIu64 ": %s",
-                    w->name, mbox, id, w->generation, uv_strerror(rc));
+        worker_exit_for(w, -rc, mbox, "%s: cannot open the mailbox %s/%s.%" PRIu64, w->name, mbox,
+                        id, w->generation);
 }
 
 static void worker_read_settings(struct worker *w, struct slice settings)
 {
     int rc = worker_settings_read(&w->settings, settings);
+    if (rc == -ENOMEM)
+        worker_exit_for(w, ENOMEM, NULL, "%s: cannot read the settings", w->name);
     if (rc != 0)
-        worker_exit(w, rc == -ENOMEM ? CONTRACT_EXIT_TEMPORARY : CONTRACT_EXIT_INCONSISTENT,
+        worker_exit(w, CONTRACT_EXIT_INCONSISTENT,
                     "%s: cannot read the settings from the master: %s", w->name, uv_strerror(rc));
 }
 
@@ -129,7 +133,7 @@ void worker_configure(struct worker *w, struct slice settings)
     worker_limits_enter(w);
     w->state = calloc(1, w->ops->state_size + 1);
     if (w->state == NULL)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory to start", w->name);
+        worker_exit_for(w, ENOMEM, NULL, "%s: cannot start", w->name);
     w->initialised = true;
     int code = w->ops->prepare != NULL ? w->ops->prepare(w, w->state) : 0;
     if (code == 0 && w->ops->mailbox != NULL)
@@ -154,6 +158,9 @@ void worker_ready(struct worker *w)
     if (w->phase != WORKER_STARTING)
         return;
     w->phase = WORKER_READY;
+    worker_report_ready(w);
+    if (w->transport != NULL && worker_setting(w, CONTRACT_PROOFS) != NULL)
+        worker_link_prove(w);
     struct link_ready ready = {
         .address = slice_of(w->transport != NULL ? w->ops->mailbox->address(w->transport) : "")};
     buffer_clear(&w->frame);
@@ -255,8 +262,9 @@ static void worker_close_handle(uv_handle_t *handle, void *ctx)
 
 void worker_close(struct worker *w)
 {
+    snprintf(w->last_words, sizeof w->last_words, "stopped");
     worker_fini_type(w);
-    worker_link_bye(w, "stopped");
+    worker_link_bye(w, w->last_words);
     uv_timer_stop(&w->beat_timer);
     worker_flush(w);
     worker_peers_fini(w);
@@ -273,28 +281,56 @@ void worker_close(struct worker *w)
     free(w->state);
 }
 
-void worker_exit(struct worker *w, enum contract_exit code, const char *format, ...)
+void worker_add_last_words(struct worker *w, const char *format, ...)
 {
-    char text[1024];
+    char text[512];
+    size_t len = strlen(w->last_words);
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    log_warn("last-words", "cause=%s", log_quote_text(text));
+    snprintf(w->last_words + len, sizeof w->last_words - len, "%s%s", len > 0 ? "; " : "", text);
+    if (w->said_bye) /* the last one counts */
+        worker_link_bye(w, w->last_words);
+}
+
+void worker_exit(struct worker *w, enum contract_exit code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->last_words, sizeof w->last_words, format, args);
+    va_end(args);
     w->phase = WORKER_ENDING;
     log_write(code == CONTRACT_EXIT_DONE ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "exit",
-              "code=%d reason=%s", code, log_quote_text(text));
-    worker_link_bye(w, text);
+              "code=%d reason=%s", code, log_quote_text(w->last_words));
+    worker_link_bye(w, w->last_words);
+    w->said_bye = true;
     /* After an inconsistency the type's state is the last thing to be touched. */
     if (code != CONTRACT_EXIT_INCONSISTENT)
         worker_fini_type(w);
     exit(code);
 }
 
+void worker_exit_for(struct worker *w, int error, const char *path, const char *format, ...)
+{
+    char what[512], room[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    const char *remedy = path != NULL ? contract_shortage_remedy_at(error, path, room, sizeof room)
+                                      : contract_shortage_remedy(error);
+    bool own = error == ENOMEM && worker_limits_own_memory(w); /* nobody's shortage but its own */
+    worker_exit(w, own ? CONTRACT_EXIT_TEMPORARY : contract_exit_for(error), "%s: %s%s%s", what,
+                strerror(error), remedy[0] != '\0' ? ": " : "",
+                own ? "raise its memory_max" : remedy);
+}
+
 void *worker_must_alloc(struct worker *w, size_t size)
 {
     void *memory = calloc(1, size);
     if (memory == NULL)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory (%zu bytes); starting afresh",
-                    w->name, size);
+        worker_exit_for(w, ENOMEM, NULL, "%s: no %zu bytes", w->name, size);
     return memory;
 }

@@ -1,8 +1,8 @@
 /*
  * worker_limits.c: whom a process runs as, and within which limits. See worker_limits.h.
  *
- * Read where the user database may be asked and errors have words (for a program: before the fork); applied in the order in which each is still allowed: priority and
- * limits, then groups, then the user.
+ * Read where the user database may be asked and errors have words (for a program: before the fork); applied in the
+ * order in which each is still allowed: priority and limits, then groups, then the user.
  */
 #include "workers/skeleton/worker_limits.h"
 
@@ -39,14 +39,18 @@ static void limits_read_user(struct worker *w, const char *prefix, struct worker
     if (user == NULL)
         return;
     const struct passwd *found = getpwnam(user);
-    if (found != NULL)
-        *l = (struct worker_limits){.change_user = true,
-                                    .change_group = true,
-                                    .uid = found->pw_uid,
-                                    .gid = found->pw_gid,
-                                    .user = user};
-    else
-        worker_exit(w, CONTRACT_EXIT_CONFIG, "user = %s: there is no such user on this host", user);
+    if (found == NULL)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY,
+                    "user = %s: there is no such user on this host: make it, or correct `user`",
+                    user);
+    *l = (struct worker_limits){.change_user = true,
+                                .change_group = true,
+                                .uid = found->pw_uid,
+                                .gid = found->pw_gid,
+                                .user = user};
+    if (!slice_copy(slice_of(found->pw_dir), l->home, sizeof l->home))
+        worker_exit(w, CONTRACT_EXIT_CONFIG, "user = %s: its home is longer than %zu bytes", user,
+                    sizeof l->home - 1);
 }
 
 /* Instead of the user's. */
@@ -57,7 +61,8 @@ static void limits_read_group(struct worker *w, const char *prefix, struct worke
         return;
     const struct group *found = getgrnam(group);
     if (found == NULL)
-        worker_exit(w, CONTRACT_EXIT_CONFIG, "group = %s: there is no such group on this host",
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY,
+                    "group = %s: there is no such group on this host: make it, or correct `group`",
                     group);
     else
         l->gid = found->gr_gid;
@@ -74,7 +79,10 @@ static void limits_read_rlimit(struct worker *w, const char *prefix, struct work
     l->rlimits[l->rlimit_count++] = (struct worker_rlimit){resource, value};
 }
 
-/* memory_max is the group's where the master may make groups: RLIMIT_AS counts what is reserved and never used, and every process by itself. */
+/*
+ * memory_max is the group's where the master may make groups: RLIMIT_AS counts what is reserved and never used, and
+ * every process by itself.
+ */
 static void limits_read_memory(struct worker *w, const char *prefix, struct worker_limits *l)
 {
     const char *text = limits_setting(w, prefix, "memory_max");
@@ -83,6 +91,12 @@ static void limits_read_memory(struct worker *w, const char *prefix, struct work
         limits_read_rlimit(w, prefix, l, "memory_max", RLIMIT_AS);
     else if (text == NULL || text_parse_u64(slice_of(text), &l->memory_max) != 0)
         l->memory_max = 0;
+}
+
+bool worker_limits_own_memory(const struct worker *w)
+{
+    return worker_setting(w, "command.argv.0") == NULL &&
+           limits_setting(w, "limits", "memory_max") != NULL;
 }
 
 void worker_limits_read(struct worker *w, const char *prefix, struct worker_limits *l)
@@ -129,6 +143,16 @@ static int limits_apply_user(const struct worker_limits *l, const char **what)
     return 0;
 }
 
+int worker_limits_set_environment(const struct worker_limits *l)
+{
+    if (l->user == NULL)
+        return 0;
+    if (setenv("HOME", l->home, 1) != 0 || setenv("USER", l->user, 1) != 0 ||
+        setenv("LOGNAME", l->user, 1) != 0)
+        return errno;
+    return 0;
+}
+
 int worker_limits_apply(const struct worker_limits *l, const char **what)
 {
     if (l->umask >= 0)
@@ -156,21 +180,16 @@ static void limits_set_variable(const char *name, const char *value, void *ctx)
     struct worker *w = ctx;
     char *copy = strdup(value);
     if (copy == NULL || putenv(copy) != 0)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "no memory for the environment");
+        worker_exit_for(w, ENOMEM, NULL, "cannot set the environment");
 }
 
-void worker_limits_enter(struct worker *w)
+void worker_limits_take(struct worker *w)
 {
     struct worker_limits limits;
     const char *what = "", *dir = worker_setting(w, "limits.directory");
-    if (worker_setting(w, "command.argv.0") != NULL)
-        return; /* they are the program's */
     worker_limits_read(w, "limits", &limits);
-    if (w->ops->mailbox != NULL && (limits.change_user || limits.change_group))
-        worker_exit(
-            w, CONTRACT_EXIT_CONFIG,
-            "user, group: a worker with a mailbox runs as platoon itself does, because only "
-            "that user reaches the others' mailboxes: take them out, or run platoon as that user");
+    if (worker_limits_set_environment(&limits) != 0)
+        worker_exit_for(w, ENOMEM, NULL, "cannot set the environment");
     worker_setting_each(w, "limits.env.", limits_set_variable, w);
     int error = worker_limits_apply(&limits, &what);
     worker_crash_watch_parent();
@@ -179,7 +198,27 @@ void worker_limits_enter(struct worker *w)
         error = errno;
     }
     if (error != 0)
-        worker_exit(w, CONTRACT_EXIT_CONFIG, "%s: %s: may platoon do that?", what, strerror(error));
+        worker_exit(
+            w, error == EPERM ? CONTRACT_EXIT_CONFIG : contract_exit_for(error), "%s%s%s: %s: %s",
+            what, what[0] == 'd' ? " " : "", what[0] == 'd' ? dir : "", strerror(error),
+            contract_is_shortage(error) ? contract_shortage_remedy(error) : "may platoon do that?");
+}
+
+/*
+ * worker_enter.c has done it for one of the user's own, before a line of that one's ran; an older master does not know
+ * it. To do it twice changes nothing.
+ */
+void worker_limits_enter(struct worker *w)
+{
+    if (worker_setting(w, "command.argv.0") != NULL)
+        return; /* they are the program's */
+    if (w->ops->mailbox != NULL &&
+        (worker_setting(w, "limits.user") != NULL || worker_setting(w, "limits.group") != NULL))
+        worker_exit(
+            w, CONTRACT_EXIT_CONFIG,
+            "user, group: a worker with a mailbox runs as platoon itself does, because only "
+            "that user reaches the others' mailboxes: take them out, or run platoon as that user");
+    worker_limits_take(w);
     const char *most = limits_setting(w, "limits", "memory_restart");
     if (most == NULL || text_parse_u64(slice_of(most), &w->memory_restart) != 0)
         w->memory_restart = 0;

@@ -35,8 +35,7 @@ void worker_link_send(struct worker *w)
     if (worker_link_try_send(w) || w->phase >= WORKER_ENDING)
         return;
     w->orphan = true; /* so that BYE is not tried */
-    worker_exit(w, CONTRACT_EXIT_TEMPORARY,
-                "%s: no memory for a message to the master; starting afresh", w->name);
+    worker_exit_for(w, ENOMEM, NULL, "%s: cannot tell the master", w->name);
 }
 
 void worker_link_hello(struct worker *w)
@@ -90,6 +89,26 @@ void worker_child_stop(struct worker *w, struct slice name)
     worker_link_send(w);
 }
 
+void worker_link_blame(struct worker *w, const struct worker_peer *peer, const char *reason)
+{
+    struct link_blame blame = {
+        .name = slice_of(peer->name), .generation = peer->generation, .reason = slice_of(reason)};
+    buffer_clear(&w->frame);
+    link_blame_pack(&w->frame, &blame);
+    worker_link_send(w);
+}
+
+void worker_link_prove(struct worker *w)
+{
+    w->peers.proves = proof_new_key(w->peers.key);
+    if (!w->peers.proves)
+        return; /* so early that there are no random bytes: as before there were proofs */
+    struct link_proves proves = {.key = slice_make(w->peers.key, sizeof w->peers.key)};
+    buffer_clear(&w->frame);
+    link_proves_pack(&w->frame, &proves);
+    worker_link_send(w);
+}
+
 /* ---- in ---- */
 
 static bool worker_link_config(struct worker *w, struct slice frame)
@@ -116,7 +135,18 @@ static bool worker_link_up(struct worker *w, struct slice frame)
     struct link_up m;
     if (!link_up_unpack(frame, &m) || m.generation == 0)
         return false;
-    worker_peers_up(w, &m);
+    worker_peers_up(w, &m, 0);
+    return true;
+}
+
+static bool worker_link_peer(struct worker *w, struct slice frame)
+{
+    struct link_peer m;
+    if (!link_peer_unpack(frame, &m) || m.generation == 0 || m.proof == 0)
+        return false;
+    struct link_up up = {
+        .name = m.name, .type = m.type, .generation = m.generation, .address = m.address};
+    worker_peers_up(w, &up, m.proof);
     return true;
 }
 
@@ -175,6 +205,8 @@ static bool worker_link_take(struct worker *w, uint64_t type, struct slice frame
         return worker_link_stop(w, frame);
     case LINK_UP:
         return worker_link_up(w, frame);
+    case LINK_PEER:
+        return worker_link_peer(w, frame);
     case LINK_DOWN:
         return worker_link_down(w, frame);
     case LINK_REQUEST:

@@ -1,8 +1,9 @@
 /*
- * worker_mailbox.h: the transport (common/transport.h) as the skeleton sees it.
+ * worker_mailbox.h: the transport (common/mailbox/transport.h) as the skeleton sees it.
  *
- * Runs in the worker. A table of pointers and not plain calls: a type without a mailbox then refers to nothing of nanomsg, and is linked without it. Loading that library was a
- * sixth of a light worker's start, which is most of what a restart costs.
+ * Runs in the worker. A table of pointers and not plain calls: a type without a mailbox then refers to nothing
+ * of nanomsg, and is linked without it. Loading that library was a sixth of a light worker's start, which is
+ * most of what a restart costs.
  */
 #ifndef WORKERS_WORKER_MAILBOX_H
 #define WORKERS_WORKER_MAILBOX_H
@@ -16,7 +17,7 @@ struct worker_mailbox {
     void (*tick)(struct transport *t);
     size_t (*depth)(struct transport *t);
     size_t (*queued)(const struct transport *t);
-    struct transport_peer *(*peer_new)(struct transport *t, const char *address);
+    struct transport_peer *(*peer_new)(struct transport *t, const char *address, uint64_t proof);
     void (*peer_free)(struct transport_peer *p);
     int (*send)(struct transport_peer *p, struct slice message);
 };

@@ -1,6 +1,6 @@
 /*
- * worker_main.c: main() of every worker process; see worker.h for what a type brings and proto/contract.h for what is agreed
- * with the master.
+ * worker_main.c: main() of every worker process; see worker.h for what a type brings and proto/contract.h for what
+ * is agreed with the master.
  *
  * The only file of the skeleton that knows `worker_ops`: the rest takes them from struct worker, so that tests can.
  */
@@ -47,10 +47,21 @@ static void worker_on_term(uv_signal_t *handle, int number)
     worker_stop(handle->data, CONTRACT_TERM_MS, "SIGTERM");
 }
 
+/* libuv aborts when its first loop cannot have a pipe (1.44.2, uv__signal_global_once_init), instead of saying so. */
+int worker_open_loop(uv_loop_t *loop)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    close(ends[0]);
+    close(ends[1]);
+    return uv_loop_init(loop);
+}
+
 static int worker_open(struct worker *w)
 {
     struct stream_limits limits = {CONTRACT_FRAME_MAX, CONTRACT_QUEUE_MAX};
-    int rc = uv_loop_init(&w->loop);
+    int rc = worker_open_loop(&w->loop);
     if (rc == 0)
         rc = uv_timer_init(&w->loop, &w->beat_timer);
     if (rc == 0)
@@ -66,7 +77,7 @@ static int worker_open(struct worker *w)
     return rc != 0 ? rc : stream_open(&w->link, CONTRACT_LINK_FD);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct worker *w = &worker;
     w->ops = &worker_ops;
@@ -77,13 +88,15 @@ int main(void)
                 worker_ops.type, CONTRACT_LINK_FD);
         return WORKER_BY_HAND;
     }
+    if (argc == 3 && strcmp(argv[1], CONTRACT_ENTER) == 0)
+        worker_enter(w, argv[2]);
     worker_crash_setup();
     fcntl(CONTRACT_LINK_FD, F_SETFD, FD_CLOEXEC);
     int rc = worker_open(w);
     if (rc != 0) {
-        log_error("exit", "code=%d reason=\"cannot open the link: %s\"", CONTRACT_EXIT_TEMPORARY,
-                  uv_strerror(rc));
-        return CONTRACT_EXIT_TEMPORARY;
+        log_error("exit", "code=%d reason=\"cannot open the link: %s: %s\"", contract_exit_for(-rc),
+                  strerror(-rc), contract_shortage_remedy(-rc));
+        return contract_exit_for(-rc);
     }
     worker_link_hello(w);
     worker_end_within(w, CONTRACT_READY_MS);

@@ -1,16 +1,27 @@
 /*
  * worker_peers.c: whom a worker may talk with, and which frames it believes.
  *
- * UP and DOWN come over the link, frames over the mailbox: two roads, so a frame may overtake the UP of its sender. Frames of
- * an incarnation that is newer than all we know wait for it, few and shortly; frames of one that is gone are dropped and
- * counted. Dropping early frames was rejected: a sender's first message often is the credit everything else waits for. A number
- * that is missing among a peer's frames is a loss, and not ours to repair (on_gap).
+ * UP and DOWN come over the link, frames over the mailbox: two roads, so a frame may overtake the UP of its sender.
+ * Frames of an incarnation that is newer than all we know wait for it, few and shortly; frames of one that is gone are
+ * dropped and counted. Dropping early frames was rejected: a sender's first message often is the credit everything else
+ * waits for.
+ *
+ * Any worker can write into any mailbox, and name whom it likes; so who can proves who it is (proof.h), by what the
+ * master has given it, and what is not proven of such a peer is nobody's: dropped, and held against no one. A secret
+ * of each pair was rejected: it comes with the UP, and early frames could not be told from forged ones.
+ *
+ * A number that is missing among a peer's frames is a loss, and not ours to repair (on_gap): but of a custom worker it
+ * may be a lie as well, and what we cannot believe must not end us: its own end is as good for what is owed on both
+ * sides (on_lie). Frames of another MESSAGE_VERSION are a trouble of ours that names who sends them.
  */
 #include "common/clock.h"
 #include "common/log.h"
+#include "proto/worker_types.h"
 #include "workers/skeleton/worker_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WORKER_EARLY_MAX   1024 /* a drain has at most some 300 workers, and each may be early */
@@ -18,11 +29,20 @@
 #define WORKER_EARLY_MS    2000
 /* Pause between two complaints about unreadable frames. */
 #define WORKER_COMPLAIN_MS 10000
+/* So long the trouble with a sender lasts of whose end we are told nothing. */
+#define WORKER_FOREIGN_MS 60000
 
 struct worker_peer_entry {
     struct worker_peer peer;
-    int trace;      /* worker_trace_peer */
-    bool linked;    /* its death is ours */
+    int trace;    /* worker_trace_peer */
+    bool linked;  /* we have said so: its death is ours */
+    bool wants;   /* it has said so: ours is its */
+    bool custom;  /* not of our making */
+    bool proven;  /* its frames have a proof */
+    bool excused; /* some of its early frames may have found no room: that is no lie of its own */
+    bool cut;     /* it has sent what cannot be: nothing of it is believed any more */
+    uint64_t
+        foreign; /* the MESSAGE_VERSION it speaks, which is not ours; 0: ours, or it has said nothing */
     uint64_t heard; /* frames so far: the number the next one must have */
     struct worker_peer_entry *next;
 };
@@ -34,6 +54,7 @@ struct worker_early {
     uint64_t generation;
     uint64_t number;
     uint64_t give_up_at;
+    bool proven;
     size_t len;
     char bytes[]; /* the messages, without the envelope */
 };
@@ -72,14 +93,19 @@ static bool worker_peers_log_unwanted(struct worker_peer *from, uint64_t type, s
     return true;
 }
 
-/* The skeleton's own message. It asks for our DOWN of the sender, who need not be of our group. */
+/*
+ * The skeleton's own message: the sender's death will not be ours for it, or anybody could end us. Who wants that too
+ * says so (worker_link).
+ */
 static bool worker_peers_linked(struct worker *w, struct worker_peer_entry *from, struct unpack *u)
 {
     struct message_linked m;
     if (!message_linked_unpack(u, &m))
         return false;
-    from->linked = true;
-    worker_monitor(w, slice_of(from->peer.name));
+    bool again = from->wants;
+    from->wants = true;
+    if (!again && w->ops->on_link != NULL)
+        w->ops->on_link(w, w->state, &from->peer);
     return true;
 }
 
@@ -108,17 +134,6 @@ static bool worker_peers_message(struct worker *w, struct worker_peer *from, str
     return false;
 }
 
-static void worker_peers_deliver(struct worker *w, struct worker_peer_entry *from, uint64_t number,
-                                 struct unpack u)
-{
-    if (number > from->heard && w->peers.on_gap != NULL)
-        w->peers.on_gap(w, &from->peer, number - from->heard);
-    from->heard = number + 1;
-    while (w->phase < WORKER_ENDING && unpack_more(&u))
-        if (!worker_peers_message(w, &from->peer, &u))
-            return;
-}
-
 static void worker_peers_drop_stale(struct worker *w, struct slice messages)
 {
     struct unpack u = unpack_start(messages);
@@ -130,12 +145,49 @@ static void worker_peers_drop_stale(struct worker *w, struct slice messages)
     worker_count(w, COUNTER_MESSAGES_STALE, count);
 }
 
+/* Whether the frame of this number is the next one. */
+static bool worker_peers_believe(struct worker *w, struct worker_peer_entry *from, uint64_t number)
+{
+    char what[128];
+    bool excused = from->excused && number > from->heard;
+    if (excused)
+        from->excused = false;
+    if (from->custom && !from->cut && number != from->heard && !excused) {
+        from->cut = true;
+        snprintf(what, sizeof what,
+                 "its frames to %s are not in order: number %" PRIu64 " instead of %" PRIu64,
+                 w->name, number, from->heard);
+        log_warn("frames-out-of-order", "from=%s cause=%s", from->peer.name, log_quote_text(what));
+        if (w->peers.on_lie != NULL)
+            w->peers.on_lie(w, &from->peer, what);
+    }
+    if (from->cut)
+        return false;
+    if (number > from->heard && !(excused && from->custom) && w->peers.on_gap != NULL)
+        w->peers.on_gap(w, &from->peer, number - from->heard);
+    from->heard = number + 1;
+    return true;
+}
+
+static void worker_peers_deliver(struct worker *w, struct worker_peer_entry *from, uint64_t number,
+                                 struct unpack u)
+{
+    if (!worker_peers_believe(w, from, number)) {
+        worker_peers_drop_stale(w, slice_make(u.at, (size_t)(u.end - u.at)));
+        return;
+    }
+    while (w->phase < WORKER_ENDING && unpack_more(&u))
+        if (!worker_peers_message(w, &from->peer, &u))
+            return;
+}
+
 /* ---- early frames ---- */
 
-static bool worker_peers_is_gone(const struct worker_peers *peers, const struct message_envelope *e)
+static bool worker_peers_is_gone(const struct worker_peers *peers, struct slice sender,
+                                 uint64_t generation)
 {
     for (size_t i = 0; i < WORKER_GONE_MAX; i++)
-        if (peers->gone[i].generation >= e->generation && slice_is(e->sender, peers->gone[i].name))
+        if (peers->gone[i].generation >= generation && slice_is(sender, peers->gone[i].name))
             return true;
     return false;
 }
@@ -148,19 +200,30 @@ static void worker_peers_remember_gone(struct worker_peers *peers, const struct 
     peers->gone_next = (peers->gone_next + 1) % WORKER_GONE_MAX;
 }
 
+/* Only the master and we know the key: who has the proof has it from the master, as that incarnation. */
+static bool worker_peers_is_proven(const struct worker_peers *peers,
+                                   const struct message_envelope *e)
+{
+    return peers->proves && e->proof != 0 &&
+           e->proof == proof_of(peers->key, e->sender, e->generation);
+}
+
 /* Keeps a frame for the UP that is on its way. False when there is no room. */
 static bool worker_peers_hold(struct worker_peers *peers, const struct message_envelope *e,
-                              struct slice messages)
+                              bool proven, struct slice messages)
 {
-    if (peers->early_count >= WORKER_EARLY_MAX ||
-        peers->early_bytes + messages.len > WORKER_EARLY_BYTES)
+    struct worker_early_room *room = &peers->early[proven];
+    if (room->count >= WORKER_EARLY_MAX || room->bytes + messages.len > WORKER_EARLY_BYTES) {
+        peers->early_lost_at = clock_mono_ms();
         return false;
+    }
     struct worker_early *early = malloc(sizeof *early + messages.len);
     if (early == NULL)
         return false;
     *early = (struct worker_early){.generation = e->generation,
                                    .number = e->number,
                                    .give_up_at = clock_mono_ms() + WORKER_EARLY_MS,
+                                   .proven = proven,
                                    .len = messages.len};
     if (!slice_copy(e->sender, early->sender, sizeof early->sender)) {
         free(early);
@@ -172,12 +235,15 @@ static bool worker_peers_hold(struct worker_peers *peers, const struct message_e
     else
         peers->early_first = early;
     peers->early_last = early;
-    peers->early_count++;
-    peers->early_bytes += early->len;
+    room->count++;
+    room->bytes += early->len;
     return true;
 }
 
-/* Takes every early frame out for which `match` says so, in order, and hands each to the peer or, without one, drops it. */
+/*
+ * Takes every early frame out for which `match` says so, in order, and hands each to the peer
+ * or, without one, drops it.
+ */
 static void worker_peers_release(struct worker *w, struct worker_peer_entry *peer,
                                  bool (*match)(const struct worker_early *early, const void *key),
                                  const void *key)
@@ -195,9 +261,9 @@ static void worker_peers_release(struct worker *w, struct worker_peer_entry *pee
             peers->early_last = early;
         } else {
             struct slice messages = slice_make(early->bytes, early->len);
-            peers->early_count--;
-            peers->early_bytes -= early->len;
-            if (peer != NULL)
+            peers->early[early->proven].count--;
+            peers->early[early->proven].bytes -= early->len;
+            if (peer != NULL && (early->proven || !peer->proven))
                 worker_peers_deliver(w, peer, early->number, unpack_start(messages));
             else
                 worker_peers_drop_stale(w, messages);
@@ -226,9 +292,90 @@ static bool worker_early_any(const struct worker_early *early, const void *key)
     return true;
 }
 
+/* ---- frames of another version ---- */
+
+static void worker_peers_tell_foreign(struct worker *w, const char *name, uint64_t version)
+{
+    worker_peer_trouble(w,
+                        "frames of %s are dropped: it speaks message version %" PRIu64
+                        ", this worker version %d: platoonctl restart %s, the older of the two",
+                        name, version, MESSAGE_VERSION, version < MESSAGE_VERSION ? name : w->name);
+}
+
+/* One at a time: when that one is gone, the next is told. */
+static void worker_peers_look_foreign(struct worker *w)
+{
+    const struct worker_foreign *f = &w->peers.foreign;
+    const struct worker_peer_entry *e = w->peers.first;
+    while (e != NULL && e->foreign == 0)
+        e = e->next;
+    if (e != NULL)
+        worker_peers_tell_foreign(w, e->peer.name, e->foreign);
+    else if (f->seen_at != 0)
+        worker_peers_tell_foreign(w, f->name, f->version);
+    else
+        worker_peer_trouble(w, "%s", "");
+}
+
+/* That incarnation and older ones are gone, or known as peers. */
+static void worker_peers_forget_foreign(struct worker *w, struct slice name, uint64_t generation)
+{
+    struct worker_foreign *f = &w->peers.foreign;
+    if (f->seen_at != 0 && f->generation <= generation && slice_is(name, f->name))
+        f->seen_at = 0;
+}
+
+static void worker_peers_note_foreign(struct worker *w, const struct message_origin *from)
+{
+    struct worker_peers *peers = &w->peers;
+    struct worker_peer_entry *entry = worker_peers_lookup(peers, from->sender);
+    worker_count(w, COUNTER_MESSAGES_REJECTED, 1);
+    if (entry != NULL && entry->peer.generation == from->generation && entry->proven) {
+        return; /* it speaks ours: somebody else has taken its name */
+    } else if (entry != NULL && entry->peer.generation == from->generation) {
+        entry->foreign = from->version;
+    } else if ((entry != NULL && entry->peer.generation > from->generation) ||
+               worker_peers_is_gone(peers, from->sender, from->generation)) {
+        return;
+    } else {
+        peers->foreign = (struct worker_foreign){
+            .generation = from->generation, .version = from->version, .seen_at = clock_mono_ms()};
+        slice_copy(from->sender, peers->foreign.name, sizeof peers->foreign.name);
+    }
+    worker_peers_look_foreign(w);
+}
+
+/* Its frames have come before its UP. */
+static void worker_peers_meet_foreign(struct worker *w, struct worker_peer_entry *entry)
+{
+    const struct worker_foreign *f = &w->peers.foreign;
+    if (f->seen_at != 0 && f->generation == entry->peer.generation &&
+        strcmp(f->name, entry->peer.name) == 0)
+        entry->foreign = f->version;
+    worker_peers_forget_foreign(w, slice_of(entry->peer.name), entry->peer.generation);
+    worker_peers_look_foreign(w);
+}
+
+static void worker_peers_refuse(struct worker *w, struct slice frame)
+{
+    struct message_origin from;
+    if (message_origin_unpack(frame, &from) && from.version != MESSAGE_VERSION &&
+        from.sender.len > 0 && from.sender.len < CONTRACT_NAME_MAX)
+        worker_peers_note_foreign(w, &from);
+    else
+        worker_peers_complain(w, slice_of("?"),
+                              "no envelope of this version: is the sender of the same build?");
+}
+
+/* ---- each second ---- */
+
 void worker_peers_tick(struct worker *w)
 {
     uint64_t now = clock_mono_ms();
+    if (w->peers.foreign.seen_at != 0 && now - w->peers.foreign.seen_at > WORKER_FOREIGN_MS) {
+        w->peers.foreign.seen_at = 0;
+        worker_peers_look_foreign(w);
+    }
     if (w->peers.early_first != NULL)
         worker_peers_release(w, NULL, worker_early_is_over, &now);
     if (w->transport != NULL)
@@ -254,23 +401,27 @@ void worker_peers_frame(struct worker *w, struct slice frame)
     struct unpack u = unpack_start(frame);
     struct message_envelope e;
     if (!message_envelope_unpack(&u, &e)) {
-        worker_peers_complain(w, slice_of("?"),
-                              "no envelope of this version: is the sender of the same build?");
+        worker_peers_refuse(w, frame);
         return;
     }
     worker_peers_note_wait(&w->peers, e.sent_ms);
     struct slice messages = slice_make(u.at, (size_t)(u.end - u.at));
     struct worker_peer_entry *entry = worker_peers_lookup(&w->peers, e.sender);
-    if (entry != NULL && entry->peer.generation == e.generation)
+    bool proven = worker_peers_is_proven(&w->peers, &e);
+    if (entry != NULL && entry->peer.generation == e.generation && entry->proven && !proven)
+        worker_peers_complain(w, e.sender, "it is not of whom it names: the proof is missing");
+    else if (entry != NULL && entry->peer.generation == e.generation)
         worker_peers_deliver(w, entry, e.number, u);
     else if ((entry != NULL && entry->peer.generation > e.generation) ||
-             worker_peers_is_gone(&w->peers, &e) || !worker_peers_hold(&w->peers, &e, messages))
+             worker_peers_is_gone(&w->peers, e.sender, e.generation) ||
+             !worker_peers_hold(&w->peers, &e, proven, messages))
         worker_peers_drop_stale(w, messages);
 }
 
 /* ---- coming and going ---- */
 
-static struct worker_peer_entry *worker_peers_add(struct worker *w, const struct link_up *up)
+static struct worker_peer_entry *worker_peers_add(struct worker *w, const struct link_up *up,
+                                                  uint64_t proof)
 {
     struct worker_peer_entry *e = calloc(1, sizeof *e);
     if (e == NULL)
@@ -281,14 +432,19 @@ static struct worker_peer_entry *worker_peers_add(struct worker *w, const struct
         free(e);
         return NULL;
     }
+    e->custom = worker_type_is_custom(e->peer.type);
+    e->proven = proof != 0;
+    e->excused =
+        w->peers.early_lost_at != 0 && clock_mono_ms() - w->peers.early_lost_at < WORKER_EARLY_MS;
     e->trace = worker_trace_peer(e->peer.name);
     char address[256];
+    errno = ENAMETOOLONG;
     if (w->transport != NULL && up->address.len > 0 &&
         slice_copy(up->address, address, sizeof address))
-        e->peer.transport = w->ops->mailbox->peer_new(w->transport, address);
+        e->peer.transport = w->ops->mailbox->peer_new(w->transport, address, proof);
     if (w->transport != NULL && up->address.len > 0 && e->peer.transport == NULL)
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot open a pipe to %s at %s", w->name,
-                    e->peer.name, log_quote(up->address));
+        worker_exit_for(w, errno, NULL, "%s: cannot open a pipe to %s at %s", w->name, e->peer.name,
+                        log_quote(up->address));
     if (w->peers.last != NULL)
         w->peers.last->next = e;
     else
@@ -310,12 +466,16 @@ static void worker_peers_unlink(struct worker_peers *peers, struct worker_peer_e
         peers->last = before;
 }
 
-/* Not to be found any more when on_down is called, so that the type cannot send to it; its memory lives until that returns. */
+/*
+ * Not to be found any more when on_down is called, so that the type cannot send to it; its memory
+ * lives until that returns.
+ */
 static void worker_peers_remove(struct worker *w, struct worker_peer_entry *entry,
                                 struct slice reason)
 {
     worker_peers_unlink(&w->peers, entry);
     worker_peers_remember_gone(&w->peers, &entry->peer);
+    worker_peers_look_foreign(w);
     if (entry->linked && !entry->peer.orderly && w->phase < WORKER_DRAINING)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: linked with %s, which died: %s", w->name,
                     entry->peer.name, log_quote(reason));
@@ -327,7 +487,7 @@ static void worker_peers_remove(struct worker *w, struct worker_peer_entry *entr
     free(entry);
 }
 
-void worker_peers_up(struct worker *w, const struct link_up *up)
+void worker_peers_up(struct worker *w, const struct link_up *up, uint64_t proof)
 {
     struct worker_peer_entry *known = worker_peers_lookup(&w->peers, up->name);
     if (up->name.len >= CONTRACT_NAME_MAX || up->type.len >= CONTRACT_NAME_MAX) {
@@ -339,10 +499,11 @@ void worker_peers_up(struct worker *w, const struct link_up *up)
         return; /* told twice, as a member of the group and by MONITOR */
     if (known != NULL)
         worker_peers_remove(w, known, slice_of("replaced"));
-    struct worker_peer_entry *entry = worker_peers_add(w, up);
+    struct worker_peer_entry *entry = worker_peers_add(w, up, proof);
     if (entry == NULL) /* it would wait for ever for what we owe it */
-        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: no memory for the peer %s; starting afresh",
-                    w->name, log_quote(up->name));
+        worker_exit_for(w, ENOMEM, NULL, "%s: cannot know the peer %s", w->name,
+                        log_quote(up->name));
+    worker_peers_meet_foreign(w, entry);
     if (w->ops->on_up != NULL)
         w->ops->on_up(w, w->state, &entry->peer);
     worker_peers_release(w, entry, worker_early_is_of, &entry->peer);
@@ -357,8 +518,11 @@ void worker_peers_down(struct worker *w, const struct link_down *down)
             worker_peers_remove(w, known, down->reason);
         return;
     }
+    worker_peers_forget_foreign(w, down->name, down->generation);
+    worker_peers_look_foreign(w);
     /*
-     * The answer to a MONITOR of somebody who is not there, or a temporary child that never was READY: the type gets a peer for the length of the call.
+     * The answer to a MONITOR of somebody who is not there, or a temporary child that never was READY: the type gets a
+     * peer for the length of the call.
      */
     struct worker_peer nobody = {.generation = down->generation, .orderly = down->orderly != 0};
     if (slice_copy(down->name, nobody.name, sizeof nobody.name) && w->ops->on_down != NULL)
@@ -431,6 +595,8 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
 void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
 {
     int rc = worker_send(w, to, message);
+    if (rc == -ENOMEM)
+        worker_exit_for(w, ENOMEM, NULL, "%s: cannot send to %s", w->name, to->name);
     if (rc != 0)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: cannot send to %s: %s; starting afresh",
                     w->name, to->name, uv_strerror(rc));

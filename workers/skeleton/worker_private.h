@@ -3,6 +3,7 @@
  *
  * worker_main.c    main(): environment, signals, the loop
  * worker_life.c    phases, deadlines, the ways out
+ * worker_enter.c  before a worker of the user's own: as whom, and within which limits
  * worker_link.c    the link to the master: what comes in, and sending on it
  * worker_report.c  counters, doing, trouble, beats, answers
  * worker_peers.c   peers, frames, generations
@@ -12,6 +13,7 @@
 #ifndef WORKERS_WORKER_PRIVATE_H
 #define WORKERS_WORKER_PRIVATE_H
 
+#include "common/proof.h"
 #include "common/stream.h"
 #include "workers/skeleton/worker.h"
 #include "workers/skeleton/worker_limits.h"
@@ -34,8 +36,8 @@ struct worker_settings {
 };
 
 /*
- * Reads CONFIG's map into *s, which is empty before. Returns 0; -EBADMSG when it is no map of text to text, or a name is
- * there twice; -E2BIG above WORKER_SETTINGS_MAX; -ENOMEM. On failure *s stays empty.
+ * Reads CONFIG's map into *s, which is empty before. Returns 0; -EBADMSG when it is no map of text to text, or a name
+ * is there twice; -E2BIG above WORKER_SETTINGS_MAX; -ENOMEM. On failure *s stays empty.
  */
 int worker_settings_read(struct worker_settings *s, struct slice map);
 void worker_settings_fini(struct worker_settings *s);
@@ -59,27 +61,45 @@ struct worker_gone {
     uint64_t generation;
 };
 
+/* Who sends frames of another MESSAGE_VERSION and is no peer of ours, or not yet. */
+struct worker_foreign {
+    char name[CONTRACT_NAME_MAX];
+    uint64_t generation, version;
+    uint64_t seen_at; /* clock_mono_ms; 0: nobody */
+};
+
 struct worker_peers {
     struct worker_peer_entry *first, *last; /* in order of arrival */
     struct worker_early *early_first, *early_last;
-    size_t early_count, early_bytes;
+    struct worker_early_room {
+        size_t count, bytes;
+    } early[2]; /* without proof, and with it: who has none takes no room from who has */
+    uint64_t early_lost_at; /* one has found no room; clock_mono_ms, 0: none */
+    bool proves;            /* we have said PROVES, with `key` */
+    unsigned char key[PROOF_KEY_SIZE];
     struct worker_gone gone[WORKER_GONE_MAX];
     size_t gone_next;
+    struct worker_foreign foreign; /* the last of them */
     /* Frames of a live peer have vanished before this one. Need not return. */
     void (*on_gap)(struct worker *w, const struct worker_peer *from, uint64_t missing);
+    /* Those of a custom worker are not in order; no more of this incarnation are believed. */
+    void (*on_lie)(struct worker *w, const struct worker_peer *from, const char *what);
     uint64_t longest_wait_ms; /* of a frame, since the last tick */
     uint64_t complained_at;   /* of an unreadable frame; clock_mono_ms */
 };
 
 /* A frame from the mailbox. */
 void worker_peers_frame(struct worker *w, struct slice frame);
-void worker_peers_up(struct worker *w, const struct link_up *up);
+/* `proof` goes into each frame to it, and its own must have theirs; 0: there are none between it and us. */
+void worker_peers_up(struct worker *w, const struct link_up *up, uint64_t proof);
 void worker_peers_down(struct worker *w, const struct link_down *down);
 /* Once a second: gives up frames whose sender was never announced. */
 void worker_peers_tick(struct worker *w);
 void worker_peers_fini(struct worker *w);
 
 /* ---- the worker ---- */
+
+#define WORKER_TROUBLE_SIZE 512
 
 enum worker_phase {
     WORKER_GREETING, /* HELLO sent, CONFIG awaited */
@@ -119,7 +139,10 @@ struct worker {
     struct buffer last_beat;      /* as sent */
     uint64_t quiet_beats;         /* that had nothing to say, in a row */
     char doing[128];
-    char trouble[512];
+    char trouble[WORKER_TROUBLE_SIZE];
+    char last_words[1024];
+    bool said_bye;
+    char peer_trouble[WORKER_TROUBLE_SIZE]; /* comes first: it may well be the cause of the other */
 };
 
 /* ---- link ---- */
@@ -132,19 +155,41 @@ bool worker_link_try_send(struct worker *w); /* false: it is lost, which has bee
 void worker_link_hello(struct worker *w);
 void worker_link_bye(struct worker *w, const char *reason);
 
+/* Has the master end a custom worker whose frames cannot be believed. */
+void worker_link_blame(struct worker *w, const struct worker_peer *peer, const char *reason);
+
+/* Says PROVES, when it can; before READY. */
+void worker_link_prove(struct worker *w);
+
 /* ---- reports ---- */
 
 void worker_report_start(struct worker *w);
+
+/* Right before READY: the master reads both at once, and knows what is wrong before it counts the worker as ready. */
+void worker_report_ready(struct worker *w);
+
+/* The skeleton's own worker_trouble, which no type of worker ends. */
+void worker_peer_trouble(struct worker *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What the next beat tells; "" for none. */
+const char *worker_trouble_told(const struct worker *w);
 
 /* Answers the one request the skeleton understands: `json` with {"log_level":"…"}. False: it is not that one. */
 bool worker_answer_log_level(struct worker *w, const struct link_request *request);
 
 /* ---- life ---- */
 
+/* Reads one CONFIG from the link, and becomes the user's own worker, `program`; never the type that this one is. */
+_Noreturn void worker_enter(struct worker *w, const char *program);
+
 /* CONFIG has come. */
 void worker_configure(struct worker *w, struct slice settings);
 
-/* STOP, SIGTERM or the link's end: drains, and ends the process after `limit_ms` whatever happens. Repeated: the shorter limit. */
+/*
+ * STOP, SIGTERM or the link's end: drains, and ends the process after `limit_ms` whatever happens.
+ * Repeated: the shorter limit.
+ */
 void worker_stop(struct worker *w, uint64_t limit_ms, const char *why);
 
 /* Arms the timer that ends the process. */
@@ -156,8 +201,8 @@ void worker_close(struct worker *w);
 /* ---- signals ---- */
 
 /*
- * Crashes print a backtrace; the master's death ends us within CONTRACT_ORPHAN_MS even when the loop hangs. Call once, first
- * thing: from then on a master that dies is noticed, whatever happened before.
+ * Crashes print a backtrace; the master's death ends us within CONTRACT_ORPHAN_MS even when the loop hangs. Call once,
+ * first thing: from then on a master that dies is noticed, whatever happened before.
  */
 void worker_crash_setup(void);
 
@@ -166,5 +211,8 @@ void worker_crash_watch_parent(void);
 
 /* The end of a worker whose time is up, safe in a signal handler: with its process group, when it leads one. */
 _Noreturn void worker_crash_end(void);
+
+/* uv_loop_init, which says so when descriptors are short. Negative errno. */
+int worker_open_loop(uv_loop_t *loop);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "workers/skeleton/worker_private.h"
 
 #include <stdarg.h>
@@ -17,6 +18,12 @@ void worker_count(struct worker *w, enum counter counter, uint64_t more)
 
 void worker_gauge(struct worker *w, enum counter counter, uint64_t value)
 {
+    const char *warning = counter_warning(counter);
+    bool was = w->counters[counter] != 0;
+    if (warning != NULL && value != 0 && !was)
+        log_warn("warning", "%s", warning);
+    else if (warning != NULL && value == 0 && was)
+        log_info("warning-over", "was=%s", log_quote_text(warning));
     w->counters[counter] = value;
 }
 
@@ -25,45 +32,49 @@ uint64_t worker_counted(const struct worker *w, enum counter counter)
     return w->counters[counter];
 }
 
-/* Cuts in front of a broken UTF-8 sequence: the master's decoder takes text, not pieces of it. */
-static void worker_trim_text(char *text)
-{
-    size_t len = strlen(text);
-    size_t start = len;
-    while (start > 0 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
-        start--;
-    if (start == 0)
-        return;
-    unsigned char lead = (unsigned char)text[start - 1];
-    size_t want = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
-    if (len - start < want)
-        text[start - 1] = '\0';
-}
-
 void worker_doing(struct worker *w, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     vsnprintf(w->doing, sizeof w->doing, format, args);
     va_end(args);
-    worker_trim_text(w->doing);
+    utf8_mend(w->doing);
 }
 
-void worker_trouble(struct worker *w, const char *format, ...)
+static void __attribute__((format(printf, 2, 0)))
+worker_change_trouble(char trouble[WORKER_TROUBLE_SIZE], const char *format, va_list args)
 {
-    char text[sizeof w->trouble];
-    va_list args;
-    va_start(args, format);
+    char text[WORKER_TROUBLE_SIZE];
     vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    worker_trim_text(text);
-    if (strcmp(text, w->trouble) == 0)
+    utf8_mend(text);
+    if (strcmp(text, trouble) == 0)
         return;
     if (text[0] != '\0')
         log_warn("trouble", "%s", text);
     else
-        log_info("trouble-over", "was=%s", log_quote_text(w->trouble));
-    memcpy(w->trouble, text, sizeof text);
+        log_info("trouble-over", "was=%s", log_quote_text(trouble));
+    memcpy(trouble, text, sizeof text);
+}
+
+void worker_trouble(struct worker *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    worker_change_trouble(w->trouble, format, args);
+    va_end(args);
+}
+
+void worker_peer_trouble(struct worker *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    worker_change_trouble(w->peer_trouble, format, args);
+    va_end(args);
+}
+
+const char *worker_trouble_told(const struct worker *w)
+{
+    return w->peer_trouble[0] != '\0' ? w->peer_trouble : w->trouble;
 }
 
 /* ---- beats ---- */
@@ -91,7 +102,7 @@ static void worker_pack_beat(struct worker *w)
     worker_pack_counters(w, &counters);
     struct link_beat beat = {.counters = buffer_slice(&counters),
                              .doing = slice_of(w->doing),
-                             .trouble = slice_of(w->trouble)};
+                             .trouble = slice_of(worker_trouble_told(w))};
     buffer_clear(&w->frame);
     if (buffer_ok(&counters))
         link_beat_pack(&w->frame, &beat);
@@ -109,8 +120,8 @@ static void worker_send_beat(struct worker *w)
 }
 
 /*
- * A thousand workers with nothing to do would wake the master a thousand times a second to say so. What is new is said with the next beat; the same
- * once more, so that rates fall to nothing; and then every CONTRACT_QUIET_BEATS.
+ * A thousand workers with nothing to do would wake the master a thousand times a second to say so. What is new is said
+ * with the next beat; the same once more, so that rates fall to nothing; and then every CONTRACT_QUIET_BEATS.
  */
 static bool worker_beat_is_due(struct worker *w)
 {
@@ -143,11 +154,23 @@ static void worker_on_beat(uv_timer_t *timer)
         worker_send_beat(w);
 }
 
-/* The first right before READY, so that what it does can be seen as soon as it is ready; the master reads both at once. */
 void worker_report_start(struct worker *w)
 {
     uv_timer_start(&w->beat_timer, worker_on_beat, CONTRACT_BEAT_MS, CONTRACT_BEAT_MS);
     worker_on_beat(&w->beat_timer);
+}
+
+/*
+ * What a worker learned since its last beat must not come a second after READY: whoever waits for it has gone on by
+ * then. As a beat of its own: a field of READY would be a second place for the same, which workers of the user's own
+ * would have to know.
+ */
+void worker_report_ready(struct worker *w)
+{
+    worker_pack_beat(w);
+    if (buffer_ok(&w->frame) && slice_equal(buffer_slice(&w->frame), buffer_slice(&w->last_beat)))
+        return;
+    worker_send_beat(w);
 }
 
 /* ---- answers ---- */
@@ -162,6 +185,13 @@ void worker_reply(struct worker *w, uint64_t request_id, enum control_status sta
                           CONTRACT_FRAME_MAX - 64);
         return;
     }
+    /* Such a frame would be garbage to the master, which kills who sends it. */
+    if (body.len > 0 && !unpack_is_value(body)) {
+        worker_reply_text(w, request_id, CONTROL_ERROR,
+                          "the answer is no msgpack value, or nested deeper than %d levels",
+                          UNPACK_DEPTH_MAX);
+        return;
+    }
     struct link_reply reply = {.id = request_id, .status = status, .body = body};
     buffer_reset(&w->frame, 256 * 1024);
     link_reply_pack(&w->frame, &reply);
@@ -172,14 +202,11 @@ void worker_reply(struct worker *w, uint64_t request_id, enum control_status sta
 void worker_reply_text(struct worker *w, uint64_t request_id, enum control_status status,
                        const char *format, ...)
 {
-    char text[1024];
+    struct buffer body = BUFFER_EMPTY;
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    pack_format(&body, format, args);
     va_end(args);
-    worker_trim_text(text);
-    struct buffer body = BUFFER_EMPTY;
-    pack_text(&body, text);
     worker_reply(w, request_id, status, buffer_ok(&body) ? buffer_slice(&body) : slice_of(""));
     buffer_fini(&body);
 }

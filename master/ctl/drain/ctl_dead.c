@@ -1,7 +1,9 @@
 /* ctl_dead.c: the verb `drain dead`: list, show, retry, drop. See ctl_render.h. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
+#include "master/ctl/drain/ctl_drain.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 
@@ -32,6 +34,19 @@ static void cell_value(struct ctl_table *t, const json_t *value)
     ctl_table_cell(t, CTL_PLAIN, buffer_slice(&text));
     t->failed |= !buffer_ok(&text);
     buffer_fini(&text);
+}
+
+/* A text of which more may be there than is shown: then `bytes` says how much. */
+static void append_part(const json_t *value, const json_t *bytes, struct buffer *out)
+{
+    if (!json_is_null(value))
+        append_value(value, out);
+    if (bytes == NULL)
+        return;
+    char text[TEXT_NUMBER_SIZE];
+    uint64_t count = (uint64_t)json_integer_value(bytes);
+    buffer_printf(out, json_is_null(value) ? "(%s, too much to be shown)" : "… (%s in all)",
+                  count > 0 ? text_format_size_short(count, text) : "its size is not known");
 }
 
 void ctl_dead_render(const json_t *letters, size_t width, bool color, struct buffer *out)
@@ -67,7 +82,8 @@ void ctl_dead_render_data(const json_t *letters, bool color, struct buffer *out)
     {
         struct buffer head = BUFFER_EMPTY;
         buffer_printf(&head, "%" PRIu64 "  ", ctl_value_u64(letter, "seq"));
-        append_value(json_object_get(letter, "member"), &head);
+        append_part(json_object_get(letter, "member"), json_object_get(letter, "member_bytes"),
+                    &head);
         ctl_append_color(out, color, CTL_BOLD, buffer_slice(&head));
         out->failed |= !buffer_ok(&head);
         buffer_fini(&head);
@@ -81,12 +97,18 @@ void ctl_dead_render_data(const json_t *letters, bool color, struct buffer *out)
             buffer_append_text(out, "    ");
             append_value(json_array_get(pair, 0), out);
             buffer_append_text(out, " = ");
-            append_value(json_array_get(pair, 1), out);
+            append_part(json_array_get(pair, 1), json_array_get(pair, 2), out);
             buffer_append_char(out, '\n');
+        }
+        if (json_object_get(letter, "fields_total") != NULL) {
+            char text[TEXT_NUMBER_SIZE];
+            buffer_printf(out, "    … of %s fields\n",
+                          text_format_count(ctl_value_u64(letter, "fields_total"), text));
         }
         if (json_object_get(letter, "value") != NULL) {
             buffer_append_text(out, "    ");
-            append_value(json_object_get(letter, "value"), out);
+            append_part(json_object_get(letter, "value"), json_object_get(letter, "value_bytes"),
+                        out);
             buffer_append_char(out, '\n');
         }
     }
@@ -193,7 +215,7 @@ static int dead_change(struct ctl *c, const char *verb, const char *done)
     return check_found(c, count);
 }
 
-int ctl_dead_run(struct ctl *c)
+int ctl_drain_dead_run(struct ctl *c)
 {
     const char *what = c->args.argc > 1 ? c->args.argv[1] : "list";
     if (strcmp(what, "list") == 0)

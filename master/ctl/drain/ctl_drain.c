@@ -1,7 +1,9 @@
 /* ctl_drain.c: the verbs `drain status` and `drain wait`. See ctl_render.h. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
+#include "master/ctl/drain/ctl_drain.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 
@@ -77,7 +79,9 @@ static struct slice drain_of(const char *watcher)
     return to != NULL ? slice_make(from + 1, (size_t)(to - from - 1)) : slice_of("");
 }
 
-/* Asks every watcher at or below the node. A drain that does not answer is named on stderr, and the others are shown. */
+/*
+ * Asks every watcher at or below the node. A drain that does not answer is named on stderr, and the others are shown.
+ */
 static int ask_all(struct ctl *c, const json_t *node, json_t *drains)
 {
     int status = CONTROL_OK;
@@ -243,7 +247,10 @@ static int wait_check_name(struct ctl *c, struct drain_wait *w)
                     s.nearest[0] != '\0' ? "'?" : ": platoonctl drain status lists them");
 }
 
-/* One look. CONTROL_OK also when the watcher could not answer just now: its workers come and go, and that is waited out too. */
+/*
+ * One look. CONTROL_OK also when the watcher could not answer just now: its workers come and go,
+ * and that is waited out too.
+ */
 static int wait_look(struct ctl *c, struct drain_wait *w, json_t **drain)
 {
     struct slice words[] = {slice_of("watcher"), slice_of(w->name), slice_of("drain-status")};
@@ -252,7 +259,9 @@ static int wait_look(struct ctl *c, struct drain_wait *w, json_t **drain)
     int status = ctl_client_ask(&c->client, deadline < c->deadline ? deadline : c->deadline, "ask",
                                 3, words, &body);
     buffer_clear(&w->trouble);
-    /* The last look is cut off by our own deadline: that says nothing of the watcher, and what it said before counts. */
+    /*
+     * The last look is cut off by our own deadline: that says nothing of the watcher, and what it said before counts.
+     */
     if (status == CONTROL_TIMEOUT && w->looked && clock_mono_ms() >= c->deadline)
         return CONTROL_OK;
     if (status == CONTROL_ERROR || status == CONTROL_TIMEOUT) {
@@ -275,6 +284,7 @@ static int wait_look(struct ctl *c, struct drain_wait *w, json_t **drain)
 static int wait_draw(struct ctl *c, struct drain_wait *w)
 {
     struct ctl_progress p = {w->name, w->done, w->pending + w->claimed, w->rate};
+    c->draws = true;
     buffer_append_text(&c->out, "\r");
     if (w->trouble.len > 0) {
         size_t most = c->width > 1 ? c->width - 1 : 1;

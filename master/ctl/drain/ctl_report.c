@@ -1,7 +1,9 @@
 /* ctl_report.c: the verb `report`: what is in a drain's store, as tables with bars, JSON or CSV. See ctl_render.h. */
 #include "common/clock.h"
 #include "common/text.h"
+#include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_render.h"
+#include "master/ctl/drain/ctl_drain.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 

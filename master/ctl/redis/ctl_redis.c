@@ -4,7 +4,9 @@
  * Renders straight from msgpack: a reply may hold any bytes, and JSON could not carry them to the raw form.
  */
 #include "common/unpack.h"
-#include "master/ctl/ctl_render.h"
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_table.h"
+#include "master/ctl/redis/ctl_redis.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 

@@ -11,13 +11,11 @@ import time
 import msgpack
 import pytest
 
-from conftest import BUILD, rss_bytes, wait_until
+from platoon_fixture import BUILD, rss_bytes, wait_until
+from platoon_steps import bare, stop_start_branch, stop_start_restart
+
 
 import subprocess
-
-
-def bare(*words):
-    return subprocess.run([str(BUILD / "platoonctl"), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
 # ---- without a master ----
@@ -26,12 +24,12 @@ def bare(*words):
 def test_help_names_every_verb():
     done = bare("--help")
     assert done.returncode == 0
-    for verb in ("tree", "status", "drain status", "drain wait", "drain dead", "report", "version", "start", "stop", "restart", "send", "redis",
+    for verb in ("tree", "status", "version", "start", "stop", "restart", "send", "redis",
                  "wait", "shutdown", "logs", "signal", "crashes"):
         assert verb in done.stdout, verb
 
 
-@pytest.mark.parametrize("words", [["tree"], ["status"], ["drain", "wait", "visits"], ["shutdown"], ["redis", "PING"]])
+@pytest.mark.parametrize("words", [["tree"], ["status"], ["wait", "ready"], ["shutdown"], ["redis", "PING"]])
 def test_no_master(platoon, words):
     done = platoon.ctl(*words)
     assert done.returncode == 7
@@ -47,8 +45,8 @@ def test_dead_masters_socket(platoon):
     assert platoon.ctl("tree").returncode == 7
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["tre"], ["drain"], ["drain", "wat", "visits"], ["start"], ["--timeout", "x", "tree"],
-                                   ["--bogus", "tree"], ["report"], ["send", "x"], ["wait"], ["redis"], ["tree", "extra", "words"]])
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["tre"], ["start"], ["--timeout", "x", "tree"],
+                                   ["--bogus", "tree"], ["level"], ["send", "x"], ["wait"], ["redis"], ["tree", "extra", "words"]])
 def test_wrong_arguments(words):
     done = bare(*words)
     assert done.returncode == 2, done
@@ -64,7 +62,7 @@ def test_socket_from_the_configuration(platoon):
     platoon.start()
     done = bare("-c", str(platoon.config_path), "version")
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    for broken in ("nonsense { }\n", 'drain other { set = "x"\n', "redis main { url = 7 }\n"):
+    for broken in ("nonsense { }\n", 'program other { command = "x"\n', "redis main { url = 7 }\n"):
         text = platoon.config_path.read_text()
         platoon.config_path.write_text(text + broken)
         done = bare("-c", str(platoon.config_path), "version")
@@ -88,7 +86,7 @@ def test_tree_text(platoon):
     platoon.start()
     done = platoon.ctl("tree")
     assert done.returncode == 0
-    for words in ("redis", "visits", "watcher.1", "get-set.1", "get-hash.2", "transfer", "READY", str(platoon.pid_of("redis/server"))):
+    for words in ("redis", "send.1", "site", "web.1", "web.2", "mail.1", "READY", str(platoon.pid_of("redis/server"))):
         assert words in done.stdout, words
     assert "\x1b" not in done.stdout, "no colours but on a terminal"
 
@@ -109,66 +107,35 @@ def test_colours_on_a_terminal(platoon):
             break
         text += more
     os.close(master)
-    assert process.wait(10) == 0
-    assert b"\x1b[" in text and b"watcher.1" in text
+    assert process.wait(30) == 0
+    assert b"\x1b[" in text and b"send.1" in text
 
 
 def test_status(platoon):
     platoon.start()
     whole = platoon.status()
     assert whole["name"] == "platoon" and whole["ready"] is True and whole["problems"] == []
-    one = platoon.status("redis/visits/get-set.1")
-    assert one["name"] == "redis/visits/get-set.1" and one["type"] == "get-set" and "counters" in one
-    assert one["pid"] == platoon.pid_of("redis/visits/get-set.1")
+    one = platoon.status("redis/send.1")
+    assert one["name"] == "redis/send.1" and one["type"] == "send" and "counters" in one
+    assert one["pid"] == platoon.pid_of("redis/send.1")
     text = platoon.ctl("status")
-    assert text.returncode == 0 and text.stdout.count("READY") >= 8
-    assert "get-set.1" in platoon.ctl("status", "redis/visits/get-set.1").stdout
+    assert text.returncode == 0 and text.stdout.count("READY") >= 5
+    assert "send.1" in platoon.ctl("status", "redis/send.1").stdout
 
 
 @pytest.mark.parametrize("verb", ["status", "start", "stop", "restart"])
 def test_unknown_name(platoon, verb):
     platoon.start()
-    done = platoon.ctl(verb, "redis/visits/get-sett.1")
+    done = platoon.ctl(verb, "site/webb.1")
     assert done.returncode == 5
-    assert "redis/visits/get-set.1" in done.stderr, "the nearest name"
+    assert "site/web.1" in done.stderr, "the nearest name"
 
 
-@pytest.mark.parametrize("words", [["drain", "status", "vists"], ["drain", "wait", "vists"], ["drain", "dead", "vists", "list"], ["report", "vists"],
-                                   ["send", "redis/sendd.1", "{}"]])
-def test_unknown_drain_or_worker(platoon, words):
+def test_unknown_worker(platoon):
     platoon.start()
-    done = platoon.ctl(*words)
+    done = platoon.ctl("send", "redis/sendd.1", "{}")
     assert done.returncode == 5, done
     assert done.stderr.strip()
-
-
-def test_drain_status(platoon):
-    platoon.start()
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(10)})
-    platoon.drained()
-    status = platoon.drain()
-    assert {"name", "pending", "claimed", "stored", "redelivered", "dead", "oldest_claim_ms", "rate_per_s"} <= set(status)
-    assert status["name"] == "visits" and status["stored"] == 10
-    every = platoon.json("drain", "status")
-    assert [d["name"] for d in (every if isinstance(every, list) else [every])] == ["visits"]
-    text = platoon.ctl("drain", "status").stdout
-    assert "visits" in text and "10" in text
-
-
-def test_drain_wait_times_out(platoon):
-    platoon.start()
-    assert platoon.ctl("stop", "transfer/visits.1").returncode == 0
-    platoon.add({"v:1": {"n": "1"}})
-    begin = time.monotonic()
-    done = platoon.ctl("--timeout", "1s", "drain", "wait", "visits")
-    assert done.returncode == 124
-    assert 0.9 < time.monotonic() - begin < 10
-    for ms in range(400, 410):  # the last look is cut off at some of them
-        done = platoon.ctl("--timeout", f"{ms}ms", "drain", "wait", "visits")
-        assert done.returncode == 124 and re.search(r"not done after [0-9.]+m?s: \d+ pending, \d+ claimed", done.stderr), done.stderr
-    assert platoon.ctl("start", "transfer/visits.1").returncode == 0
-    platoon.drained()
-    assert platoon.data() == {"v:1": {"n": "1"}}
 
 
 # ---- acting ----
@@ -176,31 +143,12 @@ def test_drain_wait_times_out(platoon):
 
 def test_stop_start_restart_a_worker(platoon):
     platoon.start()
-    name = "redis/visits/get-hash.1"
-    before = platoon.workers()[name]
-    assert platoon.ctl("stop", name).returncode == 0
-    node = platoon.workers()[name]
-    assert (node["state"], node["wanted"], node["pid"]) == ("STOPPED", "down", None)
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(100)})
-    platoon.drained()
-    assert platoon.ctl("start", name).returncode == 0
-    node = platoon.workers()[name]
-    assert node["state"] == "READY" and node["generation"] == before["generation"] + 1
-    assert platoon.ctl("restart", name).returncode == 0
-    assert platoon.workers()[name]["generation"] == before["generation"] + 2
-    assert platoon.workers()[name]["pid"] != node["pid"]
+    stop_start_restart(platoon, "redis/send.1")
 
 
 def test_stop_start_a_branch(platoon):
     platoon.start()
-    assert platoon.ctl("stop", "redis/visits").returncode == 0
-    states = {n: w["state"] for n, w in platoon.workers().items()}
-    assert all(s == ("STOPPED" if n.startswith("redis/visits/") else "READY") for n, s in states.items()), states
-    platoon.add({"v:1": {"n": "1"}})
-    assert platoon.ctl("start", "redis/visits").returncode == 0
-    assert all(w["state"] == "READY" for w in platoon.workers().values())
-    platoon.drained()
-    assert platoon.data() == {"v:1": {"n": "1"}}
+    stop_start_branch(platoon, "site")
 
 
 def test_redis(platoon):
@@ -234,54 +182,44 @@ def test_redis_is_binary_safe(platoon):
 
 def test_redis_reply_to(platoon):
     """The reply goes to the worker named, as a message."""
-    platoon.start()
+    platoon.configure(redis={"send_workers": 2}).start()
     platoon.redis().set("walrus", "bubbles-sent-on")
-    done = platoon.ctl("redis", "--reply-to", "redis/visits/watcher.1", "GET", "walrus")
+    done = platoon.ctl("redis", "--reply-to", "redis/send.2", "GET", "walrus")
     assert done.returncode == 0, done.stderr
     assert "bubbles-sent-on" not in done.stdout
-    wait_until(lambda: "bubbles-sent-on" in platoon.log(), 5, "the watcher to log the reply")
+    wait_until(lambda: "bubbles-sent-on" in platoon.log(), 10, "the other to log the reply")
     assert platoon.ctl("redis", "--reply-to", "redis/nobody.1", "GET", "walrus").returncode != 0
 
 
 def test_send(platoon):
     platoon.start()
-    done = platoon.ctl("send", "redis/visits/watcher.1", '{"log_level":"debug"}')
+    done = platoon.ctl("send", "redis/send.1", '{"log_level":"debug"}')
     assert done.returncode == 0, done.stderr
-    bad = platoon.ctl("send", "redis/visits/watcher.1", "{not json")
+    bad = platoon.ctl("send", "redis/send.1", "{not json")
     assert bad.returncode in (1, 2) and bad.stderr.strip()
-    unknown = platoon.ctl("send", "redis/visits/watcher.1", '{"no_such_thing":1}')
-    assert unknown.returncode == 1 and unknown.stderr.strip()
-
-
-def test_dead_letter_verbs_with_wrong_numbers(platoon):
-    platoon.start()
-    assert platoon.json("drain", "dead", "visits", "list") == []
-    for verb in ("show", "retry", "drop"):
-        missing = platoon.ctl("drain", "dead", "visits", verb, "123456")
-        assert missing.returncode in (1, 5), missing
-        assert missing.stderr.strip()
-        assert platoon.ctl("drain", "dead", "visits", verb, "x").returncode in (1, 2)
+    unknown = platoon.ctl("send", "redis/send.1", '{"no_such_thing":1}')
+    assert unknown.returncode == 2 and 'not "json"' in unknown.stderr
 
 
 def test_wait_ready_and_shutdown(platoon):
     platoon.start()
     assert platoon.ctl("wait", "ready").returncode == 0
-    platoon.ctl("stop", "transfer/report")
+    platoon.ctl("stop", "redis/send.1")
     done = platoon.ctl("--timeout", "1s", "wait", "ready")
     assert done.returncode in (1, 124)
     assert platoon.ctl("--timeout", "30s", "shutdown").returncode == 0
-    assert platoon.process.wait(10) == 0
-    platoon.gone(1)
+    assert platoon.process.wait(30) == 0
+    platoon.gone()
     assert platoon.ctl("tree").returncode == 7
 
 
 def test_wait_for_a_name(platoon):
     platoon.start()
-    assert platoon.ctl("wait", "redis/visits", "ready").stdout == "ready\n"
-    assert platoon.ctl("--timeout", "200ms", "wait", "transfer/report", "stopped").returncode == 124
-    platoon.ctl("stop", "transfer/report")
-    assert platoon.ctl("wait", "transfer/report", "stopped").stdout == "stopped\n"
-    assert platoon.ctl("wait", "redis/visits", "ready").returncode == 0, "the rest is"
+    assert platoon.ctl("wait", "site", "ready").stdout == "ready\n"
+    assert platoon.ctl("--timeout", "200ms", "wait", "redis/send.1", "stopped").returncode == 124
+    platoon.ctl("stop", "redis/send.1")
+    assert platoon.ctl("wait", "redis/send.1", "stopped").stdout == "stopped\n"
+    assert platoon.ctl("wait", "site", "ready").returncode == 0, "the rest is"
     assert platoon.ctl("wait", "no/such", "ready").returncode == 5
     assert platoon.ctl("wait", "redis", "asleep").returncode == 2
 
@@ -289,49 +227,58 @@ def test_wait_for_a_name(platoon):
 def test_signal(platoon):
     out = platoon.dir / "out"
     platoon.configure(extra=f"""program p {{ command = "sh -c 'trap \\"echo hup >> {out}\\" HUP; echo up >> {out}; while :; do sleep 0.05; done'" }}\n""").start()
-    wait_until(lambda: out.exists() and out.read_text() == "up\n", 5, "the trap")
+    wait_until(lambda: out.exists() and out.read_text() == "up\n", 10, "the trap")
     before = platoon.workers()
     done = platoon.ctl("signal", "p.1", "hup")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: out.read_text() == "up\nhup\n", 5, "the program to get it")
+    wait_until(lambda: out.read_text() == "up\nhup\n", 10, "the program to get it")
     assert platoon.workers()["p.1"]["pid"] == before["p.1"]["pid"], "the program got it, and not the worker"
     assert platoon.ctl("signal", "redis/send.1", "SIGKILL").returncode == 0
     platoon.replaced(before["redis/send.1"])
     assert platoon.ctl("signal", "redis/send.1", "NONSENSE").returncode == 2
     assert platoon.ctl("signal", "redis", "HUP").returncode == 2, "a branch has no process"
-    platoon.ctl("stop", "transfer/report")
-    assert "no process" in platoon.ctl("signal", "transfer/report", "HUP").stderr
+    platoon.ctl("stop", "redis/send.1")
+    assert "no process" in platoon.ctl("signal", "redis/send.1", "HUP").stderr
 
 
 def test_rolling_restart(platoon):
-    platoon.configure(drain={"get_hash.workers": 3}).start()
+    platoon.start()
     before = platoon.workers()
-    done = platoon.ctl("restart", "redis/visits", "--rolling")
+    done = platoon.ctl("restart", "site", "--rolling")
     assert done.returncode == 0, done.stderr
-    names = [n for n in before if n.startswith("redis/visits/")]
+    names = [n for n in before if n.startswith("site/")]
     assert done.stdout.split() == [word for n in names for word in (n + ":", "restarted")]
     after = platoon.workers()
     assert all(after[n]["pid"] != before[n]["pid"] for n in names)
     assert all(after[n]["pid"] == before[n]["pid"] for n in before if n not in names)
-    moves = re.findall(r"name=(redis/visits/\S+) from=READY to=(DRAINING)|name=(redis/visits/\S+) from=STARTING to=(READY)", platoon.log())
+    moves = re.findall(r"name=(site/\S+) from=READY to=(DRAINING)|name=(site/\S+) from=STARTING to=(READY)", platoon.log())
     order = [m[0] or m[2] for m in moves][len(names):]
     assert order == [n for n in names for _ in range(2)], "one is back before the next goes"
 
 
 def test_rolling_restart_stops_at_the_first_failure(platoon):
-    platoon.configure(extra=f"""program p {{ command = "sh -c 'test -e {platoon.dir}/broken && exit 1; exec sleep 1000'" processes = 3  ready = 100ms }}\n""").start()
+    platoon.configure(extra=f"""program p {{ command = "sh -c 'test -e {platoon.dir}/broken && exit 1; exec sleep 1000'" processes = 3  ready = 1s }}\n""").start()
     before = platoon.workers()
     (platoon.dir / "broken").touch()
-    done = platoon.ctl("--timeout", "2s", "restart", "--rolling", "platoon")
+    done = platoon.ctl("--timeout", "4s", "restart", "--rolling", "platoon")
     assert done.returncode == 124
     assert "stopped at p.1" in done.stderr
     after = platoon.workers()
     assert [after[f"p.{i}"]["pid"] == before[f"p.{i}"]["pid"] for i in (1, 2, 3)] == [False, True, True]
 
 
+def test_what_could_not_be_written_is_an_error_in_one_line(platoon):
+    platoon.config_path.write_text('platoon { runtime_dir = run  state_dir = state }\nprogram p { command = "sleep 1000" }\n')
+    platoon.start()
+    for words in ("--help", "--version", "version", "tree", "--json status", "logs", "logs -f", "wait ready", "top -n 1", "restart p.1"):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([platoon.build / "platoonctl", "-s", platoon.dir / "run/control.sock", *words.split()], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (1, "platoonctl: cannot write the output: No space left on device\n"), words
+
+
 def test_logs(platoon):
     platoon.configure(extra="""program talker { command = "sh -c 'echo one; echo two >&2; exec sleep 1000'" processes = 2 }\n""").start()
-    wait_until(lambda: platoon.ctl("logs", "talker.2").stdout.count("two") == 1, 5, "its lines")
+    wait_until(lambda: all(platoon.ctl("logs", f"talker.{i}").stdout.count("two") == 1 for i in (1, 2)), 10, "their lines")
     lines = platoon.ctl("logs", "talker.1").stdout.splitlines()
     assert [line.split("talker.1 output ")[1] for line in lines if "talker.1 output " in line] == ["line=one", "line=two"]
     assert any("platoon worker-state name=talker.1" in line for line in lines), "what the master says about it"
@@ -348,18 +295,18 @@ def test_logs(platoon):
 
 def test_crashes(platoon):
     platoon.configure(platoon={"crash_reports": 2}, extra="""program p { command = "sh -c 'echo last words; exit 3'"  restart = temporary }\n""").start(ready=False)
-    wait_until(lambda: platoon.workers()["transfer/report"]["state"] == "READY" and platoon.workers()["p.1"]["last_exit"], 10, "the tree")
+    wait_until(lambda: platoon.workers()["redis/send.1"]["state"] == "READY" and platoon.workers()["p.1"]["last_exit"], 10, "the tree")
     for sign in (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV):
-        before = platoon.workers()["transfer/report"]
+        before = platoon.workers()["redis/send.1"]
         os.kill(before["pid"], sign)
         after = platoon.replaced(before)
     platoon.ctl("restart", "redis/send.1")
     reports = platoon.json("crashes")["reports"]
-    assert [(r["name"], r["generation"]) for r in reports] == [("transfer/report", 3), ("transfer/report", 2), ("p.1", 1)], "an orderly end is none"
-    shown = platoon.ctl("crashes", "transfer/report").stdout
+    assert [(r["name"], r["generation"]) for r in reports] == [("redis/send.1", 3), ("redis/send.1", 2), ("p.1", 1)], "an orderly end is none"
+    shown = platoon.ctl("crashes", "redis/send.1").stdout
     assert "signal: 11" in shown and f"pid: {before['pid']}" in shown and "crash signal=SIGSEGV" in shown and "libuv" in shown, "a backtrace"
     assert "exit code: 1" in platoon.ctl("crashes", "p.1").stdout and "last words" in platoon.ctl("crashes", "p.*").stdout
-    assert platoon.ctl("crashes", "redis").stdout == "no crash reports\n"
+    assert platoon.ctl("crashes", "site").stdout == "no crash reports\n"
     assert platoon.ctl("crashes", "nobody").returncode == 5
     assert after["restarts"] == 3
     files = list((platoon.dir / "state/crashes").iterdir())
@@ -371,17 +318,17 @@ def test_crashes(platoon):
 
 def test_logs_follow(platoon):
     platoon.start()
-    follow = subprocess.Popen([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), "logs", "-f", "-n", "1", "transfer/report"],
+    follow = subprocess.Popen([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), "logs", "-f", "-n", "1", "redis/send.1"],
                               stdout=subprocess.PIPE, text=True)
     assert follow.stdout.readline()
-    platoon.ctl("restart", "transfer/report")
+    platoon.ctl("restart", "redis/send.1")
     seen = []
     while not (seen and "to=READY" in seen[-1]):
         seen.append(follow.stdout.readline())
         assert seen[-1], "it ended"
-    assert any("worker-exit name=transfer/report" in line for line in seen)
+    assert any("worker-exit name=redis/send.1" in line for line in seen)
     assert platoon.stop() == 0
-    assert follow.wait(10) in (1, 7), "the master has gone"
+    assert follow.wait(30) in (1, 7), "the master has gone"
     follow.stdout.close()
 
 
@@ -491,12 +438,12 @@ def test_client_that_never_reads(platoon):
         try:
             s.send(ask)
         except BlockingIOError:
-            assert platoon.ctl("version").returncode == 0
+            assert platoon.ctl("--timeout", "40s", "version").returncode == 0
         except (BrokenPipeError, ConnectionResetError):
             dropped = True
     assert dropped or rss_bytes(platoon.process.pid) - before < 64 * 1024 * 1024
     assert rss_bytes(platoon.process.pid) - before < 100 * 1024 * 1024
-    assert platoon.ctl("tree").returncode == 0
+    assert platoon.ctl("--timeout", "40s", "tree").returncode == 0
     s.close()
 
 
@@ -508,7 +455,7 @@ def test_many_clients(platoon):
     assert answer(clients[0])[2] == 0
     for c in clients:
         c.close()
-    wait_until(lambda: platoon.ctl("version").returncode == 0, 5, "room for a client")
+    wait_until(lambda: platoon.ctl("version").returncode == 0, 15, "room for a client")
 
 
 def test_socket_permissions(platoon):
@@ -520,8 +467,8 @@ def test_client_that_goes_while_it_waits(platoon):
     """Asks that are under way when the client leaves do no harm."""
     platoon.start()
     s = connect(platoon)
-    s.sendall(request("stop", "transfer/report") + request("start", "transfer/report") + request("restart", "redis/visits"))
+    s.sendall(request("stop", "redis/send.1") + request("start", "redis/send.1") + request("restart", "site"))
     s.close()
-    wait_until(lambda: platoon.workers()["redis/visits/get-set.1"]["generation"] == 2, 20, "the restart")
+    wait_until(lambda: platoon.workers()["site/web.1"]["generation"] == 2, 20, "the restart")
     wait_until(lambda: all(w["state"] == "READY" for w in platoon.workers().values() if w["wanted"] == "up"), 20, "everything up")
     assert platoon.process.poll() is None

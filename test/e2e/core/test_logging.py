@@ -6,7 +6,8 @@ import re
 import signal
 import socket
 
-from conftest import SCALE, elapsed, wait_until
+from platoon_fixture import SCALE, wait_until
+from platoon_steps import own_binary, run, upgrade
 
 SAYS = '''program says {{ command = "sh -c '{0}; exec sleep 1000'" {1} }}\n'''
 
@@ -18,23 +19,28 @@ def write(platoon, text, **keys):
 
 
 def reload(platoon):
-    done = platoon.ctl("--timeout", f"{20 * SCALE}s", "reload")
+    done = platoon.ctl("--timeout", f"{60 * SCALE}s", "reload")
     assert done.returncode == 0, done.stderr
 
 
 def lines(path):
-    return path.read_text().splitlines() if path.exists() else []
+    """Whole ones; a file that is rotated away is not there for a moment."""
+    try:
+        return path.read_text().split("\n")[:-1]
+    except FileNotFoundError:
+        return []
 
 
-def test_json_lines_of_a_program_stay_as_they_are(platoon):
+def test_json_lines_of_a_program_stand_as_they_are_in_ours(platoon):
+    """Whose line it is, and when, is not for the program to say."""
     mine = '{"my":"own",  "n":1.50}'
     (platoon.dir / "say").write_text(f'{mine}\n{{"not": json}}\nplain "words"\n')
     write(platoon, SAYS.format(f"cat {platoon.dir}/say", ""), log_format="json").start()
     wait_until(lambda: "plain" in platoon.log(), 10, "what it says")
     found = [line for line in platoon.log().splitlines() if line.startswith("{")]
-    assert mine in found, "byte for byte"
+    assert any(line.endswith(f'"worker":"says.1","event":"output","object":{mine}}}') for line in found), "byte for byte"
     said = [json.loads(line) for line in found]
-    own = [entry["line"] for entry in said if entry.get("event") == "output"]
+    own = [entry["line"] for entry in said if entry.get("event") == "output" and "object" not in entry]
     assert own == ['{"not": json}', 'plain "words"'], "what is no JSON object becomes a field of ours"
     write(platoon, SAYS.format(f"cat {platoon.dir}/say", ""), log_format="text")
     reload(platoon)
@@ -48,17 +54,45 @@ def test_a_long_line_of_a_program_is_whole(platoon):
     wait_until(lambda: "0" * 1499 + "7" in platoon.log(), 10, "all of it")
 
 
+def test_a_flood_ends_with_its_last_words_and_those_of_its_worker(platoon):
+    """After reports against collectors whose rate limit drops the panic that a program ends with, and the word that anything was dropped."""
+    (platoon.dir / "flood").write_text("seq 1 20000; printf panic; exit 9\n")
+    write(platoon, f'program says {{ command = "sh {platoon.dir}/flood"  restart = temporary }}\n', log_format="json").start(ready=False)
+    wait_until(lambda: "worker-exit" in platoon.log(), 20, "its end")
+    said = [entry for line in platoon.log().splitlines() if line.startswith("{") and (entry := json.loads(line))["worker"] == "says.1"]
+    printed = [entry["line"] for entry in said if entry["event"] == "output"]
+    assert printed[-2:] == ["20000", "panic"]
+    assert len(printed) + sum(int(entry["dropped"]) for entry in said if entry["event"] == "log-flood") == 20001, "each line is there, or counted"
+    assert [entry["level"] for entry in said if entry["event"] == "exit"] == ["error"]
+
+
 def test_control_bytes_of_a_marked_line_do_not_reach_the_log(platoon):
     (platoon.dir / "say").write_bytes(b"<4>odd \x1b[31m\xff end\n")
     write(platoon, SAYS.format(f"cat {platoon.dir}/say", "")).start()
     wait_until(lambda: "warn  says.1 odd  [31m? end" in platoon.log(), 10, "the line")
 
 
+def test_what_orders_a_terminal_about_does_not_reach_the_log(platoon):
+    """C1 and what turns the direction of writing: of a plain line, of one with a mark, and of a JSON object, which means what it meant."""
+    said = {"a": "\x9b31m", "b\u202e": "\x7f\u2066ü"}
+    text = f"plain \x9b31m\u202e\n<4>marked \x9b31m\u202e end\n{json.dumps(said, ensure_ascii=False)}\nlast\n"
+    (platoon.dir / "say").write_text(text, encoding="utf-8")
+    for form in ("text", "json"):
+        write(platoon, SAYS.format(f"cat {platoon.dir}/say", ""), log_format=form)
+        platoon.start() if form == "text" else reload(platoon)
+        assert form == "text" or platoon.ctl("restart", "says.1").returncode == 0
+        wait_until(lambda: platoon.log().count("last") == (1 if form == "text" else 2), 10, "all it says")
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", platoon.log())
+    assert "warn  says.1 marked  " in platoon.log()
+    objects = [json.loads(line)["object"] for line in platoon.log().splitlines() if '"object":' in line]
+    assert objects == [said]
+
+
 def test_to_a_file_rotated_by_size(platoon):
     write(platoon, SAYS.format("i=0; while [ $i -lt 300 ]; do echo line $i of a program that says much; i=$((i+1)); done", ""),
           log_to="file", log_rotate_size="8KB", log_keep="3").start()
     log = platoon.dir / "state/platoon.log"
-    wait_until(lambda: "line 299 " in log.read_text(), 10, "the last line")
+    wait_until(lambda: any("line 299 " in line for line in lines(log)), 20, "the last line")
     old = [log.with_name(f"platoon.log.{i}") for i in (1, 2, 3)]
     assert all(path.exists() for path in old) and not log.with_name("platoon.log.4").exists()
     assert all(path.stat().st_size <= 8192 for path in (log, *old))
@@ -80,12 +114,12 @@ def test_reopened_on_usr2(platoon):
 def test_a_destination_that_cannot_be_had(platoon):
     write(platoon, SAYS.format("echo hello", ""), log_to="file", log_path="missing/dir/x.log").spawn()
     assert platoon.process.wait(10 * SCALE) == 78
-    assert "log-destination" in platoon.log() and "No such file or directory" in platoon.log()
+    assert re.search(r"^\S+:\d+: log_path: /\S+/missing/dir/x.log: No such file or directory", platoon.log(), re.M), platoon.log()
     platoon.process = None
     write(platoon, SAYS.format("echo hello", "")).start()
     write(platoon, SAYS.format("echo hello", ""), log_to="file", log_path="missing/dir/x.log")
     reload(platoon)
-    wait_until(lambda: platoon.log().count("log-destination") == 2, 5, "the error, where lines went before")
+    wait_until(lambda: platoon.log().count("log-destination") == 1, 10, "the error, where lines went before")
     assert "lines go where they went before" in platoon.log()
 
 
@@ -149,11 +183,11 @@ def debug_of(platoon, name):
 
 
 def test_level_of_a_branch(platoon):
-    platoon.configure(drain={"log_level": "debug", "poll_max": "20ms"}).start()
-    wait_until(lambda: platoon.ctl("level", "redis/visits", "error").returncode == 0, 5, "the order")
+    platoon.configure(redis={"log_level": "debug"}).start()
+    wait_until(lambda: platoon.ctl("level", "redis", "error").returncode == 0, 15, "the order")
     platoon.redis()
-    assert platoon.ctl("level", "redis/visits/watcher.1", "debug").returncode == 0
-    wait_until(lambda: "log-level level=debug" in platoon.log(), 5, "the worker's own word")
+    assert platoon.ctl("level", "redis/send.1", "debug").returncode == 0
+    wait_until(lambda: "log-level level=debug" in platoon.log(), 15, "the worker's own word")
     assert platoon.ctl("level", "nope", "debug").returncode == 5
     assert platoon.ctl("level", "redis", "loud").returncode == 2
 
@@ -177,10 +211,38 @@ def test_level_of_programs_by_section_by_hand_and_back_by_reload(platoon):
     assert platoon.ctl("level", "quiet", "debug").returncode == 0
     wait_until(lambda: counts()[("debug", "quiet/a.1")] > 3, 10, "the one that was quiet")
     reload(platoon)
-    before = counts()[("debug", "quiet/a.1")]
-    wait_until(elapsed(0.5), 5, "half a second")
-    after = counts()[("debug", "quiet/a.1")]
-    assert after <= before + 5, "the reload brought the file's level back"
+
+    def is_quiet():
+        before = counts()[("debug", "quiet/a.1")], counts()[("warn ", "c.1")]
+        wait_until(lambda: counts()[("warn ", "c.1")] > before[1] + 10, 20, "what the others say meanwhile")
+        return counts()[("debug", "quiet/a.1")] == before[0]
+    wait_until(is_quiet, 20, "the reload to bring the file's level back")
     assert platoon.pid_of("quiet/a.1") == pid
     os.kill(pid, 0)
     assert pathlib.Path(f"/proc/{pid}").exists()
+
+
+def test_one_master_writes_a_log_also_over_an_upgrade(platoons):
+    """Each of two would rotate the other's file away. Public threads: getlogbook/logbook#153, log4cplus/log4cplus#192."""
+    first, second = platoons(), platoons()
+    own_binary(first)
+    log = first.dir / "platoon.log"
+    write(first, "", log_to="file", log_path=str(log)).start()
+    write(second, "", log_to="file", log_path=str(log))
+    for _ in range(2):
+        done = run(second, "-c", str(second.config_path))
+        assert done.returncode != 0 and f"path={log}" in done.stderr and f"another process (pid {first.process.pid}) writes it" in done.stderr
+        upgrade(first)
+    reload(first)
+    log.rename(first.dir / "platoon.log.old")
+    os.kill(first.process.pid, signal.SIGUSR2)
+    wait_until(log.exists, 10, "a new one")
+    assert "another process" in run(second, "-c", str(second.config_path)).stderr
+    write(second, "", log_to="stderr").start()
+    write(second, "", log_to="file", log_path=str(log))
+    second.ctl("reload")
+    wait_until(lambda: "log-destination" in second.log(), 10, "the refusal of a reload")
+    first.kill9()
+    done = second.ctl("reload")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: "log-destination" not in log.read_text() and "reload" in log.read_text(), 10, "lines of the second")

@@ -10,7 +10,8 @@ import struct
 import subprocess
 import termios
 
-from conftest import SCALE, wait_until
+from platoon_fixture import SCALE, elapsed, freeze, wait_until
+from platoon_steps import trace
 
 
 def write(platoon, text):
@@ -28,7 +29,8 @@ class Watch:
                                         stdout=self.file, stderr=self.file, env=platoon.environment())
 
     def events(self):
-        return [json.loads(line) for line in self.path.read_text().splitlines() if line.startswith("{")]
+        lines = self.path.read_text().split("\n")[:-1]  # the last one may not be whole yet
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def close(self):
         self.process.kill()
@@ -64,17 +66,14 @@ def test_watch_ends_with_the_master_and_refuses_unknown_names(platoon):
     assert platoon.ctl("watch", "wbe.1").returncode == 5
 
 
-def test_graph_is_dot_with_the_routes_of_a_drain(platoon):
-    platoon.configure(drain={"get_hash.workers": 2}).start()
+def test_graph_is_dot(platoon):
+    platoon.start()
     text = platoon.ctl("graph").stdout
     drawn = subprocess.run(["dot", "-Tplain"], input=text, capture_output=True, text=True)
     assert drawn.returncode == 0 and drawn.stderr == "", drawn.stderr
-    edges = {tuple(word.strip('"') for word in line.split()[1:3]) for line in drawn.stdout.splitlines() if line.startswith("edge ")}
-    d = "redis/visits/"
-    assert edges == {(d + "watcher.1", d + "get-set.1"), (d + "get-set.1", d + "watcher.1"),
-                     *((d + "get-set.1", f"{d}get-hash.{i}") for i in (1, 2)), *((f"{d}get-hash.{i}", d + "get-set.1") for i in (1, 2)),
-                     *((f"{d}get-hash.{i}", "transfer/visits.1") for i in (1, 2)), *(("transfer/visits.1", f"{d}get-hash.{i}") for i in (1, 2))}
-    assert "CLAIM" in text and "STORED" in text and 'label="visits"' in text
+    nodes = {line.split()[1].strip('"') for line in drawn.stdout.splitlines() if line.startswith("node ")}
+    assert set(platoon.workers()) <= nodes
+    assert 'label="site"' in text and "edge " not in drawn.stdout, "programs have no routes"
 
 
 def test_a_program_is_shown_with_what_it_and_its_children_use(platoon):
@@ -86,35 +85,32 @@ def test_a_program_is_shown_with_what_it_and_its_children_use(platoon):
     wait_until(lambda: platoon.workers()["web.1"]["cpu_ms"] > before + 200, 10, "its processor time")
 
 
-def trace(platoon, *words):
-    done = platoon.ctl("--json", "--timeout", f"{10 * SCALE}s", "trace", *words)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+# Says the same to hears.1 fifty times a second, and goes when it is told to.
+TALKS = """
+import json, select, sys, time
+while not (select.select([sys.stdin], [], [], 0.02)[0] and '"stop"' in sys.stdin.readline()):
+    print(json.dumps({"do": "send", "to": "hears.1", "body": "walrus"}), flush=True)
+"""
+
+
+def talk(platoon):
+    """Two actors, one of which talks to the other: talks.1, hears.1."""
+    (platoon.dir / "talks.py").write_text(TALKS)
+    return platoon.configure(platoon={"backoff_min": "20ms"}, site=f"""program hears {{ command = "sh -c 'while read -r line; do case $line in *stop*) exit;; esac; done'"  port = json }}
+        program talks {{ command = "/usr/bin/python3 {platoon.dir}/talks.py"  port = json  after = hears }}\n""").start()
 
 
 def test_trace_shows_messages_both_ways_and_their_payloads(platoon):
-    platoon.configure().start()
-    feeding = subprocess.Popen(["/usr/bin/python3", "-c", f"""
-import redis
-r = redis.Redis(unix_socket_path='{platoon.dir}/run/redis.sock')
-while True:
-    for i in range(50):
-        r.hset(f'v:{{i}}', 'n', i); r.sadd('tracking:pending', f'v:{{i}}')
-"""], env=platoon.environment())
-    try:
-        seen = trace(platoon, "redis/visits/get-hash.1", "-n", "40", "--payload")
-        assert len([s for s in seen if "lost" not in s]) == 40
-        kinds = {(s["direction"], s["type"], s["peer"]) for s in seen if "lost" not in s}
-        assert ("out", "RECORDS", "transfer/visits.1") in kinds and ("in", "STORED", "transfer/visits.1") in kinds
-        records = next(s for s in seen if s.get("type") == "RECORDS")
-        assert records["payload"][0] == 6 and records["bytes"] > 10
-        assert all("payload" not in s for s in trace(platoon, "redis/visits/get-hash.1", "-n", "5"))
-        text = platoon.ctl("trace", "transfer/visits.1", "-n", "200").stdout
-        assert "<- redis/visits/get-hash." in text and " RECORDS " in text
-        assert len(trace(platoon, "redis/visits/get-set.1", "-n", "5", "--sample", "3")) >= 5
-    finally:
-        feeding.kill()
-        feeding.wait()
+    talk(platoon)
+    for name, direction, peer in (("hears.1", "in", "talks.1"), ("talks.1", "out", "hears.1")):
+        seen = [s for s in trace(platoon, name, "-n", "10", "--payload") if "lost" not in s]
+        assert len(seen) == 10
+        assert {(s["direction"], s["type"], s["peer"]) for s in seen} == {(direction, "JSON", peer)}
+        assert seen[0]["payload"] == [9, '"walrus"'] and seen[0]["bytes"] > 8
+    assert all("payload" not in s for s in trace(platoon, "hears.1", "-n", "5"))
+    text = platoon.ctl("trace", "hears.1", "-n", "5").stdout
+    assert "<- talks.1" in text and " JSON " in text
+    assert len(trace(platoon, "hears.1", "-n", "5", "--sample", "3")) >= 5
     assert platoon.ctl("trace", "redis/server", "-n", "1").returncode == 1
     assert platoon.ctl("trace", "nope", "-n", "1").returncode == 5
     assert platoon.ctl("trace", "redis", "-n", "1").returncode == 2
@@ -122,27 +118,27 @@ while True:
 
 
 def test_a_crash_report_names_the_last_messages(platoon):
-    platoon.configure().start()
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(2000)})
-    platoon.drained()
-    victim = platoon.workers()["transfer/visits.1"]
-    os.kill(victim["pid"], signal.SIGSEGV)
-    platoon.replaced(victim)
-    text = platoon.ctl("crashes", "transfer/visits.1").stdout
-    assert "crash-message in RECORDS from=redis/visits/get-hash." in text and "crash-message out STORED to=redis/visits/get-hash." in text
-    assert 1 < text.count("crash-message") <= 20
+    talk(platoon)
+    wait_until(lambda: platoon.workers()["hears.1"]["counters"].get("messages_in_total", 0) >= 30, 10, "some messages")
+    victims = [platoon.workers()[name] for name in ("hears.1", "talks.1")]
+    for victim in victims:
+        os.kill(victim["pid"], signal.SIGSEGV)
+    for victim in victims:
+        platoon.replaced(victim)
+    heard, said = (platoon.ctl("crashes", victim["name"]).stdout for victim in victims)
+    assert "crash-message in JSON from=talks.1" in heard and "crash-message out JSON to=hears.1" in said
+    assert 1 < heard.count("crash-message") <= 20
 
 
 def test_a_full_mailbox_is_seen(platoon):
-    platoon.configure().start()
-    victim = platoon.pid_of("transfer/visits.1")
-    os.kill(victim, signal.SIGSTOP)
-    platoon.add({f"v:{i}": {"n": "x" * 100} for i in range(5000)})
-    wait_until(lambda: platoon.drain()["claimed"] >= 500, 10, "claims on their way")
-    wait_until(lambda: platoon.workers()["redis/visits/get-hash.1"]["counters"].get("fetched_total", 0) > 100, 10, "messages to the one that sleeps")
-    os.kill(victim, signal.SIGCONT)
-    wait_until(lambda: platoon.workers()["transfer/visits.1"]["counters"].get("mailbox_wait", 0) > 100, 10, "how long they waited")
-    platoon.drained()
+    talk(platoon)
+    victim = platoon.workers()["hears.1"]
+    wait_until(lambda: platoon.workers()["hears.1"]["counters"].get("messages_in_total", 0) >= 5, 10, "the first messages")
+    freeze(victim["pid"])
+    wait_until(elapsed(0.3), 10, "messages to wait")
+    os.kill(victim["pid"], signal.SIGCONT)
+    wait_until(lambda: platoon.workers()["hears.1"]["counters"].get("mailbox_wait", 0) > 100, 10, "how long they waited")
+    assert platoon.pid_of("hears.1") == victim["pid"]
 
 
 class Screen:

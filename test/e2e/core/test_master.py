@@ -1,5 +1,7 @@
 """The master: its command line, one instance, clear refusals, restarts, escalation, the end by kill -9, its size."""
+import fcntl
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -9,28 +11,10 @@ import subprocess
 
 import pytest
 
-from conftest import ASAN, BUILD, alive, elapsed, free_port, freeze, marked, rss_bytes, wait_until
-
-
-def members(count, start=0):
-    return {f"v:{i}": {"n": str(i)} for i in range(start, start + count)}
-
-
-def run(platoon, *words):
-    return subprocess.run([str(platoon.build / "platoon"), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
-                          env=platoon.environment(), cwd="/")
-
-
-def refused(platoon, *needles, code=None):
-    """platoon -c ends by itself, soon, with one clear line that holds the needles."""
-    done = run(platoon, "-c", str(platoon.config_path))
-    assert done.returncode not in (0, -6, -11), done
-    if code is not None:
-        assert done.returncode == code, done
-    for needle in needles:
-        assert needle in done.stderr, f"{needle!r} is not in {done.stderr!r}"
-    assert not marked(platoon.mark)
-    return done
+from platoon_fixture import ASAN, BUILD, alive, free_port, freeze, links, rss_bytes, wait_until
+from platoon_steps import (
+    escalates, fatal_by_78, master_killed, own_binary, pids, refused, refused_without_program, restarted_for_garbage, restarted_with, run,
+    stands_still, stop_places, tree_is_of_the_design, upgrade)
 
 
 # ---- command line ----
@@ -51,6 +35,14 @@ def test_wrong_arguments(platoon, words):
     assert done.returncode == 2 and done.stderr.strip() and not done.stdout
 
 
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["--check"], ["--print-config"]])
+def test_what_could_not_be_written_is_an_error(platoon, words):
+    """A script that keeps what it asked for must hear that it has not got it: coreutils' close_stdout, and what others report who lack it."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([platoon.build / "platoon", "-c", platoon.config_path, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "platoon: cannot write the output: No space left on device\n")
+
+
 def test_check_of_a_good_file(platoon):
     done = run(platoon, "-c", str(platoon.config_path), "--check")
     assert done.returncode == 0, done.stderr
@@ -64,25 +56,24 @@ def test_check_names_every_error(platoon):
     perod = 5s
 }
 redis main { url = "redis://:secret@host/0" }
-store visits { path = visits.db }
-drain visits {
-    set = "s"
-    store = nowhere
-    batch = many
-    lease = 7
+program visits {
+    command = true
+    may_start = nowhere
+    processes = many
+    stop_timeout = 7
 }
 """)
     done = run(platoon, "-c", str(platoon.config_path), "--check")
     assert done.returncode == 78
     lines = done.stderr.splitlines()
-    for number, words in ((3, ["intensity"]), (4, ["perod", "period"]), (6, ["url"]), (10, ["nowhere"]), (11, ["batch"]), (12, ["lease"])):
+    for number, words in ((3, ["intensity"]), (4, ["perod", "period"]), (6, ["url"]), (9, ["nowhere"]), (10, ["processes"]), (11, ["stop_timeout"])):
         found = [line for line in lines if line.startswith(f"{platoon.config_path}:{number}: ")]
         assert found, f"no line for {number}: {done.stderr}"
         assert all(w in found[0] for w in words), found
     assert "secret" not in done.stderr
 
 
-@pytest.mark.parametrize("text", ["drain visits { set = s store = visits", "drain visits {", 'store visits { path = "open', "bogus { }", "= 1"])
+@pytest.mark.parametrize("text", ["program visits { command = s", "program visits {", 'store visits { path = "open', "bogus { }", "= 1"])
 def test_check_of_broken_syntax(platoon, text):
     platoon.config_path.write_text("store visits { path = visits.db }\n" + text + "\n" if not text.startswith("store") else text)
     done = run(platoon, "-c", str(platoon.config_path), "--check")
@@ -95,21 +86,41 @@ def test_check_of_a_missing_file(platoon):
 
 
 def test_start_with_a_broken_file(platoon):
-    platoon.config_path.write_text("drain x { }\n")
+    platoon.config_path.write_text("program x { }\n")
     refused(platoon, str(platoon.config_path), code=78)
 
 
 def test_print_config(platoon):
-    platoon.configure(redis={"url": "redis://app@127.0.0.1:1/2"}, drain={"batch": 77})
+    platoon.configure(redis={"url": "redis://app@127.0.0.1:1/2"}, extra='program p { command = "sleep 1"  processes = 77  log_file = "p{n}.log" }\n')
     done = run(platoon, "-c", str(platoon.config_path), "--print-config")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"batch\s*=\s*\"?77", done.stdout)
-    assert re.search(r"max_attempts\s*=\s*\"?5", done.stdout), "defaults are printed"
-    assert str(platoon.dir / "visits.db") in done.stdout, "relative paths are relative to the file"
+    assert re.search(r"processes\s*=\s*\"?77", done.stdout)
+    assert re.search(r"may_start_max\s*=\s*\"?16", done.stdout), "defaults are printed"
+    assert str(platoon.dir / "p{n}.log") in done.stdout, "relative paths are relative to the file"
     # What is printed can be fed back and means the same.
     platoon.config_path.write_text(done.stdout)
     again = run(platoon, "-c", str(platoon.config_path), "--print-config")
     assert again.returncode == 0 and again.stdout == done.stdout
+
+
+def test_print_config_shows_no_secret(platoon):
+    words = """environment = "API_TOKEN=hush 'QUOTED=hush hush'"  settings = "key=hush" """
+    platoon.configure(redis=None, extra=f'program p {{ command = "sleep 1"  worker = true  {words} }}\n'.replace("sleep 1", "/bin/true"))
+    done = run(platoon, "-c", str(platoon.config_path), "--print-config")
+    assert done.returncode == 0 and "hush" not in done.stdout, done
+    assert "API_TOKEN=*** QUOTED=***" in done.stdout and "key=***" in done.stdout
+
+
+def test_a_fifo_is_waited_for_by_nobody(platoon):
+    fifo = platoon.dir / "fifo.conf"
+    os.mkfifo(fifo)
+    done = run(platoon, "-c", str(fifo), "--check")
+    assert done.returncode == 78 and f"{fifo}:1: is no file" in done.stderr
+    (platoon.dir / "state").mkdir(mode=0o700)
+    for name in ("instance", "instance.new"):
+        os.mkfifo(platoon.dir / "state" / name)
+    platoon.start()
+    assert re.fullmatch(r"[0-9a-f]{16} 1\n", (platoon.dir / "state/instance").read_text())
 
 
 # ---- one instance, clear refusals ----
@@ -124,15 +135,40 @@ def test_second_instance_is_refused(platoon):
     assert {n: w["pid"] for n, w in platoon.workers().items()} == {n: w["pid"] for n, w in before.items()}
 
 
-def test_leftovers_of_a_dead_master_are_no_obstacle(platoon):
+def of_another_runtime_dir(platoon):
+    """A copied configuration with its sockets elsewhere, on the same state_dir."""
+    other = platoon.dir / "other.conf"
+    other.write_text(platoon.config_path.read_text().replace('"run"', '"other"'))
+    return other
+
+
+def test_one_state_has_one_master_whatever_its_runtime_dir(platoon):
+    """A lock belongs to what it protects. Public threads: dgraph-io/dgraph#1185, skytable/skytable#167, electric-sql/pglite#1106."""
+    own_binary(platoon)
     platoon.start()
-    platoon.kill9()
-    platoon.gone()
-    left = {p.name for p in (platoon.dir / "run").iterdir()}
-    assert "control.sock" in left
+    for _ in range(2):
+        done = run(platoon, "-c", str(of_another_runtime_dir(platoon)))
+        assert done.returncode == 1 and f"state_dir {platoon.dir / 'state'}: another platoon (pid {platoon.process.pid})" in done.stderr
+        upgrade(platoon)
+    shutil.rmtree(platoon.dir / "run")
+    done = run(platoon, "-c", str(platoon.config_path))
+    assert done.returncode == 1 and f"(kill {platoon.process.pid})" in done.stderr, done.stderr
+    assert platoon.stop() == 0
     platoon.start()
-    platoon.add(members(5))
-    platoon.drained()
+
+
+def test_the_data_are_held_by_the_server_that_has_them_open(platoon):
+    """It may outlive its master and its worker by a moment: the next one waits, says for whom, and goes on by itself."""
+    lock = platoon.dir / "state/redis/platoon.lock"
+    lock.parent.mkdir(parents=True)
+    platoon.dir.joinpath("state").chmod(0o700)
+    with open(lock, "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        platoon.start(ready=False)
+        wait_until(lambda: f"{lock}: what it holds is being worked on by another process" in platoon.log(), 20, "the refusal")
+    assert platoon.ctl("--timeout", "60s", "wait", "redis/server", "ready").returncode == 0
+    server = platoon.redis().info("server")["process_id"]
+    assert str(lock) in links(server).values()
 
 
 def test_socket_is_private(platoon):
@@ -160,11 +196,7 @@ def test_runtime_dir_is_a_file(platoon):
 
 
 def test_missing_worker_program(platoon):
-    libexec = platoon.dir / "libexec"
-    shutil.copytree(platoon.build / "libexec/platoon", libexec)
-    (libexec / "get-hash").unlink()
-    platoon.configure(platoon={"libexec_dir": libexec})
-    refused(platoon, str(libexec / "get-hash"))
+    refused_without_program(platoon, "send")
 
 
 def test_missing_redis_server(platoon):
@@ -182,51 +214,55 @@ def test_port_in_use(platoon):
         platoon.spawn()
         wait_until(lambda: platoon.process.poll() is not None or (platoon.ctl("version").returncode == 0
                    and str(port) in platoon.problems()), 20, "the port to be named")
-        assert str(port) in platoon.log()
-        assert re.search(r"in use", platoon.log(), re.I)
+        wait_until(lambda: str(port) in platoon.log() and re.search(r"in use", platoon.log(), re.I), 10, "the log to name it")
     if platoon.process.poll() is None:
-        assert platoon.ctl("--timeout", "30s", "wait", "ready").returncode == 0, "and it starts when the port is free"
+        assert platoon.ctl("--timeout", "60s", "wait", "ready").returncode == 0, "and it starts when the port is free"
 
 
 def test_embedded_server_listens_on_its_port(platoon):
     port = free_port()
     platoon.configure(redis={"server_port": port}).start()
     import redis
-    assert redis.Redis(port=port).ping()
+    password = (platoon.dir / "state/redis/password").read_text().strip()
+    assert redis.Redis(port=port, password=password).ping()
 
 
 # ---- the tree ----
 
 
 def test_tree_is_the_one_of_the_design(platoon):
-    platoon.start()
-    tree = platoon.tree()
-    assert tree["name"] == "platoon" and tree["kind"] == "branch" and tree["pid"] == platoon.process.pid or tree["pid"] is None
-    names = list(platoon.workers())
-    assert names == ["redis/server", "redis/send.1", "redis/visits/watcher.1", "redis/visits/get-set.1", "redis/visits/get-hash.1",
-                     "redis/visits/get-hash.2", "transfer/visits.1", "transfer/report"]
-    keys = {"name", "kind", "type", "state", "wanted", "pid", "generation", "restarts", "uptime_ms", "rss_bytes", "last_exit", "children"}
-
-    def walk(node):
-        assert keys <= set(node), node
-        for child in node["children"]:
-            assert child["name"].startswith("" if node["name"] == "platoon" else node["name"] + "/")
-            walk(child)
-    walk(tree)
-    for node in platoon.workers().values():
-        assert node["state"] == "READY" and node["wanted"] == "up" and alive(node["pid"]) and node["generation"] == 1
-        assert node["rss_bytes"] > 0 and node["restarts"] == 0
+    tree_is_of_the_design(platoon, ["redis/server", "redis/send.1", "site/web.1", "site/web.2", "site/mail.1"])
 
 
 def test_worker_programs_hold_no_foreign_descriptors(platoon):
     """posix_spawn with closefrom: 0 to 3 and what the worker opened itself; never the master's sockets or the lock."""
     platoon.start()
-    masters = {os.readlink(f"/proc/{platoon.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{platoon.process.pid}/fd")}
-    own = {m for m in masters if m.startswith("socket:") or "lock" in m}
+    own = {m for m in links(platoon.process.pid).values() if m.startswith("socket:") or "lock" in m}
     for name, node in platoon.workers().items():
-        for fd in os.listdir(f"/proc/{node['pid']}/fd"):
-            target = os.readlink(f"/proc/{node['pid']}/fd/{fd}")
-            assert int(fd) < 4 or target not in own, f"{name} holds {target} as {fd}"
+        for fd, target in links(node["pid"]).items():
+            assert fd < 4 or target not in own, f"{name} holds {target} as {fd}"
+
+
+def without_standard_fds():
+    for fd in range(3):
+        os.close(fd)
+
+
+def expect_nothing_in_their_place(pid):
+    """Once it has a socket, which would have been the first to take one of their numbers."""
+    wait_until(lambda: any(target.startswith("socket:") for target in links(pid).values()), 10, "its socket")
+    assert [links(pid).get(fd) for fd in range(3)] == ["/dev/null"] * 3, links(pid)
+
+
+def test_started_without_standard_fds_no_file_of_ours_takes_their_place(platoon):
+    platoon.start(preexec=without_standard_fds)
+    expect_nothing_in_their_place(platoon.process.pid)
+    tool = subprocess.Popen([str(BUILD / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), "watch"], preexec_fn=without_standard_fds)
+    try:
+        expect_nothing_in_their_place(tool.pid)
+    finally:
+        tool.kill()
+        tool.wait()
 
 
 def test_master_links_no_heavy_library():
@@ -237,173 +273,87 @@ def test_master_links_no_heavy_library():
 
 def test_orderly_stop_on_term(platoon):
     platoon.start()
-    platoon.add(members(2000))
     assert platoon.stop() == 0
-    assert not marked(platoon.mark)
+    platoon.gone()
     platoon.start()
-    platoon.drained()
-    assert platoon.data() == members(2000)
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"
 
 
 def test_stop_order_is_the_reverse_of_start_order(platoon):
-    platoon.start()
-    names = list(platoon.workers())
-    platoon.stop()
-    text = platoon.log()
-    ends = {n: [m.start() for m in re.finditer(rf"(?m)^.*worker={re.escape(n)}\b.*to=STOPPED.*$|^.*{re.escape(n)}\b.*STOPPED.*$", text)]
-            for n in names}
-    order = sorted((n for n in names if ends[n]), key=lambda n: ends[n][-1])
-    assert set(order) == set(names), f"each end is in the log: {text[-3000:]}"
-    # Between groups; workers of one group may end in any order.
-    place = {n: i for i, n in enumerate(order)}
-    assert place["redis/server"] == len(names) - 1
-    assert place["redis/visits/watcher.1"] > place["transfer/visits.1"]
-
-
-def test_second_signal_forces(platoon):
-    platoon.configure(platoon={"stop_timeout": "60s"}).start()
-    pid = platoon.pid_of("transfer/report")
-    freeze(pid)
-    platoon.process.terminate()
-    wait_until(lambda: "DRAINING" in platoon.log(), 10, "the stop to begin")
-    assert platoon.process.poll() is None
-    platoon.process.terminate()
-    platoon.process.wait(10)
-    platoon.gone()
+    place = stop_places(platoon)
+    assert place["redis/send.1"] > place["site/web.1"] > place["site/mail.1"]
 
 
 # ---- restarts ----
+
+# A branch of four: three/a.1, b.1, c.1, c.2.
+THREE = """supervisor three {{ children = "a b c"  {} }}
+program a {{ command = "sleep 1000" }}
+program b {{ command = "sleep 1000" }}
+program c {{ command = "sleep 1000"  processes = 2 }}
+"""
 
 
 def test_generation_and_obituary(platoon):
     platoon.start()
     for turn in range(1, 4):
-        node = platoon.workers()["transfer/report"]
+        node = platoon.workers()["redis/send.1"]
         assert node["generation"] == turn and node["restarts"] == turn - 1
         os.kill(node["pid"], signal.SIGSEGV if turn == 1 else signal.SIGKILL)
         platoon.replaced(node)
-    others = [w for n, w in platoon.workers().items() if n != "transfer/report"]
+    others = [w for n, w in platoon.workers().items() if n != "redis/send.1"]
     assert all(w["restarts"] == 0 for w in others), "one_for_one"
 
 
 def test_hung_worker_is_killed(platoon):
     platoon.configure(platoon={"hang_timeout": "5s"}).start()
-    before = platoon.workers()["redis/visits/get-hash.1"]
+    before = platoon.workers()["redis/send.1"]
     freeze(before["pid"])
     platoon.replaced(before)
-    platoon.add(members(100))
-    platoon.drained()
-    assert platoon.data() == members(100)
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"
 
 
 @pytest.mark.parametrize("who, times", [("master", 1), ("machine", 2)])
 def test_master_that_stood_still_takes_nobody_for_hung(platoon, who, times):
-    """What the workers have said meanwhile is read before anybody is judged; who stood still with the master, as in a pause of the machine, gets time to say it."""
-    platoon.configure(platoon={"hang_timeout": "5s"}).start()
-    before = {name: worker["pid"] for name, worker in platoon.workers().items()}
-    still = [platoon.process.pid] + (list(before.values()) if who == "machine" else [])
-    for turn in range(times):
-        platoon.add(members(100, start=100 * turn))
-        for pid in still:
-            freeze(pid)
-        wait_until(elapsed(6.5), 10, "every deadline to pass")
-        for pid in still:
-            os.kill(pid, signal.SIGCONT)
-            wait_until(elapsed(0.1), 10, "the master to be the first that goes on")
-    platoon.drained()
-    assert platoon.data() == members(100 * times)
-    assert {name: worker["pid"] for name, worker in platoon.workers().items()} == before
+    before = stands_still(platoon, who, times)
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"
+    assert pids(platoon) == before
 
 
 def test_rest_for_one(platoon):
-    platoon.configure(drain={"strategy": "rest_for_one"}).start()
-    before = platoon.workers()
-    os.kill(before["redis/visits/get-set.1"]["pid"], signal.SIGKILL)
-
-    def settled():
-        now = platoon.workers()
-        return all(w["state"] == "READY" for w in now.values()) and now["redis/visits/get-set.1"]["pid"] != before["redis/visits/get-set.1"]["pid"] and now
-    after = wait_until(settled, 20, "the branch to settle")
-    changed = {n for n in before if before[n]["pid"] != after[n]["pid"]}
-    assert changed == {"redis/visits/get-set.1", "redis/visits/get-hash.1", "redis/visits/get-hash.2"}
-    platoon.add(members(50))
-    platoon.drained()
+    platoon.configure(site=THREE.format("strategy = rest_for_one")).start()
+    assert restarted_with(platoon, "three/b.1") == {"three/b.1", "three/c.1", "three/c.2"}
 
 
 def test_back_off_and_escalation(platoon):
-    """A worker that dies again and again: its branch gives up and is restarted whole; platoon never gives up."""
-    platoon.configure(platoon={"backoff_min": "10ms", "backoff_max": "50ms"}, drain={"intensity": 3, "period": "30s"}).start()
-    before = platoon.workers()
-
-    def branch_restarted():
-        now = platoon.workers()
-        node = now["redis/visits/get-hash.1"]
-        if node["state"] == "READY" and now["redis/visits/watcher.1"]["pid"] == before["redis/visits/watcher.1"]["pid"]:
-            try:
-                os.kill(node["pid"], signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        return now["redis/visits/watcher.1"]["pid"] not in (None, before["redis/visits/watcher.1"]["pid"])
-    wait_until(branch_restarted, 30, "the drain's branch to be restarted")
-    assert platoon.ctl("--timeout", "20s", "wait", "ready").returncode == 0
-    after = platoon.workers()
-    assert after["redis/server"]["pid"] == before["redis/server"]["pid"], "the parent's other children live on"
-    assert platoon.process.poll() is None
-    platoon.add(members(50))
-    platoon.drained()
+    platoon.configure(platoon={"backoff_min": "10ms", "backoff_max": "50ms"}, site=THREE.format("intensity = 3  period = 30s")).start()
+    escalates(platoon, "three/c.1", first="three/a.1")
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"
 
 
 def test_configuration_error_of_a_worker_is_fatal(platoon):
-    """A worker program that ends with 78 is not started again, and status says so."""
-    libexec = platoon.dir / "libexec"
-    shutil.copytree(platoon.build / "libexec/platoon", libexec)
-    (libexec / "report").write_text("#!/bin/sh\necho 'cannot work like this' >&2\nexit 78\n")
-    platoon.configure(platoon={"libexec_dir": libexec}).start(ready=False)
-    wait_until(lambda: platoon.workers()["transfer/report"]["state"] == "FATAL", 15, "FATAL")
-    assert "transfer/report" in platoon.problems()
-    assert "cannot work like this" in platoon.log()
-    done = platoon.ctl("--timeout", "3s", "wait", "ready")
-    assert done.returncode in (1, 124) and "transfer/report" in done.stdout + done.stderr
-    platoon.add(members(5))
-    platoon.drained()
+    fatal_by_78(platoon, "send", "redis/send.1")
+    assert all(w["state"] == "READY" for n, w in platoon.workers().items() if n != "redis/send.1")
 
 
 def test_foreign_program_as_worker(platoon):
-    """Garbage on the link, and nothing on the link: the master does not notice otherwise."""
-    libexec = platoon.dir / "libexec"
-    shutil.copytree(platoon.build / "libexec/platoon", libexec)
-    (libexec / "report").write_text("#!/bin/sh\nhead -c 100000 /dev/urandom >&3\nexec sleep 1000\n")
-    (libexec / "report").chmod(0o755)
-    platoon.configure(platoon={"libexec_dir": libexec}).start(ready=False)
-    wait_until(lambda: platoon.workers()["transfer/report"]["restarts"] >= 1, 20, "a restart")
-    assert platoon.workers()["transfer/report"]["last_exit"]
-    platoon.add(members(5))
-    platoon.drained()
-    assert platoon.process.poll() is None
+    restarted_for_garbage(platoon, "send", "redis/send.1")
 
 
 # ---- the end by kill -9 ----
 
 
 def test_kill_9_of_the_master(platoon):
-    platoon.configure(drain={"batch": 20}).start()
-    platoon.add(members(3000))
-    pids = [w["pid"] for w in platoon.workers().values()]
-    server = platoon.redis().info("server")["process_id"]
-    platoon.kill9()
-    wait_until(lambda: not any(alive(p) for p in [*pids, server]), 5, "the end of every process within 5 s")
-    platoon.gone(1)
     platoon.start()
-    platoon.drained(timeout=60)
-    assert platoon.data() == members(3000)
-    assert platoon.drain()["dead"] == 0
+    master_killed(platoon)
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"
 
 
 def test_kill_9_of_the_master_with_a_worker_that_hangs(platoon):
     """A stopped worker cannot notice the end of its link; the kernel must end it all the same."""
     platoon.start()
     pids = [w["pid"] for w in platoon.workers().values()]
-    freeze(platoon.pid_of("redis/visits/get-set.1"))
+    freeze(platoon.pid_of("redis/send.1"))
     platoon.kill9()
     wait_until(lambda: not any(alive(p) for p in pids), 5, "the end of every process within 5 s")
 
@@ -419,10 +369,9 @@ def test_state_of_an_instance_survives(platoon):
 # ---- size ----
 
 
-def test_resident_memory_with_100_workers(platoon, redis_server):
+def test_resident_memory_with_100_workers(platoon):
     """Under 8 MB (the sanitizers' own memory does not count: there it only has to stay bounded)."""
-    server = redis_server("--maxclients", "2000")
-    platoon.configure(platoon={"ready_timeout": "120s"}, redis={"url": server.url}, drain={"get_hash.workers": 96})
+    platoon.configure(platoon={"ready_timeout": "120s"}, extra='program more { command = "sleep 1000"  processes = 96 }\n')
     platoon.spawn()
     platoon.wait_socket()
     assert platoon.ctl("--timeout", "120s", "wait", "ready").returncode == 0
@@ -432,7 +381,4 @@ def test_resident_memory_with_100_workers(platoon, redis_server):
         platoon.tree()
     resident = rss_bytes(platoon.process.pid)
     assert resident < (150 if ASAN else 8) * 1024 * 1024, f"{resident / 1e6:.1f} MB with {len(workers)} workers"
-    platoon.redis = server.client
-    platoon.add(members(2000))
-    platoon.drained(timeout=60)
-    assert platoon.data() == members(2000)
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"

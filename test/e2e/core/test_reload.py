@@ -1,12 +1,13 @@
 """reload, scale, patterns and check: what a running platoon makes of another configuration, with real workers."""
-import json
 import os
 import signal
 import socket
 import threading
 import time
 
-from conftest import SCALE, alive, process_state, wait_until
+from platoon_fixture import SCALE, alive, process_state, wait_until
+from platoon_steps import pids, reload, waiting
+
 
 SLEEP = "program {0} {{ command = \"sleep {1}\" {2} }}\n"
 
@@ -14,16 +15,6 @@ SLEEP = "program {0} {{ command = \"sleep {1}\" {2} }}\n"
 def write(platoon, text, **platoon_keys):
     keys = "".join(f" {k} = {v}" for k, v in platoon_keys.items())
     platoon.config_path.write_text(f"platoon {{ runtime_dir = run  state_dir = state{keys} }}\n{text}")
-
-
-def pids(platoon):
-    return {name: node["pid"] for name, node in platoon.workers().items()}
-
-
-def reload(platoon, *words):
-    done = platoon.ctl("--json", "--timeout", f"{20 * SCALE}s", "reload", *words)
-    assert done.returncode == 0, done.stderr
-    return {(action, name) for action, name, _ in json.loads(done.stdout)["changes"]}
 
 
 def test_only_what_changed_is_touched(platoon):
@@ -79,15 +70,15 @@ def test_hup_reloads_and_logs_each_change(platoon):
     write(platoon, SLEEP.format("same", 1000, "processes = 3"), log_level="debug")
     platoon.process.send_signal(signal.SIGHUP)
     wait_until(lambda: len(platoon.workers()) == 3, 10, "three workers")
-    wait_until(lambda: "reload-change name=same.3 action=start" in platoon.log(), 5, "the log line")
-    assert "reload-change name=platoon action=update why=log_level" in platoon.log()
+    for line in ("name=same.3 action=start", "name=platoon action=update why=log_level"):
+        wait_until(lambda line=line: f"reload-change {line}" in platoon.log(), 10, f"the log line {line}")
     platoon.config_path.write_text("nonsense")
     platoon.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "reload-refused" in platoon.log(), 5, "the refusal")
+    wait_until(lambda: "reload-refused" in platoon.log(), 10, "the refusal")
     assert len(platoon.workers()) == 3
     platoon.config_path.write_text("platoon { nonsense = 1 }\nprogram x { }\n")
     platoon.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: sum("reload-refused" in line for line in platoon.log().splitlines()) >= 3, 5, "a line for each error")
+    wait_until(lambda: sum("reload-refused" in line for line in platoon.log().splitlines()) >= 3, 10, "a line for each error")
     assert "\\x0a" not in platoon.log()
 
 
@@ -101,7 +92,7 @@ def test_reload_during_a_restart_and_twice_at_once_leaves_one_process_each(plato
         thread.start()
     for thread in threads:
         thread.join()
-    assert platoon.ctl("--timeout", f"{20 * SCALE}s", "wait", "ready").returncode == 0
+    assert platoon.ctl("--timeout", f"{60 * SCALE}s", "wait", "ready").returncode == 0
     assert set(platoon.workers()) == {"a.1", "b.1", "b.2"}
 
     def sleeps():
@@ -121,14 +112,12 @@ def test_reload_during_a_restart_and_twice_at_once_leaves_one_process_each(plato
 def test_what_waits_for_a_removed_name_is_told(platoon):
     write(platoon, SLEEP.format("same", 1000, "") + SLEEP.format("never", 1000, 'ready = "tcp:127.0.0.1:1"'))
     platoon.start(ready=False)
-    answers = []
-    waiting = threading.Thread(target=lambda: answers.append(platoon.ctl("--timeout", "50s", "wait", "never.1", "ready")))
-    waiting.start()
     wait_until(lambda: platoon.workers()["same.1"]["state"] == "READY", 10, "the first")
-    write(platoon, SLEEP.format("same", 1000, ""))
-    reload(platoon)
-    waiting.join(30)
-    assert answers[0].returncode == 5 and "no longer in the configuration" in answers[0].stderr
+    with waiting(platoon, "--timeout", "50s", "wait", "never.1", "ready") as tool:
+        write(platoon, SLEEP.format("same", 1000, ""))
+        reload(platoon)
+        said = tool.communicate(timeout=30)[1]
+    assert tool.returncode == 5 and "no longer in the configuration" in said, said
 
 
 def test_scale_keeps_the_first_and_reload_brings_back_the_number_of_the_file(platoon):
@@ -146,38 +135,6 @@ def test_scale_keeps_the_first_and_reload_brings_back_the_number_of_the_file(pla
     assert reload(platoon) == {("start", "web.2")}
     for words, code in ((("web", "0"), 2), (("web", "1001"), 2), (("web", "many"), 2), (("wbe", "2"), 5), (("web.1", "2"), 2)):
         assert platoon.ctl("scale", *words).returncode == code, words
-
-
-def test_scaling_a_drain_under_load_loses_nothing(platoon):
-    platoon.configure().start()
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(4000)})
-    watcher = platoon.workers()["redis/visits/watcher.1"]["pid"]
-    assert platoon.ctl("scale", "redis/visits/get-hash", "4").returncode == 0
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(4000, 8000)})
-    assert platoon.ctl("scale", "redis/visits/get-hash", "1").returncode == 0
-    assert platoon.ctl("scale", "transfer/visits", "2").returncode == 0
-    platoon.drained()
-    assert platoon.data().keys() == {f"v:{i}" for i in range(8000)}
-    assert platoon.pid_of("redis/visits/watcher.1") == watcher
-    assert platoon.dead() == []
-
-
-def test_a_drain_comes_and_goes_while_another_runs(platoon):
-    platoon.configure(extra='drain more { set = "more" store = visits }\n').start()
-    first = platoon.pid_of("redis/visits/watcher.1")
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(500)})
-    platoon.add({f"m:{i}": {"n": str(i)} for i in range(500)}, key="more")
-    platoon.drained("more")
-    platoon.configure()
-    changes = reload(platoon)
-    assert ("stop", "redis/more/watcher.1") in changes and ("restart", "transfer/report") in changes
-    assert platoon.pid_of("redis/visits/watcher.1") == first
-    platoon.add({f"m:{i}": {"n": "late"} for i in range(500, 600)}, key="more")
-    platoon.configure(extra='drain more { set = "more" store = visits }\n')
-    reload(platoon)
-    platoon.drained("more")
-    platoon.drained("visits")
-    assert len(platoon.data()) == 1100
 
 
 def test_patterns(platoon):

@@ -2,7 +2,7 @@
 import subprocess
 
 import pytest
-from conftest import BUILD, ROOT
+from platoon_fixture import BUILD, ROOT
 from kernel_fixture import boot, names_in, passed
 
 
@@ -10,7 +10,7 @@ from kernel_fixture import boot, names_in, passed
 def said(tmp_path_factory):
     installed = tmp_path_factory.mktemp("installed")
     subprocess.run(["make", "-s", "-C", str(ROOT), f"BUILD={BUILD.relative_to(ROOT)}", "install", f"DESTDIR={installed}", "PREFIX=/usr/local"], check=True)
-    return boot("systemd_init", "systemd.py", 400, installed)
+    return boot("systemd_init", "systemd.py", 600, installed)
 
 
 @pytest.mark.parametrize("name", names_in("systemd.py"))

@@ -1,82 +1,26 @@
 """Upgrade in place: the master execs the binary that is installed now; the same pids, nothing restarted, nothing lost; one that cannot take over refuses, and the old master goes on."""
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
 
-from conftest import SCALE, marked, wait_until
+from platoon_fixture import SCALE, free_port, marked, wait_until
+from platoon_steps import own_binary, pids, replace, upgrade, upgrade_five_times, upgraded_five_times
 
 
-def own_binary(platoon):
-    """The master and the tool as copies that a test may replace; the workers where they are."""
-    there = platoon.dir / "bin"
-    there.mkdir()
-    for name in ("platoon", "platoonctl"):
-        shutil.copy2(platoon.build / name, there / name)
-    (there / "libexec").symlink_to(platoon.build / "libexec")
-    platoon.build = there
-    return there / "platoon"
-
-
-def replace(binary, text=None):
-    """As a package does it: another file under the same name."""
-    new = binary.with_name("platoon.new")
-    if text is None:
-        shutil.copy2(binary, new)
-    else:
-        new.write_text(text)
-        new.chmod(0o755)
-    new.rename(binary)
-
-
-def pids(platoon):
-    return {name: node["pid"] for name, node in platoon.workers().items()}
-
-
-def upgrade(platoon):
-    done = platoon.ctl("--timeout", f"{20 * SCALE}s", "upgrade")
-    assert done.returncode == 0, done.stderr + platoon.log()[-2000:]
-    assert re.fullmatch(r"upgraded: platoon \S+ -> \S+, still pid \d+\n", done.stdout)
-
-
-def test_a_drain_under_load_does_not_notice(platoon):
+def test_nobody_notices(platoon):
     binary = own_binary(platoon)
-    platoon.configure(drain={"get_hash.workers": 2}).start()
-    before, master = pids(platoon), platoon.process.pid
-    stop = threading.Event()
-    sent = []
-
-    def feed():
-        client = platoon.redis()
-        while not stop.is_set():
-            first = len(sent)
-            platoon.add({f"v:{i}": {"n": str(i)} for i in range(first, first + 100)}, client)
-            sent.extend(range(first, first + 100))
-    feeder = threading.Thread(target=feed)
-    feeder.start()
-    wait_until(lambda: len(sent) > 1000, 10, "some load")
-    for _ in range(5):
-        replace(binary)
-        upgrade(platoon)
-        assert pids(platoon) == before
-    stop.set()
-    feeder.join()
-    platoon.drained()
-    assert platoon.data().keys() == {f"v:{i}" for i in sent}
-    assert platoon.dead() == [] and platoon.process.pid == master
-    nodes = platoon.workers()
-    assert all(node["restarts"] == 0 and node["generation"] == 1 and node["state"] == "READY" for node in nodes.values())
-    assert platoon.json("version")["master"]["upgrades"] == 5
-    assert platoon.stop() == 0
-    platoon.gone()
-    assert not (platoon.dir / "run/control.sock").exists()
+    platoon.start()
+    master = platoon.process.pid
+    upgrade_five_times(platoon, binary)
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"
+    upgraded_five_times(platoon, master)
 
 
 def test_afterwards_all_is_as_it_was(platoon):
     own_binary(platoon)
-    platoon.config_path.write_text('''platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms  health = "127.0.0.1:19931" }
+    platoon.config_path.write_text(f'''platoon {{ runtime_dir = run  state_dir = state  backoff_min = 20ms  health = "127.0.0.1:{free_port()}" }}\n''' + '''
         supervisor site { children = "db web"  strategy = rest_for_one }
         program db { command = "sleep 1000" }
         program web { command = "sleep 1000"  processes = 3 }
@@ -84,9 +28,10 @@ def test_afterwards_all_is_as_it_was(platoon):
         program down { command = "sleep 1000" }''')
     platoon.start()
     assert platoon.ctl("stop", "down.1").returncode == 0
-    victim = platoon.workers()["site/web.2"]
+    victim, behind = (platoon.workers()[f"site/web.{i}"] for i in (2, 3))
     os.kill(victim["pid"], signal.SIGKILL)
-    platoon.replaced(victim)
+    for node in (victim, behind):
+        platoon.replaced(node)
     before = platoon.workers()
     upgrade(platoon)
     after = platoon.workers()
@@ -111,15 +56,18 @@ def test_what_logs_and_watch_show_goes_on(platoon):
     platoon.config_path.write_text('''platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms }
         program talker { command = "sh -c 'echo first words; exec sleep 1000'" }''')
     platoon.start()
+    wait_until(lambda: 'line="first words"' in platoon.log(), 10, "what it says")
     pid = platoon.pid_of("talker.1")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: platoon.workers()["talker.1"]["restarts"] == 1 and platoon.workers()["talker.1"]["state"] == "READY", 10, "its return")
+    wait_until(lambda: platoon.ctl("logs", "-n", "1000", "talker.1").stdout.count('line="first words"') == 2, 10, "what its second life says")
     before = platoon.ctl("logs", "-n", "1000").stdout
     files = [open(platoon.dir / f"watcher.{i}", "w+") for i in range(2)]
     watchers = [subprocess.Popen([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), *words], stdout=file)
                 for file, words in zip(files, (["watch", "talker.1"], ["logs", "-f", "-n", "1", "talker.1"]))]
     shown = lambda i: (platoon.dir / f"watcher.{i}").read_text()  # noqa: E731
     wait_until(lambda: shown(1), 10, "the follower's first line")
+    wait_until(lambda: "poll" in open(f"/proc/{watchers[0].pid}/wchan").read(), 10, "the other one to wait for something to tell")
     try:
         for _ in range(2):
             upgrade(platoon)
@@ -149,7 +97,7 @@ for i in range(100000):
     platoon.start()
     for _ in range(6):
         upgrade(platoon)
-    wait_until(lambda: "end-300" in platoon.log(), 20 * SCALE, "some lines")
+    wait_until(lambda: all(f"says.{n} output line=begin-300-end-300\n" in platoon.log() for n in (1, 2, 3)), 60, "some lines of each")
     assert platoon.stop() == 0
     for n in (1, 2, 3):
         numbers = [int(m[1]) for m in re.finditer(rf"says\.{n} output line=begin-(\d+)-end-\1\n", platoon.log())]
@@ -194,6 +142,34 @@ def test_a_file_that_is_not_what_runs_comes_first(platoon):
     assert "write a scaled pool's number into it" in platoon.ctl("upgrade").stderr
     assert platoon.ctl("reload").returncode == 0
     upgrade(platoon)
+
+
+def test_how_workers_have_ended_is_not_forgotten(platoon):
+    """What is unstable stays so, with its count, and what has ended for good is no program that somebody has stopped."""
+    own_binary(platoon)
+    script = platoon.dir / "dies"
+    script.write_text(f"""#!/bin/sh
+        echo x >> {platoon.dir}/lives
+        [ $(wc -l < {platoon.dir}/lives) -gt 4 ] && exec sleep 1000
+        exit 3
+        """)
+    script.chmod(0o755)
+    platoon.config_path.write_text(f"""platoon {{ runtime_dir = run  state_dir = state  backoff_min = 20ms  backoff_max = 50ms  intensity = 1000  stable_after = 1h }}
+        program dies {{ command = "{script}" }}
+        program once {{ command = "sh -c 'exit 5'"  restart = temporary }}""")
+    platoon.start(ready=False)
+    wait_until(lambda: platoon.workers()["dies.1"]["deaths"] == 4 and platoon.workers()["dies.1"]["state"] == "READY" and "once.1 has ended" in platoon.problems(),
+               20, "all of it")
+    before = platoon.problems()
+    assert "dies.1 is unstable: it has ended 4 times in a row" in before
+    for _ in range(2):
+        upgrade(platoon)
+    assert platoon.problems() == before
+    node = platoon.workers()["dies.1"]
+    assert (node["deaths"], node["unstable"], node["restarts"]) == (4, True, 4)
+    os.kill(node["pid"], signal.SIGKILL)
+    wait_until(lambda: platoon.workers()["dies.1"]["deaths"] == 5, 10, "the count to go on")
+    assert platoon.ctl("restart", "dies.1").returncode == 0 and platoon.workers()["dies.1"]["deaths"] == 0
 
 
 def test_in_the_middle_of_starts_deaths_and_stops(platoon):
@@ -241,3 +217,12 @@ def test_the_probe_says_no_to_what_is_no_state(platoon):
             done = subprocess.run([str(platoon.build / "platoon"), "-c", str(platoon.config_path), "--take-over", str(file.fileno()), "--probe"],
                                   pass_fds=[file.fileno()], capture_output=True, text=True)
         assert done.returncode == 78 and done.stderr.startswith("platoon: the running master"), done
+
+
+def test_a_text_in_the_place_of_the_binary_is_not_run_by_a_shell(platoon):
+    binary = own_binary(platoon)
+    platoon.start()
+    replace(binary, f"touch {platoon.dir}/ran\n")
+    done = platoon.ctl("upgrade")
+    assert done.returncode == 1 and "it is no program" in done.stderr, done
+    assert not (platoon.dir / "ran").exists()

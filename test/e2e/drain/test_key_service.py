@@ -9,7 +9,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import free_port, wait_until
+from platoon_fixture import free_port, wait_until
 
 
 class Service:
@@ -184,7 +184,7 @@ def test_record_that_hangs_the_service_is_given_up(platoon, service):
             release.wait(20)
         return good(fields)
     service.behave = hang
-    configure(platoon, service.port, key_service_timeout="100ms", batch=1).start()
+    configure(platoon, service.port, batch=1).start()
     platoon.add({"v:3": {"app": "a", "id": "3"}})
     wait_until(lambda: any(call["id"] == "3" for call in service.calls), 10, "the first question")
     sent = 0
@@ -194,7 +194,7 @@ def test_record_that_hangs_the_service_is_given_up(platoon, service):
         sent += 1
         platoon.add({f"w:{sent}": {"app": "a", "id": f"w{sent}"}})
         return platoon.dead()
-    letters = wait_until(one_more, 30, "the dead letter")
+    letters = wait_until(one_more, 60, "the dead letter")
     assert [letter["member"] for letter in letters] == ["v:3"]
     assert "key service" in letters[0]["reason"]
     platoon.drained()

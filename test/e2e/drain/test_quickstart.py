@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from conftest import BUILD, ROOT, SCALE, marked, wait_until
+from platoon_fixture import BUILD, ROOT, SCALE, marked, wait_until
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_once_with_the_sample(var):
     for words in ("watcher.1", "get-hash.2", "200"):
         assert words in done.stdout, words
     assert rows(var) == 3000
-    assert not marked(f"PLATOON_VAR={var}")
+    wait_until(lambda: not marked(f"PLATOON_VAR={var}"), 20, "the end of everything")
     # The second run adds to the same store.
     again = quickstart(var, "--once", "--lines", "1000")
     assert again.returncode == 0 and "All 1000 records arrived." in again.stdout
@@ -64,6 +64,27 @@ def test_once_with_a_log(var):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "501 lines, 500 visits, 1 malformed" in done.stdout and "line 501" in done.stderr
     assert rows(var) == 500
+
+
+def test_log_and_format_reach_track_as_they_are(var):
+    """Its loading alone, the rest being stand-ins that answer at once."""
+    copy = var / "clone"
+    for name, script in (("scripts/lib/setup", ""), ("bin/make", ""), ("build/platoonctl", 'echo \'{"total": 0, "dead": 0}\''),
+                         ("scripts/track", f"printf '%s\\0' \"$@\" >{var}/words; echo '0 lines, 0 visits, 0 malformed'")):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text(f"#!/bin/sh\n{script}\n")
+        (copy / name).chmod(0o755)
+    shutil.copy(ROOT / "scripts/quickstart", copy / "scripts/quickstart")
+    (copy / "etc").mkdir()
+    shutil.copy(ROOT / "etc/quickstart.conf", copy / "etc/quickstart.conf")
+    log = var / "my access.log.gz"
+    log.write_bytes(b"")
+    for form in ('$remote_addr [$time_local] "$request" $status', r"--%h\t%t\t%>s"):
+        done = subprocess.run([copy / "scripts/quickstart", "--log", log, "--format", form], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                              env={**environment(var), "BUILD": str(copy / "build"), "PATH": f"{copy}/bin:{os.environ['PATH']}"})
+        assert done.returncode == 0, done.stdout + done.stderr
+        words = (var / "words").read_text().split("\0")[:-1]
+        assert words[:2] == ["--config", f"{var}/quickstart.conf"] and words[2:] == [f"--format={form}", "--", str(log)]
 
 
 def test_not_every_record_arrives(var):
@@ -93,7 +114,7 @@ def test_keeps_running_and_is_used_again(var):
     assert again.returncode == 0 and "running already" in again.stdout
     assert rows(var) == 200
     assert subprocess.run([*ctl, "--timeout", "30s", "shutdown"]).returncode == 0
-    wait_until(lambda: not marked(f"PLATOON_VAR={var}"), 10, "the end")
+    wait_until(lambda: not marked(f"PLATOON_VAR={var}"), 20, "the end")
 
 
 def test_interrupted(var):
@@ -107,7 +128,7 @@ def test_interrupted(var):
     os.killpg(process.pid, signal.SIGINT)
     process.stdout.read()
     assert process.wait(40 * SCALE) == 130
-    wait_until(lambda: not marked(f"PLATOON_VAR={var}"), 10, "the end of everything")
+    wait_until(lambda: not marked(f"PLATOON_VAR={var}"), 20, "the end of everything")
 
 
 def test_platoon_does_not_start(var):

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from platoon_fixture import wait_until
+
 
 def visits(count):
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -88,6 +90,15 @@ def test_csv(loaded):
     assert counted == {"200": 900, "404": 100, "500": 1}
 
 
+def test_an_answer_that_is_too_large_says_so(platoon):
+    platoon.start()
+    platoon.add({f"v:{i}": {"f": f"{i}" * 6_000_000} for i in range(4)})
+    platoon.drained()
+    done = platoon.ctl("report", "visits", "--by", "f")
+    assert done.returncode != 0 and "more than 16777152: ask for less" in done.stderr
+    assert platoon.json("report", "visits", "--by", "f", "--top", "2")["total"] == 4
+
+
 @pytest.mark.parametrize("words", [["--since", "yesterday"], ["--top", "none"], ["--every", "-1m"], ["--bogus"]])
 def test_wrong_arguments(loaded, words):
     done = loaded.ctl("report", "visits", *words)
@@ -104,6 +115,23 @@ def test_odd_field_names_and_values(platoon):
         answer = platoon.json("report", "visits", "--by", name)
         assert [pair(v) for v in answer["values"]] == [(f"value {name}", 3)], name
     assert len(platoon.rows()) == 3
+
+
+@pytest.mark.parametrize("worker, words", [("transfer/report", ("report", "visits")), ("redis/visits/watcher.1", ("drain", "dead", "visits", "list"))])
+def test_a_request_counts_once(platoon, worker, words):
+    """What the skeleton counts when it is answered, the type counted too when it was asked."""
+    platoon.start()
+    platoon.add({"v:1": {"n": "1"}})
+    wait_until(platoon.rows, 10, "the row")
+
+    def counted():
+        return platoon.workers()[worker]["counters"].get("requests_total", 0)
+    for _ in range(5):
+        platoon.json(*words)
+    wait_until(lambda: counted() >= 5, 10, "five requests in a beat")
+    assert platoon.ctl("send", worker, '{"log_level":"info"}').returncode == 0
+    wait_until(lambda: counted() >= 6, 10, "the sixth, which is the skeleton's, in a later beat")
+    assert counted() == 6
 
 
 def test_reads_run_beside_the_writes(platoon):

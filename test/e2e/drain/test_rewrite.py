@@ -1,7 +1,10 @@
 """The application rewrites while we move; two platoons share a set."""
 import threading
 
-from conftest import wait_until
+import pytest
+
+from platoon_fixture import wait_until
+from postgres_fixture import configured
 
 
 def test_both_versions_in_order(platoon):
@@ -59,14 +62,20 @@ def test_rewritten_command_by_command(platoon):
     assert platoon.drain()["dead"] == 0
 
 
-def shared(platoons, redis_server, count=2, **drain):
-    server = redis_server()
-    made = []
-    for _ in range(count):
-        p = platoons().configure(redis={"url": server.url}, drain={"key": "{id}", "batch": 20, **drain})
-        p.redis = server.client
-        made.append(p)
-    return server, made
+@pytest.fixture
+def two(platoons, redis_server, server, fresh):
+    """Two platoons on one set, one ledger and one store; and a client of their Redis."""
+    shared = redis_server()
+
+    def make(**drain):
+        made = []
+        for _ in range(2):
+            p = platoons()
+            configured(p, server, {"key": "{id}", "batch": 20, **drain}, {"url": shared.url})
+            p.redis = shared.client
+            made.append(p)
+        return made
+    return make, shared.client()
 
 
 def members(count):
@@ -75,6 +84,10 @@ def members(count):
 
 def expected(count):
     return {str(i): {"id": str(i), "text": "t" * (i % 40)} for i in range(count)}
+
+
+def batches_of(platoon):
+    return platoon.workers()["transfer/visits.1"]["counters"].get("batches_total", 0)
 
 
 def both_take_part(one, two, least):
@@ -88,34 +101,32 @@ def both_take_part(one, two, least):
         everything = members(total + 500)
         one.add({k: v for k, v in everything.items() if int(v["id"]) >= total})
         total += 500
-        return total >= least and one.rows() and two.rows()
-    wait_until(add_more, 60, "records in both stores")
+        return total >= least and batches_of(one) and batches_of(two)
+    wait_until(add_more, 60, "both to have stored records")
     return total
 
 
-def test_two_platoons_on_one_set(platoons, redis_server):
-    """Each has a store of its own, so that who stored what can be seen: each member exactly once."""
-    server, (one, two) = shared(platoons, redis_server)
-    total = both_take_part(one, two, 5000)
+def test_two_platoons_on_one_set(two, server):
+    """Each member exactly once; and neither takes the other's claims for orphans."""
+    make, client = two
+    one, other = make()
+    total = both_take_part(one, other, 5000)
     one.drained(timeout=60)
-    a, b = one.data(), two.data()
-    assert not set(a) & set(b)
-    assert {**a, **b} == expected(total)
-    # Neither takes the other's claims for orphans.
-    assert one.drain()["redelivered"] == 0 and one.drain()["dead"] == 0
-    assert not server.client().keys("platoon:{visits}:aside:*")
+    assert server.data() == expected(total)
+    status = one.drain()
+    assert (status["stored"], status["redelivered"], status["dead"]) == (total, 0, 0)
+    assert not client.keys("platoon:{visits}:aside:*")
 
 
-def test_one_of_two_is_killed(platoons, redis_server):
-    """The host of one dies: its claims come back by the lease, and the other finishes; what is stored twice is equal."""
-    server, (one, two) = shared(platoons, redis_server, lease="2s")
-    total = both_take_part(one, two, 4000)
+def test_one_of_two_is_killed(two, server):
+    """The host of one dies: its claims come back by the lease, and the other finishes."""
+    make, client = two
+    one, other = make(lease="2s")
+    total = both_take_part(one, other, 4000)
     one.add({k: v for k, v in members(total + 4000).items() if int(v["id"]) >= total})
     one.kill9()
     one.gone()
-    two.drained(timeout=60)
-    a, b = one.data(), two.data()
-    assert {**a, **b} == expected(total + 4000)
-    assert all(a[k] == b[k] for k in set(a) & set(b))
-    assert two.drain()["dead"] == 0
-    assert not server.client().keys("platoon:{visits}:claim:*")
+    other.drained(timeout=60)
+    assert server.data() == expected(total + 4000)
+    assert other.drain()["dead"] == 0
+    assert not client.keys("platoon:{visits}:claim:*")

@@ -2,12 +2,13 @@
 import contextlib
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 
 import pytest
 
-from conftest import wait_until
+from platoon_fixture import wait_until
 
 
 def members(count, start=0, size=200):
@@ -90,10 +91,10 @@ def test_read_only(platoon):
         # A file system with files open for writing cannot be made read-only; a bind mount of it can.
         platoon.stop()
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        platoon.start()
+        platoon.start_troubled()
         platoon.add(members(400, 100))
         wait_until(lambda: in_trouble(platoon, "read-only"), 30, "status to say read-only")
-        assert platoon.redis().scard("tracking:pending") + platoon.drain()["claimed"] == 400
+        wait_until(lambda: platoon.redis().scard("tracking:pending") + platoon.drain()["claimed"] == 400, 10, "every member still held")
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
         platoon.drained()
         assert platoon.data("disk/visits.db") == members(500)
@@ -120,7 +121,7 @@ def test_locked_by_another_process(platoon):
 def test_not_a_database(platoon):
     """No retry can help: named, claims wait, and putting it right is enough."""
     (platoon.dir / "visits.db").write_text("this is a letter to my grandmother, not a database\n" * 100)
-    platoon.start()
+    platoon.start_troubled()
     platoon.add(members(20))
     wait_until(lambda: in_trouble(platoon, "visits.db"), 30, "status to name the file")
     assert "not a database" in platoon.problems()
@@ -133,12 +134,51 @@ def test_not_a_database(platoon):
 
 
 def test_directory_is_missing(platoon):
-    platoon.configure(store={"path": "nowhere/at/all/visits.db", "retry_max": "200ms"}).start()
+    platoon.configure(store={"path": "nowhere/at/all/visits.db", "retry_max": "200ms"}).start_troubled()
     platoon.add(members(20))
     wait_until(lambda: in_trouble(platoon, "nowhere"), 30, "status to name the directory")
     (platoon.dir / "nowhere/at/all").mkdir(parents=True)
     platoon.drained()
     assert platoon.data("nowhere/at/all/visits.db") == members(20)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_archived_by_mv(platoon, workers):
+    """At rest, and again and again under load: each record is in one of the files, and the log says what happened. (sqlite.org/howtocorrupt.html, 2.4)"""
+    platoon.configure(drain={"batch": 50, "transfer.workers": workers}).start()
+    platoon.add(members(2000))
+    platoon.drained()
+    (platoon.dir / "visits.db").rename(platoon.dir / "archive0.db")
+    archives = ["archive0.db"]
+    for turn in range(1, 4):
+        platoon.add(members(1000, 1000 + 1000 * turn))
+        wait_until(lambda: (platoon.dir / "visits.db").exists(), 20, "a new file")
+        (platoon.dir / "visits.db").rename(platoon.dir / f"archive{turn}.db")
+        archives.append(f"archive{turn}.db")
+    platoon.add(members(10, 5000))
+    platoon.drained()
+    platoon.stop()
+    everywhere = {}
+    for path in [*archives, "visits.db"]:
+        everywhere.update(platoon.data(path))
+    assert everywhere == members(5010)
+    assert "store-file" in platoon.log()
+
+
+def test_a_plain_copy_of_what_is_quiet_is_whole(platoon):
+    platoon.start()
+    platoon.add(members(3000))
+    platoon.drained()
+
+    def closed():
+        try:
+            return (platoon.dir / "visits.db-wal").stat().st_size == 0
+        except FileNotFoundError:
+            return True
+    wait_until(closed, 10, "an empty WAL")
+    shutil.copy(platoon.dir / "visits.db", platoon.dir / "copy.db")
+    assert platoon.data("copy.db") == members(3000)
+    assert (platoon.dir / "visits.db").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -154,3 +194,27 @@ def test_back_pressure_reaches_the_set(platoon, workers):
     db.close()
     platoon.drained()
     assert platoon.data() == members(1000)
+
+
+def test_a_store_is_one_platoons(platoons):
+    """Two ledgers give numbers of their own. The second is told before anything comes, and goes on when the first is gone."""
+    first, second = platoons(), platoons()
+    path = first.dir / "visits.db"
+    first.configure(drain={"transfer.workers": 2}).start()
+    (second.dir / "link").symlink_to(first.dir)
+    second.configure(store={"path": second.dir / "link/visits.db", "retry_max": "100ms"}).start_troubled()
+    wait_until(lambda: in_trouble(second, f"another platoon (state_dir {first.dir / 'state'},"), 20, "the refusal, by name")
+    assert second.ctl("status").returncode == 3
+    first.add(members(100))
+    first.drained()
+    for pid in [first.pid_of("transfer/visits.1"), first.pid_of("transfer/visits.2")]:
+        os.kill(pid, 9)
+    wait_until(lambda: all(w["state"] == "READY" for w in first.workers().values()), 20, "the next ones")
+    first.add(members(100, 100))
+    first.drained()
+    assert in_trouble(second, "another platoon")
+    second.add(members(10, 1000))
+    first.kill9()
+    second.drained()
+    wait_until(lambda: second.problems() == "", 20, "no more problems")
+    assert second.data(path) == {**members(200), **members(10, 1000)}

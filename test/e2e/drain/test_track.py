@@ -10,7 +10,7 @@ import tty
 
 import pytest
 
-from conftest import ROOT, wait_until
+from platoon_fixture import ROOT, wait_until
 from track_fixture import GOOD, TRACK, Malformed, Reader, fields, flatten, run
 
 

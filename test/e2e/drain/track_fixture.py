@@ -3,7 +3,7 @@ import shlex
 import subprocess
 import sys
 
-from conftest import ROOT
+from platoon_fixture import ROOT
 
 TRACK = ROOT / "scripts/track"
 sys.path.insert(0, str(TRACK.parent / "lib"))

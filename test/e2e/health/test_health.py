@@ -11,37 +11,14 @@ import time
 
 import pytest
 
-from conftest import SCALE, alive, free_port, freeze, wait_until
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=10 * SCALE)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
-
-
-def get(platoon, path, method="GET", body=None):
-    connection = UnixConnection(platoon.dir / "h.sock")
-    connection.request(method, path, body=body)
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
-    return answer.status, text
+from health_client import get, samples
+from platoon_fixture import SCALE, alive, free_port, freeze, wait_until
 
 
 def write(platoon, text='program web { command = "sleep 1000" processes = 2 }', listen=None):
     listen = listen or f"unix:{platoon.dir}/h.sock"
     platoon.config_path.write_text(f'platoon {{ runtime_dir = run  state_dir = state  health = "{listen}" }}\n{text}\n')
     return platoon
-
-
-def samples(text):
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if not line.startswith("#")}
 
 
 def test_live_and_ready(platoon):
@@ -64,18 +41,18 @@ def test_ready_names_the_one_that_never_gets_ready_from_the_start(platoon):
 
 def test_metrics_pass_promtool_and_count(platoon):
     platoon.configure(platoon={"health": f"unix:{platoon.dir}/h.sock"}).start()
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(300)})
-    platoon.drained()
+    for i in range(30):
+        assert platoon.ctl("redis", "SET", f"k{i}", "v").returncode == 0
 
-    def stored():
+    def counted():
         values = samples(get(platoon, "/metrics")[1])
-        return values if values.get('platoon_stored_total{worker="transfer/visits.1",type="transfer"}') == 300 else None
-    values = wait_until(stored, 10, "the count of stored records")
+        return values if values.get('platoon_requests_total{worker="redis/send.1",type="send"}') == 30 else None
+    values = wait_until(counted, 10, "the count of its requests")
     text = get(platoon, "/metrics")[1]
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
     assert checked.returncode == 0 and checked.stderr == "", checked.stdout + checked.stderr
     assert values["platoon_ready"] == 1
-    assert values['platoon_worker_state{worker="redis/visits/watcher.1",type="watcher",state="READY"}'] == 1
+    assert values['platoon_worker_state{worker="site/mail.1",type="command",state="READY"}'] == 1
     assert values['platoon_worker_resident_memory_bytes{worker="redis/send.1",type="send"}'] > 500000
     victim = platoon.workers()["redis/send.1"]
     os.kill(victim["pid"], signal.SIGKILL)
@@ -97,6 +74,26 @@ def test_on_a_port_of_this_machine_only(platoon):
     assert done.returncode == 78 and "can be reached from other machines" in done.stderr
     write(platoon, listen="here")
     assert "is no address" in platoon.ctl("check", str(platoon.config_path)).stderr
+
+
+@pytest.mark.usefixtures("root")
+def test_its_socket_stands_only_where_nobody_else_may_put_another(platoon):
+    """As runtime_dir: by a check, at the start, and by the worker itself in a running master."""
+    theirs = platoon.dir / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 12345, 12345)
+    write(platoon, listen=f"unix:{theirs}/h.sock")
+    words = f"health: unix:{theirs}/h.sock: {theirs} belongs to uid 12345"
+    done = platoon.ctl("check", str(platoon.config_path))
+    assert done.returncode == 78 and words in done.stderr, done
+    platoon.spawn()
+    assert platoon.process.wait(10 * SCALE) == 78 and words in platoon.log()
+    write(platoon).start()
+    write(platoon, listen=f"unix:{theirs}/h.sock")
+    os.kill(platoon.process.pid, signal.SIGHUP)
+    wait_until(lambda: "belongs to uid 12345" in platoon.problems(), 20, "the worker's own refusal")
+    assert words in platoon.log()
+    assert not (theirs / "h.sock").exists()
 
 
 def test_other_requests_are_refused_politely(platoon):
@@ -169,6 +166,88 @@ def test_a_thousand_connections_do_not_take_it_away_for_ever(platoon):
     wait_until(answers, 30, "room again")
 
 
+SLOW = {
+    "silent": b"", "a head without end": b"GET /livez HTTP/1.1\r\nX: ", "a body without end": b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+    "kept, and begun again": b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /", "an answer that is not read": b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200,
+}
+
+
+@pytest.mark.parametrize("how", SLOW)
+def test_slow_clients_keep_no_probe_out(platoon, how):
+    """Slowloris and its kin (nginx #2224's kind): places are for who asks, and a byte every now and then is no request."""
+    write(platoon).start()
+    clients = []
+    for _ in range(600):
+        raw = socket.socket(socket.AF_UNIX)  # that waits while the queue is full
+        raw.connect(str(platoon.dir / "h.sock"))
+        clients.append(raw)
+        raw.setblocking(False)
+        with contextlib.suppress(OSError):
+            raw.send(SLOW[how])
+    late = 0
+    for _ in range(20):
+        began = time.monotonic()
+        assert get(platoon, "/livez") == (200, "ok\n")
+        late += time.monotonic() - began > 2 * SCALE
+        for raw in clients:
+            with contextlib.suppress(OSError):
+                raw.send(b"b")
+    assert late <= 2  # in the rush of their coming
+    # A byte a time keeps nobody for ever: the deadline is the request's.
+    def over(raw):
+        with contextlib.suppress(BlockingIOError):
+            try:
+                raw.send(b"b")
+                return raw.recv(1 << 20) == b""
+            except (BrokenPipeError, ConnectionResetError):
+                return True
+    wait_until(lambda: all([over(raw) for raw in clients]), 20, "the end of the last of them")
+    assert platoon.workers()["health"]["restarts"] == 0
+    for raw in clients:
+        raw.close()
+
+
+# Keeps as many connections as it can, of which none asks for anything; whichever is closed is opened again at once.
+RUSH = """
+import select, socket, sys
+path, first = sys.argv[1], sys.argv[2].encode()
+poll, open_ones = select.epoll(), {}
+while True:
+    while len(open_ones) < 700:
+        raw = socket.socket(socket.AF_UNIX)
+        raw.setblocking(False)
+        try:
+            raw.connect(path)
+            raw.send(first)
+        except OSError:
+            break
+        open_ones[raw.fileno()] = raw
+        poll.register(raw, select.EPOLLRDHUP)
+    for number, _ in poll.poll(0.005):
+        open_ones.pop(number).close()
+"""
+
+
+@pytest.mark.parametrize("first", ["", "GET /livez HTTP/1.1\r\nX: ", "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_clients_that_come_again_and_again_keep_no_probe_out(platoon, first):
+    """Who is closed and at once there again: more of them than there are places, so that none was ever older than what a newcomer is granted."""
+    write(platoon).start()
+    with subprocess.Popen(["/usr/bin/python3", "-c", RUSH, str(platoon.dir / "h.sock"), first]) as rush:
+        try:
+            health = platoon.pid_of("health")
+            wait_until(lambda: len(os.listdir(f"/proc/{health}/fd")) > 200, 10, "the rush")
+            times = []
+            for _ in range(20):
+                began = time.monotonic()
+                assert get(platoon, "/livez") == (200, "ok\n")
+                times.append(time.monotonic() - began)
+            assert rush.poll() is None
+        finally:
+            rush.kill()
+    assert sorted(times)[len(times) // 2] < 0.3 * SCALE, times  # each waited for the next full second, of which half is the mean
+    assert platoon.workers()["health"]["restarts"] == 0
+
+
 def test_the_socket_is_not_for_everybody_and_outlives_a_kill(platoon):
     write(platoon).start()
     assert (platoon.dir / "h.sock").stat().st_mode & 0o777 == 0o660
@@ -206,3 +285,12 @@ def test_a_port_that_is_taken_is_told_and_had_later(platoon):
         wait_until(lambda: "cannot listen on" in platoon.problems() and "address already in use" in platoon.problems(), 10, "the reason")
         assert {n["state"] for name, n in platoon.workers().items() if name != "health"} == {"READY"}
     wait_until(lambda: platoon.workers()["health"]["state"] == "READY", 60, "the port")
+
+
+def test_a_server_that_cannot_be_watched_is_told_and_tried_again(faulty):
+    """The kernel may refuse one more epoll watch. That was not looked at, and a worker died of what was never made."""
+    faulty.fault("health.before-poll", "error")
+    write(faulty).start()
+    node = wait_until(lambda: (n := faulty.workers()["health"])["restarts"] == 1 and n["state"] == "READY" and n, 20, "its second start")
+    assert "no space left on device: memory, files or fs.epoll.max_user_watches are short" in node["last_exit"]
+    assert get(faulty, "/livez")[0] == 200

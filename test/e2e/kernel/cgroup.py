@@ -1,14 +1,15 @@
 """memory_max as a limit of the kernel's: what test_cgroup.py runs inside a kernel that has the memory controller on cgroup v2."""
+import contextlib
 import os
 import pathlib
 import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from conftest import alive, platoon, wait_until  # noqa: E402,F401
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from group_fixture import TOP, enter, given, group_of  # noqa: E402,F401
+from platoon_fixture import alive, wait_until  # noqa: E402
 
-TOP = pathlib.Path("/sys/fs/cgroup")
 # Touches so many MB in each of so many children and then says so; or only asks for them.
 EATER = """
 import mmap, os, sys, time
@@ -25,41 +26,24 @@ time.sleep(1000)
 """
 
 
-@pytest.fixture
-def given(request):
-    """A group that was given to whoever starts in it, as Delegate=memory or a container's root would."""
-    (TOP / "cgroup.subtree_control").write_text("+memory")
-    group = TOP / f"given.{request.node.name}"
-    group.mkdir()
-    return group  # it goes with the kernel
-
-
-def enter(group):
-    """For the child between fork and exec."""
-    return lambda: (group / "cgroup.procs").write_text("0")
-
-
-def run(platoon, group, programs, **more):  # noqa: F811
+def run(platoon, group, programs, **more):
     (platoon.dir / "eater.py").write_text(EATER)
     platoon.config_path.write_text(f"platoon {{ runtime_dir = run  state_dir = state  backoff_min = 20ms  {more.get('settings', '')} }}\n{programs}\n")
     return platoon.start(ready=more.get("ready", True), preexec=enter(group))
 
 
-def eater(platoon, how, mb, children=0):  # noqa: F811
+def eater(platoon, how, mb, children=0):
     return f'"/usr/bin/python3 {platoon.dir}/eater.py {how} {mb} {children}"'
 
 
-def group_of(pid):
-    return pathlib.Path(str(TOP) + pathlib.Path(f"/proc/{pid}/cgroup").read_text().strip().partition("::")[2])
-
-
-def program_pid(platoon, name):  # noqa: F811
+def program_pid(platoon, name):
     """The one process of its group, when it has come there."""
     procs = next(TOP.glob(f"given.*/worker.{name}/cgroup.procs"), None)
-    return int(procs.read_text().split()[0]) if procs and procs.read_text().strip() else None
+    found = procs.read_text().split() if procs else []
+    return int(found[0]) if found else None
 
 
-def test_limit_is_the_groups(platoon, given):  # noqa: F811
+def test_limit_is_the_groups(platoon, given):
     run(platoon, given, f'program p {{ command = {eater(platoon, "touch", 10)}  memory_max = 64MB }}\nprogram q {{ command = "sleep 1000" }}')
     group = group_of(wait_until(lambda: program_pid(platoon, "p.1"), 10, "the program in its group"))
     assert group == given / "worker.p.1"
@@ -70,15 +54,15 @@ def test_limit_is_the_groups(platoon, given):  # noqa: F811
     assert f"kept_by=memory.max group={given}" in platoon.log()
 
 
-def test_too_much_is_a_death_with_that_reason(platoon, given):  # noqa: F811
+def test_too_much_is_a_death_with_that_reason(platoon, given):
     run(platoon, given, f'program p {{ command = {eater(platoon, "touch", 200)}  memory_max = 32MB }}', ready=False)
     said = wait_until(lambda: platoon.workers()["p.1"]["last_exit"], 20, "its end")
-    assert "killed by signal 9" in said and "it used more than memory_max = 32MB" in said, said
+    assert "killed by SIGKILL" in said and "it used more than memory_max = 32MB" in said, said
     wait_until(lambda: platoon.workers()["p.1"]["generation"] >= 3, 20, "further attempts")
     assert "it used more than memory_max = 32MB" in platoon.workers()["p.1"]["last_exit"], "each of them is told apart from the last"
 
 
-def test_children_count_together_and_end_together(platoon, given):  # noqa: F811
+def test_children_count_together_and_end_together(platoon, given):
     """Each child is within the limit; all of them are not."""
     run(platoon, given, f'program p {{ command = {eater(platoon, "touch", 24, children=3)}  memory_max = 64MB }}', ready=False)
     said = wait_until(lambda: platoon.workers()["p.1"]["last_exit"], 20, "its end")
@@ -87,13 +71,13 @@ def test_children_count_together_and_end_together(platoon, given):  # noqa: F811
     wait_until(lambda: not (given / "worker.p.1").exists(), 10, "the group, with nobody left in it, to go")
 
 
-def test_memory_only_asked_for_does_not_count(platoon, given):  # noqa: F811
+def test_memory_only_asked_for_does_not_count(platoon, given):
     """What RLIMIT_AS does to every Java, Go or Node program."""
     run(platoon, given, f'program p {{ command = {eater(platoon, "ask", 500)}  memory_max = 64MB  ready = "log:has it" }}')
     assert platoon.workers()["p.1"]["state"] == "READY"
 
 
-def test_other_deaths_do_not_blame_memory(platoon, given):  # noqa: F811
+def test_other_deaths_do_not_blame_memory(platoon, given):
     run(platoon, given, f'program p {{ command = {eater(platoon, "touch", 200)}  memory_max = 32MB  backoff_max = 50ms }}', ready=False)
     wait_until(lambda: "memory_max" in (platoon.workers()["p.1"]["last_exit"] or ""), 20, "a death for its memory")
     (platoon.dir / "eater.py").write_text("import time\ntime.sleep(1000)\n")
@@ -102,29 +86,33 @@ def test_other_deaths_do_not_blame_memory(platoon, given):  # noqa: F811
     before = platoon.workers()["p.1"]
     os.kill(program_pid(platoon, "p.1"), 9)
     after = platoon.replaced(before)
-    assert "killed by signal 9" in after["last_exit"] and "memory_max" not in after["last_exit"]
+    assert "killed by SIGKILL" in after["last_exit"] and "memory_max" not in after["last_exit"]
 
 
-def test_platoons_own_workers(platoon, given):  # noqa: F811
-    """worker_memory_max is each worker's own; and records outlive a worker that was too large."""
+def assert_answers(platoon):
+    done = platoon.ctl("redis", "PING")
+    assert done.stdout.strip() == "PONG", done
+
+
+def test_platoons_own_workers(platoon, given):
+    """worker_memory_max is each worker's own; the next life has it again."""
     platoon.configure(platoon={"worker_memory_max": "256MB", "backoff_min": "20ms"})
     platoon.start(preexec=enter(given))
-    transfer = next(n for n in platoon.workers().values() if "transfer" in n["name"])
-    group = group_of(transfer["pid"])
-    assert group == given / ("worker." + transfer["name"].replace("/", ","))
+    sender = platoon.workers()["redis/send.1"]
+    group = group_of(sender["pid"])
+    assert group == given / ("worker." + sender["name"].replace("/", ","))
     assert (group / "memory.max").read_text().strip() == str(256 << 20)
-    platoon.add({f"v:{i}": {"n": str(i)} for i in range(500)})
-    platoon.drained()
+    assert_answers(platoon)
     (group / "memory.max").write_text("65536")
-    platoon.add({f"w:{i}": {"n": str(i), "pad": "x" * 2000} for i in range(500)})
-    after = platoon.replaced(transfer)
+    platoon.redis().set("long", b"x" * (4 << 20))
+    platoon.ctl("redis", "GET", "long")
+    after = platoon.replaced(sender)
     assert "killed by SIGKILL" in after["last_exit"] and "it used more than memory_max = " in after["last_exit"], after["last_exit"]
     assert (group / "memory.max").read_text().strip() == str(256 << 20), "the next life has the limit it should have"
-    platoon.drained()
-    assert len(platoon.data()) == 1000
+    assert_answers(platoon)
 
 
-def test_user_of_ones_own(platoon, given):  # noqa: F811
+def test_user_of_ones_own(platoon, given):
     """Rights go last: the group is entered while platoon may still do that, again after each death."""
     platoon.dir.chmod(0o755)
     run(platoon, given, f'program p {{ command = {eater(platoon, "touch", 10)}  user = nobody  memory_max = 64MB  ready = "log:has it" }}')
@@ -136,7 +124,7 @@ def test_user_of_ones_own(platoon, given):  # noqa: F811
         platoon.replaced(before)
 
 
-def test_everything_is_as_found_afterwards(platoon, given):  # noqa: F811
+def test_everything_is_as_found_afterwards(platoon, given):
     run(platoon, given, 'program p { command = "sleep 1000"  memory_max = 32MB  processes = 3 }')
     assert len(list(given.glob("worker.*"))) == 3
     platoon.ctl("stop", "p.2")
@@ -146,21 +134,28 @@ def test_everything_is_as_found_afterwards(platoon, given):  # noqa: F811
     assert (given / "cgroup.subtree_control").read_text().strip() == ""
 
 
-def test_after_a_kill_of_the_master(platoon, given):  # noqa: F811
+def removed(group):
+    """A process that has ended may be in its group a moment longer."""
+    with contextlib.suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+def test_after_a_kill_of_the_master(platoon, given):
     run(platoon, given, 'program p { command = "sleep 1000"  memory_max = 32MB }')
     platoon.kill9()
     platoon.gone()
     for group in [*given.iterdir(), given]:  # as systemd makes it anew for each life of a service; the kernel lets nobody into one that has groups with limits
         if group.is_dir():
-            group.rmdir()
+            wait_until(lambda: removed(group), 10, f"the end of {group}")
     given.mkdir()
     platoon.start(preexec=enter(given))
     assert group_of(wait_until(lambda: program_pid(platoon, "p.1"), 10, "the program in its group")) == given / "worker.p.1"
 
 
-def test_reload_and_upgrade(platoon, given):  # noqa: F811
+def test_reload_and_upgrade(platoon, given):
     run(platoon, given, 'program p { command = "sleep 1000" }\nprogram q { command = "sleep 1000"  memory_max = 32MB }')
-    q = program_pid(platoon, "q.1")
+    q = wait_until(lambda: program_pid(platoon, "q.1"), 10, "the program in its group")
     platoon.config_path.write_text(platoon.config_path.read_text().replace('"sleep 1000" }', '"sleep 1000"  memory_max = 48MB }'))
     assert platoon.ctl("reload").returncode == 0
     p = wait_until(lambda: program_pid(platoon, "p.1"), 10, "the program in a group")
@@ -176,7 +171,7 @@ def test_reload_and_upgrade(platoon, given):  # noqa: F811
     assert not [d for d in given.iterdir() if d.is_dir()], "the new master gives back what the old one took"
 
 
-def test_a_platoon_within_a_platoon(platoon, given):  # noqa: F811
+def test_a_platoon_within_a_platoon(platoon, given):
     """A limited program is alone in its group, so one that is a platoon makes groups below; its end by kill -9 leaves them there, and the next one starts all the same."""
     inner = platoon.dir / "inner"
     inner.mkdir()
@@ -191,7 +186,7 @@ def test_a_platoon_within_a_platoon(platoon, given):  # noqa: F811
 
 
 @pytest.mark.parametrize("mark", ["none", "trusted.delegate", "user.delegate"])
-def test_under_systemd(platoon, given, mark, monkeypatch):  # noqa: F811
+def test_under_systemd(platoon, given, mark, monkeypatch):
     """What systemd manages is taken only where it says so."""
     monkeypatch.setenv("INVOCATION_ID", "0123456789abcdef0123456789abcdef")
     if mark != "none":
@@ -203,7 +198,7 @@ def test_under_systemd(platoon, given, mark, monkeypatch):  # noqa: F811
         assert not [d for d in given.iterdir() if d.is_dir()]
 
 
-def test_not_alone(platoon, given):  # noqa: F811
+def test_not_alone(platoon, given):
     """A shell's group is the shell's: the limit is RLIMIT_AS then, and the log says why."""
     here = group_of(os.getpid())
     (given / "cgroup.procs").write_text(str(os.getpid()))
@@ -219,16 +214,16 @@ def test_not_alone(platoon, given):  # noqa: F811
         (here / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def test_without_the_controller(platoon, given):  # noqa: F811
+def test_without_the_controller(platoon, given):
     inner = given / "inner"
     inner.mkdir()
     run(platoon, inner, 'program p { command = "sleep 1000"  memory_max = 32MB }')
     assert 'kept_by=RLIMIT_AS cause="its group of cgroup v2 has no memory controller"' in platoon.log()
 
 
-def test_without_the_right(platoon, given):  # noqa: F811
+def test_without_the_right(platoon, given):
     """Not root, and nothing was given to that user."""
-    platoon.dir.chmod(0o777)
+    os.chown(platoon.dir, 65534, 65534)
     (platoon.dir / "log").touch()
 
     def nobody():

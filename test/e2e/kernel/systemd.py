@@ -2,94 +2,21 @@
 
 The tests stand in the order of a service's life; they share one machine, and each leaves platoon running.
 """
-import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
 
-import pytest
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from platoon_fixture import alive, elapsed, wait_until  # noqa: E402
+from service_fixture import CONFIG, GROUP, ctl, drop_in, journal, machine, main_pid, sh, show, systemctl, usual, worker  # noqa: E402,F401
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from conftest import alive, elapsed, wait_until  # noqa: E402
-
-GROUP = pathlib.Path("/sys/fs/cgroup/system.slice/platoon.service")
-CONFIG = pathlib.Path("/etc/platoon.conf")
-DROP_IN = pathlib.Path("/etc/systemd/system/platoon.service.d/test.conf")
 USUAL = """
 platoon { log_to = journal  backoff_min = 20ms }
 redis main { url = embedded }
-store visits { path = "/var/lib/platoon/visits.db" }
-drain visits { set = "tracking:pending"  store = visits }
 program web { command = "sleep 1000"  processes = 2  memory_max = 64MB }
 """
-
-
-def sh(*words, check=True):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
-    assert not check or done.returncode == 0, f"{words}: exit {done.returncode}: {done.stdout} {done.stderr}"
-    return done
-
-
-def systemctl(*words, **options):
-    return sh("systemctl", "--no-pager", *words, **options)
-
-
-def show(name):
-    return systemctl("show", "-P", name, "platoon").stdout.strip()
-
-
-def main_pid():
-    return int(show("MainPID"))
-
-
-def ctl(*words, **options):
-    return sh("platoonctl", "-c", str(CONFIG), *words, **options)
-
-
-def ctl_json(*words):
-    return json.loads(ctl("--json", *words).stdout)
-
-
-def journal(*words):
-    return [json.loads(line) for line in sh("journalctl", "-o", "json", "--no-pager", "-u", "platoon", *words).stdout.splitlines()]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def machine():
-    """Its user made as the manual says, and started."""
-    sh("systemd-sysusers", "/usr/local/lib/sysusers.d/platoon.conf")
-    CONFIG.write_text(USUAL)
-    systemctl("daemon-reload")
-    systemctl("start", "platoon")
-
-
-@pytest.fixture(autouse=True)
-def usual(machine):
-    """Each test finds the usual configuration running."""
-    yield
-    if DROP_IN.exists():
-        shutil.rmtree(DROP_IN.parent)
-        systemctl("daemon-reload")
-    if CONFIG.read_text() != USUAL:
-        CONFIG.write_text(USUAL)
-        systemctl("reload", "platoon", check=False)
-    if show("ActiveState") != "active":
-        systemctl("reset-failed", "platoon", check=False)
-        systemctl("start", "platoon")
-    ctl("--timeout", "30s", "wait", "ready")
-
-
-def drop_in(text):
-    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
-    DROP_IN.write_text(f"[Service]\n{text}\n")
-    systemctl("daemon-reload")
-
-
-def worker(name):
-    return ctl_json("status", name)
 
 
 def test_started_means_ready():
@@ -106,19 +33,6 @@ def test_runs_as_its_user_within_the_walls():
     uid = int(sh("id", "-u", "platoon").stdout)
     assert lines["Uid"].split() == [str(uid)] * 4 and lines["NoNewPrivs"] == "1" and lines["Seccomp"] == "2" and int(lines["CapBnd"], 16) == 0
     assert os.stat("/run/platoon").st_uid == uid and os.stat("/var/lib/platoon").st_uid == uid
-
-
-def test_records_arrive():
-    """Within the walls, with the embedded Redis and SQLite: what the machine is for."""
-    for i in range(20):
-        sh("redis-cli", "-s", "/run/platoon/redis.sock", "hset", f"v:{i}", "n", str(i))
-    sh("redis-cli", "-s", "/run/platoon/redis.sock", "sadd", "tracking:pending", *[f"v:{i}" for i in range(20)])
-    done = ctl("--timeout", "20s", "drain", "wait", "visits", check=False)
-    if done.returncode:
-        print(ctl("tree", check=False).stdout, ctl("status", check=False).stdout, sh("journalctl", "-u", "platoon", "-o", "cat", "--no-pager", "-n", "100").stdout)
-    assert done.returncode == 0
-    rows = sh("/usr/bin/python3", "-c", "import sqlite3; print(sqlite3.connect('/var/lib/platoon/visits.db').execute('SELECT count(*) FROM records').fetchone()[0])").stdout
-    assert rows.strip() == "20"
 
 
 def test_memory_max_is_the_kernels():
@@ -151,7 +65,7 @@ def test_reload_of_a_bad_file_changes_nothing():
     CONFIG.write_text(USUAL + "nonsense { }\n")
     assert systemctl("reload", "platoon", check=False).returncode != 0
     assert "note: /etc/platoon.conf has errors" in ctl("status").stderr, "it can be asked all the same"
-    assert "/etc/platoon.conf:7: nonsense: no such section" in sh("journalctl", "-u", "platoon", "-n", "10", "-o", "cat", "--no-pager").stdout
+    assert "/etc/platoon.conf:5: nonsense: no such section" in sh("journalctl", "-u", "platoon", "-n", "10", "-o", "cat", "--no-pager").stdout
     assert worker("web.1")["pid"] == before and show("ActiveState") == "active"
 
 
@@ -161,7 +75,7 @@ def test_start_of_a_bad_file_says_why():
     drop_in("Restart=no")
     assert systemctl("start", "platoon", check=False).returncode != 0
     said = sh("journalctl", "-u", "platoon", "-n", "20", "-o", "cat", "--no-pager").stdout
-    assert "/etc/platoon.conf:7" in said and "nonsense" in said, said
+    assert "/etc/platoon.conf:5" in said and "nonsense" in said, said
 
 
 def test_killed_it_comes_back():
@@ -224,4 +138,4 @@ def test_stop_is_platoons_order():
     systemctl("stop", "platoon")
     assert show("Result") == "success" and show("ExecMainStatus") == "0" and not GROUP.exists()
     moves = [e["PLATOON_NAME"] for e in journal("PLATOON_EVENT=worker-exit", "-n", "20")]
-    assert moves.index("redis/visits/watcher.1") < len(moves) - 1 and moves[-1] == "redis/server", "Redis goes when nobody needs it any more"
+    assert moves.index("redis/send.1") < len(moves) - 1 and moves[-1] == "redis/server", "Redis goes when nobody needs it any more"

@@ -8,7 +8,7 @@ from kernel_fixture import boot, names_in, passed
 
 @pytest.fixture(scope="module")
 def said():
-    return boot("init", "cgroup.py", 200)
+    return boot("init", "cgroup.py", 500)
 
 
 @pytest.mark.parametrize("name", names_in("cgroup.py"))

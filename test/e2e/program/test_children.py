@@ -3,10 +3,11 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
-from conftest import alive, wait_until
+from platoon_fixture import alive, wait_until
 from test_port import ACTOR, Actors
 
 # Writes what it was told, then waits for its end; "exit N" ends it at once.
@@ -62,8 +63,9 @@ def test_a_child_is_started_told_shown_and_its_end_is_heard_once(family):
     assert [(e["type"], e["generation"]) for e in up] == [("command", told["generation"])]
     child = family.children()[told["name"]]
     assert child["state"] == "READY" and child["restarts"] == 0
-    wait_until(lambda: (family.platoon.dir / "told").exists(), 5, "the child's first line")
-    assert (family.platoon.dir / "told").read_text() == "site/boss.1|a b'c\n"
+    file = family.platoon.dir / "told"
+    wait_until(lambda: file.exists() and file.read_text().endswith("\n"), 10, "the child's first line")
+    assert file.read_text() == "site/boss.1|a b'c\n"
     tree = family.platoon.ctl("tree").stdout
     lines = [line for line in tree.splitlines() if "boss.1" in line or "thumb.1" in line]
     assert len(lines) == 2 and lines[1].index("thumb.1") > lines[0].index("boss.1"), tree
@@ -100,13 +102,23 @@ def test_what_cannot_be_had_is_refused_with_the_reason(family):
     assert scaled.returncode != 0, scaled
 
 
+def test_a_thousand_refusals_are_a_few_lines(family):
+    """Each is answered; the log counts them."""
+    began = time.monotonic()
+    family.order("a", *({"do": "start", "program": "nobody", "id": str(i)} for i in range(1000)))
+    wait_until(lambda: len(family.heard("a", "started")) == 1000, 20, "every answer")
+    seconds = int(time.monotonic() - began) + 2
+    lines = [line for line in family.platoon.log().splitlines() if "child-refused" in line]
+    assert "count=1" in lines[0] and len(lines) <= seconds, lines
+
+
 def test_an_argument_with_a_nul_is_refused(platoon):
     (platoon.dir / "nul.sh").write_text(f'''read hello
         echo '{{"do":"start","program":"thumb","id":"1","argument":"a\\u0000b"}}'
         read answer; echo "$answer" > {platoon.dir}/heard; cat''')
     Family(platoon, f'program nul {{ command = "bash {platoon.dir}/nul.sh"  port = json  may_start = thumb }}')
     heard = platoon.dir / "heard"
-    wait_until(lambda: heard.exists() and heard.read_text(), 10, "the answer")
+    wait_until(lambda: heard.exists() and heard.read_text().endswith("\n"), 10, "the answer")
     assert "has a NUL in it" in json.loads(heard.read_text())["error"]
 
 
@@ -126,7 +138,7 @@ def test_children_end_with_their_owner_and_by_its_word(family):
         pids.append(family.children()[name]["pid"])
     family.order("a", {"do": "stop", "name": "site/boss.1/thumb.2"}, {"do": "stop", "name": "site/b.1"}, {"do": "stop", "name": "nobody"})
     assert family.wait("a", "down", name="site/boss.1/thumb.2")
-    wait_until(lambda: len(family.children()) == 2, 5, "the end of one of three")
+    wait_until(lambda: len(family.children()) == 2, 10, "the end of one of three")
     assert family.platoon.workers()["site/b.1"]["state"] == "READY", "only its own children are its to stop"
     assert family.start("thumb", id="again")["name"] == "site/boss.1/thumb.2", "the free number"
     family.wait("a", "up", count=2, name="site/boss.1/thumb.2")
@@ -134,7 +146,7 @@ def test_children_end_with_their_owner_and_by_its_word(family):
     os.kill(family.platoon.pid_of("site/boss.1"), signal.SIGKILL)
     wait_until(lambda: not any(map(alive, pids)), 10, "the children's end")
     family.gone()
-    assert family.platoon.ctl("--timeout", "20s", "wait", "ready").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "wait", "ready").returncode == 0
     assert family.platoon.workers()["site/boss.1"]["generation"] == 2
     assert "error" not in family.start("thumb", id="new")
 
@@ -142,14 +154,14 @@ def test_children_end_with_their_owner_and_by_its_word(family):
 def test_nobody_waits_for_a_child(family):
     """site is rest_for_one: whoever stands behind one that is not ready would not be started."""
     name = family.start("slow")["name"]
-    wait_until(lambda: family.children()[name]["state"] == "STARTING", 5, "a child that never gets ready")
+    wait_until(lambda: family.children()[name]["state"] == "STARTING", 10, "a child that never gets ready")
     assert family.platoon.ctl("status").returncode == 0
     assert family.platoon.ctl("--timeout", "5s", "wait", "site", "ready").returncode == 0
     pid = family.platoon.pid_of("site/b.1")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: family.platoon.workers()["site/b.1"]["state"] == "READY" and family.platoon.pid_of("site/b.1") != pid, 10, "its neighbour's return")
     assert family.children()[name]["state"] == "STARTING" and family.children()[name]["generation"] == 1
-    assert family.platoon.ctl("--timeout", "20s", "restart", "site").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "restart", "site").returncode == 0
     family.gone()
 
 
@@ -159,7 +171,7 @@ def test_a_branch_is_rolled_and_drawn_with_children(family):
         family.wait("a", "up", name=name)
     dot = family.platoon.ctl("graph").stdout
     assert all(f'"{name}" [label=' in dot for name in names), dot
-    done = family.platoon.ctl("--timeout", "20s", "restart", "site", "--rolling")
+    done = family.platoon.ctl("--timeout", "60s", "restart", "site", "--rolling")
     assert done.returncode == 0, done
     family.gone()
     assert {name: node["generation"] for name, node in family.platoon.workers().items()} == {"site/boss.1": 2, "site/b.1": 2}
@@ -206,30 +218,32 @@ def test_a_reload_leaves_children_alone_unless_their_owner_is_restarted(family):
     family.platoon.config_path.write_text(family.text + 'program more { command = "sleep 1000" }')
     assert family.platoon.ctl("reload").returncode == 0
     assert family.platoon.ctl("scale", "site/b", "2").returncode == 0
-    assert family.platoon.ctl("--timeout", "20s", "wait", "ready").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "wait", "ready").returncode == 0
     assert family.children()[name]["pid"] == pid
     family.platoon.config_path.write_text(family.text.replace("may_start_max = 3", 'may_start_max = 3  settings = "x=1"'))
     assert family.platoon.ctl("reload").returncode == 0
     family.gone()
-    assert family.platoon.ctl("--timeout", "20s", "wait", "ready").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "wait", "ready").returncode == 0
 
 
 def test_an_upgrade_takes_children_along(family):
     name = family.start("thumb", argument="told once")["name"]
     family.wait("a", "up", name=name)
+    told = family.platoon.dir / "told"
+    wait_until(lambda: told.exists() and "told once\n" in told.read_text(), 10, "the child's first line")
     before = family.children()[name]
-    done = family.platoon.ctl("--timeout", "20s", "upgrade")
+    done = family.platoon.ctl("--timeout", "60s", "upgrade")
     assert done.returncode == 0, done
-    assert family.platoon.ctl("--timeout", "20s", "wait", "ready").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "wait", "ready").returncode == 0
     after = family.children()[name]
     assert (after["pid"], after["generation"], after["state"]) == (before["pid"], before["generation"], "READY")
-    assert (family.platoon.dir / "told").read_text().count("told once") == 1
+    assert told.read_text().count("told once") == 1
     os.kill(after["pid"], signal.SIGKILL)
     assert len(family.wait("a", "down", name=name)) == 1
     family.gone()
     # No child is there now: its generation is not to be used again either.
-    assert family.platoon.ctl("--timeout", "20s", "upgrade").returncode == 0
-    assert family.platoon.ctl("--timeout", "20s", "wait", "ready").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "upgrade").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "wait", "ready").returncode == 0
     assert family.start("thumb", id="after")["generation"] > before["generation"]
 
 

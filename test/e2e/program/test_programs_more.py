@@ -1,13 +1,14 @@
 """Programs: ready by http, by a log line, by sd_notify; their own log files; memory above which they are restarted; limits of platoon's own workers."""
 import http.server
 import os
-import pathlib
 import re
 import socket
+import subprocess
 import threading
 
-from conftest import ASAN, elapsed, free_port, wait_until
-from test_programs import program_pid, run
+from platoon_fixture import ASAN, elapsed, free_port, wait_until
+from platoon_steps import start_with_worker_limits
+from test_programs import PLACES, program_pid, run
 
 
 def starting(platoon, name="p.1"):
@@ -66,7 +67,7 @@ def test_ready_by_a_line_in_its_log(platoon):
     assert starting(platoon)
     (platoon.dir / "go").touch()
     ready(platoon)
-    wait_until(lambda: 'p.1 output line="now listening on 80"' in platoon.log(), 5, "the line in the log")
+    wait_until(lambda: 'p.1 output line="now listening on 80"' in platoon.log(), 10, "the line in the log")
 
 
 NOTIFIER = '''
@@ -93,8 +94,36 @@ def test_ready_by_sd_notify_and_only_from_its_own_processes(platoon):
     assert starting(platoon)
     (platoon.dir / "go").touch()
     ready(platoon)
-    wait_until(lambda: "serving" in platoon.workers()["p.1"]["doing"], 5, "its new status")
+    wait_until(lambda: "serving" in platoon.workers()["p.1"]["doing"], 10, "its new status")
     stranger.close()
+
+
+# 50 datagrams, with ever more descriptors: no buffer that is there for them would do.
+GIVER = '''
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("\\0" + sys.argv[1][1:])
+for count in range(1, 251, 5):
+    s.sendmsg([b"READY=1"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * count))])
+'''
+
+
+def test_descriptors_that_come_with_a_notification_stay_nobodys(platoon):
+    """The socket is open to everybody: a stranger could fill the worker's table. (A program's own come with systemd's FDSTORE=1.)"""
+    own = NOTIFIER.replace('s.send(b"STATUS=serving\\nREADY=1")', 'socket.send_fds(s, [b"STATUS=serving\\nREADY=1"], [0, 1, 2])')
+    assert own != NOTIFIER
+    (platoon.dir / "notifier.py").write_text(own.format(dir=platoon.dir))
+    run(platoon, f'program p {{ command = "/usr/bin/python3 {platoon.dir}/notifier.py"  ready = notify }}', ready=False)
+    wait_until(lambda: "warming up" in platoon.workers()["p.1"]["doing"], 10, "its status in the tree")
+    table = f"/proc/{platoon.workers()['p.1']['pid']}/fd"
+    before = sorted(os.listdir(table))
+    subprocess.run(["/usr/bin/python3", "-c", GIVER, (platoon.dir / "where").read_text()], check=True, timeout=20,
+                   stdin=subprocess.DEVNULL, user="nobody" if os.geteuid() == 0 else None)
+    assert starting(platoon)
+    (platoon.dir / "go").touch()  # what its own process says now is read after those
+    ready(platoon)
+    wait_until(lambda: "serving" in platoon.workers()["p.1"]["doing"], 10, "its new status")
+    assert sorted(os.listdir(table)) == before
 
 
 def test_the_service_managers_socket_is_not_handed_on(platoon):
@@ -103,7 +132,7 @@ def test_the_service_managers_socket_is_not_handed_on(platoon):
         run(platoon, f'''program p {{ command = "sh -c 'echo [$NOTIFY_SOCKET] > {platoon.dir}/out; exec sleep 1000'" }}''')
     finally:
         del os.environ["NOTIFY_SOCKET"]
-    wait_until(lambda: (platoon.dir / "out").exists() and (platoon.dir / "out").read_text() == "[]\n", 5, "nothing")
+    wait_until(lambda: (platoon.dir / "out").exists() and (platoon.dir / "out").read_text() == "[]\n", 10, "nothing")
 
 
 def test_a_log_file_of_its_own_is_rotated(platoon):
@@ -119,10 +148,12 @@ def test_a_log_file_of_its_own_is_rotated(platoon):
     assert "line 499" not in platoon.log()
 
 
-def test_a_log_file_that_cannot_be_had_is_fatal_and_says_so(platoon):
+def test_a_log_file_that_cannot_be_had_is_tried_again_and_says_so(platoon):
     run(platoon, 'program p { command = "sleep 1000"  log_file = "missing/dir/out" }', ready=False)
-    node = wait_until(lambda: (w := platoon.workers()["p.1"])["state"] == "FATAL" and w, 10, "FATAL")
+    node = wait_until(lambda: (w := platoon.workers()["p.1"])["state"] == "BACKOFF" and w, 10, "BACKOFF")
     assert "log_file" in node["last_exit"] and "No such file or directory" in node["last_exit"]
+    (platoon.dir / "missing/dir").mkdir(parents=True)
+    wait_until(lambda: platoon.workers()["p.1"]["state"] == "READY", 10, "READY without a hand")
 
 
 def test_too_much_memory_is_a_restart_with_that_reason(platoon):
@@ -144,36 +175,46 @@ time.sleep(1000)'''
 
 
 def test_limits_of_platoons_own_workers(platoon):
-    platoon.configure(platoon={"worker_nice": 4, "worker_files_max": 512, "worker_core_max": "0", "worker_no_new_privs": "true", **({} if ASAN else {"worker_memory_max": "2GB"})},
-                      extra='program other { command = "sleep 1000" }')
-    platoon.start()
-    workers = platoon.workers()
-    for name in ("redis/send.1", "redis/visits/watcher.1", "redis/visits/get-hash.1", "transfer/visits.1", "transfer/report"):
-        pid = workers[name]["pid"]
-        limits = " ".join(pathlib.Path(f"/proc/{pid}/limits").read_text().split())
-        assert "Max open files 512 512" in limits and "Max core file size 0 0" in limits, (name, limits)
-        assert (f"Max address space {2 << 30} {2 << 30}" in limits or ASAN) and os.getpriority(os.PRIO_PROCESS, pid) == 4
-        assert "NoNewPrivs:\t1" in pathlib.Path(f"/proc/{pid}/status").read_text()
-    assert os.getpriority(os.PRIO_PROCESS, workers["other.1"]["pid"]) == 0, "a program's are its section's"
-    platoon.add({"v:1": {"app": "shop"}})
-    platoon.drained()
+    start_with_worker_limits(platoon, ("redis/send.1", "health"), health=f"unix:{platoon.dir}/h.sock")
+    assert platoon.ctl("redis", "PING").stdout.strip() == "PONG"
 
 
 def test_a_worker_that_has_grown_too_large_is_restarted_with_that_reason(platoon):
-    """The limit is a little above what an idle one has; one that has written has more."""
+    """The limit is a little above what an idle one has; one with a long reply has more."""
     platoon.start()
-    most = max(node["rss_bytes"] for name, node in platoon.workers().items() if name != "redis/server")
+    most = max(node["rss_bytes"] for name, node in platoon.workers().items() if name == "redis/send.1")
     limit = max(16, (most >> 20) + 2)
     platoon.configure(platoon={"worker_memory_restart": f"{limit}MB", "backoff_min": "20ms"})
     assert platoon.ctl("--timeout", "60s", "reload").returncode == 0
-    total = 0
+    platoon.redis().set("long", b"x" * (4 << 20) * (8 if ASAN else 4))
 
     def work_on():
         """It is looked at once a second, so it must be at work then."""
-        nonlocal total
-        if platoon.redis().scard("tracking:pending") < 3000:
-            platoon.add({f"v:{total + i}": {"text": "x" * 4000} for i in range(1000)})
-            total += 1000
-        return "more than memory_restart = " in platoon.workers()["transfer/visits.1"]["last_exit"]
+        platoon.ctl("redis", "GET", "long")
+        return "more than memory_restart = " in (platoon.workers()["redis/send.1"]["last_exit"] or "")
     wait_until(work_on, 30, "the end of what is too large")
-    assert wait_until(lambda: len(platoon.data()) == total, 60, "nothing is lost")
+
+
+def test_a_log_file_is_written_by_one_platoon(platoons):
+    """And passes from one program to the other of one platoon in a reload, whose old one may be ending still."""
+    first, second = platoons(), platoons()
+    log, other = first.dir / "out", first.dir / "other"
+
+    def talks(name, word, path):
+        return f'program {name} {{ command = "sh -c \'while :; do echo {word}; sleep 0.05; done\'"  log_file = "{path}" }}\n'
+    run(first, talks("a", "aaa", log) + talks("b", "bbb", other))
+    run(second, talks("c", "ccc", log), ready=False)
+    holder = f"log_file {log}: another process (pid {first.pid_of('a.1')}) writes it"
+    wait_until(lambda: holder in str(second.workers()["c.1"]["last_exit"]), 20, "the refusal, by name")
+    assert second.ctl("stop", "c.1").returncode == 0  # it would take the log in the moment in which it is nobody's
+    first.config_path.write_text(PLACES + talks("a", "aaa", other) + talks("b", "bbb", log))
+    done = first.ctl("reload")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: "bbb" in log.read_text() and "aaa" in other.read_text(), 20, "each in the other's")
+    assert "another process" not in first.log(), "nobody had to try twice"
+    holder = f"log_file {log}: another process (pid {first.pid_of('b.1')}) writes it"
+    second.ctl("--timeout", "2s", "start", "c.1")
+    wait_until(lambda: holder in str(second.workers()["c.1"]["last_exit"]), 20, "the refusal, by the name of the next one")
+    assert "ccc" not in log.read_text()
+    first.kill9()
+    wait_until(lambda: "ccc" in log.read_text(), 40, "the second, once it is free")

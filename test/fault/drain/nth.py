@@ -22,15 +22,15 @@ import sys
 import time
 
 TEST = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TEST / "e2e"), str(TEST / "fault")]
+sys.path[:0] = [str(TEST / "e2e"), str(TEST / "e2e/drain"), str(TEST / "fault")]
 import redis  # noqa: E402
-from conftest import Platoon, PostgresServer, RedisServer, alive, freeze, wait_until  # noqa: E402
+from drain_fixture import DrainPlatoon, ledger_left  # noqa: E402
+from nth_base import LIMIT, run, until_none_fails  # noqa: E402
 from plan import KINDS, Plan, environment  # noqa: E402
+from platoon_fixture import PostgresServer, RedisServer, alive, freeze, wait_until  # noqa: E402
 
 WORKERS = ["transfer", "get-hash", "get-set", "watcher"]
 VISITS = 5
-LIMIT = 20.0  # seconds for one round; a lease is 2
-MOST = 20000  # far above what any program needs
 START_STEP = 3
 
 
@@ -39,13 +39,14 @@ class Nth:
         self.server = RedisServer()
         self.postgres = PostgresServer() if postgres else None
         self.client = self.server.client(socket_timeout=5)
-        self.platoon = Platoon()
+        self.platoon = DrainPlatoon()
         self.plans = self.platoon.dir / "plans"
         self.plans.mkdir()
         self.plan = {program: Plan(self.plans, program) for program in [*WORKERS, "platoon"]}
         inner = self.platoon.environment()
         self.platoon.environment = lambda: {**inner, **environment(self.plans)}
-        self.platoon.configure(platoon={"backoff_min": "10ms", "backoff_max": "50ms", "intensity": 1000, "period": "1s"},
+        self.platoon.configure(platoon={"backoff_min": "10ms", "backoff_max": "50ms", "intensity": 1000, "period": "1s",
+                                        "stable_after": "100ms"},  # a worker is killed in each round, and is waited for
                                redis={"url": self.server.url, "retry_max": "100ms"},
                                store={"retry_max": "100ms", **({"type": "postgres", "url": self.postgres.url, "path": "", "timeout": "1s"} if postgres else {})},
                                drain={"key": "{id}", "lease": "2s", "max_attempts": 20, "intensity": 1000, "period": "1s", "get_hash.workers": 1})
@@ -62,12 +63,13 @@ class Nth:
         pipe = self.client.pipeline(transaction=True)
         pipe.scard("tracking:pending")
         pipe.zcard("platoon:{visits}:claims")
+        pipe.zcard("platoon:{visits}:waiting")
         return not any(pipe.execute())
 
     def check(self, visits):
         stored = self.postgres.data() if self.postgres else self.platoon.data()
         assert all(stored.get(key) == fields for key, fields in visits.items()), "visits are missing in the store"
-        left = [k for k in self.client.keys("*") if k.decode().split(":")[2:3] not in (["seq"], ["stats"], ["taken"])]
+        left = [k for k in self.client.keys("*") if not k.startswith(b"platoon:")] + ledger_left(self.client)
         assert not left, f"left in Redis: {left}"
 
     def drain_round(self, program, kind, n):
@@ -100,17 +102,21 @@ class Nth:
         self.check(visits)
         return reached
 
+    def all_up(self):
+        """Not `wait ready`: that waits for a trouble to be over, too, which is told once a second."""
+        wait_until(lambda: all(w["state"] == "READY" for w in self.platoon.workers().values()), LIMIT, "every worker to be READY")
+
     def start_round(self, program, kind, n):
         """The master is stopped meanwhile, so that the first process to count is the next one."""
         name = {"transfer": "transfer/visits.1"}.get(program, f"redis/visits/{program}.1")
-        self.ctl_until_well("wait", "ready")
+        self.all_up()
         victim = self.platoon.pid_of(name)
         freeze(self.platoon.process.pid)
         os.kill(victim, signal.SIGKILL)
         self.plan[program].fail(kind, n)
         os.kill(self.platoon.process.pid, signal.SIGCONT)
         wait_until(lambda: self.platoon.workers()[name]["pid"] not in (None, victim), LIMIT, f"a new {name}")
-        self.ctl_until_well("wait", "ready")
+        self.all_up()
         reached = self.plan[program].failed(kind) > 0
         self.plan[program].fail(kind, 0)
         visits = self.visits()
@@ -151,12 +157,15 @@ class Nth:
             self.platoon.stop()
             first += self.calls_of_check(kind)
         self.client.flushall()
-        n, rounds = first, 0
-        while n < MOST and turn(program, kind, n):
-            n += step
-            rounds += 1
-        assert n < MOST, f"no end after {rounds} rounds"
-        return rounds
+        return until_none_fails(lambda n: turn(program, kind, n), first, step)
+
+    def place(self):
+        return f"visit set {self.count}"
+
+    def close(self):
+        self.server.close()
+        if self.postgres:
+            self.postgres.close()
 
 
 def parts(options):
@@ -180,32 +189,8 @@ def main():
     parser.add_argument("--step", type=int)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
-    bad = good = 0
     print(f"seed {options.seed}")
-    for part, program, kind, step, first in parts(options):
-        begin, nth, problem = time.monotonic(), Nth(part == "postgres"), None
-        try:
-            nth.platoon.start()
-            told = nth.all_n(part, program, kind, step, first)
-        except BaseException as error:  # pytest's fail() is none of Exception
-            problem = error
-        if problem is not None:
-            print(nth.platoon.log()[-6000:])
-        try:
-            nth.platoon.close(False)
-        except BaseException as error:
-            problem = problem or error
-        nth.server.close()
-        if nth.postgres:
-            nth.postgres.close()
-        if isinstance(problem, KeyboardInterrupt):
-            raise problem
-        bad, good = bad + (problem is not None), good + (problem is None)
-        seconds = time.monotonic() - begin
-        print(f"ok     {part:8} {program:10} {kind:6} {told:5} failures  {seconds:6.1f} s" if problem is None else
-              f"FAILED {part} {program} {kind} at visit set {nth.count}: {problem}", flush=True)
-    print(f"{good} passed, {bad} failed")
-    return 1 if bad else 0
+    return run((f"{row[0]:8} {row[1]:10} {row[2]:6}", lambda row=row: Nth(row[0] == "postgres"), lambda nth, row=row: nth.all_n(*row)) for row in parts(options))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
-/* fuzz_config.c: configuration files (master/config.h). What is accepted is printed, and what is printed is accepted. */
-#include "master/config/config.h"
+/*
+ * fuzz_config.c: configuration files (master/config/config.h). What is accepted is printed, and
+ * what is printed is accepted.
+ */
+#include "master/config/config_load.h"
+#include "master/systems_config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +17,7 @@ static struct config *load(const char *path, const void *bytes, size_t size, str
     if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
         abort();
     buffer_clear(errors);
+    systems_config_register();
     struct config *c = config_load(path, errors);
     if ((c == NULL) != (errors->len > 0))
         abort(); /* refused without a word, or accepted with one */

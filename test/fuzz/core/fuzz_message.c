@@ -1,4 +1,7 @@
-/* fuzz_message.c: a frame from a mailbox: envelope, then messages one after the other (proto/message.h), as worker_peers.c reads it. */
+/*
+ * fuzz_message.c: a frame from a mailbox: envelope, then messages one after the other (proto/message.h), as
+ * worker_peers.c reads it.
+ */
 #include "proto/message.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
@@ -11,7 +14,7 @@ static bool read_one(struct unpack *u)
         struct message_##name m;                                                                   \
         return message_##name##_unpack(u, &m);                                                     \
     }
-        MESSAGE_LIST(X)
+        SYSTEMS(MESSAGES, X)
 #undef X
     }
     return false;

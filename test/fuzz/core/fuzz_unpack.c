@@ -1,4 +1,7 @@
-/* fuzz_unpack.c: the msgpack cursor (common/unpack.h). What it takes for one value, msgpack-c takes for one of the same length. */
+/*
+ * fuzz_unpack.c: the msgpack cursor (common/unpack.h). What it takes for one value, msgpack-c takes
+ * for one of the same length.
+ */
 #include "common/unpack.h"
 
 #include <msgpack.h>

@@ -1,4 +1,7 @@
-/* fuzz_upgrade.c: what a new master reads of the last one (master/upgrade_state.h). What a decoder takes it writes again, and takes again. */
+/*
+ * fuzz_upgrade.c: what a new master reads of the last one (proto/upgrade_state.h). What a decoder takes it
+ * writes again, and takes again.
+ */
 #include "proto/upgrade_state.h"
 
 #include <stdlib.h>

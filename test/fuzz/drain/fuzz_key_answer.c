@@ -1,4 +1,4 @@
-/* fuzz_key_answer.c: what a key service answers (workers/transfer_key_service.h). */
+/* fuzz_key_answer.c: what a key service answers (workers/drain/transfer_key_service.h). */
 #include "workers/drain/transfer_key_service.h"
 
 #include <stdlib.h>

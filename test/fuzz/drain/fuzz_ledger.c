@@ -1,4 +1,4 @@
-/* fuzz_ledger.c: a claim's packed members (proto/redis/ledger.h). */
+/* fuzz_ledger.c: a claim's packed members (proto/drain/ledger.h). */
 #include "proto/drain/ledger.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);

@@ -1,4 +1,7 @@
-/* fuzz_records.c: RECORDS messages (workers/transfer.h). Every row that comes of one holds JSON that another library reads. */
+/*
+ * fuzz_records.c: RECORDS messages (workers/drain/transfer.h). Every row that comes of one holds JSON
+ * that another library reads.
+ */
 #include "workers/drain/transfer.h"
 
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /*
- * ledger.pml: the drain's ledger (proto/PROTOCOL.md section 4) as a model for spin; `make check-model` checks it.
+ * ledger.pml: the drain's ledger (proto/drain/DRAIN.md, The ledger) as a model for spin; `make check-model` checks it.
  *
  * One record that the application writes VERSIONS times; one get-set, HASHES get-hash workers, one transfer, the watcher. Each step is
  * what is atomic in reality: one Lua script, one command, one commit, one message. Anybody may die between any two steps (CRASHES times
@@ -16,7 +16,7 @@
  * Left out: claims of several members (split makes claims of one of them), back-off times, the end of the memory of what was taken (5 to
  * 10 s in claim.lua, for ever here), a Redis that loses its data.
  *
- * -DKEEP is consume = keep. -DBROKEN=n takes one rule away; scripts/lib/check-model demands that each of these is caught:
+ * -DKEEP is consume = keep. -DBROKEN=n takes one rule away; test/model/drain/check-model demands that each of these is caught:
  *   1 ack before STORED                          2 the store keeps what comes last
  *   3 a hash found late keeps the old number     4 SPOP in one script, the claim in the next
  *   5 no memory of what was taken                6 nobody looks for orphans, leases have no end
@@ -57,6 +57,7 @@ mtype = {IDLE, TAKE, FETCH, SEND, WAIT, ACK};
 typedef ledger_claim {
     bool used;
     bool due;
+    bool waits;      /* for its hash */
     bool dead;       /* a dead letter; its data is still under its number */
     bool acked;      /* a ghost, for the checks */
     bool unheard;    /* the answer with it was lost */
@@ -157,10 +158,12 @@ inline lend(c, h)
     set_claim = c
 }
 
-inline look_again(c)
+/* The watcher's look at what waits for its hash: nobody is handed it before the hash is there. */
+inline look(c)
 {
+    assert(!claims[c].acked);
     if
-    :: (claims[c].state == MISSING || claims[c].state == FOLLOWS) && key != 0 ->
+    :: key != 0 ->
 #if BROKEN == 3
         aside[claims[c].seq] = key;
         key = 0;
@@ -168,20 +171,25 @@ inline look_again(c)
 #else
         move_aside(c);
 #endif
-        claims[c].attempts = 0
-    :: else
+        claims[c].attempts = 0;
+        claims[c].waits = false;
+        claims[c].due = true
+    :: key == 0 && claims[c].attempts < MAX_ATTEMPTS -> claims[c].attempts++
+    :: key == 0 && claims[c].attempts >= MAX_ATTEMPTS && claims[c].state == FOLLOWS -> claims[c].waits = false; drop(c)
+    :: key == 0 && claims[c].attempts >= MAX_ATTEMPTS && claims[c].state != FOLLOWS ->
+        assert(claims[c].state != MISSING);
+        claims[c].waits = false;
+        drop(c);
+        claims[c].dead = true
     fi
 }
 
 inline hand_out(c, h)
 {
     assert(!claims[c].acked);
-    look_again(c);
     if
     :: claims[c].attempts < MAX_ATTEMPTS -> lend(c, h)
-    :: claims[c].attempts >= MAX_ATTEMPTS && claims[c].state == FOLLOWS -> drop(c)
-    :: claims[c].attempts >= MAX_ATTEMPTS && claims[c].state != FOLLOWS ->
-        assert(claims[c].state != MISSING);
+    :: else ->
         drop(c);
         claims[c].dead = true
     fi
@@ -199,7 +207,10 @@ inline new_claim(h)
     :: key == 0 && !(taken && BROKEN != 5) -> last_seq++; claims[made].seq = last_seq; claims[made].state = MISSING
 #endif
     fi;
-    lend(made, h);
+    if
+    :: claims[made].state == MISSING || claims[made].state == FOLLOWS -> claims[made].waits = true; claims[made].attempts = 1
+    :: else -> lend(made, h)
+    fi;
     made++
 }
 
@@ -364,7 +375,8 @@ end:
 #define VIA_GONE(c)   (claims[c].via && (claims[c].via_gen != set_gen || claims[c].unheard))
 
 #define ORPHAN(c)     (c < VERSIONS && claims[c].used && !claims[c].due && (OWNER_GONE(c) || VIA_GONE(c)))
-#define RUNNING(c)    (c < VERSIONS && claims[c].used && !claims[c].due)
+#define RUNNING(c)    (c < VERSIONS && claims[c].used && !claims[c].due && !claims[c].waits)
+#define WAITS(c)      (c < VERSIONS && claims[c].used && claims[c].waits)
 #define USED(c)       (c < VERSIONS && claims[c].used)
 #define DEAD(c)       (c < VERSIONS && claims[c].dead)
 #define DEAD_HAS(c)   (DEAD(c) && (aside[claims[c].seq] == VERSIONS || claims[c].state == IN_PLACE))
@@ -372,7 +384,7 @@ end:
 #define RETRIED(c)    retries > 0 && DEAD(c) -> \
                       retries--; claims[c].dead = false; claims[c].used = true; claims[c].due = true; claims[c].attempts = 0
 
-/* The watcher's scripts (orphans; recover, which is get-set's), the clock, the operator, and the end. */
+/* The watcher's scripts (orphans, look; recover, which is get-set's), the clock, the operator, and the end. */
 active proctype watcher()
 {
     byte h;
@@ -382,6 +394,10 @@ end:
     :: atomic { BROKEN != 6 && ORPHAN(1) -> give_back(1) }
     :: atomic { BROKEN != 6 && ORPHAN(2) -> give_back(2) }
     :: atomic { BROKEN != 6 && ORPHAN(3) -> give_back(3) }
+    :: atomic { WAITS(0) -> look(0) }
+    :: atomic { WAITS(1) -> look(1) }
+    :: atomic { WAITS(2) -> look(2) }
+    :: atomic { WAITS(3) -> look(3) }
     :: atomic { RUNS_OUT(0) }
     :: atomic { RUNS_OUT(1) }
     :: atomic { RUNS_OUT(2) }

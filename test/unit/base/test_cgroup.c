@@ -1,6 +1,6 @@
 /*
- * test_cgroup.c: what is written into a group and read from it, beside a directory that stands for one; where a process is. What the kernel makes of it is
- * test/e2e/kernel/cgroup.py's.
+ * test_cgroup.c: what is written into a group and read from it, beside a directory that stands for one; where a process
+ * is. What the kernel makes of it is test/e2e/kernel/cgroup.py's.
  */
 #include "common/cgroup.h"
 

@@ -1,4 +1,7 @@
-/* test_fault.c: fault points (common/fault.h). Compiled with the points switched on, whatever the rest of the build has. */
+/*
+ * test_fault.c: fault points (common/fault.h). Compiled with the points switched on, whatever
+ * the rest of the build has.
+ */
 #ifndef PLATOON_FAULTS
 #define PLATOON_FAULTS
 #endif

@@ -5,6 +5,7 @@
 #include "test/unit/suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,11 +42,35 @@ START_TEST(forms)
 }
 END_TEST
 
+START_TEST(meetings)
+{
+    static const struct {
+        const char *one, *other;
+        bool meets;
+    } cases[] = {
+        {"unix:/a", "unix:/a", true},          {"unix:/a", "unix:/b", false},
+        {"unix:/a", "127.0.0.1:1", false},     {"127.0.0.1:1", "127.0.0.1:1", true},
+        {"127.0.0.1:1", "127.0.0.1:2", false}, {"127.0.0.1:1", "10.0.0.1:1", false},
+        {"127.0.0.1:1", "0.0.0.0:1", true},    {"127.0.0.1:1", "[::]:1", true},
+        {"127.0.0.1:1", "[::1]:1", false},     {"[::1]:1", "[::1]:1", true},
+        {"[::1]:1", "[::]:1", true},           {"0.0.0.0:1", "0.0.0.0:2", false},
+    };
+    struct listen_address a, b;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ck_assert_int_eq(listen_address_parse(cases[i].one, &a), 0);
+        ck_assert_int_eq(listen_address_parse(cases[i].other, &b), 0);
+        ck_assert_msg(listen_address_meets(&a, &b) == cases[i].meets &&
+                          listen_address_meets(&b, &a) == cases[i].meets,
+                      "%s and %s", cases[i].one, cases[i].other);
+    }
+}
+END_TEST
+
 static int open_text(const char *text)
 {
     struct listen_address a;
     ck_assert_int_eq(listen_address_parse(text, &a), 0);
-    return listen_address_open(&a);
+    return listen_address_open(&a, NULL);
 }
 
 START_TEST(unix_sockets)
@@ -68,6 +93,54 @@ START_TEST(unix_sockets)
 }
 END_TEST
 
+/* A file of somebody's data is no socket that a dead process has left. */
+START_TEST(what_is_no_socket)
+{
+    struct place place;
+    char text[128];
+    place_make(&place);
+    snprintf(text, sizeof text, "unix:%s/data", place.dir);
+    int fd = open(text + 5, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(open_text(text), -EADDRINUSE);
+    ck_assert_int_eq(access(text + 5, F_OK), 0);
+    place_remove(&place);
+}
+END_TEST
+
+/* As runtime_dir: whoever may change a directory above it, or has put a link there, could put another one there. */
+START_TEST(where_others_may_change_what_stands_there)
+{
+    static const char *const names[] = {"theirs/s", "link/s", "theirs/link/s"};
+    struct place place;
+    place_make(&place);
+    const char *theirs = place_path(&place, "theirs");
+    if (geteuid() == 0) {
+        ck_assert_int_eq(mkdir(theirs, 0755), 0);
+        ck_assert_int_eq(symlink(place.dir, place_path(&place, "theirs/link")), 0);
+        ck_assert_int_eq(symlink("theirs", place_path(&place, "link")), 0);
+        ck_assert_int_eq(chown(theirs, 12345, 12345), 0);
+    }
+    for (size_t i = 0; geteuid() == 0 && i < sizeof names / sizeof *names; i++) {
+        char text[128];
+        struct listen_address a;
+        struct buffer why = BUFFER_EMPTY, again = BUFFER_EMPTY;
+        snprintf(text, sizeof text, "unix:%s/%s", place.dir, names[i]);
+        ck_assert_int_eq(listen_address_parse(text, &a), 0);
+        int rc = listen_address_open(&a, &why);
+        ck_assert(rc == -EPERM || rc == -EMLINK);
+        ck_assert_int_eq(listen_address_place(&a, &again), rc);
+        ck_assert_msg(strstr(buffer_text(&why), "uid 12345") != NULL, "%s", why.data);
+        ck_assert_str_eq(buffer_text(&again), why.data);
+        buffer_fini(&why);
+        buffer_fini(&again);
+        ck_assert_int_ne(access(text + 5, F_OK), 0);
+    }
+    place_remove(&place);
+}
+END_TEST
+
 START_TEST(a_port_in_use)
 {
     int first = -1;
@@ -82,4 +155,5 @@ START_TEST(a_port_in_use)
 }
 END_TEST
 
-SUITE_MAIN("listen_address", forms, unix_sockets, a_port_in_use)
+SUITE_MAIN("listen_address", forms, meetings, unix_sockets, what_is_no_socket,
+           where_others_may_change_what_stands_there, a_port_in_use)

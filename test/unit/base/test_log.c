@@ -147,6 +147,12 @@ START_TEST(quoting)
         {"\n\t\0\x7f", 4, "\"\\x0a\\x09\\x00\\x7f\""},
         {"ä€😀", 9, "ä€😀"},
         {"ä €", 6, "\"ä €\""},
+        {"a\xc2\x9b"
+         "b",
+         4,
+         "\"a\\xc2\\x9b"
+         "b\""},                                    /* C1: CSI */
+        {"\xe2\x80\xae", 3, "\"\\xe2\\x80\\xae\""}, /* right to left from here */
         {"\xff\xc3", 2, "\"\\xff\\xc3\""},
         {"a\xe2\x82", 3, "\"a\\xe2\\x82\""},
     };
@@ -162,7 +168,8 @@ END_TEST
 
 START_TEST(quoting_is_bounded)
 {
-    static const char *const letters[] = {"x", "ä", "€", "😀", "\xff", "\"", "\n"};
+    static const char *const letters[] = {"x",  "ä",  "€",        "😀",           "\xff",
+                                          "\"", "\n", "\xc2\x9b", "\xe2\x80\xae"};
     char value[1000];
     for (size_t k = 0; k < sizeof letters / sizeof *letters; k++) {
         for (size_t want = 190; want < 210; want++) {
@@ -213,8 +220,9 @@ END_TEST
 START_TEST(whole_values_are_quoted_alike)
 {
     struct buffer out = BUFFER_EMPTY;
-    static const char *const values[] = {"plain",  "",        "two words", "a=b",
-                                         "a\"b\\", "\x1b[0m", "\xff",      "ü"};
+    static const char *const values[] = {"plain",  "",          "two words",   "a=b",
+                                         "a\"b\\", "\x1b[0m",   "\xff",        "ü",
+                                         "\x7f",   "a\xc2\x9b", "\xe2\x80\xae"};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         buffer_clear(&out);
         log_quote_whole(&out, slice_of(values[i]));
@@ -231,9 +239,9 @@ END_TEST
 
 START_TEST(cleaning)
 {
-    char line[] = "a\x1b[31m\tb\xff ü\x7f";
+    char line[] = "a\x1b[31m\tb\xff ü\x7f\xc2\x9b-\xe2\x80\xae-\xe2\x81\xa6.";
     log_clean(line, sizeof line - 1);
-    ck_assert_str_eq(line, "a [31m b? ü ");
+    ck_assert_str_eq(line, "a [31m b? ü   -   -   .");
 }
 END_TEST
 

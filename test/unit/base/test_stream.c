@@ -18,7 +18,7 @@ static struct {
     struct buffer text; /* every frame, each behind its length and a ':' */
     unsigned frames, ends, closed;
     int error;
-    unsigned close_after; /* frames; 0: never */
+    unsigned close_after, pause_after; /* frames; 0: never */
 } seen;
 
 static void on_frame(struct stream *s, struct slice frame, void *ctx)
@@ -29,6 +29,8 @@ static void on_frame(struct stream *s, struct slice frame, void *ctx)
                   frame.ptr);
     if (seen.frames == seen.close_after)
         stream_close(s);
+    if (seen.frames == seen.pause_after)
+        stream_pause(s);
 }
 
 static void on_end(struct stream *s, int error, void *ctx)
@@ -170,6 +172,28 @@ START_TEST(close_from_on_frame)
 }
 END_TEST
 
+START_TEST(a_paused_one_hands_up_nothing_until_it_is_resumed)
+{
+    seen.pause_after = 2;
+    far_write("\0\0\0\1a\0\0\0\1b\0\0\0\1c\0\0\0\1", 19);
+    run_until(&seen.frames, 2);
+    far_write("d\0\0\0\1e", 6);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    ck_assert_uint_eq(seen.frames, 2);
+    ck_assert(stream_is_behind(&stream));
+    seen.pause_after = 3;
+    stream_resume(&stream);
+    ck_assert_uint_eq(seen.frames, 3);
+    ck_assert(!stream_is_behind(&stream)); /* of d only the length has been read */
+    stream_resume(&stream);
+    far_close();
+    run_until(&seen.ends, 1);
+    ck_assert_str_eq(buffer_text(&seen.text), "1:a 1:b 1:c 1:d 1:e ");
+    ck_assert_int_eq(seen.error, 0);
+    stream_resume(&stream); /* closed: nothing */
+}
+END_TEST
+
 START_TEST(what_is_sent_arrives)
 {
     char got[32];
@@ -234,18 +258,16 @@ int main(void)
     TCase *tc = tcase_create("stream");
     tcase_set_timeout(tc, SUITE_TIMEOUT_S);
     tcase_add_checked_fixture(tc, set_up, tear_down);
-    const TTest *const tests[] = {frames_come_in_whole, byte_by_byte,
-                                  many_frames_at_once,  clean_end,
-                                  close_from_on_frame,  what_is_sent_arrives,
-                                  sending_is_bounded,   sending_after_the_end,
-                                  close_with_a_queue,   frame_at_and_above_the_limit};
+    const TTest *const tests[] = {
+        frames_come_in_whole,         byte_by_byte,
+        many_frames_at_once,          clean_end,
+        close_from_on_frame,          a_paused_one_hands_up_nothing_until_it_is_resumed,
+        what_is_sent_arrives,         sending_is_bounded,
+        sending_after_the_end,        close_with_a_queue,
+        frame_at_and_above_the_limit, a_paused_one_hands_up_nothing_until_it_is_resumed};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tc, tests[i]);
     tcase_add_loop_test(tc, end_inside_a_frame, 0, 3);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0 ? 1 : 0;
+    return suite_end(suite);
 }

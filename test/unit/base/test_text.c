@@ -1,5 +1,6 @@
 /* test_text.c: numbers, durations, sizes, edit distance (common/text.h). */
 #include "common/text.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -205,21 +206,5 @@ START_TEST(nearest_word)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("text");
-    TCase *tc = tcase_create("text");
-    tcase_add_test(tc, whole_numbers);
-    tcase_add_test(tc, spans);
-    tcase_add_test(tc, sizes);
-    tcase_add_test(tc, exact_text_reads_back);
-    tcase_add_test(tc, text_for_people);
-    tcase_add_test(tc, distances);
-    tcase_add_test(tc, nearest_word);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN("text", whole_numbers, spans, sizes, exact_text_reads_back, text_for_people, distances,
+           nearest_word)

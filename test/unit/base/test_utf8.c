@@ -108,5 +108,71 @@ START_TEST(cut_leaves_characters_whole)
 }
 END_TEST
 
+START_TEST(whole_leaves_out_what_the_end_cuts)
+{
+    static const char text[] = "aä€😀";
+    static const size_t lengths[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
+    for (size_t len = 0; len < sizeof lengths / sizeof *lengths; len++)
+        ck_assert_uint_eq(utf8_whole(slice_make(text, len)), lengths[len]);
+    ck_assert_uint_eq(utf8_whole(slice_of("a\xff")), 2); /* no character, so none that is cut */
+    ck_assert_uint_eq(utf8_whole(slice_of("\x80\x80\x80\x80")), 4);
+}
+END_TEST
+
+START_TEST(mended_text_is_text)
+{
+    static const struct {
+        const char *said, *shown;
+    } texts[] = {{"", ""},
+                 {"aä€😀z", "aä€😀z"},
+                 {"ä\xe2\x82", "ä"},
+                 {"\xf0\x9f\x98", ""},
+                 {"a\xff\xfe", "a??"},
+                 {"\xe2\x82z", "??z"},
+                 {"\x80ä\xc3", "?ä"},
+                 {"\xed\xa0\x80", "???"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[32];
+        strcpy(text, texts[i].said);
+        utf8_mend(text);
+        ck_assert_str_eq(text, texts[i].shown);
+    }
+    srand(9);
+    for (int round = 0; round < 20000; round++) {
+        static const char likely[] = "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80x";
+        char text[17];
+        for (size_t i = 0; i + 1 < sizeof text; i++)
+            text[i] = likely[(size_t)rand() % (sizeof likely - 1)];
+        text[(size_t)rand() % sizeof text] = '\0';
+        text[sizeof text - 1] = '\0';
+        utf8_mend(text);
+        ck_assert(utf8_valid(slice_of(text)));
+    }
+}
+END_TEST
+
+START_TEST(what_is_shown_orders_no_terminal_about)
+{
+    static const struct {
+        const char *said, *shown;
+    } texts[] = {
+        {"", ""},
+        {"aä€😀z", "aä€😀z"},
+        {"a\tb\nc\x1b[2Jd\x7f", "a b?c?[2Jd?"},
+        {"\xc2\x9b[31m\xc2\x80\xc2\x9f\xc2\xa0", "?[31m??\xc2\xa0"}, /* C1; the last is none */
+        {"\xe2\x80\xaegpj\xe2\x80\xac.exe", "?gpj?.exe"},            /* turned round */
+        {"\xe2\x81\xa6\xe2\x81\xa9\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f", "?????"},
+        {"\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\x90\xe2\x81\xaa", "??\xe2\x80\x90\xe2\x81\xaa"},
+        {"\x9b\xff\x1b\xc2", "???"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[32];
+        strcpy(text, texts[i].said);
+        utf8_show(text);
+        ck_assert_str_eq(text, texts[i].shown);
+    }
+}
+END_TEST
+
 SUITE_MAIN("utf8", every_short_sequence, every_alignment, random_bytes, nul_is_a_character,
-           cut_leaves_characters_whole)
+           cut_leaves_characters_whole, whole_leaves_out_what_the_end_cuts, mended_text_is_text,
+           what_is_shown_orders_no_terminal_about)

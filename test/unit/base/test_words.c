@@ -67,4 +67,21 @@ START_TEST(test_a_nul_is_no_text)
 }
 END_TEST
 
-SUITE_MAIN("words", test_words, test_a_nul_is_no_text)
+static void expect_number(const char *value, const char *said, bool any)
+{
+    struct buffer out = BUFFER_EMPTY;
+    ck_assert(words_expand_number(value, 12, &out) == any);
+    ck_assert_str_eq(buffer_text(&out), said);
+    buffer_fini(&out);
+}
+
+START_TEST(numbers)
+{
+    expect_number("", "", false);
+    expect_number("unix:/run/{n}.sock 10.0.0.5:63{n}", "unix:/run/12.sock 10.0.0.5:6312", true);
+    expect_number("{{n}} {n", "{n} {n", false);
+    expect_number("{n}{n}", "1212", true);
+}
+END_TEST
+
+SUITE_MAIN("words", test_words, test_a_nul_is_no_text, numbers)

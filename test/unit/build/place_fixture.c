@@ -1,6 +1,10 @@
 /* place_fixture.c: see place_fixture.h. */
 #include "test/unit/build/place_fixture.h"
 
+#include "master/config/config_load.h"
+#include "master/systems_config.h"
+#include "master/systems_tree.h"
+
 #include <check.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -60,6 +64,8 @@ const char *place_read(const struct place *p, const char *name)
 struct config *place_config(const struct place *p, const char *text)
 {
     struct buffer errors = BUFFER_EMPTY;
+    systems_config_register();
+    systems_tree_register();
     place_write(p, "platoon.conf", text, 0600);
     struct config *c = config_load(place_path(p, "platoon.conf"), &errors);
     ck_assert_msg(c != NULL, "%s", buffer_text(&errors));

@@ -1,81 +1,8 @@
 /* test_tree_build.c: which nodes a configuration makes, in which order, with which policy and settings. */
-#include "master/build/tree_build.h"
+#include "test/unit/build/tree_build_fixture.h"
+#include "test/unit/suite.h"
 
-#include "common/unpack.h"
-#include "test/unit/build/place_fixture.h"
-
-#include <check.h>
-#include <stdio.h>
 #include <sys/stat.h>
-
-static struct place place;
-static struct preflight paths;
-static struct config *config;
-static struct node *root;
-static struct buffer error;
-
-static void start(void)
-{
-    place_make(&place);
-    paths = (struct preflight){.instance = "0123456789abcdef", .boot = 7, .lock_fd = -1};
-    snprintf(paths.state_dir, sizeof paths.state_dir, "%s", place.dir);
-    snprintf(paths.runtime_dir, sizeof paths.runtime_dir, "%s/run", place.dir);
-}
-
-static void finish(void)
-{
-    tree_free(root);
-    root = NULL;
-    config_free(config);
-    config = NULL;
-    buffer_fini(&error);
-    place_remove(&place);
-}
-
-static void build(const char *text)
-{
-    config = place_config(&place, text);
-    root = tree_build(config, &paths, &error);
-}
-
-#define PLATOON "platoon { runtime_dir = run  state_dir = state  intensity = 4  period = 9s }\n"
-#define STORE   "store s { path = s.db }\n"
-
-static void note_name(struct node *n, void *ctx)
-{
-    buffer_printf(ctx, "%s ", n->name);
-}
-
-static void expect_workers(const char *names)
-{
-    struct buffer all = BUFFER_EMPTY;
-    ck_assert_msg(root != NULL, "%s", buffer_text(&error));
-    tree_each_worker(root, note_name, &all);
-    ck_assert_str_eq(buffer_text(&all), names);
-    buffer_fini(&all);
-}
-
-static struct node *find(const char *name)
-{
-    struct node *n = tree_find(root, slice_of(name));
-    ck_assert_msg(n != NULL, "%s is missing", name);
-    return n;
-}
-
-/* A setting of a worker, in memory of its own; NULL when it has none of that name. */
-static const char *setting(const char *worker, const char *name)
-{
-    static char value[512];
-    struct unpack u = unpack_start(buffer_slice(&find(worker)->settings));
-    const char *found = NULL;
-    for (uint32_t n = unpack_map(&u); n > 0; n--) {
-        struct slice key = unpack_str(&u), text = unpack_str(&u);
-        if (slice_is(key, name) && slice_copy(text, value, sizeof value))
-            found = value;
-    }
-    ck_assert(unpack_end(&u));
-    return found;
-}
 
 /* What follows an option on the command line of an embedded server. */
 static const char *option(const char *worker, const char *name)
@@ -95,18 +22,16 @@ static const char *option(const char *worker, const char *name)
 
 START_TEST(test_whole_tree_in_start_order)
 {
-    build(PLATOON "redis main { send_workers = 2 }\n" STORE
-                  "drain visits { set = a  store = s  transfer { workers = 2 } }\n"
-                  "drain carts { set = b  store = s  get_hash { workers = 1 } }\n");
-    expect_workers("redis/server redis/send.1 redis/send.2 "
-                   "redis/visits/watcher.1 redis/visits/get-set.1 redis/visits/get-hash.1 "
-                   "redis/visits/get-hash.2 redis/carts/watcher.1 redis/carts/get-set.1 "
-                   "redis/carts/get-hash.1 "
-                   "transfer/visits.1 transfer/visits.2 transfer/carts.1 transfer/report ");
+    build("platoon { runtime_dir = run  state_dir = state  health = \"127.0.0.1:9100\" }\n"
+          "program late { command = late  processes = 2 }\n"
+          "redis main { send_workers = 2 }\n" STORE
+          "supervisor site { children = web }\nprogram web { command = web }\n");
+    expect_workers("health redis/server redis/send.1 redis/send.2 site/web.1 late.1 late.2 ");
     ck_assert_str_eq(root->name, "platoon");
-    ck_assert_uint_eq(root->child_count, 2);
-    ck_assert_ptr_eq(find("redis/visits")->parent, find("redis"));
-    ck_assert_ptr_eq(find("redis/visits/get-set.1")->parent, find("redis/visits"));
+    ck_assert_uint_eq(root->child_count, 5);
+    ck_assert_ptr_eq(find("redis")->parent, root);
+    ck_assert_ptr_eq(find("redis/send.1")->parent, find("redis"));
+    ck_assert_ptr_eq(find("site/web.1")->parent, find("site"));
 }
 
 START_TEST(test_nothing_runs_yet)
@@ -124,7 +49,7 @@ START_TEST(test_only_branches_that_hold_something)
 {
     build(PLATOON "redis main { url = \"redis://127.0.0.1:1\" }\n");
     expect_workers("redis/send.1 ");
-    ck_assert_ptr_null(tree_find(root, slice_of("transfer")));
+    ck_assert_uint_eq(root->child_count, 1);
 }
 
 START_TEST(test_empty_configuration)
@@ -136,65 +61,51 @@ START_TEST(test_empty_configuration)
 
 START_TEST(test_further_redis_sections)
 {
-    build(PLATOON "redis main { }\nredis cache { }\nredis far { url = \"redis://h\" }\n" STORE
-                  "drain d { redis = cache  set = a  store = s  get_hash { workers = 1 } }\n");
+    build(PLATOON "redis main { }\nredis cache { }\nredis far { url = \"redis://h\" }\n" STORE);
     expect_workers("redis/server redis/send.1 redis/cache-server redis/cache-send.1 "
-                   "redis/far-send.1 redis/d/watcher.1 redis/d/get-set.1 redis/d/get-hash.1 "
-                   "transfer/d.1 transfer/report ");
+                   "redis/far-send.1 ");
     ck_assert_str_eq(find("redis/cache-send.1")->section, "cache");
     ck_assert_str_eq(find("redis/send.1")->section, "main");
-    ck_assert_str_eq(find("redis/d/get-set.1")->section, "d");
 }
 
-START_TEST(test_groups_are_drains)
+START_TEST(test_who_is_of_no_group)
 {
-    build(PLATOON "redis main { }\n" STORE "drain d { set = a  store = s }\n");
-    ck_assert_str_eq(find("redis/d/watcher.1")->group, "d");
-    ck_assert_str_eq(find("transfer/d.1")->group, "d");
+    build(PLATOON "redis main { }\nprogram p { command = p }\n");
     ck_assert_str_eq(find("redis/send.1")->group, "");
-    ck_assert_str_eq(find("transfer/report")->group, "");
-    ck_assert_str_eq(find("transfer/report")->section, "");
+    ck_assert_str_eq(find("redis/server")->group, "");
+    ck_assert_str_eq(find("p.1")->group, "");
+    ck_assert_str_eq(find("p.1")->section, "p");
 }
 
 START_TEST(test_policy_of_branches)
 {
-    build(PLATOON "redis main { }\n" STORE
-                  "drain d { set = a  store = s  strategy = rest_for_one  intensity = 3  period = "
-                  "5s }\n");
-    const char *const outer[] = {"platoon", "redis", "transfer"};
-    for (size_t i = 0; i < 3; i++) {
-        const struct node *n = find(outer[i]);
-        ck_assert_int_eq(n->kind, NODE_BRANCH);
-        ck_assert_int_eq(n->strategy, POLICY_ONE_FOR_ONE);
-        ck_assert_uint_eq(n->window.limit, 4);
-        ck_assert_uint_eq(n->window.period_ms, 9000);
-        ck_assert_ptr_nonnull(n->window.at_ms);
-    }
-    const struct node *d = find("redis/d");
-    ck_assert_int_eq(d->strategy, POLICY_REST_FOR_ONE);
-    ck_assert_uint_eq(d->window.limit, 3);
-    ck_assert_uint_eq(d->window.period_ms, 5000);
+    build(PLATOON
+          "redis main { }\n"
+          "supervisor d { children = p  strategy = rest_for_one  intensity = 3  period = 5s }\n"
+          "program p { command = p }\n");
+    expect_outer_branch("platoon");
+    expect_outer_branch("redis");
+    expect_own_branch("d");
 }
 
 START_TEST(test_root_strategy)
 {
-    build("platoon { strategy = rest_for_one }\nredis main { }\n" STORE
-          "drain d { set = a  store = s }\n");
+    build("platoon { strategy = rest_for_one }\nredis main { }\n"
+          "supervisor d { children = p }\nprogram p { command = p }\n");
     ck_assert_int_eq(root->strategy, POLICY_REST_FOR_ONE);
     ck_assert_int_eq(find("redis")->strategy, POLICY_REST_FOR_ONE);
-    ck_assert_int_eq(find("transfer")->strategy, POLICY_REST_FOR_ONE);
-    ck_assert_int_eq(find("redis/d")->strategy, POLICY_ONE_FOR_ONE);
+    ck_assert_int_eq(find("d")->strategy, POLICY_ONE_FOR_ONE);
 }
 
 START_TEST(test_settings_name_instance_and_redis)
 {
-    build(PLATOON "redis main { }\n" STORE "drain d { set = a  store = s }\n");
-    ck_assert_str_eq(setting("redis/d/get-hash.1", "platoon.instance"), "0123456789abcdef");
-    ck_assert_str_eq(setting("redis/d/get-hash.1", "platoon.boot"), "7");
-    ck_assert_str_eq(setting("redis/d/get-hash.1", "drain.set"), "a");
+    build(PLATOON "redis main { timeout = 7s }\n");
+    ck_assert_str_eq(setting("redis/send.1", "platoon.instance"), "0123456789abcdef");
+    ck_assert_str_eq(setting("redis/send.1", "platoon.boot"), "7");
+    ck_assert_str_eq(setting("redis/send.1", "redis.timeout"), "7000");
     char url[128];
     snprintf(url, sizeof url, "unix://%s/run/redis.sock", place.dir);
-    ck_assert_str_eq(setting("redis/d/get-hash.1", "redis.url"), url);
+    ck_assert_str_eq(setting("redis/send.1", "redis.url"), url);
 }
 
 START_TEST(test_embedded_server)
@@ -216,41 +127,18 @@ START_TEST(test_embedded_server)
     ck_assert_str_eq(option("redis/server", "--save"), "");
     ck_assert_str_eq(option("redis/server", "--maxmemory-policy"), "noeviction");
     ck_assert_str_eq(option("redis/server", "--notify-keyspace-events"), "Ks");
-    ck_assert_str_eq(option("redis/server", "--dir"), place_path(&place, "redis"));
-    ck_assert_int_eq(stat(place_path(&place, "redis"), &st), 0);
-    ck_assert_uint_eq(st.st_mode & 07777, 0700);
+    ck_assert_str_eq(option("redis/server", "--dir"), place_path(&place, "state/redis"));
+    ck_assert_msg(stat(place_path(&place, "state/redis"), &st) != 0,
+                  "to build a tree touches nothing");
 
     ck_assert_ptr_nonnull(strstr(setting("redis/cache-server", "command.argv.0"), "rs"));
     ck_assert_str_eq(option("redis/cache-server", "--port"), "4711");
     ck_assert_str_eq(option("redis/cache-server", "--bind"), "127.0.0.1");
     ck_assert_str_eq(option("redis/cache-server", "--maxmemory"), "67108864");
-    ck_assert_str_eq(option("redis/cache-server", "--dir"), place_path(&place, "redis-cache"));
+    ck_assert_str_eq(option("redis/cache-server", "--dir"),
+                     place_path(&place, "state/redis-cache"));
     ck_assert_ptr_nonnull(
         strstr(option("redis/cache-server", "--unixsocket"), "/run/redis-cache.sock"));
-}
-
-static void expect_refusal(const char *name)
-{
-    ck_assert_ptr_null(root);
-    const char *text = buffer_text(&error);
-    ck_assert_msg(strstr(text, name) == text && strstr(text, "rename") != NULL, "%s", text);
-    ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
-}
-
-/* One named like the first server is refused by config_load already. */
-START_TEST(test_drain_named_like_a_further_server)
-{
-    build(PLATOON "redis main { }\nredis x { }\n" STORE "drain x-server { set = a  store = s }\n");
-    expect_refusal("redis/x-server: ");
-}
-
-START_TEST(test_state_that_cannot_be_written)
-{
-    snprintf(paths.state_dir, sizeof paths.state_dir, "%s/nowhere", place.dir);
-    build(PLATOON "redis main { }\n");
-    ck_assert_ptr_null(root);
-    ck_assert_ptr_nonnull(strstr(buffer_text(&error), "redis/server: "));
-    ck_assert_ptr_nonnull(strstr(buffer_text(&error), "No such file"));
 }
 
 /* ---- programs ---- */
@@ -313,59 +201,87 @@ START_TEST(test_after_names_programs_supervisors_and_branches)
     ck_assert_ptr_eq(late->after[1], find("site/web"));
 }
 
+/* `wanted`: what stands behind the file's name, lines between '|'. */
 static void expect_error(const char *text, const char *wanted)
 {
+    struct buffer all = BUFFER_EMPTY;
     buffer_clear(&error);
     build(text);
     ck_assert_ptr_null(root);
-    ck_assert_str_eq(buffer_text(&error), wanted);
+    for (const char *line = wanted; line != NULL;) {
+        const char *end = strchr(line, '|');
+        size_t len = end != NULL ? (size_t)(end - line) : strlen(line);
+        buffer_printf(&all, "%s:", config_path(config));
+        buffer_append(&all, line, len);
+        buffer_append_char(&all, '\n');
+        line = end != NULL ? end + 1 : NULL;
+    }
+    ck_assert_str_eq(buffer_text(&error), buffer_text(&all));
+    buffer_fini(&all);
+    config_free(config);
+    config = NULL;
 }
 
 START_TEST(test_after_that_cannot_be)
 {
-    expect_error("program a { command = a  after = b }\n",
-                 "a: after: there is no program, supervisor or branch named b\n");
+    expect_error(
+        "program a {\n command = a\n after = \"b c\" }\nprogram d { after = e  command = d }\n",
+        "3: after: there is no program, supervisor or branch named b|"
+        "3: after: there is no program, supervisor or branch named c|"
+        "4: after: there is no program, supervisor or branch named e");
 }
 
 START_TEST(test_after_in_a_ring)
 {
     expect_error("program a { command = a  after = b }\nprogram b { command = b  after = a }\n",
-                 "b.1: after: it waits for itself, by way of a.1\n");
+                 "2: b.1: after: it waits for itself, by way of a.1");
+    expect_error("program a { command = a  after = a  processes = 3 }\nprogram b { command = b  "
+                 "after = a }\n",
+                 "1: a.1: after: it waits for itself, by way of a.1");
 }
 
 START_TEST(test_after_its_own_supervisor)
 {
     expect_error("supervisor s { children = a }\nprogram a { command = a  after = s }\n",
-                 "s/a.1: after: it waits for itself, by way of s\n");
+                 "2: s/a.1: after: it waits for itself, by way of s");
 }
 
-int main(void)
+/* A chain as long as a file can hold, in the wrong order: neither the stack nor the time may grow beyond it. */
+START_TEST(test_a_long_chain_is_no_ring)
 {
-    Suite *s = suite_create("tree_build");
-    TCase *t = tcase_create("tree_build");
-    tcase_add_checked_fixture(t, start, finish);
-    tcase_add_test(t, test_whole_tree_in_start_order);
-    tcase_add_test(t, test_nothing_runs_yet);
-    tcase_add_test(t, test_only_branches_that_hold_something);
-    tcase_add_test(t, test_empty_configuration);
-    tcase_add_test(t, test_further_redis_sections);
-    tcase_add_test(t, test_groups_are_drains);
-    tcase_add_test(t, test_policy_of_branches);
-    tcase_add_test(t, test_root_strategy);
-    tcase_add_test(t, test_settings_name_instance_and_redis);
-    tcase_add_test(t, test_embedded_server);
-    tcase_add_test(t, test_drain_named_like_a_further_server);
-    tcase_add_test(t, test_state_that_cannot_be_written);
-    tcase_add_test(t, test_programs_stand_where_their_supervisors_name_them);
-    tcase_add_test(t, test_what_a_program_is_told);
-    tcase_add_test(t, test_after_names_programs_supervisors_and_branches);
-    tcase_add_test(t, test_after_that_cannot_be);
-    tcase_add_test(t, test_after_in_a_ring);
-    tcase_add_test(t, test_after_its_own_supervisor);
-    suite_add_tcase(s, t);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    struct buffer text = BUFFER_EMPTY;
+    enum { LINKS = 5000 };
+    for (int i = 0; i < LINKS; i++)
+        buffer_printf(&text, "program p%d { command = a  after = p%d }\n", i, i + 1);
+    buffer_printf(&text, "program p%d { command = a }\n", LINKS);
+    build(buffer_text(&text));
+    ck_assert_msg(root != NULL, "%s", buffer_text(&error));
+    ck_assert_ptr_eq(find("p0.1")->after[0], find("p1.1"));
+    ck_assert(!find("p0.1")->was_ready && !find("p0.1")->finished);
+    buffer_fini(&text);
 }
+
+START_TEST(test_a_log_file_of_two_programs)
+{
+    char wanted[256];
+    snprintf(
+        wanted, sizeof wanted,
+        "2: log_file: %s/l2 is written by program a already, on line 1: each needs one of its own",
+        place.dir);
+    expect_error("program a { command = a  log_file = \"l{n}\"  processes = 3 }\n"
+                 "program b { command = b  log_file = \".//./l2\" }\n",
+                 wanted);
+    build("program a { command = a  log_file = \"l{n}\"  processes = 3 }\n"
+          "program b { command = b  log_file = l4 }\n");
+    ck_assert_ptr_nonnull(root);
+}
+
+SUITE_MAIN_WITH("tree_build", start, finish, test_whole_tree_in_start_order, test_nothing_runs_yet,
+                test_only_branches_that_hold_something, test_empty_configuration,
+                test_further_redis_sections, test_who_is_of_no_group, test_policy_of_branches,
+                test_root_strategy, test_settings_name_instance_and_redis, test_embedded_server,
+
+                test_programs_stand_where_their_supervisors_name_them, test_what_a_program_is_told,
+                test_after_names_programs_supervisors_and_branches, test_after_that_cannot_be,
+                test_after_in_a_ring, test_after_its_own_supervisor, test_a_long_chain_is_no_ring,
+                test_a_log_file_of_two_programs)

@@ -1,6 +1,7 @@
 /*
- * test_tree_merge.c: a running tree and the tree of another configuration: what is planned, what becomes of each node, and random histories of reloads,
- * deaths and orders, after which the tree is what the last configuration says and nobody was restarted for nothing.
+ * test_tree_merge.c: a running tree and the tree of another configuration: what is planned, what becomes of each node,
+ * and random histories of reloads, deaths and orders, after which the tree is what the last configuration says and
+ * nobody was restarted for nothing.
  */
 #include "master/build/tree_merge.h"
 
@@ -31,7 +32,7 @@ static int fake_spawn(struct node *n)
 {
     ck_assert_msg(n->process == NULL, "seed %u: two processes of %s", seed, n->name);
     ck_assert_msg(n->wanted_up && !n->retired, "seed %u: %s is not wanted", seed, n->name);
-    n->process = (struct worker_process *)n;
+    n->process = (struct process *)n;
     n->generation++;
     return 0;
 }
@@ -59,8 +60,8 @@ static void fake_forget(struct node *n)
     forgotten++;
 }
 
-static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_stop,
-                                               fake_up,    fake_down, fake_forget};
+static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop,   fake_stop, fake_up,
+                                               fake_down,  fake_forget, NULL,      NULL};
 
 static uint64_t fake_now(void)
 {
@@ -116,7 +117,7 @@ static void settle_worker(struct node *n, void *ctx)
         supervisor_on_ready(n);
     } else if (n->process != NULL && n->state == NODE_DRAINING) {
         n->process = NULL;
-        supervisor_on_exit(n, 0);
+        supervisor_on_death(&(struct death){.worker = n, .code = 0});
     }
 }
 
@@ -312,7 +313,7 @@ START_TEST(a_one_off_that_finished_runs_again_when_changed)
     begin(SITE "program web { command = web restart = transient }\n");
     struct node *web = find("site/web.1");
     web->process = NULL;
-    supervisor_on_exit(web, 0);
+    supervisor_on_death(&(struct death){.worker = web, .code = 0});
     settle();
     ck_assert(web->finished);
     reload(SITE "program web { command = web restart = transient }\n");
@@ -329,12 +330,28 @@ START_TEST(a_worker_that_cannot_work_is_tried_again_when_changed)
     begin(SITE "program web { command = web }\n");
     struct node *web = find("site/web.1");
     web->process = NULL;
-    supervisor_on_exit(web, CONTRACT_EXIT_CONFIG);
+    supervisor_on_death(&(struct death){.worker = web, .code = CONTRACT_EXIT_CONFIG});
     settle();
     ck_assert_int_eq(web->state, NODE_FATAL);
     reload(SITE "program web { command = better }\n");
     settle();
     ck_assert(node_is_ready(web));
+}
+END_TEST
+
+START_TEST(what_cannot_come_true_is_not_waited_for)
+{
+    begin(SITE "program web { command = web }\n");
+    struct node *web = find("site/web.1");
+    reload(SITE "program web { command = worse }\nprogram last { command = last after = web }\n");
+    ck_assert(supervisor_is_merging(live) && node_hopeless(live) == NULL);
+    settle();
+    web->process = NULL;
+    supervisor_on_death(&(struct death){.worker = web, .code = CONTRACT_EXIT_CONFIG});
+    settle();
+    ck_assert_int_eq(web->state, NODE_FATAL);
+    ck_assert_ptr_eq(node_hopeless(live), web);
+    ck_assert(!supervisor_is_merging(live)); /* nor is an upgrade refused for it */
 }
 END_TEST
 
@@ -468,7 +485,7 @@ static void something_happens(void)
         if (n->process == NULL)
             break;
         n->process = NULL;
-        supervisor_on_exit(n, roll_to(2) ? -1 : 1);
+        supervisor_on_death(&(struct death){.worker = n, .code = roll_to(2) ? -1 : 1});
         break;
     case 1:
         supervisor_restart(n);
@@ -532,7 +549,7 @@ static void history(void)
     struct node *wanted = build(write_file(list, "one_for_one"));
     expect_same(live, wanted);
     tree_free(wanted);
-    ck_assert_msg(node_is_ready(live), "seed %u: not all are ready", seed);
+    ck_assert_msg(node_is_up(live), "seed %u: not all are ready", seed);
     ck_assert_msg(!supervisor_is_merging(live), "seed %u: still merging", seed);
     check_quiet_reload(list);
 }
@@ -561,6 +578,7 @@ SUITE_MAIN_WITH("tree_merge", start, finish, nothing_changes,
                 the_order_and_after_follow_the_file, branches_come_and_go,
                 what_a_person_stopped_stays_stopped,
                 a_one_off_that_finished_runs_again_when_changed,
-                a_worker_that_cannot_work_is_tried_again_when_changed, back_before_it_was_gone,
+                a_worker_that_cannot_work_is_tried_again_when_changed,
+                what_cannot_come_true_is_not_waited_for, back_before_it_was_gone,
                 back_before_it_was_told_to_go, a_plan_changes_nothing,
                 a_branch_cannot_become_a_worker, random_reloads)

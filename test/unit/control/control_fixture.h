@@ -1,5 +1,6 @@
 /*
- * control_fixture.h: a control server on a tree of workers that are only pretended, and clients that talk to it byte by byte.
+ * control_fixture.h: a control server on a tree of workers that are only pretended, and clients that
+ * talk to it byte by byte.
  *
  * For test_control_server.c and test_control_hostile.c. Everything that goes wrong in here fails the test that called.
  */
@@ -7,10 +8,13 @@
 #define TEST_UNIT_CONTROL_FIXTURE_H
 
 #include "common/clock.h"
+#include "common/hold.h"
 #include "common/log.h"
 #include "common/stream.h"
 #include "master/control/control_private.h"
+#include "master/logs/events.h"
 #include "master/reload.h"
+#include "master/shutdown.h"
 #include "master/upgrade/upgrade.h"
 #include "master/process/process.h"
 
@@ -34,8 +38,9 @@ static uv_loop_t loop;
 static struct master master;
 static struct node nodes[12];
 static size_t node_count;
-static struct node *root, *server, *sender, *visits, *watcher, *orders;
+static struct node *root, *server, *sender, *visits, *mailer, *orders;
 static char socket_path[600];
+static char lock_path[600];
 
 /* ---- what stands in for processes ---- */
 
@@ -44,14 +49,14 @@ static struct {
     char verb[64];
     struct buffer args;
     uint64_t deadline_ms;
-    worker_answer_fn fn;
+    process_answer_fn fn;
     void *ctx;
-    int refuse;     /* what worker_process_request returns */
+    int refuse;     /* what process_request returns */
     size_t cancels; /* of a request that was there */
 } asked;
 
-int worker_process_request(struct node *worker, struct slice verb, struct slice args,
-                           uint64_t deadline_ms, worker_answer_fn fn, void *ctx)
+int process_request(struct node *worker, struct slice verb, struct slice args, uint64_t deadline_ms,
+                    process_answer_fn fn, void *ctx)
 {
     if (asked.refuse != 0)
         return asked.refuse;
@@ -65,7 +70,7 @@ int worker_process_request(struct node *worker, struct slice verb, struct slice 
     return 0;
 }
 
-void worker_process_cancel(struct node *worker, const void *ctx)
+void process_cancel(struct node *worker, const void *ctx)
 {
     if (asked.worker == worker && asked.ctx == ctx && asked.fn != NULL) {
         asked.fn = NULL;
@@ -73,25 +78,25 @@ void worker_process_cancel(struct node *worker, const void *ctx)
     }
 }
 
-pid_t worker_process_pid(const struct worker_process *p)
+pid_t process_pid(const struct process *p)
 {
     (void)p;
     return 4711;
 }
 
-void worker_process_usage(const struct worker_process *p, bool family, struct process_usage *usage)
+void process_read_usage(const struct process *p, bool family, struct process_usage *usage)
 {
     (void)p;
     (void)family;
     *usage = (struct process_usage){.rss_bytes = 1 << 20};
 }
 
-void worker_process_set_level(struct node *worker)
+void process_set_level(struct node *worker)
 {
     (void)worker;
 }
 
-/* Upgrades themselves: test/e2e/test_upgrade.py. */
+/* Upgrades themselves: test/e2e/core/test_upgrade.py. */
 int upgrade_begin(struct master *m, upgrade_answer_fn fn, void *ctx, struct buffer *error)
 {
     (void)m;
@@ -106,7 +111,7 @@ void upgrade_forget(const void *ctx)
     (void)ctx;
 }
 
-/* Reloads themselves: test_tree_merge.c and test/e2e/test_reload.py. */
+/* Reloads themselves: test_tree_merge.c and test/e2e/core/test_reload.py. */
 int reload_file(struct master *m, bool dry_run, struct buffer *changes, struct buffer *errors)
 {
     (void)m;
@@ -132,7 +137,7 @@ void master_shutdown(struct master *m)
 
 static inline int fake_spawn(struct node *n)
 {
-    n->process = (struct worker_process *)n;
+    n->process = (struct process *)n;
     n->generation++;
     return 0;
 }
@@ -148,8 +153,8 @@ static inline void fake_down(struct node *n, const char *reason)
     (void)reason;
 }
 
-static const struct supervisor_ops fake_ops = {fake_spawn, fake_act,  fake_act,
-                                               fake_act,   fake_down, NULL};
+static const struct supervisor_ops fake_ops = {fake_spawn, fake_act, fake_act,   fake_act,
+                                               fake_down,  NULL,     events_add, NULL};
 
 static inline uint64_t fake_random(void)
 {
@@ -160,18 +165,18 @@ static inline void dies(struct node *n, int code, const char *obituary)
 {
     n->process = NULL;
     slice_copy(slice_of(obituary), n->last_exit, sizeof n->last_exit);
-    supervisor_on_exit(n, code);
+    supervisor_on_death(&(struct death){.worker = n, .code = code});
 }
 
 static inline void worker_answers(uint64_t status, struct slice body)
 {
-    worker_answer_fn fn = asked.fn;
+    process_answer_fn fn = asked.fn;
     ck_assert_ptr_nonnull(fn);
     asked.fn = NULL;
     fn(status, body, asked.ctx);
 }
 
-/* ---- the tree: redis(server, send.1, visits(watcher, get-set)), orders(watcher) ---- */
+/* ---- the tree: redis(server, send.1, visits(custom, port), orders(custom)) ---- */
 
 static inline struct node *node_add(const char *name, struct node *parent)
 {
@@ -218,10 +223,10 @@ static inline void build_tree(void)
     server = worker_add("redis/server", redis, WORKER_TYPE_COMMAND, "main");
     sender = worker_add("redis/send.1", redis, WORKER_TYPE_SEND, "main");
     visits = branch_add("redis/visits", redis);
-    watcher = worker_add("redis/visits/watcher", visits, WORKER_TYPE_WATCHER, "visits");
-    worker_add("redis/visits/get-set", visits, WORKER_TYPE_GET_SET, "visits");
-    struct node *drain = branch_add("redis/orders", redis);
-    orders = worker_add("redis/orders/watcher", drain, WORKER_TYPE_WATCHER, "orders");
+    mailer = worker_add("redis/visits/custom", visits, WORKER_TYPE_CUSTOM, "visits");
+    worker_add("redis/visits/port", visits, WORKER_TYPE_PORT, "visits");
+    struct node *branch = branch_add("redis/orders", redis);
+    orders = worker_add("redis/orders/custom", branch, WORKER_TYPE_CUSTOM, "orders");
 }
 
 static inline void quiet(enum log_level level, struct slice line, void *ctx)
@@ -245,6 +250,10 @@ static inline void setup(void)
     master.started_ms = clock_mono_ms();
     snprintf(master.paths.runtime_dir, sizeof master.paths.runtime_dir, "%s", dir);
     snprintf(socket_path, sizeof socket_path, "%s/" CONTROL_SOCKET_NAME, dir);
+    pid_t holder;
+    snprintf(lock_path, sizeof lock_path, "%s/platoon.lock", dir);
+    master.paths.state_lock_fd = -1;
+    master.paths.lock_fd = hold_take(lock_path, 0, &holder);
     struct supervisor_settings settings = {
         .limits = {.backoff_min_ms = 60000,
                    .backoff_max_ms = 60000,
@@ -264,6 +273,8 @@ static inline void teardown(void)
     uv_run(&loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(uv_loop_close(&loop), 0);
     ck_assert_int_eq(access(socket_path, F_OK), -1); /* the server has removed it */
+    preflight_release(&master.paths);
+    ck_assert_int_eq(unlink(lock_path), 0);
     ck_assert_int_eq(rmdir(master.paths.runtime_dir), 0);
     for (size_t i = 0; i < node_count; i++) {
         free(nodes[i].window.at_ms);

@@ -1,4 +1,7 @@
-/* test_control_hostile.c: the control server and clients that mean no good, or are too many (master/control.c). */
+/*
+ * test_control_hostile.c: the control server and clients that mean no good, or are too many
+ * (master/control/control_server.c).
+ */
 #include "test/unit/suite.h"
 #include "test/unit/control/control_fixture.h"
 
@@ -161,6 +164,27 @@ START_TEST(test_too_many_clients)
 }
 END_TEST
 
+START_TEST(test_idle_clients_leave_a_place)
+{
+    int fds[CONTROL_CLIENTS_MAX];
+    fds[0] = dial();
+    ck_assert(say(fds[0], 1, LONG_MS, "wait", "ready", NULL));
+    for (size_t i = 1; i < CONTROL_CLIENTS_MAX; i++)
+        fds[i] = dial();
+    uint64_t start = clock_mono_ms();
+    until(clock_mono_ms() - start > 1200);
+    int more = dial();
+    ck_assert(say(more, 1, LONG_MS, "version", NULL));
+    ck_assert_uint_eq(hear(more).status, CONTROL_OK);
+    close(more);
+    ck_assert(!hung_up(fds[0]));
+    all_ready();
+    ck_assert_uint_eq(hear(fds[0]).status, CONTROL_OK);
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        close(fds[i]);
+}
+END_TEST
+
 START_TEST(test_too_many_requests)
 {
     int fd = dial();
@@ -235,14 +259,11 @@ int main(void)
     tcase_add_test(t, test_a_client_that_never_reads);
     tcase_add_test(t, test_an_answer_too_large_is_refused);
     tcase_add_test(t, test_too_many_clients);
+    tcase_add_test(t, test_idle_clients_leave_a_place);
     tcase_add_test(t, test_too_many_requests);
     tcase_add_test(t, test_idle_clients);
     if (geteuid() == 0)
         tcase_add_test(t, test_other_users_are_refused);
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_end(s);
 }

@@ -1,10 +1,13 @@
 /*
- * test_control_server.c: the control server on a real socket, in one process with its clients, over a tree made by hand.
+ * test_control_server.c: the control server on a real socket, in one process with its clients,
+ * over a tree made by hand.
  *
- * Real: the server, the supervisor, the tree, the frames. Fake: processes (a worker is READY or dead when the test says so), and
- * requests to workers, which the test answers. A client never blocks: whoever waits for a byte runs the server's loop meanwhile.
+ * Real: the server, the supervisor, the tree, the frames. Fake: processes (a worker is READY or dead when the test says
+ * so), and requests to workers, which the test answers. A client never blocks: whoever waits for a byte runs the
+ * server's loop meanwhile.
  */
 #include "test/unit/control/control_fixture.h"
+#include "test/unit/suite.h"
 
 /* ---- looking ---- */
 
@@ -43,7 +46,7 @@ START_TEST(test_tree_and_status)
     ck_assert(map_bool(hear(fd).body, "ready"));
 
     dies(orders, 1, "died of old age");
-    ck_assert(say(fd, 3, LONG_MS, "status", "redis/orders/watcher", NULL));
+    ck_assert(say(fd, 3, LONG_MS, "status", "redis/orders/custom", NULL));
     answer = hear(fd);
     ck_assert(slice_is(map_str(answer.body, "state"), "BACKOFF"));
     ck_assert(!map_bool(answer.body, "ready"));
@@ -57,9 +60,9 @@ END_TEST
 START_TEST(test_unknown_names)
 {
     int fd = dial();
-    ck_assert(say(fd, 1, LONG_MS, "status", "redis/visits/watchr", NULL));
+    ck_assert(say(fd, 1, LONG_MS, "status", "redis/visits/custm", NULL));
     expect(fd, 1, CONTROL_NO_NAME,
-           "no worker or branch named 'redis/visits/watchr': did you mean 'redis/visits/watcher'? "
+           "no worker or branch named 'redis/visits/custm': did you mean 'redis/visits/custom'? "
            "See: platoonctl tree");
     ck_assert(say(fd, 2, LONG_MS, "start", "\033[2Jx", NULL));
     expect(fd, 2, CONTROL_NO_NAME, "no worker or branch named '?[2Jx'. See: platoonctl tree");
@@ -128,15 +131,34 @@ START_TEST(test_late_names_who_holds_it_up)
     all_ready();
     int fd = dial();
     ck_assert(say(fd, 1, 100, "stop", "redis/visits", NULL));
-    expect_part(fd, 1, CONTROL_TIMEOUT, "redis/visits/get-set is DRAINING");
+    expect_part(fd, 1, CONTROL_TIMEOUT, "redis/visits/port is DRAINING");
     dies(orders, 1, "died of old age");
     ck_assert(say(fd, 2, 100, "wait", "ready", NULL));
-    expect_part(fd, 2, CONTROL_TIMEOUT, "redis/orders/watcher is BACKOFF (died of old age)");
+    expect_part(fd, 2, CONTROL_TIMEOUT, "redis/orders/custom is BACKOFF (died of old age)");
     ck_assert(say(fd, 3, UINT64_MAX, "wait", "ready", NULL)); /* no overflow into the past */
-    ck_assert(say(fd, 4, 100, "start", "redis/orders/watcher", NULL));
+    ck_assert(say(fd, 4, 100, "start", "redis/orders/custom", NULL));
     until(orders->state == NODE_STARTING);
     snprintf(orders->trouble, sizeof orders->trouble, "no route to redis");
-    expect_part(fd, 4, CONTROL_TIMEOUT, "redis/orders/watcher is STARTING (no route to redis)");
+    expect_part(fd, 4, CONTROL_TIMEOUT, "redis/orders/custom is STARTING (no route to redis)");
+    close(fd);
+}
+END_TEST
+
+/* Its state is the one that is waited for, and would be no reason. */
+START_TEST(test_late_is_not_named_ready)
+{
+    all_ready();
+    int fd = dial();
+    orders->unstable = true;
+    snprintf(orders->last_exit, sizeof orders->last_exit, "exited 3 after 1s");
+    snprintf(orders->trouble, sizeof orders->trouble, "no route to redis");
+    ck_assert(say(fd, 1, 50, "wait", "redis/orders/custom", "ready", NULL));
+    expect_part(fd, 1, CONTROL_TIMEOUT, "redis/orders/custom is unstable (exited 3 after 1s)");
+    orders->trouble[0] = '\0';
+    ck_assert(say(fd, 2, 50, "restart", "redis", NULL));
+    expect_part(fd, 2, CONTROL_TIMEOUT, "redis/server has yet to be stopped, ");
+    ck_assert(say(fd, 3, 50, "stop", "redis/orders", NULL)); /* nor is an old death a reason */
+    expect_part(fd, 3, CONTROL_TIMEOUT, "timed out: redis/orders/custom is DRAINING. It goes on");
     close(fd);
 }
 END_TEST
@@ -151,6 +173,29 @@ START_TEST(test_wait_ready)
     struct control_answer answer = hear(fd);
     ck_assert_uint_eq(answer.id, 1);
     ck_assert(map_bool(answer.body, "ready"));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_trouble_is_not_ready_and_is_waited_out)
+{
+    all_ready();
+    int fd = dial();
+    snprintf(orders->trouble, sizeof orders->trouble, "no route to redis");
+    supervisor_on_trouble();
+    ck_assert(say(fd, 1, LONG_MS, "status", NULL));
+    ck_assert(!map_bool(hear(fd).body, "ready"));
+    ck_assert(say(fd, 2, 50, "wait", "ready", NULL));
+    expect_part(fd, 2, CONTROL_TIMEOUT, "redis/orders/custom has trouble (no route to redis)");
+    ck_assert(say(fd, 3, LONG_MS, "wait", "ready", NULL));
+    ck_assert(say(fd, 4, LONG_MS, "start", "redis/orders", NULL));
+    ck_assert(say(fd, 5, LONG_MS, "version", NULL));
+    ck_assert_uint_eq(hear(fd).id, 5); /* the others wait */
+    orders->trouble[0] = '\0';
+    supervisor_on_trouble();
+    ck_assert_uint_eq(hear(fd).id + hear(fd).id, 3 + 4);
+    ck_assert(say(fd, 6, LONG_MS, "status", NULL));
+    ck_assert(map_bool(hear(fd).body, "ready"));
     close(fd);
 }
 END_TEST
@@ -211,7 +256,7 @@ START_TEST(test_ask_is_handed_on)
     ck_assert_uint_eq(answer.status, CONTROL_OK);
     ck_assert(slice_is(answer.body, "\x93\x01\x02\x03"));
 
-    ck_assert(say(fd, 2, LONG_MS, "ask", "watcher", "orders", "drain-status", NULL));
+    ck_assert(say(fd, 2, LONG_MS, "ask", "custom", "orders", "look", NULL));
     until(asked.fn != NULL);
     ck_assert_ptr_eq(asked.worker, orders);
     worker_answers(CONTROL_TIMEOUT, slice_of("\xa4late"));
@@ -225,7 +270,7 @@ START_TEST(test_send_is_handed_on)
     all_ready();
     int fd = dial();
     ck_assert(
-        say(fd, 1, LONG_MS, "send", "redis/orders/watcher", "{\"log_level\":\"debug\"}", NULL));
+        say(fd, 1, LONG_MS, "send", "redis/orders/custom", "{\"log_level\":\"debug\"}", NULL));
     until(asked.fn != NULL);
     ck_assert_ptr_eq(asked.worker, orders);
     ck_assert_str_eq(asked.verb, "json");
@@ -268,27 +313,27 @@ START_TEST(test_nobody_to_ask)
 {
     all_ready();
     int fd = dial();
-    ck_assert(say(fd, 1, LONG_MS, "ask", "watcher", "visit", "drain-status", NULL));
+    ck_assert(say(fd, 1, LONG_MS, "ask", "custom", "visit", "look", NULL));
     expect(fd, 1, CONTROL_NO_NAME,
-           "no drain named 'visit': did you mean 'visits'? There are: visits, orders");
+           "no program section named 'visit': did you mean 'visits'? There are: visits, orders");
     ck_assert(say(fd, 2, LONG_MS, "ask", "send", "elsewhere", "redis", NULL));
     expect(fd, 2, CONTROL_NO_NAME, "no redis section named 'elsewhere'. There is: main");
-    ck_assert(say(fd, 3, LONG_MS, "ask", "report", "", "report", NULL));
+    ck_assert(say(fd, 3, LONG_MS, "ask", "health", "", "look", NULL));
     expect(fd, 3, CONTROL_NO_NAME,
-           "the configuration makes no report worker. See: platoonctl tree");
+           "the configuration makes no health worker. See: platoonctl tree");
     ck_assert(say(fd, 4, LONG_MS, "ask", "cook", "visits", "soup", NULL));
     expect(fd, 4, CONTROL_NO_NAME, "the configuration makes no cook worker. See: platoonctl tree");
-    ck_assert(say(fd, 5, LONG_MS, "ask", "watcher", NULL));
+    ck_assert(say(fd, 5, LONG_MS, "ask", "custom", NULL));
     expect(fd, 5, CONTROL_USAGE, "ask takes: TYPE DRAIN VERB [ARG...]");
-    dies(watcher, 1, "died of old age");
-    ck_assert(say(fd, 6, LONG_MS, "ask", "watcher", "visits", "drain-status", NULL));
+    dies(mailer, 1, "died of old age");
+    ck_assert(say(fd, 6, LONG_MS, "ask", "custom", "visits", "look", NULL));
     expect(fd, 6, CONTROL_ERROR,
-           "redis/visits/watcher is BACKOFF: died of old age. See: platoonctl status "
-           "redis/visits/watcher");
+           "redis/visits/custom is BACKOFF: died of old age. See: platoonctl status "
+           "redis/visits/custom");
     asked.refuse = -ENOBUFS;
-    ck_assert(say(fd, 7, LONG_MS, "ask", "watcher", "orders", "drain-status", NULL));
+    ck_assert(say(fd, 7, LONG_MS, "ask", "custom", "orders", "look", NULL));
     expect(fd, 7, CONTROL_ERROR,
-           "redis/orders/watcher cannot take the request: it has too many waiting already: try "
+           "redis/orders/custom cannot take the request: it has too many waiting already: try "
            "again");
     close(fd);
 }
@@ -306,32 +351,11 @@ START_TEST(test_a_client_that_goes_away_cancels)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *s = suite_create("control_server");
-    TCase *t = tcase_create("all");
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_set_timeout(t, 60);
-    tcase_add_test(t, test_socket_is_for_its_owner);
-    tcase_add_test(t, test_version);
-    tcase_add_test(t, test_tree_and_status);
-    tcase_add_test(t, test_unknown_names);
-    tcase_add_test(t, test_start_is_answered_when_ready);
-    tcase_add_test(t, test_stop_is_answered_when_stopped);
-    tcase_add_test(t, test_restart_is_answered_when_ready_again);
-    tcase_add_test(t, test_late_names_who_holds_it_up);
-    tcase_add_test(t, test_wait_ready);
-    tcase_add_test(t, test_shutdown);
-    tcase_add_test(t, test_end_of_a_client_that_waits);
-    tcase_add_test(t, test_ask_is_handed_on);
-    tcase_add_test(t, test_send_is_handed_on);
-    tcase_add_test(t, test_a_worker_is_not_believed);
-    tcase_add_test(t, test_nobody_to_ask);
-    tcase_add_test(t, test_a_client_that_goes_away_cancels);
-    suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
-}
+SUITE_MAIN_WITH("control_server", setup, teardown, test_socket_is_for_its_owner, test_version,
+                test_tree_and_status, test_unknown_names, test_start_is_answered_when_ready,
+                test_stop_is_answered_when_stopped, test_restart_is_answered_when_ready_again,
+                test_late_names_who_holds_it_up, test_late_is_not_named_ready, test_wait_ready,
+                test_trouble_is_not_ready_and_is_waited_out, test_shutdown,
+                test_end_of_a_client_that_waits, test_ask_is_handed_on, test_send_is_handed_on,
+                test_a_worker_is_not_believed, test_nobody_to_ask,
+                test_a_client_that_goes_away_cancels)

@@ -3,6 +3,7 @@
 #include "common/stream.h"
 #include "master/ctl/ctl_client.h"
 #include "proto/control.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -340,9 +341,5 @@ int main(void)
     tcase_add_test(tc, requests_have_a_limit);
     tcase_add_test(tc, waiting_for_the_end);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return suite_end(suite);
 }

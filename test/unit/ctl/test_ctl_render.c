@@ -1,39 +1,19 @@
-/* test_ctl_render.c: what people see: tables, the tree, Redis replies, reports; and msgpack as JSON. */
+/* test_ctl_render.c: what people see: tables, the tree, Redis replies; and msgpack as JSON. */
 #include "common/pack.h"
 #include "common/unpack.h"
-#include "master/ctl/ctl_render.h"
+#include "master/ctl/redis/ctl_redis.h"
 #include "master/ctl/ctl_value.h"
+#include "test/unit/ctl/ctl_render_fixture.h"
 
-#include <check.h>
 #include <errno.h>
 #include <math.h>
 
-static struct buffer out;
 static struct buffer packed;
-static json_t *value;
 
-static void teardown(void)
+static void forget(void)
 {
-    json_decref(value);
-    value = NULL;
-    buffer_fini(&out);
+    teardown();
     buffer_fini(&packed);
-}
-
-static json_t *from_json(const char *text)
-{
-    json_error_t error;
-    json_decref(value);
-    value = json_loads(text, JSON_DECODE_ANY, &error);
-    ck_assert_msg(value != NULL, "%s in %s", error.text, text);
-    return value;
-}
-
-static const char *shown(void)
-{
-    const char *text = buffer_text(&out);
-    ck_assert_ptr_nonnull(text);
-    return text;
 }
 
 /* ---- tables ---- */
@@ -136,10 +116,10 @@ END_TEST
             WORKER(                                                                                \
                 "redis/send.1", "READY",                                                           \
                 UP                                                                                 \
-                "\"doing\":\"3/s\",\"trouble\":\"redis is full\",")) "}," BRANCH("transfer",       \
+                "\"doing\":\"3/s\",\"trouble\":\"redis is full\",")) "}," BRANCH("site",           \
                                                                                  "BACKOFF",        \
                                                                                  WORKER(           \
-                                                                                     "transfer/"   \
+                                                                                     "site/"       \
                                                                                      "v.1",        \
                                                                                      "BACKOFF",    \
                                                                                      DOWN)) "}")
@@ -153,7 +133,7 @@ START_TEST(the_tree)
                      "├── redis/      READY\n"
                      "│   └── send.1  READY     42   1m01s         1   2.0MB  3/s\n"
                      "│         redis is full\n"
-                     "└── transfer/   BACKOFF\n"
+                     "└── site/       BACKOFF\n"
                      "    └── v.1     BACKOFF    -       -         9       -  next try in 3s\n"
                      "          killed by SIGKILL\n");
 }
@@ -175,8 +155,23 @@ START_TEST(the_status)
     ck_assert_str_eq(shown(),
                      "NAME          STATE    PID  UPTIME  RESTARTS  MEMORY  DOING\n"
                      "redis/send.1  READY     42   1m01s         1   2.0MB  3/s\n"
-                     "transfer/v.1  BACKOFF    -       -         9       -  next try in 3s\n"
+                     "site/v.1      BACKOFF    -       -         9       -  next try in 3s\n"
                      "\nplatoon is not ready:\n  v.1: down\n");
+}
+END_TEST
+
+/* A gauge that warns stands there whoever reports it; a number that is 0, or warns of nothing, does not. */
+START_TEST(the_warnings)
+{
+    json_t *node =
+        from_json(WORKER("redis/v/watcher.1", "READY",
+                         UP "\"doing\":\"idle\",\"ready\":true,\"problems\":[],\"counters\":{"
+                            "\"redis_evicts\":1,\"redis_forgets\":0,\"redis_commands_total\":5},"));
+    ck_assert_int_eq(ctl_status_add_warnings(node), 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(node, "warnings")), 1);
+    ctl_status_render_node(node, 200, false, &out);
+    ck_assert_ptr_nonnull(strstr(shown(), "is ready\nwarnings:\n  redis/v/watcher.1: this Redis "));
+    ck_assert_ptr_nonnull(strstr(shown(), "noeviction"));
 }
 END_TEST
 
@@ -195,57 +190,6 @@ START_TEST(the_status_of_one)
                               "doing      3/s\n"
                               "\nCOUNTER    VALUE  PER SECOND\ncommands  12,345         2.5\n"
                               "\nredis/send.1 is ready\n");
-}
-END_TEST
-
-/* ---- drains ---- */
-
-START_TEST(drains)
-{
-    ctl_drain_render(from_json("[{\"name\":\"visits\",\"pending\":1234,\"claimed\":5,\"stored\":0,"
-                               "\"redelivered\":0,\"dead\":2,\"oldest_claim_ms\":1500,"
-                               "\"rate_per_s\":99.6}]"),
-                     80, false, &out);
-    ck_assert_str_eq(shown(),
-                     "DRAIN   PENDING  CLAIMED  STORED  PER SECOND  REDELIVERED  DEAD  OLDEST\n"
-                     "visits    1,234        5       0         100            0     2      1s\n");
-}
-END_TEST
-
-START_TEST(progress)
-{
-    struct ctl_progress p = {"visits", 2500, 7500, 1250.4};
-    ctl_drain_render_progress(&p, 70, &out);
-    ck_assert_str_eq(shown(),
-                     "visits ████▊░░░░░░░░░░░░░░  25%   2,500 of 10,000  1,250/s  6s left");
-    ck_assert_uint_le(ctl_text_width(buffer_slice(&out)), 70);
-    buffer_clear(&out);
-    p = (struct ctl_progress){"v", 0, 0, 0};
-    ctl_drain_render_progress(&p, 40, &out);
-    ck_assert_str_eq(shown(), "v ██████████ 100%  0 of 0  0/s");
-    buffer_clear(&out);
-    p = (struct ctl_progress){"v", 0, 10, 0};
-    ctl_drain_render_progress(&p, 10, &out);
-    ck_assert_str_eq(shown(), "v ░░░░░░░░░░   0%   0 of 10  0/s");
-}
-END_TEST
-
-#define LETTER                                                                                     \
-    "\"seq\":18,\"member\":{\"base64\":\"/w==\"},\"reason\":\"no hash\",\"attempts\":5,"           \
-    "\"at_ms\":1767225600000"
-
-START_TEST(dead_letters)
-{
-    ctl_dead_render(from_json("[{" LETTER "}]"), 80, false, &out);
-    ck_assert_str_eq(shown(), "SEQ  SINCE (UTC)          TRIES  MEMBER       REASON\n"
-                              " 18  2026-01-01T00:00:00      5  base64:/w==  no hash\n");
-    buffer_clear(&out);
-    ctl_dead_render_data(from_json("[{" LETTER ",\"fields\":[[\"app\",\"a\\u001bb\"]]},"
-                                   "{\"seq\":19,\"member\":\"m\",\"at_ms\":0,\"value\":\"v\"}]"),
-                         false, &out);
-    ck_assert_str_eq(shown(), "18  base64:/w==\n  2026-01-01T00:00:00.000Z, 5 tries: no hash\n"
-                              "    app = a\\x1bb\n"
-                              "19  m\n  1970-01-01T00:00:00.000Z, 0 tries: \n    v\n");
 }
 END_TEST
 
@@ -320,51 +264,6 @@ START_TEST(redis_nonsense)
 }
 END_TEST
 
-/* ---- reports ---- */
-
-#define REPORT                                                                                     \
-    "{\"total\":1001,\"by\":\"status\",\"values\":[[\"200\",900],[\"4\\\"4\",100],[null,1]],"      \
-    "\"every_ms\":3600000,\"times\":[[1767225600000,0],[1767229200000,10]]}"
-
-START_TEST(report_tables)
-{
-    ctl_report_render(from_json(REPORT), 40, false, &out);
-    ck_assert_str_eq(shown(), "1,001 records\n"
-                              "\nstatus     SHARE  COUNT\n"
-                              "200        89.9%    900  █████████████\n"
-                              "4\"4        10.0%    100  █▌\n"
-                              "(without)   0.1%      1  ▏\n"
-                              "\nTIME (UTC)        COUNT\n"
-                              "2026-01-01 00:00      0\n"
-                              "2026-01-01 01:00     10  █████████████\n");
-    buffer_clear(&out);
-    ctl_report_render(from_json("{\"total\":1,\"by\":\"\",\"values\":[],\"times\":[]}"), 80, false,
-                      &out);
-    ck_assert_str_eq(shown(), "1 record\n");
-    buffer_clear(&out);
-    ctl_report_render(from_json("{\"total\":10,\"by\":\"b\",\"values\":[[\"x\",4]]}"), 20, false,
-                      &out);
-    ck_assert_str_eq(shown(), "10 records\n\nb         SHARE  COUNT\n"
-                              "x         40.0%      4  ██████████\n"
-                              "(others)  60.0%      6\n");
-}
-END_TEST
-
-START_TEST(report_csv)
-{
-    ctl_report_render_csv(from_json(REPORT), &out);
-    ck_assert_str_eq(shown(), "what,value,count\r\n"
-                              "\"status\",\"200\",900\r\n"
-                              "\"status\",\"4\"\"4\",100\r\n"
-                              "\"status\",,1\r\n"
-                              "time,2026-01-01T00:00:00.000Z,0\r\n"
-                              "time,2026-01-01T01:00:00.000Z,10\r\n");
-    buffer_clear(&out);
-    ctl_report_render_csv(from_json("{\"total\":7}"), &out);
-    ck_assert_str_eq(shown(), "what,value,count\r\ntotal,,7\r\n");
-}
-END_TEST
-
 /* ---- values ---- */
 
 START_TEST(values)
@@ -433,36 +332,8 @@ START_TEST(values_shown)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("ctl_render");
-    TCase *tc = tcase_create("ctl_render");
-    tcase_add_checked_fixture(tc, NULL, teardown);
-    tcase_add_test(tc, columns_are_aligned);
-    tcase_add_test(tc, one_column_gives_way);
-    tcase_add_test(tc, notes_are_wrapped);
-    tcase_add_test(tc, nothing_reaches_the_terminal_as_a_command);
-    tcase_add_test(tc, bars);
-    tcase_add_test(tc, the_tree);
-    tcase_add_test(tc, the_tree_in_colour);
-    tcase_add_test(tc, the_status);
-    tcase_add_test(tc, the_status_of_one);
-    tcase_add_test(tc, drains);
-    tcase_add_test(tc, progress);
-    tcase_add_test(tc, dead_letters);
-    tcase_add_test(tc, redis_scalars);
-    tcase_add_test(tc, redis_bytes);
-    tcase_add_test(tc, redis_arrays);
-    tcase_add_test(tc, redis_nonsense);
-    tcase_add_test(tc, report_tables);
-    tcase_add_test(tc, report_csv);
-    tcase_add_test(tc, values);
-    tcase_add_test(tc, values_that_are_none);
-    tcase_add_test(tc, values_shown);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN_WITH("ctl_render", NULL, forget, columns_are_aligned, one_column_gives_way,
+                notes_are_wrapped, nothing_reaches_the_terminal_as_a_command, bars, the_tree,
+                the_tree_in_colour, the_status, the_warnings, the_status_of_one, redis_scalars,
+                redis_bytes, redis_arrays, redis_nonsense, values, values_that_are_none,
+                values_shown)

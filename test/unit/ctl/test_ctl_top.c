@@ -28,7 +28,7 @@ static json_t *tree(const char *a, const char *b, const char *c)
 #define COUNTS                                                                                     \
     "\"rss_bytes\":2097152,\"restarts\":3,\"counters\":{\"mailbox_depth\":7,\"mailbox_wait\":"     \
     "1500},"                                                                                       \
-    "\"rates\":{\"messages_in_total\":12.4,\"stored_total\":640.0},"
+    "\"rates\":{\"messages_in_total\":12.4,\"requests_total\":640.0},"
 #define IDLE                                                                                       \
     "\"rss_bytes\":null,\"restarts\":0,\"counters\":{},\"rates\":{},\"doing\":\"idle\","           \
     "\"trouble\":\"\","
@@ -100,10 +100,11 @@ START_TEST(drawn_in_eighty_columns)
 {
     make("", TOP_SORT_CPU);
     top_rows_render(&rows, 0, 2, SIZE_MAX, 80, false, &out);
-    ck_assert_str_eq(buffer_text(&out),
-                     "NAME        STATE  CPU%    MEM  QUE    WAIT  IN/s  OUT/s  RST  DOES\n"
-                     "site/web.9  READY  90.0  2.0MB    7  1500ms    12      -    3  stored 640/s\n"
-                     "send.1      READY   2.5      -    -       -     -      -    -  idle\n");
+    ck_assert_str_eq(
+        buffer_text(&out),
+        "NAME        STATE  CPU%    MEM  QUE    WAIT  IN/s  OUT/s  RST  DOES\n"
+        "site/web.9  READY  90.0  2.0MB    7  1500ms    12      -    3  requests 640/s\n"
+        "send.1      READY   2.5      -    -       -     -      -    -  idle\n");
     buffer_clear(&out);
     top_rows_render(&rows, 1, 10, 1, 80, false, &out);
     ck_assert_ptr_nonnull(strstr(buffer_text(&out), "\n>send.1 "));

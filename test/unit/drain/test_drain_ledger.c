@@ -1,4 +1,6 @@
-/* test_drain_ledger.c: reading replies of the ledger's scripts, whatever a server says (workers/drain_ledger.h). */
+/*
+ * test_drain_ledger.c: reading replies of the ledger's scripts, whatever a server says (workers/drain/drain_ledger.h).
+ */
 #include "test/unit/suite.h"
 #include "workers/drain/drain_ledger.h"
 
@@ -105,5 +107,35 @@ START_TEST(calls_are_put_together)
 }
 END_TEST
 
-SUITE_MAIN("drain_ledger", elements_of_an_array, what_is_no_array, errors_are_explained,
-           a_closed_ledger_takes_nothing, calls_are_put_together)
+/* Which database it is, however it is written, and no secret: of what says nothing of it, the name is the old one. */
+START_TEST(a_url_is_named)
+{
+    static const char *const names[][2] = {
+        {"postgresql://platoon@db:5432/app", "postgresql://platoon@db:5432/app t"},
+        {"postgresql:///app?sslmode=verify-full&passfile=/p&connect_timeout=3",
+         "postgresql:///app t"},
+        {"postgresql:///app?", "postgresql:///app t"},
+        {"postgresql:///app?host", "postgresql:///app t"},
+        {"postgresql:///app?host=", "postgresql:///app t"},
+        {"postgresql:///app?host=a", "postgresql:///app?host=a t"},
+        {"postgresql:///?dbname=one&host=a", "postgresql:///?host=a&dbname=one t"},
+        {"postgresql:///?host=a&sslmode=require&dbname=one", "postgresql:///?host=a&dbname=one t"},
+        {"postgresql:///?host=%2Fvar%2frun&port=5433&user=u&hostaddr=::1&service=s",
+         "postgresql:///?host=/var/run&hostaddr=::1&port=5433&user=u&service=s t"},
+        {"postgresql:///?%68ost=a", "postgresql:///?host=a t"},
+        {"postgresql:///?host=a&host=b", "postgresql:///?host=b t"},
+        {"postgresql:///?dbname=a%26host=b", "postgresql:///?dbname=a%26host=b t"},
+        {"postgresql:///?dbname=a%20b%25%3f%c3%bc", "postgresql:///?dbname=a%20b%25%3F%C3%BC t"},
+        {"postgresql:///?dbname=50%&host=%4", "postgresql:///?host=%254&dbname=50%25 t"},
+        {"postgresql:///?myhost=a&hosts=b&password=geheim&sslpassword=geheim&x=host=b",
+         "postgresql:/// t"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char store[PATH_MAX];
+        ck_assert(drain_ledger_name_url(store, names[i][0], "t"));
+        ck_assert_str_eq(store, names[i][1]);
+    }
+}
+END_TEST
+
+SUITE_MAIN("drain_ledger", a_url_is_named, elements_of_an_array, what_is_no_array,
+           errors_are_explained, a_closed_ledger_takes_nothing, calls_are_put_together)

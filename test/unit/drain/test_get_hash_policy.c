@@ -1,4 +1,4 @@
-/* test_get_hash_policy.c: which transfer the next frame goes to (workers/get_hash_policy.h). */
+/* test_get_hash_policy.c: which transfer the next frame goes to (workers/drain/get_hash_policy.h). */
 #include "test/unit/suite.h"
 #include "workers/drain/get_hash_policy.h"
 

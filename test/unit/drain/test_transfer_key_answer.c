@@ -1,5 +1,9 @@
-/* test_transfer_key_answer.c: the key service's policy (workers/transfer_key_service.h): questions, answers, giving up. */
+/*
+ * test_transfer_key_answer.c: the key service's policy (workers/drain/transfer_key_service.h):
+ * questions, answers, giving up.
+ */
 #include "workers/drain/transfer_key_service.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -14,7 +18,9 @@ START_TEST(answers)
         const char *bucket, *key, *why;
     } cases[] = {
         {200, "{\"bucket\":\"b\",\"key\":\"k\"}", KEY_FOUND, "b", "k", NULL},
-        {200, " {\"key\":\"\",\"bucket\":\"\\u00e4\",\"more\":[1]}\n", KEY_FOUND, "ä", "", NULL},
+        {200, " {\"key\":\"7\",\"bucket\":\"\\u00e4\",\"more\":[1]}\n", KEY_FOUND, "ä", "7", NULL},
+        {200, "{\"bucket\":\"b\",\"key\":\"\"}", KEY_WRONG, NULL, NULL, "is empty"},
+        {200, "{\"bucket\":\"\",\"key\":\"k\"}", KEY_WRONG, NULL, NULL, "is empty"},
         {200, "", KEY_WRONG, NULL, NULL, "not JSON"},
         {200, "null", KEY_WRONG, NULL, NULL, "not JSON"},
         {200, "<html>", KEY_WRONG, NULL, NULL, "not JSON"},
@@ -152,22 +158,5 @@ START_TEST(pauses)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("transfer_key_answer");
-    TCase *tc = tcase_create("key service");
-    tcase_set_timeout(tc, 30);
-    tcase_add_test(tc, answers);
-    tcase_add_test(tc, broken_answers);
-    tcase_add_test(tc, questions);
-    tcase_add_test(tc, outage_blames_nobody);
-    tcase_add_test(tc, given_up_while_others_are_well);
-    tcase_add_test(tc, wrong_answers_need_no_others);
-    tcase_add_test(tc, pauses);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN("transfer_key_answer", answers, broken_answers, questions, outage_blames_nobody,
+           given_up_while_others_are_well, wrong_answers_need_no_others, pauses)

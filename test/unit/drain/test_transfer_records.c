@@ -1,4 +1,4 @@
-/* test_transfer_records.c: from a RECORDS message to rows (workers/transfer.h). */
+/* test_transfer_records.c: from a RECORDS message to rows (workers/drain/transfer.h). */
 #include "test/unit/suite.h"
 #include "workers/drain/transfer.h"
 

@@ -15,7 +15,7 @@ static void pack_worker(struct buffer *b, const char *name, const char *state, b
     pack_map(b, 9);
     pack_pair(b, "name", name);
     pack_pair(b, "kind", "worker");
-    pack_pair(b, "type", "get-set");
+    pack_pair(b, "type", "send");
     pack_pair(b, "state", state);
     pack_text(b, "restarts");
     pack_u64(b, 3);
@@ -28,7 +28,7 @@ static void pack_worker(struct buffer *b, const char *name, const char *state, b
     pack_nil(b);
     pack_text(b, "counters");
     pack_map(b, 2);
-    pack_text(b, "claims_total");
+    pack_text(b, "redis_commands_total");
     pack_u64(b, 42);
     pack_text(b, "of_a_newer_worker_total");
     pack_u64(b, 1);
@@ -43,8 +43,8 @@ static void pack_tree(struct buffer *b)
     pack_pair(b, "kind", "branch");
     pack_text(b, "children");
     pack_array(b, 2);
-    pack_worker(b, "redis/a/get-set.1", "READY", true);
-    pack_worker(b, "redis/b/get-set.1", "BACKOFF", false);
+    pack_worker(b, "redis/a/send.1", "READY", true);
+    pack_worker(b, "redis/b/send.1", "BACKOFF", false);
 }
 
 START_TEST(a_tree)
@@ -56,18 +56,18 @@ START_TEST(a_tree)
     static const char *const lines[] = {
         "# TYPE platoon_ready gauge\nplatoon_ready 0\n",
         "platoon_uptime_seconds 61.250\n",
-        "# TYPE platoon_claims_total counter\n"
-        "platoon_claims_total{worker=\"redis/a/get-set.1\",type=\"get-set\"} 42\n"
-        "platoon_claims_total{worker=\"redis/b/get-set.1\",type=\"get-set\"} 42\n",
-        "platoon_worker_state{worker=\"redis/b/get-set.1\",type=\"get-set\",state=\"BACKOFF\"} 1\n",
-        "platoon_worker_uptime_seconds{worker=\"redis/a/get-set.1\",type=\"get-set\"} 1.5\n"
-        "platoon_worker_uptime_seconds{worker=\"redis/b/get-set.1\",type=\"get-set\"} 0\n",
-        "platoon_worker_restarts_total{worker=\"redis/a/get-set.1\",type=\"get-set\"} 3\n",
+        "# TYPE platoon_redis_commands_total counter\n"
+        "platoon_redis_commands_total{worker=\"redis/a/send.1\",type=\"send\"} 42\n"
+        "platoon_redis_commands_total{worker=\"redis/b/send.1\",type=\"send\"} 42\n",
+        "platoon_worker_state{worker=\"redis/b/send.1\",type=\"send\",state=\"BACKOFF\"} 1\n",
+        "platoon_worker_uptime_seconds{worker=\"redis/a/send.1\",type=\"send\"} 1.5\n"
+        "platoon_worker_uptime_seconds{worker=\"redis/b/send.1\",type=\"send\"} 0\n",
+        "platoon_worker_restarts_total{worker=\"redis/a/send.1\",type=\"send\"} 3\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         ck_assert_msg(strstr(text, lines[i]) != NULL, "%s is not in %s", lines[i], text);
     ck_assert_ptr_null(strstr(text, "newer_worker"));
-    ck_assert_ptr_null(strstr(text, "platoon_stored_total"));
+    ck_assert_ptr_null(strstr(text, "platoon_redis_errors_total"));
     buffer_fini(&tree);
     buffer_fini(&out);
 }

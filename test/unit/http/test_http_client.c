@@ -1,5 +1,9 @@
-/* test_http_client.c: requests and their ends (common/http_client.h) against a server of the test's own on the same loop. */
+/*
+ * test_http_client.c: requests and their ends (common/http/http_client.h) against a server of the
+ * test's own on the same loop.
+ */
 #include "common/http/http_client.h"
+#include "test/unit/suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -7,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A server that reads a request up to its end and answers `reply` (NULL: never), once for each request on a connection. */
+/*
+ * A server that reads a request up to its end and answers `reply` (NULL: never), once for each request on a connection.
+ */
 struct server {
     uv_tcp_t listener;
     const char *reply;
@@ -27,6 +33,7 @@ struct seen {
     int status;
     unsigned calls;
     char body[64], error[256];
+    char etag[64]; /* "none": no such header */
     uint64_t retry_after_ms;
 };
 
@@ -149,6 +156,8 @@ static void on_answer(const struct http_answer *answer, void *ctx)
     seen->retry_after_ms = answer->retry_after_ms;
     slice_copy(answer->body, seen->body, sizeof seen->body);
     slice_copy(slice_of(answer->error), seen->error, sizeof seen->error);
+    const char *etag = http_answer_header(answer, "etag");
+    slice_copy(slice_of(etag != NULL ? etag : "none"), seen->etag, sizeof seen->etag);
 }
 
 static const char *url(const char *path)
@@ -343,7 +352,9 @@ START_TEST(cancelled)
 }
 END_TEST
 
-/* Freed with calls under way and connections kept: nothing is called, nothing leaks (ASan), the loop ends (tear_down). */
+/*
+ * Freed with calls under way and connections kept: nothing is called, nothing leaks (ASan), the loop ends (tear_down).
+ */
 START_TEST(freed_while_it_works)
 {
     struct seen seen[8] = {0};
@@ -377,6 +388,55 @@ START_TEST(bad_urls)
 }
 END_TEST
 
+static void request(const char *method, const char *path, const char *body, struct seen *seen)
+{
+    struct http_call *call;
+    struct http_header headers[] = {{"x-amz-date", slice_of("20130524T000000Z")},
+                                    {"If-Match", slice_of("\"abc\"")}};
+    struct http_request r = {method, url(path), headers, 2, slice_of(body)};
+    *seen = (struct seen){0};
+    buffer_clear(&server.seen);
+    ck_assert_int_eq(http_client_request(client, &r, on_answer, seen, &call), 0);
+    wait_for(seen);
+}
+
+START_TEST(methods_and_headers)
+{
+    struct seen seen;
+    server.reply = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\nETag: \"2\"\r\n\r\n";
+    request("PUT", "/a/../b//c/./%2F", "hello", &seen);
+    ck_assert_str_eq(seen.etag, "\"2\"");
+    const char *text = buffer_text(&server.seen);
+    ck_assert_ptr_nonnull(strstr(text, "PUT /a/../b//c/./%2F HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(strstr(text, "x-amz-date: 20130524T000000Z\r\n"));
+    ck_assert_ptr_nonnull(strstr(text, "If-Match: \"abc\"\r\n"));
+    ck_assert_ptr_nonnull(strstr(text, "Content-Length: 5\r\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\r\n\r\nhello"));
+    ck_assert_ptr_null(strstr(text, "Expect"));
+    request("PUT", "/empty", "", &seen);
+    ck_assert_ptr_nonnull(strstr(buffer_text(&server.seen), "Content-Length: 0\r\n"));
+    request("DELETE", "/d", "", &seen);
+    ck_assert_ptr_nonnull(strstr(buffer_text(&server.seen), "DELETE /d HTTP/1.1\r\n"));
+    ck_assert_ptr_null(strstr(buffer_text(&server.seen), "Content-Length"));
+    request("GET", "/g", "", &seen);
+    ck_assert_ptr_nonnull(strstr(buffer_text(&server.seen), "GET /g HTTP/1.1\r\n"));
+}
+END_TEST
+
+/* A HEAD's answer says a length and has no body: waiting for one would hang until the deadline. */
+START_TEST(head)
+{
+    struct seen seen;
+    server.reply = "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n";
+    request("HEAD", "/h", "", &seen);
+    ck_assert_int_eq(seen.status, 200);
+    ck_assert_str_eq(seen.body, "");
+    ck_assert_str_eq(seen.etag, "none");
+    request("HEAD", "/h", "", &seen); /* on the same connection */
+    ck_assert_uint_eq(server.connections, 1);
+}
+END_TEST
+
 START_TEST(encoding)
 {
     struct buffer out = BUFFER_EMPTY;
@@ -386,23 +446,6 @@ START_TEST(encoding)
 }
 END_TEST
 
-int main(void)
-{
-    const TTest *const tests[] = {get,           post,           connections_are_kept,
-                                  many_at_once,  other_statuses, too_long_an_answer,
-                                  nobody_there,  hangs_up,       not_http,
-                                  never_answers, cancelled,      freed_while_it_works,
-                                  bad_urls,      encoding};
-    Suite *suite = suite_create("http_client");
-    TCase *tc = tcase_create("http_client");
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_set_timeout(tc, 30);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN_WITH("http_client", set_up, tear_down, get, post, connections_are_kept, many_at_once,
+                other_statuses, too_long_an_answer, nobody_there, hangs_up, not_http, never_answers,
+                cancelled, freed_while_it_works, bad_urls, encoding, methods_and_headers, head)

@@ -1,4 +1,4 @@
-/* test_json_write.c: JSON straight into a buffer (common/json_write.h; RFC 8259), read back by jansson. */
+/* test_json_write.c: JSON straight into a buffer (common/json/json_write.h; RFC 8259), read back by jansson. */
 #include "common/json/json_write.h"
 #include "common/utf8.h"
 #include "test/unit/suite.h"
@@ -75,6 +75,23 @@ START_TEST(bytes_that_are_no_text)
 }
 END_TEST
 
+/* What a terminal would obey is escaped, and JSON stays the JSON it was. */
+START_TEST(harmless)
+{
+    static const char said[] =
+        "{\t\"a\xc2\x9b\":\r\"ü\x7f\xe2\x80\xae\xd8\x9c\xe2\x81\xa9€\\n\",\n\"b\":[1]}";
+    struct buffer out = BUFFER_EMPTY;
+    json_write_harmless(&out, slice_of(said));
+    ck_assert_str_eq(buffer_text(&out),
+                     "{ \"a\\u009b\": \"ü\\u007f\\u202e\\u061c\\u2069€\\n\",\n\"b\":[1]}");
+    json_t *before = json_loads(said, 0, NULL), *after = json_loads(buffer_text(&out), 0, NULL);
+    ck_assert(before != NULL && json_equal(before, after));
+    json_decref(before);
+    json_decref(after);
+    buffer_fini(&out);
+}
+END_TEST
+
 /* Whatever the bytes: JSON that another library reads, and the bytes come back when they were text. */
 START_TEST(random_values)
 {
@@ -95,4 +112,5 @@ START_TEST(random_values)
 }
 END_TEST
 
-SUITE_MAIN("json_write", every_ascii_byte, exact_text, bytes_that_are_no_text, random_values)
+SUITE_MAIN("json_write", every_ascii_byte, exact_text, bytes_that_are_no_text, harmless,
+           random_values)

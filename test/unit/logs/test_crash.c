@@ -1,4 +1,7 @@
-/* test_crash.c: reports of deaths: what is in them, how many stay, how they are found, what happens when they cannot be written. */
+/*
+ * test_crash.c: reports of deaths: what is in them, how many stay, how they are found, what happens
+ * when they cannot be written.
+ */
 #include "master/logs/crash.h"
 
 #include "common/unpack.h"
@@ -8,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static struct place place;
@@ -43,7 +47,12 @@ static void dies(const char *name, uint64_t generation)
     struct rusage usage = {.ru_maxrss = 4096};
     snprintf(n.name, sizeof n.name, "%s", name);
     n.generation = generation;
-    crash_write(&n, 4711, SIGSEGV, &usage, NULL);
+    struct death death = {
+        .worker = &n, .pid = 4711, .status = SIGSEGV, .code = -1, .usage = &usage};
+    snprintf(death.trouble, sizeof death.trouble, "redis is away");
+    crash_on_death(&death);
+    death.orderly = true;
+    crash_on_death(&death); /* nothing to report */
 }
 
 /* The reports of a name: "worker/generation " each. */
@@ -78,7 +87,6 @@ static const char *list(const char *name, size_t limit)
 
 START_TEST(test_a_report_says_what_is_known)
 {
-    snprintf(n.trouble, sizeof n.trouble, "redis is away");
     dies("redis/visits/get-set.1", 7);
     ck_assert(crash_show(&out, slice_of("redis/visits/get-set.1")));
     const char *text = buffer_text(&out);

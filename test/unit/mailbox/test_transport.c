@@ -1,10 +1,14 @@
-/* test_transport.c: mailboxes over nanomsg (common/transport.h). Sender and receiver share a loop here; in life they never do. */
+/*
+ * test_transport.c: mailboxes over nanomsg (common/mailbox/transport.h). Sender and receiver share a loop
+ * here; in life they never do.
+ */
 #include "common/mailbox/transport.h"
 #include "test/unit/suite.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,9 +28,10 @@ static struct {
 } got;
 
 /* "env0:", the digit being the last one of the frame's number. */
-static void put_envelope(struct buffer *out, uint64_t number, void *ctx)
+static void put_envelope(struct buffer *out, uint64_t number, uint64_t proof, void *ctx)
 {
     ck_assert_ptr_eq(ctx, &got);
+    ck_assert_uint_eq(proof, 7);
     buffer_append_text(out, "env");
     buffer_append_char(out, (char)('0' + number % 10));
     buffer_append_char(out, ':');
@@ -66,7 +71,7 @@ static void set_up(void)
     struct transport_options in = options("redis,visits,get-hash.1", 3), out = options("sender", 1);
     ck_assert_int_eq(transport_new(&loop, &in, &receiver), 0);
     ck_assert_int_eq(transport_new(&loop, &out, &sender), 0);
-    peer = transport_peer_new(sender, transport_address(receiver));
+    peer = transport_peer_new(sender, transport_address(receiver), 7);
     ck_assert_ptr_nonnull(peer);
 }
 
@@ -163,7 +168,7 @@ START_TEST(queue_is_bounded)
 {
     char address[128], text[900] = {0};
     snprintf(address, sizeof address, "ipc://%s/nobody.1", dir);
-    struct transport_peer *nobody = transport_peer_new(sender, address);
+    struct transport_peer *nobody = transport_peer_new(sender, address, 7);
     ck_assert_ptr_nonnull(nobody);
     int rc = 0;
     unsigned sent = 0;
@@ -187,7 +192,7 @@ START_TEST(who_comes_later_gets_what_waits)
     char address[128];
     struct transport_options in = options("late", 1);
     snprintf(address, sizeof address, "ipc://%s/late.1", dir);
-    struct transport_peer *waiting = transport_peer_new(sender, address);
+    struct transport_peer *waiting = transport_peer_new(sender, address, 7);
     ck_assert_int_eq(transport_send(waiting, slice_of("patience")), 0);
     uv_run(&loop, UV_RUN_NOWAIT);
     ck_assert_int_eq(transport_new(&loop, &in, &late), 0);
@@ -212,10 +217,12 @@ START_TEST(addresses_that_cannot_be)
     ck_assert_ptr_null(t);
     char address[256];
     snprintf(address, sizeof address, "ipc://%s/%s", dir, name);
-    ck_assert_ptr_null(transport_peer_new(sender, address));
-    ck_assert_ptr_null(transport_peer_new(sender, "tcp://127.0.0.1:5555"));
-    ck_assert_ptr_null(transport_peer_new(sender, "ipc://relative"));
-    ck_assert_ptr_null(transport_peer_new(sender, ""));
+    errno = 0;
+    ck_assert_ptr_null(transport_peer_new(sender, address, 7));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_ptr_null(transport_peer_new(sender, "tcp://127.0.0.1:5555", 7));
+    ck_assert_ptr_null(transport_peer_new(sender, "ipc://relative", 7));
+    ck_assert_ptr_null(transport_peer_new(sender, "", 7));
 }
 END_TEST
 
@@ -235,6 +242,25 @@ START_TEST(the_longest_address)
     id[room + 1] = '\0';
     struct transport_options over = options(id, 1);
     ck_assert_int_eq(transport_new(&loop, &over, &t), -ENAMETOOLONG);
+}
+END_TEST
+
+START_TEST(no_descriptor_for_a_peer)
+{
+    char address[256];
+    struct rlimit before, none;
+    snprintf(address, sizeof address, "ipc://%s/other.1", dir);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    errno = 0;
+    struct transport_peer *none_left = transport_peer_new(sender, address, 7);
+    int error = errno;
+    setrlimit(RLIMIT_NOFILE, &before);
+    ck_assert_ptr_null(none_left);
+    ck_assert_int_eq(error, EMFILE);
+    ck_assert_int_eq(transport_send(peer, slice_of("others are served")), 0);
+    run_until_bytes(17);
 }
 END_TEST
 
@@ -277,4 +303,4 @@ SUITE_MAIN_WITH("transport", set_up, tear_down, address_holds_the_incarnation,
                 one_turn_is_one_frame, order_is_kept, empty_frames_follow_the_last_full_one,
                 frames_leave_early_when_large, sizes, queue_is_bounded,
                 who_comes_later_gets_what_waits, addresses_that_cannot_be, the_longest_address,
-                freed_with_a_queue)
+                no_descriptor_for_a_peer, freed_with_a_queue)

@@ -1,4 +1,7 @@
-/* test_spawn.c: what a worker's process is born with, and what it is not; births that fail; kernels without close_range. */
+/*
+ * test_spawn.c: what a worker's process is born with, and what it is not; births that fail;
+ * kernels without close_range; places without /dev/tty.
+ */
 #include "master/process/spawn.h"
 
 #include "proto/contract.h"
@@ -12,9 +15,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,7 +171,59 @@ START_TEST(test_a_kernel_without_close_range_will_do)
 END_TEST
 
 /* In a process of its own each (Check's fork mode): the slots are taken once in a process. */
+/* As a chroot has it: /dev/null and no more. False: we may not. */
+static bool hide_tty(void)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", "/dev", "tmpfs", 0, NULL) == 0 &&
+           mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3)) == 0;
+}
+
+static bool take_terminal(void)
+{
+    int fd = posix_openpt(O_RDWR | O_NOCTTY);
+    if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0)
+        return false;
+    int terminal = open(ptsname(fd), O_RDWR | O_NOCTTY);
+    return terminal >= 0 && ioctl(terminal, TIOCSCTTY, 0) == 0;
+}
+
+/* The terminal and the session of the worker of a master in a session of its own: 0 when they are as they must be. */
+static int expect_no_terminal(bool terminal)
+{
+    int of = -1, session = -1;
+    pid_t ours = setsid();
+    if (ours < 0 || (terminal && !take_terminal()))
+        return 2;
+    if (!hide_tty())
+        return 0;
+    write_script("cat /proc/$$/stat");
+    run();
+    const char *name_end = strrchr(said, ')');
+    if (name_end == NULL || sscanf(name_end, ") %*c %*d %*d %d %d", &session, &of) != 2)
+        return 3;
+    return of != 0 ? 4 : terminal || session == ours ? 0 : 5;
+}
+
+/* Where /dev/tty cannot be opened we may have a terminal all the same. */
+START_TEST(test_without_dev_tty_it_has_no_terminal_either)
+{
+    if (geteuid() != 0)
+        return;
+    for (int terminal = 0; terminal < 2; terminal++) {
+        pid_t child = suite_fork();
+        if (child == 0)
+            _exit(expect_no_terminal(terminal != 0));
+        int status = 0;
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "terminal %d: %x", terminal,
+                      (unsigned)status);
+    }
+}
+END_TEST
+
 SUITE_MAIN("spawn", test_it_has_four_descriptors_and_ours_stay_ours,
            test_signals_group_and_environment,
            test_a_program_that_cannot_be_run_leaves_nothing_behind,
-           test_a_kernel_without_close_range_will_do)
+           test_a_kernel_without_close_range_will_do,
+           test_without_dev_tty_it_has_no_terminal_either)

@@ -1,8 +1,8 @@
 /*
  * codec_checks.h: what must hold for every message of a family, expanded from the family's own list (proto/schema.h).
  *
- * Used by the suites of link, message and control: they define CODEC_STRUCT(name), CODEC_PACK(name), CODEC_FIELDS(NAME) and
- * `static bool codec_unpack_<name>(struct slice frame, struct … *m)`, then expand CODEC_CHECKS over their list.
+ * Used by the suites of link, message and control: they define CODEC_STRUCT(name), CODEC_PACK(name), CODEC_FIELDS(NAME)
+ * and `static bool codec_unpack_<name>(struct slice frame, struct … *m)`, then expand CODEC_CHECKS over their list.
  */
 #ifndef TEST_UNIT_CODEC_CHECKS_H
 #define TEST_UNIT_CODEC_CHECKS_H
@@ -58,7 +58,10 @@ static inline bool codec_try(bool (*unpack)(struct slice frame), const char *byt
     return good;
 }
 
-/* Cut anywhere: refused. One byte changed anywhere: read or refused, never a byte too far. Another type or count: refused. */
+/*
+ * Cut anywhere: refused. One byte changed anywhere: read or refused, never a byte too far.
+ * Another type or count: refused.
+ */
 static inline void codec_check_hostile(bool (*unpack)(struct slice frame), const struct buffer *b)
 {
     ck_assert(codec_try(unpack, b->data, b->len));

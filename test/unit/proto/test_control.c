@@ -1,5 +1,6 @@
 /* test_control.c: requests and answers of the control socket, and the lists people read (proto/control.h). */
 #include "proto/control.h"
+#include "proto/systems.h"
 
 #define CODEC_STRUCT(name) struct control_##name
 #define CODEC_PACK(name)   control_##name##_pack
@@ -34,7 +35,7 @@ START_TEST(meanings)
     ck_assert_str_eq(control_status_meaning(CONTROL_OK), "done");
     ck_assert_str_eq(control_status_meaning(CONTROL_NO_NAME), "no such name");
     ck_assert_str_eq(control_status_meaning(CONTROL_TIMEOUT), "timed out");
-    ck_assert_str_eq(control_status_meaning(3), "unknown status");
+    ck_assert_str_eq(control_status_meaning(6), "unknown status");
 }
 END_TEST
 
@@ -44,8 +45,8 @@ START_TEST(verbs_are_told)
     static const struct {
         const char *words, *grammar, *help;
     } verbs[] = {
-#define X(NAME, words, grammar, help, group) {words, grammar, help},
-        CONTROL_VERB_LIST(X)
+#define X(NAME, name, words, min, max, TIME, GROUP, grammar, help) {words, grammar, help},
+        SYSTEMS(VERBS, X)
 #undef X
     };
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {

@@ -7,6 +7,8 @@
 #define CODEC_FIELDS(NAME) LINK_FIELDS_##NAME
 #include "test/unit/proto/codec_checks.h"
 
+#include <errno.h>
+
 #define X(number, NAME, name, doc)                                                                 \
     static bool codec_unpack_##name(struct slice frame, struct link_##name *m)                     \
     {                                                                                              \
@@ -59,6 +61,17 @@ START_TEST(exit_codes)
     ck_assert_str_eq(contract_exit_meaning(101), "found its own state inconsistent, restart");
     ck_assert_str_eq(contract_exit_meaning(3), "crashed");
     ck_assert_str_eq(contract_exit_meaning(-1), "crashed");
+    ck_assert_int_eq(contract_exit_for(ENOENT), CONTRACT_EXIT_TEMPORARY);
+    ck_assert_str_eq(contract_shortage_remedy(ENOENT), "");
+    for (int error = 1; error < 200; error++) {
+        bool is_short = contract_exit_for(error) == CONTRACT_EXIT_SHORT;
+        ck_assert(is_short == contract_is_shortage(error));
+        ck_assert(is_short == (contract_shortage_remedy(error)[0] != '\0'));
+        bool is_full = error == ENOSPC || error == EDQUOT;
+        char text[64];
+        ck_assert_str_eq(contract_shortage_remedy_at(error, "/a/b", text, sizeof text),
+                         is_full ? "make room where /a/b is" : contract_shortage_remedy(error));
+    }
 }
 END_TEST
 

@@ -12,32 +12,33 @@
         struct unpack u = unpack_start(frame);                                                     \
         return message_##name##_unpack(&u, m) && unpack_end(&u);                                   \
     }
-MESSAGE_LIST(X)
+SYSTEMS(MESSAGES, X)
 #undef X
 
-MESSAGE_LIST(CODEC_CHECKS)
+SYSTEMS(MESSAGES, CODEC_CHECKS)
 
 /* The cursor stands behind each message: a frame is read one after the other. */
 START_TEST(many_in_a_frame)
 {
     struct buffer b = BUFFER_EMPTY;
-    message_envelope_pack(&b, &(struct message_envelope){
-                                  .sender = slice_of("redis/visits/get-set.1"), .generation = 7});
-    message_credit_pack(&b, &(struct message_credit){.claims_total = 3});
+    message_envelope_pack(&b, &(struct message_envelope){.sender = slice_of("redis/send.1"),
+                                                         .generation = 7,
+                                                         .proof = 1ull << 63});
+    message_linked_pack(&b, &(struct message_linked){.since_ms = 3});
     message_json_pack(&b, &(struct message_json){.text = slice_of("{}")});
-    message_credit_pack(&b, &(struct message_credit){.claims_total = 4});
+    message_linked_pack(&b, &(struct message_linked){.since_ms = 4});
     struct unpack u = unpack_start(buffer_slice(&b));
     struct message_envelope e;
-    struct message_credit credit;
+    struct message_linked linked;
     struct message_json json;
     ck_assert(message_envelope_unpack(&u, &e));
-    ck_assert(slice_is(e.sender, "redis/visits/get-set.1") && e.generation == 7);
-    ck_assert_uint_eq(schema_peek_type(u), MESSAGE_CREDIT);
-    ck_assert(message_credit_unpack(&u, &credit) && credit.claims_total == 3);
+    ck_assert(slice_is(e.sender, "redis/send.1") && e.generation == 7);
+    ck_assert_uint_eq(schema_peek_type(u), MESSAGE_LINKED);
+    ck_assert(message_linked_unpack(&u, &linked) && linked.since_ms == 3);
     ck_assert_uint_eq(schema_peek_type(u), MESSAGE_JSON);
-    ck_assert(!message_credit_unpack(&(struct unpack){u.at, u.end, false}, &credit));
+    ck_assert(!message_linked_unpack(&(struct unpack){u.at, u.end, false}, &linked));
     ck_assert(message_json_unpack(&u, &json) && slice_is(json.text, "{}"));
-    ck_assert(message_credit_unpack(&u, &credit) && credit.claims_total == 4);
+    ck_assert(message_linked_unpack(&u, &linked) && linked.since_ms == 4);
     ck_assert(unpack_end(&u));
     buffer_fini(&b);
 }
@@ -59,12 +60,26 @@ START_TEST(envelopes_that_are_none)
 }
 END_TEST
 
+/* A frame of any version says whose it is. */
+START_TEST(origin_of_another_version)
+{
+    struct message_origin o;
+    ck_assert(message_origin_unpack(slice_make("\x94\x63\xa2hi\x07\xc0", 7), &o));
+    ck_assert(o.version == 0x63 && slice_is(o.sender, "hi") && o.generation == 7);
+    ck_assert(!message_origin_unpack(slice_make("\x92\x63\xa2hi\x07", 6), &o));
+    ck_assert(!message_origin_unpack(slice_make("\x94\x63\xa2hi", 5), &o));
+    ck_assert(!message_origin_unpack(slice_of("GET / HTTP/1.1"), &o));
+    ck_assert(!message_origin_unpack(slice_of(""), &o));
+}
+END_TEST
+
 START_TEST(names)
 {
-    ck_assert_str_eq(message_type_name(MESSAGE_CLAIM), "CLAIM");
+    ck_assert_str_eq(message_type_name(MESSAGE_CALL), "CALL");
     ck_assert_str_eq(message_type_name(0), "?");
 }
 END_TEST
 
 #define X(number, NAME, name, doc) codec_##name,
-SUITE_MAIN("message", MESSAGE_LIST(X) many_in_a_frame, envelopes_that_are_none, names)
+SUITE_MAIN("message", SYSTEMS(MESSAGES, X) many_in_a_frame, envelopes_that_are_none,
+           origin_of_another_version, names)

@@ -1,5 +1,6 @@
 /*
- * redis_conn_client.h: one connection to a real server, and what it told the test. For test_redis_conn.c and test_redis_tls.c.
+ * redis_conn_client.h: one connection to a real server, and what it told the test. For
+ * test_redis_conn.c and test_redis_tls.c.
  */
 #ifndef TEST_UNIT_REDIS_CONN_CLIENT_H
 #define TEST_UNIT_REDIS_CONN_CLIENT_H
@@ -7,6 +8,7 @@
 #include "common/clock.h"
 #include "common/redis/redis_conn.h"
 #include "test/unit/redis/redis_fixture.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -167,6 +169,14 @@ static inline void ask(const char *a, const char *b, const char *c, const char *
     WAIT_FOR(cl.replies > before);
 }
 
+/* The same, of somebody else's connection. */
+static inline void ask_shell(const char *words)
+{
+    char line[REDIS_FIXTURE_PATH + 200];
+    snprintf(line, sizeof line, "redis-cli -s %s %s", fx.socket, words);
+    redis_fixture_shell(&fx, line);
+}
+
 /* A server of our own, for what a real one does not say on demand. */
 static inline int socket_listen(const char *path)
 {
@@ -210,15 +220,5 @@ static inline void add_case(Suite *s, const char *name, const TTest *const *test
         const TTest *const tests[] = {__VA_ARGS__};                                                \
         add_case(suite, name, tests, sizeof tests / sizeof tests[0]);                              \
     } while (0)
-
-/* Runs the suite; main()'s answer. */
-static inline int run_suite(Suite *suite)
-{
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
 
 #endif

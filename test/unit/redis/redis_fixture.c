@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -22,14 +23,21 @@
 #define FIXTURE_START_MS 20000
 #define FIXTURE_PROBE_MS 5 /* pause between two looks at the socket */
 
+#define FIXTURE_PORT_FIRST 10000
+#define FIXTURE_PORTS      20000
+
+/* Below those that the kernel gives to whoever connects: one of these may be taken before the server has it. */
 int redis_fixture_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), tries = 0;
+    uint16_t random;
     ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    do {
+        ck_assert_int_lt(tries++, 100);
+        ck_assert_int_eq(getrandom(&random, sizeof random, 0), sizeof random);
+        address.sin_port = htons((uint16_t)(FIXTURE_PORT_FIRST + random % FIXTURE_PORTS));
+    } while (bind(fd, (struct sockaddr *)&address, sizeof address) != 0);
     close(fd);
     return ntohs(address.sin_port);
 }
@@ -136,4 +144,16 @@ void redis_fixture_fini(struct redis_fixture *f)
     char command[REDIS_FIXTURE_PATH + 16];
     snprintf(command, sizeof command, "rm -rf %s", f->dir);
     ck_assert_int_eq(system(command), 0);
+}
+
+void redis_fixture_certificates(const struct redis_fixture *f)
+{
+    redis_fixture_write(f, "san", "subjectAltName=DNS:redis.test,DNS:localhost,IP:127.0.0.1\n");
+    redis_fixture_shell(
+        f, "for ca in ca other; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+           "-nodes -days 2 -subj /CN=$ca -keyout $ca.key -out $ca.crt; done");
+    redis_fixture_shell(
+        f, "for who in server client; do openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+           "-nodes -subj /CN=$who -keyout $who.key -out $who.csr && openssl x509 -req -in $who.csr "
+           "-CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out $who.crt; done");
 }

@@ -1,4 +1,7 @@
-/* test_redis_codec.c: commands as bytes (common/redis_codec.h; RESP: https://redis.io/docs/reference/protocol-spec/). */
+/*
+ * test_redis_codec.c: commands as bytes (common/redis/redis_codec.h; RESP:
+ * https://redis.io/docs/reference/protocol-spec/).
+ */
 #include "common/redis/redis_codec.h"
 #include "test/unit/suite.h"
 

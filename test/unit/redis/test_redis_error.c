@@ -1,6 +1,7 @@
 /* test_redis_error.c: the server's errors in words, and the codec's EVAL for EVALSHA. */
 #include "common/redis/redis_codec.h"
 #include "common/redis/redis_conn.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -18,7 +19,7 @@ static const struct row rows[] = {
     {"BUSY Redis is busy running a script.", "SCRIPT KILL", true, true},
     {"MASTERDOWN Link with MASTER is down", "primary", true, true},
     {"ERR max number of clients reached", "maxclients", true, true},
-    {"NOAUTH Authentication required.", "password_file", false, true},
+    {"NOAUTH Authentication required.", "password_file", true, true},
     {"WRONGPASS invalid username-password pair or user is disabled.", "password_file", false, true},
     {"NOPERM this user has no permissions", "ACL", false, true},
     {"WRONGTYPE Operation against a key", "another type", false, true},
@@ -28,7 +29,27 @@ static const struct row rows[] = {
      "allowed",
      "maxmemory", true, true},
     {"ERR Error running script (call to f_1): something - else", "something", false, false},
-    {"ERR unknown command 'FOO'", "unknown command 'FOO'", false, false},
+    {"ERR unknown command 'FOO'", "unknown command 'FOO'", false, true},
+    {"ERR unknown command 'FOO'", "rename-command", false, true},
+    {"ERR platoon: RENAME visit:1\tERR The user executing the script can't run this command or "
+     "subcommand script: f_ab, on @user_script:23.",
+     "RENAME visit:1: ", false, true},
+    {"ERR platoon: RENAME visit:1\tERR The user executing the script can't access at least one of "
+     "the keys mentioned in the command arguments script: f_ab, on @user_script:23.",
+     "ACL SETUSER", false, true},
+    {"ERR Error running script (call to f_1): @user_script:7: platoon: HDEL k\t@user_script: 7: "
+     "Unknown Redis command called from Lua script",
+     "HDEL k: ", false, true},
+    {"ERR platoon: HPERSIST k\tERR Unknown command called from script script: f_1, on "
+     "@user_script:1.",
+     "HPERSIST k: the server has no such command", false, true},
+    {"ERR platoon: SET k\tOOM command not allowed when used memory > 'maxmemory'. script: f_1",
+     "SET k: OOM: ", true, true},
+    {"ERR platoon: SET k\tREADONLY You can't write against a read only replica. script: f_1",
+     "SET k: READONLY: ", true, true},
+    {"ERR platoon: ZADD k\tERR something odd script: f_1, on @user_script:1.",
+     "ZADD k: something odd", false, false},
+    {"ERR platoon: no tab", "platoon: no tab", false, false},
     {"OOMPH", "OOMPH", false, false},
     {"", "", false, false},
 };
@@ -84,9 +105,5 @@ int main(void)
     tcase_add_loop_test(tc, test_explain, 0, sizeof rows / sizeof rows[0]);
     tcase_add_test(tc, test_eval_for_evalsha);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return suite_end(s);
 }

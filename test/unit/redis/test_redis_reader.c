@@ -1,4 +1,4 @@
-/* test_redis_reader.c: what a reply may claim to be (common/redis_reader.h). */
+/* test_redis_reader.c: what a reply may claim to be (common/redis/redis_reader.h). */
 #include "common/redis/redis_reader.h"
 #include "test/unit/suite.h"
 

@@ -1,25 +1,11 @@
-/* test_redis_tls.c: the Redis connection over TLS, against real servers (common/redis_tls.c, redis_socket.c). */
-#include "test/unit/redis/redis_conn_client.h"
-
-/* A CA and a server's certificate for localhost and 127.0.0.1, a CA that signed nothing, a client's certificate. */
-static void make_certificates(void)
-{
-    redis_fixture_write(&fx, "san", "subjectAltName=DNS:redis.test,DNS:localhost,IP:127.0.0.1\n");
-    redis_fixture_shell(
-        &fx, "for ca in ca other; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
-             "-nodes -days 2 -subj /CN=$ca -keyout $ca.key -out $ca.crt; done");
-    redis_fixture_shell(
-        &fx,
-        "for who in server client; do openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
-        "-nodes -subj /CN=$who -keyout $who.key -out $who.csr && openssl x509 -req -in $who.csr "
-        "-CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out $who.crt; done");
-}
+/* test_redis_tls.c: the Redis connection over TLS, against real servers (common/redis/redis_tls.c, redis_socket.c). */
+#include "test/unit/redis/fake_resolver.h"
 
 static void start_tls(const char *auth_clients)
 {
     char port[16];
     snprintf(port, sizeof port, "%d", fx.tls_port);
-    make_certificates();
+    redis_fixture_certificates(&fx);
     const char *arguments[] = {"--tls-port",
                                port,
                                "--tls-cert-file",
@@ -66,6 +52,22 @@ START_TEST(test_tls_by_name_and_by_address)
         cl.conn = NULL;
         ck_assert_int_eq(cl.lost, 0);
     }
+}
+END_TEST
+
+/* One that speaks no TLS, one that does not answer, one that does. */
+START_TEST(test_tls_address_by_address)
+{
+    start_tls("no");
+    cl.options.retry_max_ms = 60000;
+    cl.options.connect_timeout_ms = 3000;
+    fake_resolve(fx.port, fake_port_unanswered(), fx.tls_port);
+    set_url("rediss://" FAKE_NAME);
+    replace(&cl.options.tls_server_name, "localhost");
+    connect_client();
+    WAIT_FOR(cl.ready + cl.lost > 0);
+    ck_assert_int_eq(cl.ready, 1);
+    ask("PING", NULL, NULL, NULL);
 }
 END_TEST
 
@@ -133,7 +135,7 @@ END_TEST
 
 START_TEST(test_tls_files_that_cannot_be_read)
 {
-    make_certificates();
+    redis_fixture_certificates(&fx);
     char why[300];
     set_url("rediss://127.0.0.1:%d", fx.tls_port);
     cl.options.tls_ca_file = strdup(redis_fixture_path(&fx, "nowhere.crt"));
@@ -152,8 +154,8 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("redis_tls");
-    ADD_CASE(s, "tls", test_tls_by_name_and_by_address, test_tls_certificate_not_accepted,
-             test_tls_client_certificate, test_tls_and_plain_mixed_up,
-             test_tls_files_that_cannot_be_read);
-    return run_suite(s);
+    ADD_CASE(s, "tls", test_tls_by_name_and_by_address, test_tls_address_by_address,
+             test_tls_certificate_not_accepted, test_tls_client_certificate,
+             test_tls_and_plain_mixed_up, test_tls_files_that_cannot_be_read);
+    return suite_end(s);
 }

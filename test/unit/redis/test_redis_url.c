@@ -1,5 +1,6 @@
 /* test_redis_url.c: urls, and that no message shows a password. */
 #include "common/redis/redis_conn.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -58,12 +59,22 @@ struct bad {
 };
 
 static const struct bad bads[] = {
-    {"", "must start with"},
-    {"http://h", "must start with"},
-    {"u:s3cret@h", "must start with"},
+    {"", "must be embedded, redis://"},
+    {"http://h", "must be embedded, redis://"},
+    {"u:s3cret@h", "must be embedded, redis://"},
     {"redis://", "no host"},
     {"redis://me@", "no host"},
     {"redis://:6379", "no host"},
+    {"sentinel://a:1,b:2", "names nothing that the Sentinels watch: sentinel://host:26379"},
+    {"sentinel://a/", "names nothing that the Sentinels watch: sentinel://host:26379"},
+    {"sentinel://a//1", "names nothing that the Sentinels watch: sentinel://host:26379"},
+    {"sentinel://a/orders/x", "database"},
+    {"sentinels://u:s3cret@a/orders", "password_file"},
+    {"redis://a,,b", "no host"},
+    {"redis://a,b,", "no host"},
+    {"redis://a,b:0", "port"},
+    {"redis://a,u:s3cret@b", "password_file"},
+    {"redis://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "more than 16"},
     {"redis://h:", "port"},
     {"redis://h:0", "port"},
     {"redis://h:65536", "port"},
@@ -71,7 +82,7 @@ static const struct bad bads[] = {
     {"redis://h/x", "database"},
     {"redis://h/65536", "database"},
     {"redis://h/-1", "database"},
-    {"redis://h?db=1", "no \"?\""},
+    {"redis://h?db=1", "has a \"?\""},
     {"redis://[::1", "brackets"},
     {"redis://[::1]x", "brackets"},
     {"redis://u:s3cret@h", "password_file"},
@@ -103,16 +114,72 @@ START_TEST(test_bad)
 }
 END_TEST
 
+static void check_several(const struct redis_options *o)
+{
+    static const struct {
+        const char *host;
+        int port;
+    } is[] = {{"a", 6379}, {"::1", 7}, {"c.example", 65535}};
+    ck_assert_uint_eq(o->address_count, 3);
+    ck_assert_str_eq(o->host, "a");
+    ck_assert_int_eq(o->port, 6379);
+    ck_assert_str_eq(o->user, "me");
+    ck_assert_int_eq(o->database, 4);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_str_eq(o->addresses[i].host, is[i].host);
+        ck_assert_int_eq(o->addresses[i].port, is[i].port);
+    }
+}
+
+START_TEST(test_several)
+{
+    char why[200] = "";
+    struct redis_options o = {0}, copy = {0};
+    const char *url = "rediss://me@a,[::1]:7,c.example:65535/4";
+    for (int again = 0; again < 2; again++) {
+        ck_assert_int_eq(redis_options_parse_url(&o, url, why, sizeof why), 0);
+        check_several(&o);
+    }
+    ck_assert_int_eq(redis_options_copy(&copy, &o), 0);
+    ck_assert_int_eq(redis_options_parse_url(&o, "redis://one/", why, sizeof why), 0);
+    ck_assert_uint_eq(o.address_count, 0);
+    ck_assert_str_eq(o.host, "one");
+    check_several(&copy);
+    redis_options_fini(&o);
+    redis_options_fini(&copy);
+}
+END_TEST
+
+START_TEST(test_sentinel)
+{
+    char why[200] = "";
+    struct redis_options o = {0}, copy = {0};
+    ck_assert_int_eq(
+        redis_options_parse_url(&o, "sentinels://me@a,b:7/or%20ders/4", why, sizeof why), 0);
+    ck_assert_int_eq(redis_options_copy(&copy, &o), 0);
+    ck_assert_str_eq(copy.sentinel_name, "or ders");
+    ck_assert(copy.primary && copy.tls && copy.database == 4);
+    ck_assert_uint_eq(copy.address_count, 2);
+    ck_assert_int_eq(copy.addresses[0].port, 26379);
+    ck_assert_int_eq(copy.addresses[1].port, 7);
+    redis_options_fini(&o);
+    ck_assert_int_eq(redis_options_parse_url(&o, "sentinel://a/x", why, sizeof why), 0);
+    ck_assert(!o.tls && o.port == 26379 && strcmp(o.sentinel_name, "x") == 0);
+    ck_assert_int_eq(redis_options_parse_url(&o, "redis://a", why, sizeof why), 0);
+    ck_assert_ptr_null(o.sentinel_name);
+    redis_options_fini(&o);
+    redis_options_fini(&copy);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("redis_url");
     TCase *tc = tcase_create("url");
     tcase_add_loop_test(tc, test_good, 0, sizeof goods / sizeof goods[0]);
     tcase_add_loop_test(tc, test_bad, 0, sizeof bads / sizeof bads[0]);
+    tcase_add_test(tc, test_several);
+    tcase_add_test(tc, test_sentinel);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return suite_end(s);
 }

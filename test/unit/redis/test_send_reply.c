@@ -2,6 +2,7 @@
 #include "common/unpack.h"
 #include "workers/redis/send_refuse.h"
 #include "workers/redis/send_reply.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -138,9 +139,5 @@ int main(void)
     tcase_add_test(tc, test_depth_and_strange_types);
     tcase_add_loop_test(tc, test_refusals, 0, sizeof lines / sizeof lines[0]);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return suite_end(s);
 }

@@ -1,8 +1,8 @@
 /*
- * test_worker_life.c: a worker's life as the master sees it (proto/contract.h): a real process on the real skeleton with a type of the test's
- * own, and the test at the other end of its link.
+ * test_worker_life.c: a worker's life as the master sees it (proto/contract.h): a real process on the real skeleton
+ * with a type of the test's own, and the test at the other end of its link.
  */
-int worker_main(void);
+int worker_main(int argc, char **argv);
 /* A program's file: here its main is called in a child. */
 #define main worker_main
 #include "workers/skeleton/worker_main.c"
@@ -21,6 +21,7 @@ static struct {
     bool never_finishes;
     bool hang;
     bool idle;
+    struct slice answer; /* to "say" */
 } plan;
 
 /* How often it ticked: shared with the child. */
@@ -42,22 +43,25 @@ static void type_on_tick(struct worker *w, void *state)
     ++*ticks;
     if (plan.idle)
         return;
-    worker_count(w, COUNTER_CLAIMS, 2);
-    worker_gauge(w, COUNTER_PENDING, (uint64_t)++ * (int *)state);
+    worker_count(w, COUNTER_MESSAGES_STALE, 2);
+    worker_gauge(w, COUNTER_MAILBOX_WAIT, (uint64_t)++ * (int *)state);
 }
 
 static void type_on_request(struct worker *w, void *state, const struct link_request *request)
 {
     (void)state;
-    if (slice_is(request->verb, "ready"))
-        worker_ready(w);
-    if (slice_is(request->verb, "trouble"))
+    if (slice_is(request->verb, "trouble") || slice_is(request->verb, "ready-in-trouble"))
         worker_trouble(w, "no %s", "luck");
+    if (slice_is(request->verb, "ready") || slice_is(request->verb, "ready-in-trouble"))
+        worker_ready(w);
     if (slice_is(request->verb, "exit"))
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "asked to");
     if (slice_is(request->verb, "setting"))
         worker_setting_text(w, "test.missing");
-    worker_reply(w, request->id, CONTROL_OK, request->args);
+    if (slice_is(request->verb, "say"))
+        worker_reply(w, request->id, CONTROL_OK, plan.answer);
+    else
+        worker_reply(w, request->id, CONTROL_OK, request->args);
 }
 
 static void type_drain(struct worker *w, void *state)
@@ -111,7 +115,7 @@ static void spawn(bool with_environment)
             dup2(moved, CONTRACT_LINK_FD);
             close(moved);
         }
-        exit(worker_main());
+        exit(worker_main(0, NULL));
     }
     close(link[1]);
     close(err[1]);
@@ -134,11 +138,15 @@ static int exit_code(void)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+/* At once: an empty frame is whole with its head, and who cannot read it is gone before a second send. */
 static void tell(const struct buffer *frame)
 {
     unsigned char head[4] = {0, 0, (unsigned char)(frame->len >> 8), (unsigned char)frame->len};
-    ck_assert_int_eq(send(link_fd, head, 4, MSG_NOSIGNAL), 4);
-    ck_assert_int_eq(send(link_fd, frame->data, frame->len, MSG_NOSIGNAL), (ssize_t)frame->len);
+    struct buffer whole = BUFFER_EMPTY;
+    buffer_append(&whole, head, sizeof head);
+    buffer_append_slice(&whole, buffer_slice(frame));
+    ck_assert_int_eq(send(link_fd, whole.data, whole.len, MSG_NOSIGNAL), (ssize_t)whole.len);
+    buffer_fini(&whole);
 }
 
 #define TELL(name, ...)                                                                            \
@@ -256,16 +264,16 @@ START_TEST(beats_tell_what_it_does)
         ck_assert(slice_is(beat.doing, "testing words"));
         ck_assert_uint_eq(beat.trouble.len, 0);
         struct unpack u = unpack_start(beat.counters);
-        uint64_t claims = 0, pending = 0;
+        uint64_t stale = 0, wait = 0;
         for (uint32_t n = unpack_map(&u); n > 0; n--) {
             struct slice name = unpack_str(&u);
             uint64_t value = unpack_u64(&u);
-            claims = slice_is(name, "claims_total") ? value : claims;
-            pending = slice_is(name, "pending") ? value : pending;
+            stale = slice_is(name, "messages_stale_total") ? value : stale;
+            wait = slice_is(name, "mailbox_wait") ? value : wait;
         }
         ck_assert(unpack_end(&u));
-        ck_assert_uint_eq(claims, 2 * i);
-        ck_assert_uint_eq(pending, 41 + i);
+        ck_assert_uint_eq(stale, 2 * i);
+        ck_assert_uint_eq(wait, 41 + i);
     }
     ask("trouble", "\x90");
     ck_assert(link_beat_unpack(expect(LINK_BEAT), &beat));
@@ -310,6 +318,29 @@ START_TEST(requests)
 }
 END_TEST
 
+/* Each of these frames would be garbage to the master, which kills who sends it. */
+START_TEST(an_answer_that_nobody_could_read)
+{
+    static const char too_deep[] =
+        "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01";
+    const struct slice answers[] = {slice_of(too_deep), slice_of("\x92\x01"), slice_of("\x01\x01")};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        plan.answer = answers[i];
+        start();
+        struct link_reply reply = ask("say", "\x90");
+        ck_assert_uint_eq(reply.status, CONTROL_ERROR);
+        ck_assert_ptr_nonnull(memmem(reply.body.ptr, reply.body.len, "nested deeper", 13));
+        close(link_fd);
+        exit_code();
+    }
+    plan.answer = slice_make(too_deep + 1, sizeof too_deep - 2);
+    start();
+    ck_assert_uint_eq(ask("say", "\x90").status, CONTROL_OK);
+    close(link_fd);
+    exit_code();
+}
+END_TEST
+
 START_TEST(ready_may_come_later)
 {
     plan.hold_ready = true;
@@ -319,6 +350,27 @@ START_TEST(ready_may_come_later)
     TELL(request, .id = 9, .verb = slice_of("ready"), .args = slice_of("\x90"));
     expect(LINK_READY);
     expect(LINK_REPLY);
+    close(link_fd);
+    exit_code();
+}
+END_TEST
+
+/* Whoever waits for READY goes on with it: what is wrong is not to come with a later beat. */
+START_TEST(ready_says_what_is_wrong)
+{
+    plan.hold_ready = plan.idle = true;
+    start();
+    expect(LINK_BEAT);
+    TELL(request, .id = 9, .verb = slice_of("ready-in-trouble"), .args = slice_of("\x90"));
+    struct link_beat beat;
+    char trouble[64] = "";
+    struct slice frame = next_frame();
+    for (; link_frame_type(frame) == LINK_BEAT; frame = next_frame()) {
+        ck_assert(link_beat_unpack(frame, &beat));
+        ck_assert(slice_copy(beat.trouble, trouble, sizeof trouble));
+    }
+    ck_assert_uint_eq(link_frame_type(frame), LINK_READY);
+    ck_assert_str_eq(trouble, "no luck");
     close(link_fd);
     exit_code();
 }
@@ -434,8 +486,10 @@ int main(void)
                                   beats_tell_what_it_does,
                                   beats_become_rare_with_nothing_to_say,
                                   requests,
+                                  an_answer_that_nobody_could_read,
 
                                   ready_may_come_later,
+                                  ready_says_what_is_wrong,
                                   cannot_start,
                                   missing_setting,
                                   ends_by_itself,
@@ -449,9 +503,5 @@ int main(void)
         tcase_add_test(tc, tests[i]);
     tcase_add_loop_test(tc, messages_it_cannot_read, 0, 5);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0 ? 1 : 0;
+    return suite_end(suite);
 }

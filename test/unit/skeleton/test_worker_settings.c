@@ -1,4 +1,4 @@
-/* test_worker_settings.c: the settings map of CONFIG (workers/worker_private.h). */
+/* test_worker_settings.c: the settings map of CONFIG (workers/skeleton/worker_private.h). */
 #include "test/unit/suite.h"
 #include "workers/skeleton/worker_private.h"
 
@@ -31,16 +31,16 @@ START_TEST(found_by_name)
     struct buffer b = BUFFER_EMPTY, seen = BUFFER_EMPTY;
     pack_map(&b, 4);
     pack_pair(&b, "redis.url", "unix:///r.sock");
-    pack_pair(&b, "drain.set", "");
-    pack_pair(&b, "drain.batch", "500");
-    pack_pair(&b, "drain", "x");
+    pack_pair(&b, "queue.set", "");
+    pack_pair(&b, "queue.batch", "500");
+    pack_pair(&b, "queue", "x");
     ck_assert_int_eq(read_map(&s, &b), 0);
     ck_assert_str_eq(worker_settings_find(&s, "redis.url"), "unix:///r.sock");
-    ck_assert_str_eq(worker_settings_find(&s, "drain.set"), "");
+    ck_assert_str_eq(worker_settings_find(&s, "queue.set"), "");
     ck_assert_ptr_null(worker_settings_find(&s, "redis"));
     ck_assert_ptr_null(worker_settings_find(&s, ""));
-    worker_settings_each(&s, "drain.", note, &seen);
-    ck_assert_str_eq(buffer_text(&seen), "drain.batch=500;drain.set=;");
+    worker_settings_each(&s, "queue.", note, &seen);
+    ck_assert_str_eq(buffer_text(&seen), "queue.batch=500;queue.set=;");
     worker_settings_fini(&s);
     ck_assert_ptr_null(worker_settings_find(&s, "redis.url"));
     buffer_fini(&b);

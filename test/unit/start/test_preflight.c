@@ -4,6 +4,7 @@
 #include "master/start/sweep.h"
 #include "master/build/tree_build.h"
 #include "test/unit/build/place_fixture.h"
+#include "test/unit/suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -24,7 +25,7 @@ static struct buffer error;
 static void start(void)
 {
     place_make(&place);
-    paths.lock_fd = -1;
+    paths.lock_fd = paths.state_lock_fd = -1;
 }
 
 static void finish(void)
@@ -125,6 +126,31 @@ START_TEST(test_file_in_the_place_of_a_directory)
     expect_error(place_path(&place, "run"), "no directory");
     ck_assert_int_eq(take("platoon { runtime_dir = \"run/below\"  state_dir = state }\n"), 1);
     expect_error(place_path(&place, "run/below"), "Not a directory");
+}
+
+#define ONE_PLACES 8 /* yet to be made, and there */
+
+/* Whoever looked for the second lock found its own; and nothing is made for such a file. */
+START_TEST(test_one_directory_for_both)
+{
+    static const char *const states[] = {"run", "run/", "no/../run", "run/mbox"};
+    static const char *const made[] = {"run", "run/mbox", "no"};
+    char text[256];
+    bool there = _i >= ONE_PLACES / 2;
+    for (size_t i = 0; there && i < sizeof made / sizeof *made; i++)
+        ck_assert_int_eq(mkdir(place_path(&place, made[i]), 0700), 0);
+    snprintf(text, sizeof text, "platoon { runtime_dir = run  state_dir = \"%s\" }\n",
+             states[_i % (ONE_PLACES / 2)]);
+    ck_assert_int_eq(take(text), CONTRACT_EXIT_CONFIG);
+    expect_error("state_dir /", "choose another");
+    ck_assert(exists("run") == there && !exists("run/platoon.lock"));
+}
+
+START_TEST(test_one_directory_in_the_other)
+{
+    ck_assert_int_eq(take("platoon { runtime_dir = run  state_dir = \"run/state\" }\n"), 0);
+    preflight_release(&paths);
+    ck_assert_int_eq(take("platoon { runtime_dir = \"state/run\"  state_dir = state }\n"), 0);
 }
 
 START_TEST(test_path_too_long_for_a_socket)
@@ -246,47 +272,47 @@ START_TEST(test_identity_that_cannot_be_written)
 
 static void make_programs(void)
 {
-    static const char *const types[] = {
-#define X(NAME, type, PLACE, path, key, doc) type,
-        WORKER_TYPE_LIST(X)
-#undef X
-    };
     ck_assert_int_eq(mkdir(place_path(&place, "libexec"), 0700), 0);
     for (size_t i = 0; i < WORKER_TYPE_COUNT; i++) {
         char name[64];
-        snprintf(name, sizeof name, "libexec/%s", types[i]);
+        snprintf(name, sizeof name, "libexec/%s", worker_type_name((enum worker_type)i));
         place_write(&place, name, "#!/bin/sh\n", 0700);
     }
     place_write(&place, "server", "#!/bin/sh\n", 0700);
 }
 
-#define DRAIN "store s { path = s.db }\ndrain visits { set = a  store = s }\n"
+#define SITE                                                                                       \
+    "supervisor site { children = visits }\n"                                                      \
+    "program visits { command = true  port = json  processes = 2 }\n"
 
 static int check_tree(const char *text)
 {
     ck_assert_int_eq(take(text), 0);
     root = tree_build(config, &paths, &error);
     ck_assert_msg(root != NULL, "%s", buffer_text(&error));
-    return preflight_check_tree(&paths, config, root, false, &error);
+    return preflight_check_tree(&paths, config, root, PREFLIGHT_START, &error, NULL);
 }
 
 START_TEST(test_tree_in_order)
 {
     make_programs();
-    ck_assert_int_eq(check_tree(PLATOON "redis main { server_program = \"./server\" }\n" DRAIN), 0);
+    ck_assert_int_eq(
+        check_tree(PLATOON "redis main { server_program = \"./server\"  send_workers = 2 }\n" SITE),
+        0);
     ck_assert_uint_eq(error.len, 0);
 }
 
 START_TEST(test_each_missing_program_once)
 {
     make_programs();
-    unlink(place_path(&place, "libexec/get-hash"));
-    chmod(place_path(&place, "libexec/report"), 0600);
-    ck_assert_int_eq(check_tree(PLATOON "redis main { server_program = \"./server\" }\n" DRAIN),
-                     CONTRACT_EXIT_CONFIG);
+    unlink(place_path(&place, "libexec/send"));
+    chmod(place_path(&place, "libexec/port"), 0600);
+    ck_assert_int_eq(
+        check_tree(PLATOON "redis main { server_program = \"./server\"  send_workers = 2 }\n" SITE),
+        CONTRACT_EXIT_CONFIG);
     const char *text = buffer_text(&error);
-    ck_assert_ptr_nonnull(strstr(text, place_path(&place, "libexec/get-hash: No such file")));
-    ck_assert_ptr_nonnull(strstr(text, place_path(&place, "libexec/report: Permission denied")));
+    ck_assert_ptr_nonnull(strstr(text, place_path(&place, "libexec/send: No such file")));
+    ck_assert_ptr_nonnull(strstr(text, place_path(&place, "libexec/port: Permission denied")));
     size_t lines = 0;
     for (const char *at = text; *at != '\0'; at++)
         lines += *at == '\n';
@@ -312,7 +338,22 @@ START_TEST(test_server_is_looked_up_in_path)
     snprintf(path, sizeof path, "/nowhere:%s", place.dir);
     ck_assert_int_eq(setenv("PATH", path, 1), 0);
     buffer_clear(&error);
-    ck_assert_int_eq(preflight_check_tree(&paths, config, root, false, &error), 0);
+    ck_assert_int_eq(preflight_check_tree(&paths, config, root, PREFLIGHT_START, &error, NULL), 0);
+}
+
+START_TEST(test_the_servers_place_is_made)
+{
+    struct stat st;
+    make_programs();
+    ck_assert_int_eq(check_tree(PLATOON "redis main { server_program = \"./server\" }\n"), 0);
+    ck_assert_int_eq(stat(place_path(&place, "state/redis"), &st), 0);
+    ck_assert_uint_eq(st.st_mode & 07777, 0700);
+    ck_assert_int_eq(rmdir(place_path(&place, "state/redis")), 0);
+    ck_assert_int_eq(preflight_check_tree(&paths, config, root, PREFLIGHT_CHECK, &error, NULL), 0);
+    ck_assert_msg(stat(place_path(&place, "state/redis"), &st) != 0, "a check makes nothing");
+    ck_assert_int_eq(rename(place_path(&place, "state"), place_path(&place, "elsewhere")), 0);
+    ck_assert_int_eq(preflight_check_tree(&paths, config, root, PREFLIGHT_START, &error, NULL), 1);
+    expect_error("redis main: ", "/state/redis: cannot be made: No such file");
 }
 
 START_TEST(test_external_redis_needs_no_server)
@@ -342,24 +383,24 @@ START_TEST(test_port_in_use)
     expect_error(named, "choose another");
     close(fd);
     buffer_clear(&error);
-    ck_assert_int_eq(preflight_check_tree(&paths, config, root, false, &error), 0);
+    ck_assert_int_eq(preflight_check_tree(&paths, config, root, PREFLIGHT_START, &error, NULL), 0);
 }
 
-/* Room for control.sock, none for the longest mailbox: "/mbox/redis,visits,get-hash.1.4294967295". */
+/* Room for control.sock, none for the longest mailbox: "/mbox/site,visits.1.4294967295". */
 START_TEST(test_mailbox_path_too_long)
 {
     char text[512], deep[128];
-    size_t longest = strlen("/mbox/redis,visits,get-hash.1.4294967295");
+    size_t longest = strlen("/mbox/site,visits.1.4294967295");
     make_programs();
     memset(deep, 'd', sizeof deep);
     deep[107 - longest - strlen(place.dir) - 1 + (size_t)_i] = '\0';
     snprintf(text, sizeof text,
              "platoon { runtime_dir = %s  state_dir = state  libexec_dir = libexec }\n"
-             "redis main { url = \"redis://h\" }\n" DRAIN,
+             "redis main { url = \"redis://h\" }\n" SITE,
              deep);
     ck_assert_int_eq(check_tree(text), _i == 0 ? 0 : CONTRACT_EXIT_CONFIG);
     if (_i == 1)
-        expect_error("the mailbox of redis/visits/get-hash.1 would have 108", "shorter");
+        expect_error("the mailbox of site/visits.1 would have 108", "shorter");
 }
 
 int main(void)
@@ -372,6 +413,8 @@ int main(void)
     tcase_add_loop_test(t, test_directory_others_can_write, 0, 6);
     tcase_add_test(t, test_directory_of_somebody_else);
     tcase_add_test(t, test_file_in_the_place_of_a_directory);
+    tcase_add_loop_test(t, test_one_directory_for_both, 0, ONE_PLACES);
+    tcase_add_test(t, test_one_directory_in_the_other);
     tcase_add_test(t, test_path_too_long_for_a_socket);
     tcase_add_test(t, test_second_instance);
     tcase_add_test(t, test_leftovers_are_removed);
@@ -383,13 +426,10 @@ int main(void)
     tcase_add_test(t, test_each_missing_program_once);
     tcase_add_test(t, test_missing_server);
     tcase_add_test(t, test_server_is_looked_up_in_path);
+    tcase_add_test(t, test_the_servers_place_is_made);
     tcase_add_test(t, test_external_redis_needs_no_server);
     tcase_add_test(t, test_port_in_use);
     tcase_add_loop_test(t, test_mailbox_path_too_long, 0, 2);
     suite_add_tcase(s, t);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return suite_end(s);
 }

@@ -1,4 +1,7 @@
-/* test_store_postgres_talk.c: a server that says nothing, or stops in the middle of its answer (common/store_postgres.h). Those that talk: test_store_postgres.c. */
+/*
+ * test_store_postgres_talk.c: a server that says nothing, or stops in the middle of its answer
+ * (common/store/store_postgres.h). Those that talk: test_store_postgres.c.
+ */
 #include "common/clock.h"
 #include "common/store/store_postgres.h"
 #include "test/unit/suite.h"

@@ -70,6 +70,25 @@ static void expect_value(const char *sql, const char *expected)
     sqlite3_close(db);
 }
 
+START_TEST(test_a_link_that_others_can_have_made_is_not_followed)
+{
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(chown(dir, 12345, 12345), 0);
+    char target[160];
+    snprintf(target, sizeof target, "%s/elsewhere", dir);
+    ck_assert_int_eq(symlink(target, path), 0);
+    struct store_options options = {.type = "sqlite", .path = path, .cache_bytes = 1 << 20};
+    struct store *s = NULL;
+    ck_assert_int_eq(store_open(&options, &s, &error), STORE_BROKEN);
+    ck_assert_ptr_nonnull(strstr(error.text, "records.db is a symbolic link of uid 0 (root), in a "
+                                             "directory of uid 12345"));
+    ck_assert_int_eq(access(target, F_OK), -1);
+    ck_assert_int_eq(unlink(path), 0);
+    store_close(open_store(false));
+}
+END_TEST
+
 START_TEST(test_older_never_overwrites_newer)
 {
     struct store *s = open_store(false);
@@ -178,6 +197,120 @@ START_TEST(test_a_foreign_table_is_broken)
     struct store_options options = {.type = "sqlite", .path = path, .cache_bytes = 1 << 20};
     struct store *s = NULL;
     ck_assert_int_eq(store_open(&options, &s, &error), STORE_BROKEN);
+}
+END_TEST
+
+static void run(const char *sql)
+{
+    sqlite3 *db;
+    char *why = NULL;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 20000);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &why) == SQLITE_OK, "%s: %s", sql, why);
+    sqlite3_close(db);
+}
+
+/* Rules of a user's, made while the store is open, that fail for the values of one row, each in its own way. */
+START_TEST(test_what_a_rule_says_of_one_row_is_refused)
+{
+    static const char *const rules[] = {
+        "CREATE TRIGGER t BEFORE INSERT ON records_base BEGIN SELECT json(NEW.key); END",
+        "CREATE TRIGGER t BEFORE INSERT ON RECORDS_BASE BEGIN SELECT json(NEW.key); END",
+        "CREATE TRIGGER t AFTER INSERT ON records_base WHEN NEW.key = 'bad' BEGIN SELECT "
+        "abs(-9223372036854775807 - 1); END",
+        "CREATE TRIGGER t BEFORE INSERT ON records_base WHEN NEW.key = 'bad' BEGIN SELECT "
+        "RAISE(ROLLBACK, 'no'); END",
+        "CREATE TRIGGER t BEFORE INSERT ON records_base WHEN NEW.key = 'bad' BEGIN SELECT 'a' "
+        "LIKE 'a' ESCAPE 'too long'; END",
+        "CREATE TRIGGER t BEFORE INSERT ON records_recent BEGIN SELECT json(NEW.key); END",
+        "CREATE INDEX t ON records_base(json(key))",
+        "CREATE INDEX t ON records_base(seq) WHERE json(key) = '1'",
+        "ALTER TABLE records_base ADD COLUMN t AS (json(key)) CHECK (t > '')"};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        teardown();
+        setup();
+        struct store *s = open_store(false);
+        ck_assert_int_eq(put(s, "1", "{}", 1), STORE_OK);
+        run(rules[i]);
+        struct store_record batch[] = {record("2", "{}", 2), record("bad", "{}", 3)};
+        ck_assert_msg(store_write(s, batch, 2, &error) == STORE_REFUSED, "%s: %s", rules[i],
+                      error.text);
+        ck_assert_msg(strstr(error.text, "constraints and triggers") != NULL, "%s", error.text);
+        ck_assert_int_eq(store_try(s, &batch[1], &error), STORE_REFUSED);
+        ck_assert_msg(store_write(s, batch, 1, &error) == STORE_OK, "%s: %s", rules[i], error.text);
+        store_close(s);
+        expect_value("SELECT group_concat(key) FROM (SELECT key FROM records ORDER BY key)", "1,2");
+    }
+}
+END_TEST
+
+/* And what no row can come past: trouble, with a remedy that can help, until it is mended. */
+START_TEST(test_what_a_rule_says_of_every_row_is_trouble)
+{
+    static const char *const rules[][3] = {
+        {"CREATE TRIGGER t BEFORE INSERT ON records_base BEGIN INSERT INTO gone VALUES(1); END",
+         "constraints and triggers", "DROP TRIGGER t"},
+        {"CREATE TRIGGER t BEFORE INSERT ON records_base BEGIN SELECT nothing_such(NEW.key); END",
+         "constraints and triggers", "DROP TRIGGER t"},
+        {"ALTER TABLE records_recent RENAME TO other", "not ours",
+         "ALTER TABLE other RENAME TO records_recent"},
+        {"ALTER TABLE records_recent RENAME COLUMN seq TO other", "not ours",
+         "ALTER TABLE records_recent RENAME COLUMN other TO seq"}};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        teardown();
+        setup();
+        struct store *s = open_store(false);
+        ck_assert_int_eq(put(s, "1", "{}", 1), STORE_OK);
+        run(rules[i][0]);
+        ck_assert_msg(put(s, "2", "{}", 2) == STORE_BROKEN, "%s: %s", rules[i][0], error.text);
+        ck_assert_msg(strstr(error.text, rules[i][1]) != NULL, "%s", error.text);
+        run(rules[i][2]);
+        ck_assert_msg(put(s, "2", "{}", 2) == STORE_OK, "%s", error.text);
+        store_close(s);
+    }
+}
+END_TEST
+
+static void rest(struct store *s)
+{
+    uint64_t until = clock_mono_ms() + 20000;
+    while (!store_rest(s, &error)) {
+        ck_assert_msg(error.text[0] == '\0' && clock_mono_ms() < until, "%s", error.text);
+        usleep(5000);
+    }
+}
+
+/* What was acknowledged before there was a rule, and breaks it: readable, and told, until the rule is gone. */
+START_TEST(test_a_merging_that_fails_is_told)
+{
+    static const char *const rules[][2] = {
+        {"CREATE TRIGGER t BEFORE INSERT ON records_base BEGIN SELECT json(NEW.key); END",
+         "malformed JSON"},
+        {"CREATE TRIGGER t BEFORE INSERT ON records_base WHEN NEW.key = 'bad' BEGIN SELECT "
+         "RAISE(ABORT, 'not that one'); END",
+         "not that one"}};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        teardown();
+        setup();
+        struct store *s = open_store(false);
+        ck_assert_int_eq(put(s, "bad", "{}", 1), STORE_OK);
+        run(rules[i][0]);
+        rest(s);
+        ck_assert_msg(strstr(store_ails(s), rules[i][1]) != NULL, "%s", store_ails(s));
+        ck_assert_ptr_nonnull(strstr(store_ails(s), "drop it, or delete them"));
+        expect_value("SELECT group_concat(key) FROM records", "bad");
+        ck_assert_int_eq(put(s, "2", "{}", 2), STORE_OK);
+        ck_assert_str_ne(store_ails(s), "");
+        rest(s);
+        ck_assert_str_ne(store_ails(s), "");
+        run("DROP TRIGGER t");
+        rest(s);
+        ck_assert_str_eq(store_ails(s), "");
+        expect_value("SELECT group_concat(key) FROM (SELECT key FROM records_base ORDER BY key)",
+                     "2,bad");
+        expect_value("SELECT CAST(count(*) AS TEXT) FROM records_recent", "0");
+        store_close(s);
+    }
 }
 END_TEST
 
@@ -295,6 +428,38 @@ START_TEST(test_report_counts_by_field)
 }
 END_TEST
 
+static void count_row(const struct store_report_row *row, bool over_time, void *ctx)
+{
+    (void)row;
+    (void)over_time;
+    ++*(unsigned *)ctx;
+}
+
+/* Values of 9 MB: whoever collects them gets as much as no answer holds, and no more. */
+START_TEST(test_report_ends_where_no_answer_holds_more)
+{
+    struct store *s = open_store(false);
+    char *data = malloc(9000016);
+    ck_assert_ptr_nonnull(data);
+    for (unsigned i = 0; i < 4; i++) {
+        char key[2] = {(char)('a' + i), '\0'};
+        snprintf(data, 16, "{\"f\":\"");
+        memset(data + 6, key[0], 9000000);
+        memcpy(data + 6 + 9000000, "\"}", 3);
+        ck_assert_int_eq(put(s, key, data, i + 1), STORE_OK);
+    }
+    free(data);
+    unsigned rows = 0;
+    uint64_t total;
+    struct store_query query = {.by = "f", .top = 10, .deadline_mono_ms = clock_mono_ms() + 60000};
+    ck_assert_msg(store_report(s, &query, count_row, &rows, &total, &error) == STORE_OK, "%s",
+                  error.text);
+    ck_assert_uint_eq(rows, 2);
+    ck_assert_uint_eq(total, 4);
+    store_close(s);
+}
+END_TEST
+
 START_TEST(test_report_counts_over_time)
 {
     fill();
@@ -339,31 +504,15 @@ START_TEST(test_report_gives_up_at_its_deadline)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("store_sqlite");
-    TCase *tc = tcase_create("store_sqlite");
-    tcase_set_timeout(tc, 60);
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, test_older_never_overwrites_newer);
-    tcase_add_test(tc, test_same_batch_twice_is_once);
-    tcase_add_test(tc, test_the_table_is_as_promised);
-    tcase_add_test(tc, test_binary_keys_and_nul_are_kept);
-    tcase_add_test(tc, test_full_disk_is_retried_and_goes_on);
-    tcase_add_test(tc, test_locked_by_another_is_retried);
-    tcase_add_test(tc, test_what_is_no_database_is_broken);
-    tcase_add_test(tc, test_a_foreign_table_is_broken);
-    tcase_add_test(tc, test_a_directory_that_cannot_be_is_retried);
-    tcase_add_test(tc, test_a_deleted_file_is_made_anew);
-    tcase_add_test(tc, test_kill_loses_nothing_that_was_acknowledged);
-    tcase_add_test(tc, test_report_counts_by_field);
-    tcase_add_test(tc, test_report_counts_over_time);
-    tcase_add_test(tc, test_report_since);
-    tcase_add_test(tc, test_report_gives_up_at_its_deadline);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
-}
+SUITE_MAIN_WITH("store_sqlite", setup, teardown,
+                test_a_link_that_others_can_have_made_is_not_followed,
+                test_older_never_overwrites_newer, test_same_batch_twice_is_once,
+                test_the_table_is_as_promised, test_binary_keys_and_nul_are_kept,
+                test_full_disk_is_retried_and_goes_on, test_locked_by_another_is_retried,
+                test_what_is_no_database_is_broken, test_a_foreign_table_is_broken,
+                test_what_a_rule_says_of_one_row_is_refused,
+                test_what_a_rule_says_of_every_row_is_trouble, test_a_merging_that_fails_is_told,
+                test_a_directory_that_cannot_be_is_retried, test_a_deleted_file_is_made_anew,
+                test_kill_loses_nothing_that_was_acknowledged, test_report_counts_by_field,
+                test_report_ends_where_no_answer_holds_more, test_report_counts_over_time,
+                test_report_since, test_report_gives_up_at_its_deadline)

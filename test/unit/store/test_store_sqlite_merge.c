@@ -1,4 +1,7 @@
-/* test_store_sqlite_merge.c: appended records become merged ones: newest first, killed anywhere, two processes, failures, long readers, old files. */
+/*
+ * test_store_sqlite_merge.c: appended records become merged ones: newest first, killed anywhere, two processes,
+ * failures, long readers, old files.
+ */
 #include "common/clock.h"
 #include "common/store/store_sqlite.h"
 #include "test/unit/build/place_fixture.h"
@@ -184,8 +187,9 @@ START_TEST(test_all_is_merged_in_the_end)
 END_TEST
 
 /*
- * Several versions of a key in one slice, each longer than a page. As one INSERT … ON CONFLICT DO UPDATE of many rows, SQLite up to 3.46 compares
- * them with what stood in the row before, and keeps an old one now and then: a storm found it.
+ * Several versions of a key in one slice, each longer than a page. As one INSERT … ON CONFLICT DO UPDATE of
+ * many rows, SQLite up to 3.46 compares them with what stood in the row before, and keeps an old one now
+ * and then: a storm found it.
  */
 START_TEST(test_versions_longer_than_a_page)
 {

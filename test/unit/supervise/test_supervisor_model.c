@@ -1,14 +1,16 @@
 /*
  * test_supervisor_model.c: the supervisor against 100,000 random histories of deaths, orders and leaps of the clock.
  *
- * Random trees of three levels with random strategies, restart modes and `after`; processes that get ready, die, are slow to stop, or cannot be
- * started. At every moment: never two processes of one worker; nothing is stopped while what was started after it still has to go; nobody starts before
- * what it waits for; no supervisor grants more restarts than its intensity. In the end, when nothing dies any more: who is wanted runs, who is not does not.
- * A failing history prints its seed; PLATOON_SEED repeats it.
+ * Random trees of three levels with random strategies, restart modes and `after`; processes that get ready, die, are
+ * slow to stop, or cannot be started. At every moment: never two processes of one worker; nothing is stopped while what
+ * was started after it still has to go; nobody starts before what it waits for; no supervisor grants more restarts than
+ * its intensity. In the end, when nothing dies any more: who is wanted runs, who is not does not. A failing history
+ * prints its seed; PLATOON_SEED repeats it.
  */
 #include "master/supervise/supervisor.h"
 
 #include "common/log.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -29,7 +31,10 @@ static size_t node_count;
 static bool calm; /* the end of a history: nothing goes wrong any more */
 static uv_loop_t loop;
 
-/* Deaths a supervisor has answered by a restart since it last escalated, was ordered about, or saw an escalation above it. */
+/*
+ * Deaths a supervisor has answered by a restart since it last escalated, was ordered about, or
+ * saw an escalation above it.
+ */
 static struct {
     uint64_t at_ms[GRANTS];
     size_t count;
@@ -63,10 +68,10 @@ static int fake_spawn(struct node *n)
     HOLD(n->process == NULL);
     HOLD(n->wanted_up && n->cycle == NULL);
     for (size_t i = 0; i < n->after_count; i++)
-        HOLD(node_is_ready(n->after[i]));
+        HOLD(node_is_up(n->after[i]));
     if (!calm && roll_to(20) == 0)
         return -11;
-    n->process = (struct worker_process *)n;
+    n->process = (struct process *)n;
     n->generation++;
     return 0;
 }
@@ -103,8 +108,8 @@ static void fake_down(struct node *n, const char *reason)
     HOLD(n->process == NULL);
 }
 
-static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force,
-                                               fake_up,    fake_down, NULL};
+static const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force, fake_up,
+                                               fake_down,  NULL,      NULL,       NULL};
 
 static uint64_t fake_now(void)
 {
@@ -141,7 +146,10 @@ static struct node *add(enum node_kind kind, struct node *parent)
     return n;
 }
 
-/* Depth first, so that a node's place in the array is its place in the start order. Waits only for what comes before it: rings are tree_after.c's. */
+/*
+ * Depth first, so that a node's place in the array is its place in the start order. Waits only for what comes before
+ * it: rings are tree_after.c's.
+ */
 static void grow(struct node *parent, int depth)
 {
     size_t count = 1 + roll_to(4);
@@ -230,7 +238,7 @@ static void die(struct node *n)
     bool asked = n->state == NODE_DRAINING || !n->wanted_up || n->cycle != NULL;
     uint64_t before = all_branch_restarts();
     n->process = NULL;
-    supervisor_on_exit(n, code);
+    supervisor_on_death(&(struct death){.worker = n, .code = code});
     if (all_branch_restarts() != before)
         forget_grants();
     else if (!asked && n->wanted_up && n->state != NODE_FATAL)
@@ -296,7 +304,7 @@ static void settle_worker(struct node *n, void *ctx)
         *settled = true;
     } else if (n->state == NODE_DRAINING) {
         n->process = NULL;
-        supervisor_on_exit(n, 0);
+        supervisor_on_death(&(struct death){.worker = n, .code = 0});
         *settled = true;
     }
 }
@@ -331,7 +339,7 @@ static void check_end(struct node *n, void *ctx)
     (void)ctx;
     bool waits = false;
     for (size_t i = 0; i < n->after_count; i++)
-        waits = waits || !node_is_ready(n->after[i]);
+        waits = waits || !node_is_up(n->after[i]);
     if (!n->wanted_up)
         HOLD(n->process == NULL);
     else if (n->state != NODE_FATAL && !waits)
@@ -340,7 +348,10 @@ static void check_end(struct node *n, void *ctx)
     HOLD((n->state == NODE_READY || n->state == NODE_STARTING) || n->process == NULL);
 }
 
-/* Under rest_for_one and one_for_all what comes after a sibling that can never be ready (FATAL and stopped do not count) waits with it. */
+/*
+ * Under rest_for_one and one_for_all what comes after a sibling that can never be ready (FATAL and stopped do
+ * not count) waits with it.
+ */
 static void check_wanted(struct node *n, void *ctx)
 {
     bool *stuck = ctx;
@@ -352,7 +363,7 @@ static bool anyone_waits_for_nothing(void)
 {
     for (size_t i = 0; i < node_count; i++)
         for (size_t k = 0; k < nodes[i].after_count; k++)
-            if (!node_is_ready(nodes[i].after[k]))
+            if (!node_is_up(nodes[i].after[k]))
                 return true;
     return false;
 }
@@ -391,9 +402,5 @@ int main(void)
     tcase_set_timeout(tc, 240);
     tcase_add_loop_test(tc, test_random_histories, 0, 10);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return suite_end(suite);
 }

@@ -2,6 +2,7 @@
 #include "master/tree/policy.h"
 
 #include "proto/contract.h"
+#include "test/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -97,6 +98,8 @@ START_TEST(test_verdict_by_exit)
         {-1, POLICY_TEMPORARY, POLICY_ONE_FOR_ONE, POLICY_STAY_DOWN},
         {-1, POLICY_PERMANENT, POLICY_ONE_FOR_ONE, POLICY_RESTART},
         {42, POLICY_PERMANENT, POLICY_ONE_FOR_ALL, POLICY_RESTART_ALL},
+        {CONTRACT_EXIT_SHORT, POLICY_PERMANENT, POLICY_ONE_FOR_ALL, POLICY_RESTART_ALL},
+        {CONTRACT_EXIT_SHORT, POLICY_TEMPORARY, POLICY_ONE_FOR_ONE, POLICY_STAY_DOWN},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct restart_window w = window_of(5, 1000);
@@ -108,6 +111,21 @@ START_TEST(test_verdict_by_exit)
         ck_assert_int_eq(policy_judge(&limits, &d, &w, &failures, 1000).action, rows[i].action);
         free(w.at_ms);
     }
+}
+END_TEST
+
+START_TEST(test_a_shortage_is_noted_nowhere)
+{
+    struct restart_window w = window_of(2, 1000);
+    uint64_t failures = 1;
+    struct policy_death d = {.code = CONTRACT_EXIT_SHORT, .was_ready = true};
+    for (int i = 0; i < 5; i++) {
+        struct policy_verdict v = policy_judge(&limits, &d, &w, &failures, 1000);
+        ck_assert_int_eq(v.action, POLICY_RESTART);
+        ck_assert_uint_eq(v.delay_ms, POLICY_SHORTAGE_MS);
+    }
+    ck_assert(failures == 1 && w.count == 0);
+    free(w.at_ms);
 }
 END_TEST
 
@@ -127,7 +145,10 @@ START_TEST(test_stable_run_resets_and_is_replaced_at_once)
 }
 END_TEST
 
-/* Any history of deaths: never more than `limit` restarts in a period without an escalation, and every delay within bounds. */
+/*
+ * Any history of deaths: never more than `limit` restarts in a period without an escalation, and
+ * every delay within bounds.
+ */
 START_TEST(test_random_histories_keep_the_invariants)
 {
     srandom(20261121);
@@ -176,23 +197,19 @@ START_TEST(test_nobody_is_judged_before_it_was_read_and_had_its_time)
 }
 END_TEST
 
-int main(void)
+START_TEST(test_orders_in_pairs_are_one)
 {
-    Suite *suite = suite_create("policy");
-    TCase *tc = tcase_create("policy");
-    tcase_set_timeout(tc, 30);
-    tcase_add_test(tc, test_backoff_doubles_up_to_its_cap);
-    tcase_add_test(tc, test_backoff_by_other_factors);
-    tcase_add_test(tc, test_death_before_ready_waits_at_least_the_minimum);
-    tcase_add_test(tc, test_window_admits_no_more_than_its_limit_in_a_period);
-    tcase_add_test(tc, test_verdict_by_exit);
-    tcase_add_test(tc, test_nobody_is_judged_before_it_was_read_and_had_its_time);
-    tcase_add_test(tc, test_stable_run_resets_and_is_replaced_at_once);
-    tcase_add_test(tc, test_random_histories_keep_the_invariants);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    ck_assert(!policy_order_forces(1, 0));
+    ck_assert(!policy_order_forces(2, 0) && !policy_order_forces(2, POLICY_PAIR_MS - 1));
+    ck_assert(policy_order_forces(2, POLICY_PAIR_MS));
+    ck_assert(policy_order_forces(3, 0) && policy_order_forces(4, 5000));
 }
+END_TEST
+
+SUITE_MAIN("policy", test_orders_in_pairs_are_one, test_backoff_doubles_up_to_its_cap,
+           test_backoff_by_other_factors, test_death_before_ready_waits_at_least_the_minimum,
+           test_window_admits_no_more_than_its_limit_in_a_period, test_verdict_by_exit,
+           test_a_shortage_is_noted_nowhere,
+           test_nobody_is_judged_before_it_was_read_and_had_its_time,
+           test_stable_run_resets_and_is_replaced_at_once,
+           test_random_histories_keep_the_invariants)

@@ -1,0 +1,45 @@
+"""nth_base.py: the course of a test in which the Nth call fails: rows of N = 1, 2, 3 … until fewer than N such calls are made, each over a platoon of its own."""
+import time
+
+LIMIT = 20.0  # seconds for one round
+MOST = 20000  # far above what any program needs
+
+
+def until_none_fails(turn, first=1, step=1):
+    """turn(n): the nth call fails; true when it came to that. How many rounds that were."""
+    n, rounds = first, 0
+    while n < MOST and turn(n):
+        n += step
+        rounds += 1
+    assert n < MOST, f"no end after {rounds} rounds"
+    return rounds
+
+
+def run_row(words, make, course):
+    """make() gives what has a `platoon`, `place()` (which round it is in) and `close()`; course(that) goes through it. None, or what went wrong."""
+    begin, nth, problem = time.monotonic(), make(), None
+    try:
+        nth.platoon.start()
+        told = course(nth)
+    except BaseException as error:  # pytest's fail() is none of Exception
+        problem = error
+    if problem is not None:
+        print(nth.platoon.log()[-6000:])
+    try:
+        nth.platoon.close(False)
+    except BaseException as error:
+        problem = problem or error
+    nth.close()
+    if isinstance(problem, KeyboardInterrupt):
+        raise problem
+    seconds = time.monotonic() - begin
+    print(f"ok     {words} {told:5} failures  {seconds:6.1f} s" if problem is None else f"FAILED {words} at {nth.place()}: {problem}", flush=True)
+    return problem
+
+
+def run(rows):
+    """rows: of (words, make, course). The exit status."""
+    problems = [run_row(*row) for row in rows]
+    bad = sum(problem is not None for problem in problems)
+    print(f"{len(problems) - bad} passed, {bad} failed")
+    return 1 if bad else 0
