@@ -1,9 +1,10 @@
 /*
  * redis_tls.h: TLS as a filter over bytes: what the network gave goes in, what the network shall get comes out.
  *
- * Runs in Redis workers, under redis_socket.c. OpenSSL on memory BIOs, because hiredis 0.14 has no TLS and Debian 12 no
- * hiredis_ssl (FACTS.md 2), and because the socket stays libuv's. A client always verifies the server's certificate,
- * chain and name; there is no switch to turn that off. TLS 1.2 or newer.
+ * Runs in Redis workers, under redis_socket.c, and in workers that are connected to in Redis' protocol. OpenSSL on
+ * memory BIOs, because hiredis 0.14 has no TLS and Debian 12 no hiredis_ssl (FACTS.md 2), and because the socket stays
+ * libuv's. A client always verifies the server's certificate, chain and name; there is no switch to turn that off. A
+ * server asks for a client's where it is told who may sign it. TLS 1.2 or newer.
  */
 #ifndef COMMON_REDIS_TLS_H
 #define COMMON_REDIS_TLS_H
@@ -23,9 +24,19 @@ struct redis_tls_session; /* one per connection */
 struct redis_tls *redis_tls_new(const struct redis_options *options, char *why, size_t why_size);
 void redis_tls_free(struct redis_tls *t);
 
+/*
+ * The same for a server: its certificate with its chain, and its key. `ca_file`: who may sign the certificate that a
+ * client must then show; NULL: none is asked for.
+ */
+struct redis_tls *redis_tls_server_new(const char *cert_file, const char *key_file,
+                                       const char *ca_file, char *why, size_t why_size);
+
 /* A client session, handshake not begun (the first feed begins it). NULL when memory is short. */
 struct redis_tls_session *redis_tls_session_new(struct redis_tls *t);
 void redis_tls_session_free(struct redis_tls_session *s);
+
+/* A session of a server's, the client's first bytes to be fed. NULL when memory is short. */
+struct redis_tls_session *redis_tls_session_accept(struct redis_tls *t);
 
 /*
  * Takes bytes from the network and goes on with the handshake. 0, or -EPROTO: then redis_tls_session_error says why,

@@ -1,5 +1,5 @@
 /*
- * redis_tls_private.h: what both sides of TLS share. For redis_tls.c and redis_tls_client.c only.
+ * redis_tls_private.h: what both sides of TLS share. For redis_tls.c, redis_tls_client.c and redis_tls_server.c only.
  */
 #ifndef COMMON_REDIS_TLS_PRIVATE_H
 #define COMMON_REDIS_TLS_PRIVATE_H
