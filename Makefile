@@ -216,8 +216,9 @@ check-long:
 	LONG="$(LONG)" LONG_BESIDE="$(LONG_BESIDE)" scripts/lib/run-long
 
 # What scripts/bench measures beside platoon.
-.PHONY: bench bench-messages bench-supervision
+.PHONY: bench bench-cache bench-messages bench-supervision
 bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/ceiling_*.c))
+bench-cache: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/cache/*.c))
 bench-messages: $(BUILD)/bench/messages_worker $(BUILD)/bench/messages_peers
 bench-supervision: $(BUILD)/bench/supervised $(BUILD)/bench/supervision_floor $(BUILD)/bench/supervision_worker
 $(BUILD)/bench/supervision_worker: $(call objects,scripts/bench/supervision_worker.c $(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
@@ -236,6 +237,10 @@ $(BUILD)/bench/messages_peers: $(call objects,scripts/bench/messages_peers.c)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,nanomsg libzmq)
+$(BUILD)/bench/cache/%: $(BUILD)/obj/scripts/bench/cache/%.o $(WORKER) $(PROTO) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 $(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

@@ -108,6 +108,7 @@
 #include "proto/health/health.h"
 #include "proto/redis/redis.h"
 #include "proto/drain/drain.h"
+#include "proto/cache/cache.h"
 #include "proto/program/program.h"
 
 #include "proto/absent_lists.h"
@@ -118,6 +119,7 @@
     SYSTEM(health, HEALTH_##LIST(X)) \
     SYSTEM(redis, REDIS_##LIST(X)) \
     SYSTEM(drain, DRAIN_##LIST(X)) \
+    SYSTEM(cache, CACHE_##LIST(X)) \
     SYSTEM(program, PROGRAM_##LIST(X))
 /* clang-format on */
 

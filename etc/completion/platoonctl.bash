@@ -29,10 +29,12 @@ walk(json.load(sys.stdin))' "$kind" 2>/dev/null
 # What may follow the words so far: words; @ and what _platoonctl_names takes; @file.
 _platoonctl_places() {
     case $1 in
-    'drain dead '*' retry' | 'drain dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '*) ;;
-    'drain dead '*) echo 'list show retry drop' ;;
+    'cache set '*' '*' '*) ;;
+    'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop') echo 'all' ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '*) ;;
+    'drain dead '* | 'cache dead '*) echo 'list show retry drop' ;;
     'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '*) ;;
+    'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-backing:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
     'signal '*) echo 'HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
     'level '*) echo 'error warn info debug' ;;
@@ -43,8 +45,9 @@ _platoonctl_places() {
     report) echo '@watcher:1' ;;
     top | status | logs | watch | trace | crashes | start | stop | restart | level | signal | send) echo '@worker' ;;
     wait) echo '@worker ready stopped' ;;
-    '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report' ;;
+    '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache' ;;
     drain) echo 'status dead wait' ;;
+    cache) echo 'status get set del dump wait dead' ;;
     esac
 }
 
@@ -59,6 +62,8 @@ _platoonctl_dashes() {
     scale | 'scale '*) echo "$_platoonctl_options --dry-run" ;;
     redis | 'redis '*) echo "--on --reply-to" ;;
     report | 'report '*) echo "$_platoonctl_options --by --since --every --top --time --csv" ;;
+    'cache set' | 'cache set '*) echo "$_platoonctl_options --expire" ;;
+    'cache dump' | 'cache dump '*) echo "$_platoonctl_options --all --wait" ;;
     *) echo "$_platoonctl_options" ;;
     esac
 }
@@ -66,7 +71,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --expire) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -83,7 +88,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --expire) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

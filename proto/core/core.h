@@ -16,7 +16,7 @@
 #define CORE_KEYS(X) \
     X(PLATOON, "runtime_dir", PATH, "/run/platoon", 0, 0, MASTER, "sockets, mailboxes, lock; made 0700 if missing") \
     X(PLATOON, "state_dir", PATH, "/var/lib/platoon", 0, 0, MASTER, \
-      "what must survive a restart: the instance's identity, the embedded Redis' data") \
+      "what must survive a restart: the instance's identity, the embedded Redis' data, the logs of cache nodes") \
     X(PLATOON, "libexec_dir", PATH, "", 0, 0, MASTER, \
       "where the worker programs are; empty: beside the platoon program") \
     X(PLATOON, "log_level", CHOICE, "info", 0, 0, LIVE, \

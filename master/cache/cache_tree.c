@@ -1,0 +1,12 @@
+/*
+ * cache_tree.c: when a cache has backing workers. See systems_tree.h.
+ *
+ * Runs in the master.
+ */
+#include "master/systems_tree.h"
+
+bool tree_when_cache_store(const struct config *c, const struct config_section *s)
+{
+    (void)c;
+    return config_get(s, "store")[0] != '\0';
+}

@@ -1,0 +1,271 @@
+/* ctl_cache_dead.c: the verb `cache dead`: list, show, retry, drop. See ctl_cache.h. */
+#include "common/base64.h"
+#include "common/text.h"
+#include "master/ctl/cache/ctl_cache.h"
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_render.h"
+#include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_verbs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define DEAD_ALL "all"
+#define DEAD_NAMED                                                                                 \
+    "base64:YWxs"      /* the key that is called so: the word by itself stands for all of them */
+#define DEAD_BATCH 200 /* values that are asked for at once: an answer has room for them */
+
+static void append_key(const json_t *letter, struct buffer *out)
+{
+    const json_t *key = json_object_get(letter, "key");
+    if (json_is_string(key) && strcmp(json_string_value(key), DEAD_ALL) == 0)
+        buffer_append_text(out, DEAD_NAMED);
+    else
+        ctl_value_show(key, out);
+}
+
+void ctl_cache_render_dead(const json_t *letters, size_t width, bool color, struct buffer *out)
+{
+    static const struct ctl_column columns[] = {
+        {"KEY", false, false}, {"BYTES", true, false}, {"REASON", false, true}};
+    struct ctl_table t;
+    ctl_table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    size_t i;
+    json_t *letter;
+    json_array_foreach(letters, i, letter)
+    {
+        struct buffer key = BUFFER_EMPTY;
+        append_key(letter, &key);
+        ctl_table_cell(&t, CTL_PLAIN, buffer_slice(&key));
+        if (json_is_true(json_object_get(letter, "deleted")))
+            ctl_table_cell(&t, CTL_PLAIN, slice_of("deleted"));
+        else
+            ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(letter, "bytes"));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(letter, "reason")));
+        t.failed |= !buffer_ok(&key);
+        buffer_fini(&key);
+    }
+    ctl_table_render(&t, width, color, out);
+    ctl_table_fini(&t);
+}
+
+void ctl_cache_render_dead_data(const json_t *letters, bool color, struct buffer *out)
+{
+    size_t i;
+    json_t *letter;
+    json_array_foreach(letters, i, letter)
+    {
+        struct buffer key = BUFFER_EMPTY, value = BUFFER_EMPTY;
+        append_key(letter, &key);
+        ctl_append_color(out, color, CTL_BOLD, buffer_slice(&key));
+        buffer_append_text(out, "\n  ");
+        ctl_append_safe(out, slice_of(ctl_value_text(letter, "reason")));
+        if (json_is_true(json_object_get(letter, "deleted"))) {
+            buffer_append_text(out, "\n  deleted\n");
+        } else {
+            buffer_printf(out, "\n  %" PRIu64 " bytes: ", ctl_value_u64(letter, "bytes"));
+            ctl_value_show(json_object_get(letter, "value"), &value);
+            ctl_append_safe(out, buffer_slice(&value));
+            buffer_append_char(out, '\n');
+        }
+        out->failed |= !buffer_ok(&key) || !buffer_ok(&value);
+        buffer_fini(&key);
+        buffer_fini(&value);
+    }
+}
+
+/* ---- the verb ---- */
+
+static bool dead_is_all(const struct ctl *c)
+{
+    return c->args.argc == 3 && strcmp(c->args.argv[2], DEAD_ALL) == 0;
+}
+
+/* ---- asking ---- */
+
+static int dead_decode(struct slice body, json_t **answer)
+{
+    return ctl_value_decode(body, answer) == 0
+               ? CONTROL_OK
+               : ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
+}
+
+/* The keys behind the word, none for `all`. */
+static int dead_ask(struct ctl *c, const char *verb, json_t **answer)
+{
+    size_t count = c->args.argc > 2 && !dead_is_all(c) ? (size_t)c->args.argc - 2 : 0;
+    const char **keys = calloc(count + 1, sizeof *keys);
+    struct slice body;
+    if (keys == NULL)
+        return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
+    for (size_t i = 0; i < count; i++) {
+        const char *word = c->args.argv[2 + i];
+        keys[i] = strcmp(word, DEAD_NAMED) == 0 ? DEAD_ALL : word;
+    }
+    int status = ctl_cache_ask_keys(c, verb, count, keys, &body);
+    free(keys);
+    return status == CONTROL_OK ? dead_decode(body, answer) : status;
+}
+
+/* Appends some more of an answer. */
+static int dead_ask_more(struct ctl *c, const char *verb, size_t count, const struct slice *keys,
+                         json_t *letters, size_t *came)
+{
+    struct slice body;
+    json_t *page = NULL;
+    int status = ctl_cache_ask(c, verb, count, keys, &body);
+    if (status == CONTROL_OK)
+        status = dead_decode(body, &page);
+    *came = json_array_size(page);
+    if (status == CONTROL_OK && json_array_extend(letters, page) != 0)
+        status = ctl_fail(CONTROL_ERROR, "not enough memory for the answer");
+    json_decref(page);
+    return status;
+}
+
+/* The key's bytes. */
+static struct slice dead_key(const json_t *letter, struct buffer *out)
+{
+    struct buffer name = BUFFER_EMPTY;
+    buffer_clear(out);
+    ctl_value_show(json_object_get(letter, "key"), &name);
+    base64_append_named(out, buffer_slice(&name));
+    out->failed |= !buffer_ok(&name);
+    buffer_fini(&name);
+    return buffer_slice(out);
+}
+
+/* Page by page, until there are no more, or it has begun anew because the last one is a dead letter no more. */
+static int dead_ask_all(struct ctl *c, json_t *letters)
+{
+    struct buffer after = BUFFER_EMPTY;
+    size_t came = 0;
+    int status = dead_ask_more(c, "dead-list", 0, NULL, letters, &came);
+    while (status == CONTROL_OK && came > 0) {
+        size_t before = json_array_size(letters);
+        struct slice key = dead_key(json_array_get(letters, before - 1), &after);
+        status = buffer_ok(&after) ? dead_ask_more(c, "dead-list", 1, &key, letters, &came)
+                                   : ctl_fail(CONTROL_ERROR, "not enough memory for the request");
+        const json_t *first = json_object_get(json_array_get(letters, 0), "key");
+        if (came > 0 && json_equal(first, json_object_get(json_array_get(letters, before), "key")))
+            break;
+    }
+    buffer_fini(&after);
+    return status;
+}
+
+/* Appends those letters with their values. */
+static int dead_ask_values(struct ctl *c, const json_t *listed, json_t *letters)
+{
+    struct buffer keys[DEAD_BATCH] = {{0}};
+    struct slice words[DEAD_BATCH];
+    int status = CONTROL_OK;
+    for (size_t i = 0; i < json_array_size(listed) && status == CONTROL_OK; i += DEAD_BATCH) {
+        size_t count = 0, came;
+        for (; count < DEAD_BATCH && i + count < json_array_size(listed); count++)
+            words[count] = dead_key(json_array_get(listed, i + count), &keys[count]);
+        status = dead_ask_more(c, "dead-show", count, words, letters, &came);
+    }
+    for (size_t i = 0; i < DEAD_BATCH; i++)
+        buffer_fini(&keys[i]);
+    return status;
+}
+
+/* ---- list, show ---- */
+
+static int dead_list(struct ctl *c)
+{
+    if (c->args.argc > 2)
+        return ctl_fail_usage(CTL_VERB_CACHE_DEAD, "'list' takes no further words");
+    json_t *letters = json_array();
+    int status = dead_ask_all(c, letters);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, letters);
+    else if (status == CONTROL_OK && json_array_size(letters) == 0)
+        buffer_printf(&c->out, "%s: no dead letters\n", c->args.argv[0]);
+    else if (status == CONTROL_OK)
+        ctl_cache_render_dead(letters, c->width, c->color, &c->out);
+    json_decref(letters);
+    return status;
+}
+
+static int dead_show_all(struct ctl *c, json_t **letters)
+{
+    json_t *listed = json_array();
+    *letters = json_array();
+    int status = dead_ask_all(c, listed);
+    if (status == CONTROL_OK)
+        status = dead_ask_values(c, listed, *letters);
+    json_decref(listed);
+    return status;
+}
+
+static int check_keys(struct ctl *c)
+{
+    if (c->args.argc < 3)
+        return ctl_fail_usage(CTL_VERB_CACHE_DEAD, "'%s' needs the keys of dead letters, or 'all'",
+                              c->args.argv[1]);
+    return CONTROL_OK;
+}
+
+/* How many of those that were named were there. */
+static int check_found(struct ctl *c, uint64_t found)
+{
+    uint64_t named = (uint64_t)c->args.argc - 2;
+    if (dead_is_all(c) || found >= named)
+        return CONTROL_OK;
+    return ctl_fail(CONTROL_NO_NAME,
+                    "cache %s: %" PRIu64 " of %" PRIu64
+                    " are no dead letters: 'cache dead %s list' shows those that are",
+                    c->args.argv[0], named - found, named, c->args.argv[0]);
+}
+
+static int dead_show(struct ctl *c)
+{
+    json_t *letters = NULL;
+    bool all = dead_is_all(c) || c->args.argc == 2;
+    int status = all ? dead_show_all(c, &letters) : dead_ask(c, "dead-show", &letters);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, letters);
+    else if (status == CONTROL_OK && all && json_array_size(letters) == 0)
+        buffer_printf(&c->out, "%s: no dead letters\n", c->args.argv[0]);
+    else if (status == CONTROL_OK)
+        ctl_cache_render_dead_data(letters, c->color, &c->out);
+    if (status == CONTROL_OK && !all)
+        status = check_found(c, json_array_size(letters));
+    json_decref(letters);
+    return status;
+}
+
+/* ---- retry, drop ---- */
+
+static int dead_change(struct ctl *c, const char *verb, const char *done)
+{
+    json_t *answer = NULL;
+    int status = check_keys(c);
+    if (status == CONTROL_OK)
+        status = dead_ask(c, verb, &answer);
+    if (status != CONTROL_OK)
+        return status;
+    uint64_t count = ctl_value_u64(answer, "count");
+    if (c->args.json)
+        ctl_print_json(c, answer);
+    else if (count > 0 || dead_is_all(c))
+        buffer_printf(&c->out, "%s: %" PRIu64 " %s\n", c->args.argv[0], count, done);
+    json_decref(answer);
+    return check_found(c, count);
+}
+
+int ctl_cache_dead_run(struct ctl *c)
+{
+    const char *what = c->args.argc > 1 ? c->args.argv[1] : "list";
+    if (strcmp(what, "list") == 0)
+        return dead_list(c);
+    if (strcmp(what, "show") == 0)
+        return dead_show(c);
+    if (strcmp(what, "retry") == 0)
+        return dead_change(c, "dead-retry", "will be stored now");
+    if (strcmp(what, "drop") == 0)
+        return dead_change(c, "dead-drop", "thrown away");
+    return ctl_fail_usage(CTL_VERB_CACHE_DEAD, "'%s': it is one of list, show, retry, drop", what);
+}

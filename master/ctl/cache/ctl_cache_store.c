@@ -1,0 +1,152 @@
+/* ctl_cache_store.c: the verbs `cache dump` and `cache wait`. See ctl_cache.h. */
+#include "common/clock.h"
+#include "common/text.h"
+#include "master/ctl/cache/ctl_cache.h"
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_verbs.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#define STORE_PAUSE_MS 100
+#define STORE_LOOK_MS  5000 /* longest that one look waits for its answer */
+
+/* ---- wait ---- */
+
+/* What is not stored yet, and what never will be as it is. */
+struct store_left {
+    uint64_t dirty, dead;
+};
+
+/*
+ * One look at what is not stored. A node that does not answer, as it is restarted or full, is waited out once it has
+ * answered before; `why` lives until the next look.
+ */
+static int store_look(struct ctl *c, bool looked, struct store_left *left, const char **why)
+{
+    struct slice words[] = {slice_of("cache-node"), slice_of(c->args.argv[0]), slice_of("dirty")};
+    uint64_t deadline = clock_mono_ms() + STORE_LOOK_MS;
+    json_t *answer = NULL;
+    struct slice body;
+    int status = ctl_client_ask(&c->client, deadline < c->deadline ? deadline : c->deadline, "ask",
+                                3, words, &body);
+    *why = "";
+    if (looked && (status == CONTROL_ERROR || status == CONTROL_TIMEOUT)) {
+        *why = ctl_client_why(&c->client);
+        return CONTROL_OK;
+    }
+    if (status != CONTROL_OK)
+        return ctl_fail(status, "%s", ctl_client_why(&c->client));
+    if (ctl_value_decode(body, &answer) != 0)
+        return ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
+    left->dirty = ctl_value_u64(answer, "dirty");
+    left->dead = ctl_value_u64(answer, "dead");
+    json_decref(answer);
+    return CONTROL_OK;
+}
+
+static int store_late(struct ctl *c, uint64_t dirty, const char *why)
+{
+    return ctl_fail(CONTROL_TIMEOUT, "cache %s: %" PRIu64 " are not stored yet%s%s: see 'status'",
+                    c->args.argv[0], dirty, why[0] != '\0' ? "; " : "", why);
+}
+
+static void store_print(struct ctl *c, const struct store_left *left)
+{
+    const char *name = c->args.argv[0];
+    if (c->args.json)
+        buffer_printf(&c->out, "{\"dirty\": 0, \"dead\": %" PRIu64 "}\n", left->dead);
+    else if (left->dead == 0)
+        buffer_printf(&c->out, "%s: all is stored\n", name);
+    else
+        buffer_printf(&c->out,
+                      "%s: all is stored but %" PRIu64
+                      " dead letter%s, which the store does not take: see 'cache dead %s'\n",
+                      name, left->dead, left->dead == 1 ? "" : "s", name);
+}
+
+static int store_wait(struct ctl *c)
+{
+    struct store_left left = {0};
+    const char *why = "";
+    for (bool looked = false;; looked = true) {
+        int status = store_look(c, looked, &left, &why);
+        if (status != CONTROL_OK)
+            return status;
+        if (left.dirty == 0 && why[0] == '\0')
+            break;
+        uint64_t now = clock_mono_ms();
+        if (now >= c->deadline)
+            return store_late(c, left.dirty, why);
+        uint64_t rest = c->deadline - now;
+        poll(NULL, 0, rest < STORE_PAUSE_MS ? (int)rest : STORE_PAUSE_MS);
+    }
+    store_print(c, &left);
+    return CONTROL_OK;
+}
+
+int ctl_cache_wait_run(struct ctl *c)
+{
+    return store_wait(c);
+}
+
+/* ---- dump ---- */
+
+struct store_dump {
+    bool all, wait;
+    size_t count;
+    const char **keys; /* of the command line */
+};
+
+static int take_dump(struct ctl *c, struct store_dump *d)
+{
+    d->keys = calloc((size_t)c->args.argc, sizeof *d->keys);
+    if (d->keys == NULL)
+        return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
+    for (int i = 1; i < c->args.argc; i++) {
+        if (strcmp(c->args.argv[i], "--all") == 0)
+            d->all = true;
+        else if (strcmp(c->args.argv[i], "--wait") == 0)
+            d->wait = true;
+        else
+            d->keys[d->count++] = c->args.argv[i];
+    }
+    if (d->all == (d->count > 0))
+        return ctl_fail_usage(CTL_VERB_CACHE_DUMP, d->all ? "--all, or keys: not both"
+                                                          : "the keys are missing, or --all");
+    return CONTROL_OK;
+}
+
+static int print_dumped(struct ctl *c, struct slice body, const char *done)
+{
+    json_t *answer = NULL;
+    if (c->args.json)
+        return ctl_cache_print_json(c, body);
+    if (ctl_value_decode(body, &answer) != 0)
+        return ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
+    buffer_printf(&c->out, "%s: %" PRIu64 " %s\n", c->args.argv[0], ctl_value_u64(answer, "count"),
+                  done);
+    json_decref(answer);
+    return CONTROL_OK;
+}
+
+int ctl_cache_dump_run(struct ctl *c)
+{
+    struct store_dump d = {0};
+    struct slice body;
+    int status = take_dump(c, &d);
+    if (status == CONTROL_OK)
+        status = ctl_cache_ask_keys(c,
+                                    d.all    ? "dump-all"
+                                    : d.wait ? "dump-wait"
+                                             : "dump",
+                                    d.count, d.keys, &body);
+    if (status == CONTROL_OK && d.all && d.wait)
+        status = store_wait(c);
+    else if (status == CONTROL_OK)
+        status = print_dumped(c, body, d.wait ? "are stored" : "will be stored now");
+    free(d.keys);
+    return status;
+}

@@ -1,0 +1,201 @@
+/*
+ * cache.h: the lists of the cache: nodes that keep an application's objects in memory, in Redis' protocol.
+ *
+ * What the columns of each list mean: proto/systems.h.
+ */
+#ifndef PROTO_CACHE_CACHE_H
+#define PROTO_CACHE_CACHE_H
+
+/* clang-format off */
+#define CACHE_SECTIONS(X) \
+    X(CACHE, "cache", GROUP, "cache sessions { listen = \"unix:/run/app/cache.sock\"  memory = 512MB }", \
+      "objects in memory and in a log on disk, for clients of Redis' protocol")
+
+#define CACHE_KEYS(X) \
+    X(CACHE, "listen", STRING, "!", 0, 0, RESTART, \
+      "where clients connect, addresses with blanks between: unix:/PATH, 127.0.0.1:PORT, [::1]:PORT; {n} is the " \
+      "node's number") \
+    X(CACHE, "nodes", INT, "1", 1, 64, LIVE, "cache nodes: processes, each with a processor's speed") \
+    X(CACHE, "memory", SIZE, "64MB", 8388608, 1099511627776, RESTART, \
+      "memory of one node for objects, their keys and what clients have under way") \
+    X(CACHE, "store", SECTION, "", CONFIG_STORE, 0, RESTART, \
+      "the store section, of type file or s3, behind the nodes: objects are stored there and loaded from it; empty: " \
+      "none") \
+    X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \
+      "a full node gives up what was used least; false: it refuses writes (OOM)") \
+    X(CACHE, "fsync", CHOICE, "everysec", 0, 0, RESTART, \
+      "when a node's log is synced: before each acknowledgement, every second, or by the kernel " \
+      "(everysec|always|no)") \
+    X(CACHE, "object_max", SIZE, "16MB", 1024, 20971520, RESTART, \
+      "largest key and value together; larger ones are refused; where it is not given, at most half of memory") \
+    X(CACHE, "volatile", STRING, "", 0, 0, RESTART, \
+      "store: globs with blanks between, of keys that it never hears of: they are neither stored nor loaded") \
+    X(CACHE, "write_delay", SPAN, "5s", 0, 86400000, RESTART, \
+      "store: an object is stored so long after it was written; what is written meanwhile goes with it") \
+    X(CACHE, "idle", SPAN, "10m", 0, 31536000000, RESTART, \
+      "store: an object that was not used for so long is stored, and leaves memory; 0: never") \
+    X(CACHE, "dirty_max", SIZE, "64MB", 65536, 1099511627776, RESTART, \
+      "store: what is written and not yet stored; above that all is stored at once, and writes wait") \
+    X(CACHE, "timeout", SPAN, "5s", 100, 600000, RESTART, \
+      "how long a command waits for the store before it is refused") \
+    X(CACHE, "clients_max", INT, "10000", 1, 1000000, RESTART, "connections of one node") \
+    X(CACHE, "secret_file", PATH, "", 0, 0, RESTART, \
+      "file that holds the password that clients must give (AUTH); empty: none is asked for") \
+    X(CACHE, "tls_cert_file", PATH, "", 0, 0, RESTART, \
+      "TCP: certificate of the nodes (PEM); with it they speak TLS only") \
+    X(CACHE, "tls_key_file", PATH, "", 0, 0, RESTART, "key of that certificate (PEM)") \
+    X(CACHE, "tls_ca_file", PATH, "", 0, 0, RESTART, \
+      "certificates that may sign a client's, which it must then show; empty: none is asked for") \
+    X(CACHE, "plain", BOOL, "false", 0, 0, RESTART, \
+      "an address that other machines reach may do without secret_file and TLS") \
+    X(CACHE, "backing.workers", INT, "1", 1, 64, LIVE, "workers between the nodes and the store") \
+    X(CACHE, "backing.parallel", INT, "32", 1, 1000, RESTART, "requests that one of them has at the store at once") \
+    X(CACHE, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, \
+      "who is restarted when a worker of the cache dies (one_for_one|one_for_all|rest_for_one)") \
+    X(CACHE, "intensity", INT, "20", 1, 1000, LIVE, \
+      "restarts within `period` after which the cache's branch is restarted whole") \
+    X(CACHE, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`") \
+    X(CACHE, "log_level", CHOICE, "", 0, 0, LIVE, \
+      "least important line that its workers log; empty: as in platoon (error|warn|info|debug)")
+
+/* With the store, which the first caches had not. */
+#define CACHE_LATER(X) \
+    X("cache.volatile") \
+    X("cache.write_delay") \
+    X("cache.idle") \
+    X("cache.dirty_max") \
+    X("cache.store") \
+    X("cache.timeout") \
+    X("cache.backing.parallel")
+
+#define CACHE_TELLS(X) \
+    X(CACHE, "object_max", cache_object_max)
+
+#define CACHE_CHECKS(X) \
+    X(CACHE, cache)
+
+#define CACHE_PREFLIGHTS(X) \
+    X(CACHE, cache)
+
+#define CACHE_TYPES(X) \
+    X(CACHE_BACKING, "cache-backing", CACHE, cache_store, ITSELF, "cache/%s/backing", "backing.workers", \
+      "stores and loads objects for the nodes; knows nothing of their clients") \
+    X(CACHE_NODE, "cache-node", CACHE, ALWAYS, ITSELF, "cache/%s/node", "nodes", \
+      "keeps objects in memory and in its log, and serves them in Redis' protocol")
+
+#define CACHE_MESSAGES(X) \
+    X(101, OBJECT_CHECK, object_check, "cache-node to cache-backing: can the store be used?") \
+    X(102, OBJECT_PUT, object_put, "cache-node to cache-backing: store this version of an object") \
+    X(103, OBJECT_GET, object_get, "cache-node to cache-backing: load this object") \
+    X(104, OBJECT_CANCEL, object_cancel, "cache-node to cache-backing: I wait for that no more") \
+    X(105, OBJECT_ANSWER, object_answer, "cache-backing to cache-node: what came of it")
+
+#define MESSAGE_FIELDS_OBJECT_CHECK(F) \
+    F(u64, token, "names the answer; unique within the sender's incarnation") \
+    F(u64, timeout_ms, "from its arrival until the answer leaves, at the latest")
+
+#define MESSAGE_FIELDS_OBJECT_PUT(F) \
+    F(u64, token, "as above") \
+    F(u64, timeout_ms, "as above") \
+    F(bin, key, "of the object") \
+    F(u64, version, "from 1 on") \
+    F(i64, expiry_ms, "milliseconds since 1970; the largest number: never") \
+    F(u64, form, "0 bytes, 1 string, 2 term") \
+    F(u64, deleted, "1: it is a tombstone, and `value` is empty") \
+    F(bin, value, "of the object")
+
+#define MESSAGE_FIELDS_OBJECT_GET(F) \
+    F(u64, token, "as above") \
+    F(u64, timeout_ms, "as above") \
+    F(bin, key, "of the object")
+
+#define MESSAGE_FIELDS_OBJECT_CANCEL(F) F(u64, token, "of the request")
+
+#define MESSAGE_FIELDS_OBJECT_ANSWER(F) \
+    F(u64, token, "of the request") \
+    F(u64, result, "0 done, 1 absent, 2 newer, 3 away, 4 forbidden, 5 refused (workers/cache/backing/backing.h)") \
+    F(u64, version, "of what was loaded; of the tombstone (absent); of what is there (newer); else 0") \
+    F(i64, expiry_ms, "of what was loaded, as above") \
+    F(u64, form, "of what was loaded, as above") \
+    F(u64, deleted, "1: what is there is a tombstone") \
+    F(bin, value, "of what was loaded") \
+    F(bin, why, "one line with cause and remedy, or nothing") \
+    F(u64, retry_after_ms, "what the store asks for; 0: nothing")
+
+#define CACHE_VERBS(X) \
+    X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \
+      "what the nodes of each cache have in memory, and how they do") \
+    X(CACHE_GET, cache_get, "cache get", 2, 2, ANSWER, LOOK, "cache get NAME KEY", \
+      "print the value of an object; `ko` and exit status 1 when there is none") \
+    X(CACHE_SET, cache_set, "cache set", 2, VERB_MANY, ANSWER, ACT, "cache set NAME KEY [VALUE] [--expire 60s]", \
+      "make or replace an object; VALUE is read from stdin when it is not given") \
+    X(CACHE_DEL, cache_del, "cache del", 2, VERB_MANY, ANSWER, ACT, "cache del NAME KEY...", \
+      "delete objects") \
+    X(CACHE_DUMP, cache_dump, "cache dump", 2, VERB_MANY, WAIT, ACT, "cache dump NAME [KEY...] [--all] [--wait]", \
+      "have objects stored now that are not yet; --wait: until they are") \
+    X(CACHE_WAIT, cache_wait, "cache wait", 1, 1, WAIT, WAIT, "cache wait NAME", \
+      "wait until everything is stored") \
+    X(CACHE_DEAD, cache_dead, "cache dead", 1, VERB_MANY, ANSWER, ACT, \
+      "cache dead NAME [list|show|retry|drop] [KEY...|all]", \
+      "what the store does not take: list, show, try again, throw away")
+
+#define CACHE_ASKS(X) \
+    X("cache-node", "get", LOOK, "KEY", "map {ok: the value, bin}, or {ko: true}") \
+    X("cache-node", "set", ACT, "KEY VALUE [EXPIRE_MS]", "map {ok: true}, when the log has it") \
+    X("cache-node", "del", ACT, "KEY...", "map {count}: those that were there, when the log has it") \
+    X("cache-node", "dump", ACT, "KEY...", "map {count}: those that were not stored, and will be now") \
+    X("cache-node", "dump-wait", ACT, "KEY...", "map {count} of the keys, when all of them are stored") \
+    X("cache-node", "dump-all", ACT, "", "map {count}: what is not stored, and will be now") \
+    X("cache-node", "dirty", LOOK, "", "map {dirty, dirty_bytes, oldest_dirty_ms (or nil), dead}") \
+    X("cache-node", "dead-list", LOOK, "[AFTER]", \
+      "array of at most 1,000 maps {key, deleted, bytes, version, reason}, the oldest first, or from behind the " \
+      "dead letter AFTER on; none: those were all") \
+    X("cache-node", "dead-show", LOOK, "KEY...", \
+      "as dead-list, of those that are dead letters; with at most 64 KB of their value, which a deletion has not") \
+    X("cache-node", "dead-retry", ACT, "[KEY...]", "map {count}: those (no KEY: all) that are put again now") \
+    X("cache-node", "dead-drop", ACT, "[KEY...]", "map {count}: those (no KEY: all) that are gone, when the log has it")
+
+#define CACHE_COUNTERS(X) \
+    X(CACHE_HITS, "cache_hits_total", COUNTER, "reads of an object that was there") \
+    X(CACHE_MISSES, "cache_misses_total", COUNTER, "reads of an object that was not") \
+    X(CACHE_COMMANDS, "cache_commands_total", COUNTER, "commands of clients") \
+    X(CACHE_EVICTED, "cache_evicted_total", COUNTER, "objects given up because memory was full") \
+    X(CACHE_EXPIRED, "cache_expired_total", COUNTER, "objects whose time was over") \
+    X(CACHE_CONNECTIONS, "cache_connections_total", COUNTER, "connections taken") \
+    X(CACHE_REJECTED, "cache_rejected_total", COUNTER, "connections refused because there were too many") \
+    X(CACHE_DROPPED, "cache_dropped_total", COUNTER, "connections ended because they did not read their replies") \
+    X(CACHE_OBJECTS, "cache_objects", GAUGE, "objects in memory") \
+    X(CACHE_BYTES, "cache_bytes", GAUGE, "bytes of memory that count against memory") \
+    X(CACHE_MEMORY, "cache_memory", GAUGE, "bytes that memory allows it") \
+    X(CACHE_CLIENTS, "cache_clients", GAUGE, "clients connected") \
+    X(CACHE_LOG_BYTES, "cache_log_bytes", GAUGE, "bytes of the log on disk") \
+    X(CACHE_LOADS, "cache_loads_total", COUNTER, "objects that a node looked for in the store, found or not") \
+    X(CACHE_LOAD_ERRORS, "cache_load_errors_total", COUNTER, "times that the store gave a node no answer") \
+    X(CACHE_STORES, "cache_stores_total", COUNTER, "objects and deletions of a node that the store took") \
+    X(CACHE_STORE_ERRORS, "cache_store_errors_total", COUNTER, "those that it did not take; they are tried again") \
+    X(CACHE_DIRTY, "cache_dirty", GAUGE, "objects and deletions that the store does not have yet") \
+    X(CACHE_DIRTY_BYTES, "cache_dirty_bytes", GAUGE, "bytes of their keys and values") \
+    X(CACHE_AT_RISK_BYTES, "cache_at_risk_bytes", GAUGE, "bytes that only this host has: those, uncopied") \
+    X(CACHE_OLDEST_DIRTY_MS, "cache_oldest_dirty_ms", GAUGE, "milliseconds for which the oldest of them waits") \
+    X(CACHE_DEAD, "cache_dead", GAUGE, "dead letters: objects that the store does not take, kept in memory and log") \
+    X(CACHE_PARKED, "cache_parked", GAUGE, "clients' commands and calls that wait for the store") \
+    X(CACHE_LOG_DAMAGED, "cache_log_damaged", GAUGE, "places of the log that could not be read when it was opened") \
+    X(CACHE_BACKING_STORED, "cache_backing_stored_total", COUNTER, "objects and deletions that the store took") \
+    X(CACHE_BACKING_LOADED, "cache_backing_loaded_total", COUNTER, "objects looked for in the store, found or not") \
+    X(CACHE_BACKING_ERASED, "cache_backing_erased_total", COUNTER, "tombstones taken out of the store again") \
+    X(CACHE_BACKING_ERRORS, "cache_backing_errors_total", COUNTER, "requests that failed at the store") \
+    X(CACHE_BACKING_BYTES, "cache_backing_bytes_total", COUNTER, "bytes of values stored and loaded") \
+    X(CACHE_BACKING_RUNNING, "cache_backing_running", GAUGE, "requests under way at the store") \
+    X(CACHE_BACKING_WAITING, "cache_backing_waiting", GAUGE, "requests that wait for their turn there")
+
+#define CACHE_WARNINGS(X) \
+    X(CACHE_DEAD, \
+      "the store does not take some objects, for good: they are in memory and in the log as before, and what is " \
+      "written to them is tried again; the node's log says which and why") \
+    X(CACHE_LOG_DAMAGED, \
+      "a part of its log could not be read when it started: what stood there is gone, and older values of it may be " \
+      "back; the disk or something that writes into state_dir has changed it; look at the disk (smartctl, dmesg); it " \
+      "is over when the node starts and that part has been cleaned away")
+/* clang-format on */
+
+#endif

@@ -1,0 +1,199 @@
+/* cache_ask_store.c: see cache_ask_store.h. */
+#include "workers/cache/cache_ask_store.h"
+
+#include "common/pack.h"
+#include "workers/cache/cache_access.h"
+#include "workers/cache/cache_behind.h"
+#include "workers/cache/cache_node.h"
+
+#define ASK_LETTERS_MAX 1000u              /* of a page of the list */
+#define ASK_SHOWN_MAX   ((size_t)64 << 10) /* bytes of a dead letter's value */
+#define ASK_ROOM        (CONTROL_FRAME_MAX - (1u << 20))
+
+enum control_status cache_ask_fail(struct cache_asked *a, const char *why)
+{
+    buffer_clear(a->out);
+    buffer_append_text(a->out, why);
+    return CONTROL_ERROR;
+}
+
+static enum control_status ask_no_store(struct cache_asked *a)
+{
+    return cache_ask_fail(a, "this cache has no store: nothing of it is stored; `store` names one");
+}
+
+static enum control_status ask_count(struct cache_asked *a, uint64_t count)
+{
+    pack_map(a->out, 1);
+    pack_text(a->out, "count");
+    pack_u64(a->out, count);
+    return CONTROL_OK;
+}
+
+/* ---- what is not stored ---- */
+
+enum control_status cache_ask_dump(struct cache_asked *a)
+{
+    uint64_t count = 0;
+    if (a->node->behind == NULL)
+        return ask_no_store(a);
+    for (uint32_t i = 0; i < a->count; i++)
+        count += cache_need_ask(a->node, unpack_bytes(&a->args));
+    return ask_count(a, count);
+}
+
+/* All of them are asked for before the first is waited for. */
+enum control_status cache_ask_dump_wait(struct cache_asked *a)
+{
+    struct unpack u = a->args;
+    if (a->node->behind == NULL)
+        return ask_no_store(a);
+    for (uint32_t i = 0; i < a->count; i++)
+        cache_need_ask(a->node, unpack_bytes(&u));
+    for (uint32_t i = 0; i < a->count; i++)
+        if (!cache_need_is_stored(a->node, unpack_bytes(&a->args), a->need))
+            return CONTROL_ERROR;
+    return ask_count(a, a->count);
+}
+
+enum control_status cache_ask_dump_all(struct cache_asked *a)
+{
+    if (a->node->behind == NULL)
+        return ask_no_store(a);
+    cache_behind_all(a->node->behind);
+    return ask_count(a, cache_db_dirt(a->node->db).keys);
+}
+
+enum control_status cache_ask_dirty(struct cache_asked *a)
+{
+    struct cache_dirt dirt = cache_db_dirt(a->node->db);
+    int64_t age_ms = cache_db_now_ms(a->node->db) - dirt.oldest_ms;
+    pack_map(a->out, 4);
+    pack_text(a->out, "dirty");
+    pack_u64(a->out, dirt.keys);
+    pack_text(a->out, "dirty_bytes");
+    pack_u64(a->out, dirt.bytes);
+    pack_text(a->out, "oldest_dirty_ms");
+    if (dirt.keys == 0)
+        pack_nil(a->out);
+    else
+        pack_u64(a->out, age_ms > 0 ? (uint64_t)age_ms : 0);
+    pack_text(a->out, "dead");
+    pack_u64(a->out, dirt.dead);
+    return CONTROL_OK;
+}
+
+/* ---- dead letters ---- */
+
+/* `shown`: with its value, as far as it is shown; a deletion has none. */
+static void ask_letter(const struct cache_asked *a, const struct cache_object *o, bool shown,
+                       struct buffer *out)
+{
+    struct slice key = cache_object_key(o), value = cache_object_value(o);
+    pack_map(out, shown ? 6 : 5);
+    pack_text(out, "key");
+    pack_bin(out, key);
+    pack_text(out, "deleted");
+    pack_bool(out, o->gone);
+    pack_text(out, "bytes");
+    pack_u64(out, o->value_len);
+    pack_text(out, "version");
+    pack_u64(out, o->version);
+    pack_text(out, "reason");
+    pack_text(out, cache_behind_why(a->node->behind, key));
+    if (!shown)
+        return;
+    pack_text(out, "value");
+    pack_bin(out, slice_make(value.ptr, value.len < ASK_SHOWN_MAX ? value.len : ASK_SHOWN_MAX));
+}
+
+/* Takes the letters. */
+static enum control_status ask_letters(struct cache_asked *a, uint32_t count,
+                                       struct buffer *letters)
+{
+    pack_array(a->out, count);
+    buffer_append_slice(a->out, buffer_slice(letters));
+    a->out->failed = a->out->failed || !buffer_ok(letters);
+    buffer_fini(letters);
+    return CONTROL_OK;
+}
+
+/* The one of that key, or NULL. Deletions too, which no reader finds. */
+static const struct cache_object *ask_dead(const struct cache_asked *a, struct slice key)
+{
+    const struct cache_object *o =
+        cache_db_is_dead(a->node->db, key) ? cache_db_dead(a->node->db, NULL) : NULL;
+    while (o != NULL && !slice_equal(cache_object_key(o), key))
+        o = cache_db_dead(a->node->db, o);
+    return o;
+}
+
+/* From the first on, or from behind that one; behind one that is none any more anew: who pages takes each once. */
+enum control_status cache_ask_dead_list(struct cache_asked *a)
+{
+    struct buffer letters = BUFFER_EMPTY;
+    uint32_t count = 0;
+    const struct cache_object *after = a->count > 0 ? ask_dead(a, unpack_bytes(&a->args)) : NULL;
+    const struct cache_object *o =
+        a->node->behind != NULL ? cache_db_dead(a->node->db, after) : NULL;
+    for (; o != NULL && count < ASK_LETTERS_MAX && letters.len < ASK_ROOM; count++) {
+        ask_letter(a, o, false, &letters);
+        o = cache_db_dead(a->node->db, o);
+    }
+    return ask_letters(a, count, &letters);
+}
+
+enum control_status cache_ask_dead_show(struct cache_asked *a)
+{
+    struct buffer letters = BUFFER_EMPTY;
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < a->count && letters.len < ASK_ROOM; i++) {
+        const struct cache_object *o = ask_dead(a, unpack_bytes(&a->args));
+        if (o == NULL)
+            continue;
+        ask_letter(a, o, true, &letters);
+        found++;
+    }
+    return ask_letters(a, found, &letters);
+}
+
+enum control_status cache_ask_dead_retry(struct cache_asked *a)
+{
+    uint64_t count = 0;
+    const struct cache_object *o;
+    if (a->node->behind == NULL)
+        return ask_no_store(a);
+    for (uint32_t i = 0; i < a->count; i++)
+        count += cache_behind_retry(a->node->behind, unpack_bytes(&a->args));
+    for (; a->count == 0 && (o = cache_db_dead(a->node->db, NULL)) != NULL; count++)
+        cache_behind_retry(a->node->behind, cache_object_key(o));
+    return ask_count(a, count);
+}
+
+static enum control_status ask_drop(struct cache_asked *a, struct slice key, uint64_t *count)
+{
+    char why[CACHE_ACCESS_WHY_SIZE];
+    bool was;
+    enum cache_fault fault =
+        a->node->turn.failed ? CACHE_FAULT_LOG : cache_db_dead_drop(a->node->db, key, &was);
+    if (fault != CACHE_OK) {
+        cache_access_fault(a->node, fault, why);
+        return cache_ask_fail(a, why);
+    }
+    *count += was;
+    return CONTROL_OK;
+}
+
+enum control_status cache_ask_dead_drop(struct cache_asked *a)
+{
+    uint64_t count = 0;
+    enum control_status status = CONTROL_OK;
+    const struct cache_object *o;
+    if (a->node->behind == NULL)
+        return ask_no_store(a);
+    for (uint32_t i = 0; i < a->count && status == CONTROL_OK; i++)
+        status = ask_drop(a, unpack_bytes(&a->args), &count);
+    while (a->count == 0 && status == CONTROL_OK && (o = cache_db_dead(a->node->db, NULL)) != NULL)
+        status = ask_drop(a, cache_object_key(o), &count);
+    return status == CONTROL_OK ? ask_count(a, count) : status;
+}

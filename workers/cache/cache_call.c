@@ -1,0 +1,216 @@
+/* cache_call.c: see cache_call.h. */
+#include "workers/cache/cache_call.h"
+
+#include "common/base64.h"
+#include "common/json/json_check.h"
+#include "common/json/json_write.h"
+#include "common/utf8.h"
+#include "proto/message.h"
+#include "workers/cache/cache_access.h"
+#include "workers/cache/cache_need.h"
+#include "workers/cache/cache_node.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define CALL_WHY_SIZE 1024
+#define CALL_TEXT_MAX (MESSAGE_FRAME_MAX - 4096) /* of an answer: the rest is its frame's */
+
+/* The text, in JSON, of what was done or found: room for it is there before anything is done. */
+#define CALL_OK "{\"ok\":true}"
+
+#define CALL_USAGE                                                                                 \
+    "a cache node takes {\"set\":KEY,\"value\":VALUE}, {\"get\":KEY,\"consistency\":true|false} "  \
+    "and {\"persist\":KEY}; KEY and VALUE are strings, or {\"base64\":\"…\"} for what is not "   \
+    "UTF-8"
+
+/* ---- saying ---- */
+
+static bool call_fail(struct buffer *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool call_fail(struct buffer *out, const char *format, ...)
+{
+    char why[CALL_WHY_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    utf8_show(why);
+    buffer_clear(out);
+    json_write_string(out, slice_of(why));
+    return false;
+}
+
+/* ---- reading ---- */
+
+/*
+ * The bytes of a key or a value; false: it is neither a string nor base64. `room` holds what had to be decoded.
+ */
+static bool call_bytes(const json_t *said, struct buffer *room, struct slice *bytes)
+{
+    const json_t *base64 = json_object_size(said) == 1 ? json_object_get(said, "base64") : NULL;
+    if (json_is_string(said)) {
+        *bytes = slice_make(json_string_value(said), json_string_length(said));
+        return true;
+    }
+    if (!json_is_string(base64) ||
+        !base64_append_bytes(room,
+                             slice_make(json_string_value(base64), json_string_length(base64))))
+        return false;
+    *bytes = buffer_slice(room);
+    return true;
+}
+
+/* ---- doing ---- */
+
+struct call {
+    struct cache_node *node;
+    const json_t *said;
+    struct slice key;
+    struct buffer *out;
+    struct cache_need *need;
+};
+
+static bool call_set(struct call *c)
+{
+    struct buffer room = BUFFER_EMPTY;
+    struct slice value;
+    char why[CACHE_ACCESS_WHY_SIZE];
+    bool read = call_bytes(json_object_get(c->said, "value"), &room, &value);
+    bool waits = read && buffer_ok(&room) && !cache_need_has_room(c->node, c->need);
+    bool done = read && buffer_ok(&room) && !waits &&
+                cache_access_set(c->node, c->key, value, CACHE_NEVER, why);
+    if (waits)
+        done = false;
+    else if (!read)
+        call_fail(c->out, "its \"value\" is missing, or no string and no base64: " CALL_USAGE);
+    else if (!buffer_ok(&room))
+        c->out->failed = true;
+    else if (!done)
+        call_fail(c->out, "%s", why);
+    else
+        buffer_append_text(c->out, CALL_OK);
+    buffer_fini(&room);
+    return done;
+}
+
+/* One node has what it has: there is nobody to be consistent with. */
+static bool call_get(struct call *c)
+{
+    const json_t *consistency = json_object_get(c->said, "consistency");
+    struct slice value;
+    if (consistency != NULL && !json_is_boolean(consistency))
+        return call_fail(c->out, "its \"consistency\" is neither true nor false: " CALL_USAGE);
+    if (!cache_need_knows(c->node, c->key, c->need))
+        return false;
+    if (!cache_access_get(c->node, c->key, &value)) {
+        buffer_append_text(c->out, "{\"ko\":true}");
+        return true;
+    }
+    buffer_append_text(c->out, "{\"ok\":");
+    json_write_bytes(c->out, value);
+    buffer_append_char(c->out, '}');
+    if (c->out->len <= CALL_TEXT_MAX)
+        return true;
+    return call_fail(c->out,
+                     "ERR the value has %zu bytes, and as JSON %zu, more than a message may have "
+                     "(%zu): get it in Redis' protocol",
+                     value.len, c->out->len, (size_t)CALL_TEXT_MAX);
+}
+
+/* What is acknowledged is in the log; where there is a store behind that, it has it then. */
+static bool call_persist(struct call *c)
+{
+    if (!cache_need_is_stored(c->node, c->key, c->need))
+        return false;
+    buffer_append_text(c->out, CALL_OK);
+    return true;
+}
+
+static const struct call_row {
+    const char *name;
+    const char *more; /* a further member; NULL: none */
+    bool (*run)(struct call *c);
+} call_rows[] = {
+    {"set", "value", call_set},
+    {"get", "consistency", call_get},
+    {"persist", NULL, call_persist},
+};
+
+#define CALL_ROWS (sizeof call_rows / sizeof call_rows[0])
+
+static const struct call_row *call_row(const json_t *said)
+{
+    for (size_t i = 0; i < CALL_ROWS; i++)
+        if (json_object_get(said, call_rows[i].name) != NULL)
+            return &call_rows[i];
+    return NULL;
+}
+
+/* A member that nobody would look at is a mistake: "expire" would be believed in. */
+static bool call_has_other(json_t *said, const struct call_row *row, struct buffer *out)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(said, name, value)
+    {
+        (void)value;
+        if (strcmp(name, row->name) == 0 || (row->more != NULL && strcmp(name, row->more) == 0))
+            continue;
+        call_fail(out, "a call to %s has no \"%.100s\": " CALL_USAGE, row->name, name);
+        return true;
+    }
+    return false;
+}
+
+static bool call_run(struct cache_node *n, json_t *said, struct buffer *out,
+                     struct cache_need *need)
+{
+    const struct call_row *row = call_row(said);
+    struct buffer room = BUFFER_EMPTY;
+    struct call c = {.node = n, .said = said, .out = out, .need = need};
+    bool done = false;
+    if (row == NULL)
+        call_fail(out, "it is none of those that are understood: " CALL_USAGE);
+    else if (call_has_other(said, row, out))
+        done = false;
+    else if (!call_bytes(json_object_get(said, row->name), &room, &c.key))
+        call_fail(out, "its key is no string and no base64: " CALL_USAGE);
+    else if (!buffer_ok(&room))
+        out->failed = true;
+    else
+        done = row->run(&c);
+    buffer_fini(&room);
+    return done;
+}
+
+/* Without memory jansson says that, or nothing, or that good tokens are none or not those it expects. */
+static bool call_is_short(struct slice text, const json_error_t *error)
+{
+    bool tokens = strstr(error->text, "invalid token") != NULL ||
+                  strstr(error->text, " expected near ") != NULL;
+    return json_error_code(error) == json_error_out_of_memory || error->text[0] == '\0' ||
+           (tokens && json_check_object(text));
+}
+
+bool cache_call(struct cache_node *n, struct slice text, struct buffer *out,
+                struct cache_need *need)
+{
+    json_error_t error;
+    buffer_clear(out);
+    if (buffer_reserve(out, sizeof CALL_OK) == NULL)
+        return false;
+    json_t *said = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (said == NULL && call_is_short(text, &error)) {
+        out->failed = true;
+        return false;
+    }
+    if (said == NULL)
+        return call_fail(out, "it is no JSON (%s): " CALL_USAGE, error.text);
+    cache_turn_begin(&n->turn);
+    bool done = call_run(n, said, out, need);
+    json_decref(said);
+    return done;
+}

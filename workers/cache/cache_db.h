@@ -1,0 +1,228 @@
+/*
+ * cache_db.h: what a cache node holds: objects by key, their versions, expiry, log, eviction, and who watches.
+ *
+ * Runs in a cache node; one thread. The one place where table, policy and log meet: whoever changes an object does it
+ * here, and it is in the log's buffer before the call returns. Commands (command_*.c) know keys and values, and nothing
+ * of those three. Knows neither clients nor the protocol. The wall clock comes from the caller (cache_db_begin), once a
+ * turn, so that a command sees one time.
+ *
+ * Not found is NULL: what is expired, deleted (and not yet stored so), or known to be absent is not found.
+ */
+#ifndef WORKERS_CACHE_DB_H
+#define WORKERS_CACHE_DB_H
+
+#include "workers/cache/log/cache_log.h"
+#include "workers/cache/memory/cache_policy.h"
+#include "workers/cache/memory/cache_table.h"
+
+#define CACHE_NEVER INT64_MAX
+
+/* Above what any clock says: a version that says so is none, or nothing could ever be written over it. */
+#define CACHE_VERSION_MAX (UINT64_C(1) << 62)
+
+enum cache_form { CACHE_FORM_BYTES, CACHE_FORM_STRING, CACHE_FORM_TERM };
+
+/* Why a write was not done. Each has its error text (cache_access_fault). */
+enum cache_fault {
+    CACHE_OK,
+    CACHE_FAULT_OOM,    /* full of what cannot be evicted */
+    CACHE_FAULT_MEMORY, /* the system has none */
+    CACHE_FAULT_LOG,    /* the log cannot be written: reads go on */
+    CACHE_FAULT_LARGE,  /* above object_max */
+};
+
+struct cache_db_options {
+    size_t memory_max; /* bytes: table, policy and what clients hold */
+    size_t object_max; /* key and value together */
+    size_t dirty_max;  /* bytes of dirty objects; only with a store */
+    bool evict;        /* a full node evicts clean objects; false: OOM */
+    bool stored;       /* there is a store behind: what is written is dirty until it is stored */
+    const char *
+        volatiles; /* globs with blanks between, of keys that it never hears of; NULL: none. Lives on */
+};
+
+struct cache_stats {
+    uint64_t hits, misses, evicted, expired;
+};
+
+struct cache_db;
+
+/* NULL when memory is short. The log is attached when it is open (cache_db_attach); until then nothing is logged. */
+struct cache_db *cache_db_new(const struct cache_db_options *options, const uint8_t hash_key[16]);
+void cache_db_free(struct cache_db *db);
+void cache_db_attach(struct cache_db *db, struct cache_log *log);
+
+/* Events of the log (cache_log_events): a record replayed; whether one is alive; where it has moved. */
+int cache_db_replay(const struct cache_log_record *r, uint32_t segment, void *db);
+bool cache_db_is_alive(struct cache_log_record *r, uint32_t segment, void *db);
+void cache_db_moved(const struct cache_log_record *r, uint32_t segment, void *db);
+
+/*
+ * Before a command that may take memory: evicts what is over memory_max, a little at a time (of much the rest goes with
+ * the next calls and cache_db_work). CACHE_OK, or CACHE_FAULT_OOM: nothing more can be evicted (or shall be).
+ */
+enum cache_fault cache_db_room(struct cache_db *db);
+bool cache_db_is_full(const struct cache_db *db);
+
+/* A turn begins: what time it is (microseconds since 1970). */
+void cache_db_begin(struct cache_db *db, int64_t wall_us);
+int64_t cache_db_now_ms(const struct cache_db *db);
+
+/* ---- reading ---- */
+
+/* For a command that reads: counts a hit or a miss, and that it was used. */
+const struct cache_object *cache_db_read(struct cache_db *db, struct slice key);
+
+/* The same without any trace of it (TTL, OBJECT, SCAN's filters, WATCH). */
+const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key);
+
+/* ---- writing; each gives the object a new version, and tells who watches ---- */
+
+/* The value may be a slice of anything but the object itself. */
+enum cache_fault cache_db_set(struct cache_db *db, struct slice key, struct slice value,
+                              int64_t expiry_ms, enum cache_form form);
+
+/* Adds bytes to the end of one that is there; *len: the value's length then. `tail` is no slice of the object. */
+enum cache_fault cache_db_append(struct cache_db *db, struct slice key, struct slice tail,
+                                 size_t *len);
+
+/* False when there was nothing. A fault leaves it as it was. */
+enum cache_fault cache_db_delete(struct cache_db *db, struct slice key, bool *was);
+
+/* All of it is gone, at once: for as long as freeing it takes. Only without a store. */
+enum cache_fault cache_db_clear(struct cache_db *db);
+
+/* CACHE_NEVER: none any more. Of one that is there. */
+enum cache_fault cache_db_expire(struct cache_db *db, struct slice key, int64_t expiry_ms);
+
+/* ---- the store behind (options.stored) ---- */
+
+/*
+ * A record of the store: clean, in memory and in the log. It replaces nothing that is newer or dirty; what is dirty and
+ * not newer gets a version above it. Evicts for it. CACHE_FAULT_OOM: nothing could be evicted, and it is not known.
+ * A version of 0 or above CACHE_VERSION_MAX is the oldest there is.
+ */
+enum cache_fault cache_db_learn(struct cache_db *db, struct slice key, struct slice value,
+                                uint64_t version, int64_t expiry_ms, enum cache_form form);
+
+/* The store has none; `version`: of the deletion it knows of, 0: there was never one. Remembered until evicted. */
+enum cache_fault cache_db_learn_absent(struct cache_db *db, struct slice key, uint64_t version);
+
+/*
+ * Whether what is asked of this key can be answered from memory: an object, a deletion, a known absence; or it is
+ * volatile, or there is no store.
+ */
+bool cache_db_knows(struct cache_db *db, struct slice key);
+
+/* What the store does not have yet. */
+struct cache_dirt {
+    size_t keys, bytes; /* without dead letters; of keys and values */
+    int64_t oldest_ms;  /* wall clock: dirty since then, or a little later; 0: none is */
+    size_t dead;        /* dead letters */
+};
+struct cache_dirt cache_db_dirt(const struct cache_db *db);
+
+/* For who asks at each write: of those, without what was there before the store that is behind. */
+size_t cache_db_dirty_bytes(const struct cache_db *db);
+
+bool cache_db_is_dirty(struct cache_db *db, struct slice key);
+
+/*
+ * ---- storing it (cache_behind.c) ----
+ * Whether all of it is in the log: what is not must not be stored, for a crash would leave the store ahead of the log.
+ */
+bool cache_db_is_written(const struct cache_db *db);
+
+/* It is due now. False: it is not dirty. */
+bool cache_db_ask(struct cache_db *db, struct slice key);
+
+/*
+ * The next that is asked for, else that got dirty until then (wall clock): a value, or gone, a deletion. It is busy
+ * from now on, and not given again, until one of the three behind. NULL: none.
+ */
+const struct cache_object *cache_db_take(struct cache_db *db, int64_t until_ms);
+
+/* The same of the one that got dirty last, whenever that was: where those before it fail, it may not. */
+const struct cache_object *cache_db_take_last(struct cache_db *db);
+
+/* What it is now, while it is busy; NULL: it is not. */
+const struct cache_object *cache_db_taken(const struct cache_db *db, struct slice key);
+
+/* It was not stored: dirty since now; `now`: due now. */
+void cache_db_give_back(struct cache_db *db, struct slice key, bool now);
+
+/* The store has that version. True: it is clean. False: it was written meanwhile, and is dirty since now, or due. */
+bool cache_db_stored(struct cache_db *db, struct slice key, uint64_t version, bool now);
+
+/*
+ * The store will not take that version: it is a dead letter, until it is written again. `above`: the version that the
+ * store has, 0: none that were newer. False: it was written meanwhile, or without asking what the store has, and is
+ * dirty, with a version above; or it was there before this store, which has a newer one: it is forgotten. `key` is no
+ * slice of the object.
+ */
+bool cache_db_give_up(struct cache_db *db, struct slice key, uint64_t version, uint64_t above);
+
+/* The dead letters, in the order in which they became so: the first one, or that behind it; NULL: no more. */
+const struct cache_object *cache_db_dead(const struct cache_db *db,
+                                         const struct cache_object *after);
+bool cache_db_is_dead(const struct cache_db *db, struct slice key);
+
+/* A dead letter is tried again, now; is given up, as if it had never been written here. False: it is none. */
+bool cache_db_dead_retry(struct cache_db *db, struct slice key);
+enum cache_fault cache_db_dead_drop(struct cache_db *db, struct slice key, bool *was);
+
+/*
+ * For at most some 500 µs: what is clean and was not used for so long leaves memory, if it may, what is dirty is due
+ * now. To be called some ten times a second. The key of one that might not; an empty slice: there was none.
+ */
+struct slice cache_db_idle(struct cache_db *db, uint64_t idle_ms, bool may_forget);
+
+/* Whether that has just seen all of them, and is at its beginning. */
+bool cache_db_idle_is_over(const struct cache_db *db);
+
+/* ---- all of them ---- */
+
+size_t cache_db_count(const struct cache_db *db);
+size_t cache_db_expiring(const struct cache_db *db); /* objects that have an expiry */
+size_t cache_db_bytes(const struct cache_db *db);
+const struct cache_stats *cache_db_stats(const struct cache_db *db);
+
+/* As cache_table_scan, for what is found. fn must change nothing. */
+uint64_t cache_db_scan(struct cache_db *db, uint64_t cursor,
+                       void (*fn)(const struct cache_object *o, void *ctx), void *ctx);
+
+/* Some object that is found, evenly; NULL when there is none. `random`: any number, evenly spread. */
+const struct cache_object *cache_db_random(struct cache_db *db, uint64_t random);
+
+/* What a client holds for itself, counted against memory_max. */
+void cache_db_charge(struct cache_db *db, ptrdiff_t bytes);
+
+/* ---- watching (WATCH) ---- */
+
+/* One key of one client. `touched` becomes true when the key's object is changed, made, deleted or expires. */
+struct cache_watch {
+    struct cache_watch *next_of_key, *next_of_client;
+    struct slice key; /* the caller's own copy */
+    bool touched;
+};
+
+/* False: memory is short. */
+bool cache_db_watch(struct cache_db *db, struct cache_watch *w);
+void cache_db_unwatch(struct cache_db *db, struct cache_watch *w);
+
+/* ---- time ---- */
+
+/*
+ * A little of what is due: expires some, evicts while too full, goes on with growing; for at most some 500 µs. To be
+ * called each turn and each tick. True while there is more to do now.
+ */
+bool cache_db_work(struct cache_db *db);
+
+/*
+ * All of it goes into the log anew: begun where the log wants it (cache_log_wants_rewrite; once a second is enough, the
+ * disk may go on refusing), then some `bytes` of it in each turn. True while there is more to do now.
+ */
+void cache_db_rewrite_begin(struct cache_db *db);
+bool cache_db_rewrite(struct cache_db *db, size_t bytes);
+
+#endif

@@ -1,0 +1,417 @@
+/* cache_park.c: see cache_park.h. */
+#include "workers/cache/cache_park.h"
+
+#include "workers/cache/cache_access.h"
+#include "workers/cache/cache_behind.h"
+#include "workers/cache/cache_node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PARK_NEVER UINT64_MAX
+
+struct park_list {
+    struct cache_parked *first, *last;
+    size_t count;
+};
+
+struct cache_park {
+    struct cache_park_options options;
+    struct cache_loads *loads;
+    struct park_list lists[CACHE_PARKED];
+    uv_timer_t timer;
+    uint64_t wake_ms;            /* that the timer is set for */
+    struct cache_parked *cursor; /* of park_tell_stored: the next, whoever leaves meanwhile */
+    bool changed;                /* something has become clean, or dead */
+    bool stopping;
+};
+
+/* ---- lists ---- */
+
+static void park_link(struct cache_parked *p, enum cache_parked_for what)
+{
+    struct park_list *list = &p->park->lists[what];
+    p->what = what;
+    p->waits = true;
+    p->next = NULL;
+    p->prev = list->last;
+    *(list->last != NULL ? &list->last->next : &list->first) = p;
+    list->last = p;
+    list->count++;
+}
+
+static void park_unlink(struct cache_parked *p)
+{
+    struct park_list *list = &p->park->lists[p->what];
+    if (p->park->cursor == p)
+        p->park->cursor = p->next;
+    *(p->prev != NULL ? &p->prev->next : &list->first) = p->next;
+    *(p->next != NULL ? &p->next->prev : &list->last) = p->prev;
+    list->count--;
+    p->waits = false;
+}
+
+void cache_park_leave(struct cache_parked *p)
+{
+    if (!p->waits)
+        return;
+    cache_load_leave(&p->load);
+    park_unlink(p);
+}
+
+static void park_go(struct cache_parked *p, const char *refused)
+{
+    cache_park_leave(p);
+    p->go(p, refused);
+}
+
+size_t cache_park_count(const struct cache_park *park)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < CACHE_PARKED; i++)
+        count += park->lists[i].count;
+    return count;
+}
+
+/* ---- why it was in vain ---- */
+
+static const char *park_trouble(const struct cache_park *park)
+{
+    const struct cache_node *n = park->options.node;
+    const char *behind = n->behind != NULL ? cache_behind_trouble(n->behind) : "";
+    const char *load = cache_loads_trouble(park->loads);
+    return load[0] != '\0' ? load : behind;
+}
+
+void cache_park_refuse(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
+{
+    const char *trouble = park_trouble(park);
+    snprintf(why, CACHE_PARK_WHY_SIZE, "TRYAGAIN the store of %s gives no answer: %s",
+             park->options.node->options.name,
+             trouble[0] != '\0' ? trouble : "it is slower than `timeout` allows");
+}
+
+void cache_park_too_much(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
+{
+    snprintf(why, CACHE_PARK_WHY_SIZE,
+             "TRYAGAIN the objects of this command do not fit into the memory of %s together: ask "
+             "for fewer at a time, or raise memory",
+             park->options.node->options.name);
+}
+
+static void park_stopped(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
+{
+    snprintf(why, CACHE_PARK_WHY_SIZE, "TRYAGAIN %s stops: ask again when it is back",
+             park->options.node->options.name);
+}
+
+static void park_not_stored(const struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE])
+{
+    const char *trouble = park_trouble(p->park);
+    snprintf(why, CACHE_PARK_WHY_SIZE,
+             "TRYAGAIN the store of %s has not taken the object within %" PRIu64 " ms: %s",
+             p->park->options.node->options.name, p->deadline_ms - p->since_ms,
+             trouble[0] != '\0' ? trouble : "it is slower than that; it is tried on");
+}
+
+/* The store answers others meanwhile. */
+static bool park_is_answered(const struct cache_parked *p)
+{
+    return cache_loads_stats(p->park->loads)->loads > p->answers;
+}
+
+static bool park_is_lost(const struct cache_parked *p)
+{
+    return p->lost && park_trouble(p->park)[0] == '\0';
+}
+
+/* Its time is over. */
+static void park_overdue(const struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE])
+{
+    enum cache_fault fault =
+        p->what == CACHE_PARKED_ROOM ? CACHE_FAULT_OOM : cache_load_fault(&p->load);
+    if (fault != CACHE_OK) {
+        char text[CACHE_ACCESS_WHY_SIZE];
+        cache_access_fault(p->park->options.node, fault, text);
+        snprintf(why, CACHE_PARK_WHY_SIZE, "%s", text);
+    } else if (p->what == CACHE_PARKED_STORED) {
+        park_not_stored(p, why);
+    } else if (park_is_lost(p)) {
+        cache_park_too_much(p->park, why);
+    } else {
+        if (!park_is_answered(p))
+            cache_loads_overdue(p->park->loads);
+        cache_park_refuse(p->park, why);
+    }
+}
+
+/* ---- time ---- */
+
+static uint64_t park_now(const struct cache_park *park)
+{
+    return uv_now(park->options.node->loop);
+}
+
+static void park_on_timer(uv_timer_t *timer);
+
+static void park_wake_at(struct cache_park *park, uint64_t at_ms)
+{
+    uint64_t now = park_now(park);
+    if (at_ms >= park->wake_ms)
+        return;
+    park->wake_ms = at_ms;
+    uv_timer_start(&park->timer, park_on_timer, at_ms > now ? at_ms - now : 0, 0);
+}
+
+/* The first of them whose time is over, or NULL; what is left sets the timer. */
+static struct cache_parked *park_first_due(struct cache_park *park, uint64_t now)
+{
+    for (unsigned i = 0; i < CACHE_PARKED; i++)
+        for (struct cache_parked *p = park->lists[i].first; p != NULL; p = p->next)
+            if (p->deadline_ms <= now)
+                return p;
+    return NULL;
+}
+
+static void park_set_timer(struct cache_park *park)
+{
+    for (unsigned i = 0; i < CACHE_PARKED; i++)
+        for (const struct cache_parked *p = park->lists[i].first; p != NULL; p = p->next)
+            park_wake_at(park, p->deadline_ms);
+}
+
+static void park_tell_changed(struct cache_park *park);
+
+static void park_on_timer(uv_timer_t *timer)
+{
+    struct cache_park *park = timer->data;
+    uint64_t now = park_now(park);
+    char why[CACHE_PARK_WHY_SIZE];
+    park->wake_ms = PARK_NEVER;
+    park_tell_changed(park);
+    for (struct cache_parked *p; (p = park_first_due(park, now)) != NULL;) {
+        park_overdue(p, why);
+        park_go(p, why);
+    }
+    park_set_timer(park);
+}
+
+/* ---- waiting ---- */
+
+void cache_park_begin(struct cache_park *park, struct cache_parked *p, uint64_t timeout_ms,
+                      void (*go)(struct cache_parked *p, const char *refused))
+{
+    bool given = timeout_ms > 0 && timeout_ms < park->options.timeout_ms;
+    p->park = park;
+    p->go = go;
+    p->since_ms = park_now(park);
+    p->deadline_ms = p->since_ms + (given ? timeout_ms : park->options.timeout_ms);
+    p->answers = cache_loads_stats(park->loads)->loads;
+    p->lost = false;
+}
+
+bool cache_park_is_over(const struct cache_parked *p)
+{
+    return park_now(p->park) - p->since_ms >= p->park->options.timeout_ms;
+}
+
+/* False: it must not wait (any more). */
+static bool park_may(struct cache_parked *p, enum cache_parked_for what,
+                     char why[CACHE_PARK_WHY_SIZE])
+{
+    p->what = what;
+    if (p->park->stopping)
+        park_stopped(p->park, why);
+    else if (park_now(p->park) >= p->deadline_ms)
+        park_overdue(p, why);
+    else
+        return true;
+    return false;
+}
+
+static void park_on_load(struct cache_load_wait *w, const char *refused)
+{
+    park_go((struct cache_parked *)w, refused);
+}
+
+bool cache_park_load(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE])
+{
+    if (!park_may(p, CACHE_PARKED_LOAD, why))
+        return false;
+    p->load.go = park_on_load;
+    if (!cache_load_wait(p->park->loads, key, &p->load)) {
+        snprintf(why, CACHE_PARK_WHY_SIZE,
+                 "TRYAGAIN %s loads too many objects at a time, or has no memory for one more",
+                 p->park->options.node->options.name);
+        return false;
+    }
+    park_link(p, CACHE_PARKED_LOAD);
+    park_wake_at(p->park, p->deadline_ms);
+    return true;
+}
+
+bool cache_park_room(struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE])
+{
+    if (!park_may(p, CACHE_PARKED_ROOM, why))
+        return false;
+    park_link(p, CACHE_PARKED_ROOM);
+    park_wake_at(p->park, p->deadline_ms);
+    return true;
+}
+
+bool cache_park_stored(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE])
+{
+    if (!park_may(p, CACHE_PARKED_STORED, why))
+        return false;
+    p->key = key;
+    park_link(p, CACHE_PARKED_STORED);
+    park_wake_at(p->park, p->deadline_ms);
+    return true;
+}
+
+/* ---- what they wait for ---- */
+
+bool cache_park_has_room(const struct cache_park *park, bool takes, bool dirties)
+{
+    struct cache_db *db = park->options.node->db;
+    return (!dirties || cache_db_dirty_bytes(db) <= park->options.dirty_max) &&
+           (!takes || cache_db_room(db) == CACHE_OK);
+}
+
+/* Each looks for itself, and what it does may take the room of the next; who finds none waits on, behind the others. */
+static void park_tell_room(struct cache_park *park)
+{
+    for (size_t left = park->lists[CACHE_PARKED_ROOM].count;
+         left > 0 && park->lists[CACHE_PARKED_ROOM].first != NULL &&
+         cache_park_has_room(park, true, true);
+         left--)
+        park_go(park->lists[CACHE_PARKED_ROOM].first, NULL);
+}
+
+/* It is no longer to be stored: it is, or it never will be. */
+static void park_tell_clean(struct cache_parked *p)
+{
+    const struct cache_node *n = p->park->options.node;
+    char why[CACHE_PARK_WHY_SIZE];
+    bool dead = cache_db_is_dead(n->db, p->key);
+    if (dead)
+        snprintf(why, sizeof why, "ERR the store of %s does not take this object: %s",
+                 n->options.name, cache_behind_why(n->behind, p->key));
+    park_go(p, dead ? why : NULL);
+}
+
+static void park_tell_stored(struct cache_park *park)
+{
+    struct cache_db *db = park->options.node->db;
+    park->cursor = park->lists[CACHE_PARKED_STORED].first;
+    for (struct cache_parked *p; (p = park->cursor) != NULL;) {
+        park->cursor = p->next;
+        if (!cache_db_is_dirty(db, p->key))
+            park_tell_clean(p);
+    }
+}
+
+/* All that has changed by now is looked at once, for each looks at all who wait. */
+static void park_tell_changed(struct cache_park *park)
+{
+    if (!park->changed)
+        return;
+    park->changed = false;
+    cache_turn_begin(&park->options.node->turn);
+    park_tell_stored(park);
+}
+
+void cache_park_turn(struct cache_park *park)
+{
+    park_tell_changed(park);
+    if (park->lists[CACHE_PARKED_LOAD].first != NULL)
+        cache_loads_turn(park->loads);
+    if (park->lists[CACHE_PARKED_ROOM].first != NULL)
+        park_tell_room(park);
+}
+
+void cache_park_changed(void *ctx)
+{
+    struct cache_park *park = ctx;
+    if (cache_park_count(park) == 0)
+        return;
+    cache_turn_begin(&park->options.node->turn);
+    park_tell_room(park);
+    if (park->lists[CACHE_PARKED_STORED].first == NULL)
+        return;
+    park->changed = true;
+    park_wake_at(park,
+                 park_now(park)); /* the turn's end may be far, where this comes from a timer */
+}
+
+/* ---- life ---- */
+
+struct cache_loads *cache_park_loads(const struct cache_park *park)
+{
+    return park->loads;
+}
+
+bool cache_park_is_stopping(const struct cache_park *park)
+{
+    return park->stopping;
+}
+
+void cache_park_stop(struct cache_park *park)
+{
+    char why[CACHE_PARK_WHY_SIZE];
+    park->stopping = true;
+    park_stopped(park, why);
+    for (unsigned i = 0; i < CACHE_PARKED; i++)
+        while (park->lists[i].first != NULL)
+            park_go(park->lists[i].first, why);
+}
+
+static void park_on_answer(void *ctx)
+{
+    struct cache_park *park = ctx;
+    cache_turn_begin(&park->options.node->turn);
+}
+
+struct cache_park *cache_park_new(const struct cache_park_options *options)
+{
+    struct cache_park *park = calloc(1, sizeof *park);
+    if (park == NULL)
+        return NULL;
+    struct cache_load_options loads = {.db = options->node->db,
+                                       .backing = options->backing,
+                                       .loop = options->node->loop,
+                                       .hash_key = options->hash_key,
+                                       .parallel = options->parallel,
+                                       .timeout_ms = options->timeout_ms,
+                                       .retry_max_ms = options->retry_max_ms,
+                                       .who = options->node->options.name,
+                                       .on_answer = park_on_answer,
+                                       .ctx = park};
+    park->options = *options;
+    park->wake_ms = PARK_NEVER;
+    park->loads = cache_loads_new(&loads);
+    if (park->loads == NULL) {
+        free(park);
+        return NULL;
+    }
+    park->timer.data = park;
+    uv_timer_init(options->node->loop, &park->timer);
+    return park;
+}
+
+static void park_on_close(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void cache_park_free(struct cache_park *park)
+{
+    if (park == NULL)
+        return;
+    for (unsigned i = 0; i < CACHE_PARKED; i++)
+        while (park->lists[i].first != NULL)
+            cache_park_leave(park->lists[i].first);
+    cache_loads_free(park->loads);
+    uv_close((uv_handle_t *)&park->timer, park_on_close);
+}

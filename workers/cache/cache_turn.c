@@ -1,0 +1,244 @@
+/* cache_turn.c: see cache_turn.h. */
+#include "workers/cache/cache_turn.h"
+
+#include "common/log.h"
+#include "workers/cache/cache_behind.h"
+#include "workers/cache/cache_node.h"
+#include "workers/cache/cache_park.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define TURN_CLEAN_BYTES ((size_t)256 << 10)
+#define TURN_ANEW_BYTES  ((size_t)1 << 20)
+
+/* ---- what the log has to do with replies ---- */
+
+/* Puts an error where the acknowledgement of a write stands. */
+static void turn_take_back(struct cache_turn *t, const struct cache_turn_write *w)
+{
+    struct buffer *out = &w->client->reply.out;
+    w->client->log_end = 0;
+    if (w->from == w->to || !buffer_ok(out))
+        return; /* CLIENT REPLY OFF */
+    struct resp_reply error = {.version = 2};
+    struct buffer tail = BUFFER_EMPTY;
+    resp_error(&error, "MISCONF %s", cache_log_trouble(t->node->log));
+    buffer_append(&tail, out->data + w->to, out->len - w->to);
+    out->len = w->from;
+    buffer_append_slice(out, buffer_slice(&error.out));
+    buffer_append_slice(out, buffer_slice(&tail));
+    out->failed = out->failed || !buffer_ok(&error.out) || !buffer_ok(&tail);
+    buffer_fini(&error.out);
+    buffer_fini(&tail);
+}
+
+/* From the last on, so that the places of those before stay. */
+static void turn_take_all_back(struct cache_turn *t)
+{
+    for (size_t i = t->write_count; i > 0; i--)
+        if (t->writes[i - 1].client != NULL)
+            turn_take_back(t, &t->writes[i - 1]);
+    t->write_count = 0;
+}
+
+static bool turn_in_trouble(const struct cache_turn *t)
+{
+    return cache_log_trouble(t->node->log)[0] != '\0';
+}
+
+/*
+ * While the log cannot keep what fsync promises, further writes are refused, as Redis does; what is written already is
+ * taken back only where that promise was for now, not for within a second.
+ */
+static bool turn_flush(struct cache_turn *t)
+{
+    bool always = t->node->options.fsync == CACHE_LOG_ALWAYS;
+    if (t->node->log == NULL)
+        return true;
+    bool written = cache_log_flush(t->node->log) == 0;
+    t->failed = !written || turn_in_trouble(t);
+    bool kept = written && !(always && t->failed);
+    if (!kept)
+        turn_take_all_back(t);
+    else if (!always)
+        t->write_count = 0;
+    return kept;
+}
+
+/* Whether the log's thread has still to come so far before that is acknowledged. */
+static bool turn_is_early(const struct cache_turn *t, uint64_t log_end)
+{
+    return t->node->options.fsync == CACHE_LOG_ALWAYS && t->node->log != NULL &&
+           log_end > cache_log_synced(t->node->log);
+}
+
+static bool turn_must_wait(const struct cache_turn *t, const struct cache_client *c)
+{
+    return !c->gone && turn_is_early(t, c->log_end);
+}
+
+/* Who is no client is told; `kept`: the log has all that they wrote. */
+static void turn_tell_answers(struct cache_turn *t, bool kept)
+{
+    struct cache_turn_answer *a = t->answers;
+    t->answers = NULL;
+    t->answer_count = 0;
+    for (struct cache_turn_answer *next; a != NULL; a = next) {
+        next = a->next;
+        if (kept && turn_is_early(t, a->log_end))
+            cache_turn_answer(t, a);
+        else
+            a->go(a, kept || a->log_end == 0);
+    }
+}
+
+static void turn_end_client(struct cache_turn *t, struct cache_client *c)
+{
+    if (c->syncing && !c->gone)
+        return;
+    if (!turn_must_wait(t, c)) {
+        cache_client_write(c);
+        return;
+    }
+    c->syncing = true;
+    c->next_syncing = t->syncing;
+    t->syncing = c;
+}
+
+/* What is acknowledged for good can no longer be taken back: its client has other replies there now. */
+static void turn_forget_synced(struct cache_turn *t)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->write_count; i++)
+        if (t->writes[i].client != NULL && turn_is_early(t, t->writes[i].end))
+            t->writes[kept++] = t->writes[i];
+    t->write_count = kept;
+}
+
+/*
+ * A failed sync is tried again by the log; who waited for it is told. It comes in the middle of a turn, whose own
+ * writes the log does not have yet: they wait for its end, and without always nobody waits for a sync.
+ */
+void cache_turn_synced(struct cache_turn *t)
+{
+    struct cache_client *waiting = t->syncing;
+    t->failed = turn_in_trouble(t);
+    if (t->node->options.fsync != CACHE_LOG_ALWAYS)
+        return;
+    if (t->failed)
+        turn_take_all_back(t);
+    turn_tell_answers(t, !t->failed);
+    t->syncing = NULL;
+    for (struct cache_client *c = waiting, *next; c != NULL; c = next) {
+        next = c->next_syncing;
+        c->syncing = false;
+        if (turn_must_wait(t, c)) {
+            c->syncing = true;
+            c->next_syncing = t->syncing;
+            t->syncing = c;
+            continue;
+        }
+        cache_turn_more(c);
+        cache_client_write(c);
+    }
+    turn_forget_synced(t);
+    if (t->more != NULL)
+        uv_idle_start(&t->idle, t->idle.idle_cb);
+}
+
+/* ---- a turn ---- */
+
+/* Those who could not execute all of what they have sent. */
+static void turn_on_idle(uv_idle_t *idle)
+{
+    struct cache_turn *t = idle->data;
+    struct cache_client *c = t->more;
+    t->more = NULL;
+    for (struct cache_client *next; c != NULL; c = next) {
+        next = c->next_more;
+        c->more = false;
+        cache_client_go_on(c);
+    }
+}
+
+/* True while there is more to do at once. */
+static bool turn_work(struct cache_turn *t)
+{
+    cache_turn_begin(t);
+    bool more = cache_db_work(t->node->db);
+    if (t->node->park != NULL)
+        cache_park_turn(t->node->park);
+    if (t->node->behind != NULL)
+        cache_behind_turn(t->node->behind);
+    if (t->node->log != NULL)
+        more = cache_log_clean(t->node->log, TURN_CLEAN_BYTES) || more;
+    more = cache_db_rewrite(t->node->db, TURN_ANEW_BYTES) || more;
+    return more;
+}
+
+void cache_turn_finish(struct cache_turn *t)
+{
+    turn_tell_answers(t, turn_flush(t));
+    while (t->ready != NULL) {
+        struct cache_client *c = t->ready;
+        t->ready = c->next_ready;
+        c->ready = false;
+        turn_end_client(t, c);
+    }
+    t->began = false;
+}
+
+static void turn_on_check(uv_check_t *check)
+{
+    struct cache_turn *t = check->data;
+    bool more = turn_work(t);
+    cache_turn_finish(t);
+    if (more || t->more != NULL)
+        uv_idle_start(&t->idle, turn_on_idle);
+    else
+        uv_idle_stop(&t->idle);
+}
+
+void cache_turn_tick(struct cache_turn *t)
+{
+    uint64_t dropped = t->dropped - t->dropped_before;
+    t->dropped_before = t->dropped;
+    if (dropped > 0)
+        log_warn(
+            "clients-dropped",
+            "count=%" PRIu64
+            " reason=\"more than 64 MB of replies that they did not read: ask for less at a time\"",
+            dropped);
+    if (t->node->log != NULL && cache_log_wants_rewrite(t->node->log))
+        cache_db_rewrite_begin(t->node->db);
+}
+
+int cache_turn_start(struct cache_turn *t, struct cache_node *n)
+{
+    t->node = n;
+    t->check.data = t->idle.data = t;
+    int rc = uv_idle_init(n->loop, &t->idle);
+    if (rc == 0)
+        rc = uv_check_init(n->loop, &t->check);
+    return rc == 0 ? uv_check_start(&t->check, turn_on_check) : rc;
+}
+
+void cache_turn_stop(struct cache_turn *t)
+{
+    uv_close((uv_handle_t *)&t->check, NULL);
+    uv_close((uv_handle_t *)&t->idle, NULL);
+}
+
+void cache_turn_free(struct cache_turn *t)
+{
+    while (t->spare_count > 0)
+        buffer_fini(&t->spares[--t->spare_count]);
+    free(t->writes);
+    t->writes = NULL;
+    for (struct cache_turn_answer *a = t->answers, *next; a != NULL; a = next) {
+        next = a->next;
+        free(a);
+    }
+    t->answers = NULL;
+}

@@ -1,0 +1,309 @@
+/* command_dispatch.c: all commands, and what comes before each. See command.h. */
+#include "workers/cache/command/command.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "workers/cache/cache_hold.h"
+#include "workers/cache/cache_node.h"
+#include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_transaction.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+#define COMMAND_SAY_MS     60000 /* between two lines of the same in the log */
+#define COMMAND_QUOTED_MAX 128   /* bytes of what a client has sent in an error of ours */
+
+/* ---- the list ---- */
+
+enum {
+    NONE = COMMAND_NONE,
+    WRITE = COMMAND_WRITE,
+    READ = COMMAND_READ,
+    DENYOOM = COMMAND_DENYOOM,
+    ADMIN = COMMAND_ADMIN,
+    NOSCRIPT = COMMAND_NOSCRIPT,
+    LOADING = COMMAND_LOADING,
+    STALE = COMMAND_STALE,
+    SKIP_SLOWLOG = COMMAND_SKIP_SLOWLOG,
+    FAST = COMMAND_FAST,
+    NO_AUTH = COMMAND_NO_AUTH,
+    ALLOW_BUSY = COMMAND_ALLOW_BUSY,
+    STRING = COMMAND_STRING,
+    KEYSPACE = COMMAND_KEYSPACE,
+    CONNECTION = COMMAND_CONNECTION,
+    TRANSACTION = COMMAND_TRANSACTION,
+    DANGEROUS = COMMAND_DANGEROUS,
+    AT_ONCE = COMMAND_AT_ONCE,
+    NO_MULTI = COMMAND_NO_MULTI,
+    CONTAINER = COMMAND_CONTAINER,
+    BLIND = COMMAND_BLIND,
+    BLIND_UNLESS = COMMAND_BLIND_UNLESS,
+    SHRINKS = COMMAND_SHRINKS,
+};
+
+#define X(name, arity, flags, first, last, step, key, tips)                                        \
+    {#name, sizeof #name - 1, arity, flags, first, last, step, key, tips, command_##name},
+#define CONTAINER_ENTRY(name) {#name, sizeof #name - 1, -2, CONTAINER, 0, 0, 0, "", "", NULL},
+#define OWN_ENTRY(name, arity, flags, first, last, step, key, tips)                                \
+    {                                                                                              \
+        "platoon." #name,                                                                          \
+        sizeof "platoon." #name - 1,                                                               \
+        arity,                                                                                     \
+        flags,                                                                                     \
+        first,                                                                                     \
+        last,                                                                                      \
+        step,                                                                                      \
+        key,                                                                                       \
+        tips,                                                                                      \
+        command_platoon_##name},
+static const struct cache_command command_list[] = {COMMANDS(X) CONTAINERS(CONTAINER_ENTRY)
+                                                        COMMANDS_OWN(OWN_ENTRY)};
+#undef X
+
+#define X(container, name, word, arity, flags, first, last, step, key, tips)                       \
+    {#container "|" word,                                                                          \
+     sizeof #container "|" word - 1,                                                               \
+     arity,                                                                                        \
+     (flags) | COMMAND_SUB,                                                                        \
+     first,                                                                                        \
+     last,                                                                                         \
+     step,                                                                                         \
+     key,                                                                                          \
+     tips,                                                                                         \
+     command_##container##_##name},
+static const struct cache_command command_subs[] = {SUBCOMMANDS(X)};
+#undef X
+
+static struct command_table command_table = {
+    .list = command_list,
+    .count = sizeof command_list / sizeof command_list[0],
+    .subs = command_subs,
+    .sub_count = sizeof command_subs / sizeof command_subs[0],
+};
+
+/* ---- executing ---- */
+
+/* As far as a C string goes, and at most so many bytes: what Redis quotes of a word. */
+static int command_quoted(struct slice word, size_t most)
+{
+    return (int)strnlen(word.ptr, word.len < most ? word.len : most);
+}
+
+static void command_unknown(struct cache_client *c, const struct cache_command *container,
+                            const struct slice *words, size_t count)
+{
+    if (container != NULL) {
+        char upper[COMMAND_NAME_MAX + 1] = "";
+        for (unsigned i = 0; i < container->name_len; i++)
+            upper[i] = (char)toupper((unsigned char)container->name[i]);
+        resp_error(&c->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                   command_quoted(words[1], COMMAND_QUOTED_MAX), words[1].ptr, upper);
+        return;
+    }
+    struct buffer args = BUFFER_EMPTY;
+    for (size_t i = 1; i < count && args.len < COMMAND_QUOTED_MAX; i++)
+        buffer_printf(&args, "'%.*s' ", command_quoted(words[i], COMMAND_QUOTED_MAX - args.len),
+                      words[i].ptr);
+    const char *text = buffer_text(&args);
+    resp_error(&c->reply, "ERR unknown command '%.*s', with args beginning with: %s",
+               command_quoted(words[0], COMMAND_QUOTED_MAX), words[0].ptr,
+               text != NULL ? text : "");
+    buffer_fini(&args);
+}
+
+/*
+ * A browser that a page sends to an address of ours: what stands in its request's body must not be taken for commands.
+ * As redis-server, which ends such a connection without a word.
+ */
+static bool command_is_http(struct slice word)
+{
+    return command_is(word, "post") || command_is(word, "host:");
+}
+
+static void command_end_http(struct cache_client *c)
+{
+    uint64_t now = clock_mono_ms(), *said = &c->node->http_said_ms;
+    if (*said == 0 || now - *said > COMMAND_SAY_MS) {
+        *said = now;
+        log_warn(
+            "http-refused",
+            "reason=\"a client speaks HTTP, maybe a page in somebody's browser: its connection is "
+            "ended; let only your application reach the address (unix:, secret_file)\"");
+    }
+    cache_turn_end(c, true);
+}
+
+/* EXEC does what was queued. */
+static unsigned command_flags(const struct cache_client *c, const struct cache_command *command)
+{
+    return command->run == command_exec ? command->flags | command_queued_flags(c) : command->flags;
+}
+
+/* What takes memory, or makes something dirty; in a transaction all does, for what is queued takes memory. */
+static bool command_has_room(const struct cache_client *c, const struct cache_command *command)
+{
+    unsigned flags = command_flags(c, command);
+    bool takes =
+        (flags & COMMAND_DENYOOM) != 0 || (c->multi && (command->flags & COMMAND_AT_ONCE) == 0);
+    if (c->node->park == NULL)
+        return !takes || cache_db_room(c->node->db) == CACHE_OK;
+    bool dirties = (flags & COMMAND_WRITE) != 0 &&
+                   (flags & (COMMAND_DENYOOM | COMMAND_SHRINKS)) != COMMAND_SHRINKS;
+    return cache_park_has_room(c->node->park, takes, dirties);
+}
+
+/* When full it is refused; with a store it waits, for room comes with what is stored. */
+static enum cache_hold command_is_full(struct cache_client *c, const struct cache_command *command,
+                                       const struct slice *words, size_t count)
+{
+    if (c->node->park != NULL && cache_db_dirt(c->node->db).keys > 0)
+        return cache_hold_room(c, command, words, count);
+    command_fault(c, CACHE_FAULT_OOM);
+    return CACHE_HOLD_REFUSED;
+}
+
+/* In Redis' order. */
+static enum cache_hold command_may(struct cache_client *c, const struct cache_command *command,
+                                   const struct slice *words, size_t count)
+{
+    if (!command_takes(command, count))
+        resp_error(&c->reply, "ERR wrong number of arguments for '%s' command", command->name);
+    else if (!c->trusted && (command->flags & COMMAND_NO_AUTH) == 0)
+        resp_error(&c->reply, "NOAUTH Authentication required.");
+    else if (c->large)
+        command_fault(c, CACHE_FAULT_LARGE);
+    else if (c->multi && (command->flags & COMMAND_NO_MULTI) != 0)
+        resp_error(&c->reply, "ERR Command not allowed inside a transaction");
+    else if (!command_has_room(c, command))
+        return command_is_full(c, command, words, count);
+    else if (c->node->turn.failed && (command_flags(c, command) & COMMAND_WRITE) != 0)
+        command_fault(c, CACHE_FAULT_LOG);
+    else
+        return c->node->park != NULL ? cache_hold_keys(c, command, words, count) : CACHE_HOLD_GO;
+    return CACHE_HOLD_REFUSED;
+}
+
+/*
+ * A transaction of which something was refused is none; EXEC itself says what was wrong with it. That the store does
+ * not answer is told as it is: whoever knows TRYAGAIN tries it again from MULTI on.
+ */
+static void command_refused(struct cache_client *c, const struct cache_command *command,
+                            size_t from)
+{
+    c->node->counts.errors++;
+    c->multi_bad = c->multi_bad || c->multi;
+    if (command == NULL || command->run != command_exec)
+        return;
+    struct buffer *out = &c->reply.out;
+    char *text =
+        buffer_ok(out) ? slice_dup(slice_make(out->data + from + 1, out->len - from - 1)) : NULL;
+    command_forget(c);
+    bool again = text != NULL && strncmp(text, "TRYAGAIN ", 9) == 0;
+    if (again) {
+        free(text);
+        return;
+    }
+    out->len = from;
+    bool plain = text != NULL && strncmp(text, "ERR ", 4) == 0;
+    resp_error(&c->reply, "EXECABORT Transaction discarded because of: %s",
+               text == NULL ? ""
+               : plain      ? text + 4
+                            : text);
+    free(text);
+}
+
+/* How far the log must have come for what it has written; 0: nothing. */
+static uint64_t command_do(struct cache_client *c, const struct cache_command *command,
+                           const struct slice *words, size_t count)
+{
+    struct cache_log *log = c->node->log;
+    if (c->multi && (command->flags & COMMAND_AT_ONCE) == 0) {
+        command_queue(c, command, words, count);
+        return 0;
+    }
+    bool writes = log != NULL && (command->flags & (COMMAND_WRITE | COMMAND_AT_ONCE)) != 0;
+    uint64_t before = writes ? cache_log_added(log) : 0;
+    command->run(c, words, count);
+    uint64_t after = writes ? cache_log_added(log) : 0;
+    return after != before ? after : 0;
+}
+
+/* What CLIENT REPLY says of the reply that stands from there on. */
+static void command_hush(struct cache_client *c, size_t from)
+{
+    if (c->reply_off || c->reply_skip)
+        c->reply.out.len = from;
+    c->reply_skip = c->reply_skip_next;
+    c->reply_skip_next = false;
+}
+
+/* What has been found (NULL: nothing was) runs, is refused, or waits. */
+static void command_go(struct cache_client *c, const struct cache_command *command,
+                       const struct slice *words, size_t count, enum cache_hold may, size_t from)
+{
+    uint64_t end = 0;
+    if (may == CACHE_HOLD_WAITS)
+        return;
+    struct cache_held *held = cache_hold_take(c);
+    if (may == CACHE_HOLD_GO)
+        end = command_do(c, command, words, count);
+    else if (may == CACHE_HOLD_REFUSED)
+        command_refused(c, command, from);
+    if (c->parked == 0)
+        command_hush(c, from);
+    if (end != 0)
+        cache_turn_wrote(c, from, end); /* what CLIENT REPLY leaves of it */
+    cache_hold_free(held);
+}
+
+void command_execute(struct cache_client *c, const struct slice *words, size_t count)
+{
+    size_t from = c->reply.out.len;
+    enum cache_hold may = CACHE_HOLD_REFUSED;
+    const struct cache_command *container = NULL;
+    bool again = c->last != NULL && (c->last->flags & (COMMAND_CONTAINER | COMMAND_SUB)) == 0 &&
+                 command_has_name(c->last, words[0]);
+    const struct cache_command *command =
+        again ? c->last : command_named(&command_table, words, count, &container);
+    c->last = command;
+    c->node->counts.commands++;
+    if (command == NULL && command_is_http(words[0])) {
+        command_end_http(c);
+        return;
+    }
+    if (command == NULL)
+        command_unknown(c, container, words, count);
+    else
+        may = command_may(c, command, words, count);
+    command_go(c, command, words, count, may, from);
+}
+
+void command_resume(struct cache_client *c)
+{
+    size_t from = c->reply.out.len;
+    const struct command_queued *q = cache_hold_command(c);
+    enum cache_hold may = cache_hold_came(c);
+    if (may == CACHE_HOLD_GO)
+        may = command_may(c, q->command, q->words, q->count);
+    command_go(c, q->command, q->words, q->count, may, from);
+}
+
+/* It ends. */
+static void command_leave(struct cache_client *c)
+{
+    cache_hold_forget(c);
+    command_forget(c);
+}
+
+const struct cache_commands *command_all(void)
+{
+    static const struct cache_commands all = {.execute = command_execute,
+                                              .resume = command_resume,
+                                              .look_ahead = cache_hold_look_ahead,
+                                              .forget = command_leave,
+                                              .table = &command_table};
+    if (!command_table.filled)
+        command_table_fill(&command_table);
+    return &all;
+}

@@ -1,0 +1,74 @@
+/*
+ * command_platoon.c: what a cache node is asked that Redis is not: PLATOON.GET, PLATOON.DUMP, PLATOON.DIRTY.
+ *
+ * Runs in a cache node. One node has all objects, so that all ways of reading are one; its words are checked all the
+ * same, for a program that is right here must be right in a ring.
+ */
+#include "workers/cache/cache_hold.h"
+#include "workers/cache/cache_need.h"
+#include "workers/cache/cache_node.h"
+#include "workers/cache/command/command_list.h"
+
+static bool command_is_consistency(struct cache_client *c, const struct slice *words, size_t count)
+{
+    int64_t ms;
+    bool bounded = count == 4 && command_is(words[2], "bounded");
+    bool right =
+        count == 2 || bounded ||
+        (count == 3 && (command_is(words[2], "strong") || command_is(words[2], "eventual")));
+    if (!right)
+        resp_error(&c->reply, "ERR syntax error");
+    else if (bounded && (!command_read_i64(words[3], &ms) || ms < 0))
+        resp_error(&c->reply, "ERR value is not an integer or out of range");
+    else
+        return true;
+    return false;
+}
+
+void command_platoon_get(struct cache_client *c, const struct slice *words, size_t count)
+{
+    if (command_is_consistency(c, words, count))
+        command_get(c, words, 2);
+}
+
+/* Milliseconds; false: the error is written. */
+static bool command_wait_ms(struct cache_client *c, const struct slice *words, size_t count,
+                            int64_t *ms)
+{
+    bool right = count == 2 || (count == 4 && command_is(words[2], "wait"));
+    if (!right)
+        resp_error(&c->reply, "ERR syntax error");
+    else if (count == 4 && (!command_read_i64(words[3], ms) || *ms < 0))
+        resp_error(&c->reply, "ERR timeout is negative or not an integer");
+    else
+        return true;
+    return false;
+}
+
+void command_platoon_dump(struct cache_client *c, const struct slice *words, size_t count)
+{
+    int64_t ms = 0;
+    if (!command_wait_ms(c, words, count, &ms))
+        return;
+    bool dirty = cache_need_ask(c->node, words[1]);
+    if (dirty && count == 4)
+        cache_hold_stored(c, c->last, words, count, (uint64_t)ms);
+    else
+        resp_i64(&c->reply, dirty);
+}
+
+/* How old the oldest is; nil: nothing is dirty. */
+void command_platoon_dirty(struct cache_client *c, const struct slice *words, size_t count)
+{
+    (void)words;
+    (void)count;
+    struct cache_dirt dirt = cache_db_dirt(c->node->db);
+    int64_t age = cache_db_now_ms(c->node->db) - dirt.oldest_ms;
+    resp_array(&c->reply, 3);
+    resp_i64(&c->reply, (int64_t)dirt.keys);
+    resp_i64(&c->reply, (int64_t)dirt.bytes);
+    if (dirt.oldest_ms == 0)
+        resp_nil(&c->reply);
+    else
+        resp_i64(&c->reply, age > 0 ? age : 0);
+}
