@@ -7,7 +7,7 @@
  * for `idle`, while there is more than dirty_max or memory is full, or everything is in a hurry. One put a key at a
  * time. Nothing is stored that is not in the log.
  *
- * What the store does not take for now (AWAY, FORBIDDEN) is put again, each object by its own pauses; when calls fail
+ * What the store cannot take yet (AWAY, FORBIDDEN) is put again, each object by its own pauses; when calls fail
  * in a row there is one probe at a time, with pauses between (cache_pace.h). What it will never take (NEWER, REFUSED,
  * or others go and this does not) is a dead letter: it stays in memory and in the log, and stops nothing.
  */

@@ -127,7 +127,7 @@ void cache_db_adopt(struct cache_db *db, uint32_t handle);
 /* It is an object like others, before it leaves a list of `due` or goes; of so many bytes until now. Of any. */
 void cache_db_own(struct cache_db *db, uint32_t handle, size_t bytes);
 
-/* The next one joins those that are due. False: none was found, for now. */
+/* The next one joins those that are due. False: none was found within the time of one call. */
 bool cache_db_adopted_next(struct cache_db *db);
 
 /* The same for this one. False: it is in a list, or none of them, or memory is short. */

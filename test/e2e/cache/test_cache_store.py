@@ -106,7 +106,8 @@ def test_an_older_value_never_comes_back(cache, platoon, store):
     r = cache(store)
     for i in range(20):
         r.set("k", f"v{i}")
-        time.sleep(0.05)
+        if i % 3 == 0:  # some are stored, some are overtaken by the next
+            stored(r)
     stored(r)
     assert store.has("k") == b"v19"
     r = lose(platoon)
@@ -124,19 +125,21 @@ def test_thirty_two_cold_keys_of_a_pipeline(cache, platoon, store):
             pipe.set(f"k{i}", i)
         pipe.execute()
     stored(r)
-    r = lose(platoon)
-    r.ping()
-    began = time.monotonic()
-    one_by_one = [r.get(f"k{i}") for i in range(32)]
-    alone = time.monotonic() - began
-    with r.pipeline(transaction=False) as pipe:
-        for i in range(32, 64):
-            pipe.get(f"k{i}")
+    alone, took = [], []
+    for _ in range(3):  # the best of three: what else the machine did meanwhile is not looked at
+        r = lose(platoon)
+        r.ping()
         began = time.monotonic()
-        together = pipe.execute()
-        took = time.monotonic() - began
-    assert one_by_one + together == [str(i).encode() for i in range(64)]
-    assert took < alone / 2, f"32 in a pipeline: {took * 1000:.1f} ms; one by one: {alone * 1000:.1f} ms"
+        one_by_one = [r.get(f"k{i}") for i in range(32)]
+        alone.append(time.monotonic() - began)
+        with r.pipeline(transaction=False) as pipe:
+            for i in range(32, 64):
+                pipe.get(f"k{i}")
+            began = time.monotonic()
+            together = pipe.execute()
+            took.append(time.monotonic() - began)
+        assert one_by_one + together == [str(i).encode() for i in range(64)]
+    assert min(took) < min(alone) / 2, f"32 in a pipeline: {min(took) * 1000:.1f} ms; one by one: {min(alone) * 1000:.1f} ms"
 
 
 def test_its_worker_is_killed_in_the_middle(cache, platoon, directory):
@@ -236,7 +239,8 @@ def test_more_than_memory(cache, platoon, directory):
         for i in range(2000):
             pipe.get(f"k{i}")
         assert [v.split(b":")[0] for v in pipe.execute()] == [str(i).encode() for i in range(2000)]
-    assert platoon.workers()[NODE]["counters"]["cache_bytes"] <= 9 << 20
+    # What the client has not read yet counts too: room is made for it when it comes, not before.
+    wait_until(lambda: platoon.workers()[NODE]["counters"]["cache_bytes"] <= 8 << 20, 10, "memory to be kept")
 
 
 def test_transactions_wait_for_all_they_need(cache, platoon, directory):
