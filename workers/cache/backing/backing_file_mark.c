@@ -193,7 +193,7 @@ static int mark_write(const struct backing_file_mark *m, int root, int fd,
     return rc;
 }
 
-/* Another process may do the same: who has the lock first names it. */
+/* Another process may do the same: who has the lock first names it. -EAGAIN: another has it, or has named it. */
 static int mark_claim(struct backing_file_mark *m, int root)
 {
     char id[BACKING_MARK_ID_SIZE] = "";

@@ -35,7 +35,8 @@ void backing_file_mark_fini(struct backing_file_mark *m);
 
 /*
  * Whether `root`, a descriptor of PATH, is the store; makes the mark when nothing speaks against that. 0; -ESTALE: it
- * is not, and `why` says what a person can do; another negative errno. `why` is "" otherwise.
+ * is not, and `why` says what a person can do; -EAGAIN: another process is making the mark, so it is to be looked at
+ * again; another negative errno. `why` is "" otherwise.
  */
 int backing_file_mark_look(struct backing_file_mark *m, int root, char *why, size_t why_size);
 

@@ -146,6 +146,26 @@ static void store_fail_object(struct backing_file_job *job, int rc)
         store_fail(job, job->name, rc);
 }
 
+/* ---- waiting for another process ---- */
+
+static bool store_is_late(const struct backing_file_job *job)
+{
+    return atomic_load(job->given_up) || clock_mono_ms() >= job->deadline_ms;
+}
+
+/*
+ * Before what another has is tried again. A thread that waits in flock could not be ended: a process that was stopped
+ * while it held the lock would keep ours from ending too. False: the request's time is over.
+ */
+static bool store_wait(const struct backing_file_job *job, unsigned *ms)
+{
+    if (store_is_late(job))
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = (long)*ms * 1000000}, NULL);
+    *ms = *ms * 2 < STORE_LOCK_STEPS ? *ms * 2 : STORE_LOCK_STEPS;
+    return true;
+}
+
 /* ---- the place ---- */
 
 static void store_close(struct store_place *p)
@@ -167,11 +187,21 @@ static int store_make_dir(const struct store_place *p, const char *hh)
     return store_sync(p->root);
 }
 
+static int store_look(struct backing_file_job *job, int root)
+{
+    int rc;
+    unsigned ms = 1;
+    do
+        rc = backing_file_mark_look(job->mark, root, job->why, sizeof job->why);
+    while (rc == -EAGAIN && store_wait(job, &ms));
+    return rc;
+}
+
 /* PATH's descriptor, once it is known to be the store; -1: told in the job. */
 static int store_open_root(struct backing_file_job *job)
 {
     int root = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = root < 0 ? -errno : backing_file_mark_look(job->mark, root, job->why, sizeof job->why);
+    int rc = root < 0 ? -errno : store_look(job, root);
     if (rc == 0)
         return root;
     if (rc == -ESTALE && job->why[0] != '\0')
@@ -206,27 +236,16 @@ static bool store_open_place(struct backing_file_job *job, struct store_place *p
     return false;
 }
 
-static bool store_is_late(const struct backing_file_job *job)
-{
-    return atomic_load(job->given_up) || clock_mono_ms() >= job->deadline_ms;
-}
-
-/*
- * Tried again and again, because a thread that waits in flock could not be ended: a process that was stopped while it
- * held the lock would keep ours from ending too.
- */
 static int store_lock(const struct backing_file_job *job, struct store_place *p)
 {
     p->lock = store_open(p->dir, STORE_LOCK, O_RDWR | O_CREAT);
     if (p->lock < 0)
         return p->lock;
-    for (unsigned ms = 1; flock(p->lock, LOCK_EX | LOCK_NB) != 0;
-         ms = ms * 2 < STORE_LOCK_STEPS ? ms * 2 : STORE_LOCK_STEPS) {
+    for (unsigned ms = 1; flock(p->lock, LOCK_EX | LOCK_NB) != 0;) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return -errno;
-        if (store_is_late(job))
+        if (!store_wait(job, &ms))
             return -ETIMEDOUT;
-        nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
     }
     return store_is_late(job) ? -ETIMEDOUT : 0;
 }
