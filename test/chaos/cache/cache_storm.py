@@ -22,7 +22,7 @@ CHAOS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHAOS), str(CHAOS.parent / "e2e/cache")]
 import redis  # noqa: E402
 from storm_base import StormBase, main  # noqa: E402, first: it says where the fixtures are
-from cache_store_fixture import BACKING, NODE, Directory, cache_text, client, lose  # noqa: E402
+from cache_store_fixture import BACKING, NODE, Directory, cache_text, client, in_time, lose  # noqa: E402
 from plan import KINDS, Plan  # noqa: E402
 from platoon_fixture import Platoon, marked, wait_until  # noqa: E402
 
@@ -141,7 +141,7 @@ class CacheStorm(StormBase):
         self.platoon.config_path.write_text(cache_text(
             self.platoon, self.store, write_delay=self.random.choice(["1ms", "100ms", "1s"]), memory=self.random.choice(["8MB", "32MB"]),
             idle=self.random.choice(["300ms", "2s", "10m"]), dirty_max=self.random.choice(["1MB", "64MB"]), object_max="256KB",
-            fsync=self.random.choice(["always", "everysec", "no"])))
+            fsync=self.random.choice(["always", "everysec", "no"]), timeout="2s"))
 
     # ---- what goes wrong ----
 
@@ -235,7 +235,7 @@ class CacheStorm(StormBase):
         for writer in writers:
             wrong += writer.wrong
             for key, may in writer.possible.items():
-                found[key] = r.get(key)
+                found[key] = in_time(lambda key=key: r.get(key))
                 if found[key] not in may:
                     wrong.append(f"{key}: {shown(found[key])}, must be one of {[shown(v) for v in may]}")
         assert not wrong, f"{len(wrong)} are wrong: {wrong[:5]}"

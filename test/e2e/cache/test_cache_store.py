@@ -6,14 +6,10 @@ import time
 import pytest
 import redis
 
-from cache_store_fixture import BACKING, NODE, Bucket, Directory, cache_text, client, kill, lose, stored
+from cache_store_fixture import BACKING, NODE, Bucket, Directory, again, cache_text, client, in_time, kill, lose, stored
 from platoon_fixture import wait_until
 from radosgw_fixture import Radosgw
 
-
-
-def again(error):
-    return isinstance(error, redis.exceptions.ResponseError) and str(error).startswith("TRYAGAIN ")
 
 
 def raises_again(text=""):
@@ -93,12 +89,14 @@ def test_all_that_was_stored_comes_back(cache, platoon, store):
 
 def test_what_is_dirty_survives_the_node(cache, platoon, directory):
     """Killed before it was stored: its successor stores it."""
-    r = cache(directory, write_delay="2s", fsync="always")
+    r = cache(directory, fsync="always")
+    directory.away()
     r.set("k", "v")
     assert r.execute_command("PLATOON.DIRTY")[0] == 1
     kill(platoon, NODE)
     r = client(platoon)
     assert r.get("k") == b"v"
+    directory.back()
     wait_until(lambda: directory.has("k") == b"v", 10, "its successor to store it")
 
 
@@ -143,7 +141,7 @@ def test_thirty_two_cold_keys_of_a_pipeline(cache, platoon, store):
 
 
 def test_its_worker_is_killed_in_the_middle(cache, platoon, directory):
-    r = cache(directory, timeout="10s")
+    r = cache(directory)
     for i in range(100):
         r.set(f"k{i}", i)
     stored(r)
@@ -175,19 +173,21 @@ def test_a_store_that_is_away(cache, platoon, store):
     r.set("warm", "w")
     stored(r)
     r = lose(platoon)
-    assert r.get("warm") == b"w"
+    assert in_time(lambda: r.get("warm")) == b"w"
     store.away()
     began = time.monotonic()
     with raises_again(f"store of {NODE}"):
         r.get("cold")
-    assert 0.8 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.8
     with r.pipeline(transaction=False) as pipe:
         pipe.get("warm").get("cold").incr("number").set("blind", "b").get("blind").mget("warm", "cold")
+        for i in range(40):
+            pipe.get(f"cold{i}")
         began = time.monotonic()
-        first, second, third, fourth, fifth, sixth = pipe.execute(raise_on_error=False)
-    assert time.monotonic() - began < 3, "each of a pipeline waited"
+        first, second, third, fourth, fifth, sixth, *others = pipe.execute(raise_on_error=False)
+    assert time.monotonic() - began < 20, "each of a pipeline waited: 43 s"
     assert first == b"w" and fourth is True and fifth == b"b"
-    assert all(again(e) for e in (second, third, sixth))
+    assert all(again(e) for e in (second, third, sixth, *others))
     with pytest.raises(redis.exceptions.ResponseError, match="command not allowed when used memory"):
         for i in range(100):
             r.set(f"fill{i}", "x" * 1000)
@@ -200,7 +200,7 @@ def test_a_store_that_is_away(cache, platoon, store):
     wait_until(lambda: "stored" in platoon.problems() or "loaded" in platoon.problems(), 10, "the trouble to be shown")
     store.back()
     wait_until(lambda: r.execute_command("PLATOON.DIRTY")[0] == 0, 30, "all of it to be stored")
-    assert r.get("cold") == b"c" and r.set("fill", "again")
+    assert in_time(lambda: r.get("cold")) == b"c" and r.set("fill", "again")
     assert [store.has(f"fill{i}") for i in range(written)] == [b"x" * 1000] * written
     wait_until(lambda: not platoon.problems(), 10, "the trouble to be over")
 
@@ -215,7 +215,7 @@ def test_a_store_that_is_away_from_the_beginning(cache, platoon, directory):
         r.get("cold")
     directory.back()
     wait_until(lambda: directory.has("k") == b"v", 20, "it to be stored")
-    assert r.get("cold") is None
+    assert in_time(lambda: r.get("cold")) is None
 
 
 def test_writes_wait_for_room(cache, directory):
@@ -244,7 +244,7 @@ def test_more_than_memory(cache, platoon, directory):
 
 
 def test_transactions_wait_for_all_they_need(cache, platoon, directory):
-    r = cache(directory)
+    r = cache(directory, timeout="5s")
     r.mset({"a": 1, "b": 2})
     stored(r)
     r = lose(platoon)
@@ -260,7 +260,7 @@ def test_transactions_wait_for_all_they_need(cache, platoon, directory):
     with raises_again(), r.pipeline(transaction=True) as pipe:
         pipe.incr("a").incr("b").execute()
     directory.back()
-    assert wait_until(lambda: r.mget("a", "b") == [b"2", b"3"], 5, "nothing of it done")
+    assert in_time(lambda: r.mget("a", "b")) == [b"2", b"3"], "nothing of it done"
 
 
 def test_dumped_on_demand(cache, directory):
@@ -291,11 +291,12 @@ def test_an_idle_object_leaves_memory(cache, directory):
     r.set("k", "v")
     wait_until(lambda: r.dbsize() == 0, 20, "it to leave memory")
     assert directory.has("k") == b"v"
-    assert r.get("k") == b"v" and r.dbsize() == 1
+    with r.pipeline(transaction=True) as pipe:  # or it might have left again
+        assert pipe.get("k").dbsize().execute() == [b"v", 1]
 
 
 def test_an_orderly_stop_stores_all(cache, platoon, directory):
-    r = cache(directory, write_delay="1h")
+    r = cache(directory, whole={"stop_timeout": "20s"}, write_delay="1h")
     for i in range(200):
         r.set(f"k{i}", i)
     platoon.stop()
@@ -322,7 +323,7 @@ def test_who_waits_is_told_that_the_node_stops(cache, platoon, directory):
 
 def test_asked_and_called(cache, platoon, directory):
     """What the tool asks waits as a client's command does."""
-    r = cache(directory, write_delay="1h")
+    r = cache(directory, write_delay="1h", timeout="3s")
     r.mset({"a": "1", "b": "2"})
     assert json.loads(platoon.ctl("--json", "send", NODE, '{"persist":"a"}').stdout)
     assert directory.has("a") == b"1" and directory.has("b") is None
