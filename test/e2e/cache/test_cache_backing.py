@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from platoon_fixture import BUILD, section, wait_until
+from platoon_fixture import BUILD, SCALE, section, wait_until
 from radosgw_fixture import SECRET
 
 NODE = "cache/sessions/node.1"
@@ -77,7 +77,7 @@ def lives(platoon):
 
 
 def many(platoon, count):
-    return subprocess.Popen([BUILD / "platoonctl", "-s", platoon.dir / "run/control.sock", "--timeout", "60s", "send", NODE, str(count)],
+    return subprocess.Popen([BUILD / "platoonctl", "-s", platoon.dir / "run/control.sock", "--timeout", f"{60 * SCALE}s", "send", NODE, str(count)],
                             stdout=subprocess.PIPE, text=True)
 
 
@@ -95,7 +95,7 @@ def killed_while_it_stores(platoon, count, begun):
     assert storing.poll() is None
     for worker in before:
         platoon.replaced(worker)
-    out = storing.communicate(timeout=60)[0].split()
+    out = storing.communicate(timeout=60 * SCALE)[0].split()
     assert out[0] == "again" and int(out[1]) > 0
 
 

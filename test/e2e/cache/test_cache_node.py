@@ -41,19 +41,19 @@ def test_objects_live_in_memory_and_in_the_log(cache, platoon):
         pipe.execute()
     assert r.info()["db0"]["keys"] == 1000
     for end in ("kill", "stop"):
-        pid = platoon.pid_of(NODE)
+        before = platoon.workers()[NODE]
         if end == "kill":
-            subprocess.run(["kill", "-9", str(pid)], check=True)
+            subprocess.run(["kill", "-9", str(before["pid"])], check=True)
         else:
             assert platoon.ctl("restart", NODE).returncode == 0
-        wait_until(lambda: platoon.workers()[NODE]["state"] == "READY" and platoon.workers()[NODE]["pid"] != pid, 30, "its successor")
+        platoon.replaced(before)
         r = client(platoon)
         assert r.get("k0") is None
         assert r.get("k1") == b"v1" * 10
         assert 3500 < r.ttl("k1") <= 3600
         assert r.get("n") == b"1"
         assert r.dbsize() == 1000
-    counters = wait_until(lambda: platoon.workers()[NODE]["counters"].get("cache_hits_total", 0) >= 2 and platoon.workers()[NODE]["counters"])
+    counters = wait_until(lambda: (c := platoon.workers()[NODE]["counters"]).get("cache_hits_total", 0) >= 2 and c)
     assert counters["cache_objects"] == 1000
 
 

@@ -157,9 +157,9 @@ def test_nobody_waits_for_a_child(family):
     wait_until(lambda: family.children()[name]["state"] == "STARTING", 10, "a child that never gets ready")
     assert family.platoon.ctl("status").returncode == 0
     assert family.platoon.ctl("--timeout", "5s", "wait", "site", "ready").returncode == 0
-    pid = family.platoon.pid_of("site/b.1")
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: family.platoon.workers()["site/b.1"]["state"] == "READY" and family.platoon.pid_of("site/b.1") != pid, 10, "its neighbour's return")
+    neighbour = family.platoon.workers()["site/b.1"]
+    os.kill(neighbour["pid"], signal.SIGKILL)
+    family.platoon.replaced(neighbour)
     assert family.children()[name]["state"] == "STARTING" and family.children()[name]["generation"] == 1
     assert family.platoon.ctl("--timeout", "60s", "restart", "site").returncode == 0
     family.gone()
