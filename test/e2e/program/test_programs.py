@@ -166,8 +166,8 @@ def test_ready_when_it_listens_or_has_run_for_a_while(platoon):
 
 def test_stop_signal_and_timeout(platoon):
     run(platoon, f'''
-        program polite {{ command = "sh -c 'trap \\"echo int >> {platoon.dir}/out; exit 0\\" INT; while :; do sleep 0.05; done'"  stop_signal = INT }}
-        program deaf {{ command = "sh -c 'trap \\"\\" TERM; while :; do sleep 0.05; done'"  stop_timeout = 300ms }}''')
+        program polite {{ command = "sh -c 'trap \\"echo int >> {platoon.dir}/out; exit 0\\" INT; echo on; while :; do sleep 0.05; done'"  stop_signal = INT  ready = "log:on" }}
+        program deaf {{ command = "sh -c 'trap \\"\\" TERM; echo on; while :; do sleep 0.05; done'"  stop_timeout = 300ms  ready = "log:on" }}''')
     deaf = program_pid(platoon, "deaf.1")
     assert platoon.ctl("stop", "polite.1").returncode == 0
     assert out(platoon) == ["int"]
