@@ -24,14 +24,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 
 
-def _sanitized():
-    return re.search(rb"__[at]san_init", (BUILD / "platoon").read_bytes()) is not None
+def _sanitized(*programs):
+    return any(re.search(rb"__[at]san_init", program.read_bytes()) for program in programs)
 
 
-# How much longer things may take under the sanitizers, and in a kernel that is a process.
-ASAN = _sanitized()
+ASAN = _sanitized(BUILD / "platoon")  # and with it all others
+# How much longer things may take under the sanitizers, of which TSan has a few of the workers only, and in a kernel that is a process.
+SLOW = ASAN or _sanitized(*(BUILD / "libexec/platoon").glob("*"))
 PORTS = random.SystemRandom()  # suites that run side by side, or with one seed, take different ones
-SCALE = 3 if ASAN or "User Mode Linux" in pathlib.Path("/proc/cpuinfo").read_text() else 1
+SCALE = 3 if SLOW or "User Mode Linux" in pathlib.Path("/proc/cpuinfo").read_text() else 1
 COMPLAINTS = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|found its own state inconsistent")
 
 
