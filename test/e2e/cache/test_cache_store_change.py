@@ -55,22 +55,22 @@ def test_killed_while_a_store_gets_what_is_there(platoon, directory):
     platoon.config_path.write_text(without_store(platoon))
     platoon.start()
     r = client(platoon)
-    for i in range(2000):
+    for i in range(600):
         r.set(f"k{i}", i)
     directory.away()
     r = reload(platoon, cache_text(platoon, directory))
-    assert r.execute_command("PLATOON.DIRTY")[0] == 2000
+    assert r.execute_command("PLATOON.DIRTY")[0] == 600
     for _ in range(3):
         kill(platoon, NODE)
         directory.back()
         r = client(platoon)
-        wait_until(lambda: r.execute_command("PLATOON.DIRTY")[0] < 2000, 20, "some to be stored")
+        wait_until(lambda: r.execute_command("PLATOON.DIRTY")[0] < 600, 20, "some to be stored")
         directory.away()
     kill(platoon, NODE)
     directory.back()
     r = client(platoon)
     stored(r, 60)
-    assert all(directory.has(f"k{i}") == str(i).encode() for i in range(2000))
+    assert all(directory.has(f"k{i}") == str(i).encode() for i in range(600))
 
 
 @pytest.mark.parametrize("asked", [False, True])
