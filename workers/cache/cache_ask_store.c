@@ -48,7 +48,7 @@ enum control_status cache_ask_dump_wait(struct cache_asked *a)
     struct unpack u = a->args;
     if (a->node->behind == NULL)
         return ask_no_store(a);
-    for (uint32_t i = 0; i < a->count; i++)
+    for (uint32_t i = 0; i < a->count && a->need->stored == 0; i++)
         cache_need_ask(a->node, unpack_bytes(&u));
     for (uint32_t i = 0; i < a->count; i++)
         if (!cache_need_is_stored(a->node, unpack_bytes(&a->args), a->need))

@@ -266,7 +266,9 @@ static void behind_taken(struct cache_behind *b, struct behind_put *p)
     cache_pace_answered(&b->pace);
     behind_is_sure(b);
     b->counts.stores++;
-    cache_db_stored(b->db, behind_key(p), p->meta.version, p->asked);
+    if (!cache_db_stored(b->db, behind_key(p), p->meta.version, p->asked) &&
+        b->options.on_stored != NULL)
+        b->options.on_stored(b->options.ctx, behind_key(p), p->meta.version);
     behind_end(p);
 }
 

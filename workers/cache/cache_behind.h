@@ -24,8 +24,10 @@ struct cache_behind_options {
     uint64_t retry_max_ms; /* longest pause between two tries */
     uint64_t timeout_ms;   /* of one put */
     unsigned parallel;     /* puts at once */
-    void (*on_change)(
-        void *ctx); /* something has become clean, or dead; from the loop. May be NULL */
+    /* From the loop; each may be NULL. Something has become clean, or dead. */
+    void (*on_change)(void *ctx);
+    /* Before that: the store has this version, and it is dirty all the same, for it was written meanwhile. */
+    void (*on_stored)(void *ctx, struct slice key, uint64_t version);
     void *ctx;
 };
 

@@ -125,6 +125,8 @@ struct cache_dirt cache_db_dirt(const struct cache_db *db);
 /* For who asks at each write: of those, without what was there before the store that is behind. */
 size_t cache_db_dirty_bytes(const struct cache_db *db);
 
+/* The version that the store does not have yet, a deletion's too; 0: it is not dirty. */
+uint64_t cache_db_dirty_version(struct cache_db *db, struct slice key);
 bool cache_db_is_dirty(struct cache_db *db, struct slice key);
 
 /*

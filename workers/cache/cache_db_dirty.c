@@ -92,11 +92,16 @@ struct cache_dirt cache_db_dirt(const struct cache_db *db)
     return dirt;
 }
 
-bool cache_db_is_dirty(struct cache_db *db, struct slice key)
+uint64_t cache_db_dirty_version(struct cache_db *db, struct slice key)
 {
     uint32_t handle = cache_db_handle(db, key, cache_db_hash(db, key));
     const struct cache_object *o = handle != 0 ? cache_table_at(db->table, handle) : NULL;
-    return o != NULL && o->dirty && !o->dead;
+    return o != NULL && o->dirty && !o->dead ? o->version : 0;
+}
+
+bool cache_db_is_dirty(struct cache_db *db, struct slice key)
+{
+    return cache_db_dirty_version(db, key) != 0;
 }
 
 /* ---- storing it ---- */

@@ -41,6 +41,7 @@ struct mail_held {
     struct mail_to to;
     struct slice verb, said;
     struct buffer key; /* that it waits for */
+    uint32_t stored;   /* as in cache_need.h */
     size_t bytes;
 };
 
@@ -198,7 +199,7 @@ static bool mail_park(struct mail_held *h, struct cache_need *need, char why[CAC
 static bool mail_held_try(struct mail_held *h)
 {
     struct cache_mail *m = h->mail;
-    struct cache_need need = {0};
+    struct cache_need need = {.stored = h->stored};
     char why[CACHE_PARK_WHY_SIZE];
     if (!mail_try(m, &h->to, h->verb, h->said, &need)) {
         if (mail_park(h, &need, why))
@@ -222,6 +223,7 @@ static void mail_on_go(struct cache_parked *p, const char *refused)
     struct mail_held *h = (struct mail_held *)p;
     struct cache_mail_queue *queue = h->queue;
     bool ordered = queue != &h->mail->asked;
+    h->stored += p->what == CACHE_PARKED_STORED;
     if (refused != NULL) {
         mail_refuse(h->mail, &h->to, refused);
         mail_held_free(h);

@@ -40,7 +40,8 @@ bool cache_need_ask(struct cache_node *n, struct slice key)
 
 bool cache_need_is_stored(struct cache_node *n, struct slice key, struct cache_need *need)
 {
-    if (n->behind == NULL || (!need->looks && !cache_need_ask(n, key)))
+    bool was = need->looked++ < need->stored;
+    if (was || n->behind == NULL || (!need->looks && !cache_need_ask(n, key)))
         return true;
     return need_wait(need, CACHE_PARKED_STORED, key);
 }

@@ -18,6 +18,11 @@ struct cache_need {
     bool waits; /* nothing has been done; what for: */
     enum cache_parked_for what;
     struct buffer key; /* of CACHE_PARKED_LOAD, CACHE_PARKED_STORED; kept by who asks */
+    /*
+     * Of the keys that are to be stored, in their order: so many are, as they were when it began to wait for each,
+     * whoever has written them since; so many were asked about this time.
+     */
+    uint32_t stored, looked;
 };
 
 /*

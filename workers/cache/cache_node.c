@@ -169,6 +169,12 @@ static void node_on_change(void *ctx)
     node_finish(n);
 }
 
+static void node_on_stored(void *ctx, struct slice key, uint64_t version)
+{
+    struct node *n = ctx;
+    cache_park_passed(n->cache.park, key, version);
+}
+
 static void node_open_behind(struct node *n)
 {
     struct worker *w = n->w;
@@ -180,6 +186,7 @@ static void node_open_behind(struct node *n)
         .timeout_ms = worker_setting_u64(w, "store.timeout"),
         .parallel = (unsigned)worker_setting_u64(w, "cache.backing.parallel"),
         .on_change = node_on_change,
+        .on_stored = node_on_stored,
         .ctx = n};
     n->cache.behind = cache_behind_new(n->cache.loop, n->cache.db, n->store, &options);
 }

@@ -265,6 +265,8 @@ bool cache_park_stored(struct cache_parked *p, struct slice key, char why[CACHE_
     if (!park_may(p, CACHE_PARKED_STORED, why))
         return false;
     p->key = key;
+    p->version = cache_db_dirty_version(p->park->options.node->db, key);
+    p->stored = false;
     park_link(p, CACHE_PARKED_STORED);
     park_wake_at(p->park, p->deadline_ms);
     return true;
@@ -289,12 +291,12 @@ static void park_tell_room(struct cache_park *park)
         park_go(park->lists[CACHE_PARKED_ROOM].first, NULL);
 }
 
-/* It is no longer to be stored: it is, or it never will be. */
+/* It is no longer to be stored, as it was when that began: it is, or it never will be. */
 static void park_tell_clean(struct cache_parked *p)
 {
     const struct cache_node *n = p->park->options.node;
     char why[CACHE_PARK_WHY_SIZE];
-    bool dead = cache_db_is_dead(n->db, p->key);
+    bool dead = !p->stored && cache_db_is_dead(n->db, p->key);
     if (dead)
         snprintf(why, sizeof why, "ERR the store of %s does not take this object: %s",
                  n->options.name, cache_behind_why(n->behind, p->key));
@@ -307,7 +309,7 @@ static void park_tell_stored(struct cache_park *park)
     park->cursor = park->lists[CACHE_PARKED_STORED].first;
     for (struct cache_parked *p; (p = park->cursor) != NULL;) {
         park->cursor = p->next;
-        if (!cache_db_is_dirty(db, p->key))
+        if (p->stored || !cache_db_is_dirty(db, p->key))
             park_tell_clean(p);
     }
 }
@@ -343,6 +345,17 @@ void cache_park_changed(void *ctx)
     park->changed = true;
     park_wake_at(park,
                  park_now(park)); /* the turn's end may be far, where this comes from a timer */
+}
+
+/*
+ * What is written all the time is never clean: who waits for it has waited for what it was, not for what others write
+ * since.
+ */
+void cache_park_passed(void *ctx, struct slice key, uint64_t version)
+{
+    const struct cache_park *park = ctx;
+    for (struct cache_parked *p = park->lists[CACHE_PARKED_STORED].first; p != NULL; p = p->next)
+        p->stored = p->stored || (p->version <= version && slice_equal(p->key, key));
 }
 
 /* ---- life ---- */

@@ -40,6 +40,8 @@ struct cache_parked {
     uint64_t since_ms, deadline_ms;
     uint64_t answers; /* that the store had given before */
     struct slice key; /* CACHE_PARKED_STORED: that object's; the caller's copy */
+    uint64_t version; /* and what it was when that began */
+    bool stored;      /* the store has that, or a newer one, though it was written again since */
     /* From the loop: NULL: look again; else it was in vain: an error, one line with its code. */
     void (*go)(struct cache_parked *p, const char *refused);
 };
@@ -54,8 +56,9 @@ void cache_park_free(struct cache_park *park);
 void cache_park_stop(struct cache_park *park);
 bool cache_park_is_stopping(const struct cache_park *park);
 
-/* Something has become stored, dead, or room (cache_behind.h, on_change). */
+/* Something has become stored, dead, or room (cache_behind.h, on_change); this version is stored (on_stored). */
 void cache_park_changed(void *park);
+void cache_park_passed(void *park, struct slice key, uint64_t version);
 
 /* At the end of each turn: there may be room because something was deleted or has expired. */
 void cache_park_turn(struct cache_park *park);

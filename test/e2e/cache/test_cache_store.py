@@ -277,6 +277,26 @@ def test_dumped_on_demand(cache, directory):
         r.flushall()
 
 
+def test_dumped_while_it_is_written(cache, platoon, directory):
+    """What is written all the time is never clean; who asks for it to be stored has what it was then."""
+    r = cache(directory, write_delay="1h", idle="0s", timeout="10s")
+    ends, counted = threading.Event(), client(platoon)
+    r.set("hot", 0)
+    writer = threading.Thread(target=lambda: [counted.incr("hot") for _ in iter(ends.is_set, True)])
+    writer.start()
+    try:
+        for ask in (lambda: r.execute_command("PLATOON.DUMP", "hot", "WAIT", "0") == 1,
+                    lambda: platoon.ctl("cache", "dump", "sessions", "hot", "--wait").returncode == 0,
+                    lambda: json.loads(platoon.ctl("--json", "send", NODE, '{"persist":"hot"}').stdout)):
+            before = int(r.get("hot"))
+            assert ask()
+            assert int(directory.has("hot")) >= before
+            assert r.execute_command("PLATOON.DIRTY")[0] == 1, "it was written meanwhile"
+    finally:
+        ends.set()
+        writer.join()
+
+
 def test_volatile_keys(cache, platoon, directory):
     r = cache(directory, volatile="session:* lock?")
     r.mset({"session:1": "s", "lock1": "l", "kept": "k"})

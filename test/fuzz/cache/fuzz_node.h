@@ -87,6 +87,7 @@ static void node_begin(struct cache_node *n, uv_loop_t *loop, bool stored)
                                           .timeout_ms = 60000,
                                           .parallel = 8,
                                           .on_change = cache_park_changed,
+                                          .on_stored = cache_park_passed,
                                           .ctx = n->park};
     n->behind = cache_behind_new(loop, n->db, &silent, &behind);
     if (n->park == NULL || n->behind == NULL)

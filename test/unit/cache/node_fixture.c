@@ -63,6 +63,7 @@ void node_store(uint64_t timeout_ms)
                                           .timeout_ms = 60000,
                                           .parallel = 8,
                                           .on_change = cache_park_changed,
+                                          .on_stored = cache_park_passed,
                                           .ctx = node.park};
     node.behind = cache_behind_new(&node_loop, node.db, &fake.head, &behind);
     ck_assert_ptr_nonnull(node.behind);

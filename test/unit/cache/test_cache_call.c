@@ -335,6 +335,33 @@ START_TEST(calls_wait_for_the_store)
 }
 END_TEST
 
+/* Of what it has waited for it does not ask again, though it is dirty again; of the next it does. */
+START_TEST(what_was_stored_is_not_asked_for_again)
+{
+    struct buffer args = BUFFER_EMPTY;
+    node_store(60000);
+    expect("{\"set\":\"a\",\"value\":\"1\"}", "{\"ok\":true}");
+    expect("{\"set\":\"b\",\"value\":\"1\"}", "{\"ok\":true}");
+    pack_array(&args, 2);
+    pack_text(&args, "a");
+    pack_text(&args, "b");
+    static const char *const keys[] = {"a", "b"};
+    for (uint32_t i = 0; i < 2; i++) {
+        buffer_fini(&need.key);
+        need = (struct cache_need){.stored = i};
+        cache_ask(&node, slice_of("dump-wait"), buffer_slice(&args), &out, &need);
+        waits_for(false, CACHE_PARKED_STORED, keys[i]);
+    }
+    buffer_fini(&need.key);
+    need = (struct cache_need){.stored = 2};
+    ck_assert_int_eq(cache_ask(&node, slice_of("dump-wait"), buffer_slice(&args), &out, &need),
+                     CONTROL_OK);
+    need = (struct cache_need){.stored = 1};
+    expect("{\"persist\":\"a\"}", "{\"ok\":true}");
+    buffer_fini(&args);
+}
+END_TEST
+
 /* Nothing is deleted before all is known; what is not is loaded at once. */
 START_TEST(requests_wait_for_the_store)
 {
@@ -370,5 +397,6 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_call", node_set_up, tear_down, set_and_get, beside_clients, bytes,
                 any_bytes_come_back, malformed, faults, memory_is_short, more_than_a_message, asked,
-                asked_in_json, asked_wrongly, calls_wait_for_the_store, requests_wait_for_the_store,
+                asked_in_json, asked_wrongly, calls_wait_for_the_store,
+                what_was_stored_is_not_asked_for_again, requests_wait_for_the_store,
                 looking_does_nothing)

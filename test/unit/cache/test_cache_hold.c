@@ -773,6 +773,36 @@ START_TEST(dumped)
 }
 END_TEST
 
+/* What is written all the time is never clean: who asked has what it was, and waits for nothing newer. */
+START_TEST(dumped_while_it_is_written)
+{
+    int fd = node_connect(), later = node_connect(), other = node_connect(),
+        writer = node_connect();
+    node_expect(writer, "SET l v\r\nSET k 1\r\n", "+OK\r\n+OK\r\n");
+    send_cold(fd, "PLATOON.DUMP k WAIT 0\r\n");
+    send_cold(other, "PLATOON.DUMP l WAIT 0\r\n");
+    node_until(fake_find(FAKE_PUT, "k") != NULL);
+    node_expect(writer, "SET k 2\r\n", "+OK\r\n");
+    send_cold(later, "PLATOON.DUMP k WAIT 0\r\n");
+    fake_stored("k");
+    node_expect(fd, "", ":1\r\n");
+    node_expect(other, "", ""); /* l is not stored */
+    node_until(fake_find(FAKE_PUT, "k") != NULL);
+    node_expect(later, "", ""); /* nor what k was when this one asked */
+    node_expect(writer, "SET k 3\r\n", "+OK\r\n");
+    fake_stored("k");
+    node_expect(later, "", ":1\r\n");
+    node_expect(writer, "PLATOON.DUMP k\r\n", ":1\r\n");
+    node_until(fake_find(FAKE_PUT, "l") != NULL);
+    fake_stored("l");
+    node_expect(other, "", ":1\r\n");
+    close(fd);
+    close(later);
+    close(other);
+    close(writer);
+}
+END_TEST
+
 /* What the store refuses for good is said to be so, and not stored. */
 START_TEST(a_dead_letter_is_not_stored)
 {
@@ -808,4 +838,4 @@ SUITE_MAIN_WITH("cache_hold", set_up, node_tear_down, a_cold_key, keys_of_any_le
                 writes_wait_for_room, what_is_deleted_makes_room, room_for_one_after_the_other,
                 no_room_in_time, who_waits_pushes_nothing_out, what_waits_is_bounded,
                 a_node_without_work_sleeps, a_pipeline_of_writes_waits_once, dumped,
-                a_dead_letter_is_not_stored)
+                dumped_while_it_is_written, a_dead_letter_is_not_stored)
