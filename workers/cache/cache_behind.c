@@ -333,7 +333,7 @@ static void behind_on_answer(const struct backing_answer *answer, void *ctx)
     struct behind_put *p = ctx;
     struct cache_behind *b = p->b;
     if (b->timed)
-        cache_db_begin(b->db, behind_wall_us());
+        cache_db_begin(b->db, behind_wall_us(), behind_now(b));
     behind_land(b, p);
     b->counts.errors += answer->result != BACKING_DONE;
     switch (answer->result) {
@@ -505,7 +505,7 @@ static void behind_pump(struct cache_behind *b)
 void cache_behind_work(struct cache_behind *b, int64_t wall_us, uint64_t mono_ms)
 {
     b->mono_ms = mono_ms;
-    cache_db_begin(b->db, wall_us);
+    cache_db_begin(b->db, wall_us, mono_ms);
     behind_log_more(b);
     if (cache_db_is_written(b->db))
         behind_pump(b);

@@ -37,9 +37,10 @@ void cache_db_free(struct cache_db *db)
     free(db);
 }
 
-void cache_db_begin(struct cache_db *db, int64_t wall_us)
+void cache_db_begin(struct cache_db *db, int64_t wall_us, uint64_t mono_ms)
 {
     db->wall_us = wall_us;
+    db->mono_ms = mono_ms;
 }
 
 int64_t cache_db_now_ms(const struct cache_db *db)
@@ -90,7 +91,7 @@ uint64_t cache_db_version(struct cache_db *db, uint32_t handle)
 
 uint32_t cache_db_second(const struct cache_db *db)
 {
-    return (uint32_t)(db->wall_us / 1000000);
+    return (uint32_t)(db->mono_ms / 1000);
 }
 
 /* ---- the log ---- */

@@ -3,7 +3,7 @@
  *
  * Runs in a cache node; one thread. The one place where table, policy and log meet: whoever changes an object does it
  * here, and it is in the log's buffer before the call returns. Commands (command_*.c) know keys and values, and nothing
- * of those three. Knows neither clients nor the protocol. The wall clock comes from the caller (cache_db_begin), once a
+ * of those three. Knows neither clients nor the protocol. The clocks come from the caller (cache_db_begin), once a
  * turn, so that a command sees one time.
  *
  * Not found is NULL: what is expired, deleted (and not yet stored so), or known to be absent is not found.
@@ -64,8 +64,11 @@ void cache_db_moved(const struct cache_log_record *r, uint32_t segment, void *db
 enum cache_fault cache_db_room(struct cache_db *db);
 bool cache_db_is_full(const struct cache_db *db);
 
-/* A turn begins: what time it is (microseconds since 1970). */
-void cache_db_begin(struct cache_db *db, int64_t wall_us);
+/*
+ * A turn begins: what time it is, in microseconds since 1970, for versions and expiry; and in milliseconds by a clock
+ * that does not jump, for how long something was not used. Both are kept until the next.
+ */
+void cache_db_begin(struct cache_db *db, int64_t wall_us, uint64_t mono_ms);
 int64_t cache_db_now_ms(const struct cache_db *db);
 
 /* ---- reading ---- */

@@ -147,10 +147,11 @@ static void cache_db_on_idle(struct cache_table *t, uint32_t handle, void *ctx)
 
 struct slice cache_db_idle(struct cache_db *db, uint64_t idle_ms, bool may_forget)
 {
-    struct cache_db_idle idle = {.db = db,
-                                 .before_s = (db->wall_us / 1000 - (int64_t)idle_ms) / 1000,
-                                 .may_forget = may_forget,
-                                 .kept = slice_of("")};
+    struct cache_db_idle idle = {
+        .db = db,
+        .before_s = db->mono_ms < idle_ms ? -1 : (int64_t)((db->mono_ms - idle_ms) / 1000),
+        .may_forget = may_forget,
+        .kept = slice_of("")};
     uint64_t until_ns = uv_hrtime() + CACHE_DB_WORK_NS;
     do
         for (unsigned i = 0; i < CACHE_DB_SWEEP_STEPS; i++) {

@@ -27,6 +27,7 @@ struct cache_db {
     struct cache_log *log;
     struct cache_stats stats;
     int64_t wall_us;
+    uint64_t mono_ms;
     uint64_t newest; /* version that this node has given, or had in its log */
     size_t gone;     /* objects that are not found, and kept all the same */
     size_t expiring; /* objects with an expiry */
@@ -86,7 +87,7 @@ void cache_db_expired(struct cache_db *db, uint32_t handle, uint64_t hash, bool 
 
 bool cache_db_is_expired(const struct cache_db *db, const struct cache_object *o);
 
-/* In seconds of the clock, as objects note when they were used. */
+/* As objects note when they were used: in seconds of the clock that does not jump, or one jump makes all of them idle. */
 uint32_t cache_db_second(const struct cache_db *db);
 
 /* The handle of an object that is there, found or not, or 0; one that has expired is seen to before. */

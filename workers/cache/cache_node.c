@@ -141,7 +141,7 @@ static void node_open_log(struct node *n)
                                         .fsync = n->cache.options.fsync,
                                         .store = store};
     uint64_t began = clock_mono_ms();
-    cache_db_begin(n->cache.db, (int64_t)clock_wall_ms() * 1000);
+    cache_db_begin(n->cache.db, (int64_t)clock_wall_ms() * 1000, began);
     int rc = cache_log_open(n->cache.loop, &options, &events, n, node_on_alive, &n->found,
                             &n->cache.log, why, sizeof why);
     free(store);

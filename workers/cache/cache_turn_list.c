@@ -127,7 +127,8 @@ void cache_turn_begin(struct cache_turn *t)
         return;
     t->began = true;
     clock_gettime(CLOCK_REALTIME, &now);
-    cache_db_begin(t->node->db, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    cache_db_begin(t->node->db, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000,
+                   uv_now(t->node->loop));
 }
 
 /* Without memory for the note the client ends: nobody could take its acknowledgement back. */

@@ -109,7 +109,7 @@ static void set_up(void)
     static const uint8_t key[16];
     node.options.object_max = 1000;
     node.db = cache_db_new(&(struct cache_db_options){.object_max = 1000}, key);
-    cache_db_begin(node.db, 1000000 * INT64_C(1000)); /* ms: 1000000 */
+    cache_db_begin(node.db, 1000000 * INT64_C(1000), 0); /* ms: 1000000 */
     client.node = other.node = &node;
     client.reply.version = other.reply.version = 2;
 }

@@ -143,8 +143,9 @@ enum cache_fault cache_db_room(struct cache_db *db)
     return db->fault == CACHE_FAULT_OOM && db->writes_left == 0 ? CACHE_FAULT_OOM : CACHE_OK;
 }
 
-void cache_db_begin(struct cache_db *db, int64_t wall_us)
+void cache_db_begin(struct cache_db *db, int64_t wall_us, uint64_t mono_ms)
 {
+    (void)mono_ms;
     db->now_ms = wall_us / 1000;
 }
 

@@ -16,6 +16,7 @@ static struct cache_db *db;
 static struct store_fake store;
 static struct cache_behind *behind;
 static int64_t now_us;
+static uint64_t mono_ms;
 static unsigned changes;
 static unsigned passed; /* versions that were stored, and not the newest */
 
@@ -50,8 +51,9 @@ static void set_up(void)
     behind = cache_behind_new(NULL, db, &store.backing, &behind_options);
     ck_assert(db != NULL && behind != NULL);
     now_us = START_US;
+    mono_ms = 1;
     changes = passed = 0;
-    cache_db_begin(db, now_us);
+    cache_db_begin(db, now_us, 1);
 }
 
 static void tear_down(void)
@@ -64,7 +66,8 @@ static void tear_down(void)
 static void pass(uint64_t ms)
 {
     now_us += (int64_t)ms * 1000;
-    cache_behind_work(behind, now_us, (uint64_t)(now_us - START_US) / 1000 + 1);
+    mono_ms += ms;
+    cache_behind_work(behind, now_us, mono_ms);
 }
 
 static void set(const char *key, const char *value)
@@ -131,7 +134,7 @@ START_TEST(a_clock_that_is_set_back)
     const int64_t back_us = INT64_C(3600) * 1000000;
     set("a", "1");
     now_us -= back_us;
-    cache_db_begin(db, now_us);
+    cache_db_begin(db, now_us, 1);
     set("b", "1");
     cache_behind_work(behind, now_us, 1);
     store_fake_take(call_of("a"));
@@ -531,6 +534,25 @@ START_TEST(what_nobody_uses_leaves_memory)
 }
 END_TEST
 
+/* By a clock that does not jump, whatever is done to the other: how long it was not used is no time of day. */
+START_TEST(a_clock_that_jumps_makes_nothing_idle)
+{
+    const int64_t year_us = INT64_C(31536000) * 1000000;
+    set("a", "1");
+    pass(DELAY_MS);
+    store_fake_take_all(&store);
+    now_us += year_us;
+    pass_and_look(1000);
+    ck_assert(cache_db_knows(db, slice_of("a")));
+    ck_assert_ptr_nonnull(cache_db_read(db, slice_of("a")));
+    now_us -= 2 * year_us;
+    pass_and_look(IDLE_MS - 1000);
+    ck_assert(cache_db_knows(db, slice_of("a")));
+    pass_and_look(2000);
+    ck_assert(!cache_db_knows(db, slice_of("a")));
+}
+END_TEST
+
 /* Also when nobody has met it: nothing is put, nothing is loaded, and what left memory could not be read. */
 START_TEST(nothing_leaves_memory_while_the_store_is_away)
 {
@@ -579,5 +601,6 @@ SUITE_MAIN_WITH("cache_behind", set_up, tear_down, after_write_delay_the_newest,
                 refused_is_a_dead_letter_until_it_is_written, newer_is_a_dead_letter,
                 newer_than_what_was_written_blindly, a_dead_letter_expires,
                 a_dead_letter_is_dropped, lost_answers, what_nobody_uses_leaves_memory,
+                a_clock_that_jumps_makes_nothing_idle,
                 nothing_leaves_memory_while_the_store_is_away, many_that_are_forbidden_stop_nothing,
                 a_store_that_fails_now_and_then_makes_no_dead_letters, memory_is_short)

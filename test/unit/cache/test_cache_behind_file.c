@@ -53,7 +53,7 @@ START_TEST(a_directory_has_it)
 {
     char key[16];
     bool was;
-    cache_db_begin(db, INT64_C(1700000000000000));
+    cache_db_begin(db, INT64_C(1700000000000000), 0);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 100; i++) {
             snprintf(key, sizeof key, "%d", i);
@@ -77,7 +77,7 @@ END_TEST
 START_TEST(it_ends_in_the_middle)
 {
     char key[16];
-    cache_db_begin(db, INT64_C(1700000000000000));
+    cache_db_begin(db, INT64_C(1700000000000000), 0);
     for (int i = 0; i < 100; i++) {
         snprintf(key, sizeof key, "%d", i);
         cache_db_set(db, slice_of(key), slice_of("1"), CACHE_NEVER, 0);

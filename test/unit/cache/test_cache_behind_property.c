@@ -67,7 +67,7 @@ static void opened(void)
     char why[512] = "";
     snprintf(store_name, sizeof store_name, "store %u", moves);
     db = cache_db_new(&options, hash_key);
-    cache_db_begin(db, now_us);
+    cache_db_begin(db, now_us, mono_ms());
     MUST(cache_log_open(&dirs[dir].loop, &log_options, &events, db, NULL, &found, &node_log, why,
                         sizeof why) == 0);
     MUST(found.damaged == 0);

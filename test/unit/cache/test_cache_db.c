@@ -41,7 +41,7 @@ static void opened(size_t memory_max)
     char why[512] = "";
     db = cache_db_new(&options, hash_key);
     ck_assert_ptr_nonnull(db);
-    cache_db_begin(db, now_us);
+    cache_db_begin(db, now_us, 0);
     int rc =
         cache_log_open(&loop, &log_options, &events, db, NULL, &found, &cache_log, why, sizeof why);
     ck_assert_msg(rc == 0, "%s", why);
@@ -162,7 +162,7 @@ START_TEST(what_was_written_is_there_again)
     for (int round = 0; round < 100; round++) {
         for (int turn = 0; turn < 30; turn++) {
             now_us += rand() % 3000;
-            cache_db_begin(db, now_us);
+            cache_db_begin(db, now_us, 0);
             for (int n = rand() % 12; n > 0; n--)
                 step();
             cache_db_work(db);
@@ -270,7 +270,7 @@ START_TEST(watchers_are_told)
     ck_assert(w[0].touched && !w[1].touched);
     cache_db_set(db, slice_of("b"), slice_of("1"), now_us / 1000 + 5, 0);
     w[1].touched = false;
-    cache_db_begin(db, now_us + 6000);
+    cache_db_begin(db, now_us + 6000, 0);
     cache_db_work(db);
     ck_assert(w[1].touched);
     cache_db_unwatch(db, &w[0]);
@@ -283,7 +283,7 @@ START_TEST(versions_grow)
 {
     uint64_t last = 0;
     for (int i = 0; i < 10; i++) {
-        cache_db_begin(db, now_us - i);
+        cache_db_begin(db, now_us - i, 0);
         cache_db_set(db, slice_of("a"), slice_of("1"), CACHE_NEVER, 0);
         const struct cache_object *o = cache_db_peek(db, slice_of("a"));
         ck_assert_uint_gt(o->version, last);

@@ -20,6 +20,11 @@ static struct cache_behind *behind;
 static struct store_fake store;
 static int64_t now_us;
 
+static uint64_t mono_ms(void)
+{
+    return (uint64_t)(now_us - START_US) / 1000 + 1;
+}
+
 static int try_open(const char *name, const char *volatiles)
 {
     static const uint8_t hash_key[16] = {7};
@@ -33,7 +38,7 @@ static int try_open(const char *name, const char *volatiles)
         .dir = files.dir, .segment_max = 4096, .fsync = CACHE_LOG_NO, .store = name};
     struct cache_log_found found;
     db = cache_db_new(&options, hash_key);
-    cache_db_begin(db, now_us);
+    cache_db_begin(db, now_us, mono_ms());
     int rc = cache_log_open(&files.loop, &log_options, &events, db, NULL, &found, &node_log,
                             files.why, sizeof files.why);
     if (rc == 0)
@@ -100,7 +105,7 @@ static void put_one(void)
 {
     now_us += 1000;
     ck_assert_int_eq(cache_log_flush(node_log), 0);
-    cache_behind_work(behind, now_us, (uint64_t)(now_us - START_US) / 1000 + 1);
+    cache_behind_work(behind, now_us, mono_ms());
     store_fake_take_all(&store);
 }
 
@@ -337,7 +342,7 @@ START_TEST(a_version_that_cannot_be_is_none)
     expect_stored("a", "1");
     set("b", "2");
     cache_behind_ask(behind, slice_of("b"));
-    cache_behind_work(behind, now_us, (uint64_t)(now_us - START_US) / 1000 + 1);
+    cache_behind_work(behind, now_us, mono_ms());
     const struct cache_object *o = cache_db_taken(db, slice_of("b"));
     ck_assert_ptr_nonnull(o);
     ck_assert(cache_db_give_up(db, slice_of("b"), o->version, UINT64_MAX));

@@ -18,7 +18,7 @@ static void set_up(void)
                                              .volatiles = " lock:*  tmp:? "};
     db = cache_db_new(&options, key);
     ck_assert_ptr_nonnull(db);
-    cache_db_begin(db, NOW_MS * 1000);
+    cache_db_begin(db, NOW_MS * 1000, 0);
 }
 
 static void tear_down(void)
@@ -153,13 +153,13 @@ START_TEST(what_expires)
     set("unseen", "1", NOW_MS + 5);
     set("stored", "1", NOW_MS + 5);
     expect_dirt(2, 14);
-    cache_db_begin(db, (NOW_MS + 5) * 1000);
+    cache_db_begin(db, (NOW_MS + 5) * 1000, 0);
     while (cache_db_work(db))
         ;
     ck_assert(!knows("clean") && !knows("unseen") && is_dirty("stored"));
     expect_dirt(1, 6);
     learn("clean", "1", 7, NOW_MS + 9);
-    cache_db_begin(db, (NOW_MS + 9) * 1000);
+    cache_db_begin(db, (NOW_MS + 9) * 1000, 0);
     ck_assert_ptr_null(value_of("clean"));
     ck_assert(knows("clean")); /* by whom it was sought */
     ck_assert_uint_eq(cache_db_count(db), 0);
@@ -169,7 +169,7 @@ END_TEST
 START_TEST(writes_do_not_postpone)
 {
     set("a", "1", CACHE_NEVER);
-    cache_db_begin(db, (NOW_MS + 50) * 1000);
+    cache_db_begin(db, (NOW_MS + 50) * 1000, 0);
     set("b", "1", CACHE_NEVER);
     set("a", "12", CACHE_NEVER);
     size_t len;

@@ -10,7 +10,7 @@ static void set_up(void)
     const struct cache_db_options options = {.memory_max = 64 << 20, .object_max = 1 << 20};
     db = cache_db_new(&options, key);
     ck_assert_ptr_nonnull(db);
-    cache_db_begin(db, 1000000);
+    cache_db_begin(db, 1000000, 0);
 }
 
 static void tear_down(void)

@@ -17,7 +17,7 @@ static void set_up(void)
         .memory_max = 256 << 20, .object_max = 1 << 20, .evict = true};
     db = cache_db_new(&options, key);
     ck_assert_ptr_nonnull(db);
-    cache_db_begin(db, START_US);
+    cache_db_begin(db, START_US, 0);
 }
 
 static void tear_down(void)
@@ -41,7 +41,7 @@ static void fill(int one_of)
 static size_t work(int64_t ms, bool *more)
 {
     size_t before = cache_db_count(db);
-    cache_db_begin(db, START_US + ms * 1000);
+    cache_db_begin(db, START_US + ms * 1000, 0);
     *more = cache_db_work(db);
     return before - cache_db_count(db);
 }
@@ -56,7 +56,7 @@ START_TEST(a_search_in_vain_is_followed_by_a_pause)
         work(ms += 2, &more);
     ck_assert_uint_eq(work(ms, &more), 0);
     ck_assert_uint_eq(work(ms + 1, &more), 0);
-    cache_db_begin(db, START_US + 2000); /* the clock went back: that is no pause that lasts */
+    cache_db_begin(db, START_US + 2000, 0); /* the clock went back: that is no pause that lasts */
     size_t before = cache_db_count(db);
     for (ms = 2; cache_db_count(db) == before && ms < 1000; ms += 10)
         work(ms, &more);

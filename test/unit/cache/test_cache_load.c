@@ -40,7 +40,7 @@ static void set_up(void)
     fake_set_up();
     uv_loop_init(&loop);
     db = cache_db_new(&options, key);
-    cache_db_begin(db, 1000000 * INT64_C(1000)); /* ms: 1000000 */
+    cache_db_begin(db, 1000000 * INT64_C(1000), 0); /* ms: 1000000 */
     struct cache_load_options o = {.db = db,
                                    .backing = &fake.head,
                                    .loop = &loop,
@@ -112,7 +112,7 @@ START_TEST(what_was_overtaken_is_asked_for_again)
     const struct cache_object *o = cache_db_take(db, INT64_MAX);
     uint64_t version = o->version;
     cache_db_stored(db, slice_of("a"), version, false);
-    cache_db_begin(db, 2000000 * INT64_C(1000));
+    cache_db_begin(db, 2000000 * INT64_C(1000), 1000000);
     cache_db_idle(db, 1000, true);
     ck_assert(!cache_db_knows(db, slice_of("a")));
     fake_have("a", "old", 5);

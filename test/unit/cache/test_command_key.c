@@ -3,7 +3,7 @@
 
 static void later(int64_t ms)
 {
-    cache_db_begin(node.db, (cache_db_now_ms(node.db) + ms) * 1000);
+    cache_db_begin(node.db, (cache_db_now_ms(node.db) + ms) * 1000, 0);
 }
 
 START_TEST(there_or_not)

@@ -34,7 +34,7 @@ START_TEST(keys)
     expect("KEYS [^a]", "*1 $1 x");
     ck_assert_ptr_nonnull(strstr(say("KEYS *"), "*3 "));
     say("PEXPIREAT x 1000001");
-    cache_db_begin(node.db, 1000001 * INT64_C(1000));
+    cache_db_begin(node.db, 1000001 * INT64_C(1000), 0);
     expect("KEYS x", "*0");
 }
 END_TEST

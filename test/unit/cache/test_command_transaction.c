@@ -111,7 +111,7 @@ START_TEST(watched_and_ended)
 {
     say("SET w 1 PX 5");
     expect("WATCH w", "+OK");
-    cache_db_begin(node.db, 1000005 * INT64_C(1000));
+    cache_db_begin(node.db, 1000005 * INT64_C(1000), 0);
     say("MULTI");
     expect("EXEC", "*-1");
     say("SET w 1 PXAT 5"); /* over when it is watched */

@@ -26,7 +26,7 @@ struct cache_object {
     uint64_t version;   /* cache_db */
     uint32_t next;      /* the table: handle of the next of its bucket */
     uint32_t segment;   /* cache_db: of the log, that has its record; 0: none */
-    uint32_t used_s;    /* cache_db: when it was used last, in seconds of its clock */
+    uint32_t used_s;    /* cache_db: when it was used last, in seconds of its monotonic clock */
     uint32_t older;     /* cache_policy: its neighbours' handles in the queue */
     uint32_t newer;     /* cache_policy */
     unsigned form : 2;  /* cache_db: what a value is to an Erlang client: bytes, string, term */
