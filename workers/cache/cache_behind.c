@@ -74,7 +74,7 @@ struct cache_behind {
     uint64_t aways; /* calls that were AWAY */
     int64_t all_ms; /* what got dirty until then is due */
     bool hurry;
-    bool pressed; /* there was more than dirty_max: until half of it is left */
+    bool pressed; /* there was more than may be: until half of that is left */
     struct behind_sure sure;
     char why[BACKING_WHY_SIZE];
     struct behind_letter letters[BEHIND_LETTERS];
@@ -478,11 +478,9 @@ static bool behind_probe(struct cache_behind *b, int64_t until_ms)
 /* What got dirty until then is due. */
 static int64_t behind_until(struct cache_behind *b)
 {
-    size_t bytes = cache_db_dirty_bytes(b->db);
-    if (bytes > b->options.dirty_max)
-        b->pressed = true;
-    else if (bytes <= b->options.dirty_max / 2)
-        b->pressed = false;
+    enum cache_dirtiness dirt = cache_db_dirtiness(b->db);
+    if (dirt != CACHE_DIRTY_SOME)
+        b->pressed = dirt == CACHE_DIRTY_TOO_MUCH;
     if (b->hurry || b->pressed || cache_db_is_full(b->db))
         return INT64_MAX;
     int64_t until_ms = cache_db_now_ms(b->db) - (int64_t)b->options.write_delay_ms;

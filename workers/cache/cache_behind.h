@@ -4,7 +4,7 @@
  * Runs in a cache node. cache_db knows what is dirty and since when; this decides what of it is put now and judges the
  * answers. It knows the store as a struct backing, whatever that is, and neither clients nor messages. An object is
  * stored write_delay after it got dirty, its newest value only; before, when somebody asks for it, when it was not used
- * for `idle`, while there is more than dirty_max or memory is full, or everything is in a hurry. One put a key at a
+ * for `idle`, while there is more than may be (cache_db_dirtiness) or memory is full, or everything is in a hurry. One put a key at a
  * time. Nothing is stored that is not in the log.
  *
  * What the store cannot take yet (AWAY, FORBIDDEN) is put again, each object by its own pauses; when calls fail
@@ -20,7 +20,6 @@
 struct cache_behind_options {
     uint64_t write_delay_ms;
     uint64_t idle_ms;      /* 0: never */
-    size_t dirty_max;      /* bytes */
     uint64_t retry_max_ms; /* longest pause between two tries */
     uint64_t timeout_ms;   /* of one put */
     unsigned parallel;     /* puts at once */

@@ -34,7 +34,7 @@ enum cache_fault {
 struct cache_db_options {
     size_t memory_max; /* bytes: table, policy and what clients hold */
     size_t object_max; /* key and value together */
-    size_t dirty_max;  /* bytes of dirty objects; only with a store */
+    size_t dirty_max;  /* bytes of dirty keys and values; only with a store */
     bool evict;        /* a full node evicts clean objects; false: OOM */
     bool stored;       /* there is a store behind: what is written is dirty until it is stored */
     const char *
@@ -125,8 +125,17 @@ struct cache_dirt {
 };
 struct cache_dirt cache_db_dirt(const struct cache_db *db);
 
-/* For who asks at each write: of those, without what was there before the store that is behind. */
-size_t cache_db_dirty_bytes(const struct cache_db *db);
+/*
+ * How much of it there is beside what there may be: dirty_max, and half of memory, with what objects take there beside
+ * keys and values, so that the other half is for what is loaded. Without what was there before the store that is
+ * behind. For who asks at each write.
+ */
+enum cache_dirtiness {
+    CACHE_DIRTY_LITTLE, /* at most half as much */
+    CACHE_DIRTY_SOME,
+    CACHE_DIRTY_TOO_MUCH,
+};
+enum cache_dirtiness cache_db_dirtiness(const struct cache_db *db);
 
 /* The version that the store does not have yet, a deletion's too; 0: it is not dirty. */
 uint64_t cache_db_dirty_version(struct cache_db *db, struct slice key);

@@ -5,6 +5,9 @@
 
 #define DIRTY_EXPIRED_MAX 4096 /* in one search for what is due */
 
+/* What a dirty object takes beside key and value, about: its head, its places in table, queue and list, allocator. */
+#define DIRTY_OBJECT_SIZE (sizeof(struct cache_object) + 64)
+
 /* ---- which keys the store hears of ---- */
 
 static bool dirty_is_volatile(const char *globs, struct slice key)
@@ -71,9 +74,22 @@ void cache_db_dirtied(struct cache_db *db, uint32_t handle, size_t before)
         cache_due_put(&db->due, handle, CACHE_DUE_WAITING, cache_db_now_ms(db));
 }
 
-size_t cache_db_dirty_bytes(const struct cache_db *db)
+/* Those that `dirty_bytes` are of. */
+static size_t dirty_keys(const struct cache_db *db)
 {
-    return db->dirty_bytes;
+    size_t keys = 0;
+    for (enum cache_due_list list = CACHE_DUE_WAITING; list < CACHE_DUE_DEAD; list++)
+        keys += cache_due_count(&db->due, list);
+    return keys - (db->adopted_keys - db->adopted_left);
+}
+
+enum cache_dirtiness cache_db_dirtiness(const struct cache_db *db)
+{
+    size_t max = db->options.dirty_max, room = db->options.memory_max / 2;
+    size_t taken = db->dirty_bytes + dirty_keys(db) * DIRTY_OBJECT_SIZE;
+    if (db->dirty_bytes > max || taken > room)
+        return CACHE_DIRTY_TOO_MUCH;
+    return db->dirty_bytes > max / 2 || taken > room / 2 ? CACHE_DIRTY_SOME : CACHE_DIRTY_LITTLE;
 }
 
 struct cache_dirt cache_db_dirt(const struct cache_db *db)

@@ -181,7 +181,6 @@ static void node_open_behind(struct node *n)
     struct cache_behind_options options = {
         .write_delay_ms = worker_setting_u64(w, "cache.write_delay"),
         .idle_ms = worker_setting_u64(w, "cache.idle"),
-        .dirty_max = worker_setting_u64(w, "cache.dirty_max"),
         .retry_max_ms = worker_setting_u64(w, "store.retry_max"),
         .timeout_ms = worker_setting_u64(w, "store.timeout"),
         .parallel = (unsigned)worker_setting_u64(w, "cache.backing.parallel"),
@@ -201,7 +200,6 @@ static void node_open_park(struct node *n)
         .hash_key = n->hash_key,
         .timeout_ms = worker_setting_u64(w, "cache.timeout"),
         .retry_max_ms = retry_max < NODE_LOAD_RETRY_MS ? retry_max : NODE_LOAD_RETRY_MS,
-        .dirty_max = worker_setting_u64(w, "cache.dirty_max"),
         .parallel = (unsigned)worker_setting_u64(w, "cache.backing.parallel") * NODE_LOADS};
     n->cache.park = cache_park_new(&options);
 }

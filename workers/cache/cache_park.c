@@ -277,7 +277,7 @@ bool cache_park_stored(struct cache_parked *p, struct slice key, char why[CACHE_
 bool cache_park_has_room(const struct cache_park *park, bool takes, bool dirties)
 {
     struct cache_db *db = park->options.node->db;
-    return (!dirties || cache_db_dirty_bytes(db) <= park->options.dirty_max) &&
+    return (!dirties || cache_db_dirtiness(db) != CACHE_DIRTY_TOO_MUCH) &&
            (!takes || cache_db_room(db) == CACHE_OK);
 }
 

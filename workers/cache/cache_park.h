@@ -23,7 +23,6 @@ struct cache_park_options {
     const uint8_t *hash_key;
     uint64_t timeout_ms;   /* longest that anybody waits */
     uint64_t retry_max_ms; /* longest pause between two tries at the store */
-    size_t dirty_max;      /* bytes that are not stored, above which writes wait */
     unsigned parallel;     /* loads at once */
 };
 

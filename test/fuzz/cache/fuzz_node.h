@@ -64,7 +64,6 @@ static void node_begin(struct cache_node *n, uv_loop_t *loop, bool stored)
                                       .hash_key = hash_key,
                                       .timeout_ms = 1000,
                                       .retry_max_ms = 100,
-                                      .dirty_max = DIRTY_MAX,
                                       .parallel = 8};
     *n = (struct cache_node){.loop = loop, .commands = command_all()};
     n->options = (struct cache_node_options){.name = "cache/fuzz/node.1",
@@ -82,7 +81,6 @@ static void node_begin(struct cache_node *n, uv_loop_t *loop, bool stored)
         return;
     n->park = cache_park_new(&park);
     struct cache_behind_options behind = {.write_delay_ms = 3600000,
-                                          .dirty_max = DIRTY_MAX,
                                           .retry_max_ms = 100,
                                           .timeout_ms = 60000,
                                           .parallel = 8,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 struct cache_node node;
+size_t node_dirty_max;
 
 static uv_loop_t node_loop;
 static struct buffer node_came;
@@ -30,6 +31,7 @@ void node_set_up(void)
                                                .clients_max = 8,
                                                .fsync = CACHE_LOG_NO,
                                                .evict = true};
+    node_dirty_max = NODE_DIRTY_MAX;
     uv_loop_init(&node_loop);
     node.db = cache_db_new(&options, node_key);
     node.read = malloc(CACHE_READ_SIZE);
@@ -41,7 +43,7 @@ void node_store(uint64_t timeout_ms)
 {
     struct cache_db_options options = {.memory_max = node.options.memory_max,
                                        .object_max = node.options.object_max,
-                                       .dirty_max = NODE_DIRTY_MAX,
+                                       .dirty_max = node_dirty_max,
                                        .evict = true,
                                        .stored = true};
     struct cache_park_options park = {.node = &node,
@@ -49,7 +51,6 @@ void node_store(uint64_t timeout_ms)
                                       .hash_key = node_key,
                                       .timeout_ms = timeout_ms,
                                       .retry_max_ms = 100,
-                                      .dirty_max = options.dirty_max,
                                       .parallel = 64};
     fake_set_up();
     cache_db_free(node.db);
@@ -58,7 +59,6 @@ void node_store(uint64_t timeout_ms)
     node.park = cache_park_new(&park);
     ck_assert(node.db != NULL && node.park != NULL);
     struct cache_behind_options behind = {.write_delay_ms = 3600000,
-                                          .dirty_max = options.dirty_max,
                                           .retry_max_ms = 100,
                                           .timeout_ms = 60000,
                                           .parallel = 8,

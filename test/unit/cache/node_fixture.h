@@ -8,6 +8,8 @@
 
 extern struct cache_node node;
 
+/* Of the next node_store; so much after node_set_up. */
+extern size_t node_dirty_max;
 #define NODE_DIRTY_MAX 100000
 
 /* Before and after each test. The log is attached by who has one. */
@@ -16,7 +18,7 @@ void node_tear_down(void);
 
 /*
  * After node_set_up: there is a store behind, the fake one (backing_fake.h); what waits for it waits so long. What is
- * written is stored in an hour, unless there are more than NODE_DIRTY_MAX bytes of it, or it is asked for.
+ * written is stored in an hour, unless there are more than node_dirty_max bytes of it, or it is asked for.
  */
 void node_store(uint64_t timeout_ms);
 void node_store_end(void); /* before another node_store */

@@ -36,11 +36,13 @@ static void on_stored(void *ctx, struct slice key, uint64_t version)
 static void set_up(void)
 {
     static const uint8_t key[16] = {1};
-    const struct cache_db_options options = {
-        .memory_max = 64 << 20, .object_max = 1 << 20, .stored = true, .volatiles = "tmp:*"};
+    const struct cache_db_options options = {.memory_max = 64 << 20,
+                                             .object_max = 1 << 20,
+                                             .dirty_max = DIRTY_MAX,
+                                             .stored = true,
+                                             .volatiles = "tmp:*"};
     const struct cache_behind_options behind_options = {.write_delay_ms = DELAY_MS,
                                                         .idle_ms = IDLE_MS,
-                                                        .dirty_max = DIRTY_MAX,
                                                         .retry_max_ms = 10000,
                                                         .timeout_ms = 1000,
                                                         .parallel = PARALLEL,

@@ -15,12 +15,9 @@ static void set_up(void)
 {
     static const uint8_t key[16] = {1};
     const struct cache_db_options options = {
-        .memory_max = 64 << 20, .object_max = 1 << 20, .stored = true};
-    const struct cache_behind_options behind_options = {.write_delay_ms = 20,
-                                                        .dirty_max = 1 << 20,
-                                                        .retry_max_ms = 100,
-                                                        .timeout_ms = 10000,
-                                                        .parallel = 8};
+        .memory_max = 64 << 20, .object_max = 1 << 20, .dirty_max = 1 << 20, .stored = true};
+    const struct cache_behind_options behind_options = {
+        .write_delay_ms = 20, .retry_max_ms = 100, .timeout_ms = 10000, .parallel = 8};
     strcpy(dir, "/tmp/platoon-behind-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     const struct backing_file_options file_options = {.path = dir, .value_max = 1 << 20};

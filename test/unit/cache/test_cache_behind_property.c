@@ -53,11 +53,13 @@ static void opened(void)
 {
     static const struct cache_log_events events = {
         .on_record = cache_db_replay, .is_alive = cache_db_is_alive, .on_moved = cache_db_moved};
-    const struct cache_db_options options = {
-        .memory_max = 64 << 20, .object_max = 1 << 20, .stored = true, .volatiles = "tmp:*"};
+    const struct cache_db_options options = {.memory_max = 64 << 20,
+                                             .object_max = 1 << 20,
+                                             .dirty_max = 300,
+                                             .stored = true,
+                                             .volatiles = "tmp:*"};
     const struct cache_behind_options behind_options = {.write_delay_ms = 300,
                                                         .idle_ms = 2000,
-                                                        .dirty_max = 300,
                                                         .retry_max_ms = 500,
                                                         .timeout_ms = 100,
                                                         .parallel = 4};

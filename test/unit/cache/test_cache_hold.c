@@ -703,6 +703,50 @@ START_TEST(who_waits_pushes_nothing_out)
 }
 END_TEST
 
+/* Writes until they wait, where as much as they like may be dirty; and what is loaded then has room. */
+static void load_beside(size_t len)
+{
+    static char value[1 << 19];
+    int fd = node_connect(), other = node_connect(), written = 0;
+    node_store_end();
+    node.options.memory_max = (size_t)4 << 20;
+    node_dirty_max = (size_t)64 << 20;
+    node_store(TIMEOUT_MS);
+    memset(value, 'v', sizeof value - 1);
+    do {
+        char line[64];
+        snprintf(line, sizeof line, "*3\r\n$3\r\nSET\r\n$6\r\n%06d\r\n$%zu\r\n", written, len);
+        node_send(fd, line, strlen(line));
+        node_send(fd, value, len);
+        node_send(fd, "\r\n", 2);
+        written++;
+    } while (strcmp(node_read(fd), "+OK\r\n") == 0);
+    ck_assert_uint_eq(cache_park_count(node.park), 1);
+    ck_assert_uint_ge((size_t)written * (len + 150), (size_t)2 << 20);
+    for (int i = 0; i < 3; i++) {
+        char line[16];
+        snprintf(line, sizeof line, "STRLEN c%d\r\n", i);
+        send_cold(other, line);
+        snprintf(line, sizeof line, "c%d", i);
+        fake_have(line, value, 1);
+        node_expect(other, "", ":524287\r\n");
+    }
+    close(fd);
+    close(other);
+}
+
+START_TEST(what_is_loaded_has_room_beside_what_is_dirty)
+{
+    load_beside(50000);
+}
+END_TEST
+
+START_TEST(and_beside_much_that_is_small)
+{
+    load_beside(1);
+}
+END_TEST
+
 /* No more waits than that: it is refused at once. */
 START_TEST(what_waits_is_bounded)
 {
@@ -836,6 +880,7 @@ SUITE_MAIN_WITH("cache_hold", set_up, node_tear_down, a_cold_key, keys_of_any_le
                 what_is_written_is_not_waited_for, who_ends_while_parked, the_node_stops,
                 what_does_not_fit, silence, nothing_is_loaded_for_strangers, own_commands,
                 writes_wait_for_room, what_is_deleted_makes_room, room_for_one_after_the_other,
-                no_room_in_time, who_waits_pushes_nothing_out, what_waits_is_bounded,
-                a_node_without_work_sleeps, a_pipeline_of_writes_waits_once, dumped,
-                dumped_while_it_is_written, a_dead_letter_is_not_stored)
+                no_room_in_time, who_waits_pushes_nothing_out,
+                what_is_loaded_has_room_beside_what_is_dirty, and_beside_much_that_is_small,
+                what_waits_is_bounded, a_node_without_work_sleeps, a_pipeline_of_writes_waits_once,
+                dumped, dumped_while_it_is_written, a_dead_letter_is_not_stored)
