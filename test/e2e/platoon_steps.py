@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 
 from platoon_fixture import ASAN, BUILD, SCALE, alive, elapsed, freeze, wait_until
 
@@ -220,6 +221,26 @@ def stands_still(platoon, who, times, meanwhile=lambda turn: None):
             os.kill(pid, signal.SIGCONT)
             wait_until(elapsed(0.1), 10, "the master to be the first that goes on")
     return before
+
+
+@contextlib.contextmanager
+def standing_still_now_and_then(pid):
+    """0.3 s at a time, with a moment between: what is told of the last second shows it, however long a look at it takes."""
+    over = threading.Event()
+
+    def stand():
+        while not over.is_set():
+            os.kill(pid, signal.SIGSTOP)
+            over.wait(0.3)
+            os.kill(pid, signal.SIGCONT)
+            over.wait(0.1)
+    thread = threading.Thread(target=stand)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def refused_without_program(platoon, program):

@@ -10,8 +10,8 @@ import struct
 import subprocess
 import termios
 
-from platoon_fixture import SCALE, elapsed, freeze, wait_until
-from platoon_steps import trace
+from platoon_fixture import SCALE, wait_until
+from platoon_steps import standing_still_now_and_then, trace
 
 
 def write(platoon, text):
@@ -134,10 +134,8 @@ def test_a_full_mailbox_is_seen(platoon):
     talk(platoon)
     victim = platoon.workers()["hears.1"]
     wait_until(lambda: platoon.workers()["hears.1"]["counters"].get("messages_in_total", 0) >= 5, 10, "the first messages")
-    freeze(victim["pid"])
-    wait_until(elapsed(0.3), 10, "messages to wait")
-    os.kill(victim["pid"], signal.SIGCONT)
-    wait_until(lambda: platoon.workers()["hears.1"]["counters"].get("mailbox_wait", 0) > 100, 10, "how long they waited")
+    with standing_still_now_and_then(victim["pid"]):
+        wait_until(lambda: platoon.workers()["hears.1"]["counters"].get("mailbox_wait", 0) > 100, 10, "how long they waited")
     assert platoon.pid_of("hears.1") == victim["pid"]
 
 
