@@ -1,10 +1,12 @@
 """Looking at a drain: its routes, the messages of its workers, one that does not keep up."""
+import itertools
 import os
 import signal
 import subprocess
+import threading
 
-from platoon_fixture import freeze, wait_until
-from platoon_steps import trace
+from platoon_fixture import wait_until
+from platoon_steps import standing_still_now_and_then, trace
 
 
 def test_graph_is_dot_with_the_routes_of_a_drain(platoon):
@@ -63,11 +65,19 @@ def test_a_crash_report_names_the_last_messages(platoon):
 
 def test_a_full_mailbox_is_seen(platoon):
     platoon.configure().start()
-    victim = platoon.pid_of("transfer/visits.1")
-    freeze(victim)
-    platoon.add({f"v:{i}": {"n": "x" * 100} for i in range(5000)})
-    wait_until(lambda: platoon.drain()["claimed"] >= 500, 10, "claims on their way")
-    wait_until(lambda: platoon.workers()["redis/visits/get-hash.1"]["counters"].get("fetched_total", 0) > 100, 10, "messages to the one that sleeps")
-    os.kill(victim, signal.SIGCONT)
-    wait_until(lambda: platoon.workers()["transfer/visits.1"]["counters"].get("mailbox_wait", 0) > 100, 10, "how long they waited")
+    over = threading.Event()
+
+    def visits():
+        for i in itertools.count():
+            platoon.add({f"v:{i}": {"n": "x" * 100}})
+            if over.wait(0.02):
+                return
+    visitors = threading.Thread(target=visits)
+    visitors.start()
+    try:
+        with standing_still_now_and_then(platoon.pid_of("transfer/visits.1")):
+            wait_until(lambda: platoon.workers()["transfer/visits.1"]["counters"].get("mailbox_wait", 0) > 100, 10, "how long they waited")
+    finally:
+        over.set()
+        visitors.join()
     platoon.drained()
