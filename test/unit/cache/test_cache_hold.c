@@ -247,8 +247,8 @@ START_TEST(watched_keys)
 END_TEST
 
 /*
- * How often came_until has waited. Each time is a millisecond or more, on a busy machine much more: who waits for 100 ms
- * once is never told so by more than a hundred of them, whatever the clock says.
+ * How often came_until has waited. Each time is a millisecond or more, on a busy machine much more: who waits for 100
+ * ms once is never told so by more than a hundred of them, whatever the clock says.
  */
 static int came_waits;
 #define ONCE 130 /* of 100 ms; twice is about 185 */
