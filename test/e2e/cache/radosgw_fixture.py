@@ -17,6 +17,7 @@ import uuid
 from platoon_fixture import free_port
 
 ACCESS, SECRET = "PLATOONTESTKEY", "platoon/test+secret"
+# mon_lease is also what the monitor's trial of a new pool may take, 5 s without it: on a busy machine the pool is refused, and radosgw ends.
 # They must stand on radosgw's own command line: it does not take them from the file.
 NO_AUTH = ["--auth_client_required=none", "--ms_mon_client_mode=crc"]
 
@@ -43,6 +44,7 @@ osd_pool_default_pg_num = 1
 mon_allow_pool_size_one = true
 osd_crush_chooseleaf_type = 0
 osd_objectstore = memstore
+mon_lease = 60
 mon_data = {self.dir}/mon
 osd_data = {self.dir}/osd
 rgw_data = {self.dir}/rgw
