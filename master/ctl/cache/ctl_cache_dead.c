@@ -3,6 +3,7 @@
 #include "common/text.h"
 #include "master/ctl/cache/ctl_cache.h"
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_letters.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -10,7 +11,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define DEAD_ALL "all"
 #define DEAD_NAMED                                                                                 \
     "base64:YWxs"      /* the key that is called so: the word by itself stands for all of them */
 #define DEAD_BATCH 200 /* values that are asked for at once: an answer has room for them */
@@ -18,7 +18,7 @@
 static void append_key(const json_t *letter, struct buffer *out)
 {
     const json_t *key = json_object_get(letter, "key");
-    if (json_is_string(key) && strcmp(json_string_value(key), DEAD_ALL) == 0)
+    if (json_is_string(key) && strcmp(json_string_value(key), CTL_LETTERS_ALL) == 0)
         buffer_append_text(out, DEAD_NAMED);
     else
         ctl_value_show(key, out);
@@ -74,13 +74,6 @@ void ctl_cache_render_dead_data(const json_t *letters, bool color, struct buffer
     }
 }
 
-/* ---- the verb ---- */
-
-static bool dead_is_all(const struct ctl *c)
-{
-    return c->args.argc == 3 && strcmp(c->args.argv[2], DEAD_ALL) == 0;
-}
-
 /* ---- asking ---- */
 
 static int dead_decode(struct slice body, json_t **answer)
@@ -93,14 +86,14 @@ static int dead_decode(struct slice body, json_t **answer)
 /* The keys behind the word, none for `all`. */
 static int dead_ask(struct ctl *c, const char *verb, json_t **answer)
 {
-    size_t count = c->args.argc > 2 && !dead_is_all(c) ? (size_t)c->args.argc - 2 : 0;
+    size_t count = c->args.argc > 2 && !ctl_letters_is_all(c) ? (size_t)c->args.argc - 2 : 0;
     const char **keys = calloc(count + 1, sizeof *keys);
     struct slice body;
     if (keys == NULL)
         return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
     for (size_t i = 0; i < count; i++) {
         const char *word = c->args.argv[2 + i];
-        keys[i] = strcmp(word, DEAD_NAMED) == 0 ? DEAD_ALL : word;
+        keys[i] = strcmp(word, DEAD_NAMED) == 0 ? CTL_LETTERS_ALL : word;
     }
     int status = ctl_cache_ask_keys(c, verb, count, keys, &body);
     free(keys);
@@ -208,22 +201,10 @@ static int check_keys(struct ctl *c)
     return CONTROL_OK;
 }
 
-/* How many of those that were named were there. */
-static int check_found(struct ctl *c, uint64_t found)
-{
-    uint64_t named = (uint64_t)c->args.argc - 2;
-    if (dead_is_all(c) || found >= named)
-        return CONTROL_OK;
-    return ctl_fail(CONTROL_NO_NAME,
-                    "cache %s: %" PRIu64 " of %" PRIu64
-                    " are no dead letters: 'cache dead %s list' shows those that are",
-                    c->args.argv[0], named - found, named, c->args.argv[0]);
-}
-
 static int dead_show(struct ctl *c)
 {
     json_t *letters = NULL;
-    bool all = dead_is_all(c) || c->args.argc == 2;
+    bool all = ctl_letters_is_all(c) || c->args.argc == 2;
     int status = all ? dead_show_all(c, &letters) : dead_ask(c, "dead-show", &letters);
     if (status == CONTROL_OK && c->args.json)
         ctl_print_json(c, letters);
@@ -232,40 +213,22 @@ static int dead_show(struct ctl *c)
     else if (status == CONTROL_OK)
         ctl_cache_render_dead_data(letters, c->color, &c->out);
     if (status == CONTROL_OK && !all)
-        status = check_found(c, json_array_size(letters));
+        status = ctl_letters_found(c, "cache", json_array_size(letters));
     json_decref(letters);
     return status;
 }
 
-/* ---- retry, drop ---- */
+/* ---- the verb ---- */
 
-static int dead_change(struct ctl *c, const char *verb, const char *done)
-{
-    json_t *answer = NULL;
-    int status = check_keys(c);
-    if (status == CONTROL_OK)
-        status = dead_ask(c, verb, &answer);
-    if (status != CONTROL_OK)
-        return status;
-    uint64_t count = ctl_value_u64(answer, "count");
-    if (c->args.json)
-        ctl_print_json(c, answer);
-    else if (count > 0 || dead_is_all(c))
-        buffer_printf(&c->out, "%s: %" PRIu64 " %s\n", c->args.argv[0], count, done);
-    json_decref(answer);
-    return check_found(c, count);
-}
+static const struct ctl_letters dead = {.verb = CTL_VERB_CACHE_DEAD,
+                                        .system = "cache",
+                                        .retried = "will be stored now",
+                                        .list = dead_list,
+                                        .show = dead_show,
+                                        .check = check_keys,
+                                        .ask = dead_ask};
 
 int ctl_cache_dead_run(struct ctl *c)
 {
-    const char *what = c->args.argc > 1 ? c->args.argv[1] : "list";
-    if (strcmp(what, "list") == 0)
-        return dead_list(c);
-    if (strcmp(what, "show") == 0)
-        return dead_show(c);
-    if (strcmp(what, "retry") == 0)
-        return dead_change(c, "dead-retry", "will be stored now");
-    if (strcmp(what, "drop") == 0)
-        return dead_change(c, "dead-drop", "thrown away");
-    return ctl_fail_usage(CTL_VERB_CACHE_DEAD, "'%s': it is one of list, show, retry, drop", what);
+    return ctl_letters_run(c, &dead);
 }

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_letters.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/drain/ctl_drain.h"
 #include "master/ctl/ctl_value.h"
@@ -157,7 +158,7 @@ static int check_numbers(struct ctl *c, bool all_allowed)
     if (c->args.argc < 3)
         return ctl_fail_usage(CTL_VERB_DRAIN_DEAD, "'%s' needs the numbers of dead letters%s",
                               c->args.argv[1], all_allowed ? ", or 'all'" : "");
-    if (all_allowed && c->args.argc == 3 && strcmp(c->args.argv[2], "all") == 0)
+    if (all_allowed && ctl_letters_is_all(c))
         return CONTROL_OK;
     for (int i = 2; i < c->args.argc; i++) {
         uint64_t seq = 0;
@@ -167,18 +168,6 @@ static int check_numbers(struct ctl *c, bool all_allowed)
                                   c->args.argv[i]);
     }
     return CONTROL_OK;
-}
-
-/* How many of those that were named were there. */
-static int check_found(struct ctl *c, uint64_t found)
-{
-    uint64_t named = (uint64_t)c->args.argc - 2;
-    if (strcmp(c->args.argv[2], "all") == 0 || found >= named)
-        return CONTROL_OK;
-    return ctl_fail(CONTROL_NO_NAME,
-                    "drain %s: %" PRIu64 " of %" PRIu64
-                    " dead letters are not there: 'drain dead %s list' shows those that are",
-                    c->args.argv[0], named - found, named, c->args.argv[0]);
 }
 
 static int dead_show(struct ctl *c)
@@ -193,46 +182,25 @@ static int dead_show(struct ctl *c)
         ctl_print_json(c, letters);
     else
         ctl_dead_render_data(letters, c->color, &c->out);
-    status = check_found(c, json_array_size(letters));
+    status = ctl_letters_found(c, "drain", json_array_size(letters));
     json_decref(letters);
     return status;
 }
 
-static int dead_change(struct ctl *c, const char *verb, const char *done)
+static int check_changed(struct ctl *c)
 {
-    json_t *answer = NULL;
-    int status = check_numbers(c, true);
-    if (status == CONTROL_OK)
-        status = dead_ask(c, verb, &answer);
-    if (status != CONTROL_OK)
-        return status;
-    uint64_t count = ctl_value_u64(answer, "count");
-    if (c->args.json)
-        ctl_print_json(c, answer);
-    else if (count > 0 || strcmp(c->args.argv[2], "all") == 0)
-        buffer_printf(&c->out, "%s: %" PRIu64 " %s\n", c->args.argv[0], count, done);
-    json_decref(answer);
-    return check_found(c, count);
+    return check_numbers(c, true);
 }
+
+static const struct ctl_letters dead = {.verb = CTL_VERB_DRAIN_DEAD,
+                                        .system = "drain",
+                                        .retried = "will be tried again",
+                                        .list = dead_list,
+                                        .show = dead_show,
+                                        .check = check_changed,
+                                        .ask = dead_ask};
 
 int ctl_drain_dead_run(struct ctl *c)
 {
-    const char *what = c->args.argc > 1 ? c->args.argv[1] : "list";
-    if (strcmp(what, "list") == 0)
-        return dead_list(c);
-    if (strcmp(what, "show") == 0)
-        return dead_show(c);
-    if (strcmp(what, "retry") == 0)
-        return dead_change(c, "dead-retry", "will be tried again");
-    if (strcmp(what, "drop") == 0)
-        return dead_change(c, "dead-drop", "thrown away");
-    struct text_nearest nearest = text_nearest_start(slice_of(what));
-    text_nearest_offer(&nearest, "list");
-    text_nearest_offer(&nearest, "show");
-    text_nearest_offer(&nearest, "retry");
-    text_nearest_offer(&nearest, "drop");
-    return ctl_fail_usage(CTL_VERB_DRAIN_DEAD, "'%s': %s%s", what,
-                          nearest.best != NULL ? "did you mean "
-                                               : "it is one of list, show, retry, drop",
-                          nearest.best != NULL ? nearest.best : "");
+    return ctl_letters_run(c, &dead);
 }

@@ -88,6 +88,8 @@ def test_dead_letters(cache, platoon, directory):
     assert "second" in ctl(platoon, "dead", "sessions", "show", "k").stdout
     missing = ctl(platoon, "dead", "sessions", "drop", "k2")
     assert missing.returncode != 0 and "1 of 1 are no dead letters" in missing.stderr
+    mistyped = ctl(platoon, "dead", "sessions", "rety", "k")
+    assert mistyped.returncode == 2 and "'rety': did you mean retry" in mistyped.stderr
     assert as_json(platoon, "dead", "sessions", "retry", "all") == {"count": 1}
     wait_until(lambda: as_json(platoon, "dead", "sessions"), 10, "it again")
     assert as_json(platoon, "dead", "sessions", "drop", "k") == {"count": 1}
