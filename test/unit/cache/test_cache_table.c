@@ -2,7 +2,8 @@
 #include "workers/cache/memory/cache_table.h"
 #include "test/unit/cache/cache_property.h"
 
-#define KEYS 30000
+#define KEYS        30000
+#define FIRST_CHUNK 4096 /* buckets that there is room for always */
 
 static const uint8_t hash_key[SIPHASH_KEY_SIZE] = "a key of hashes";
 
@@ -384,8 +385,117 @@ START_TEST(a_random_one)
 }
 END_TEST
 
+/* As many buckets at once as they will need, which stay while it is empty and do not grow; then what is left over goes. */
+START_TEST(room_for_what_is_expected)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        add(i);
+    size_t grown = cache_table_bytes(t);
+    for (size_t i = 0; i < KEYS; i++)
+        drop(i);
+    size_t empty = cache_table_bytes(t);
+    cache_table_expect(t, KEYS);
+    MUST(cache_table_bytes(t) >= empty + (2 * KEYS - FIRST_CHUNK) * sizeof(uint32_t));
+    all_is_right();
+    for (size_t i = 0; i < 100; i++)
+        add(i);
+    all_is_right();
+    MUST(cache_table_bytes(t) >= empty + (2 * KEYS - FIRST_CHUNK) * sizeof(uint32_t));
+    for (size_t i = 100; i < KEYS; i++)
+        add(i);
+    all_is_right();
+    size_t come = cache_table_bytes(t);
+    MUST(come < grown + FIRST_CHUNK && come > grown - FIRST_CHUNK); /* less than a chunk: 16 KB */
+    cache_table_expect(t, 0);
+    MUST(cache_table_bytes(t) == come);
+    all_is_right();
+}
+END_TEST
+
+START_TEST(room_for_what_does_not_come_is_given_back)
+{
+    for (size_t i = 0; i < KEYS / 10; i++)
+        add(i);
+    size_t grown = cache_table_bytes(t);
+    for (size_t i = 0; i < KEYS / 10; i++)
+        drop(i);
+    cache_table_expect(t, KEYS);
+    for (size_t i = 0; i < KEYS / 10; i++)
+        add(i);
+    MUST(cache_table_bytes(t) > grown + KEYS * sizeof(uint32_t));
+    cache_table_expect(t, 0);
+    MUST(cache_table_bytes(t) < grown + 1000); /* pointers to chunks */
+    all_is_right();
+    grow_and_shrink();
+}
+END_TEST
+
+/* As far as memory reaches; of what has objects already nothing is made at once. */
+START_TEST(expected_while_memory_is_short)
+{
+    for (long n = 1; n < 40; n++) {
+        short_memory_fail(n, true);
+        cache_table_expect(t, KEYS);
+        short_memory_fail(0, false);
+        for (size_t i = 0; i < 200; i++)
+            add(i);
+        cache_table_expect(t, KEYS);
+        all_is_right();
+        cache_table_expect(t, 0);
+        all_is_right();
+        for (size_t i = 0; i < 200; i++)
+            drop(i);
+    }
+    grow_and_shrink();
+}
+END_TEST
+
+/* In one allocation what are two otherwise, and the same. */
+START_TEST(added_with_room)
+{
+    for (size_t i = 0; i < 200; i++) {
+        size_t before = cache_table_bytes(t);
+        add(i);
+        resize(i);
+        size_t took = cache_table_bytes(t) - before;
+        struct model was = model[i];
+        drop(i);
+        short_memory_fail(1, true);
+        MUST(cache_table_add_sized(t, key_of(i), hash_of(i), was.len, was.expiry_ms) == 0);
+        short_memory_fail(0, false);
+        model[i] = was;
+        before = cache_table_bytes(t);
+        model[i].handle = cache_table_add_sized(t, key_of(i), hash_of(i), was.len, was.expiry_ms);
+        model_count++;
+        MUST(model[i].handle != 0);
+        MUST(i == 0 || cache_table_bytes(t) - before == took);
+        memset((char *)(uintptr_t)cache_object_value(at(i)).ptr, was.fill, was.len);
+        at(i)->version = i;
+        at(i)->dirty = i % 2;
+    }
+    all_is_right();
+}
+END_TEST
+
+/* Of what is there and what is not, in an empty table too. */
+START_TEST(fetching_changes_nothing)
+{
+    uint64_t hashes[CACHE_TABLE_FETCH_MAX];
+    for (size_t i = 0; i < CACHE_TABLE_FETCH_MAX; i++)
+        hashes[i] = hash_of(i);
+    cache_table_fetch(t, hashes, CACHE_TABLE_FETCH_MAX);
+    for (size_t i = 0; i < KEYS; i += 2)
+        add(i);
+    for (size_t n = 0; n <= CACHE_TABLE_FETCH_MAX; n++)
+        cache_table_fetch(t, hashes, n);
+    all_is_right();
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_table", set_up, tear_down, as_the_model, as_the_model_while_memory_is_short,
                 growth_that_failed_is_made_up_for, no_table_without_memory,
                 what_shrinks_cannot_fail, memory_comes_back, the_longest_value,
                 a_scan_sees_what_stays, a_scan_in_peace_sees_all_once,
-                what_is_scanned_may_go_or_be_resized, a_scan_may_empty_it, a_random_one)
+                what_is_scanned_may_go_or_be_resized, a_scan_may_empty_it, a_random_one,
+                room_for_what_is_expected, room_for_what_does_not_come_is_given_back,
+                expected_while_memory_is_short, added_with_room, fetching_changes_nothing)

@@ -8,7 +8,11 @@
 #define TABLE_CHUNK_BITS 12
 #define TABLE_CHUNK      (1u << TABLE_CHUNK_BITS) /* buckets: 16 KB */
 #define TABLE_FIRST      4                        /* buckets there are always */
+#define TABLE_SOON       8                        /* splits between two steps of bringing near */
 #define TABLE_OBJECT     offsetof(struct cache_object, bytes)
+
+/* What only asks for memory to come near is no work in the compiler's eyes: it would leave a call of it out. */
+#define TABLE_INLINE __attribute__((always_inline))
 
 /*
  * Buckets 0 … mask + split are there. Those below `split`, and what they were split into, are told apart by one bit of
@@ -19,7 +23,8 @@ struct cache_table {
     size_t cap;        /* chunks there are pointers for */
     uint64_t mask, split;
     size_t count;
-    size_t bytes; /* all but the handles' */
+    size_t expected; /* objects that there are buckets for, however few have come */
+    size_t bytes;    /* all but the handles' */
     bool scanning;
     uint8_t hash_key[SIPHASH_KEY_SIZE];
     struct cache_handles handles;
@@ -104,12 +109,42 @@ static void table_drop_bucket(struct cache_table *t, uint64_t bucket)
     t->chunks[chunk] = NULL;
 }
 
+/* An object's head and the beginning of its key, which need not stand in one line. */
+static inline TABLE_INLINE void table_fetch(const struct cache_table *t, uint32_t handle)
+{
+    const struct cache_object *o = cache_table_at(t, handle);
+    __builtin_prefetch(o);
+    __builtin_prefetch(o->bytes + sizeof(uint64_t));
+}
+
+/*
+ * What the next splits will look at is brought near, a step a split: where an object is, then the object; then the same
+ * of the one behind it. Which bucket comes next is known long before, and each of these is a miss of all caches.
+ */
+static inline TABLE_INLINE void table_split_soon(const struct cache_table *t)
+{
+    uint32_t handle, next;
+    if (t->split + 4 * TABLE_SOON > t->mask)
+        return;
+    if ((handle = *table_bucket(t, t->split + 4 * TABLE_SOON)) != 0)
+        cache_handles_fetch(&t->handles, handle);
+    if ((handle = *table_bucket(t, t->split + 3 * TABLE_SOON)) != 0)
+        table_fetch(t, handle);
+    if ((handle = *table_bucket(t, t->split + 2 * TABLE_SOON)) != 0 &&
+        (next = cache_table_at(t, handle)->next) != 0)
+        cache_handles_fetch(&t->handles, next);
+    if ((handle = *table_bucket(t, t->split + TABLE_SOON)) != 0 &&
+        (next = cache_table_at(t, handle)->next) != 0)
+        table_fetch(t, next);
+}
+
 /* One bucket becomes two. False: memory is short, and chains go on growing until it is not. */
 static bool table_split(struct cache_table *t)
 {
     uint64_t bit = t->mask + 1;
     if (!table_make_bucket(t, bit + t->split))
         return false;
+    table_split_soon(t);
     uint32_t *low = table_bucket(t, t->split), *high = table_bucket(t, bit + t->split);
     uint32_t handle = *low;
     while (handle != 0) {
@@ -136,10 +171,12 @@ static void table_join(struct cache_table *t)
     }
     t->split--;
     uint64_t last = t->mask + 1 + t->split;
+    uint32_t first = *table_bucket(t, last);
     uint32_t *end = table_bucket(t, t->split);
-    while (*end != 0)
+    while (first != 0 && *end != 0)
         end = &cache_table_at(t, *end)->next;
-    *end = *table_bucket(t, last);
+    if (first != 0)
+        *end = first;
     table_drop_bucket(t, last);
 }
 
@@ -151,9 +188,33 @@ static void table_join(struct cache_table *t)
  */
 static void table_settle(struct cache_table *t)
 {
-    for (unsigned i = 0; i < 4 && table_buckets(t) < 2 * t->count && table_split(t); i++)
+    size_t count = t->count > t->expected ? t->count : t->expected;
+    for (unsigned i = 0; i < 4 && table_buckets(t) < 2 * count && table_split(t); i++)
         ;
-    for (unsigned i = 0; i < 8 && table_buckets(t) > 4 * t->count + TABLE_FIRST; i++)
+    for (unsigned i = 0; i < 8 && table_buckets(t) > 4 * count + TABLE_FIRST; i++)
+        table_join(t);
+}
+
+/* All of them at once, of a table without objects. */
+static void table_make_buckets(struct cache_table *t, uint64_t count)
+{
+    uint64_t made = 0;
+    for (; made < count && table_make_bucket(t, made); made += TABLE_CHUNK)
+        memset(table_bucket(t, made), 0, TABLE_CHUNK * sizeof **t->chunks);
+    count = count < made ? count : made;
+    if (count <= table_buckets(t))
+        return;
+    while (2 * (t->mask + 1) <= count)
+        t->mask = 2 * t->mask + 1;
+    t->split = count - (t->mask + 1);
+}
+
+void cache_table_expect(struct cache_table *t, size_t count)
+{
+    t->expected = count < CACHE_OBJECTS_MAX ? count : CACHE_OBJECTS_MAX;
+    if (t->count == 0)
+        table_make_buckets(t, 2 * (uint64_t)t->expected);
+    while (count == 0 && table_buckets(t) > 2 * t->count + TABLE_FIRST)
         table_join(t);
 }
 
@@ -198,9 +259,26 @@ uint32_t cache_table_find(const struct cache_table *t, struct slice key, uint64_
     return handle;
 }
 
-uint32_t cache_table_add(struct cache_table *t, struct slice key, uint64_t hash)
+/* The first object of each chain: few have a second. Each pass finds what the one before it has asked for. */
+void cache_table_fetch(const struct cache_table *t, const uint64_t *hashes, size_t count)
 {
-    struct cache_object *o = malloc(TABLE_OBJECT + key.len);
+    uint32_t first[CACHE_TABLE_FETCH_MAX];
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(table_bucket_of(t, hashes[i]), 1);
+    for (size_t i = 0; i < count; i++)
+        if ((first[i] = *table_bucket_of(t, hashes[i])) != 0)
+            cache_handles_fetch(&t->handles, first[i]);
+    for (size_t i = 0; i < count; i++)
+        if (first[i] != 0)
+            table_fetch(t, first[i]);
+}
+
+uint32_t cache_table_add_sized(struct cache_table *t, struct slice key, uint64_t hash, size_t len,
+                               int64_t expiry_ms)
+{
+    bool expires = expiry_ms != INT64_MAX;
+    struct cache_object *o =
+        malloc(TABLE_OBJECT + (expires ? sizeof expiry_ms : 0) + key.len + len);
     uint32_t handle = o != NULL ? cache_handles_take(&t->handles, o) : 0;
     if (handle == 0) {
         free(o);
@@ -209,13 +287,22 @@ uint32_t cache_table_add(struct cache_table *t, struct slice key, uint64_t hash)
     uint32_t *bucket = table_bucket_of(t, hash);
     memset(o, 0, TABLE_OBJECT);
     o->key_len = (unsigned)key.len & CACHE_VALUE_MAX;
+    o->value_len = (unsigned)len & CACHE_VALUE_MAX;
+    o->expires = expires;
     o->next = *bucket;
-    memcpy(o->bytes, key.ptr, key.len);
+    if (expires)
+        memcpy(o->bytes, &expiry_ms, sizeof expiry_ms);
+    memcpy((char *)(uintptr_t)cache_object_key(o).ptr, key.ptr, key.len);
     *bucket = handle;
     t->count++;
     t->bytes += cache_memory_of(o);
     table_settle(t);
     return handle;
+}
+
+uint32_t cache_table_add(struct cache_table *t, struct slice key, uint64_t hash)
+{
+    return cache_table_add_sized(t, key, hash, 0, INT64_MAX);
 }
 
 void cache_table_remove(struct cache_table *t, uint32_t handle, uint64_t hash)

@@ -47,6 +47,9 @@ struct cache_object {
     char bytes[];
 };
 
+/* Of one call of cache_table_fetch: so many lines of memory are on their way at once, and few of them lost again. */
+#define CACHE_TABLE_FETCH_MAX 64
+
 struct cache_table;
 
 /* hash_key: siphash's, of all hashes below; copied. NULL when memory is short. */
@@ -58,6 +61,12 @@ uint64_t cache_table_hash(const struct cache_table *t, struct slice key);
 
 /* The handle of that key's object, or 0. */
 uint32_t cache_table_find(const struct cache_table *t, struct slice key, uint64_t hash);
+
+/*
+ * Brings near what cache_table_find will look at for these hashes, all at once and not one behind the other: to be
+ * called before a search for each. `count`: CACHE_TABLE_FETCH_MAX at most. Changes nothing.
+ */
+void cache_table_fetch(const struct cache_table *t, const uint64_t *hashes, size_t count);
 
 /* The object of a live handle; the pointer holds until the next call that changes the table. */
 struct cache_object *cache_table_at(const struct cache_table *t, uint32_t handle);
@@ -86,6 +95,16 @@ static inline int64_t cache_object_expiry(const struct cache_object *o)
  * memory is short and nothing has changed.
  */
 uint32_t cache_table_add(struct cache_table *t, struct slice key, uint64_t hash);
+
+/* The same with room for a value and an expiry, as cache_table_resize gives it, in one allocation instead of two. */
+uint32_t cache_table_add_sized(struct cache_table *t, struct slice key, uint64_t hash, size_t len,
+                               int64_t expiry_ms);
+
+/*
+ * So many objects are to come: buckets for them are made at once if there are no objects yet, as far as memory reaches,
+ * and are not given back before it is said that no more are (0), whereupon they are as many as for what has come.
+ */
+void cache_table_expect(struct cache_table *t, size_t count);
 
 /*
  * Gives the object room for `len` bytes of value (at most CACHE_VALUE_MAX), whose first ones stay, and an expiry
