@@ -279,9 +279,10 @@ const struct cache_object *cache_db_read(struct cache_db *db, struct slice key)
 
 /* ---- writing ---- */
 
-uint32_t cache_db_make(struct cache_db *db, struct slice key, uint64_t hash)
+uint32_t cache_db_make(struct cache_db *db, struct slice key, uint64_t hash, size_t len,
+                       int64_t expiry_ms)
 {
-    uint32_t handle = cache_table_add(db->table, key, hash);
+    uint32_t handle = cache_table_add_sized(db->table, key, hash, len, expiry_ms);
     if (handle == 0)
         return 0;
     cache_policy_add(db->policy, handle, hash);
@@ -357,7 +358,7 @@ enum cache_fault cache_db_write(struct cache_db *db, uint32_t handle, uint64_t h
     r->adopted = false;
     if (r->dirty && !cache_due_reserve(&db->due))
         return CACHE_FAULT_MEMORY;
-    if (made && (handle = cache_db_make(db, r->key, hash)) == 0)
+    if (made && (handle = cache_db_make(db, r->key, hash, 0, CACHE_NEVER)) == 0)
         return CACHE_FAULT_MEMORY;
     struct cache_object *o = cache_table_at(db->table, handle);
     size_t dirt = cache_db_dirt_of(o), held = cache_db_size_of(o);

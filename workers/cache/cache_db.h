@@ -52,8 +52,12 @@ struct cache_db *cache_db_new(const struct cache_db_options *options, const uint
 void cache_db_free(struct cache_db *db);
 void cache_db_attach(struct cache_db *db, struct cache_log *log);
 
-/* Events of the log (cache_log_events): a record replayed; whether one is alive; where it has moved. */
-int cache_db_replay(const struct cache_log_record *r, uint32_t segment, void *db);
+/*
+ * Events of the log (cache_log_events): how many objects are to come, about; records replayed; whether one is alive;
+ * where it has moved.
+ */
+void cache_db_expect(size_t count, void *db);
+int cache_db_replay(const struct cache_log_record *r, size_t count, uint32_t segment, void *db);
 bool cache_db_is_alive(struct cache_log_record *r, uint32_t segment, void *db);
 void cache_db_moved(const struct cache_log_record *r, uint32_t segment, void *db);
 

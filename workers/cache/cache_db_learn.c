@@ -77,7 +77,7 @@ enum cache_fault cache_db_learn_absent(struct cache_db *db, struct slice key, ui
         o->version = version;
     if (o != NULL)
         return CACHE_OK;
-    handle = cache_db_make(db, key, hash);
+    handle = cache_db_make(db, key, hash, 0, CACHE_NEVER);
     if (handle == 0)
         return CACHE_FAULT_MEMORY;
     cache_db_vanish(db, handle, version);

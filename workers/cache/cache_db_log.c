@@ -31,6 +31,7 @@ void cache_db_attach(struct cache_db *db, struct cache_log *log)
     db->log = log;
     for (size_t i = 0; i < db->dead_count; i++)
         cache_log_dead(log, db->dead[i].segment, db->dead[i].bytes);
+    cache_table_expect(db->table, 0);
     free(db->dead);
     db->dead = NULL;
     db->dead_count = db->dead_capacity = 0;
@@ -82,24 +83,35 @@ static void cache_db_replay_dirt(struct cache_db *db, const struct cache_log_rec
     cache_db_adopt(db, handle);
 }
 
+/* The object that the record is of (0: a new one), with room for it; what it was does not count any more. */
+static int cache_db_replay_room(struct cache_db *db, const struct cache_log_record *r,
+                                uint64_t hash, uint32_t *handle)
+{
+    if (*handle == 0) {
+        *handle = cache_db_make(db, r->key, hash, r->value.len, r->expiry_ms);
+        return *handle != 0 ? 0 : -ENOMEM;
+    }
+    const struct cache_object *o = cache_table_at(db->table, *handle);
+    int rc = cache_db_replay_dead(db, o);
+    cache_db_own(db, *handle, cache_db_size_of(o));
+    db->expiring -= o->expires;
+    db->gone -= o->gone;
+    if (rc == 0 && cache_table_resize(db->table, *handle, r->value.len, r->expiry_ms) == NULL)
+        rc = -ENOMEM;
+    return rc;
+}
+
 static int cache_db_replay_set(struct cache_db *db, const struct cache_log_record *r,
                                uint32_t segment, uint64_t hash, uint32_t handle)
 {
     if (r->dirty && !cache_due_reserve(&db->due))
         return -ENOMEM;
-    if (handle == 0 && (handle = cache_db_make(db, r->key, hash)) == 0)
-        return -ENOMEM;
+    size_t dirt = handle != 0 ? cache_db_dirt_of(cache_table_at(db->table, handle)) : 0;
+    int rc = cache_db_replay_room(db, r, hash, &handle);
+    if (rc != 0)
+        return rc;
     struct cache_object *o = cache_table_at(db->table, handle);
-    size_t dirt = cache_db_dirt_of(o);
-    int rc = cache_db_replay_dead(db, o);
-    cache_db_own(db, handle, cache_db_size_of(o));
-    db->expiring -= o->expires;
-    db->gone -= o->gone;
-    char *value = cache_table_resize(db->table, handle, r->value.len, r->expiry_ms);
-    if (rc != 0 || value == NULL)
-        return -ENOMEM;
-    memcpy(value, r->value.ptr, r->value.len);
-    o = cache_table_at(db->table, handle);
+    memcpy((char *)(uintptr_t)cache_object_value(o).ptr, r->value.ptr, r->value.len);
     o->gone = r->kind == CACHE_LOG_DELETE;
     o->form = r->form & 3;
     o->version = r->version;
@@ -138,10 +150,9 @@ static int cache_db_replay_clear(struct cache_db *db)
     return cache_db_empty(db) ? 0 : -ENOMEM;
 }
 
-int cache_db_replay(const struct cache_log_record *r, uint32_t segment, void *ctx)
+static int cache_db_replay_one(struct cache_db *db, const struct cache_log_record *r,
+                               uint32_t segment, uint64_t hash)
 {
-    struct cache_db *db = ctx;
-    uint64_t hash = cache_db_hash(db, r->key);
     uint32_t handle = cache_table_find(db->table, r->key, hash);
     bool unseen = r->kind == CACHE_LOG_SET && r->dirty && !r->behind && db->options.stored &&
                   r->expiry_ms <= cache_db_now_ms(db);
@@ -171,6 +182,29 @@ int cache_db_replay(const struct cache_log_record *r, uint32_t segment, void *ct
     o->behind = true;
     cache_db_dirtied(db, handle, dirt);
     return 0;
+}
+
+void cache_db_expect(size_t count, void *ctx)
+{
+    struct cache_db *db = ctx;
+    cache_table_expect(db->table, count);
+}
+
+int cache_db_replay(const struct cache_log_record *r, size_t count, uint32_t segment, void *ctx)
+{
+    struct cache_db *db = ctx;
+    uint64_t hashes[CACHE_TABLE_FETCH_MAX];
+    int rc = 0;
+    for (size_t from = 0; from < count && rc == 0;) {
+        size_t n = count - from < CACHE_TABLE_FETCH_MAX ? count - from : CACHE_TABLE_FETCH_MAX;
+        for (size_t i = 0; i < n; i++)
+            hashes[i] = cache_db_hash(db, r[from + i].key);
+        cache_table_fetch(db->table, hashes, n);
+        for (size_t i = 0; i < n && rc == 0; i++)
+            rc = cache_db_replay_one(db, &r[from + i], segment, hashes[i]);
+        from += n;
+    }
+    return rc;
 }
 
 /* ---- cleaning ---- */

@@ -106,8 +106,9 @@ enum cache_fault cache_db_write(struct cache_db *db, uint32_t handle, uint64_t h
 /* Becomes a deletion that the store shall hear of. False: memory is short, and the object is as it was. */
 bool cache_db_bury(struct cache_db *db, uint32_t handle, uint64_t version);
 
-/* A new object, in table and queue. 0: memory is short. */
-uint32_t cache_db_make(struct cache_db *db, struct slice key, uint64_t hash);
+/* A new object, in table and queue, with room for that value and expiry. 0: memory is short. */
+uint32_t cache_db_make(struct cache_db *db, struct slice key, uint64_t hash, size_t len,
+                       int64_t expiry_ms);
 
 /*
  * ---- cache_db_dirty.c ----

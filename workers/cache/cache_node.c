@@ -65,10 +65,17 @@ static void node_on_synced(void *ctx)
     node_finish(n);
 }
 
-static int node_on_record(const struct cache_log_record *r, uint32_t segment, void *ctx)
+static void node_on_expected(size_t count, void *ctx)
 {
     struct node *n = ctx;
-    return cache_db_replay(r, segment, n->cache.db);
+    cache_db_expect(count, n->cache.db);
+}
+
+static int node_on_records(const struct cache_log_record *r, size_t count, uint32_t segment,
+                           void *ctx)
+{
+    struct node *n = ctx;
+    return cache_db_replay(r, count, segment, n->cache.db);
 }
 
 static bool node_is_alive(struct cache_log_record *r, uint32_t segment, void *ctx)
@@ -126,7 +133,8 @@ static char *node_store(const struct node *n)
 
 static void node_open_log(struct node *n)
 {
-    static const struct cache_log_events events = {.on_record = node_on_record,
+    static const struct cache_log_events events = {.on_expected = node_on_expected,
+                                                   .on_records = node_on_records,
                                                    .on_synced = node_on_synced,
                                                    .is_alive = node_is_alive,
                                                    .on_moved = node_on_moved};

@@ -119,11 +119,14 @@ static void put_all(struct segment *s, struct input *in)
     }
 }
 
-static int on_record(const struct cache_log_record *r, uint32_t segment, void *ctx)
+static int on_records(const struct cache_log_record *r, size_t count, uint32_t segment, void *ctx)
 {
     struct segment *s = ctx;
-    if (segment != name.number || r->version != s->seen++)
+    if (segment != name.number)
         abort();
+    for (size_t i = 0; i < count; i++)
+        if (r[i].version != s->seen++)
+            abort();
     return 0;
 }
 
@@ -163,7 +166,7 @@ static void put_file(const struct segment *s)
 static void expect(uv_loop_t *loop, struct segment *s, struct cache_log_found *found)
 {
     struct cache_log_options options = {.dir = directory(), .segment_max = 4096};
-    struct cache_log_events events = {.on_record = on_record};
+    struct cache_log_events events = {.on_records = on_records};
     struct cache_log *l;
     char why[512];
     s->seen = 0;

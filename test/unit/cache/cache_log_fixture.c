@@ -57,26 +57,38 @@ static size_t log_size(const struct log_object *o, uint32_t key)
 
 /* ---- events ---- */
 
-static int on_record(const struct cache_log_record *r, uint32_t segment, void *ctx)
+static void on_expected(size_t count, void *ctx)
 {
-    struct log_fixture *f = ctx;
+    ((struct log_fixture *)ctx)->expected = count;
+}
+
+static void on_record(struct log_fixture *f, const struct cache_log_record *r, uint32_t segment)
+{
     uint32_t key = log_key_number(r->key);
     f->kinds[r->kind]++;
     if (key == LOG_KEYS) {
         f->wrong++;
-        return 0;
+        return;
     }
     struct log_object *o = &f->state.objects[key];
     *o = (struct log_object){0};
     f->segments[key] = 0;
     f->version = r->version > f->version ? r->version : f->version;
     if (r->kind != CACHE_LOG_SET)
-        return 0;
+        return;
     if (!slice_equal(r->value, log_value(key, r->version, (uint32_t)r->value.len)) ||
         r->form != key % 4 || r->dirty != (key % 2 == 1))
         f->wrong++;
     *o = (struct log_object){true, (uint32_t)r->value.len, r->version, r->expiry_ms};
     f->segments[key] = segment;
+}
+
+static int on_records(const struct cache_log_record *r, size_t count, uint32_t segment, void *ctx)
+{
+    struct log_fixture *f = ctx;
+    f->most = count > f->most ? count : f->most;
+    for (size_t i = 0; i < count; i++)
+        on_record(f, &r[i], segment);
     return 0;
 }
 
@@ -169,11 +181,12 @@ static void tell_dead(struct log_fixture *f)
 
 int log_fixture_try_open(struct log_fixture *f)
 {
-    struct cache_log_events events = {on_record, on_synced, is_alive, on_moved};
+    struct cache_log_events events = {on_expected, on_records, on_synced, is_alive, on_moved};
     f->options.dir = f->dir;
     memset(&f->state, 0, sizeof f->state);
     memset(f->segments, 0, sizeof f->segments);
     memset(f->kinds, 0, sizeof f->kinds);
+    f->expected = f->most = 0;
     f->why[0] = '\0';
     return cache_log_open(&f->loop, &f->options, &events, f, on_beat, &f->found, &f->log, f->why,
                           sizeof f->why);

@@ -37,6 +37,8 @@ struct log_fixture {
     uint32_t segments[LOG_KEYS]; /* of each object */
     uint64_t version;
     uint64_t beats, synced, moved; /* calls */
+    size_t expected;               /* objects, by what the log says; 0: it has not */
+    size_t most;                   /* records in one call */
     uint64_t wrong;                /* records that are not what was written */
     uint64_t kinds[4];             /* records replayed */
     uint64_t random;

@@ -51,8 +51,10 @@ static uint64_t mono_ms(void)
 
 static void opened(void)
 {
-    static const struct cache_log_events events = {
-        .on_record = cache_db_replay, .is_alive = cache_db_is_alive, .on_moved = cache_db_moved};
+    static const struct cache_log_events events = {.on_expected = cache_db_expect,
+                                                   .on_records = cache_db_replay,
+                                                   .is_alive = cache_db_is_alive,
+                                                   .on_moved = cache_db_moved};
     const struct cache_db_options options = {.memory_max = 64 << 20,
                                              .object_max = 1 << 20,
                                              .dirty_max = 300,

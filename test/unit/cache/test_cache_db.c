@@ -19,6 +19,7 @@ static struct cache_log *cache_log;
 static uv_loop_t loop;
 static char dir[] = "/tmp/platoon-db-XXXXXX";
 static int64_t now_us;
+static size_t segment_max = 4096;
 
 struct known {
     bool is;
@@ -31,12 +32,14 @@ static struct known model[KEYS];
 
 static void opened(size_t memory_max)
 {
-    static const struct cache_log_events events = {
-        .on_record = cache_db_replay, .is_alive = cache_db_is_alive, .on_moved = cache_db_moved};
+    static const struct cache_log_events events = {.on_expected = cache_db_expect,
+                                                   .on_records = cache_db_replay,
+                                                   .is_alive = cache_db_is_alive,
+                                                   .on_moved = cache_db_moved};
     const struct cache_db_options options = {
         .memory_max = memory_max, .object_max = 1 << 20, .evict = true};
     const struct cache_log_options log_options = {
-        .dir = dir, .segment_max = 4096, .fsync = CACHE_LOG_NO};
+        .dir = dir, .segment_max = segment_max, .fsync = CACHE_LOG_NO};
     struct cache_log_found found;
     char why[512] = "";
     db = cache_db_new(&options, hash_key);
@@ -175,6 +178,60 @@ START_TEST(what_was_written_is_there_again)
         expect_all();
     }
     ck_assert_uint_lt(cache_log_bytes(cache_log), 64 * 1024);
+}
+END_TEST
+
+#define MANY 20000
+
+static struct slice many_key(size_t i)
+{
+    static char text[32];
+    return slice_make(text, (size_t)snprintf(text, sizeof text, "one of many:%zu", i));
+}
+
+static struct slice many_value(size_t i)
+{
+    static char text[300];
+    memset(text, 'a' + (int)(i % 26), sizeof text);
+    return slice_make(text, i % sizeof text);
+}
+
+/* Half of them set more than once and some deleted: room is made for more than come. */
+static void write_many(void)
+{
+    bool was;
+    for (size_t n = 0; n < 3 * MANY; n++) {
+        size_t i = n < MANY ? n : n % (MANY / 2);
+        int64_t expiry_ms = i % 3 == 0 ? now_us / 1000 + 1000000 : CACHE_NEVER;
+        ck_assert_int_eq(cache_db_set(db, many_key(i), many_value(i), expiry_ms, CACHE_FORM_BYTES),
+                         CACHE_OK);
+    }
+    for (size_t i = 0; i < MANY; i += 5)
+        ck_assert_int_eq(cache_db_delete(db, many_key(i), &was), CACHE_OK);
+    ck_assert_int_eq(cache_log_flush(cache_log), 0);
+}
+
+/* Full before, full behind: a start that took more memory would evict what was warm. */
+START_TEST(many_come_back_in_no_more_memory)
+{
+    closed();
+    segment_max = 4 << 20;
+    opened(64 << 20);
+    write_many();
+    size_t bytes = cache_db_bytes(db), count = cache_db_count(db), ends = cache_db_expiring(db);
+    uint64_t alive = cache_log_alive(cache_log);
+    closed();
+    opened(64 << 20);
+    ck_assert_uint_eq(cache_db_count(db), count);
+    ck_assert_uint_eq(cache_db_expiring(db), ends);
+    ck_assert_uint_eq(cache_log_alive(cache_log), alive);
+    ck_assert_uint_le(cache_db_bytes(db), bytes);
+    for (size_t i = 0; i < MANY; i++) {
+        const struct cache_object *o = cache_db_peek(db, many_key(i));
+        ck_assert_int_eq(o != NULL, i % 5 != 0);
+        ck_assert(o == NULL || slice_equal(cache_object_value(o), many_value(i)));
+    }
+    segment_max = 4096;
 }
 END_TEST
 
@@ -338,6 +395,7 @@ START_TEST(a_name_twice_in_a_turn_is_no_damage)
 END_TEST
 
 SUITE_MAIN_WITH("cache_db", set_up, tear_down, what_was_written_is_there_again,
-                the_log_is_written_anew, a_log_that_cannot_be_written_is_not_written_anew,
-                what_was_evicted_stays_away, watchers_are_told, versions_grow,
-                versions_grow_over_an_absence, a_name_twice_in_a_turn_is_no_damage)
+                many_come_back_in_no_more_memory, the_log_is_written_anew,
+                a_log_that_cannot_be_written_is_not_written_anew, what_was_evicted_stays_away,
+                watchers_are_told, versions_grow, versions_grow_over_an_absence,
+                a_name_twice_in_a_turn_is_no_damage)

@@ -4,6 +4,7 @@
  */
 #include "common/crc32c.h"
 #include "test/unit/cache/cache_log_fixture.h"
+#include "workers/cache/log/cache_log_read.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -293,9 +294,10 @@ START_TEST(foreign_names_are_left_alone)
 END_TEST
 
 /* The caller beats meanwhile; and what it refuses ends it. */
-static int refuse(const struct cache_log_record *r, uint32_t segment, void *ctx)
+static int refuse(const struct cache_log_record *r, size_t count, uint32_t segment, void *ctx)
 {
     (void)r;
+    (void)count;
     (void)segment;
     return ++*(int *)ctx == 7 ? -ENOMEM : 0;
 }
@@ -311,7 +313,7 @@ START_TEST(a_replay_beats_and_can_be_refused)
     ck_assert_uint_eq(f.beats, 20000 / 4096);
     log_fixture_close(&f);
     int seen = 0;
-    struct cache_log_events events = {.on_record = refuse};
+    struct cache_log_events events = {.on_records = refuse};
     ck_assert_int_eq(cache_log_open(&f.loop, &f.options, &events, &seen, NULL, &f.found, &f.log,
                                     f.why, sizeof f.why),
                      -ENOMEM);
@@ -357,6 +359,44 @@ START_TEST(a_replay_of_large_records_beats)
 }
 END_TEST
 
+static void write_many(uint32_t count, uint32_t len)
+{
+    for (uint32_t i = 0; i < count; i++)
+        ck_assert(log_fixture_set(&f, i % LOG_KEYS, len));
+    flush();
+}
+
+/* Over the ends of windows and segments; before the first it is said how many there are. */
+START_TEST(many_come_at_a_time_and_are_expected)
+{
+    f.options.segment_max = 1 << 21;
+    log_fixture_open(&f);
+    write_many(40000, 150);
+    reopen();
+    expect_as_before(0);
+    ck_assert_uint_eq(f.found.records, 40000);
+    ck_assert_uint_eq(f.most, CACHE_LOG_READ_MAX);
+    ck_assert_uint_gt(f.expected, 38000);
+    ck_assert_uint_lt(f.expected, 42000);
+}
+END_TEST
+
+/* Room is not made for more than so many in so many bytes, nor by what a few say. */
+START_TEST(not_too_many_are_expected)
+{
+    f.options.segment_max = 1 << 21;
+    log_fixture_open(&f);
+    write_many(500, 150);
+    reopen();
+    ck_assert_uint_eq(f.expected, 0);
+    write_many(100000, 5);
+    reopen();
+    expect_as_before(0);
+    ck_assert_uint_gt(f.expected, cache_log_bytes(f.log) / 200);
+    ck_assert_uint_le(f.expected, cache_log_bytes(f.log) / 128);
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_log", set_up, tear_down, an_empty_one_is_made,
                 what_was_written_comes_back_in_order, restarts_make_no_segments,
                 a_large_record_has_its_own_segment, what_does_not_fit_is_refused,
@@ -364,4 +404,5 @@ SUITE_MAIN_WITH("cache_log", set_up, tear_down, an_empty_one_is_made,
                 two_logs_are_refused, links_and_pipes_are_refused,
                 a_file_instead_of_a_directory_is_refused, a_renamed_segment_is_damage,
                 foreign_names_are_left_alone, a_replay_beats_and_can_be_refused,
-                a_replay_of_large_records_beats, too_many_open_files)
+                a_replay_of_large_records_beats, many_come_at_a_time_and_are_expected,
+                not_too_many_are_expected, too_many_open_files)

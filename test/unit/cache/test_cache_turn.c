@@ -9,10 +9,10 @@
 
 static char dir[] = "/tmp/cache-turn-XXXXXX";
 
-static int on_record(const struct cache_log_record *r, uint32_t segment, void *ctx)
+static int on_records(const struct cache_log_record *r, size_t count, uint32_t segment, void *ctx)
 {
     (void)ctx;
-    return cache_db_replay(r, segment, node.db);
+    return cache_db_replay(r, count, segment, node.db);
 }
 
 static bool is_alive(struct cache_log_record *r, uint32_t segment, void *ctx)
@@ -40,8 +40,10 @@ static void on_alive(void *ctx)
 
 static void open_log(enum cache_log_fsync fsync)
 {
-    static const struct cache_log_events events = {
-        .on_record = on_record, .on_synced = on_synced, .is_alive = is_alive, .on_moved = on_moved};
+    static const struct cache_log_events events = {.on_records = on_records,
+                                                   .on_synced = on_synced,
+                                                   .is_alive = is_alive,
+                                                   .on_moved = on_moved};
     struct cache_log_options options = {.dir = dir, .segment_max = 1 << 20, .fsync = fsync};
     struct cache_log_found found;
     char why[512];

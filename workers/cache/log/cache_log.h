@@ -62,9 +62,17 @@ struct cache_log_options {
 };
 
 struct cache_log_events {
-    /* While it is opened: a record, in the order of the log, of `segment`. Lives for the call. 0, or a negative errno,
-     * with which opening ends. */
-    int (*on_record)(const struct cache_log_record *r, uint32_t segment, void *ctx);
+    /*
+     * Before the first record: so many objects may come, by what the newest segment has and how long all are. More or
+     * less: to make room at once. Not called when that says nothing. May be NULL.
+     */
+    void (*on_expected)(size_t count, void *ctx);
+    /*
+     * While it is opened: some records, in the order of the log, of `segment`. They live for the call. 0, or a negative
+     * errno, with which opening ends. More than one at a time, so that whoever takes them can have fetched what the
+     * next will need while one is seen to: memory is far away.
+     */
+    int (*on_records)(const struct cache_log_record *r, size_t count, uint32_t segment, void *ctx);
     /* The thread has synced further (cache_log_synced), or failed to: from the loop. May be NULL. */
     void (*on_synced)(void *ctx);
     /*

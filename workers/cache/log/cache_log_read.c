@@ -89,10 +89,10 @@ static void reader_skip(struct cache_log_reader *rd)
     rd->from += rd->from < rd->filled;
 }
 
-int cache_log_reader_next(struct cache_log_reader *rd)
+/* Past what is damaged. 1: a record is `seen`; 0: the window has none any more, and the file may have. */
+static int reader_look(struct cache_log_reader *rd)
 {
-    int rc = rd->window == NULL ? reader_make_room(rd, rd->chunk) : 0;
-    while (rc == 0 && rd->offset < rd->size) {
+    while (rd->offset < rd->size) {
         enum cache_log_look look =
             cache_log_record_read(rd->window + rd->from, rd->filled - rd->from,
                                   cache_log_segment_seed(rd->base, rd->offset), &rd->seen);
@@ -104,6 +104,19 @@ int cache_log_reader_next(struct cache_log_reader *rd)
             reader_skip(rd);
             continue;
         }
+        return 0;
+    }
+    return 0;
+}
+
+int cache_log_reader_next(struct cache_log_reader *rd)
+{
+    int rc = rd->window == NULL ? reader_make_room(rd, rd->chunk) : 0;
+    while (rc == 0) {
+        if (reader_look(rd) > 0)
+            return 1;
+        if (rd->offset >= rd->size)
+            break;
         rc = reader_fill(rd, rd->seen.size);
     }
     if (rc == 0)
@@ -115,4 +128,17 @@ void cache_log_reader_pass(struct cache_log_reader *rd)
 {
     rd->offset += rd->seen.size;
     rd->from += rd->seen.size;
+}
+
+int cache_log_reader_some(struct cache_log_reader *rd,
+                          struct cache_log_record records[CACHE_LOG_READ_MAX], size_t *bytes)
+{
+    int count = 0, rc = cache_log_reader_next(rd);
+    *bytes = 0;
+    for (; rc > 0; rc = count < CACHE_LOG_READ_MAX ? reader_look(rd) : 0) {
+        records[count++] = rd->seen.record;
+        *bytes += rd->seen.size;
+        cache_log_reader_pass(rd);
+    }
+    return rc < 0 ? rc : count;
 }

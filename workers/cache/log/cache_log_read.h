@@ -10,6 +10,8 @@
 
 #include "workers/cache/log/cache_log_record.h"
 
+#define CACHE_LOG_READ_MAX 64 /* records that are read at once */
+
 struct cache_log_reader {
     int fd; /* the caller's */
     uint32_t base;
@@ -32,5 +34,12 @@ void cache_log_reader_fini(struct cache_log_reader *rd);
 /* 1: a record is `seen`, at `offset`, until the next call; the same again until it is passed. 0: the end. -ENOMEM. */
 int cache_log_reader_next(struct cache_log_reader *rd);
 void cache_log_reader_pass(struct cache_log_reader *rd);
+
+/*
+ * As many records as are at hand without another look at the disk, CACHE_LOG_READ_MAX at most, and passes them. They
+ * hold until the next call. How many, 0: the end; -ENOMEM. *bytes: what they take in the file.
+ */
+int cache_log_reader_some(struct cache_log_reader *rd,
+                          struct cache_log_record records[CACHE_LOG_READ_MAX], size_t *bytes);
 
 #endif

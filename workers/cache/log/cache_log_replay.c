@@ -17,6 +17,10 @@
 #define REPLAY_BEAT  4096        /* records, or … */
 #define REPLAY_LONG  (16u << 20) /* … bytes, for a disk may take a while for few large ones */
 
+#define REPLAY_SAMPLE   1000 /* objects by which it may be guessed how many others there are */
+#define REPLAY_OBJECT   128  /* bytes of the log, at least, for each that is expected */
+#define REPLAY_EXPECTED (1u << 25) /* of them, at most */
+
 struct replay {
     struct cache_log *log;
     void (*alive)(void *ctx);
@@ -24,13 +28,15 @@ struct replay {
     struct cache_log_name name; /* of the segment at hand */
     uint32_t before;            /* what its head says of that before it */
     uint64_t records, bytes;    /* since the last beat */
+    uint64_t sets,
+        sets_of; /* objects, in so many bytes of segments (where the end was looked for) */
 };
 
-static void replay_pass(struct replay *r, struct cache_log_reader *rd)
+static void replay_passed(struct replay *r, size_t records, size_t bytes)
 {
-    r->bytes += rd->seen.size;
-    cache_log_reader_pass(rd);
-    if (r->alive == NULL || (++r->records < REPLAY_BEAT && r->bytes < REPLAY_LONG))
+    r->records += records;
+    r->bytes += bytes;
+    if (r->alive == NULL || (r->records < REPLAY_BEAT && r->bytes < REPLAY_LONG))
         return;
     r->records = r->bytes = 0;
     r->alive(r->log->ctx);
@@ -64,11 +70,13 @@ static int replay_find_end(struct replay *r, struct cache_log_part *p, uint64_t 
     cache_log_reader_start(&rd, p->fd, p->base, p->size, REPLAY_CHUNK);
     int rc;
     while ((rc = cache_log_reader_next(&rd)) > 0) {
-        bool last = rd.seen.last;
-        replay_pass(r, &rd);
-        if (last)
+        cache_log_reader_pass(&rd);
+        if (rd.seen.last)
             *end = rd.offset;
+        r->sets += rd.seen.record.kind == CACHE_LOG_SET;
+        replay_passed(r, 1, rd.seen.size);
     }
+    r->sets_of += p->size;
     if (rd.unread > 0) {
         *end = p->size;
         p->full = true;
@@ -120,17 +128,21 @@ static void replay_damage(struct replay *r, uint64_t places, uint64_t bytes)
 static int replay_records(struct replay *r, struct cache_log_part *p)
 {
     struct cache_log *l = r->log;
+    struct cache_log_record records[CACHE_LOG_READ_MAX];
     struct cache_log_reader rd;
     cache_log_reader_start(&rd, p->fd, p->base, p->size, REPLAY_CHUNK);
+    size_t bytes;
     int rc;
-    while ((rc = cache_log_reader_next(&rd)) > 0) {
-        p->alive += rd.seen.size;
-        rd.seen.record.strange = p->number < l->since;
-        rc = l->events.on_record(&rd.seen.record, p->number, l->ctx);
+    while ((rc = cache_log_reader_some(&rd, records, &bytes)) > 0) {
+        size_t count = (size_t)rc;
+        for (size_t i = 0; i < count; i++)
+            records[i].strange = p->number < l->since;
+        rc = l->events.on_records(records, count, p->number, l->ctx);
         if (rc < 0)
             break;
-        r->found->records++;
-        replay_pass(r, &rd);
+        p->alive += bytes;
+        r->found->records += count;
+        replay_passed(r, count, bytes);
     }
     replay_damage(r, rd.damaged, rd.damaged_bytes);
     cache_log_reader_fini(&rd);
@@ -181,6 +193,26 @@ static int replay_all(struct replay *r)
     return 0;
 }
 
+/*
+ * As if nothing were superseded, and the older segments were like the newest. Where they have fewer and larger objects,
+ * the room for one in each REPLAY_OBJECT bytes is the most that is too much, and for the moment only; and none takes
+ * longer to be made than a beat may wait.
+ */
+static void replay_expect(struct replay *r)
+{
+    struct cache_log *l = r->log;
+    uint64_t bytes = 0;
+    if (l->events.on_expected == NULL || r->sets < REPLAY_SAMPLE)
+        return;
+    for (size_t i = 0; i < l->part_count; i++) {
+        struct cache_log_name n = cache_log_name_of(l, l->parts[i].number);
+        bytes += cache_log_segment_size(l->dir, &n);
+    }
+    uint64_t each = r->sets_of / r->sets;
+    uint64_t count = bytes / (each > REPLAY_OBJECT ? each : REPLAY_OBJECT);
+    l->events.on_expected(count < REPLAY_EXPECTED ? count : REPLAY_EXPECTED, l->ctx);
+}
+
 static int replay_list(struct cache_log *l)
 {
     struct cache_log_name *list;
@@ -209,8 +241,10 @@ int cache_log_replay(struct cache_log *l, void (*alive)(void *ctx), struct cache
     rc = replay_cut(&r);
     if (rc == 0 && (rc = cache_log_store_open(l, why, why_size)) != 0)
         return rc;
-    if (rc == 0)
+    if (rc == 0) {
+        replay_expect(&r);
         rc = replay_all(&r);
+    }
     if (rc == 0 && FAULT_POINT("cache-log.replayed", slice_of("")))
         rc = -EIO;
     if (rc == 0 && fsync(l->dir) != 0)

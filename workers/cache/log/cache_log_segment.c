@@ -175,6 +175,16 @@ int cache_log_segment_open(int dir, const struct cache_log_name *n, uint64_t *si
     return rc;
 }
 
+uint64_t cache_log_segment_size(int dir, const struct cache_log_name *n)
+{
+    char name[CACHE_LOG_NAME_SIZE];
+    struct stat st;
+    return fstatat(dir, cache_log_name_write(n, name), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                   st.st_size > 0
+               ? (uint64_t)st.st_size
+               : 0;
+}
+
 int cache_log_segment_make(int dir, const struct cache_log_name *n)
 {
     char name[CACHE_LOG_NAME_SIZE];

@@ -64,6 +64,9 @@ int cache_log_dir_list(int dir, struct cache_log_name **list, size_t *count);
  */
 int cache_log_segment_open(int dir, const struct cache_log_name *n, uint64_t *size);
 
+/* Bytes of that file; 0: there is none, or it cannot be asked. */
+uint64_t cache_log_segment_size(int dir, const struct cache_log_name *n);
+
 /* A new one, empty, 0600. The descriptor, or a negative errno. */
 int cache_log_segment_make(int dir, const struct cache_log_name *n);
 
