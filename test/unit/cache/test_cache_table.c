@@ -385,7 +385,7 @@ START_TEST(a_random_one)
 }
 END_TEST
 
-/* As many buckets at once as they will need, which stay while it is empty and do not grow; then what is left over goes. */
+/* As many buckets at once as they will need, which stay while it is empty; then what is left over goes. */
 START_TEST(room_for_what_is_expected)
 {
     for (size_t i = 0; i < KEYS; i++)
