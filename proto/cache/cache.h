@@ -35,8 +35,8 @@
     X(CACHE, "idle", SPAN, "10m", 0, 31536000000, RESTART, \
       "store: an object that was not used for so long is stored, and leaves memory; 0: never") \
     X(CACHE, "dirty_max", SIZE, "64MB", 65536, 1099511627776, RESTART, \
-      "store: what is written and not yet stored, at most half of memory; above that all is stored at once, and writes " \
-      "wait") \
+      "store: what is written and not yet stored, at most half of memory; above that all is stored at once, and " \
+      "writes wait") \
     X(CACHE, "timeout", SPAN, "5s", 100, 600000, RESTART, \
       "how long a command waits for the store before it is refused") \
     X(CACHE, "clients_max", INT, "10000", 1, 1000000, RESTART, "connections of one node") \

@@ -4,8 +4,8 @@
  * Runs in a cache node. cache_db knows what is dirty and since when; this decides what of it is put now and judges the
  * answers. It knows the store as a struct backing, whatever that is, and neither clients nor messages. An object is
  * stored write_delay after it got dirty, its newest value only; before, when somebody asks for it, when it was not used
- * for `idle`, while there is more than may be (cache_db_dirtiness) or memory is full, or everything is in a hurry. One put a key at a
- * time. Nothing is stored that is not in the log.
+ * for `idle`, while there is more than may be (cache_db_dirtiness) or memory is full, or everything is in a hurry. One
+ * put a key at a time. Nothing is stored that is not in the log.
  *
  * What the store cannot take yet (AWAY, FORBIDDEN) is put again, each object by its own pauses; when calls fail
  * in a row there is one probe at a time, with pauses between (cache_pace.h). What it will never take (NEWER, REFUSED,

@@ -1,4 +1,6 @@
-/* cache_behind_answer.c: what came of a put: stored, to be tried again, or a dead letter. See cache_behind_private.h. */
+/*
+ * cache_behind_answer.c: what came of a put: stored, to be tried again, or a dead letter. See cache_behind_private.h.
+ */
 #include "workers/cache/cache_behind_private.h"
 
 #include "workers/cache/backing/backing_retry.h"

@@ -87,7 +87,7 @@ void cache_db_expired(struct cache_db *db, uint32_t handle, uint64_t hash, bool 
 
 bool cache_db_is_expired(const struct cache_db *db, const struct cache_object *o);
 
-/* As objects note when they were used: in seconds of the clock that does not jump, or one jump makes all of them idle. */
+/* As objects note when they were used: in seconds of the clock that does not jump, or a jump makes all of them idle. */
 uint32_t cache_db_second(const struct cache_db *db);
 
 /* The handle of an object that is there, found or not, or 0; one that has expired is seen to before. */
