@@ -1,0 +1,765 @@
+/*
+ * ring.pml: the cache ring's protocol as a model for spin; `make check-model-cache` checks it (test/model/cache/check-model).
+ *
+ * In words. Objects are kept in cells; a cell has one owner, a node, and Redis says which. A node CLAIMS a free cell, LOADS its object from the
+ * store, and then answers commands from memory, as long as its lease runs: 0.8 lease from the sending of the last beat that Redis confirmed. It
+ * looks at the lease before a command and once more before the acknowledgement leaves. What it writes goes into its log first, with
+ * copies = 2 also into Redis, and later to the store, which takes a higher version only. A cell that is given up is stored, then RELEASED. A
+ * node whose beat has not moved for 1.2 lease is LOST: its cells are refused to all until it JOINS again with its log; or, copies = 2, until
+ * the copies are stored and the cells free; or until somebody FORGETS it. After a fail-over of Redis the ring is CLOSED for 1.2 lease: nothing is
+ * granted, and holders claim again.
+ *
+ * Each INCR is a bit of `ops`: an object is the set of the INCRs in it, and an INCR's number is how many these are. What must hold:
+ *   current    what is acknowledged saw all that was acknowledged before it came (strong reads and writes are linearizable)
+ *   once       no number is acknowledged twice
+ *   kept       what is acknowledged is in the store, in a log as dirty, in a copy, or a dead letter (in every state)
+ *   taken      what is acknowledged is no dead letter
+ * With -DWEAK only `kept`: somebody forgot a node that had not stored all, or a holder did not claim again while the ring was closed.
+ *
+ * Where a step will be in the code (issue 13; proto/cache's scripts, the manager, the node):
+ *   tick, "beat"        the manager's beat; its answer to the nodes; what a node thinks of its lease
+ *   join, take_list     the manager's start and reconnection; the node's list of cells after its log was replayed
+ *   claim, load         claim script; the node's load
+ *   execute, acknowledge  a turn of the node, and its end
+ *   put, stored         the backing worker; what the node makes of its answer
+ *   release             release script, node
+ *   master              lost, store of the copies, cells_free (also `cache forget`, when_lost = backing)
+ *   claim_again, open   manager and master, when run_id is another
+ *
+ * The scripts. All calls have the incarnation and the session (the number of its last join); a call of another session is refused.
+ *   join(inc)               unless closed: state = LIVE, beat++, session++; answers the session, run_id, the list of (cell, number)
+ *   beat(inc)               if LIVE and claimed again since the fail-over: beat++; else "join"
+ *   claim(inc, cell)        unless closed, if LIVE: free -> owner = inc, number = ++seq; its own already -> the same number; answers it, and TIME
+ *   release(inc, cell, number)  if owner and number are these: free
+ *   copy(inc, cell, version, bytes)  if LIVE
+ *   lost(inc, beat seen)    unless closed, if LIVE and the beat is still that one: LOST, loss++; answers loss
+ *   free(inc, loss)         unless closed, if still LOST with that loss: cells free, copies deleted, incarnation forgotten (also `forget`)
+ *   again(inc, cells with numbers, copies)  only while closed: LIVE; a cell goes to the higher number, seq is at least that; a cell in Redis that
+ *                           is not in the list is free
+ *   open(run_id)            by who has waited 1.2 lease since Redis first answered with this run_id: closed ends
+ * What the node adds: the log says under which number (and run_id) a cell was loaded. After a join a cell is served from the log only if
+ * these are Redis' still; else it is claimed and loaded as if new, and of what the log has dirty and what the store has, the higher version
+ * stays and the other is a dead letter. An `again` gives back the lease only to a node whose lease still runs; others join after open.
+ *
+ * Left out. Who is master: lost, free and open compare what their caller saw, so two masters do no harm. A request is done when it is sent
+ * and only its answer, a PUT or a release may come late. One object a cell; a forwarded command is a client's. Beats are one step a tick while
+ * nothing is wrong; a manager that is stopped or cut off (STALLS) has none, and its last answer may come late. Taken for granted: an old
+ * primary confirms nothing any more once the new one answers; Redis' clock does not go back by more than 1.2 lease at a fail-over; no version is ahead of Redis' clock
+ * but by "more than the object's last".
+ * Time is in ticks by the master's clock, with a node's up to 10 % slower: a node serves up to the tick that ends 0.88 lease.
+ *
+ * -DBROKEN=n takes one rule away; check-model demands that each is caught:
+ *   1 the store takes what comes last            2 no look at the lease before the acknowledgement
+ *   3 release before stored                      4 take-over after 0.8 lease
+ *   5 versions do not begin at Redis' clock      6 the lease counts from the answer
+ *   7 a late release is done in any case         8 a join's cells are served from the log, whatever their number
+ *   9 a returning node stores without claim     10 what was stored for one loss frees the next one's cells
+ *  11 cells are free before copies are stored   12 beats count after a fail-over without claiming again
+ *  13 lost does not compare the beat            14 a release of an earlier session is done
+ *  15 no time is closed after a fail-over
+ * -DPAUSE: a process may stop between its last look at the lease and write(2).
+ */
+#ifndef CELLS
+#define CELLS 1
+#endif
+#ifndef LEASE
+#define LEASE 5
+#endif
+#ifndef COPIES
+#define COPIES 1
+#endif
+#ifndef OPS
+#define OPS 2
+#endif
+#ifndef CLAIMS
+#define CLAIMS 3
+#endif
+#ifndef KILLS
+#define KILLS 0
+#endif
+#ifndef BURNS
+#define BURNS 0
+#endif
+#ifndef STALLS
+#define STALLS 0
+#endif
+#ifndef VICTIMS
+#define VICTIMS 1 /* nodes that die and are cut off: the first of them, or each */
+#endif
+#ifndef LATES
+#define LATES 0
+#endif
+#ifndef CUTS
+#define CUTS 0
+#endif
+#ifndef FAILOVERS
+#define FAILOVERS 0
+#endif
+#ifndef BROKEN
+#define BROKEN 0
+#endif
+#ifdef WEAK
+#define STRICT false
+#else
+#define STRICT true
+#endif
+#define NODES 2
+#define NOBODY NODES
+#define OLD (12 * LEASE / 10)
+#define SERVE ((88 * LEASE + 99) / 100) /* the last tick of 0.8 lease, by a clock that is 10 % slow */
+#define GONE_BY (SERVE + 1)
+#if BROKEN == 4
+#define LOSE (8 * LEASE / 10)
+#else
+#define LOSE (12 * LEASE / 10)
+#endif
+#define I(n, c) ((n) * CELLS + (c))
+#define COUNT(m) (((m) & 1) + (((m) >> 1) & 1) + (((m) >> 2) & 1) + (((m) >> 3) & 1))
+
+mtype = {LIVE, LOST, FORGOTTEN};
+mtype = {NONE, CLAIMED, HELD, RELEASING};
+mtype = {IDLE, CHECKED, DONE, COPIED, LEAVING};
+
+/* ---- Redis ---- */
+
+typedef ring {
+    byte owner[CELLS] = NOBODY;
+    byte number[CELLS];            /* of the claim */
+    byte copy_ops[NODES * CELLS];
+    byte copy_version[NODES * CELLS];
+    byte seq;
+    byte clock;                    /* no version is ahead of it */
+    mtype state[NODES] = LIVE
+}
+
+ring redis;
+ring replica;                      /* what a fail-over will leave */
+bool replicated;
+bool closed;                       /* after a fail-over: nothing is granted */
+byte since;                        /* ticks since then */
+bool said[NODES];                  /* who claimed again, meanwhile */
+byte server;                          /* run_id */
+byte unmoved[NODES];               /* ticks since the beat moved */
+
+/* ---- the store ---- */
+
+byte store_ops[CELLS];
+byte store_version[CELLS];
+byte dead[CELLS];                  /* ops in dead letters */
+byte late_version;                 /* a PUT under way; 0: none */
+byte late_ops;
+byte late_cell;
+
+/* ---- the master ---- */
+
+bool rescued[NODES];               /* the copies of this loss are stored */
+#if BROKEN == 13
+bool decided[NODES];
+#endif
+
+/* ---- nodes: what is in the log ---- */
+
+byte ops[NODES * CELLS];           /* the object: which INCRs are in it */
+byte version[NODES * CELLS];
+bool dirty[NODES * CELLS];
+byte num[NODES * CELLS];           /* the claim under which it was loaded */
+bool fresh[NODES * CELLS];
+
+/* ---- and what is not ---- */
+
+bool up[NODES] = true;
+bool burnt[NODES];
+bool stalled[NODES];               /* its manager is stopped, or cut off from Redis */
+bool joined[NODES] = true;
+byte joined_at[NODES];
+byte lease[NODES];      /* ticks since the sending of the last confirmed beat */
+bool beating[NODES];               /* a beat's answer is under way; it was sent `unmoved` ticks ago */
+bool joining[NODES];               /* that answer is a join's */
+byte floor[NODES];                 /* Redis' clock, as last heard */
+mtype mode[NODES * CELLS] = NONE;
+byte asked[NODES * CELLS];         /* the number in a claim's answer under way; 0: none */
+mtype turn[NODES] = IDLE;
+byte turn_cell[NODES];
+byte turn_op[NODES];
+byte turn_count[NODES];
+bool turn_stale[NODES];
+byte free_node = NOBODY;           /* a release under way on a connection that is gone */
+byte free_cell;
+byte free_number;
+
+/* ---- ghosts ---- */
+
+byte newest;                       /* the highest version so far */
+byte acked[CELLS];
+byte counts[CELLS];                /* the numbers in acknowledgements */
+
+byte ops_left = OPS;
+byte claims = CLAIMS;
+byte kills = KILLS;
+byte burns = BURNS;
+byte stalls = STALLS;
+byte lates = LATES;
+byte cuts = CUTS;
+byte failovers = FAILOVERS;
+
+#define VALID(n)    (up[n] && joined[n] && lease[n] <= SERVE)
+#define SERVES(n, c) (VALID(n) && mode[I(n, c)] == HELD)
+#define CONNECTED(n) (up[n] && joined[n] && joined_at[n] == server && redis.state[n] == LIVE && !stalled[n])
+#define WANTED(n, c) (ops_left > 0 || dirty[I(n, c)])
+#define FREE_LOOP(n) (up[n] && turn[n] != CHECKED)
+
+#define IN_LOG(n, c) ((dirty[I(n, c)] -> ops[I(n, c)] : 0))
+#define KEPT(c)     ((acked[c] & ~(store_ops[c] | dead[c] | IN_LOG(0, c) | IN_LOG(1, c) | redis.copy_ops[I(0, c)] | redis.copy_ops[I(1, c)])) == 0)
+
+/* ---- store ---- */
+
+inline put(c, v, o)
+{
+    if
+    :: v > store_version[c] || BROKEN == 1 ->
+        store_version[c] = v;
+        store_ops[c] = o
+    :: else
+    fi
+}
+
+/* ---- turns ---- */
+
+inline end_turn(n)
+{
+    turn[n] = IDLE;
+    turn_cell[n] = 0;
+    turn_op[n] = 0;
+    turn_count[n] = 0;
+    turn_stale[n] = false
+}
+
+inline execute(n, c)
+{
+    turn_op[n] = 1 << (OPS - ops_left);
+    ops_left--;
+    turn_stale[n] = (acked[c] & ~ops[I(n, c)]) != 0;
+    ops[I(n, c)] = ops[I(n, c)] | turn_op[n];
+    turn_count[n] = COUNT(ops[I(n, c)]);
+    version[I(n, c)]++;
+#if BROKEN != 5
+    if
+    :: version[I(n, c)] < floor[n] -> version[I(n, c)] = floor[n]
+    :: else
+    fi;
+#endif
+    if
+    :: redis.clock < version[I(n, c)] -> redis.clock = version[I(n, c)]
+    :: else
+    fi;
+    if
+    :: newest < version[I(n, c)] -> newest = version[I(n, c)]
+    :: else
+    fi;
+    dirty[I(n, c)] = true;
+    turn[n] = (COPIES == 2 -> DONE : COPIED)
+}
+
+inline acknowledge(n, c)
+{
+    assert(!STRICT || !turn_stale[n]);
+    assert(!STRICT || (counts[c] & (1 << turn_count[n])) == 0);
+    counts[c] = counts[c] | (1 << turn_count[n]);
+    acked[c] = acked[c] | turn_op[n];
+    end_turn(n)
+}
+
+inline lose_cell(n, c)
+{
+    mode[I(n, c)] = NONE;
+    num[I(n, c)] = 0;
+    fresh[I(n, c)] = false;
+    if
+    :: turn[n] != IDLE && turn_cell[n] == c -> end_turn(n)
+    :: else
+    fi
+}
+
+/* What comes from the store, and what the log has of an earlier claim: the higher version stays, the other is a dead letter. */
+inline load(n, c)
+{
+    if
+    :: dirty[I(n, c)] && version[I(n, c)] > store_version[c]
+    :: else ->
+        if
+        :: dirty[I(n, c)] -> dead[c] = dead[c] | (ops[I(n, c)] & ~store_ops[c])
+        :: else
+        fi;
+        ops[I(n, c)] = store_ops[c];
+        version[I(n, c)] = store_version[c];
+        dirty[I(n, c)] = false
+    fi;
+    fresh[I(n, c)] = true;
+    mode[I(n, c)] = HELD
+}
+
+inline stored(n, c)
+{
+    if
+    :: version[I(n, c)] < store_version[c] -> dead[c] = dead[c] | (ops[I(n, c)] & ~store_ops[c])
+    :: else
+    fi;
+    dirty[I(n, c)] = false;
+    if
+    :: COPIES == 2 && CONNECTED(n) ->
+        redis.copy_ops[I(n, c)] = 0;
+        redis.copy_version[I(n, c)] = 0
+    :: COPIES == 2 && cuts > 0 -> cuts--
+    :: else
+    fi
+}
+
+/* ---- a node and one of its cells ---- */
+
+active [NODES * CELLS] proctype holder()
+{
+    byte n = _pid / CELLS;
+    byte c = _pid % CELLS;
+end:
+    do
+    :: atomic { if
+
+    /* claim */
+    :: CONNECTED(n) && !closed && FREE_LOOP(n) && mode[I(n, c)] == NONE && asked[I(n, c)] == 0 &&
+       redis.owner[c] == NOBODY && claims > 0 && WANTED(n, c) ->
+        claims--;
+        redis.seq++;
+        redis.owner[c] = n;
+        redis.number[c] = redis.seq;
+        asked[I(n, c)] = redis.seq;
+        floor[n] = redis.clock + 1
+    :: CONNECTED(n) && !closed && FREE_LOOP(n) && mode[I(n, c)] == NONE && asked[I(n, c)] == 0 && redis.owner[c] == n && WANTED(n, c) ->
+        asked[I(n, c)] = redis.number[c];
+        floor[n] = redis.clock + 1
+    :: FREE_LOOP(n) && joined[n] && asked[I(n, c)] != 0 ->
+        mode[I(n, c)] = CLAIMED;
+        num[I(n, c)] = asked[I(n, c)];
+        fresh[I(n, c)] = false;
+        asked[I(n, c)] = 0
+    :: joined[n] && asked[I(n, c)] != 0 && cuts > 0 -> cuts--; asked[I(n, c)] = 0
+    :: FREE_LOOP(n) && mode[I(n, c)] == CLAIMED -> load(n, c)
+
+    /* a command */
+    :: SERVES(n, c) && turn[n] == IDLE && ops_left > 0 -> turn[n] = CHECKED; turn_cell[n] = c
+    :: up[n] && turn[n] == CHECKED && turn_cell[n] == c && ops_left > 0 -> execute(n, c)
+    :: up[n] && turn[n] == CHECKED && turn_cell[n] == c && ops_left == 0 -> end_turn(n)
+    :: up[n] && turn[n] == DONE && turn_cell[n] == c ->
+        if
+        :: CONNECTED(n) ->
+            redis.copy_ops[I(n, c)] = ops[I(n, c)];
+            redis.copy_version[I(n, c)] = version[I(n, c)];
+            turn[n] = COPIED
+        :: else -> end_turn(n)
+        fi
+    :: up[n] && turn[n] == COPIED && turn_cell[n] == c ->
+        if
+        :: SERVES(n, c) || BROKEN == 2 ->
+#ifdef PAUSE
+            turn[n] = LEAVING
+#else
+            acknowledge(n, c)
+#endif
+        :: else -> end_turn(n)
+        fi
+    :: up[n] && turn[n] == LEAVING && turn_cell[n] == c -> acknowledge(n, c)
+    :: up[n] && turn[n] == COPIED && turn_cell[n] == c && cuts > 0 -> cuts--; end_turn(n)
+
+    /* write-behind */
+    :: FREE_LOOP(n) && SERVES(n, c) && dirty[I(n, c)] ->
+        put(c, version[I(n, c)], ops[I(n, c)]);
+        stored(n, c)
+    :: FREE_LOOP(n) && SERVES(n, c) && dirty[I(n, c)] && lates > 0 && late_version == 0 ->
+        lates--;
+        late_version = version[I(n, c)];
+        late_ops = ops[I(n, c)];
+        late_cell = c
+#if BROKEN == 9
+    :: FREE_LOOP(n) && CONNECTED(n) && mode[I(n, c)] == NONE && dirty[I(n, c)] ->
+        put(c, version[I(n, c)], ops[I(n, c)]);
+        stored(n, c)
+#endif
+
+    /* release */
+    :: FREE_LOOP(n) && CONNECTED(n) && mode[I(n, c)] == HELD && (!dirty[I(n, c)] || BROKEN == 3) &&
+       (turn[n] == IDLE || turn_cell[n] != c) && claims > 0 && ops_left > 0 ->
+        mode[I(n, c)] = RELEASING
+    :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed ->
+        if
+        :: redis.owner[c] == n && redis.number[c] == num[I(n, c)] -> redis.owner[c] = NOBODY; redis.number[c] = 0
+        :: else
+        fi;
+        mode[I(n, c)] = NONE;
+        num[I(n, c)] = 0;
+        fresh[I(n, c)] = false
+    :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed && lates > 0 && free_node == NOBODY ->
+        lates--;
+        free_node = n;
+        free_cell = c;
+        free_number = num[I(n, c)]
+    fi; assert(KEPT(c)); assert(!STRICT || (dead[c] & acked[c]) == 0) }
+    od
+}
+
+/* ---- manager ---- */
+
+inline forget_release(n)
+{
+#if BROKEN != 7 && BROKEN != 14
+    if
+    :: free_node == n -> free_node = NOBODY; free_cell = 0; free_number = 0
+    :: else
+    fi
+#else
+    skip
+#endif
+}
+
+inline forget_answers(n)
+{
+    c = 0;
+    do
+    :: c < CELLS -> asked[I(n, c)] = 0; c++
+    :: else -> break
+    od;
+    c = 0
+}
+
+inline go_down(n)
+{
+    up[n] = false;
+    joined[n] = false;
+    beating[n] = false;
+    joining[n] = false;
+    stalled[n] = false;
+    lease[n] = GONE_BY;
+    floor[n] = 0;
+    end_turn(n);
+    c = 0;
+    do
+    :: c < CELLS -> mode[I(n, c)] = NONE; asked[I(n, c)] = 0; c++
+    :: else -> break
+    od;
+    c = 0
+}
+
+/* What the node holds, by the answer of a join. */
+inline take_list(n)
+{
+    c = 0;
+    do
+    :: c < CELLS ->
+        if
+        :: asked[I(n, c)] != 0 && (asked[I(n, c)] == num[I(n, c)] && fresh[I(n, c)] || BROKEN == 8) ->
+            num[I(n, c)] = asked[I(n, c)];
+            fresh[I(n, c)] = true;
+            mode[I(n, c)] = HELD
+        :: else -> lose_cell(n, c)
+        fi;
+        asked[I(n, c)] = 0;
+        c++
+    :: else -> break
+    od;
+    c = 0
+}
+
+inline claim_again(n)
+{
+    redis.state[n] = LIVE;
+    unmoved[n] = 0;
+    beating[n] = false;
+    joining[n] = false;
+    c = 0;
+    do
+    :: c < CELLS ->
+        asked[I(n, c)] = 0;
+        if
+        :: num[I(n, c)] != 0 && (redis.owner[c] == NOBODY || redis.number[c] < num[I(n, c)]) ->
+            redis.owner[c] = n;
+            redis.number[c] = num[I(n, c)];
+            if
+            :: redis.seq < num[I(n, c)] -> redis.seq = num[I(n, c)]
+            :: else
+            fi
+        :: num[I(n, c)] == 0 && redis.owner[c] == n -> redis.owner[c] = NOBODY; redis.number[c] = 0
+        :: else
+        fi;
+        if
+        :: COPIES == 2 && dirty[I(n, c)] ->
+            redis.copy_ops[I(n, c)] = ops[I(n, c)];
+            redis.copy_version[I(n, c)] = version[I(n, c)]
+        :: else
+        fi;
+        c++
+    :: else -> break
+    od;
+    c = 0
+}
+
+active [NODES] proctype manager()
+{
+    byte n = _pid - NODES * CELLS;
+    byte c;
+end:
+    do
+    :: atomic { if
+    /* beat */
+    :: CONNECTED(n) && stalls > 0 && n < VICTIMS ->
+        stalls--;
+        stalled[n] = true;
+        if
+        :: true
+        :: lease[n] = 1; beating[n] = true
+        fi
+    :: stalled[n] -> stalled[n] = false
+    :: FREE_LOOP(n) && beating[n] ->
+        beating[n] = false;
+        lease[n] = (BROKEN == 6 -> 0 : unmoved[n]);
+        if
+        :: lease[n] > SERVE -> lease[n] = GONE_BY
+        :: else
+        fi;
+        if
+        :: joining[n] -> joining[n] = false; joined[n] = true; take_list(n)
+        :: else
+        fi
+    :: beating[n] && cuts > 0 -> 
+        cuts--;
+        beating[n] = false;
+        if
+        :: joining[n] -> joining[n] = false; forget_answers(n)
+        :: else
+        fi
+    :: FREE_LOOP(n) && !stalled[n] && joined[n] && joined_at[n] == server && redis.state[n] != LIVE -> joined[n] = false
+    /* join */
+    :: FREE_LOOP(n) && !stalled[n] && !joined[n] && !beating[n] && !closed ->
+        redis.state[n] = LIVE;
+        unmoved[n] = 0;
+#if BROKEN != 10
+        rescued[n] = false;
+#endif
+        forget_release(n);
+        beating[n] = true;
+        joining[n] = true;
+        c = 0;
+        do
+        :: c < CELLS ->
+            asked[I(n, c)] = (redis.owner[c] == n -> redis.number[c] : 0);
+            if
+            :: joined_at[n] != server -> fresh[I(n, c)] = false
+            :: else
+            fi;
+            c++
+        :: else -> break
+        od;
+        c = 0;
+        joined_at[n] = server
+    /* after a fail-over */
+    :: FREE_LOOP(n) && !stalled[n] && closed && joined_at[n] != server && !said[n] && BROKEN != 12 ->
+        claim_again(n);
+        said[n] = true;
+        if
+        :: joined[n] && lease[n] <= SERVE -> joined_at[n] = server
+        :: else -> joined[n] = false
+        fi
+    :: FREE_LOOP(n) && !stalled[n] && joined[n] && joined_at[n] != server && BROKEN == 12 -> joined_at[n] = server
+    :: FREE_LOOP(n) && !stalled[n] && !closed && joined[n] && joined_at[n] != server -> joined[n] = false
+    /* deaths */
+    :: up[n] && kills > 0 && n < VICTIMS -> kills--; go_down(n)
+    :: !up[n] && !burnt[n] -> up[n] = true
+    :: COPIES == 2 && !burnt[n] && burns > 0 && n < VICTIMS ->
+        burns--;
+        go_down(n);
+        burnt[n] = true;
+        c = 0;
+        do
+        :: c < CELLS ->
+            ops[I(n, c)] = 0;
+            version[I(n, c)] = 0;
+            dirty[I(n, c)] = false;
+            num[I(n, c)] = 0;
+            fresh[I(n, c)] = false;
+            c++
+        :: else -> break
+        od;
+        c = 0
+    fi; assert(KEPT(0)); assert(KEPT(CELLS - 1)) }
+    od
+}
+
+/* ---- whoever is master ---- */
+
+#define HOLDS(n) (num[I(n, 0)] != 0 || num[I(n, CELLS - 1)] != 0)
+#define CLEAN(n, c) (redis.owner[c] != n || (acked[c] & ~store_ops[c]) == 0)
+
+inline cells_free(n)
+{
+    redis.state[n] = FORGOTTEN;
+    c = 0;
+    do
+    :: c < CELLS ->
+        if
+        :: redis.owner[c] == n -> redis.owner[c] = NOBODY; redis.number[c] = 0
+        :: else
+        fi;
+        redis.copy_ops[I(n, c)] = 0;
+        redis.copy_version[I(n, c)] = 0;
+        c++
+    :: else -> break
+    od;
+    c = 0
+}
+
+active [NODES] proctype master()
+{
+    byte n = _pid - NODES * CELLS - NODES;
+    byte c;
+end:
+    do
+    :: atomic { if
+#if BROKEN == 13
+    :: redis.state[n] == LIVE && unmoved[n] >= LOSE && !decided[n] -> decided[n] = true
+    :: !closed && redis.state[n] == LIVE && decided[n] -> decided[n] = false; redis.state[n] = LOST; rescued[n] = false
+#endif
+    :: !closed && redis.state[n] == LIVE && unmoved[n] >= LOSE -> redis.state[n] = LOST
+    :: !closed && redis.state[n] == LOST && COPIES == 2 && !rescued[n] ->
+        c = 0;
+        do
+        :: c < CELLS ->
+            if
+            :: redis.copy_version[I(n, c)] != 0 -> put(c, redis.copy_version[I(n, c)], redis.copy_ops[I(n, c)])
+            :: else
+            fi;
+            c++
+        :: else -> break
+        od;
+        c = 0;
+        rescued[n] = true
+    :: !closed && redis.state[n] == LOST && COPIES == 2 && (rescued[n] || BROKEN == 11) -> cells_free(n)
+#ifdef FORGET
+    :: !closed && redis.state[n] == LOST && COPIES == 1 && (!STRICT || CLEAN(n, 0) && CLEAN(n, CELLS - 1)) -> cells_free(n)
+#endif
+    fi; assert(KEPT(0)); assert(KEPT(CELLS - 1)) }
+    od
+}
+
+/* ---- time, the network, Redis' replica ---- */
+
+inline copy_ring(to, from)
+{
+    n = 0;
+    do
+    :: n < NODES ->
+        to.state[n] = from.state[n];
+        c = 0;
+        do
+        :: c < CELLS ->
+            to.copy_ops[I(n, c)] = from.copy_ops[I(n, c)];
+            to.copy_version[I(n, c)] = from.copy_version[I(n, c)];
+            to.owner[c] = from.owner[c];
+            to.number[c] = from.number[c];
+            c++
+        :: else -> break
+        od;
+        n++
+    :: else -> break
+    od;
+    c = 0;
+    n = 0;
+    to.seq = from.seq;
+    to.clock = from.clock
+}
+
+inline clear_replica()
+{
+    n = 0;
+    do
+    :: n < NODES ->
+        replica.state[n] = LIVE;
+        c = 0;
+        do
+        :: c < CELLS ->
+            replica.copy_ops[I(n, c)] = 0;
+            replica.copy_version[I(n, c)] = 0;
+            replica.owner[c] = NOBODY;
+            replica.number[c] = 0;
+            c++
+        :: else -> break
+        od;
+        n++
+    :: else -> break
+    od;
+    c = 0;
+    n = 0;
+    replica.seq = 0;
+    replica.clock = 0
+}
+
+#define OLDER(age, most) age = (age < most -> age + 1 : age)
+#define TOLD(n)          (said[n] || joined_at[n] == server || !HOLDS(n))
+
+active proctype world()
+{
+    byte n, c;
+end:
+    do
+    :: atomic { if
+    :: true ->
+        n = 0;
+        do
+        :: n < NODES ->
+            if
+            :: CONNECTED(n) && !beating[n] -> lease[n] = 0; unmoved[n] = 0
+            :: else -> OLDER(lease[n], GONE_BY); OLDER(unmoved[n], OLD)
+            fi;
+            n++
+        :: else -> break
+        od;
+        n = 0;
+        if
+        :: closed -> OLDER(since, LOSE)
+        :: else
+        fi
+    :: late_version != 0 ->
+        put(late_cell, late_version, late_ops);
+        late_cell = 0;
+        late_ops = 0;
+        late_version = 0
+    :: free_node != NOBODY ->
+        if
+        :: redis.owner[free_cell] == free_node && (redis.number[free_cell] == free_number || BROKEN == 7) ->
+            redis.owner[free_cell] = NOBODY;
+            redis.number[free_cell] = 0
+        :: else
+        fi;
+        free_node = NOBODY;
+        free_cell = 0;
+        free_number = 0
+    :: failovers > 0 && !replicated -> replicated = true; copy_ring(replica, redis)
+    :: failovers > 0 && replicated ->
+        failovers--;
+        replicated = false;
+        copy_ring(redis, replica);
+        clear_replica();
+        server++;
+        since = 0;
+        closed = (BROKEN != 15);
+        free_node = NOBODY;
+        free_cell = 0;
+        free_number = 0
+    :: closed && since >= LOSE && (!STRICT || TOLD(0) && TOLD(1)) ->
+        closed = false;
+        since = 0;
+        said[0] = false;
+        said[1] = false;
+        if
+        :: redis.clock < newest -> redis.clock = newest
+        :: else
+        fi
+    fi; assert(KEPT(0)); assert(KEPT(CELLS - 1)) }
+    od
+}
