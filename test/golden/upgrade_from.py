@@ -78,7 +78,7 @@ for line in sys.stdin:
 
 CONFIG = """
 platoon { runtime_dir = run  state_dir = state  backoff_min = 20ms  backoff_max = 200ms  intensity = 1000  health = "unix:@DIR@/health.sock" }
-redis main { retry_max = 100ms }
+redis main { retry_max = 100ms  server_appendfsync = always }
 store visits { path = "visits.db" }
 drain visits { set = "tracking:pending"  store = visits  intensity = 1000 }
 supervisor site { children = "web mailer"  intensity = 1000 }

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from drain_fixture import ledger_left
+from drain_fixture import KEEPS, ledger_left
 from platoon_fixture import SCALE, freeze, wait_until
 
 POINTS = ["get-set.after-claim", "get-hash.after-take", "get-hash.after-fetch", "get-hash.before-records", "get-hash.after-stored",
@@ -138,7 +138,7 @@ def test_kill_at(faulty, point):
                                   "transfer/visits.1", "transfer/report"])
 def test_kill_9_from_outside(platoon, name):
     """Any worker, in the middle of the work."""
-    platoon.configure(drain={"batch": 20, "transfer.batch": 100}).start()
+    platoon.configure(redis=KEEPS, drain={"batch": 20, "transfer.batch": 100}).start()
     platoon.add(members(3000))
     before = platoon.workers()[name]
     os.kill(before["pid"], signal.SIGKILL)

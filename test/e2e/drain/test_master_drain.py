@@ -1,7 +1,7 @@
 """The master with a drain below it: what it says of its sections, its tree and order; whatever dies or stands still, nothing is lost."""
 import pytest
 
-from drain_fixture import members
+from drain_fixture import KEEPS, members
 from platoon_fixture import ASAN, freeze, rss_bytes
 from platoon_steps import (
     escalates, fatal_by_78, master_killed, pids, refused_without_program, restarted_for_garbage, restarted_with, stands_still, stop_places,
@@ -77,7 +77,7 @@ def test_foreign_program_as_worker(platoon):
 
 
 def test_kill_9_of_the_master(platoon):
-    platoon.configure(drain={"batch": 20}).start()
+    platoon.configure(redis=KEEPS, drain={"batch": 20}).start()
     platoon.add(members(3000))
     master_killed(platoon)
     platoon.drained(timeout=60)
