@@ -50,17 +50,17 @@ static void answers_on_timer(uv_timer_t *timer)
     a->on_room(a->ctx);
 }
 
-static void answers_keep(struct cache_backing_answers *a, const struct backing_to *to,
-                         const struct buffer *message)
+/* 0 or -ENOMEM. */
+static int answers_keep(struct cache_backing_answers *a, const struct backing_to *to,
+                        const struct buffer *message)
 {
     struct cache_backing_unsent *u = calloc(1, sizeof *u);
     if (u != NULL)
         buffer_append_slice(&u->message, buffer_slice(message));
     if (u == NULL || !buffer_ok(&u->message)) {
-        log_warn("answer-lost", "to=%s cause=\"memory is short\"", to->name);
         if (u != NULL)
             unsent_free(u);
-        return;
+        return -ENOMEM;
     }
     u->to = *to;
     if (a->last != NULL)
@@ -70,6 +70,16 @@ static void answers_keep(struct cache_backing_answers *a, const struct backing_t
     a->last = u;
     if (!uv_is_active((uv_handle_t *)&a->timer))
         uv_timer_start(&a->timer, answers_on_timer, ANSWERS_AGAIN_MS, ANSWERS_AGAIN_MS);
+    return 0;
+}
+
+static int answers_send(struct cache_backing_answers *a, const struct backing_to *to,
+                        struct worker_peer *peer, const struct message_object_answer *m)
+{
+    struct buffer *message = worker_compose(a->w);
+    message_object_answer_pack(message, m);
+    int rc = worker_send(a->w, peer, message);
+    return rc == -ENOBUFS ? answers_keep(a, to, message) : rc;
 }
 
 void cache_backing_answers_give(struct cache_backing_answers *a, const struct backing_to *to,
@@ -87,12 +97,16 @@ void cache_backing_answers_give(struct cache_backing_answers *a, const struct ba
                                       .retry_after_ms = answer->retry_after_ms};
     if (peer == NULL)
         return;
-    struct buffer *message = worker_compose(a->w);
-    message_object_answer_pack(message, &m);
-    int rc = worker_send(a->w, peer, message);
-    if (rc == -ENOBUFS)
-        answers_keep(a, to, message);
-    else if (rc != 0) /* its time ends in the node */
+    int rc = answers_send(a, to, peer, &m);
+    if (rc == -ENOMEM) {
+        /* Rejected: nothing, for its time ends in the node, which waits for that. What it puts twice does no harm. */
+        m = (struct message_object_answer){.token = to->token,
+                                           .result = BACKING_AWAY,
+                                           .value = slice_of(""),
+                                           .why = slice_of("memory is short")};
+        rc = answers_send(a, to, peer, &m);
+    }
+    if (rc != 0)
         log_warn("answer-lost", "to=%s cause=%s", to->name, log_quote_text(uv_strerror(rc)));
 }
 

@@ -3,7 +3,8 @@
  *
  * Runs in a backing worker. What a node's queue has no room for is kept, and sent some milliseconds later, in order;
  * meanwhile the worker begins no more gets (cache_backing_answers_wait), so that no more is kept than was under way.
- * What is for an incarnation that is gone is dropped.
+ * What is for an incarnation that is gone is dropped. One for which memory is too short becomes "away", which is short,
+ * and the node asks again.
  */
 #ifndef WORKERS_CACHE_BACKING_ANSWERS_H
 #define WORKERS_CACHE_BACKING_ANSWERS_H

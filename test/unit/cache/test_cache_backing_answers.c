@@ -15,6 +15,7 @@ static size_t sent_count;
 static unsigned rooms;
 static bool gone;
 static int rc;
+static unsigned short_of_memory; /* so many sends */
 
 uv_loop_t *worker_loop(struct worker *w)
 {
@@ -39,6 +40,10 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
 {
     (void)w;
     ck_assert_ptr_eq(to, &peer);
+    if (short_of_memory > 0) {
+        short_of_memory--;
+        return -ENOMEM;
+    }
     if (rc == 0)
         buffer_append_slice(&sent[sent_count++], buffer_slice(message));
     return rc;
@@ -120,6 +125,26 @@ START_TEST(with_room)
 }
 END_TEST
 
+/* The node waits for no answer that never comes. */
+START_TEST(without_memory)
+{
+    struct message_object_answer m;
+    short_of_memory = 1;
+    give(3, 1);
+    ck_assert_uint_eq(sent_count, 1);
+    struct unpack u = unpack_start(buffer_slice(&sent[0]));
+    ck_assert(message_object_answer_unpack(&u, &m));
+    ck_assert_uint_eq(m.token, 1);
+    ck_assert_uint_eq(m.result, BACKING_AWAY);
+    ck_assert(slice_is(m.why, "memory is short") && m.value.len == 0);
+    short_of_memory = 2;
+    give(3, 2);
+    give(3, 3);
+    ck_assert_uint_eq(sent_count, 2);
+    was_sent(1, 3);
+}
+END_TEST
+
 START_TEST(without_room)
 {
     rc = -ENOBUFS;
@@ -162,5 +187,5 @@ START_TEST(what_cannot_be_sent_is_not_kept)
 }
 END_TEST
 
-SUITE_MAIN_WITH("cache_backing_answers", set_up, tear_down, with_room, without_room,
+SUITE_MAIN_WITH("cache_backing_answers", set_up, tear_down, with_room, without_memory, without_room,
                 a_node_that_goes_meanwhile, what_cannot_be_sent_is_not_kept)
