@@ -48,7 +48,7 @@ int redis_tls_session_feed(struct redis_tls_session *s, struct slice cipher);
 bool redis_tls_session_done(const struct redis_tls_session *s);
 
 /*
- * Plain bytes that have come in: their number, 0 when there are none for now, or -EPROTO (also
+ * Plain bytes that have come in: their number, 0 when there are none yet, or -EPROTO (also
  * when the other side ended TLS).
  */
 ssize_t redis_tls_session_read(struct redis_tls_session *s, char *to, size_t size);

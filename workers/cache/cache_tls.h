@@ -21,7 +21,7 @@
 /* Once a second: ends who has taken longer. */
 void cache_tls_tick(struct cache_node *n);
 
-/* As recv(2): bytes, 0: the end, -1 with errno (EAGAIN: nothing for now). `size`: at least CACHE_TLS_ROOM. */
+/* As recv(2): bytes, 0: the end, -1 with errno (EAGAIN: nothing yet). `size`: at least CACHE_TLS_ROOM. */
 ssize_t cache_tls_recv(struct cache_client *c, char *to, size_t size);
 
 /* Its replies of this turn, encrypted, go behind what it has not been sent. False: it is over. No TLS: nothing. */

@@ -49,7 +49,7 @@ static bool turn_in_trouble(const struct cache_turn *t)
 
 /*
  * While the log cannot keep what fsync promises, further writes are refused, as Redis does; what is written already is
- * taken back only where that promise was for now, not for within a second.
+ * taken back only where that promise was "it is", not "within a second".
  */
 static bool turn_flush(struct cache_turn *t)
 {
