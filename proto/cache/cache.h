@@ -197,6 +197,48 @@
       "a part of its log could not be read when it started: what stood there is gone, and older values of it may be " \
       "back; the disk or something that writes into state_dir has changed it; look at the disk (smartctl, dmesg); it " \
       "is over when the node starts and that part has been cleaned away")
+
+/*
+ * The ring's. With wrong words HSET and HINCRBY are refused after their right was looked at, and before anything is
+ * done. INFO says which process of Redis this is.
+ */
+#define CACHE_RIGHTS(X) \
+    X(CACHE, "EVALSHA", NEEDED, "0000000000000000000000000000000000000000 0") \
+    X(CACHE, "EVAL", NEEDED, "return(1) 0") \
+    X(CACHE, "SCRIPT LOAD", OPTIONAL, "") \
+    X(CACHE, "PING", OPTIONAL, "") \
+    X(CACHE, "ROLE", OPTIONAL, "") \
+    X(CACHE, "INFO", NEEDED, "server") \
+    X(CACHE, "SELECT", NEEDED, "-") \
+    X(CACHE, "TIME", NEEDED, "") \
+    X(CACHE, "GET", NEEDED, "$") \
+    X(CACHE, "SET", NEEDED, "$ 1 XX") \
+    X(CACHE, "HDEL", NEEDED, "$ 1") \
+    X(CACHE, "HGET", NEEDED, "$ 1") \
+    X(CACHE, "HGETALL", NEEDED, "$") \
+    X(CACHE, "HINCRBY", NEEDED, "$ 1 x") \
+    X(CACHE, "HLEN", NEEDED, "$") \
+    X(CACHE, "HMGET", NEEDED, "$ 1") \
+    X(CACHE, "HSCAN", NEEDED, "$ 0") \
+    X(CACHE, "HSET", NEEDED, "$ 1 1 x") \
+    X(CACHE, "UNLINK", NEEDED, "$")
+
+#define CACHE_SCRIPTS(X) \
+    X(RING_JOIN, cache_ring_join, "cache/ring_join.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_BEAT, cache_ring_beat, "cache/ring_beat.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_CLAIM, cache_ring_claim, "cache/ring_claim.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_HELD, cache_ring_held, "cache/ring_held.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_RELEASE, cache_ring_release, "cache/ring_release.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_LOOK, cache_ring_look, "cache/ring_look.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_LOST, cache_ring_lost, "cache/ring_lost.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_FORGET, cache_ring_forget, "cache/ring_forget.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_LEAVE, cache_ring_leave, "cache/ring_leave.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_RETIRE, cache_ring_retire, "cache/ring_retire.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_SWEEP, cache_ring_sweep, "cache/ring_sweep.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_FREE, cache_ring_free, "cache/ring_free.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_COPY, cache_ring_copy, "cache/ring_copy.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_COPIES, cache_ring_copies, "cache/ring_copies.lua", "redis/call.lua cache/ring_lib.lua") \
+    X(RING_DROP, cache_ring_drop, "cache/ring_drop.lua", "redis/call.lua cache/ring_lib.lua")
 /* clang-format on */
 
 #endif

@@ -210,22 +210,22 @@
       "is lost")
 
 #define DRAIN_SCRIPTS(X) \
-    X(CLAIM, drain_claim, "drain/claim.lua", "drain/lib.lua") \
-    X(TAKE, drain_take, "drain/take.lua", "drain/lib.lua") \
-    X(RENEW, drain_renew, "drain/renew.lua", "drain/lib.lua") \
-    X(ACK, drain_ack, "drain/ack.lua", "drain/lib.lua") \
-    X(DEAD, drain_dead, "drain/dead.lua", "drain/lib.lua") \
-    X(LOOK, drain_look, "drain/look.lua", "drain/lib.lua") \
-    X(SPLIT, drain_split, "drain/split.lua", "drain/lib.lua") \
-    X(RELEASE, drain_release, "drain/release.lua", "drain/lib.lua") \
-    X(ORPHANS, drain_orphans, "drain/orphans.lua", "drain/lib.lua") \
-    X(RECOVER, drain_recover, "drain/recover.lua", "drain/lib.lua") \
-    X(SIGN, drain_sign, "drain/sign.lua", "drain/lib.lua") \
-    X(STATUS, drain_status, "drain/status.lua", "drain/lib.lua") \
-    X(DEAD_LIST, drain_dead_list, "drain/dead_list.lua", "drain/lib.lua drain/letters.lua") \
-    X(DEAD_SHOW, drain_dead_show, "drain/dead_show.lua", "drain/lib.lua drain/letters.lua") \
-    X(DEAD_RETRY, drain_dead_retry, "drain/dead_retry.lua", "drain/lib.lua") \
-    X(DEAD_DROP, drain_dead_drop, "drain/dead_drop.lua", "drain/lib.lua")
+    X(CLAIM, drain_claim, "drain/claim.lua", "redis/call.lua drain/lib.lua") \
+    X(TAKE, drain_take, "drain/take.lua", "redis/call.lua drain/lib.lua") \
+    X(RENEW, drain_renew, "drain/renew.lua", "redis/call.lua drain/lib.lua") \
+    X(ACK, drain_ack, "drain/ack.lua", "redis/call.lua drain/lib.lua") \
+    X(DEAD, drain_dead, "drain/dead.lua", "redis/call.lua drain/lib.lua") \
+    X(LOOK, drain_look, "drain/look.lua", "redis/call.lua drain/lib.lua") \
+    X(SPLIT, drain_split, "drain/split.lua", "redis/call.lua drain/lib.lua") \
+    X(RELEASE, drain_release, "drain/release.lua", "redis/call.lua drain/lib.lua") \
+    X(ORPHANS, drain_orphans, "drain/orphans.lua", "redis/call.lua drain/lib.lua") \
+    X(RECOVER, drain_recover, "drain/recover.lua", "redis/call.lua drain/lib.lua") \
+    X(SIGN, drain_sign, "drain/sign.lua", "redis/call.lua drain/lib.lua") \
+    X(STATUS, drain_status, "drain/status.lua", "redis/call.lua drain/lib.lua") \
+    X(DEAD_LIST, drain_dead_list, "drain/dead_list.lua", "redis/call.lua drain/lib.lua drain/letters.lua") \
+    X(DEAD_SHOW, drain_dead_show, "drain/dead_show.lua", "redis/call.lua drain/lib.lua drain/letters.lua") \
+    X(DEAD_RETRY, drain_dead_retry, "drain/dead_retry.lua", "redis/call.lua drain/lib.lua") \
+    X(DEAD_DROP, drain_dead_drop, "drain/dead_drop.lua", "redis/call.lua drain/lib.lua")
 /* clang-format on */
 
 #endif

@@ -1,4 +1,4 @@
--- lib.lua: what every ledger script shares; scripts/lib/embed puts it in front of each.
+-- lib.lua: what every ledger script shares; scripts/lib/embed puts it in front of each, behind redis/call.lua.
 --
 -- Arguments of every script: KEYS[1] the drain's prefix "platoon:{NAME}:", KEYS[2] the set. The keys below are made from
 -- the prefix; all of them share its hash tag.
@@ -14,7 +14,6 @@
 -- rights or types: what was tried once is not refused later. Only the members' own keys cannot be tried (move_aside).
 local P = KEYS[1]
 local SET = KEYS[2]
-local pcall, type, format, find = redis.pcall, type, string.format, string.find -- looked up once, not for each of a claim's members
 local SEQ, CLAIMS, DEAD, STATS = P .. 'seq', P .. 'claims', P .. 'dead', P .. 'stats'
 local WAITING, ASIDES = P .. 'waiting', P .. 'aside:'
 -- Lua's unpack cannot take more (LUAI_MAXCSTACK is 8000).
@@ -29,27 +28,6 @@ local PART_MAX = 500
 -- States of a member in a claim: its hash is aside; there was none; it stays where it is (consume = keep); there was none, because
 -- it was taken moments ago.
 local ASIDE, MISSING, IN_PLACE, FOLLOWS = 0, 1, 2, 3
-
--- tostring would print a large number as 1.79e+15; %.0f does long division, which was a tenth of Redis' time.
-local function num(n)
-  return format('%d', n)
-end
-
--- What Redis refused, in one line that redis_error_explain reads: a tab, which no key holds here, parts the command from the server's words.
-local function refused(err, command, key)
-  key = string.gsub(string.sub(key or '', 1, 120), '[%c\127-\255]', '?')
-  return 'platoon: ' .. command .. (key ~= '' and ' ' .. key or '') .. '\t' .. err
-end
-
--- Every command of every script goes through this: an error ends the script and says which command was refused, and for which key. Redis
--- says neither.
-local function call(...)
-  local answer = pcall(...)
-  if type(answer) == 'table' and answer.err then
-    error(refused(answer.err, ...), 0)
-  end
-  return answer
-end
 
 -- A harmless call for each command, and for each kind of key of ours: the number 0 is nobody's. Also what get-hash asks for by itself,
 -- so that nothing is claimed that could not be read. SET is tried by taking numbers.
