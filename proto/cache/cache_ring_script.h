@@ -29,7 +29,7 @@ const char *cache_ring_script_name(enum cache_ring_script script);
 /* -ENAMETOOLONG, the text untouched, when it does not fit. */
 int cache_ring_prefix(char prefix[CACHE_RING_PREFIX_SIZE], const char *cache);
 
-/* Most cells, nodes or copies in one call: Redis does nothing else meanwhile, some 5 us for each cell. */
+/* Most cells, nodes or copies in one call: Redis does nothing else meanwhile, some 10 us for each cell. */
 #define CACHE_RING_CALL_MAX 1000
 
 /* Buckets of cells: where a walk (sweep, free) ends; it begins at bucket 0 with the cursor "0". */

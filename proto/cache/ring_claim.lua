@@ -4,7 +4,7 @@
 -- is lost. Model: claim. A Redis that is full refuses it (OOM), unless nothing is free. now_us: versions of what is written from now on
 -- are above it.
 -- Again: ours, with the same numbers.
--- O(cells), some 5 microseconds each.
+-- O(cells), some 10 microseconds each.
 local inc, mark = ARGV[2], ARGV[3]
 local wait = enter()
 if not wait or not is_live(inc, mark) then

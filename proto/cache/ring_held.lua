@@ -5,7 +5,7 @@
 -- is the one with the higher number, wins. So what is answered may change until the ring opens. Model: claim_again. Taken also by a Redis
 -- that is full.
 -- Again: the same answer, unless somebody with a later claim has come.
--- O(cells), some 5 microseconds each.
+-- O(cells), some 10 microseconds each.
 local inc, mark = ARGV[2], ARGV[3]
 local wait = enter()
 if not wait or not is_live(inc, mark) then

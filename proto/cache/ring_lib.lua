@@ -126,8 +126,10 @@ end
 -- ---- cells ----
 -- A cell's value is "INCARNATION NUMBER": of the claim, so that a late release frees no later claim, and a log says of which claim it is.
 
+local keys = {}
 local function bucket_key(bucket)
-  return CELLS .. format('%03x', bucket)
+  keys[bucket] = keys[bucket] or CELLS .. format('%03x', bucket)
+  return keys[bucket]
 end
 
 local function cell_key(cell)

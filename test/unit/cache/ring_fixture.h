@@ -39,6 +39,9 @@ void ring_tear_down(void);
 /* A Redis command of words with blanks between; its answer is ring.answer, or ring.integer. */
 void ring_redis(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The answer of a script of the test's own, without keys and arguments: ring.answer, or ring.integer. */
+void ring_eval(const char *text);
+
 /* A digest of all that there is. Lives until the next call but one. */
 const char *ring_digest(void);
 
@@ -95,7 +98,10 @@ size_t ring_sweep_all(uint64_t incarnation, struct cache_ring_held *cells, size_
 /* A walk of free; how many went. */
 uint64_t ring_free_all(void);
 
-/* ring.call as a script that Redis refuses; the server's words. */
+/* Sends ring.call: ring.type, ring.answer. */
+void ring_send(void);
+
+/* The same, when Redis refuses it; the server's words. */
 const char *ring_refused(void);
 
 #define ck_status(answer, wanted) ck_assert_int_eq((answer).status, CACHE_RING_##wanted)

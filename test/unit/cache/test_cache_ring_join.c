@@ -179,13 +179,8 @@ START_TEST(there_are_only_so_many_nodes)
 {
     struct cache_ring_member m = ring_member("n1", NULL);
     ring_node("n1", NULL);
-    struct slice words[] = {slice_of("EVAL"),
-                            slice_of("local n = redis.call('HGET', KEYS[1], '1') for i = 2, 4096 "
-                                     "do redis.call('HSET', KEYS[1], i, n) end "
-                                     "return redis.call('HLEN', KEYS[1])"),
-                            slice_of("1"), slice_of("platoon:{cache:c}:nodes")};
-    ck_assert_int_eq(redis_conn_command(ring.conn, 4, words, NULL, NULL), 0);
-    ring_redis("HLEN %snodes", ring.prefix);
+    ring_eval("local k = 'platoon:{cache:c}:nodes' local n = redis.call('HGET', k, '1') "
+              "for i = 2, 4096 do redis.call('HSET', k, i, n) end return redis.call('HLEN', k)");
     ck_assert_int_eq(ring.integer, 4096);
     m.name = slice_of("n5000");
     ck_status(ring_join(&m, &joined), FULL);
