@@ -32,8 +32,8 @@ enum cache_ring_status {
 /* How every answer begins. */
 struct cache_ring_answer {
     enum cache_ring_status status;
-    /* As above; of OK: release, drop: how many; lost: its mark; claim: Redis' clock in us; held, look, sweep: closed for
-     * so many ms; free: how many */
+    /* As above; of OK: of release, drop and free how many, of lost the mark, of claim Redis' clock in us, of held, look
+     * and sweep for how many ms the ring is closed. */
     uint64_t value;
     struct slice has;
     struct slice name;

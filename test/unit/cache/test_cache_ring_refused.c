@@ -1,6 +1,7 @@
 /*
- * test_cache_ring_refused.c: Redis refuses one command of a script (access rules, which it checks at each call): what the
- * script is for is not done, nor half done, and is done when it is called again. Every script, every command of RIGHTS.
+ * test_cache_ring_refused.c: Redis refuses one command of a script (access rules, which it checks at each call): what
+ * the script is for is not done, nor half done, and is done when it is called again. Every script, every command of
+ * RIGHTS.
  */
 #include "test/unit/cache/ring_fixture.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_cache_ring_run.c: Redis is another process, or has lost its memory: nothing is granted until all leases are over,
- * and holders claim again (every script; held), with a real Redis.
+ * test_cache_ring_run.c: Redis is another process, or has lost its memory: nothing is granted until all leases are
+ * over, and holders claim again (every script; held), with a real Redis.
  */
 #include "test/unit/cache/ring_fixture.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_cache_ring_size.c: what a cell takes of Redis' memory, and, to be read, of its time. Bounds are those of issue 13:
- * 30 to 85 bytes a cell.
+ * test_cache_ring_size.c: what a cell takes of Redis' memory, and, to be read, of its time. The bound is that of issue
+ * 13: 85 bytes a cell.
  */
 #include "common/clock.h"
 #include "test/unit/cache/ring_fixture.h"
