@@ -240,9 +240,8 @@ START_TEST(what_is_left_goes_page_by_page)
     ck_assert_int_eq(ring_owner(UINT64_C(0x7770000000000000)).state, CACHE_RING_FREE_CELL);
     ring_take(n2, UINT64_C(0x7770000000000000));
     struct cache_ring_page page = {.bucket = 0x777, .cursor = "0"}, again = page;
-    uint64_t first = ring_free(&page).value;
-    ck_assert_uint_gt(first, 0);
-    ck_assert_uint_lt(ring_free(&again).value, first + 1); /* the answer was lost */
+    ck_assert_uint_gt(ring_free(&page).value, 0);
+    ck_status(ring_free(&again), OK); /* the answer was lost */
     ring_free_all();
     ck_assert_uint_eq(ring_free_all(), 0);
     ck_assert_uint_eq(ring_sweep_all(n1.incarnation, NULL, 0), 0);

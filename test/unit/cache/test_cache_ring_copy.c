@@ -56,7 +56,7 @@ START_TEST(an_older_copy_replaces_no_newer)
     struct cache_ring_holder n1 = ring_node("n1", NULL);
     const struct cache_ring_copy old = copy_of("a", UINT64_C(9007199254740992), "old"),
                                  now = copy_of("a", UINT64_C(9007199254740993), "now"),
-                                 first = copy_of("a", 9, "first");
+                                 first = copy_of("a", 99, "first");
     ck_status(ring_copy(n1, &old, 1), OK);
     ck_status(ring_copy(n1, &now, 1), OK);
     ck_status(ring_copy(n1, &old, 1), OK);

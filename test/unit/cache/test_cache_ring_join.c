@@ -27,6 +27,9 @@ START_TEST(the_seed_is_the_rings)
     ck_status(ring_join(&m, &joined), OK);
     ck_assert(slice_is(joined.seed, "0123456789abcdef"));
     ck_assert_uint_eq(joined.who.incarnation, 2);
+    m.name = slice_of("n3");
+    ck_status(ring_join(&m, &joined), OK);
+    ck_assert(slice_is(joined.seed, "0123456789abcdef"));
 }
 END_TEST
 
