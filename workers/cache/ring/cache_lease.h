@@ -2,14 +2,14 @@
  * cache_lease.h: until when a cache node may serve what it owns, and what time its versions tell.
  *
  * Runs in a cache node of a ring. Pure: knows no clock; `now_us` is CLOCK_BOOTTIME in microseconds, which node and
- * manager share, as they are on one host, and which goes on while that host sleeps: CLOCK_MONOTONIC would not, and a node
- * would wake up with a lease that others saw end. Never a wall clock: somebody may set it.
+ * manager share, as they are on one host, and which goes on while that host sleeps: with CLOCK_MONOTONIC a node would
+ * wake up with a lease that others saw end. Never a wall clock: somebody may set it.
  *
  * The manager's beat that Redis has confirmed is a lease (RING_LEASE): `until` is 0.8 lease after the *sending* of it.
  * Others take the node for lost 1.2 lease after that at the earliest, so that clocks whose rates differ by 10 % still
  * agree on who was first: 0.8 * 1.1 < 1.2 * 0.9. What is told may come twice, late, or in another order: a lease only
  * grows, and never beyond what was told. It is looked at for each command, and once more before the turn's
- * acknowledgements leave, with the clock read anew: no timer ends it, as a process may be stopped between any two steps.
+ * acknowledgements leave, with the clock read anew: no timer ends it, for a process may be stopped between any steps.
  *
  * A lease is one incarnation's. That of another is none, and one that was told to be lost has none any more, whatever
  * still comes for it.
@@ -31,7 +31,7 @@ struct cache_lease {
 
 /*
  * The node goes on as this one (0: as nobody: its incarnation is lost). Told the same once more: nothing changes. Else
- * there is no lease until one is told for it; the version clock goes on, as versions must grow over all of a node's lives.
+ * there is no lease until one is told for it; the version clock goes on, as versions grow over all of a node's lives.
  */
 void cache_lease_begin(struct cache_lease *l, uint32_t incarnation);
 
