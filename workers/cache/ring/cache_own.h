@@ -9,8 +9,8 @@
  *   nothing runs, and nothing is given up, without a lease (cache_lease_serves);
  *   nothing is given up that is dirty, or that a command waits for here.
  * A third: in Redis' new run a node claims again what it held only if its lease runs. Redis may have forgotten that
- * others took over; but whoever has a lease has not been lost. Without one all of it leaves memory, and is claimed as if
- * it had never been here.
+ * others took over; but whoever has a lease has not been lost. Without one all of it leaves memory, and is claimed as
+ * if it had never been here.
  *
  * What the caller and the scripts warrant:
  *   - Claims and releases are answered in the order in which they were made, each once. What was asked in another
@@ -18,7 +18,8 @@
  *   - A call of an earlier connection of the manager is refused by Redis, however late it arrives: RELEASED means that
  *     no release of this cell is under way any more.
  *   - A claim again (HOLD) is taken only while nothing is granted to others: REFUSED when it comes later.
- *   - After NEW_RUN no lease is taken (cache_lease_take) until all that was held is confirmed or dropped.
+ *   - After NEW_RUN no lease is taken (cache_lease_take) until all that was held is confirmed or dropped: else, in one more
+ *     new run, a lease would not mean that nobody has taken over since.
  */
 #ifndef WORKERS_CACHE_OWN_H
 #define WORKERS_CACHE_OWN_H
@@ -75,8 +76,8 @@
     X(STORE, "what is dirty of it is stored now; the event is told once more when it is") \
     X(RELEASE, "what is in memory of it leaves, then the cell is released") \
     X(HOLD, "the cell is claimed again, as held") \
-    X(DROP, "what is in memory of it is not read any more: it leaves, what is dirty is put as it is (an older version " \
-            "is not taken); who waits looks again")
+    X(DROP, "what is in memory of it is not read any more: it leaves, what is dirty is put as it is (the store takes " \
+            "no older version); who waits looks again")
 /* clang-format on */
 
 enum cache_cell_state {
