@@ -18,8 +18,8 @@
  *   - A call of an earlier connection of the manager is refused by Redis, however late it arrives: RELEASED means that
  *     no release of this cell is under way any more.
  *   - A claim again (HOLD) is taken only while nothing is granted to others: REFUSED when it comes later.
- *   - After NEW_RUN no lease is taken (cache_lease_take) until all that was held is confirmed or dropped: else, in one more
- *     new run, a lease would not mean that nobody has taken over since.
+ *   - After NEW_RUN no lease is taken (cache_lease_take) until all that was held is confirmed or dropped: else, in one
+ *     more new run, a lease would not mean that nobody has taken over since.
  */
 #ifndef WORKERS_CACHE_OWN_H
 #define WORKERS_CACHE_OWN_H
