@@ -159,6 +159,7 @@ START_TEST(foreign_cells_are_bounded_and_the_old_ones_go)
     for (uint32_t i = 1000; i < 51000; i++) {
         MUST(cache_cells_set(c, hash_of(i), i % 2 ? CACHE_CELL_THEIRS : CACHE_CELL_LOST, 3, i));
         MUST(cache_cells_foreign(c) == (i < 2000 ? i - 999 : 1000));
+        MUST(cache_cells_find(c, hash_of(i)) != NULL); /* never the newest one goes */
     }
     size_t late = 0, old = 0;
     for (uint32_t i = 1000; i < 51000; i++)

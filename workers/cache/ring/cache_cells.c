@@ -186,7 +186,7 @@ static size_t cells_hand(struct cache_cells *c, struct cache_cells_entry *seen, 
     return cache_cells_page(c, &c->hand, CELLS_FOREIGN, seen, max);
 }
 
-/* One foreign cell less. The hand may pass none that can go but this one: then it is this one. */
+/* One foreign cell less; this one where the hand passes none that can go. */
 static void cells_forget_one(struct cache_cells *c, uint64_t instead)
 {
     struct cache_cells_entry seen[CELLS_SAMPLE];
@@ -194,8 +194,7 @@ static void cells_forget_one(struct cache_cells *c, uint64_t instead)
     for (unsigned tries = 0; tries < 2 && oldest == NULL; tries++) {
         size_t count = cells_hand(c, seen, CELLS_SAMPLE);
         for (size_t i = 0; i < count; i++)
-            if (cells_is_foreign(&seen[i]) && seen[i].cell != instead &&
-                (oldest == NULL || seen[i].used_s < oldest->used_s))
+            if (cells_is_foreign(&seen[i]) && (oldest == NULL || seen[i].used_s < oldest->used_s))
                 oldest = &seen[i];
     }
     struct cells_spot s;
