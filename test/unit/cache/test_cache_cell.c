@@ -47,7 +47,7 @@ START_TEST(bytes_are_bytes)
 }
 END_TEST
 
-/* The reference implementation's first vectors: what all nodes of a ring must agree on, whatever they were built from. */
+/* The reference implementation's first vectors: what all nodes of a ring must agree on. */
 START_TEST(a_cell_is_siphash_of_the_tag)
 {
     ck_assert_uint_eq(cache_cell(slice_of(""), seed), UINT64_C(0x726fdb47dd0e0e31));

@@ -223,6 +223,8 @@ static const char *const bad_values[] = {
     "*2",
     "*2\r\n",
     "*1\r\n$1\r\na\r\n",
+    "*1\r\n_\r\n_\r\n",
+    "*3\r\n_\r\n_\r\n",
     "*3\r\n_\r\n_\r\n_\r\n",
     "*2\r\n_\r\n_\r\n_\r\n",
     "*2\r\n$1\r\na\r\n$1\r\nbb\r\n",
@@ -241,6 +243,7 @@ static const char *const bad_values[] = {
     "+OK\r\n",
     "-\r\n",
     "-ERR no end",
+    "-\r\r\n",
     "-ERR two\r\n-lines\r\n",
 };
 static const char *const bad_sums[] = {"",        ":",        ":1",         ":\r\n",
@@ -284,6 +287,9 @@ START_TEST(no_part_of_an_answer_is_one)
     for (size_t len = 0; len < sizeof whole - 1; len++)
         ck_assert_int_eq(take_copy(whole, len), -EBADMSG);
     ck_assert_int_eq(take_copy(whole, sizeof whole - 1), 0);
+    cache_split_fini(&s);
+    ck_assert_int_eq(PLAN("mget", 5, 6), CACHE_SPLIT_PARTS);
+    ck_assert_int_eq(take_copy("-ERR \0\r\n", 8), -EBADMSG); /* found by a fuzzer */
 }
 END_TEST
 

@@ -155,9 +155,7 @@ static bool split_value(struct slice answer, size_t *at, struct slice *value)
     ++*at;
     if (!split_number(answer, at, &len) || len < 0)
         return false;
-    size_t left = answer.len - *at;
-    if ((uint64_t)len > left || left - (size_t)len < 2 ||
-        !split_has(answer, *at + (size_t)len, "\r\n"))
+    if ((uint64_t)len > answer.len - *at || !split_has(answer, *at + (size_t)len, "\r\n"))
         return false;
     *value = slice_make(answer.ptr + *at, (size_t)len);
     *at += (size_t)len + 2;
@@ -187,10 +185,15 @@ static bool split_is_sum(struct slice answer, uint32_t keys, int64_t *number)
            *number >= 0 && *number <= keys;
 }
 
+/* One line of text, not an empty one. */
 static bool split_is_error(struct slice answer)
 {
-    return answer.len > 3 && answer.ptr[0] == '-' && split_has(answer, answer.len - 2, "\r\n") &&
-           memchr(answer.ptr, '\n', answer.len - 1) == NULL;
+    if (answer.len <= 3 || answer.ptr[0] != '-' || !split_has(answer, answer.len - 2, "\r\n"))
+        return false;
+    for (size_t i = 1; i < answer.len - 2; i++)
+        if (answer.ptr[i] == '\r' || answer.ptr[i] == '\n' || answer.ptr[i] == '\0')
+            return false;
+    return true;
 }
 
 /* Where its first value stands is kept with the copy. */
