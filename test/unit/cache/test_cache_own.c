@@ -18,19 +18,24 @@ static const struct {
     M(UNKNOWN, SENT, UNKNOWN, REFUSE),
     M(UNKNOWN, SENT_AGAIN, ASKED, ASK),
     M(UNKNOWN, MOVED, ASKED, ASK),
+    M(UNKNOWN, RECLAIM, ASKED, ASK),
+    M(UNKNOWN, NEW_RUN, UNKNOWN, DROP), /* what the log had */
+    M(UNKNOWN, OUTLIVED, UNKNOWN, DROP),
+    M(UNKNOWN, STOP, ASKED, ASK), /* if it is dirty: it can be stored when it is ours */
     /* One question at a time; all others wait for its answer. */
     M(ASKED, COMMAND, ASKED, WAIT),
     M(ASKED, SENT, ASKED, WAIT),
     M(ASKED, SENT_AGAIN, ASKED, WAIT),
     M(ASKED, MOVED, ASKED, WAIT),
     M(ASKED, SAID_OURS, OURS, LOOK),
-    M(ASKED, SAID_THEIRS, THEIRS, LOOK),
-    M(ASKED, SAID_LOST, LOST, LOOK),
+    M(ASKED, GRANTED, OURS, DROP),
+    M(ASKED, SAID_THEIRS, THEIRS, DROP),
+    M(ASKED, SAID_LOST, LOST, DROP),
     M(ASKED, SAID_LATER, ASKED, ASK_LATER),
     M(ASKED, REFUSED, UNKNOWN, REFUSE),
     M(ASKED, AGAIN, ASKED, ASK),
-    M(ASKED, NEW_RUN, ASKED, ASK),
-    M(ASKED, OUTLIVED, ASKED, ASK),
+    M(ASKED, NEW_RUN, UNKNOWN, DROP),
+    M(ASKED, OUTLIVED, UNKNOWN, DROP),
     M(ASKED, STOP, ASKED, REFUSE),
     /* Ours: whoever asks is served, while there is a lease. */
     M(OURS, COMMAND, OURS, RUN),
@@ -44,6 +49,7 @@ static const struct {
     M(OURS, STOP, LEAVING, RELEASE),
     M(OURS, NEW_RUN, HELD, HOLD),
     M(OURS, OUTLIVED, UNKNOWN, DROP),
+    M(OURS, GRANTED, OURS, DROP),
     M(OURS, SAID_THEIRS, THEIRS, DROP),
     M(OURS, SAID_LOST, LOST, DROP),
     /* Perhaps still ours: nothing runs and nothing is given up until that is known. */
@@ -52,6 +58,7 @@ static const struct {
     M(HELD, SENT_AGAIN, HELD, WAIT),
     M(HELD, MOVED, HELD, WAIT),
     M(HELD, SAID_OURS, OURS, LOOK),
+    M(HELD, GRANTED, OURS, DROP),
     M(HELD, SAID_THEIRS, THEIRS, DROP),
     M(HELD, SAID_LOST, LOST, DROP),
     M(HELD, SAID_LATER, HELD, ASK_LATER),
@@ -135,6 +142,8 @@ static void check_cell(enum cache_cell_state state, enum cache_cell_event event,
         if (!now || facts.dirty)
             want = (struct cache_own_move){CACHE_CELL_OURS, now ? CACHE_DO_STORE : CACHE_DO_NONE};
     }
+    if (state == CACHE_CELL_UNKNOWN && event == CACHE_ON_STOP && !facts.dirty)
+        want = (struct cache_own_move){state, CACHE_DO_NONE};
     if (event == CACHE_ON_NEW_RUN && want.action == CACHE_DO_HOLD && !facts.serves)
         want = (struct cache_own_move){CACHE_CELL_UNKNOWN, CACHE_DO_DROP};
     expect(state, event, facts, want);
@@ -170,13 +179,23 @@ static void check_rules(enum cache_cell_state state, enum cache_cell_event event
         ck_assert(m.state == CACHE_CELL_LEAVING);
     /* Ours is only what Redis has just said to be, and what it was; what is not any more leaves memory. */
     if (m.state == CACHE_CELL_OURS && !was)
-        ck_assert(event == CACHE_ON_SAID_OURS);
+        ck_assert(event == CACHE_ON_SAID_OURS || event == CACHE_ON_GRANTED);
     if (m.state == CACHE_CELL_HELD && !mine)
         ck_abort_msg("held out of nothing");
     if (mine && !is)
         ck_assert(m.action == CACHE_DO_DROP || m.action == CACHE_DO_RELEASE);
+    /* So does what the log had, unless the cell was ours all the time. */
+    bool may_have = mine || state == CACHE_CELL_UNKNOWN || state == CACHE_CELL_ASKED;
+    if (may_have && (m.state == CACHE_CELL_THEIRS || m.state == CACHE_CELL_LOST))
+        ck_assert(m.action == CACHE_DO_DROP);
+    if (event == CACHE_ON_GRANTED && m.state == CACHE_CELL_OURS)
+        ck_assert(m.action == CACHE_DO_DROP);
+    if (may_have && event == CACHE_ON_NEW_RUN)
+        ck_assert(m.action == CACHE_DO_DROP || (mine && m.action == CACHE_DO_HOLD));
+    if (may_have && event == CACHE_ON_OUTLIVED)
+        ck_assert(m.action == CACHE_DO_DROP);
     if (m.action == CACHE_DO_DROP)
-        ck_assert(mine && !is);
+        ck_assert(may_have);
     /* Who asks has a question under way, and there is one only while it is asked. */
     if (m.action == CACHE_DO_ASK)
         ck_assert(m.state == CACHE_CELL_ASKED);

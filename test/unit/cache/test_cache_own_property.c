@@ -25,22 +25,27 @@ enum ask { CLAIM, HOLD, RELEASE };
 struct call {
     enum ask ask;
     unsigned cell, session;
-    uint32_t inc;
+    uint32_t inc, number;
 };
 
 struct answer {
     enum cache_cell_event event;
     unsigned cell;
-    uint32_t owner;
+    uint32_t owner, number; /* number: of the claim */
 };
 
 struct cell {
     enum cache_cell_state state;
-    uint32_t owner;        /* of THEIRS */
-    long value;            /* -1: not in memory */
+    uint32_t owner;  /* of THEIRS */
+    uint32_t number; /* of the claim under which value was loaded; in the log, as value and dirty */
+    long value;      /* -1: not in memory */
+    long left;       /* what a log that has lost its end still has; -1: nothing */
+    uint32_t left_number;
+    unsigned left_run;
     unsigned parked, sent; /* commands that wait: a client's, another node's */
     bool dirty, loading;
-    bool later;      /* AGAIN is to be told */
+    bool dead;  /* the store has not got it, and will not: others have gone on from what it has */
+    bool later; /* AGAIN is to be told */
     bool sent_again; /* its owner has said that it is not */
     bool untold;     /* NEW_RUN is to be told */
 };
@@ -49,6 +54,7 @@ struct node {
     struct cell cells[CELLS];
     uint32_t inc;
     unsigned run, session;
+    unsigned log_run; /* in which all that the log has was confirmed, or is not there */
     long until;
     bool served, stalled, stopping;
     struct call calls[CALLS];
@@ -58,6 +64,7 @@ struct node {
 
 struct ring {
     uint32_t owner[CELLS]; /* 0: free */
+    uint32_t number[CELLS];
     bool known[INCS], live[INCS];
     long beat[INCS];
 };
@@ -74,6 +81,7 @@ enum broken {
     HELD_AT_ANY_TIME,
     GRANTED_AT_ONCE,
     LEASE_BEFORE_HELD,
+    LOG_IS_SERVED,
     BROKEN_COUNT
 };
 
@@ -85,9 +93,8 @@ static struct {
     struct ring redis, replica;
     bool replicated;
     unsigned run, sessions, session_of[INCS];
-    uint32_t seq;
+    uint32_t seq, numbers;
     long now, closed_until;
-    bool forgotten[INCS];
     struct call late[LATES];
     size_t late_count;
     long store[CELLS], truth[CELLS];
@@ -125,7 +132,7 @@ static enum cache_cell_action command(struct node *n, unsigned at, enum cache_ce
 static void call(struct node *n, enum ask ask, unsigned at)
 {
     MUST(n->call_count < CALLS);
-    n->calls[n->call_count++] = (struct call){ask, at, n->session, n->inc};
+    n->calls[n->call_count++] = (struct call){ask, at, n->session, n->inc, n->cells[at].number};
 }
 
 static void look(struct node *n, unsigned at)
@@ -146,13 +153,12 @@ static void put(struct cell *c, unsigned at)
     c->dirty = false;
 }
 
-/* What was forgotten is a dead letter: others have gone on from what the store has. */
-static void drop(struct node *n, unsigned at, uint32_t inc)
+static void drop(struct node *n, unsigned at)
 {
     struct cell *c = &n->cells[at];
-    if (!w.forgotten[inc])
+    if (!c->dead)
         put(c, at);
-    c->dirty = c->loading = false;
+    c->dirty = c->dead = c->loading = false;
     if (w.broken != DROPPED_IS_READ)
         c->value = -1;
     look(n, at);
@@ -165,13 +171,18 @@ static void give_up(struct node *n, unsigned at, enum cache_cell_state was)
         found("given up dirty");
     if (was == CACHE_CELL_OURS && (c->parked > 0 || c->sent > 0))
         found("given up while a command waits");
+    if (c->value >= 0) {
+        c->left = c->value;
+        c->left_number = c->number;
+        c->left_run = n->log_run;
+    }
     c->value = -1;
     c->loading = false;
     call(n, RELEASE, at);
 }
 
 static void act(struct node *n, unsigned at, enum cache_cell_action action,
-                enum cache_cell_state was, uint32_t inc)
+                enum cache_cell_state was)
 {
     struct cell *c = &n->cells[at];
     switch (action) {
@@ -197,7 +208,7 @@ static void act(struct node *n, unsigned at, enum cache_cell_action action,
         call(n, HOLD, at);
         break;
     case CACHE_DO_DROP:
-        drop(n, at, inc);
+        drop(n, at);
         break;
     default: /* NONE; WAIT, RUN and FORWARD are a command's */
         break;
@@ -232,15 +243,10 @@ static enum cache_cell_action move(struct node *n, unsigned at, enum cache_cell_
     return m.action;
 }
 
-static void tell_as(struct node *n, unsigned at, enum cache_cell_event event, uint32_t inc)
-{
-    enum cache_cell_state was = n->cells[at].state;
-    act(n, at, move(n, at, event), was, inc);
-}
-
 static void tell(struct node *n, unsigned at, enum cache_cell_event event)
 {
-    tell_as(n, at, event, n->inc);
+    enum cache_cell_state was = n->cells[at].state;
+    act(n, at, move(n, at, event), was);
 }
 
 static void tell_all(struct node *n, enum cache_cell_event event)
@@ -310,29 +316,34 @@ static enum cache_cell_action command(struct node *n, unsigned at, enum cache_ce
 
 /* ---- Redis ---- */
 
-static enum cache_cell_event claim(unsigned at, uint32_t inc, uint32_t *owner)
+static enum cache_cell_event claim(struct call c, struct answer *answer)
 {
+    uint32_t *owner = &w.redis.owner[c.cell];
     if (is_closed())
         return CACHE_ON_SAID_LATER;
-    if (!w.redis.live[inc] || cache_random(10) == 0)
+    if (!w.redis.live[c.inc] || cache_random(10) == 0)
         return CACHE_ON_REFUSED;
-    *owner = w.redis.owner[at];
-    if (*owner == 0)
-        w.redis.owner[at] = *owner = inc;
-    if (*owner == inc)
-        return CACHE_ON_SAID_OURS;
+    if (*owner == 0) {
+        *owner = c.inc;
+        w.redis.number[c.cell] = ++w.numbers;
+    }
+    answer->owner = *owner;
+    answer->number = w.redis.number[c.cell];
+    if (*owner == c.inc)
+        return CACHE_ON_GRANTED; /* or SAID_OURS: its node will see */
     return w.redis.live[*owner] ? CACHE_ON_SAID_THEIRS : CACHE_ON_SAID_LOST;
 }
 
-static enum cache_cell_event hold(unsigned at, uint32_t inc)
+static enum cache_cell_event hold(struct call c)
 {
     if (!is_closed() && w.broken != HELD_AT_ANY_TIME)
         return CACHE_ON_REFUSED;
     if (cache_random(10) == 0)
         return CACHE_ON_SAID_LATER;
-    w.redis.known[inc] = w.redis.live[inc] = true;
-    w.redis.beat[inc] = w.now;
-    w.redis.owner[at] = inc;
+    w.redis.known[c.inc] = w.redis.live[c.inc] = true;
+    w.redis.beat[c.inc] = w.now;
+    w.redis.owner[c.cell] = c.inc;
+    w.redis.number[c.cell] = c.number;
     return CACHE_ON_SAID_OURS;
 }
 
@@ -351,8 +362,8 @@ static bool redis_do(struct call c, struct answer *answer)
     if (w.session_of[c.inc] != c.session && w.broken != LATE_CALLS_DONE)
         return false;
     *answer = (struct answer){.cell = c.cell};
-    answer->event = c.ask == CLAIM  ? claim(c.cell, c.inc, &answer->owner)
-                    : c.ask == HOLD ? hold(c.cell, c.inc)
+    answer->event = c.ask == CLAIM  ? claim(c, answer)
+                    : c.ask == HOLD ? hold(c)
                                     : release(c.cell, c.inc);
     return true;
 }
@@ -372,16 +383,19 @@ static void master(void)
             w.redis.live[inc] = false;
 }
 
-/* `cache forget`: what it had not stored is lost on purpose. */
+/* `cache forget`: what a lost node had not stored is lost on purpose. */
 static void forget_lost(void)
 {
     for (uint32_t inc = 1; inc <= w.seq && !is_closed(); inc++) {
+        struct node *n = node_of(inc);
         if (!w.redis.known[inc] || w.redis.live[inc])
             continue;
-        for (unsigned at = 0; at < CELLS; at++)
+        for (unsigned at = 0; at < CELLS; at++) {
             if (w.redis.owner[at] == inc)
                 w.truth[at] = w.store[at];
-        w.forgotten[inc] = true;
+            if (n != NULL)
+                n->cells[at].dead = n->cells[at].dirty;
+        }
         forget(inc);
     }
 }
@@ -402,7 +416,7 @@ static void join(struct node *n)
     n->inc = ++w.seq;
     MUST(n->inc < INCS);
     n->until = 0;
-    n->run = w.run;
+    n->run = n->log_run = w.run;
     w.redis.known[n->inc] = w.redis.live[n->inc] = true;
     w.redis.beat[n->inc] = w.now;
     connect(n);
@@ -414,7 +428,7 @@ static void outlive(struct node *n)
     join(n);
     for (unsigned at = 0; at < CELLS; at++) {
         n->cells[at].untold = false;
-        tell_as(n, at, CACHE_ON_OUTLIVED, old);
+        tell(n, at, CACHE_ON_OUTLIVED);
     }
     if (!is_closed())
         forget(old);
@@ -439,6 +453,7 @@ static void beat(struct node *n)
     } else if (!w.redis.live[n->inc] && !(in_new_run(n) && is_closed())) {
         outlive(n);
     } else if (!in_new_run(n) || w.broken == LEASE_BEFORE_HELD) {
+        n->log_run = n->run;
         long sent = w.now - (long)cache_random(3);
         w.redis.beat[n->inc] = w.redis.beat[n->inc] > sent ? w.redis.beat[n->inc] : sent;
         n->until = n->until > sent + SERVE ? n->until : sent + SERVE;
@@ -466,6 +481,19 @@ static void late(void)
     redis_do(c, &unheard);
 }
 
+static void hear(struct node *n, struct answer answer)
+{
+    struct cell *c = &n->cells[answer.cell];
+    if (answer.event == CACHE_ON_SAID_THEIRS)
+        c->owner = answer.owner;
+    if (answer.event == CACHE_ON_GRANTED &&
+        (answer.number == c->number || w.broken == LOG_IS_SERVED))
+        answer.event = CACHE_ON_SAID_OURS;
+    if (answer.event == CACHE_ON_GRANTED)
+        c->number = answer.number;
+    tell(n, answer.cell, answer.event);
+}
+
 static void deliver(struct node *n)
 {
     struct answer answer;
@@ -477,9 +505,7 @@ static void deliver(struct node *n)
     } else if (n->answer_count > 0) {
         answer = n->answers[0];
         memmove(n->answers, n->answers + 1, --n->answer_count * sizeof answer);
-        if (answer.event == CACHE_ON_SAID_THEIRS)
-            n->cells[answer.cell].owner = answer.owner;
-        tell(n, answer.cell, answer.event);
+        hear(n, answer);
     }
 }
 
@@ -491,7 +517,7 @@ static bool may_open(void)
             const struct node *n = &w.nodes[i];
             const struct cell *c = &n->cells[at];
             bool told = n->run == w.run && !c->untold && c->state != CACHE_CELL_HELD;
-            if (is_held(c) && !told && w.redis.owner[at] != n->inc)
+            if ((is_held(c) || c->dirty) && !told && w.redis.owner[at] != n->inc)
                 return false;
         }
     return true;
@@ -510,6 +536,28 @@ static void fail_over(void)
         w.redis.beat[inc] = w.now;
     for (unsigned i = 0; i < NODES; i++)
         w.nodes[i].call_count = w.nodes[i].answer_count = 0;
+}
+
+/* Its process was killed, or its host: then the log has lost its end, and has what had left memory. */
+static void restart(struct node *n, bool host)
+{
+    for (unsigned at = 0; at < CELLS; at++) {
+        struct cell *c = &n->cells[at], had = *c;
+        *c = (struct cell){.value = had.value, .number = had.number, .left = -1};
+        c->dirty = had.dirty;
+        c->dead = had.dead;
+        if (host && had.value < 0 && had.left >= 0) {
+            c->value = had.left;
+            c->number = had.left_number;
+            n->log_run = had.left_run < n->log_run ? had.left_run : n->log_run;
+        }
+    }
+    n->until = 0;
+    connect(n);
+    n->run = w.run;
+    if (n->log_run != w.run)
+        tell_all(n, CACHE_ON_NEW_RUN);
+    n->log_run = w.run;
 }
 
 /* ---- steps ---- */
@@ -534,6 +582,7 @@ static void step_stop(struct node *n)
         return;
     forget(n->inc);
     join(n);
+    tell_all(n, CACHE_ON_OUTLIVED);
     n->stopping = false;
 }
 
@@ -564,6 +613,8 @@ static void step_told(struct node *n, unsigned at)
     } else if (c->later) {
         c->later = false;
         tell(n, at, CACHE_ON_AGAIN);
+    } else if (c->state == CACHE_CELL_UNKNOWN && c->value >= 0) {
+        tell(n, at, CACHE_ON_RECLAIM);
     } else if (c->state == CACHE_CELL_LOST || !w.redis.live[c->owner]) {
         tell(n, at, CACHE_ON_OWNER_GONE);
     }
@@ -594,7 +645,9 @@ static void step_of_node(struct node *n)
         n->stalled = cache_random(4) == 0;
     else if (r < 3)
         cut(n);
-    else if (n->stopping ? r < 20 : r < 4)
+    else if (r == 3 && cache_random(4) == 0)
+        restart(n, cache_random(2) == 0);
+    else if (n->stopping ? r < 20 : r == 4)
         step_stop(n);
     else if (r < 60 && !n->stalled)
         deliver(n);
@@ -635,7 +688,8 @@ static void check(void)
         for (unsigned i = 0; i < NODES; i++) {
             const struct cell *c = &w.nodes[i].cells[at];
             owners += c->state == CACHE_CELL_OURS && serves(&w.nodes[i]);
-            if (c->value >= 0 && !is_held(c) && w.broken != DROPPED_IS_READ)
+            bool of_log = c->state == CACHE_CELL_UNKNOWN || c->state == CACHE_CELL_ASKED;
+            if (c->value >= 0 && !is_held(c) && !of_log && w.broken != DROPPED_IS_READ)
                 found("in memory, and not ours");
         }
         if (owners > 1)
@@ -651,7 +705,7 @@ static const char *history(enum broken broken, bool forgetful)
     w.now = 100;
     for (unsigned i = 0; i < NODES; i++) {
         for (unsigned at = 0; at < CELLS; at++)
-            w.nodes[i].cells[at].value = -1;
+            w.nodes[i].cells[at].value = w.nodes[i].cells[at].left = -1;
         join(&w.nodes[i]);
     }
     for (unsigned i = 0; i < STEPS && w.found == NULL && w.seq < INCS - NODES; i++) {

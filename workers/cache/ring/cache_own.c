@@ -13,12 +13,16 @@
                      REFUSE,  WAIT,    RUN,     WAIT,    REFUSE,  REFUSE,  REFUSE) \
     ROW(SENT_AGAIN,  ASKED,   ASKED,   OURS,    HELD,    LEAVING, ASKED,   ASKED, \
                      ASK,     WAIT,    RUN,     WAIT,    REFUSE,  ASK,     ASK) \
+    ROW(RECLAIM,     ASKED,   ASKED,   OURS,    HELD,    LEAVING, THEIRS,  LOST, \
+                     ASK,     NONE,    NONE,    NONE,    NONE,    NONE,    NONE) \
     ROW(SAID_OURS,   UNKNOWN, OURS,    OURS,    OURS,    LEAVING, THEIRS,  LOST, \
                      NONE,    LOOK,    NONE,    LOOK,    NONE,    NONE,    NONE) \
+    ROW(GRANTED,     UNKNOWN, OURS,    OURS,    OURS,    LEAVING, THEIRS,  LOST, \
+                     NONE,    DROP,    DROP,    DROP,    NONE,    NONE,    NONE) \
     ROW(SAID_THEIRS, UNKNOWN, THEIRS,  THEIRS,  THEIRS,  LEAVING, THEIRS,  THEIRS, \
-                     NONE,    LOOK,    DROP,    DROP,    NONE,    NONE,    NONE) \
+                     NONE,    DROP,    DROP,    DROP,    NONE,    NONE,    NONE) \
     ROW(SAID_LOST,   UNKNOWN, LOST,    LOST,    LOST,    LEAVING, LOST,    LOST, \
-                     NONE,    LOOK,    DROP,    DROP,    NONE,    NONE,    NONE) \
+                     NONE,    DROP,    DROP,    DROP,    NONE,    NONE,    NONE) \
     ROW(SAID_LATER,  UNKNOWN, ASKED,   OURS,    HELD,    LEAVING, THEIRS,  LOST, \
                      NONE,    ASK_LATER, NONE,  ASK_LATER, ASK_LATER, NONE, NONE) \
     ROW(REFUSED,     UNKNOWN, UNKNOWN, OURS,    UNKNOWN, LEAVING, THEIRS,  LOST, \
@@ -39,12 +43,12 @@
                      NONE,    NONE,    RELEASE, NONE,    NONE,    NONE,    NONE) \
     ROW(RELEASED,    UNKNOWN, ASKED,   OURS,    HELD,    UNKNOWN, THEIRS,  LOST, \
                      NONE,    NONE,    NONE,    NONE,    LOOK,    NONE,    NONE) \
-    ROW(NEW_RUN,     UNKNOWN, ASKED,   HELD,    HELD,    LEAVING, THEIRS,  UNKNOWN, \
-                     NONE,    ASK,     HOLD,    HOLD,    RELEASE, NONE,    NONE) \
-    ROW(OUTLIVED,    UNKNOWN, ASKED,   UNKNOWN, UNKNOWN, UNKNOWN, THEIRS,  LOST, \
-                     NONE,    ASK,     DROP,    DROP,    LOOK,    NONE,    NONE) \
-    ROW(STOP,        UNKNOWN, ASKED,   LEAVING, HELD,    LEAVING, THEIRS,  LOST, \
-                     NONE,    REFUSE,  RELEASE, REFUSE,  REFUSE,  NONE,    NONE)
+    ROW(NEW_RUN,     UNKNOWN, UNKNOWN, HELD,    HELD,    LEAVING, THEIRS,  UNKNOWN, \
+                     DROP,    DROP,    HOLD,    HOLD,    RELEASE, NONE,    NONE) \
+    ROW(OUTLIVED,    UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, THEIRS,  LOST, \
+                     DROP,    DROP,    DROP,    DROP,    LOOK,    NONE,    NONE) \
+    ROW(STOP,        ASKED,   ASKED,   LEAVING, HELD,    LEAVING, THEIRS,  LOST, \
+                     ASK,     REFUSE,  RELEASE, REFUSE,  REFUSE,  NONE,    NONE)
 
 #define MOVE(to, what) {CACHE_CELL_##to, CACHE_DO_##what}
 #define ROW(EVENT, u, a, o, h, e, t, l, u_do, a_do, o_do, h_do, e_do, t_do, l_do) \
@@ -79,6 +83,8 @@ struct cache_own_move cache_own(enum cache_cell_state state, enum cache_cell_eve
         move.action = CACHE_DO_WAIT;
     else if (move.action == CACHE_DO_RELEASE && state == CACHE_CELL_OURS)
         move = own_give_up(move, facts);
+    else if (event == CACHE_ON_STOP && move.action == CACHE_DO_ASK && !facts.dirty)
+        move = (struct cache_own_move){state, CACHE_DO_NONE};
     else if (event == CACHE_ON_NEW_RUN && move.action == CACHE_DO_HOLD && !facts.serves)
         move = (struct cache_own_move){CACHE_CELL_UNKNOWN, CACHE_DO_DROP};
     return move;

@@ -12,6 +12,9 @@
  * others took over; but whoever has a lease has not been lost. Without one all of it leaves memory, and is claimed as
  * if it had never been here.
  *
+ * What the log had of a cell when the node started is in memory, though nobody has said yet whose the cell is. It is
+ * served if the cell was never anybody else's since (SAID_OURS); in all other cases it is dropped.
+ *
  * What the caller and the scripts warrant:
  *   - Claims and releases are answered in the order in which they were made, each once. What was asked in another
  *     incarnation, before the manager came back, or before a new run, is not told when that has been told.
@@ -20,6 +23,9 @@
  *   - A claim again (HOLD) is taken only while nothing is granted to others: REFUSED when it comes later.
  *   - After NEW_RUN no lease is taken (cache_lease_take) until all that was held is confirmed or dropped: else, in one
  *     more new run, a lease would not mean that nobody has taken over since.
+ *   - A node that starts in another run than its log's, or as another incarnation, tells that first, of all cells.
+ *     A log's run is one in which all that it has was granted or confirmed: a record in its order, as a log may lose
+ *     its end, and have again what had left memory.
  */
 #ifndef WORKERS_CACHE_OWN_H
 #define WORKERS_CACHE_OWN_H
@@ -43,7 +49,9 @@
     X(COMMAND, "a command of a client of this node needs it") \
     X(SENT, "a command needs it that another node has sent, which took it for ours") \
     X(SENT_AGAIN, "so too, and since we said it is not, Redis has said to that node that it is") \
-    X(SAID_OURS, "its claim's answer: ours") \
+    X(RECLAIM, "the node has started, and its log had something of it") \
+    X(SAID_OURS, "its claim's answer: ours, by the very claim under which all that is in memory of it was loaded") \
+    X(GRANTED, "its claim's answer: ours, by another claim than that: what is in memory is of an earlier time") \
     X(SAID_THEIRS, "its claim's answer: another incarnation's") \
     X(SAID_LOST, "its claim's answer: of a lost node") \
     X(SAID_LATER, "its claim's or release's answer: not now; how long is told with it") \
@@ -58,7 +66,7 @@
     X(RELEASED, "its release's answer: it is free, or another's") \
     X(NEW_RUN, "Redis began anew, or is another: it may have forgotten its last moments") \
     X(OUTLIVED, "this node was told to be lost, and goes on as another incarnation") \
-    X(STOP, "the node stops, and gives up all that it has; to be told until it has")
+    X(STOP, "the node stops: it stores and gives up all that it has, the log's too; to be told until it has")
 
 /*
  * X(NAME, what the caller does). But for RUN and LOOK nothing of the cell may be loaded or read; "looks again": COMMAND
