@@ -109,12 +109,14 @@ enum cache_cell_action {
         CACHE_CELL_ACTION_COUNT
 };
 
-/* How things are with this node, and with this cell in it, at the moment of the event. */
+/*
+ * How things are with this node, and with this cell in it, at the moment of the event. Dirty: something in it is not in
+ * the store as it is here, or under way there; a dead letter too, but when the node stops: it stays in the log then.
+ */
 struct cache_own_facts {
     bool serves; /* cache_lease_serves, by a clock read now */
     bool parked; /* a command waits for the cell, or for something in it */
-    bool
-        dirty; /* something in it is not in the store as it is here, dead letters too, or is under way there */
+    bool dirty;
 };
 
 struct cache_own_move {
