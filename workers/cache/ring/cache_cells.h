@@ -30,12 +30,11 @@
 
 struct cache_cells_entry {
     uint64_t cell;
-    uint32_t objects; /* of it in memory here, copies too */
-    uint32_t used_s;  /* when a command needed it last */
-    uint32_t
-        incarnation;    /* whose, of THEIRS; else who sent the last `streak` commands, 0: clients */
-    unsigned state : 3; /* enum cache_cell_state */
-    unsigned there : 1; /* the table's own */
+    uint32_t objects;      /* of it in memory here, copies too */
+    uint32_t used_s;       /* when a command needed it last */
+    uint32_t incarnation;  /* owner of THEIRS; else who sent the last `streak` commands */
+    unsigned state : 3;    /* enum cache_cell_state */
+    unsigned there : 1;    /* the table's own */
     unsigned streak : 6;   /* CACHE_CELLS_STREAK: that many at least */
     unsigned waiting : 22; /* commands here */
 };
