@@ -46,7 +46,7 @@ LIBS_WORKER := $(LIBS_CORE) nanomsg
 LIBS_platoon := $(LIBS_CORE) libconfuse
 LIBS_platoonctl := $(LIBS_CORE) libconfuse jansson
 TYPES :=
-include $(sort $(wildcard workers/*/libs.mk))
+include $(sort $(wildcard workers/*/libs.mk workers/*/*/libs.mk))
 
 libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
 
@@ -60,7 +60,7 @@ CTL_MAIN := master/ctl/platoonctl.c
 CTL_FILES := $(filter-out $(CTL_MAIN),$(call sources,master/ctl))
 MASTER_FILES := $(filter-out master/platoon.c $(CTL_MAIN) $(CTL_FILES),$(call sources,master))
 SKELETON_MAIN := workers/skeleton/worker_main.c
-type_file = $(wildcard workers/*/$(subst -,_,$(1)).c)
+type_file = $(wildcard workers/*/$(subst -,_,$(1)).c workers/*/*/$(subst -,_,$(1)).c)
 TYPE_FILES := $(foreach t,$(TYPES),$(call type_file,$(t)))
 WORKER_PARTS := $(filter-out $(TYPE_FILES) $(SKELETON_MAIN),$(call sources,workers))
 

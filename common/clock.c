@@ -20,6 +20,13 @@ uint64_t clock_mono_ms(void)
     return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boot_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + (int64_t)ts.tv_nsec / 1000;
+}
+
 uint64_t clock_wall_ms(void)
 {
     return clock_read_ms(CLOCK_REALTIME);

@@ -13,6 +13,12 @@
 /* Never jumps; for intervals and deadlines. Starts anywhere. */
 uint64_t clock_mono_ms(void);
 
+/*
+ * Microseconds since the machine started, those that it slept included (CLOCK_BOOTTIME); never jumps back. The same for
+ * all processes of a machine: what ends at a time may be told to another.
+ */
+int64_t clock_boot_us(void);
+
 /* UTC since 1970; may jump. For people and for stored records only. */
 uint64_t clock_wall_ms(void);
 

@@ -1,5 +1,5 @@
 /*
- * cache_tree.c: when a cache has backing workers. See systems_tree.h.
+ * cache_tree.c: which workers a cache has. See systems_tree.h.
  *
  * Runs in the master.
  */
@@ -9,4 +9,10 @@ bool tree_when_cache_store(const struct config *c, const struct config_section *
 {
     (void)c;
     return config_get(s, "store")[0] != '\0';
+}
+
+bool tree_when_cache_redis(const struct config *c, const struct config_section *s)
+{
+    (void)c;
+    return config_get(s, "redis")[0] != '\0';
 }

@@ -207,13 +207,64 @@ static void cache_check_places(const struct config *c, const struct config_secti
         }
 }
 
-static void cache_check_nodes(const struct config_section *s, struct config_errors *errors)
+/* ---- the ring ---- */
+
+/* Each address of a value needs the node's number in it. False: one has none, or the value is no list. */
+static bool cache_is_numbered(const char *value)
 {
-    if (config_check_broken(s, "nodes") || config_get_u64(s, "nodes") < 2)
+    struct buffer words = BUFFER_EMPTY, text = BUFFER_EMPTY;
+    int count = words_split(slice_of(value), CACHE_ADDRESSES_MAX, &words);
+    bool numbered = count > 0;
+    const char *word = NULL;
+    for (int i = 0; i < count; i++) {
+        word = words_next(&words, 0, word);
+        buffer_clear(&text);
+        numbered = numbered && words_expand_number(word, 1, &text);
+    }
+    buffer_fini(&text);
+    buffer_fini(&words);
+    return numbered;
+}
+
+/* Where several nodes have one address, the second never comes up, or others ask the wrong one. */
+static void cache_check_number(const struct config_section *s, const char *key,
+                               struct config_errors *errors)
+{
+    if (!config_check_broken(s, key) && config_get(s, key)[0] != '\0' &&
+        !cache_is_numbered(config_get(s, key)))
+        config_errors_add(
+            errors, config_check_line(s, key),
+            "%s: each of several nodes needs its own address: have {n} in it, which "
+            "is the node's number, as in unix:/run/app/cache{n}.sock, 127.0.0.1:639{n}",
+            key);
+}
+
+static void cache_check_nodes(const struct config *c, const struct config_section *s,
+                              struct config_errors *errors)
+{
+    if (config_check_broken(s, "nodes") || config_get_u64(s, "nodes") < 2 ||
+        config_check_broken(s, "redis"))
         return;
-    config_errors_add(errors, config_check_line(s, "nodes"),
-                      "nodes: several need a Redis that says which of them has an object, and this "
-                      "platoon cannot ask one: set it to 1");
+    if (config_get(s, "redis")[0] == '\0') {
+        config_errors_add(errors, config_check_line(s, "nodes"),
+                          "nodes: several need a Redis that says which of them has an object: name "
+                          "its section (redis), or set nodes to 1");
+        return;
+    }
+    if (config_check_given(c, s, "listen"))
+        cache_check_number(s, "listen", errors);
+    cache_check_number(s, "advertise", errors);
+}
+
+/* What a node gives up for another one goes through the store. */
+static void cache_check_redis(const struct config_section *s, struct config_errors *errors)
+{
+    if (config_check_broken(s, "redis") || config_check_broken(s, "store") ||
+        config_get(s, "redis")[0] == '\0' || config_get(s, "store")[0] != '\0')
+        return;
+    config_errors_add(errors, config_check_line(s, "redis"),
+                      "redis: an object goes from one node to another through the store, and there "
+                      "is none: name a section of type file or s3 (store)");
 }
 
 /* Objects of two caches would have the same names there. */
@@ -274,7 +325,8 @@ void config_check_cache(const struct config *c, const struct config_section *s,
 {
     cache_check_listen(c, s, errors);
     cache_check_places(c, s, errors);
-    cache_check_nodes(s, errors);
+    cache_check_nodes(c, s, errors);
+    cache_check_redis(s, errors);
     cache_check_object_max(c, s, errors);
     cache_check_store(c, s, errors);
     cache_check_store_is_own(c, s, errors);

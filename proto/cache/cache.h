@@ -21,6 +21,14 @@
     X(CACHE, "store", SECTION, "", CONFIG_STORE, 0, RESTART, \
       "the store section, of type file or s3, behind the nodes: objects are stored there and loaded from it; empty: " \
       "none") \
+    X(CACHE, "redis", SECTION, "", CONFIG_REDIS, 0, RESTART, \
+      "the redis section that says which node has an object: needed by several nodes, and together with store; empty: " \
+      "none") \
+    X(CACHE, "advertise", STRING, "", 0, 0, RESTART, \
+      "redis: where other nodes reach a node, as HOST:PORT; {n} is the node's number; empty: the first address of " \
+      "listen") \
+    X(CACHE, "lease", SPAN, "10s", 1000, 600000, RESTART, \
+      "redis: how long a node serves what it has without hearing from Redis, nearly; all nodes of a cache have the same") \
     X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \
       "a full node gives up what was used least; false: it refuses writes (OOM)") \
     X(CACHE, "fsync", CHOICE, "everysec", 0, 0, RESTART, \
@@ -66,6 +74,9 @@
     X("cache.idle") \
     X("cache.dirty_max") \
     X("cache.store") \
+    X("cache.redis") \
+    X("cache.advertise") \
+    X("cache.lease") \
     X("cache.timeout") \
     X("cache.backing.parallel")
 
@@ -79,6 +90,8 @@
     X(CACHE, cache)
 
 #define CACHE_TYPES(X) \
+    X(CACHE_MANAGER, "cache-manager", CACHE, cache_redis, ITSELF, "cache/%s/manager", "1", \
+      "stands between its nodes and Redis: joins, beats and claims for them") \
     X(CACHE_BACKING, "cache-backing", CACHE, cache_store, ITSELF, "cache/%s/backing", "backing.workers", \
       "stores and loads objects for the nodes; knows nothing of their clients") \
     X(CACHE_NODE, "cache-node", CACHE, ALWAYS, ITSELF, "cache/%s/node", "nodes", \
@@ -89,7 +102,17 @@
     X(102, OBJECT_PUT, object_put, "cache-node to cache-backing: store this version of an object") \
     X(103, OBJECT_GET, object_get, "cache-node to cache-backing: load this object") \
     X(104, OBJECT_CANCEL, object_cancel, "cache-node to cache-backing: I wait for that no more") \
-    X(105, OBJECT_ANSWER, object_answer, "cache-backing to cache-node: what came of it")
+    X(105, OBJECT_ANSWER, object_answer, "cache-backing to cache-node: what came of it") \
+    X(110, RING_JOIN, ring_join, "cache-node to cache-manager: I am here; join for me, and beat") \
+    X(111, RING_JOINED, ring_joined, "cache-manager to cache-node: you have joined, anew, as this incarnation") \
+    X(112, RING_LEASE, ring_lease, "cache-manager to cache-node: Redis has confirmed a beat of yours") \
+    X(113, RING_CLAIM, ring_claim, "cache-node to cache-manager: whose are these cells? Mine, if they are free") \
+    X(114, RING_HELD, ring_held, "cache-node to cache-manager: these were mine before Redis was another") \
+    X(115, RING_CLAIMED, ring_claimed, "cache-manager to cache-node: whose they are, or why nobody says") \
+    X(116, RING_RELEASE, ring_release, "cache-node to cache-manager: the store has all of these; they are free") \
+    X(117, RING_NODES, ring_nodes, "cache-manager to cache-node: the nodes of the ring, all of them") \
+    X(118, RING_LEAVE, ring_leave, "cache-node to cache-manager: I serve nothing any more; leave for me") \
+    X(119, RING_LEFT, ring_left, "cache-manager to cache-node: you have left, or not")
 
 #define MESSAGE_FIELDS_OBJECT_CHECK(F) \
     F(u64, token, "names the answer; unique within the sender's incarnation") \
@@ -122,6 +145,59 @@
     F(bin, value, "of what was loaded") \
     F(bin, why, "one line with cause and remedy, or nothing") \
     F(u64, retry_after_ms, "what the store asks for; 0: nothing")
+
+#define MESSAGE_FIELDS_RING_JOIN(F) \
+    F(u64, incarnation, "its last one; 0: it has none") \
+    F(u64, mark, "of its last join; 0: it has none") \
+    F(bin, seed, "16 bytes, random, or the ring's as it is known") \
+    F(bin, address, "where other nodes reach it")
+
+#define MESSAGE_FIELDS_RING_JOINED(F) \
+    F(u64, incarnation, "as whom; it may be another than before") \
+    F(u64, mark, "of this join: calls and leases of an earlier one are void") \
+    F(bin, seed, "16 bytes, the ring's") \
+    F(u64, epoch, "of this run of this ring: numbers of claims mean nothing in another") \
+    F(u64, was, "0 new, 1 live, 2 lost (proto/cache/cache_ring_answer.h)") \
+    F(u64, closed_ms, "for so long nothing is granted but what was held") \
+    F(u64, redis_us, "Redis' clock") \
+    F(u64, at_us, "when the join was sent, CLOCK_BOOTTIME")
+
+#define MESSAGE_FIELDS_RING_LEASE(F) \
+    F(u64, incarnation, "whose") \
+    F(u64, mark, "of its join") \
+    F(u64, until_us, "it ends then, CLOCK_BOOTTIME") \
+    F(u64, at_us, "when the beat was sent, CLOCK_BOOTTIME") \
+    F(u64, redis_us, "Redis' clock in its answer")
+
+#define MESSAGE_FIELDS_RING_CLAIM(F) \
+    F(u64, token, "names the answer; unique within the sender's incarnation") \
+    F(u64, mark, "of its join") \
+    F(bin, cells, "8 bytes each, the highest first; at most 1000")
+
+#define MESSAGE_FIELDS_RING_HELD(F) \
+    F(u64, token, "as above") \
+    F(u64, mark, "of its join") \
+    F(bin, cells, "as above, behind each the number of its claim, 8 bytes")
+
+#define MESSAGE_FIELDS_RING_CLAIMED(F) \
+    F(u64, token, "of the request") \
+    F(u64, result, "0 done, 1 join, 2 closed, 3 moved (claim instead of held), 4 away: nothing may have been done") \
+    F(u64, wait_ms, "closed: for so long") \
+    F(u64, redis_us, "done: Redis' clock; versions of these cells' objects are above it") \
+    F(bin, owners, "done: of each cell a byte, 1 ours, 2 theirs, 3 of a lost node, and 8 of its number or incarnation")
+
+#define MESSAGE_FIELDS_RING_RELEASE(F) \
+    F(u64, mark, "of its join") \
+    F(bin, cells, "as those of a held")
+
+#define MESSAGE_FIELDS_RING_NODES(F) \
+    F(u64, gen, "of the ring") \
+    F(raw, nodes, "array of [incarnation, name, address, 0 live or 1 lost]")
+
+#define MESSAGE_FIELDS_RING_LEAVE(F) F(u64, mark, "of its join")
+
+#define MESSAGE_FIELDS_RING_LEFT(F) \
+    F(u64, result, "0 it has; 1 join; 4 away; 5 the ring has copies that the store may not have")
 
 #define CACHE_VERBS(X) \
     X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \

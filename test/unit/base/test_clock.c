@@ -70,4 +70,18 @@ START_TEST(clocks_go_forward)
 }
 END_TEST
 
-SUITE_MAIN("clock", moments, spans, clocks_go_forward)
+/* The other clock of intervals stands still while the machine sleeps: this one is never behind it. */
+START_TEST(the_boot_clock_counts_sleep)
+{
+    int64_t before = clock_boot_us();
+    for (int i = 0; i < 100000; i++) {
+        uint64_t mono = clock_mono_ms();
+        int64_t now = clock_boot_us();
+        ck_assert_int_ge(now, before);
+        ck_assert_int_ge(now / 1000, (int64_t)mono);
+        before = now;
+    }
+}
+END_TEST
+
+SUITE_MAIN("clock", moments, spans, clocks_go_forward, the_boot_clock_counts_sleep)

@@ -30,6 +30,10 @@ START_TEST(values)
 }
 END_TEST
 
+#define RING                                                                                       \
+    "redis r { url = \"redis://127.0.0.1:6379\" }\n"                                               \
+    "store s { type = file path = objects }\n"
+
 #define TLS "tls_cert_file = a.crt tls_key_file = a.key"
 
 START_TEST(right_addresses)
@@ -41,6 +45,9 @@ START_TEST(right_addresses)
         "cache c { listen = \"unix:/run/c.sock 127.0.0.1:6390\" " TLS " }\n",
         "cache c { listen = \"10.0.0.5:6390\" plain = true }\n",
         "cache c { listen = \"0.0.0.0:6390\" secret_file = s " TLS " }\n",
+        RING "cache c { listen = \"unix:/c.sock\" store = s redis = r lease = 1s }\n",
+        RING "cache c { listen = \"unix:/c{n}.sock 127.0.0.1:1{n}\" nodes = 3 store = s redis = r "
+             "advertise = \"h:1{n}\" }\n",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         config_free(load_good(cases[i]));
@@ -87,6 +94,19 @@ START_TEST(errors_name_line_cause_and_remedy)
         {"platoon { runtime_dir = /r }\ncache d { listen = \"unix:/r/control.sock\" }\n",
          "2: listen: an address is taken already, by runtime_dir of platoon (line 1)"},
         {"cache c { listen = \"unix:/a{n}.sock\" nodes = 2 }\n", "1: nodes: several need a Redis"},
+        {RING "cache c { listen = \"unix:/a.sock\" nodes = 2 store = s redis = r }\n",
+         "3: listen: each of several nodes needs its own address: have {n} in it"},
+        {RING
+         "cache c { listen = \"unix:/a{n}.sock 127.0.0.1:1\" nodes = 2 store = s redis = r }\n",
+         "3: listen: each of several nodes"},
+        {RING "cache c { listen = \"unix:/a{n}.sock\" nodes = 2 store = s redis = r "
+              "advertise = \"h:1\" }\n",
+         "3: advertise: each of several nodes"},
+        {RING "cache c { listen = \"unix:/a.sock\" redis = r }\n",
+         "3: redis: an object goes from one node to another through the store, and there is none"},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = q }\n", "3: redis: "},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r lease = 999ms }\n",
+         "3: lease: "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         says(cases[i].text, cases[i].says);

@@ -1,0 +1,529 @@
+/*
+ * cache_manager_ring.c: what a manager says to Redis for its nodes: which server it is, joins, beats, leaving. See
+ * cache_manager_private.h.
+ */
+#include "workers/cache/manager/cache_manager_private.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A call for one node, which may be gone when it is answered. */
+struct manager_visit {
+    struct manager *m;
+    char name[CONTRACT_NAME_MAX];
+    uint64_t generation;
+    uint64_t joins; /* as it was */
+    int64_t at_us;  /* when it was sent */
+};
+
+/* ---- calls ---- */
+
+int manager_send(struct manager *m, int rc, redis_reply_fn fn, void *ctx)
+{
+    struct slice key = slice_of(m->prefix);
+    if (rc != 0)
+        return rc;
+    if (m->run[0] == '\0')
+        return -ENOTCONN;
+    return redis_conn_script(m->link.conn, m->scripts[m->call.script], 1, &key, m->call.count,
+                             m->call.args, fn, ctx);
+}
+
+void manager_is_garbled(struct manager *m, enum cache_ring_script script)
+{
+    snprintf(m->errors[script], sizeof m->errors[script],
+             "%s: Redis gives an answer that no script of platoon's gives: is another program's "
+             "server behind the url?",
+             cache_ring_script_name(script));
+}
+
+bool manager_bytes(struct manager *m, enum cache_ring_script script, const redisReply *reply,
+                   struct slice *bytes)
+{
+    if (reply == NULL)
+        return false; /* of that the connection's trouble speaks */
+    if (reply->type == REDIS_REPLY_STRING) {
+        *bytes = slice_make(reply->str, reply->len);
+        m->errors[script][0] = '\0';
+        return true;
+    }
+    if (reply->type == REDIS_REPLY_ERROR)
+        redis_error_explain(reply->str, reply->len, m->errors[script], sizeof m->errors[script]);
+    else
+        manager_is_garbled(m, script);
+    return false;
+}
+
+struct manager_node *manager_find(struct manager *m, const char *name, uint64_t generation,
+                                  struct worker_peer **peer)
+{
+    *peer = worker_peer_find(m->w, name);
+    return *peer != NULL && (*peer)->generation == generation ? (*peer)->user : NULL;
+}
+
+static struct manager_visit *manager_visit(struct manager *m, const struct worker_peer *peer)
+{
+    struct manager_visit *v = calloc(1, sizeof *v);
+    if (v == NULL)
+        return NULL;
+    *v = (struct manager_visit){.m = m,
+                                .generation = peer->generation,
+                                .joins = ((struct manager_node *)peer->user)->joins,
+                                .at_us = clock_boot_us()};
+    slice_copy(slice_of(peer->name), v->name, sizeof v->name);
+    return v;
+}
+
+/* ---- joining ---- */
+
+static void manager_send_joined(struct manager *m, struct worker_peer *peer,
+                                const struct cache_ring_joined *j, int64_t at_us)
+{
+    struct message_ring_joined message = {.incarnation = j->who.incarnation,
+                                          .mark = j->who.mark,
+                                          .seed = j->seed,
+                                          .epoch = j->epoch,
+                                          .was = j->was,
+                                          .closed_ms = j->closed_ms,
+                                          .redis_us = j->redis_us,
+                                          .at_us = (uint64_t)at_us};
+    struct buffer *out = worker_compose(m->w);
+    message_ring_joined_pack(out, &message);
+    worker_must_send(m->w, peer, out);
+}
+
+/*
+ * Redis' clock, which says when a ring opens, may be set forward meanwhile: in a run of the ring that was closed when it
+ * was first seen nothing is claimed before this machine's clock says so too.
+ */
+static void manager_learn_run(struct manager *m, const struct cache_ring_joined *j)
+{
+    if (j->epoch == m->epoch)
+        return;
+    m->epoch = j->epoch;
+    m->open_us = j->closed_ms > 0 ? clock_boot_us() + cache_manager_grace_us(m->lease_ms) : 0;
+    cache_watch_anew(&m->watch);
+}
+
+static void manager_take_joined(struct manager *m, struct worker_peer *peer, struct manager_node *n,
+                                const struct cache_ring_joined *j, int64_t at_us)
+{
+    static const char *const was[] = {"new", "live", "lost"};
+    n->state = MANAGER_JOINED;
+    n->who = j->who;
+    m->closed_ms = j->closed_ms;
+    memcpy(m->seed, j->seed.ptr, sizeof m->seed);
+    m->seeded = true;
+    manager_learn_run(m, j);
+    log_info("ring-joined", "node=%s incarnation=%" PRIu64 " was=%s closed_ms=%" PRIu64, peer->name,
+             j->who.incarnation, was[j->was], j->closed_ms);
+    manager_send_joined(m, peer, j, at_us);
+    manager_beat(m);
+}
+
+/* Refused: for good, when the ring is another's; else it is asked again with the next beat. */
+static void manager_take_refusal(struct manager *m, const struct cache_ring_answer *a)
+{
+    char why[1024];
+    cache_ring_explain(a, m->prefix, why, sizeof why);
+    if (why[0] != '\0' && a->status != CACHE_RING_FULL)
+        worker_exit(m->w, CONTRACT_EXIT_CONFIG, "%s", why);
+    snprintf(m->errors[CACHE_RING_JOIN], sizeof m->errors[CACHE_RING_JOIN], "%.390s",
+             why[0] != '\0' ? why : "the ring takes no node");
+}
+
+static void manager_on_joined(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    struct manager_visit *v = ctx;
+    struct manager *m = v->m;
+    struct cache_ring_answer a;
+    struct cache_ring_joined j;
+    struct slice bytes;
+    struct worker_peer *peer;
+    struct manager_node *n = manager_find(m, v->name, v->generation, &peer);
+    bool told = manager_bytes(m, CACHE_RING_JOIN, reply, &bytes);
+    bool read = told && cache_ring_read_joined(bytes, &a, &j);
+    if (told && !read)
+        manager_is_garbled(m, CACHE_RING_JOIN);
+    if (n != NULL && n->joins == v->joins) {
+        n->state = MANAGER_WAITS;
+        if (read && a.status == CACHE_RING_OK)
+            manager_take_joined(m, peer, n, &j, v->at_us);
+        else if (read)
+            manager_take_refusal(m, &a);
+    }
+    free(v);
+}
+
+static void manager_join(struct manager *m, struct worker_peer *peer, struct manager_node *n)
+{
+    n->joins++;
+    struct manager_visit *v = manager_visit(m, peer);
+    snprintf(m->token, sizeof m->token, "%s:%" PRIu64, worker_setting_text(m->w, "platoon.boot"),
+             peer->generation);
+    struct cache_ring_member member = {
+        .seed = slice_make(n->seed, sizeof n->seed),
+        .store = slice_of(m->store),
+        .file = strcmp(worker_setting_text(m->w, "store.type"), "file") == 0,
+        .copies = 1,
+        .lease_ms = m->lease_ms,
+        .name = slice_of(peer->name),
+        .host = slice_of(m->host),
+        .platoon = slice_of(worker_setting_text(m->w, "platoon.instance")),
+        .address = slice_of(n->address),
+        .token = slice_of(m->token),
+        .last = n->who};
+    int rc = v == NULL ? -ENOMEM : cache_ring_join(&m->call, manager_run(m), &member);
+    if (manager_send(m, rc, manager_on_joined, v) == 0)
+        n->state = MANAGER_JOINING;
+    else
+        free(v); /* it is asked again with the next beat */
+}
+
+void manager_join_all(struct manager *m)
+{
+    for (struct worker_peer *p = NULL; (p = worker_peer_next(m->w, p)) != NULL;) {
+        struct manager_node *n = p->user;
+        if (n != NULL && n->state == MANAGER_WAITS && m->run[0] != '\0')
+            manager_join(m, p, n);
+    }
+}
+
+/* ---- beating ---- */
+
+static void manager_send_lease(struct manager *m, struct worker_peer *peer,
+                               const struct manager_node *n, uint64_t redis_us)
+{
+    struct message_ring_lease message = {
+        .incarnation = n->who.incarnation,
+        .mark = n->who.mark,
+        .until_us = (uint64_t)cache_manager_until_us(m->beat_at_us, m->lease_ms),
+        .at_us = (uint64_t)m->beat_at_us,
+        .redis_us = redis_us};
+    struct buffer *out = worker_compose(m->w);
+    message_ring_lease_pack(out, &message);
+    worker_must_send(m->w, peer, out);
+}
+
+/* The joined node that a beat was for; NULL: it is gone, or has joined anew since. */
+static struct manager_node *manager_holder(struct manager *m, const struct cache_ring_holder *who,
+                                           struct worker_peer **peer)
+{
+    for (struct worker_peer *p = NULL; (p = worker_peer_next(m->w, p)) != NULL;) {
+        struct manager_node *n = p->user;
+        if (n == NULL || n->state != MANAGER_JOINED || n->who.incarnation != who->incarnation ||
+            n->who.mark != who->mark)
+            continue;
+        *peer = p;
+        return n;
+    }
+    return NULL;
+}
+
+static void manager_take_pulses(struct manager *m, const enum cache_ring_pulse *pulses,
+                                uint64_t redis_us)
+{
+    for (size_t i = 0; i < m->beat_count; i++) {
+        struct worker_peer *peer = NULL;
+        struct manager_node *n = manager_holder(m, &m->beat_nodes[i], &peer);
+        if (n == NULL)
+            continue;
+        if (pulses[i] == CACHE_RING_BEATS)
+            manager_send_lease(m, peer, n, redis_us);
+        else
+            n->state = MANAGER_WAITS;
+    }
+}
+
+static void manager_copy_node(struct manager_known *to, const struct cache_ring_node *from)
+{
+    *to = (struct manager_known){.who = from->who, .lost = from->lost};
+    slice_copy(from->name, to->name, sizeof to->name);
+    slice_copy(from->host, to->host, sizeof to->host);
+    slice_copy(from->platoon, to->platoon, sizeof to->platoon);
+    slice_copy(from->address, to->address, sizeof to->address);
+}
+
+/* 0, -ENOMEM, or -EBADMSG: what was known stays. */
+static int manager_take_nodes(struct manager *m, struct cache_ring_list list)
+{
+    struct cache_ring_node node;
+    struct manager_known *known = calloc((size_t)list.left + 1, sizeof *known);
+    size_t count = 0;
+    if (known == NULL)
+        return -ENOMEM;
+    while (cache_ring_next_node(&list, &node))
+        manager_copy_node(&known[count++], &node);
+    if (!cache_ring_list_ok(&list)) {
+        free(known);
+        return -EBADMSG;
+    }
+    free(m->known);
+    m->known = known;
+    m->known_count = count;
+    return 0;
+}
+
+static int manager_take_managers(struct manager *m, struct cache_ring_list list)
+{
+    struct slice manager, host;
+    struct manager_other *others = calloc((size_t)list.left + 1, sizeof *others);
+    size_t count = 0;
+    if (others == NULL)
+        return -ENOMEM;
+    while (cache_ring_next_manager(&list, &manager, &host)) {
+        slice_copy(manager, others[count].manager, sizeof others[count].manager);
+        slice_copy(host, others[count++].host, sizeof others[0].host);
+    }
+    if (!cache_ring_list_ok(&list)) {
+        free(others);
+        return -EBADMSG;
+    }
+    free(m->others);
+    m->others = others;
+    m->other_count = count;
+    return 0;
+}
+
+static void manager_send_nodes(struct manager *m)
+{
+    struct buffer list = BUFFER_EMPTY;
+    pack_array(&list, (uint32_t)m->known_count);
+    for (size_t i = 0; i < m->known_count; i++) {
+        const struct manager_known *k = &m->known[i];
+        pack_array(&list, 4);
+        pack_u64(&list, k->who.incarnation);
+        pack_text(&list, k->name);
+        pack_text(&list, k->address);
+        pack_u64(&list, k->lost);
+    }
+    if (!buffer_ok(&list))
+        m->gen = 0; /* with the next beat */
+    struct message_ring_nodes message = {.gen = m->gen, .nodes = buffer_slice(&list)};
+    for (struct worker_peer *p = NULL; (p = worker_peer_next(m->w, p)) != NULL;) {
+        struct manager_node *n = p->user;
+        if (!buffer_ok(&list) || n == NULL || n->state != MANAGER_JOINED)
+            continue;
+        struct buffer *out = worker_compose(m->w);
+        message_ring_nodes_pack(out, &message);
+        worker_must_send(m->w, p, out);
+    }
+    buffer_fini(&list);
+}
+
+/* 0, or as those. */
+static int manager_take_beats(struct manager *m, struct cache_ring_list list, bool closed)
+{
+    struct slice who;
+    uint64_t beats;
+    int rc = 0;
+    cache_watch_begin(&m->watch, clock_boot_us(), closed);
+    while (rc == 0 && cache_ring_next_beat(&list, &who, &beats))
+        rc = cache_watch_see(&m->watch, who, beats);
+    cache_watch_end(&m->watch);
+    return rc != 0 ? rc : cache_ring_list_ok(&list) ? 0 : -EBADMSG;
+}
+
+static void manager_take_master(struct manager *m, struct slice master)
+{
+    bool was = m->is_master;
+    slice_copy(master, m->master, sizeof m->master);
+    m->is_master = slice_is(master, m->identity);
+    if (m->is_master && !was)
+        manager_free_cells(m); /* whoever was it before may not have come to an end */
+}
+
+static void manager_take_beaten(struct manager *m, const struct cache_ring_beaten *b,
+                                const enum cache_ring_pulse *pulses)
+{
+    m->closed_ms = b->closed_ms;
+    int rc = manager_take_beats(m, b->beats, b->closed_ms > 0);
+    bool moved = b->gen != m->beat_gen;
+    if (rc == 0 && moved)
+        rc = manager_take_nodes(m, b->nodes);
+    if (rc == 0 && moved)
+        rc = manager_take_managers(m, b->managers);
+    if (rc == -EBADMSG || rc == -EINVAL) {
+        manager_is_garbled(m, CACHE_RING_BEAT);
+        return;
+    }
+    manager_take_pulses(m, pulses, b->redis_us);
+    if (rc != 0) { /* memory is short: leases go on, and all else waits for the next beat */
+        cache_watch_anew(&m->watch);
+        return;
+    }
+    m->gen = b->gen;
+    if (moved)
+        manager_send_nodes(m);
+    manager_take_master(m, b->master);
+    manager_join_all(m);
+    manager_duties(m);
+}
+
+static void manager_on_beaten(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    struct manager *m = ctx;
+    struct cache_ring_answer a;
+    struct cache_ring_beaten b;
+    enum cache_ring_pulse pulses[MANAGER_NODES_MAX];
+    struct slice bytes;
+    m->beating = false;
+    if (!manager_bytes(m, CACHE_RING_BEAT, reply, &bytes))
+        return;
+    if (!cache_ring_read_beaten(bytes, &a, &b, pulses, m->beat_count)) {
+        manager_is_garbled(m, CACHE_RING_BEAT);
+        return;
+    }
+    if (a.status == CACHE_RING_OK) {
+        manager_take_beaten(m, &b, pulses);
+        return;
+    }
+    /* There is no ring, or none any more: who was in it makes it anew. */
+    for (size_t i = 0; i < m->beat_count; i++)
+        pulses[i] = CACHE_RING_JOIN_AGAIN;
+    manager_take_pulses(m, pulses, 0);
+    manager_join_all(m);
+}
+
+void manager_beat(struct manager *m)
+{
+    if (m->beating || m->draining || m->run[0] == '\0')
+        return;
+    m->beat_count = 0;
+    for (struct worker_peer *p = NULL; (p = worker_peer_next(m->w, p)) != NULL;) {
+        const struct manager_node *n = p->user;
+        if (n != NULL && n->state == MANAGER_JOINED && m->beat_count < MANAGER_NODES_MAX)
+            m->beat_nodes[m->beat_count++] = n->who;
+    }
+    m->beat_at_us = clock_boot_us();
+    m->beat_gen = m->gen;
+    int rc = cache_ring_beat(&m->call, manager_run(m), slice_of(m->identity), slice_of(m->host),
+                             m->beat_gen, m->beat_nodes, m->beat_count);
+    m->beating = manager_send(m, rc, manager_on_beaten, m) == 0;
+}
+
+/* ---- leaving ---- */
+
+void manager_send_left(struct manager *m, struct worker_peer *peer, uint64_t result)
+{
+    struct message_ring_left message = {.result = result};
+    struct buffer *out = worker_compose(m->w);
+    message_ring_left_pack(out, &message);
+    worker_must_send(m->w, peer, out);
+}
+
+static void manager_on_left(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    struct manager_visit *v = ctx;
+    struct manager *m = v->m;
+    struct cache_ring_answer a;
+    struct slice bytes;
+    struct worker_peer *peer;
+    struct manager_node *n = manager_find(m, v->name, v->generation, &peer);
+    bool told = manager_bytes(m, CACHE_RING_LEAVE, reply, &bytes);
+    bool read = told && cache_ring_read(bytes, &a);
+    if (told && !read)
+        manager_is_garbled(m, CACHE_RING_LEAVE);
+    if (n != NULL && n->joins == v->joins) {
+        if (read && a.status == CACHE_RING_OK) {
+            n->state = MANAGER_SILENT;
+            n->who = (struct cache_ring_holder){0};
+        }
+        manager_send_left(m, peer, read ? a.status : MANAGER_AWAY);
+    }
+    free(v);
+}
+
+void manager_leave(struct manager *m, struct worker_peer *peer)
+{
+    const struct manager_node *n = peer->user;
+    struct manager_visit *v = manager_visit(m, peer);
+    manager_flush(m, peer);
+    int rc = v == NULL ? -ENOMEM : cache_ring_leave(&m->call, manager_run(m), &n->who);
+    if (manager_send(m, rc, manager_on_left, v) == 0)
+        return;
+    free(v);
+    manager_send_left(m, peer, MANAGER_AWAY);
+}
+
+/* ---- the connection ---- */
+
+/* "run_id:…" of an INFO. */
+static bool manager_read_run(struct manager *m, struct slice info)
+{
+    static const char name[] = "run_id:";
+    for (size_t at = 0; at < info.len;) {
+        const char *line = info.ptr + at;
+        const char *end = memchr(line, '\n', info.len - at);
+        size_t len = end != NULL ? (size_t)(end - line) : info.len - at;
+        at += len + 1;
+        if (len <= sizeof name || memcmp(line, name, sizeof name - 1) != 0)
+            continue;
+        len -= sizeof name - 1;
+        return slice_copy(
+            slice_make(line + sizeof name - 1, len - (line[sizeof name - 2 + len] == '\r')), m->run,
+            sizeof m->run);
+    }
+    return false;
+}
+
+static void manager_on_info(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    struct manager *m = ctx;
+    if (reply == NULL)
+        return;
+    m->trouble[0] = '\0';
+    if (reply->type == REDIS_REPLY_ERROR)
+        redis_error_explain(reply->str, reply->len, m->trouble, sizeof m->trouble);
+    else if (reply->type != REDIS_REPLY_STRING ||
+             !manager_read_run(m, slice_make(reply->str, reply->len)))
+        snprintf(m->trouble, sizeof m->trouble,
+                 "this Redis does not say which process it is (INFO server, run_id), and without "
+                 "that a ring cannot tell a fail-over: use another server");
+    redis_link_settle(&m->link);
+    manager_join_all(m);
+    manager_beat(m);
+}
+
+void manager_ask_run(struct manager *m)
+{
+    struct slice info[] = {slice_of("INFO"), slice_of("server")};
+    redis_conn_command(m->link.conn, 2, info, manager_on_info, m); /* else: with the next tick */
+}
+
+void manager_on_ready(struct worker *w, void *state)
+{
+    (void)w;
+    struct manager *m = state;
+    redis_look_at(&m->look, &m->link);
+    redis_rights_ask(&m->rights);
+    manager_ask_run(m);
+}
+
+/*
+ * What was sent may still be done on the old connection, late: so all calls from now on are of another join, which Redis
+ * holds against them.
+ */
+void manager_on_lost(struct worker *w, void *state, const char *why)
+{
+    struct manager *m = state;
+    redis_look_lost(&m->look, w, why);
+    m->run[0] = '\0';
+    m->gen = 0;
+    m->is_master = false;
+    cache_watch_anew(&m->watch);
+    for (struct worker_peer *p = NULL; (p = worker_peer_next(w, p)) != NULL;) {
+        struct manager_node *n = p->user;
+        if (n != NULL && n->state != MANAGER_SILENT)
+            n->state = MANAGER_WAITS;
+    }
+}
