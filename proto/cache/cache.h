@@ -214,9 +214,21 @@
       "wait until everything is stored") \
     X(CACHE_DEAD, cache_dead, "cache dead", 1, VERB_MANY, ANSWER, ACT, \
       "cache dead NAME [list|show|retry|drop] [KEY...|all]", \
-      "what the store does not take: list, show, try again, throw away")
+      "what the store does not take: list, show, try again, throw away") \
+    X(CACHE_RING, cache_ring, "cache ring", 1, 1, ANSWER, LOOK, "cache ring NAME", \
+      "the nodes and managers of a cache's ring, and whether they beat") \
+    X(CACHE_OWNER, cache_owner, "cache owner", 2, 2, ANSWER, LOOK, "cache owner NAME KEY", \
+      "which node of a ring has an object") \
+    X(CACHE_FORGET, cache_forget, "cache forget", 2, 2, ANSWER, ACT, "cache forget NAME NODE", \
+      "strike a lost node out of the ring, for good: what only it has is gone")
 
 #define CACHE_ASKS(X) \
+    X("cache-manager", "ring", LOOK, "", \
+      "map {gen, lease_ms, closed_ms, master, nodes: array of maps {incarnation, node, host, platoon, address, state " \
+      "(live, lost), still_ms (or nil)}, managers: array of maps {manager, host, still_ms (or nil)}}") \
+    X("cache-manager", "owner", LOOK, "KEY", \
+      "map {cell, state (free, owned, lost), incarnation, node, host}; 0 and empty when it is free") \
+    X("cache-manager", "forget", ACT, "NODE", "map {incarnation}: the lost node of this name or incarnation is forgotten") \
     X("cache-node", "get", LOOK, "KEY", "map {ok: the value, bin}, or {ko: true}") \
     X("cache-node", "set", ACT, "KEY VALUE [EXPIRE_MS]", "map {ok: true}, when the log has it") \
     X("cache-node", "del", ACT, "KEY...", "map {count}: those that were there, when the log has it") \

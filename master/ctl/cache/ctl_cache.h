@@ -35,6 +35,10 @@ int ctl_cache_ask_keys(struct ctl *c, const char *verb, size_t count, const char
 
 int ctl_cache_print_json(struct ctl *c, struct slice body);
 
+/* The answers of a cache's manager (CACHE.md): its ring; who has a key. */
+void ctl_cache_render_ring(const json_t *ring, size_t width, bool color, struct buffer *out);
+void ctl_cache_render_owner(const json_t *owner, struct buffer *out);
+
 /* Dead letters (CACHE.md) as a table; with their values. */
 void ctl_cache_render_dead(const json_t *letters, size_t width, bool color, struct buffer *out);
 void ctl_cache_render_dead_data(const json_t *letters, bool color, struct buffer *out);

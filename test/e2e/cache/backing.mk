@@ -13,3 +13,11 @@ $(FAR_NODE): $(call objects,test/e2e/cache/far_node.c $(SKELETON_MAIN)) $(WORKER
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_WORKER) openssl)
 unit check: $(FAR_NODE)
+
+# And one for test_cache_manager.py.
+RING_NODE := $(BUILD)/test/e2e/ring_node
+$(RING_NODE): $(call objects,test/e2e/cache/ring_node.c $(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_WORKER))
+unit check: $(RING_NODE)
