@@ -1,0 +1,186 @@
+"""The manager of a cache between a real Redis and workers of the tests in the nodes' place (ring_node.c), which join and serve nothing."""
+import json
+import os
+import shutil
+
+import pytest
+
+from platoon_fixture import BUILD, section, wait_until
+
+ONE, TWO, MANAGER = "cache/c/node.1", "cache/c/node.2", "cache/c/manager"
+STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", "runs", "nodes")
+
+
+@pytest.fixture
+def ring(platoon, redis_server):
+    """Configures and starts a platoon whose cache has two nodes and a Redis."""
+    def configure(to=None, server=None, store="objects", start=True, **cache):
+        to = to or platoon
+        server = server or redis_server()
+        libexec = to.dir / "libexec"
+        shutil.copytree(BUILD / "libexec/platoon", libexec)
+        shutil.copy(BUILD / "test/e2e/ring_node", libexec / "cache-node")
+        (to.dir / store).mkdir()
+        to.config_path.write_text(
+            section("platoon", {"runtime_dir": "run", "state_dir": "state", "libexec_dir": libexec, "backoff_min": "20ms"})
+            + section("redis r", {"url": server.url, "retry_max": "100ms"})
+            + section("store objects", {"type": "file", "path": store})
+            + section("cache c", {"listen": f"unix:{to.dir}/c{{n}}.sock", "nodes": 2, "store": "objects", "redis": "r", "lease": "1s", **cache}))
+        if start:
+            to.start()
+        return server
+    return configure
+
+
+def say(platoon, node, line):
+    done = platoon.ctl("send", node, json.dumps(line))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def state(platoon, node):
+    return dict(zip(STATE, map(int, say(platoon, node, "state"))))
+
+
+def serves(platoon, node):
+    wait_until(lambda: state(platoon, node)["runs"] == 1, 30, f"a lease of {node}")
+    return state(platoon, node)
+
+
+def claim(platoon, node, *cells):
+    """Once the ring is open: state and value of each."""
+    def claims():
+        result, _, *owners = say(platoon, node, " ".join(["claim", *map(str, cells)]))
+        return owners if result == "0" else None
+    return [tuple(map(int, owner.split(":"))) for owner in wait_until(claims, 30, f"a claim of {node}")]
+
+
+def ring_of(platoon):
+    return platoon.json("cache", "ring", "c")
+
+
+def states(platoon):
+    return sorted((node["node"], node["state"]) for node in ring_of(platoon)["nodes"])
+
+
+def test_nodes_join_and_have_leases(ring, platoon):
+    ring()
+    one, two = serves(platoon, ONE), serves(platoon, TWO)
+    assert one["incarnation"] != two["incarnation"] and one["epoch"] == two["epoch"]
+    assert one["was"] == 0
+    wait_until(lambda: state(platoon, ONE)["nodes"] == 2 == state(platoon, TWO)["nodes"], 30, "both to hear of both")
+    wait_until(lambda: state(platoon, ONE)["leases"] > one["leases"] + 3, 30, "more leases")
+    assert state(platoon, ONE)["joins"] == one["joins"]
+    told = ring_of(platoon)
+    assert states(platoon) == [(ONE, "live"), (TWO, "live")]
+    assert [manager["manager"] for manager in told["managers"]] == [told["master"]]
+    shown = platoon.ctl("cache", "ring", "c").stdout
+    assert ONE in shown and told["master"] in shown
+    assert platoon.ctl("status").returncode == 0
+
+
+def test_claims(ring, platoon):
+    ring()
+    (first, number), (second, same) = claim(platoon, ONE, 1, 2)
+    assert (first, second) == (1, 1) and number == same
+    assert claim(platoon, ONE, 2) == [(1, number)]
+    assert claim(platoon, TWO, 1, 3)[0] == (2, state(platoon, ONE)["incarnation"])
+    assert say(platoon, ONE, f"held 1:{number}") == ["3", "0"]
+    say(platoon, ONE, f"release 1:{number + 1000}")
+    assert claim(platoon, TWO, 1)[0][0] == 2
+    say(platoon, ONE, f"release 1:{number}")
+    (now, newer), = claim(platoon, TWO, 1)
+    assert now == 1 and newer > number
+    assert claim(platoon, ONE, 1, 2) == [(2, state(platoon, TWO)["incarnation"]), (1, number)]
+
+
+def test_a_node_that_is_killed_goes_on_as_it_was(ring, platoon):
+    ring()
+    owned = claim(platoon, ONE, 1)
+    before, node = serves(platoon, ONE), platoon.workers()[ONE]
+    os.kill(node["pid"], 9)
+    platoon.replaced(node)
+    after = serves(platoon, ONE)
+    assert after["incarnation"] == before["incarnation"] and after["mark"] > before["mark"] and after["was"] in (1, 2)
+    assert claim(platoon, ONE, 1) == owned
+
+
+def test_a_manager_that_is_killed_joins_them_anew(ring, platoon):
+    ring()
+    owned = claim(platoon, ONE, 1)
+    before, manager = [serves(platoon, node) for node in (ONE, TWO)], platoon.workers()[MANAGER]
+    os.kill(manager["pid"], 9)
+    platoon.replaced(manager)
+    wait_until(lambda: state(platoon, ONE)["joins"] > before[0]["joins"] and state(platoon, TWO)["joins"] > before[1]["joins"], 30, "both to join")
+    assert [serves(platoon, node)["incarnation"] for node in (ONE, TWO)] == [node["incarnation"] for node in before]
+    assert claim(platoon, ONE, 1) == owned
+
+
+def test_a_redis_that_is_silent_ends_leases(ring, platoon):
+    server = ring()
+    before = serves(platoon, ONE)
+    server.pause()
+    wait_until(lambda: state(platoon, ONE)["runs"] == 0, 30, "the lease's end")
+    server.resume()
+    after = serves(platoon, ONE)
+    assert after["incarnation"] == before["incarnation"] and after["epoch"] == before["epoch"]
+
+
+def test_another_redis_is_closed_and_holders_claim_again(ring, platoon):
+    server = ring(lease="4s")
+    (_, number), = claim(platoon, ONE, 1)
+    before = serves(platoon, ONE)
+    server.stop()
+    server.start()
+    wait_until(lambda: state(platoon, ONE)["epoch"] > before["epoch"], 30, "the new run")
+    assert say(platoon, TWO, "claim 2")[0] == "2"
+    assert say(platoon, ONE, f"held 1:{number}") == ["0", "0", f"1:{number}"]
+    assert claim(platoon, TWO, 1, 2)[0] == (2, before["incarnation"])
+
+
+def test_a_node_that_is_gone_is_lost_then_forgotten(ring, platoon):
+    ring()
+    claim(platoon, TWO, 7)
+    gone = serves(platoon, TWO)["incarnation"]
+    assert platoon.ctl("cache", "forget", "c", TWO).returncode != 0
+    assert platoon.ctl("stop", TWO).returncode == 0
+    wait_until(lambda: (TWO, "lost") in states(platoon), 30, "it to be lost")
+    assert claim(platoon, ONE, 7) == [(3, gone)]
+    assert platoon.ctl("cache", "forget", "c", str(gone)).returncode == 0
+    wait_until(lambda: states(platoon) == [(ONE, "live")], 30, "it to be forgotten")
+    assert claim(platoon, ONE, 7)[0][0] == 1
+    assert platoon.ctl("start", TWO).returncode == 0
+    assert serves(platoon, TWO)["incarnation"] != gone
+
+
+def test_a_node_that_leaves_has_nothing(ring, platoon):
+    ring()
+    claim(platoon, TWO, 7)
+    serves(platoon, ONE)
+    assert say(platoon, TWO, "leave") == ["0"]
+    wait_until(lambda: states(platoon) == [(ONE, "live")], 30, "it to have left")
+    assert claim(platoon, ONE, 7)[0][0] == 1
+    assert say(platoon, TWO, "leave") == ["1"] and say(platoon, TWO, "claim 8")[0] == "1"
+
+
+def test_whose_a_key_is(ring, platoon):
+    ring()
+    serves(platoon, ONE)
+    assert platoon.ctl("cache", "owner", "c", "k").stdout.startswith("free")
+    cell = int(platoon.json("cache", "owner", "c", "k")["cell"], 16)
+    claim(platoon, ONE, cell)
+    assert platoon.ctl("cache", "owner", "c", "k").stdout.startswith(f"{ONE} ")
+    assert platoon.json("cache", "owner", "c", "k")["state"] == "owned"
+
+
+def test_a_manager_that_ends_is_no_master_any_more(ring, platoons):
+    first, second = platoons(), platoons()
+    server = ring(first)
+    serves(first, ONE)
+    assert first.stop() == 0
+    assert server.client().hlen("platoon:{cache:c}:managers") == 0
+    assert not server.client().exists("platoon:{cache:c}:master")
+    ring(second, server, store="others", start=False)
+    second.start(ready=False)
+    wait_until(lambda: "directory is no store" in second.log() or "another store" in second.log(), 30, "the refusal")
+    assert second.workers()[MANAGER]["state"] != "READY"
