@@ -7,7 +7,7 @@ import pytest
 
 from platoon_fixture import BUILD, section, wait_until
 
-ONE, TWO, MANAGER = "cache/c/node.1", "cache/c/node.2", "cache/c/manager"
+ONE, TWO, MANAGER = "cache/c/node.1", "cache/c/node.2", "cache/c/manager.1"
 STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", "runs", "nodes")
 
 
