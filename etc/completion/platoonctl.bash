@@ -31,11 +31,12 @@ _platoonctl_places() {
     case $1 in
     'cache set '*' '*' '*) ;;
     'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '*) ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '*) ;;
     'drain dead '* | 'cache dead '*) echo 'list show retry drop' ;;
     'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '*) ;;
-    'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-backing:1' ;;
+    'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-manager:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
+    'cache ring' | 'cache owner' | 'cache forget') echo '@worker' ;;
     'signal '*) echo 'HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
     'level '*) echo 'error warn info debug' ;;
     'wait '*) echo 'ready stopped' ;;
@@ -47,7 +48,7 @@ _platoonctl_places() {
     wait) echo '@worker ready stopped' ;;
     '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache' ;;
     drain) echo 'status dead wait' ;;
-    cache) echo 'status get set del dump wait dead' ;;
+    cache) echo 'status get set del dump wait dead ring owner forget' ;;
     esac
 }
 

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -14,7 +15,7 @@ STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", 
 @pytest.fixture
 def ring(platoon, redis_server):
     """Configures and starts a platoon whose cache has two nodes and a Redis."""
-    def configure(to=None, server=None, store="objects", start=True, **cache):
+    def configure(to=None, server=None, store="objects", start=True, user=None, **cache):
         to = to or platoon
         server = server or redis_server()
         libexec = to.dir / "libexec"
@@ -23,7 +24,7 @@ def ring(platoon, redis_server):
         (to.dir / store).mkdir()
         to.config_path.write_text(
             section("platoon", {"runtime_dir": "run", "state_dir": "state", "libexec_dir": libexec, "backoff_min": "20ms"})
-            + section("redis r", {"url": server.url, "retry_max": "100ms"})
+            + section("redis r", {"url": server.url, "retry_max": "100ms", **(user or {})})
             + section("store objects", {"type": "file", "path": store})
             + section("cache c", {"listen": f"unix:{to.dir}/c{{n}}.sock", "nodes": 2, "store": "objects", "redis": "r", "lease": "1s", **cache}))
         if start:
@@ -171,6 +172,38 @@ def test_whose_a_key_is(ring, platoon):
     claim(platoon, ONE, cell)
     assert platoon.ctl("cache", "owner", "c", "k").stdout.startswith(f"{ONE} ")
     assert platoon.json("cache", "owner", "c", "k")["state"] == "owned"
+
+
+def rights_of_the_manual():
+    done = subprocess.run([BUILD / "lists"], capture_output=True, text=True, check=True)
+    return [right["command"].lower().replace(" ", "|") for right in json.loads(done.stdout)["rights"]
+            if right["kind"] == "CACHE" and right["need"] in ("NEEDED", "OPTIONAL")]
+
+
+def test_rights(ring, platoon, redis_server):
+    """With those of the manual's line all goes; one that is missing is named, and it goes on when it is given."""
+    server = redis_server()
+    client, rights = server.client(), rights_of_the_manual()
+    client.execute_command("ACL", "SETUSER", "c", "on", ">secret", "resetkeys", "resetchannels", "-@all", "~platoon:{cache:c}:*",
+                           *[f"+{right}" for right in rights])
+    (platoon.dir / "secret").write_text("secret")
+    (platoon.dir / "secret").chmod(0o600)
+    ring(server=server, user={"url": server.url.replace("unix://", "unix://c@"), "password_file": "secret"})
+    claim(platoon, ONE, 1)
+    client.execute_command("ACL", "SETUSER", "c", "-hset")
+    wait_until(lambda: "HSET" in platoon.problems(), 30, "the trouble")
+    client.execute_command("ACL", "SETUSER", "c", "+hset")
+    wait_until(lambda: platoon.ctl("status").returncode == 0, 30, "the end of it")
+    claim(platoon, ONE, 2)
+
+
+def test_a_redis_that_evicts_grants_nothing(ring, platoon, redis_server):
+    server = redis_server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    ring(server=server, start=False)
+    platoon.start_troubled()
+    wait_until(lambda: "noeviction" in platoon.problems(), 30, "the trouble")
+    wait_until(lambda: state(platoon, ONE)["runs"] == 1, 30, "a lease")
+    assert say(platoon, ONE, "claim 1")[0] == "4"
 
 
 def test_a_manager_that_ends_is_no_master_any_more(ring, platoons):
