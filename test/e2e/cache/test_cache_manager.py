@@ -188,9 +188,10 @@ def test_rights(ring, platoon, redis_server):
                            *[f"+{right}" for right in rights])
     (platoon.dir / "secret").write_text("secret")
     (platoon.dir / "secret").chmod(0o600)
-    ring(server=server, user={"url": server.url.replace("unix://", "unix://c@"), "password_file": "secret"})
+    ring(server=server, user={"url": f"redis://c@127.0.0.1:{server.open_port()}", "password_file": "secret"})
     claim(platoon, ONE, 1)
     client.execute_command("ACL", "SETUSER", "c", "-hset")
+    assert say(platoon, ONE, "claim 2")[0] == "4"
     wait_until(lambda: "HSET" in platoon.problems(), 30, "the trouble")
     client.execute_command("ACL", "SETUSER", "c", "+hset")
     wait_until(lambda: platoon.ctl("status").returncode == 0, 30, "the end of it")

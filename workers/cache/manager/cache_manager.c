@@ -11,6 +11,8 @@
  */
 #include "workers/cache/manager/cache_manager_private.h"
 
+#include "common/clock.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,8 @@
 /* Of the ring, never there. */
 #define MANAGER_SPARE_KEY "copies:0"
 
-#define MANAGER_DRAIN_MS 2000u /* for Redis to hear that it ends; else others find out */
+#define MANAGER_ERROR_MS 10000u /* for so long people are told of a call that was refused once */
+#define MANAGER_DRAIN_MS 2000u  /* for Redis to hear that it ends; else others find out */
 
 /* ---- nodes ---- */
 
@@ -161,6 +164,20 @@ static int manager_init(struct worker *w, void *state)
     return code;
 }
 
+/*
+ * What Redis has refused is over when it was not refused again for a while: nobody may ask for it any more. What goes on
+ * is refused with each beat.
+ */
+static void manager_age_errors(struct manager *m)
+{
+    uint64_t now = clock_mono_ms(), keep = 2 * cache_manager_beat_ms(m->lease_ms);
+    keep = keep > MANAGER_ERROR_MS ? keep : MANAGER_ERROR_MS;
+    for (size_t i = 0; i < CACHE_RING_SCRIPT_COUNT; i++)
+        if (m->rights.given || now - m->error_ms[i] > keep)
+            m->errors[i][0] = '\0';
+    m->rights.given = false;
+}
+
 static const char *manager_error(const struct manager *m)
 {
     for (size_t i = 0; i < CACHE_RING_SCRIPT_COUNT; i++)
@@ -197,6 +214,7 @@ static void manager_on_tick(struct worker *w, void *state)
     size_t lost = 0;
     redis_link_tick(&m->link);
     redis_look_tick(&m->look);
+    manager_age_errors(m);
     redis_rights_tick(&m->rights, manager_error(m)[0] != '\0');
     if (redis_conn_ready(m->link.conn) && m->trouble[0] != '\0' && m->run[0] == '\0')
         manager_ask_run(m);

@@ -94,7 +94,8 @@ struct manager {
     char free_cursor[CACHE_RING_CURSOR_SIZE];
     size_t batches; /* under way */
     char errors[CACHE_RING_SCRIPT_COUNT][MANAGER_ERROR_SIZE];
-    char trouble[MANAGER_ERROR_SIZE]; /* of INFO */
+    uint64_t error_ms[CACHE_RING_SCRIPT_COUNT]; /* when each was last so; clock_mono_ms */
+    char trouble[MANAGER_ERROR_SIZE];           /* of INFO */
 };
 
 /* ---- cache_manager_ring.c ---- */
@@ -110,6 +111,9 @@ int manager_send(struct manager *m, int rc, redis_reply_fn fn, void *ctx);
  */
 bool manager_bytes(struct manager *m, enum cache_ring_script script, const redisReply *reply,
                    struct slice *bytes);
+
+/* What m->errors says of this script is of now. */
+void manager_note_error(struct manager *m, enum cache_ring_script script);
 
 /* An answer that no script of ours gives. */
 void manager_is_garbled(struct manager *m, enum cache_ring_script script);

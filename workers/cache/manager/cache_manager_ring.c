@@ -34,8 +34,14 @@ int manager_send(struct manager *m, int rc, redis_reply_fn fn, void *ctx)
                              m->call.args, fn, ctx);
 }
 
+void manager_note_error(struct manager *m, enum cache_ring_script script)
+{
+    m->error_ms[script] = clock_mono_ms();
+}
+
 void manager_is_garbled(struct manager *m, enum cache_ring_script script)
 {
+    manager_note_error(m, script);
     snprintf(m->errors[script], sizeof m->errors[script],
              "%s: Redis gives an answer that no script of platoon's gives: is another program's "
              "server behind the url?",
@@ -52,6 +58,7 @@ bool manager_bytes(struct manager *m, enum cache_ring_script script, const redis
         m->errors[script][0] = '\0';
         return true;
     }
+    manager_note_error(m, script);
     if (reply->type == REDIS_REPLY_ERROR)
         redis_error_explain(reply->str, reply->len, m->errors[script], sizeof m->errors[script]);
     else
@@ -133,6 +140,7 @@ static void manager_take_refusal(struct manager *m, const struct cache_ring_answ
     cache_ring_explain(a, m->prefix, why, sizeof why);
     if (why[0] != '\0' && a->status != CACHE_RING_FULL)
         worker_exit(m->w, CONTRACT_EXIT_CONFIG, "%s", why);
+    manager_note_error(m, CACHE_RING_JOIN);
     snprintf(m->errors[CACHE_RING_JOIN], sizeof m->errors[CACHE_RING_JOIN], "%.390s",
              why[0] != '\0' ? why : "the ring takes no node");
 }
