@@ -22,13 +22,12 @@
       "the store section, of type file or s3, behind the nodes: objects are stored there and loaded from it; empty: " \
       "none") \
     X(CACHE, "redis", SECTION, "", CONFIG_REDIS, 0, RESTART, \
-      "the redis section that says which node has an object: needed by several nodes, and together with store; empty: " \
-      "none") \
+      "the redis section that says which node has an object: several nodes need it, and it needs store; empty: none") \
     X(CACHE, "advertise", STRING, "", 0, 0, RESTART, \
       "redis: where other nodes reach a node, as HOST:PORT; {n} is the node's number; empty: the first address of " \
       "listen") \
     X(CACHE, "lease", SPAN, "10s", 1000, 600000, RESTART, \
-      "redis: how long a node serves what it has without hearing from Redis, nearly; all nodes of a cache have the same") \
+      "redis: nearly so long a node serves what it has without hearing from Redis; the same for all of a cache") \
     X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \
       "a full node gives up what was used least; false: it refuses writes (OOM)") \
     X(CACHE, "fsync", CHOICE, "everysec", 0, 0, RESTART, \
@@ -228,7 +227,7 @@
       "(live, lost), still_ms (or nil)}, managers: array of maps {manager, host, still_ms (or nil)}}") \
     X("cache-manager", "owner", LOOK, "KEY", \
       "map {cell, state (free, owned, lost), incarnation, node, host}; 0 and empty when it is free") \
-    X("cache-manager", "forget", ACT, "NODE", "map {incarnation}: the lost node of this name or incarnation is forgotten") \
+    X("cache-manager", "forget", ACT, "NODE", "map {incarnation}: the lost node of this name or number is forgotten") \
     X("cache-node", "get", LOOK, "KEY", "map {ok: the value, bin}, or {ko: true}") \
     X("cache-node", "set", ACT, "KEY VALUE [EXPIRE_MS]", "map {ok: true}, when the log has it") \
     X("cache-node", "del", ACT, "KEY...", "map {count}: those that were there, when the log has it") \

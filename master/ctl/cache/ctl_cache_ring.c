@@ -29,7 +29,7 @@ static void ring_cell_still(struct ctl_table *t, const json_t *row)
     char text[TEXT_NUMBER_SIZE] = "-";
     const json_t *ms = json_object_get(row, "still_ms");
     if (json_is_integer(ms))
-        text_format_span((uint64_t)json_integer_value(ms) / 1000 * 1000, text);
+        text_format_span((uint64_t)json_integer_value(ms), text);
     ctl_table_cell(t, CTL_PLAIN, slice_of(text));
 }
 
@@ -116,9 +116,10 @@ void ctl_cache_render_owner(const json_t *owner, struct buffer *out)
         buffer_append_text(out, "free: who asks for it next has it\n");
         return;
     }
-    buffer_printf(out, "%s %" PRIu64 " on %s%s\n", node[0] != '\0' ? node : "node",
-                  ctl_value_u64(owner, "incarnation"), ctl_value_text(owner, "host"),
-                  strcmp(state, "lost") == 0 ? ", which is lost" : "");
+    ctl_append_safe(out, slice_of(node[0] != '\0' ? node : "node"));
+    buffer_printf(out, " %" PRIu64 " on ", ctl_value_u64(owner, "incarnation"));
+    ctl_append_safe(out, slice_of(ctl_value_text(owner, "host")));
+    buffer_append_text(out, strcmp(state, "lost") == 0 ? ", which is lost\n" : "\n");
 }
 
 int ctl_cache_owner_run(struct ctl *c)

@@ -1,6 +1,7 @@
 /*
- * ring_node.c: stands in for a cache node where test_cache_manager.py has a real manager between it and Redis: it joins,
- * and says what it was told. It keeps its incarnation in STATE_DIR/ring-NODE, as a node does, and serves nothing.
+ * ring_node.c: stands in for a cache node where test_cache_manager.py has a real manager between it and Redis: it
+ * joins, and says what it was told. It keeps its incarnation in STATE_DIR/ring-NODE, as a node does, and serves
+ * nothing.
  *
  * What is sent to it as JSON, one string, is a line of words, and the answer is one line:
  *   state                  INCARNATION MARK WAS EPOCH CLOSED_MS JOINS LEASES, whether the lease runs (1, 0), nodes told

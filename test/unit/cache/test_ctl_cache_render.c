@@ -151,5 +151,59 @@ START_TEST(dead_letters)
 }
 END_TEST
 
+/* Names come from other hosts, by way of Redis. */
+#define RING                                                                                       \
+    "{\"gen\":5,\"lease_ms\":1000,\"closed_ms\":%d,\"master\":\"a:1:m:1\",\"nodes\":["             \
+    "{\"incarnation\":1,\"node\":\"cache/c/node.1\",\"host\":\"front1\",\"platoon\":\"p\","        \
+    "\"address\":\"10.0.0.1:6390\",\"state\":\"live\",\"still_ms\":900},"                          \
+    "{\"incarnation\":12,\"node\":\"cache/c/node.2\",\"host\":\"f\\u001b\",\"platoon\":\"q\","     \
+    "\"address\":\"10.0.0.2:6390\",\"state\":\"lost\",\"still_ms\":null}],\"managers\":["          \
+    "{\"manager\":\"a:1:m:1\",\"host\":\"front1\",\"still_ms\":0},"                                \
+    "{\"manager\":\"b:1:m:1\",\"host\":\"front2\",\"still_ms\":65000}]}"
+
+static const char *ring_shown(int closed_ms)
+{
+    char text[1024];
+    snprintf(text, sizeof text, RING, closed_ms);
+    buffer_clear(&out);
+    ctl_cache_render_ring(from_json(text), 120, false, &out);
+    return shown();
+}
+
+START_TEST(rings)
+{
+    ck_assert_str_eq(ring_shown(0), "NUMBER  NODE            STATE  STILL  HOST    ADDRESS\n"
+                                    "     1  cache/c/node.1  live   900ms  front1  10.0.0.1:6390\n"
+                                    "    12  cache/c/node.2  lost       -  f\\x1b   10.0.0.2:6390\n"
+                                    "\n"
+                                    "MANAGER  MASTER  STILL  HOST\n"
+                                    "a:1:m:1  yes       0ms  front1\n"
+                                    "b:1:m:1            65s  front2\n");
+    ck_assert_ptr_nonnull(strstr(ring_shown(1200), "\nclosed for 2"));
+}
+END_TEST
+
+static const char *owner_shown(const char *text)
+{
+    buffer_clear(&out);
+    ctl_cache_render_owner(from_json(text), &out);
+    return shown();
+}
+
+START_TEST(whose_a_key_is)
+{
+    ck_assert_str_eq(
+        owner_shown("{\"state\":\"free\",\"incarnation\":0,\"node\":\"\",\"host\":\"\"}"),
+        "free: who asks for it next has it\n");
+    ck_assert_str_eq(
+        owner_shown("{\"state\":\"owned\",\"incarnation\":7,\"node\":\"n\",\"host\":\"h\"}"),
+        "n 7 on h\n");
+    ck_assert_str_eq(
+        owner_shown(
+            "{\"state\":\"lost\",\"incarnation\":7,\"node\":\"n\\u001b\",\"host\":\"\\u001b\"}"),
+        "n\\x1b 7 on \\x1b, which is lost\n");
+}
+END_TEST
+
 SUITE_MAIN_WITH("ctl_cache_render", NULL, teardown_nodes, out_of_the_tree, table,
-                table_without_a_store, values, dead_letters)
+                table_without_a_store, values, dead_letters, rings, whose_a_key_is)

@@ -1,10 +1,11 @@
 /*
  * cache_manager.c: the worker type cache-manager: stands between a cache's nodes and Redis.
  *
- * Where a cache has `redis`, one for all of its nodes in this platoon. It joins the ring for them, beats for them every
- * fifth of a lease, tells each until when it may serve (RING_LEASE), and has Redis say whose a cell is. One manager of a
- * ring is its master, and does what is done for all. It knows no objects, and keeps nothing that a node does not tell
- * it again: killed, it comes back, and nodes join in their incarnations; until then their leases run on, or out.
+ * Where a cache has `redis`, one for all of its nodes in this platoon. It joins the ring for them, beats for them
+ * every fifth of a lease, tells each until when it may serve (RING_LEASE), and has Redis say whose a cell is. One
+ * manager of a ring is its master, and does what is done for all. It knows no objects, and keeps nothing that a node
+ * does not tell it again: killed, it comes back, and nodes join in their incarnations; until then their leases run
+ * on, or out.
  *
  * Without Redis it is READY, with that as its trouble: nodes serve what they have as long as their leases run. A ring
  * that must not be joined as it is configured ends it (78).
@@ -101,16 +102,14 @@ static void manager_on_beat_due(uv_timer_t *timer)
 }
 
 /* A name for the store that no other has, and that says to people which it is. */
-static char *manager_store(struct worker *w)
+static void manager_name_store(struct manager *m)
 {
+    struct worker *w = m->w;
     bool s3 = strcmp(worker_setting_text(w, "store.type"), "s3") == 0;
     const char *place = worker_setting_text(w, s3 ? "store.url" : "store.path");
     size_t size = strlen(place) + sizeof "file ";
-    char *text = malloc(size);
-    if (text == NULL)
-        worker_exit(w, CONTRACT_EXIT_SHORT, "out of memory");
-    snprintf(text, size, "%s %s", s3 ? "s3" : "file", place);
-    return text;
+    m->store = worker_must_alloc(w, size);
+    snprintf(m->store, size, "%s %s", s3 ? "s3" : "file", place);
 }
 
 static void manager_name(struct manager *m)
@@ -143,7 +142,7 @@ static int manager_init(struct worker *w, void *state)
     struct manager *m = state;
     m->w = w;
     m->lease_ms = worker_setting_u64(w, "cache.lease");
-    m->store = manager_store(w);
+    manager_name_store(m);
     manager_name(m);
     manager_open_timer(m, &m->beat_timer);
     manager_open_timer(m, &m->turn_timer);
@@ -165,8 +164,8 @@ static int manager_init(struct worker *w, void *state)
 }
 
 /*
- * What Redis has refused is over when it was not refused again for a while: nobody may ask for it any more. What goes on
- * is refused with each beat.
+ * What Redis has refused is over when it was not refused again for a while: nobody may ask for it any more. What
+ * goes on is refused with each beat.
  */
 static void manager_age_errors(struct manager *m)
 {

@@ -1,10 +1,10 @@
 /*
  * cache_manager_claim.c: cells that nodes claim, claim again and give back. See cache_manager_private.h.
  *
- * What a node asks for in one turn of the loop is one call of a script, as long as it is of one kind and of one session
- * (the mark of its join): a batch. They are sent in the order in which they were asked for, and Redis does them in that
- * order: a release overtakes no claim. A claim that could not be done is never asked again from here: the node does,
- * when it still wants it.
+ * What a node asks for in one turn of the loop is one call of a script, as long as it is of one kind and of one
+ * session (the mark of its join): a batch. They are sent in the order in which they were asked for, and Redis does
+ * them in that order: a release overtakes no claim. A claim that could not be done is never asked again from here:
+ * the node does, when it still wants it.
  */
 #include "workers/cache/manager/cache_manager_private.h"
 

@@ -1,11 +1,11 @@
 /*
  * cache_manager_policy.h: whose beats have stood still, for how long, and what follows from a lease.
  *
- * Runs in a cache manager. Pure: knows no clock and no Redis. `now_us` is CLOCK_BOOTTIME in microseconds, never a wall
- * clock. Every answered beat of the manager's is a round, which shows the beats of all nodes and managers; who has beaten
- * since the last one begins anew. Nobody is taken for dead because the manager itself heard nothing: a pause between two
- * rounds that is longer than two beats, another connection and a closed ring begin all of them anew. It must not decide
- * that a node is lost: the script compares the beats once more (ring_lost.lua).
+ * Runs in a cache manager. Pure: knows no clock and no Redis. `now_us` is CLOCK_BOOTTIME in microseconds, never a
+ * wall clock. Every answered beat of the manager's is a round, which shows the beats of all nodes and managers; who
+ * has beaten since the last one begins anew. Nobody is taken for dead because the manager itself heard nothing: a
+ * pause between two rounds that is longer than two beats, another connection and a closed ring begin all of them
+ * anew. It must not decide that a node is lost: the script compares the beats once more (ring_lost.lua).
  *
  * A node serves until 0.8 lease after the sending of a beat (cache_lease.h), and is lost 1.2 lease after its last one
  * was seen, so that clocks whose rates differ by 10 % agree: 0.8 * 1.1 < 1.2 * 0.9.
@@ -71,7 +71,7 @@ void cache_watch_fini(struct cache_watch *w);
 /* Forgets how long anybody has stood still: the connection was lost. */
 void cache_watch_anew(struct cache_watch *w);
 
-/* A round, that came at now_us; then cache_watch_see for each that it shows, then cache_watch_end. `closed`: the ring. */
+/* A round that came at now_us: then cache_watch_see for each that it shows, and cache_watch_end. `closed`: the ring. */
 void cache_watch_begin(struct cache_watch *w, int64_t now_us, bool closed);
 
 /* 0; -EINVAL: a name that is too long; -E2BIG: more than CACHE_WATCH_MAX; -ENOMEM. Who is not watched is never dead. */

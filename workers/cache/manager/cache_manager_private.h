@@ -1,9 +1,9 @@
 /*
  * cache_manager_private.h: what the files of the worker type cache-manager share: its state.
  *
- * Runs in a cache manager. cache_manager.c is its life and what nodes say; cache_manager_ring.c its calls of Redis:
- * joins, beats, leaving; cache_manager_claim.c the nodes' cells; cache_manager_master.c what the ring's master does for
- * all; cache_manager_verbs.c what people ask.
+ * Runs in a cache manager. cache_manager.c is its life and what nodes say; cache_manager_ring.c how Redis is called,
+ * nodes join and leave; cache_manager_beat.c its beats; cache_manager_claim.c the nodes' cells;
+ * cache_manager_master.c what the ring's master does for all; cache_manager_verbs.c what people ask.
  */
 #ifndef WORKERS_CACHE_MANAGER_PRIVATE_H
 #define WORKERS_CACHE_MANAGER_PRIVATE_H
@@ -130,9 +130,6 @@ struct manager_node *manager_find(struct manager *m, const char *name, uint64_t 
 /* Joins those that wait. */
 void manager_join_all(struct manager *m);
 
-/* A beat now, unless one is under way. */
-void manager_beat(struct manager *m);
-
 void manager_send_left(struct manager *m, struct worker_peer *peer, uint64_t result);
 
 /* Leaves for a node; RING_LEFT follows. */
@@ -142,6 +139,11 @@ void manager_leave(struct manager *m, struct worker_peer *peer);
 void manager_ask_run(struct manager *m);
 void manager_on_ready(struct worker *w, void *state);
 void manager_on_lost(struct worker *w, void *state, const char *why);
+
+/* ---- cache_manager_beat.c ---- */
+
+/* A beat now, unless one is under way. */
+void manager_beat(struct manager *m);
 
 /* ---- cache_manager_claim.c ---- */
 
