@@ -111,7 +111,9 @@
     X(116, RING_RELEASE, ring_release, "cache-node to cache-manager: the store has all of these; they are free") \
     X(117, RING_NODES, ring_nodes, "cache-manager to cache-node: the nodes of the ring, all of them") \
     X(118, RING_LEAVE, ring_leave, "cache-node to cache-manager: I serve nothing any more; leave for me") \
-    X(119, RING_LEFT, ring_left, "cache-manager to cache-node: you have left, or not")
+    X(119, RING_LEFT, ring_left, "cache-manager to cache-node: you have left, or not") \
+    X(120, RING_SWEEP, ring_sweep, "cache-node to cache-manager: which cells are mine in Redis?") \
+    X(121, RING_SWEPT, ring_swept, "cache-manager to cache-node: some of them, and where it goes on")
 
 #define MESSAGE_FIELDS_OBJECT_CHECK(F) \
     F(u64, token, "names the answer; unique within the sender's incarnation") \
@@ -197,6 +199,19 @@
 
 #define MESSAGE_FIELDS_RING_LEFT(F) \
     F(u64, result, "0 it has; 1 join; 4 away; 5 the ring has copies that the store may not have")
+
+#define MESSAGE_FIELDS_RING_SWEEP(F) \
+    F(u64, token, "as above") \
+    F(u64, mark, "of its join") \
+    F(u64, bucket, "0 at first, then as it was answered") \
+    F(bin, cursor, "likewise; at first the text 0")
+
+#define MESSAGE_FIELDS_RING_SWEPT(F) \
+    F(u64, token, "of the request") \
+    F(u64, result, "0 a page; 1 join; 4 away") \
+    F(u64, bucket, "where it goes on; 4096: that was all") \
+    F(bin, cursor, "likewise") \
+    F(bin, cells, "as those of a held")
 
 #define CACHE_VERBS(X) \
     X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \

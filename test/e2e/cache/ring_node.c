@@ -8,6 +8,7 @@
  *   claim CELL...          RESULT WAIT_MS, then STATE:VALUE of each
  *   held CELL:NUMBER...    the same
  *   release CELL:NUMBER... sent
+ *   sweep                  RESULT, then CELL:NUMBER of each that is its own in Redis
  *   leave                  RESULT
  */
 #include "common/clock.h"
@@ -26,6 +27,8 @@ struct ring_node {
     uint64_t joins, leases, nodes;
     int64_t until_us;
     uint64_t leave_id;
+    char cells[4096]; /* that were swept */
+    size_t swept;
 };
 
 static void ring_node_remember(const struct ring_node *n)
@@ -116,6 +119,34 @@ static bool ring_node_on_claimed(struct ring_node *n, struct unpack *u)
     return true;
 }
 
+static void ring_node_sweep(struct ring_node *n, uint64_t id, uint64_t bucket, struct slice cursor)
+{
+    struct buffer *out = worker_compose(n->w);
+    message_ring_sweep_pack(
+        out, &(struct message_ring_sweep){
+                 .token = id, .mark = n->joined.mark, .bucket = bucket, .cursor = cursor});
+    worker_must_send(n->w, ring_node_manager(n), out);
+}
+
+/* All pages, one after the other. */
+static bool ring_node_on_swept(struct ring_node *n, struct unpack *u)
+{
+    struct message_ring_swept m;
+    if (!message_ring_swept_unpack(u, &m))
+        return false;
+    for (size_t at = 0; at < m.cells.len; at += CACHE_RING_HELD_SIZE)
+        n->swept +=
+            (size_t)snprintf(n->cells + n->swept, sizeof n->cells - n->swept,
+                             " %" PRIu64 ":%" PRIu64, cache_ring_get_number(m.cells.ptr + at),
+                             cache_ring_get_number(m.cells.ptr + at + CACHE_RING_CELL_SIZE));
+    if (m.result == 0 && m.bucket < CACHE_RING_BUCKETS) {
+        ring_node_sweep(n, m.token, m.bucket, m.cursor);
+        return true;
+    }
+    worker_reply_text(n->w, m.token, CONTROL_OK, "%" PRIu64 "%s", m.result, n->cells);
+    return true;
+}
+
 static bool ring_node_on_left(struct ring_node *n, struct unpack *u)
 {
     struct message_ring_left m;
@@ -150,6 +181,8 @@ static bool ring_node_on_message(struct worker *w, void *state, struct worker_pe
         return ring_node_on_claimed(n, u);
     case MESSAGE_RING_NODES:
         return ring_node_on_nodes(n, u);
+    case MESSAGE_RING_SWEPT:
+        return ring_node_on_swept(n, u);
     case MESSAGE_RING_LEFT:
         return ring_node_on_left(n, u);
     default:
@@ -223,6 +256,10 @@ static void ring_node_on_request(struct worker *w, void *state, const struct lin
         worker_reply_text(w, request->id, CONTROL_OK, "4 0");
     } else if (strcmp(line, "leave") == 0) {
         ring_node_leave(n, request->id);
+    } else if (strcmp(line, "sweep") == 0) {
+        n->swept = 0;
+        n->cells[0] = '\0';
+        ring_node_sweep(n, request->id, 0, slice_of("0"));
     } else {
         ring_node_send(n, request->id, line, words);
         if (strcmp(line, "release") == 0)

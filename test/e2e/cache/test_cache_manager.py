@@ -154,6 +154,17 @@ def test_a_node_that_is_gone_is_lost_then_forgotten(ring, platoon):
     assert serves(platoon, TWO)["incarnation"] != gone
 
 
+def test_a_node_asks_what_it_has(ring, platoon):
+    ring()
+    cells = [1, 2 ** 52, 2 ** 63 + 5, 2 ** 64 - 1]
+    (_, number), = set(claim(platoon, ONE, *cells))
+    (_, other), = claim(platoon, TWO, 3)
+    assert sorted(say(platoon, ONE, "sweep")) == sorted(["0"] + [f"{cell}:{number}" for cell in cells])
+    assert say(platoon, ONE, f"release {cells[1]}:{number}") == ["sent"]
+    assert sorted(say(platoon, ONE, "sweep")) == sorted(["0"] + [f"{cell}:{number}" for cell in cells if cell != cells[1]])
+    assert say(platoon, TWO, "sweep") == ["0", f"3:{other}"]
+
+
 def test_a_node_that_leaves_has_nothing(ring, platoon):
     ring()
     claim(platoon, TWO, 7)

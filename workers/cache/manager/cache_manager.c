@@ -85,6 +85,8 @@ static bool manager_on_message(struct worker *w, void *state, struct worker_peer
         return manager_on_held(m, from, u);
     case MESSAGE_RING_RELEASE:
         return manager_on_release(m, from, u);
+    case MESSAGE_RING_SWEEP:
+        return manager_on_sweep(m, from, u);
     case MESSAGE_RING_LEAVE:
         return manager_on_leave(m, from, u);
     default:

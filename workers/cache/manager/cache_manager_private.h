@@ -159,6 +159,11 @@ void manager_on_turn(uv_timer_t *timer);
 /* What it asked for and was not sent is forgotten with it. */
 void manager_drop_batch(struct manager_node *n);
 
+/* ---- cache_manager_sweep.c ---- */
+
+/* RING_SWEEP. False: malformed. */
+bool manager_on_sweep(struct manager *m, struct worker_peer *from, struct unpack *u);
+
 /* ---- cache_manager_master.c ---- */
 
 /* What is to be done for all, one call at a time; nothing when it is not the master. */
