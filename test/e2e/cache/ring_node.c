@@ -6,7 +6,8 @@
  * What is sent to it as JSON, one string, is a line of words, and the answer is one line:
  *   state                  INCARNATION MARK WAS EPOCH CLOSED_MS JOINS LEASES, whether the lease runs (1, 0), nodes told
  *   claim CELL...          RESULT WAIT_MS, then STATE:VALUE of each
- *   held CELL:NUMBER...    the same
+ *   each CELL...           TOKEN=STATE:VALUE of each, claimed one by one in one turn
+ *   held CELL:NUMBER...    the same as claim
  *   release CELL:NUMBER... sent
  *   sweep                  RESULT, then CELL:NUMBER of each that is its own in Redis
  *   leave                  RESULT
@@ -27,6 +28,8 @@ struct ring_node {
     uint64_t joins, leases, nodes;
     int64_t until_us;
     uint64_t leave_id;
+    uint64_t each_id,
+        each_last;    /* a request for several claims, and the last one's token; 0: none */
     char cells[4096]; /* that were swept */
     size_t swept;
 };
@@ -115,7 +118,18 @@ static bool ring_node_on_claimed(struct ring_node *n, struct unpack *u)
     for (size_t i = 0; cache_ring_get_owner(m.owners, i, &owner); i++)
         len += snprintf(text + len, sizeof text - (size_t)len, " %d:%" PRIu64, (int)owner.state,
                         owner.value);
-    worker_reply_text(n->w, m.token, CONTROL_OK, "%s", text);
+    if (n->each_id == 0) {
+        worker_reply_text(n->w, m.token, CONTROL_OK, "%s", text);
+        return true;
+    }
+    /* One of several: their answers come in the order of their tokens. */
+    n->swept +=
+        (size_t)snprintf(n->cells + n->swept, sizeof n->cells - n->swept, "%s%" PRIu64 "=%s",
+                         n->swept > 0 ? " " : "", m.token, strrchr(text, ' ') + 1);
+    if (m.token == n->each_last) {
+        worker_reply_text(n->w, n->each_id, CONTROL_OK, "%s", n->cells);
+        n->each_id = 0;
+    }
     return true;
 }
 
@@ -229,6 +243,23 @@ static void ring_node_send(struct ring_node *n, uint64_t id, const char *verb, c
     buffer_fini(&cells);
 }
 
+/* A claim for each cell, all in one turn, with tokens from 1 on. */
+static void ring_node_claim_each(struct ring_node *n, uint64_t id, char *words)
+{
+    n->each_id = id;
+    n->each_last = 0;
+    n->swept = 0;
+    for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " ")) {
+        struct buffer cells = BUFFER_EMPTY, *out = worker_compose(n->w);
+        cache_ring_put_cell(&cells, strtoull(word, NULL, 10));
+        message_ring_claim_pack(out, &(struct message_ring_claim){.token = ++n->each_last,
+                                                                  .mark = n->joined.mark,
+                                                                  .cells = buffer_slice(&cells)});
+        worker_must_send(n->w, ring_node_manager(n), out);
+        buffer_fini(&cells);
+    }
+}
+
 static void ring_node_leave(struct ring_node *n, uint64_t id)
 {
     struct buffer *out = worker_compose(n->w);
@@ -256,6 +287,8 @@ static void ring_node_on_request(struct worker *w, void *state, const struct lin
         worker_reply_text(w, request->id, CONTROL_OK, "4 0");
     } else if (strcmp(line, "leave") == 0) {
         ring_node_leave(n, request->id);
+    } else if (strcmp(line, "each") == 0) {
+        ring_node_claim_each(n, request->id, words);
     } else if (strcmp(line, "sweep") == 0) {
         n->swept = 0;
         n->cells[0] = '\0';

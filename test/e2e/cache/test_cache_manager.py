@@ -95,6 +95,17 @@ def test_claims(ring, platoon):
     assert claim(platoon, ONE, 1, 2) == [(2, state(platoon, TWO)["incarnation"]), (1, number)]
 
 
+def test_claims_of_one_turn_are_one_call(ring, platoon):
+    server = ring()
+    claim(platoon, TWO, 2)
+    two = serves(platoon, TWO)["incarnation"]
+    before = server.client().get("platoon:{cache:c}:seq")
+    first, second, third = say(platoon, ONE, "each 1 2 3")
+    assert second == f"2=2:{two}"
+    assert first.startswith("1=1:") and third.startswith("3=1:") and first[2:] == third[2:]
+    assert int(server.client().get("platoon:{cache:c}:seq")) == int(before) + 1
+
+
 def test_a_node_that_is_killed_goes_on_as_it_was(ring, platoon):
     ring()
     owned = claim(platoon, ONE, 1)
