@@ -9,6 +9,7 @@
  *   each CELL...           TOKEN=STATE:VALUE of each, claimed one by one in one turn
  *   held CELL:NUMBER...    the same as claim
  *   release CELL:NUMBER... sent
+ *   again CELL:NUMBER...   as claim, behind a release in the same turn
  *   sweep                  RESULT, then CELL:NUMBER of each that is its own in Redis
  *   leave                  RESULT
  */
@@ -293,6 +294,11 @@ static void ring_node_on_request(struct worker *w, void *state, const struct lin
         n->swept = 0;
         n->cells[0] = '\0';
         ring_node_sweep(n, request->id, 0, slice_of("0"));
+    } else if (strcmp(line, "again") == 0) {
+        char copy[sizeof line];
+        snprintf(copy, sizeof copy, "%s", words);
+        ring_node_send(n, request->id, "release", copy);
+        ring_node_send(n, request->id, "claim", words);
     } else {
         ring_node_send(n, request->id, line, words);
         if (strcmp(line, "release") == 0)

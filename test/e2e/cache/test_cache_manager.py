@@ -106,6 +106,13 @@ def test_claims_of_one_turn_are_one_call(ring, platoon):
     assert int(server.client().get("platoon:{cache:c}:seq")) == int(before) + 1
 
 
+def test_a_claim_does_not_overtake_a_release(ring, platoon):
+    ring()
+    (_, number), = claim(platoon, ONE, 1)
+    result, _, owner = say(platoon, ONE, f"again 1:{number}")
+    assert result == "0" and owner.startswith("1:") and int(owner[2:]) > number
+
+
 def test_a_node_that_is_killed_goes_on_as_it_was(ring, platoon):
     ring()
     owned = claim(platoon, ONE, 1)
