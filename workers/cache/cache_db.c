@@ -43,6 +43,11 @@ void cache_db_begin(struct cache_db *db, int64_t wall_us, uint64_t mono_ms)
     db->mono_ms = mono_ms;
 }
 
+void cache_db_version_clock(struct cache_db *db, int64_t version_us)
+{
+    db->version_us = version_us;
+}
+
 int64_t cache_db_now_ms(const struct cache_db *db)
 {
     return db->wall_us / 1000;
@@ -77,7 +82,8 @@ bool cache_db_is_expired(const struct cache_db *db, const struct cache_object *o
  */
 uint64_t cache_db_version(struct cache_db *db, uint32_t handle)
 {
-    uint64_t now = db->wall_us > 0 ? (uint64_t)db->wall_us : 0, last = 0;
+    int64_t clock = db->version_us != 0 ? db->version_us : db->wall_us;
+    uint64_t now = clock > 0 ? (uint64_t)clock : 0, last = 0;
     int64_t above = 0;
     db->newest = db->newest >= now ? db->newest + 1 : now;
     if (handle != 0) {

@@ -75,6 +75,9 @@ bool cache_db_is_full(const struct cache_db *db);
 void cache_db_begin(struct cache_db *db, int64_t wall_us, uint64_t mono_ms);
 int64_t cache_db_now_ms(const struct cache_db *db);
 
+/* Versions begin with that clock, in a ring Redis', from now on; 0: with the wall clock. */
+void cache_db_version_clock(struct cache_db *db, int64_t version_us);
+
 /* ---- reading ---- */
 
 /* For a command that reads: counts a hit or a miss, and that it was used. */

@@ -27,6 +27,7 @@ struct cache_db {
     struct cache_log *log;
     struct cache_stats stats;
     int64_t wall_us;
+    int64_t version_us; /* 0: versions begin with wall_us */
     uint64_t mono_ms;
     uint64_t newest; /* version that this node has given, or had in its log */
     size_t gone;     /* objects that are not found, and kept all the same */

@@ -3,6 +3,7 @@
 
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_ring.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -120,8 +121,8 @@ static void hold_load_ahead(struct cache_held *held)
     struct slice key;
     while (held->begun < held->looked + CACHE_PARK_AHEAD && command_keys_next(&held->ahead, &key)) {
         held->begun++;
-        if (held->begun > held->looked && !cache_db_knows(n->db, key))
-            cache_load_ahead(cache_park_loads(n->park), key);
+        if (held->begun > held->looked)
+            cache_park_ahead(n->park, key);
     }
 }
 
@@ -203,8 +204,7 @@ static void hold_ahead_of(struct cache_client *c, struct command_keys *keys)
 {
     struct slice key;
     for (size_t left = CACHE_PARK_AHEAD; left > 0 && command_keys_next(keys, &key); left--)
-        if (!cache_db_knows(c->node->db, key))
-            cache_load_ahead(cache_park_loads(c->node->park), key);
+        cache_park_ahead(c->node->park, key);
 }
 
 /* Of what came before a command of its was refused: it has waited already. */
@@ -267,6 +267,31 @@ enum cache_hold cache_hold_room(struct cache_client *c, const struct cache_comma
     if (!cache_park_room(&held->parked, held->why))
         return hold_refuse_held(held);
     return hold_waits(c);
+}
+
+enum cache_hold cache_hold_cell(struct cache_client *c, const struct cache_command *command,
+                                const struct slice *words, size_t count, uint64_t cell)
+{
+    char why[CACHE_PARK_WHY_SIZE];
+    if (c->held == NULL && c->late > 0 && !cache_ring_serves(c->node->ring)) {
+        cache_park_refuse_ring(c->node->park, why);
+        return hold_refuse(c, why);
+    }
+    struct cache_held *held = hold_get(c, command, words, count);
+    if (held == NULL)
+        return CACHE_HOLD_REFUSED;
+    if (!cache_park_cell(&held->parked, cell, held->why))
+        return hold_refuse_held(held);
+    return hold_waits(c);
+}
+
+enum cache_hold cache_hold_again(struct cache_client *c, const struct command_queued *q,
+                                 uint64_t timeout_ms)
+{
+    if (hold_new(c, q->command, q->words, q->count, timeout_ms) != NULL)
+        return CACHE_HOLD_GO;
+    hold_none(c, q->words, q->count);
+    return CACHE_HOLD_REFUSED;
 }
 
 enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_command *command,
@@ -384,8 +409,7 @@ static void hold_look_at(struct hold_look *l)
     command_keys_start(&keys, NULL, command, words, count);
     while (l->left > 0 && command_keys_next(&keys, &key)) {
         l->left--;
-        if (!cache_db_knows(l->client->node->db, key))
-            cache_load_ahead(cache_park_loads(l->client->node->park), key);
+        cache_park_ahead(l->client->node->park, key);
     }
 }
 

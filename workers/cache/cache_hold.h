@@ -1,5 +1,6 @@
 /*
- * cache_hold.h: a client's command that waits for the store, and what the connection has sent behind it.
+ * cache_hold.h: a client's command that waits for the store, or to be told whose its keys are, and what the connection has sent
+ * behind it.
  *
  * Runs in a cache node that has a store. The dispatcher (command_dispatch.c) asks here before it runs a command; one
  * that must wait is kept here as a copy, its client parked, and run when all its keys are known (cache_park.h). While
@@ -22,6 +23,7 @@ enum cache_hold {
     CACHE_HOLD_WAITS,   /* it is kept: nothing is answered now */
     CACHE_HOLD_REFUSED, /* its error is written */
     CACHE_HOLD_DONE,    /* so is its reply */
+    CACHE_HOLD_AWAY,    /* another node runs it: its reply will be written (cache_forward.h) */
 };
 
 struct cache_held;
@@ -33,6 +35,14 @@ enum cache_hold cache_hold_keys(struct cache_client *c, const struct cache_comma
 /* There is no room for what it writes. */
 enum cache_hold cache_hold_room(struct cache_client *c, const struct cache_command *command,
                                 const struct slice *words, size_t count);
+
+/* Until it is known whose that cell is (cache_ring.h). */
+enum cache_hold cache_hold_cell(struct cache_client *c, const struct cache_command *command,
+                                const struct slice *words, size_t count, uint64_t cell);
+
+/* A command that surely has not run is looked at anew (command_resume), with so much time. Its copy is taken. */
+enum cache_hold cache_hold_again(struct cache_client *c, const struct command_queued *q,
+                                 uint64_t timeout_ms);
 
 /* Until an object is stored, at most so long (0: as long as anything waits); answered with 1 then. */
 enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_command *command,

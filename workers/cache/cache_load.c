@@ -184,6 +184,12 @@ static void load_overtaken(struct cache_load *l)
         cache_load_become(l, LOAD_QUEUED);
 }
 
+static uint64_t load_claim(const struct cache_load *l)
+{
+    const struct cache_load_options *o = &l->all->options;
+    return o->claim != NULL ? o->claim(o->ctx, cache_load_key(l)) : 1;
+}
+
 /* It is not under way any more. True: its key was touched meanwhile. */
 static bool load_landed(struct cache_load *l)
 {
@@ -199,7 +205,7 @@ static void load_on_answer(const struct backing_answer *answer, void *ctx)
 {
     struct cache_load *l = ctx;
     struct cache_loads *loads = l->all;
-    bool overtaken = load_landed(l);
+    bool overtaken = load_landed(l) || load_claim(l) != l->claim;
     if (loads->options.on_answer != NULL)
         loads->options.on_answer(loads->options.ctx);
     if (load_is_known(answer->result) && overtaken) {
@@ -229,13 +235,15 @@ static void load_not_needed(struct cache_load *l, bool tells)
 
 /*
  * While it was queued, or paused, its key may have been written: then nothing is asked for, for what the store has may
- * be older, and might come when what was written is stored and has left memory.
+ * be older, and might come when what was written is stored and has left memory. So it is when it is not ours: whoever
+ * waits looks again, and sees whose.
  */
 static void load_try(struct cache_load *l, bool tells)
 {
     struct cache_loads *loads = l->all;
     const struct cache_load_options *o = &loads->options;
-    if (cache_db_knows(o->db, cache_load_key(l))) {
+    l->claim = load_claim(l);
+    if (l->claim == 0 || cache_db_knows(o->db, cache_load_key(l))) {
         load_not_needed(l, tells);
         return;
     }

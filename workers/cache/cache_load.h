@@ -35,6 +35,11 @@ struct cache_load_options {
     uint64_t retry_max_ms;        /* longest pause between two tries */
     const char *who;              /* in errors: the node's name; lives as long as this */
     void (*on_answer)(void *ctx); /* before anything is learned: a turn begins */
+    /*
+     * In a ring: a number that says whose the key is; 0: not ours, and nothing is loaded. What comes when it is another
+     * than when it was asked for counts for nothing. NULL: all is ours.
+     */
+    uint64_t (*claim)(void *ctx, struct slice key);
     void *ctx;
 };
 

@@ -19,8 +19,7 @@ bool cache_need_knows(struct cache_node *n, struct slice key, struct cache_need 
         return true;
     if (!need->looks && !need->waits)
         return need_wait(need, CACHE_PARKED_LOAD, key);
-    if (!cache_db_knows(n->db, key))
-        cache_load_ahead(cache_park_loads(n->park), key);
+    cache_park_ahead(n->park, key);
     return false;
 }
 

@@ -4,6 +4,7 @@
 #include "workers/cache/cache_access.h"
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_ring.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ struct cache_park {
     struct park_list lists[CACHE_PARKED];
     uv_timer_t timer;
     uint64_t wake_ms;            /* that the timer is set for */
-    struct cache_parked *cursor; /* of park_tell_stored: the next, whoever leaves meanwhile */
+    struct cache_parked *cursor; /* of who tells some of a list: the next, whoever leaves meanwhile */
     bool changed;                /* something has become clean, or dead */
     bool stopping;
 };
@@ -92,6 +93,14 @@ void cache_park_refuse(const struct cache_park *park, char why[CACHE_PARK_WHY_SI
              trouble[0] != '\0' ? trouble : "it is slower than `timeout` allows");
 }
 
+void cache_park_refuse_ring(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
+{
+    char text[CACHE_RING_WHY_SIZE];
+    cache_ring_why(park->options.node->ring, text);
+    snprintf(why, CACHE_PARK_WHY_SIZE, "TRYAGAIN the ring of %s: %s",
+             park->options.node->options.name, text);
+}
+
 void cache_park_too_much(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
 {
     snprintf(why, CACHE_PARK_WHY_SIZE,
@@ -131,7 +140,9 @@ static void park_overdue(const struct cache_parked *p, char why[CACHE_PARK_WHY_S
 {
     enum cache_fault fault =
         p->what == CACHE_PARKED_ROOM ? CACHE_FAULT_OOM : cache_load_fault(&p->load);
-    if (fault != CACHE_OK) {
+    if (p->what == CACHE_PARKED_CELL) {
+        cache_park_refuse_ring(p->park, why);
+    } else if (fault != CACHE_OK) {
         char text[CACHE_ACCESS_WHY_SIZE];
         cache_access_fault(p->park->options.node, fault, text);
         snprintf(why, CACHE_PARK_WHY_SIZE, "%s", text);
@@ -272,6 +283,16 @@ bool cache_park_stored(struct cache_parked *p, struct slice key, char why[CACHE_
     return true;
 }
 
+bool cache_park_cell(struct cache_parked *p, uint64_t cell, char why[CACHE_PARK_WHY_SIZE])
+{
+    if (!park_may(p, CACHE_PARKED_CELL, why))
+        return false;
+    p->cell = cell;
+    park_link(p, CACHE_PARKED_CELL);
+    park_wake_at(p->park, p->deadline_ms);
+    return true;
+}
+
 /* ---- what they wait for ---- */
 
 bool cache_park_has_room(const struct cache_park *park, bool takes, bool dirties)
@@ -324,8 +345,27 @@ static void park_tell_changed(struct cache_park *park)
     park_tell_stored(park);
 }
 
+/* Those that wait now; who looks again and waits on is behind them. */
+static void park_tell_cells(struct cache_park *park)
+{
+    struct park_list *list = &park->lists[CACHE_PARKED_CELL];
+    const struct cache_parked *last = list->last;
+    bool end = last == NULL;
+    park->cursor = list->first;
+    for (struct cache_parked *p; !end && (p = park->cursor) != NULL;) {
+        park->cursor = p->next;
+        end = p == last;
+        if (cache_ring_is_settled(park->options.node->ring, p->cell))
+            park_go(p, NULL);
+    }
+    park->cursor = NULL;
+}
+
 void cache_park_turn(struct cache_park *park)
 {
+    struct cache_ring *ring = park->options.node->ring;
+    if (ring != NULL && cache_ring_take_look(ring))
+        park_tell_cells(park);
     park_tell_changed(park);
     if (park->lists[CACHE_PARKED_LOAD].first != NULL)
         cache_loads_turn(park->loads);
@@ -360,6 +400,14 @@ void cache_park_passed(void *ctx, struct slice key, uint64_t version)
 
 /* ---- life ---- */
 
+void cache_park_ahead(struct cache_park *park, struct slice key)
+{
+    const struct cache_node *n = park->options.node;
+    bool may = n->ring == NULL || cache_ring_look_ahead(n->ring, key);
+    if (may && !cache_db_knows(n->db, key))
+        cache_load_ahead(park->loads, key);
+}
+
 struct cache_loads *cache_park_loads(const struct cache_park *park)
 {
     return park->loads;
@@ -378,6 +426,13 @@ void cache_park_stop(struct cache_park *park)
     for (unsigned i = 0; i < CACHE_PARKED; i++)
         while (park->lists[i].first != NULL)
             park_go(park->lists[i].first, why);
+}
+
+static uint64_t park_claim(void *ctx, struct slice key)
+{
+    const struct cache_park *park = ctx;
+    struct cache_ring *ring = park->options.node->ring;
+    return ring != NULL ? cache_ring_claim(ring, key) : 1;
 }
 
 static void park_on_answer(void *ctx)
@@ -400,6 +455,7 @@ struct cache_park *cache_park_new(const struct cache_park_options *options)
                                        .retry_max_ms = options->retry_max_ms,
                                        .who = options->node->options.name,
                                        .on_answer = park_on_answer,
+                                       .claim = park_claim,
                                        .ctx = park};
     park->options = *options;
     park->wake_ms = PARK_NEVER;

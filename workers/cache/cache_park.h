@@ -1,8 +1,8 @@
 /*
  * cache_park.h: who waits in a cache node, for what, and how long at most.
  *
- * Runs in a cache node that has a store; one thread. Three things are waited for: a key that only the store knows,
- * room for a write while too much is not yet stored, and that an object is stored. Whoever waits is told to look
+ * Runs in a cache node that has a store; one thread. Waited for are a key that only the store knows,
+ * room for a write while too much is not yet stored, that an object is stored, and, in a ring, whose a key is. Whoever waits is told to look
  * again, in the order in which they came, or, when its time is over, why it was in vain; it never waits for ever. It
  * knows neither clients nor calls: cache_hold.h and cache_mail.h do.
  */
@@ -26,7 +26,13 @@ struct cache_park_options {
     unsigned parallel;     /* loads at once */
 };
 
-enum cache_parked_for { CACHE_PARKED_LOAD, CACHE_PARKED_ROOM, CACHE_PARKED_STORED, CACHE_PARKED };
+enum cache_parked_for {
+    CACHE_PARKED_LOAD,
+    CACHE_PARKED_ROOM,
+    CACHE_PARKED_STORED,
+    CACHE_PARKED_CELL,
+    CACHE_PARKED
+};
 
 /* Somebody who waits; the caller's memory, zeroed before cache_park_begin. */
 struct cache_parked {
@@ -41,6 +47,7 @@ struct cache_parked {
     struct slice key; /* CACHE_PARKED_STORED: that object's; the caller's copy */
     uint64_t version; /* and what it was when that began */
     bool stored;      /* the store has that, or a newer one, though it was written again since */
+    uint64_t cell;    /* CACHE_PARKED_CELL: that (cache_ring.h) */
     /* From the loop: NULL: look again; else it was in vain: an error, one line with its code. */
     void (*go)(struct cache_parked *p, const char *refused);
 };
@@ -62,6 +69,9 @@ void cache_park_passed(void *park, struct slice key, uint64_t version);
 /* At the end of each turn: there may be room because something was deleted or has expired. */
 void cache_park_turn(struct cache_park *park);
 
+/* A key that will be needed is loaded ahead, if it is not known; in a ring, if it is ours: else it is asked whose. */
+void cache_park_ahead(struct cache_park *park, struct slice key);
+
 struct cache_loads *cache_park_loads(const struct cache_park *park);
 size_t cache_park_count(const struct cache_park *park);
 
@@ -79,10 +89,14 @@ void cache_park_begin(struct cache_park *park, struct cache_parked *p, uint64_t 
 bool cache_park_load(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE]);
 bool cache_park_room(struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE]);
 bool cache_park_stored(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE]);
+bool cache_park_cell(struct cache_parked *p, uint64_t cell, char why[CACHE_PARK_WHY_SIZE]);
 void cache_park_leave(struct cache_parked *p);
 
 /* It has waited as long as anybody does. */
 bool cache_park_is_over(const struct cache_parked *p);
+
+/* The error of somebody who waits in vain to be told whose a key is. */
+void cache_park_refuse_ring(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE]);
 
 /* The error of somebody who waits in vain for what the store does not give. */
 void cache_park_refuse(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE]);

@@ -5,17 +5,21 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_park.h"
+#include "workers/cache/cache_ring.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TURN_CLEAN_BYTES ((size_t)256 << 10)
 #define TURN_ANEW_BYTES  ((size_t)1 << 20)
 
+#define CACHE_TURN_WHY_SIZE 1024
+
 /* ---- what the log has to do with replies ---- */
 
-/* Puts an error where the acknowledgement of a write stands. */
-static void turn_take_back(struct cache_turn *t, const struct cache_turn_write *w)
+/* Puts an error where an answer stands. */
+static void turn_take_back(const struct cache_turn_write *w, const char *why)
 {
     struct buffer *out = &w->client->reply.out;
     w->client->log_end = 0;
@@ -23,7 +27,7 @@ static void turn_take_back(struct cache_turn *t, const struct cache_turn_write *
         return; /* CLIENT REPLY OFF */
     struct resp_reply error = {.version = 2};
     struct buffer tail = BUFFER_EMPTY;
-    resp_error(&error, "MISCONF %s", cache_log_trouble(t->node->log));
+    resp_error(&error, "%s", why);
     buffer_append(&tail, out->data + w->to, out->len - w->to);
     out->len = w->from;
     buffer_append_slice(out, buffer_slice(&error.out));
@@ -33,18 +37,58 @@ static void turn_take_back(struct cache_turn *t, const struct cache_turn_write *
     buffer_fini(&tail);
 }
 
-/* From the last on, so that the places of those before stay. */
-static void turn_take_all_back(struct cache_turn *t)
+/* From the last on, so that the places of those before stay. `reads`: those that have written nothing, too. */
+static void turn_take_all_back(struct cache_turn *t, const char *why, bool reads)
 {
     for (size_t i = t->write_count; i > 0; i--)
-        if (t->writes[i - 1].client != NULL)
-            turn_take_back(t, &t->writes[i - 1]);
+        if (t->writes[i - 1].client != NULL && (reads || t->writes[i - 1].end != 0))
+            turn_take_back(&t->writes[i - 1], why);
     t->write_count = 0;
+}
+
+static void turn_take_writes_back(struct cache_turn *t)
+{
+    char why[CACHE_TURN_WHY_SIZE];
+    snprintf(why, sizeof why, "MISCONF %s", cache_log_trouble(t->node->log));
+    turn_take_all_back(t, why, false);
+}
+
+/*
+ * Whether what was done is acknowledged: not when the lease is over by now, however short before it was not. What was
+ * written stays written: it may have been done, and it may not.
+ */
+static bool turn_may_acknowledge(struct cache_turn *t)
+{
+    struct cache_ring *ring = t->node->ring;
+    char text[CACHE_RING_WHY_SIZE], why[CACHE_TURN_WHY_SIZE];
+    if (ring == NULL || t->write_count == 0 || cache_ring_serves(ring))
+        return true;
+    cache_ring_why(ring, text);
+    snprintf(why, sizeof why, "TRYAGAIN the ring of %s: %s", t->node->options.name, text);
+    turn_take_all_back(t, why, true);
+    return false;
 }
 
 static bool turn_in_trouble(const struct cache_turn *t)
 {
     return cache_log_trouble(t->node->log)[0] != '\0';
+}
+
+/* Whether the log's thread has still to come so far before that is acknowledged. */
+static bool turn_is_early(const struct cache_turn *t, uint64_t log_end)
+{
+    return t->node->options.fsync == CACHE_LOG_ALWAYS && t->node->log != NULL &&
+           log_end > cache_log_synced(t->node->log);
+}
+
+/* What is acknowledged for good can no longer be taken back: its client has other replies there now. */
+static void turn_forget_synced(struct cache_turn *t)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->write_count; i++)
+        if (t->writes[i].client != NULL && turn_is_early(t, t->writes[i].end))
+            t->writes[kept++] = t->writes[i];
+    t->write_count = kept;
 }
 
 /*
@@ -59,18 +103,12 @@ static bool turn_flush(struct cache_turn *t)
     bool written = cache_log_flush(t->node->log) == 0;
     t->failed = !written || turn_in_trouble(t);
     bool kept = written && !(always && t->failed);
+    kept = turn_may_acknowledge(t) && kept;
     if (!kept)
-        turn_take_all_back(t);
-    else if (!always)
-        t->write_count = 0;
+        turn_take_writes_back(t);
+    else
+        turn_forget_synced(t);
     return kept;
-}
-
-/* Whether the log's thread has still to come so far before that is acknowledged. */
-static bool turn_is_early(const struct cache_turn *t, uint64_t log_end)
-{
-    return t->node->options.fsync == CACHE_LOG_ALWAYS && t->node->log != NULL &&
-           log_end > cache_log_synced(t->node->log);
 }
 
 static bool turn_must_wait(const struct cache_turn *t, const struct cache_client *c)
@@ -106,16 +144,6 @@ static void turn_end_client(struct cache_turn *t, struct cache_client *c)
     t->syncing = c;
 }
 
-/* What is acknowledged for good can no longer be taken back: its client has other replies there now. */
-static void turn_forget_synced(struct cache_turn *t)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < t->write_count; i++)
-        if (t->writes[i].client != NULL && turn_is_early(t, t->writes[i].end))
-            t->writes[kept++] = t->writes[i];
-    t->write_count = kept;
-}
-
 /*
  * A failed sync is tried again by the log; who waited for it is told. It comes in the middle of a turn, whose own
  * writes the log does not have yet: they wait for its end, and without always nobody waits for a sync.
@@ -126,8 +154,8 @@ void cache_turn_synced(struct cache_turn *t)
     t->failed = turn_in_trouble(t);
     if (t->node->options.fsync != CACHE_LOG_ALWAYS)
         return;
-    if (t->failed)
-        turn_take_all_back(t);
+    if (turn_may_acknowledge(t) && t->failed)
+        turn_take_writes_back(t);
     turn_tell_answers(t, !t->failed);
     t->syncing = NULL;
     for (struct cache_client *c = waiting, *next; c != NULL; c = next) {
@@ -169,6 +197,8 @@ static bool turn_work(struct cache_turn *t)
     bool more = cache_db_work(t->node->db);
     if (t->node->park != NULL)
         cache_park_turn(t->node->park);
+    if (t->node->ring != NULL)
+        more = cache_ring_turn(t->node->ring) || more;
     if (t->node->behind != NULL)
         cache_behind_turn(t->node->behind);
     if (t->node->log != NULL)
@@ -180,6 +210,8 @@ static bool turn_work(struct cache_turn *t)
 void cache_turn_finish(struct cache_turn *t)
 {
     turn_tell_answers(t, turn_flush(t));
+    if (t->node->ring != NULL)
+        cache_ring_written(t->node->ring);
     while (t->ready != NULL) {
         struct cache_client *c = t->ready;
         t->ready = c->next_ready;

@@ -5,7 +5,8 @@
  * and at its end, after the poll phase, the log is written with one write, and then each client's replies with one: no
  * acknowledgement leaves before what it acknowledges is in the log. With fsync = always the replies of those who wrote
  * wait until the log's thread has come so far. When the log cannot be written, what the turn's writes would have
- * acknowledged becomes an error; reads go on.
+ * acknowledged becomes an error; reads go on. In a ring the answers of a turn, reads too, go only while the node's
+ * lease runs: else they become errors.
  */
 #ifndef WORKERS_CACHE_TURN_H
 #define WORKERS_CACHE_TURN_H
@@ -17,11 +18,11 @@
 #define CACHE_TURN_LOG      ((size_t)16 << 20) /* bytes, of all clients */
 #define CACHE_TURN_SPARES   64
 
-/* Where in a client's reply the answer to a write stands. */
+/* Where in a client's reply the answer to a write stands; in a ring to a read, too. */
 struct cache_turn_write {
     struct cache_client *client;
     size_t from, to;
-    uint64_t end; /* cache_log_added behind it */
+    uint64_t end; /* cache_log_added behind it; 0: it has written nothing */
 };
 
 /*
@@ -85,7 +86,10 @@ void cache_turn_more(struct cache_client *c);
  */
 bool cache_turn_is_full(const struct cache_turn *t);
 
-/* It has written to the log, up to there: its reply's bytes from `from` on must not go before. */
+/*
+ * It has written to the log, up to there: its reply's bytes from `from` on must not go before. 0: it has not; they must
+ * not go when the lease is over.
+ */
 void cache_turn_wrote(struct cache_client *c, size_t from, uint64_t end);
 
 /* To be told when a client's reply of this turn could go. Takes it. `go` gives no further one. */

@@ -5,6 +5,7 @@
 #include "workers/cache/cache_turn.h"
 
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_ring.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -129,13 +130,15 @@ void cache_turn_begin(struct cache_turn *t)
     clock_gettime(CLOCK_REALTIME, &now);
     cache_db_begin(t->node->db, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000,
                    uv_now(t->node->loop));
+    if (t->node->ring != NULL)
+        cache_db_version_clock(t->node->db, cache_ring_version(t->node->ring));
 }
 
 /* Without memory for the note the client ends: nobody could take its acknowledgement back. */
 void cache_turn_wrote(struct cache_client *c, size_t from, uint64_t end)
 {
     struct cache_turn *t = &c->node->turn;
-    c->log_end = end;
+    c->log_end = end != 0 ? end : c->log_end;
     if (t->write_count == t->write_capacity) {
         size_t capacity = t->write_capacity > 0 ? 2 * t->write_capacity : 256;
         struct cache_turn_write *grown = realloc(t->writes, capacity * sizeof *grown);

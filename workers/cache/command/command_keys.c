@@ -27,11 +27,22 @@ static void command_keys_of(struct command_keys *k, const struct cache_command *
                             const struct slice *words, size_t count)
 {
     size_t last = command->last >= 0 ? (size_t)command->last : count - (size_t)-command->last;
-    bool none = command->first == 0 || command_is_blind(command, words, count);
+    bool none =
+        command->first == 0 || (!k->all && command_is_blind(command, words, count));
     k->words = words;
     k->at = (size_t)command->first;
     k->step = (size_t)command->step;
     k->end = none ? 0 : last + 1 < count ? last + 1 : count;
+}
+
+static void command_keys_begin(struct command_keys *k, const struct cache_client *c,
+                               const struct cache_command *command, const struct slice *words,
+                               size_t count)
+{
+    if (command->run != command_exec)
+        command_keys_of(k, command, words, count);
+    else if (c != NULL && c->queued != NULL)
+        k->queued = c->queued->first;
 }
 
 void command_keys_start(struct command_keys *k, const struct cache_client *c,
@@ -39,10 +50,15 @@ void command_keys_start(struct command_keys *k, const struct cache_client *c,
                         size_t count)
 {
     *k = (struct command_keys){0};
-    if (command->run != command_exec)
-        command_keys_of(k, command, words, count);
-    else if (c != NULL && c->queued != NULL)
-        k->queued = c->queued->first;
+    command_keys_begin(k, c, command, words, count);
+}
+
+void command_keys_start_all(struct command_keys *k, const struct cache_client *c,
+                            const struct cache_command *command, const struct slice *words,
+                            size_t count)
+{
+    *k = (struct command_keys){.all = true};
+    command_keys_begin(k, c, command, words, count);
 }
 
 bool command_keys_next(struct command_keys *k, struct slice *key)

@@ -1,5 +1,5 @@
 /*
- * command_keys.h: which keys a command must know the values of before it runs.
+ * command_keys.h: which keys a command has, and which of them it must know the values of before it runs.
  *
  * Runs in a cache node. From the list's first, last and step, and COMMAND_BLIND; EXEC's are those of what is queued.
  * Pure: it neither looks whether a key is known, nor loads one.
@@ -17,6 +17,7 @@ struct command_keys {
     const struct slice *words;
     size_t at, end; /* the next key's word; behind the last one */
     size_t step;
+    bool all; /* those that need not be known, too */
 };
 
 /* Whether there can be any. */
@@ -30,6 +31,11 @@ static inline bool command_has_keys(const struct cache_client *c,
 void command_keys_start(struct command_keys *k, const struct cache_client *c,
                         const struct cache_command *command, const struct slice *words,
                         size_t count);
+
+/* The same for all keys that it names. */
+void command_keys_start_all(struct command_keys *k, const struct cache_client *c,
+                            const struct cache_command *command, const struct slice *words,
+                            size_t count);
 
 /* False at the end. A key may come twice. */
 bool command_keys_next(struct command_keys *k, struct slice *key);

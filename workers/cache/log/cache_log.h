@@ -144,6 +144,9 @@ uint64_t cache_log_synced(const struct cache_log *l);
  */
 bool cache_log_clean(struct cache_log *l, size_t bytes);
 
+/* What is written is synced now, whatever fsync says, unless it is under way; on_synced tells. */
+void cache_log_sync_soon(struct cache_log *l);
+
 /* Once a second: starts the everysec sync, and what is needed before a cleaned segment may go. */
 void cache_log_tick(struct cache_log *l);
 

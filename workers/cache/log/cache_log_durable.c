@@ -113,6 +113,12 @@ void cache_log_sync_done(void *log)
         l->events.on_synced(l->ctx);
 }
 
+void cache_log_sync_soon(struct cache_log *l)
+{
+    if (l->written > l->synced)
+        cache_log_sync_start(l);
+}
+
 void cache_log_tick(struct cache_log *l)
 {
     l->rewrite_pause -= l->rewrite_pause > 0;

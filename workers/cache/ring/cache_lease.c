@@ -37,7 +37,12 @@ int64_t cache_lease_version(struct cache_lease *l, int64_t now_us)
     if (l->redis_us == 0)
         return 0;
     int64_t clock = now_us > l->at_us ? lease_sum(l->redis_us, now_us - l->at_us) : l->redis_us;
-    if (clock > l->version_us)
-        l->version_us = clock;
+    cache_lease_rise(l, clock);
     return l->version_us;
+}
+
+void cache_lease_rise(struct cache_lease *l, int64_t version_us)
+{
+    if (version_us > l->version_us)
+        l->version_us = version_us;
 }

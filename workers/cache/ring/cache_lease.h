@@ -56,4 +56,7 @@ static inline bool cache_lease_serves(const struct cache_lease *l, int64_t now_u
  */
 int64_t cache_lease_version(struct cache_lease *l, int64_t now_us);
 
+/* What is written from now on gets versions from this one on at least: Redis' clock when it granted a cell. */
+void cache_lease_rise(struct cache_lease *l, int64_t version_us);
+
 #endif

@@ -1,0 +1,147 @@
+/*
+ * cache_ring.h: a cache node in its ring: which cells it has, and what it says to its manager.
+ *
+ * Runs in a cache node of a ring; one thread. Joins through the manager, holds a lease, claims cells that commands need,
+ * gives up those that nobody here uses. What becomes of a cell is the table's (ring/cache_own.h); this keeps the states,
+ * tells the events and does what the table says. It knows neither clients nor commands: who needs a key asks
+ * cache_ring_look, waits where it says so (cache_park.h), and looks again.
+ *
+ * Three rules that the rest of the node leans on:
+ *   - Nothing of a cell is read, written or loaded but after cache_ring_look has said RUN, in the same turn of the loop.
+ *   - A cell is released when the log has forgotten all that was of it, on the disk and not only in write(2): so what a
+ *     log has of a cell was never anybody else's meanwhile, and a node that was killed goes on with it as soon as Redis
+ *     says that the cell is still its own. Rejected: the numbers of claims in the log, a record more for each cell, and
+ *     one for each segment that is cleaned.
+ *   - What is dirty of a cell that turns out to be another's becomes a stray (cache_db.h): stored if nobody has written
+ *     it since, else a dead letter.
+ */
+#ifndef WORKERS_CACHE_RING_H
+#define WORKERS_CACHE_RING_H
+
+#include "common/buffer.h"
+#include "common/unpack.h"
+#include "workers/cache/ring/cache_own.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CACHE_RING_WHY_SIZE 512
+
+struct cache_node;
+struct cache_ring;
+
+/* A node of the ring, as the manager tells of it. Slices live for the call. */
+struct cache_ring_peer {
+    uint32_t incarnation;
+    struct slice name, address;
+    bool lost;
+};
+
+struct cache_ring_options {
+    struct cache_node *node; /* its db, log, park and behind are used */
+    const char *address;     /* where other nodes reach this one */
+    const char *path;        /* file of its identity: made, replaced, removed */
+    uint64_t idle_ms;        /* 0: what is not used is kept */
+    uint64_t write_wait_ms;  /* a cell that is to move is withheld so long at most, while it is stored */
+    /* A buffer for a message to the manager; false: it is not there, or has no room, and the message is lost. */
+    struct buffer *(*compose)(void *ctx);
+    bool (*send)(void *ctx);
+    /* The nodes of the ring are these now, this one among them. */
+    void (*on_nodes)(void *ctx, const struct cache_ring_peer *peers, size_t count);
+    /* After cache_ring_leave: it has left; false: it has not, and its cells stay its own. */
+    void (*on_left)(void *ctx, bool left);
+    void *ctx;
+};
+
+/* NULL: memory is short, or the identity cannot be read (`why`: path, cause, remedy). Before the log is replayed. */
+struct cache_ring *cache_ring_new(const struct cache_ring_options *options, char *why, size_t why_size);
+void cache_ring_free(struct cache_ring *r); /* NULL is allowed */
+
+/* Its manager is there, anew too; is gone. */
+void cache_ring_on_up(struct cache_ring *r);
+void cache_ring_on_down(struct cache_ring *r);
+
+/* As worker_ops.on_message: false for what is no message of a manager, or none that can be read. */
+bool cache_ring_on_message(struct cache_ring *r, uint64_t type, struct unpack *u);
+
+/* At the end of each turn, before the log is written: says what was asked for. True while there is more to do now. */
+bool cache_ring_turn(struct cache_ring *r);
+
+/* Who waits for a cell may look again (cache_ring_is_settled): asked once, and forgotten. */
+bool cache_ring_take_look(struct cache_ring *r);
+
+/* The log is written; its thread has come further. */
+void cache_ring_written(struct cache_ring *r);
+void cache_ring_synced(struct cache_ring *r);
+
+/* Once a second. */
+void cache_ring_tick(struct cache_ring *r);
+
+/* Something has become clean, or a dead letter. */
+void cache_ring_changed(struct cache_ring *r);
+
+/* ---- for who needs a key ---- */
+
+/* What is looked at from here on came before now: its clock is read. Before commands that were received are run. */
+void cache_ring_now(struct cache_ring *r);
+
+/* Who needs it: a client of this node (0), or another node, which says whether it asks again after it was refused. */
+struct cache_ring_who {
+    uint32_t from;
+    bool again;
+};
+
+struct cache_ring_sight {
+    enum cache_cell_action action; /* RUN, WAIT, FORWARD or REFUSE */
+    uint32_t owner;                /* of FORWARD; of RUN this node's incarnation */
+    uint64_t cell;                 /* of WAIT: to wait for */
+};
+
+/* A command needs this key now. What must be asked for it is. */
+struct cache_ring_sight cache_ring_look(struct cache_ring *r, struct slice key, struct cache_ring_who who);
+
+/* The same of a key that will be needed: asks, and answers whether what it needs may be loaded ahead. */
+bool cache_ring_look_ahead(struct cache_ring *r, struct slice key);
+
+/* Who waits for that cell may look again. */
+bool cache_ring_is_settled(struct cache_ring *r, uint64_t cell);
+
+/* The number of the claim by which the key's cell is ours now, 0: it is not. What is loaded for one is not for another. */
+uint64_t cache_ring_claim(struct cache_ring *r, struct slice key);
+
+/* Why nothing comes of it: words for the end of "TRYAGAIN the ring of NAME: ". */
+void cache_ring_why(struct cache_ring *r, char why[CACHE_RING_WHY_SIZE]);
+
+/* The owner says that it is not: the cell is asked for once more. */
+void cache_ring_moved(struct cache_ring *r, struct slice key, uint32_t owner);
+
+uint32_t cache_ring_incarnation(const struct cache_ring *r);
+
+/* ---- for who acknowledges, writes, stores ---- */
+
+/* By a clock read now. */
+bool cache_ring_serves(const struct cache_ring *r);
+
+/* The clock that versions begin with, in microseconds since 1970: Redis'. */
+int64_t cache_ring_version(struct cache_ring *r);
+
+/* Whether what is dirty may be stored now: all of it is of cells of ours, or strays. */
+bool cache_ring_may_store(struct cache_ring *r);
+
+/* ---- the end ---- */
+
+/* Everything is stored: it leaves the ring, and on_left is told. Nothing may be written here any more. */
+void cache_ring_leave(struct cache_ring *r);
+
+/* ---- how it does ---- */
+
+struct cache_ring_told {
+    uint32_t incarnation; /* 0: it has not joined */
+    size_t cells;         /* ours */
+    size_t foreign, asked;
+    bool serves;
+    size_t bytes;         /* of the table */
+};
+struct cache_ring_told cache_ring_tell(struct cache_ring *r);
+
+#endif

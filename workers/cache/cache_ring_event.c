@@ -1,0 +1,200 @@
+/* cache_ring_event.c: what an event makes of a cell, and does with its objects. See cache_ring_private.h. */
+#include "workers/cache/cache_ring_private.h"
+
+#include "workers/cache/cache_behind.h"
+#include "workers/cache/ring/cache_cell.h"
+
+#include <stdlib.h>
+
+#define RING_LIST_FIRST 64
+
+bool ring_push(struct ring_list *list, uint64_t cell, uint64_t number, uint64_t log_end)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity > 0 ? 2 * list->capacity : RING_LIST_FIRST;
+        struct ring_held *grown = realloc(list->at, capacity * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        list->at = grown;
+        list->capacity = capacity;
+    }
+    list->at[list->count++] =
+        (struct ring_held){.cell = cell, .number = number, .log_end = log_end};
+    return true;
+}
+
+/* ---- a cell's objects ---- */
+
+static bool ring_on_made(void *ctx, struct slice key, uint32_t handle)
+{
+    struct cache_ring *r = ctx;
+    uint64_t cell = cache_cell(cache_stray_key(key), r->seed);
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    uint32_t first = e != NULL ? e->first : 0;
+    if (!cache_cell_list_add(r->list, &first, handle))
+        return false;
+    if (cache_cells_set_first(r->cells, cell, first, ring_now_s(r)))
+        return true;
+    cache_cell_list_remove(r->list, &first, handle);
+    return false;
+}
+
+static void ring_on_gone(void *ctx, struct slice key, uint32_t handle)
+{
+    struct cache_ring *r = ctx;
+    uint64_t cell = cache_cell(cache_stray_key(key), r->seed);
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    uint32_t first = e != NULL ? e->first : 0;
+    cache_cell_list_remove(r->list, &first, handle);
+    cache_cells_set_first(r->cells, cell, first, ring_now_s(r));
+}
+
+bool ring_link(struct cache_ring *r)
+{
+    struct cache_db_places places = {.made = ring_on_made, .gone = ring_on_gone, .ctx = r};
+    return cache_db_place(r->node->db, &places);
+}
+
+bool ring_is_dirty(struct cache_ring *r, const struct cache_cells_entry *e)
+{
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(r->list, h)) {
+        const struct cache_object *o = cache_db_object(r->node->db, h);
+        bool letter = o->dead && cache_stray_is(cache_object_key(o));
+        if ((o->dirty && !letter) || o->busy)
+            return true;
+    }
+    return false;
+}
+
+bool ring_has_stray(struct cache_ring *r, const struct cache_cells_entry *e)
+{
+    if (cache_db_strays(r->node->db).alive == 0)
+        return false;
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(r->list, h)) {
+        const struct cache_object *o = cache_db_object(r->node->db, h);
+        if (cache_stray_is(cache_object_key(o)) && o->dirty && !o->dead)
+            return true;
+    }
+    return false;
+}
+
+/* All that is dirty of it is put now. */
+static void ring_store(struct cache_ring *r, const struct cache_cells_entry *e)
+{
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(r->list, h)) {
+        const struct cache_object *o = cache_db_object(r->node->db, h);
+        if (o->dirty && !o->dead)
+            cache_behind_ask(r->node->behind, cache_object_key(o));
+    }
+}
+
+/* False: memory is short, or something is dirty that must not be; some of it is still there. */
+static bool ring_empty(struct cache_ring *r, uint64_t cell, bool estranges)
+{
+    struct cache_db *db = r->node->db;
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    enum cache_fault fault = CACHE_OK;
+    for (uint32_t h = e != NULL ? e->first : 0, next; h != 0; h = next) {
+        const struct cache_object *o = cache_db_object(db, h);
+        next = cache_cell_list_next(r->list, h);
+        if (cache_stray_is(cache_object_key(o)))
+            continue;
+        enum cache_fault f = !o->dirty && !o->busy ? cache_db_leave(db, h)
+                             : estranges           ? cache_db_estrange(db, h)
+                                                   : CACHE_FAULT_MEMORY;
+        fault = f != CACHE_OK ? f : fault;
+    }
+    return fault == CACHE_OK;
+}
+
+/* ---- what is done ---- */
+
+/* So far the log must come before the cell is anybody else's. */
+static uint64_t ring_log_end(const struct cache_ring *r)
+{
+    return r->node->log != NULL ? cache_log_added(r->node->log) : 0;
+}
+
+/* It is out of memory, and given back when the log knows that. False: it stays. */
+static bool ring_give_up(struct cache_ring *r, uint64_t cell)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    uint64_t number = e != NULL ? e->number : 0;
+    if (!ring_push(&r->leaving, cell, number, 0))
+        return false;
+    if (!ring_empty(r, cell, false)) {
+        r->leaving.count--;
+        return false;
+    }
+    r->leaving.at[r->leaving.count - 1].log_end = ring_log_end(r);
+    return true;
+}
+
+/* Whether it was; else it goes on as `state`, and nothing was done. */
+static bool ring_do(struct cache_ring *r, uint64_t cell, enum cache_cell_action action)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    switch (action) {
+    case CACHE_DO_ASK:
+        return ring_push(&r->asks, cell, 0, 0);
+    case CACHE_DO_ASK_LATER:
+        return ring_push(&r->laters, cell, 0, 0);
+    case CACHE_DO_HOLD:
+        return ring_push(&r->holds, cell, e != NULL ? e->number : 0, 0);
+    case CACHE_DO_RELEASE:
+        return ring_give_up(r, cell);
+    case CACHE_DO_DROP:
+        r->look = true;
+        return ring_empty(r, cell, true);
+    case CACHE_DO_STORE:
+        ring_store(r, e);
+        return true;
+    case CACHE_DO_LOOK:
+    case CACHE_DO_REFUSE:
+        r->look = true;
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* What could not be done for want of memory: it is as before, and asked for again where somebody waits for that. */
+static enum cache_cell_action ring_undo(struct cache_ring *r, const struct cache_cells_entry *was,
+                                        uint64_t cell)
+{
+    bool asks = was != NULL && was->state == CACHE_CELL_ASKED;
+    r->short_of = true;
+    cache_cells_set(r->cells, cell, was != NULL ? was->state : CACHE_CELL_UNKNOWN,
+                    was != NULL ? was->incarnation : 0, ring_now_s(r));
+    if (asks)
+        ring_push(&r->laters, cell, 0, 0);
+    return asks ? CACHE_DO_WAIT : CACHE_DO_REFUSE;
+}
+
+/* Looked at only where the table does. */
+static bool ring_needs_facts(enum cache_cell_event event)
+{
+    return event == CACHE_ON_IDLE || event == CACHE_ON_ELSEWHERE || event == CACHE_ON_STOP;
+}
+
+enum cache_cell_action ring_event(struct cache_ring *r, uint64_t cell, enum cache_cell_event event,
+                                  uint32_t owner)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    struct cache_cells_entry was = e != NULL ? *e : (struct cache_cells_entry){.cell = cell};
+    struct cache_own_facts facts = {.serves = cache_lease_serves(&r->lease, r->now_us)};
+    if (e != NULL && ring_needs_facts(event)) {
+        facts.parked = e->waiting > 0 && event != CACHE_ON_ELSEWHERE;
+        facts.dirty = ring_is_dirty(r, e);
+    }
+    struct cache_own_move move = cache_own(was.state, event, facts);
+    bool names = event == CACHE_ON_SAID_THEIRS || event == CACHE_ON_SAID_LOST;
+    if (move.state != was.state || names) {
+        uint32_t incarnation = names ? owner : 0;
+        if (!cache_cells_set(r->cells, cell, move.state, incarnation, ring_now_s(r))) {
+            r->short_of = true;
+            return CACHE_DO_REFUSE;
+        }
+    }
+    return ring_do(r, cell, move.action) ? move.action : ring_undo(r, &was, cell);
+}
