@@ -44,7 +44,8 @@ START_TEST(nothing_is_known_at_first)
     ck_assert_ptr_null(cache_cells_use(c, 5, 0, 1));
     ck_assert(!cache_cells_wait(c, 5));
     cache_cells_wait_end(c, 5);
-    cache_cells_remove_object(c, 5);
+    cache_cells_set_number(c, 5, 9);
+    ck_assert(cache_cells_set_first(c, 5, 0, 1));
     ck_assert(set(5, CACHE_CELL_UNKNOWN));
     ck_assert_ptr_null(cache_cells_find(c, 5));
     ck_assert_uint_eq(cache_cells_foreign(c), 0);
@@ -73,16 +74,15 @@ END_TEST
 /* Of the log's objects, say, which nobody has claimed again yet. */
 START_TEST(what_is_in_memory_or_waited_for_stays)
 {
-    ck_assert(cache_cells_add_object(c, 5, 3));
-    ck_assert(cache_cells_add_object(c, 5, 4));
+    ck_assert(cache_cells_set_first(c, 5, 77, 3));
+    ck_assert(cache_cells_set_first(c, 5, 78, 4));
     ck_assert_int_eq(cache_cells_state(c, 5), CACHE_CELL_UNKNOWN);
-    ck_assert_uint_eq(cache_cells_find(c, 5)->objects, 2);
+    ck_assert_uint_eq(cache_cells_find(c, 5)->first, 78);
     ck_assert_uint_eq(cache_cells_find(c, 5)->used_s, 3);
     ck_assert(set(5, CACHE_CELL_LOST));
     ck_assert_uint_eq(cache_cells_foreign(c), 0); /* not to be forgotten */
-    cache_cells_remove_object(c, 5);
     ck_assert(cache_cells_wait(c, 5));
-    cache_cells_remove_object(c, 5);
+    ck_assert(cache_cells_set_first(c, 5, 0, 4));
     ck_assert_uint_eq(cache_cells_foreign(c), 0);
     ck_assert(set(5, CACHE_CELL_UNKNOWN));
     ck_assert_uint_eq(cache_cells_find(c, 5)->waiting, 1);
@@ -100,6 +100,27 @@ START_TEST(no_more_wait_than_can_be_counted)
     ck_assert_uint_eq(cache_cells_find(c, 5)->waiting, CACHE_CELLS_WAITING_MAX);
     cache_cells_wait_end(c, 5);
     ck_assert(cache_cells_wait(c, 5));
+}
+END_TEST
+
+/* A release and a claim again carry it; of what is not ours none is known. */
+START_TEST(the_number_of_a_claim_is_known_while_it_stands)
+{
+    set(5, CACHE_CELL_ASKED);
+    cache_cells_set_number(c, 5, 9);
+    ck_assert_uint_eq(cache_cells_find(c, 5)->number, 0);
+    set(5, CACHE_CELL_OURS);
+    ck_assert_uint_eq(cache_cells_find(c, 5)->number, 0);
+    cache_cells_set_number(c, 5, UINT64_MAX);
+    set(5, CACHE_CELL_HELD);
+    ck_assert_uint_eq(cache_cells_find(c, 5)->number, UINT64_MAX);
+    set(5, CACHE_CELL_OURS);
+    set(5, CACHE_CELL_LEAVING);
+    ck_assert_uint_eq(cache_cells_find(c, 5)->number, UINT64_MAX);
+    set(5, CACHE_CELL_THEIRS);
+    ck_assert_uint_eq(cache_cells_find(c, 5)->number, 0);
+    set(5, CACHE_CELL_OURS);
+    ck_assert_uint_eq(cache_cells_find(c, 5)->number, 0);
 }
 END_TEST
 
@@ -177,7 +198,7 @@ START_TEST(what_is_needed_is_not_forgotten_for_a_foreign_one)
     cache_cells_set(c, hash_of(0), CACHE_CELL_THEIRS, 3, 1);
     cache_cells_wait(c, hash_of(0));
     cache_cells_set(c, hash_of(1), CACHE_CELL_THEIRS, 3, 2);
-    cache_cells_add_object(c, hash_of(1), 2);
+    cache_cells_set_first(c, hash_of(1), 5, 2);
     cache_cells_set(c, hash_of(2), CACHE_CELL_THEIRS, 3, 3);
     ck_assert_uint_eq(cache_cells_foreign(c), 1);
     cache_cells_set(c, hash_of(3), CACHE_CELL_LOST, 3, 4); /* in the place of 2 */
@@ -271,7 +292,7 @@ static struct {
 
 static bool is_there(size_t i)
 {
-    return model[i].e.state != CACHE_CELL_UNKNOWN || model[i].e.objects > 0 ||
+    return model[i].e.state != CACHE_CELL_UNKNOWN || model[i].e.first != 0 ||
            model[i].e.waiting > 0;
 }
 
@@ -295,8 +316,8 @@ static void expect_cell(size_t i)
     MUST((e != NULL) == is_there(i));
     if (e == NULL)
         return;
-    MUST(e->cell == model[i].cell && e->state == want->state && e->objects == want->objects);
-    MUST(e->waiting == want->waiting && e->used_s == want->used_s);
+    MUST(e->cell == model[i].cell && e->state == want->state && e->first == want->first);
+    MUST(e->waiting == want->waiting && e->used_s == want->used_s && e->number == want->number);
     MUST(want->state != CACHE_CELL_THEIRS || e->incarnation == want->incarnation);
 }
 
@@ -308,7 +329,7 @@ static void expect_all(void)
         expect_cell(i);
         counts[want->state] += is_there(i);
         foreign += (want->state == CACHE_CELL_THEIRS || want->state == CACHE_CELL_LOST) &&
-                   want->objects == 0 && want->waiting == 0;
+                   want->first == 0 && want->waiting == 0;
     }
     for (unsigned s = 0; s < CACHE_CELL_STATE_COUNT; s++)
         MUST(cache_cells_count(c, (enum cache_cell_state)s) == counts[s]);
@@ -316,16 +337,23 @@ static void expect_all(void)
     MUST(short_memory_is(at_start, cache_cells_bytes(c)));
 }
 
+static bool is_claimed(unsigned state)
+{
+    return state == CACHE_CELL_OURS || state == CACHE_CELL_HELD || state == CACHE_CELL_LEAVING;
+}
+
 static void step_counts(size_t i, uint32_t r, uint32_t now)
 {
     struct cache_cells_entry *want = &model[i].e;
     bool was = is_there(i);
-    if (r == 0 && cache_cells_add_object(c, model[i].cell, now)) {
-        want->objects++;
+    if (r == 0 && cache_cells_set_first(c, model[i].cell, now, now)) {
+        want->first = now;
         want->used_s = was ? want->used_s : now;
+    } else if (r == 0) {
+        MUST(!was);
     } else if (r == 1) {
-        cache_cells_remove_object(c, model[i].cell);
-        want->objects -= want->objects > 0;
+        MUST(cache_cells_set_first(c, model[i].cell, 0, now));
+        want->first = 0;
     } else if (r == 2) {
         MUST(cache_cells_wait(c, model[i].cell) == was);
         want->waiting += was;
@@ -335,6 +363,9 @@ static void step_counts(size_t i, uint32_t r, uint32_t now)
     } else if (r == 4) {
         MUST((cache_cells_use(c, model[i].cell, 1, now) != NULL) == was);
         want->used_s = was ? now : want->used_s;
+    } else if (r == 5) {
+        cache_cells_set_number(c, model[i].cell, now);
+        want->number = is_claimed(want->state) ? now : want->number;
     }
 }
 
@@ -347,6 +378,7 @@ static void step_state(size_t i, enum cache_cell_state state, uint32_t now)
         return;
     }
     want->state = state & 7u;
+    want->number = is_claimed(state) ? want->number : 0;
     want->used_s = was ? want->used_s : now;
     if (state == CACHE_CELL_THEIRS)
         want->incarnation = now;
@@ -357,10 +389,10 @@ static void steps(unsigned count, uint32_t fills, bool fails)
 {
     for (unsigned turn = 1; turn <= count; turn++) {
         size_t i = cache_random(CELLS);
-        uint32_t r = cache_random(10);
+        uint32_t r = cache_random(12);
         if (fails && turn % 3 == 0)
             short_memory_fail(1 + cache_random(2), cache_random(2) == 0);
-        if (r < 5)
+        if (r < 6)
             step_counts(i, r, turn);
         else if (cache_random(100) < fills)
             step_state(i, 1 + cache_random(CACHE_CELL_STATE_COUNT - 1), turn);
@@ -382,8 +414,7 @@ START_TEST(it_is_what_an_array_would_be)
     expect_all();
     size_t full = cache_cells_bytes(c);
     for (size_t i = 0; i < CELLS; i++) {
-        while (model[i].e.objects > 0)
-            step_counts(i, 1, 0);
+        step_counts(i, 1, 0);
         while (model[i].e.waiting > 0)
             step_counts(i, 3, 0);
         step_state(i, CACHE_CELL_UNKNOWN, 0);
@@ -439,8 +470,8 @@ START_TEST(memory_is_what_was_said)
         if (i > 50000 && each > most)
             most = each;
     }
-    ck_assert_uint_ge(least, 27);
-    ck_assert_uint_le(most, 34);
+    ck_assert_uint_ge(least, 36);
+    ck_assert_uint_le(most, 45);
     ck_assert_uint_eq(cache_cells_count(c, CACHE_CELL_OURS), 200000);
 }
 END_TEST
@@ -450,7 +481,8 @@ START_TEST(without_memory_nothing_changes)
     short_memory_fail(1, true);
     MUST(cache_cells_new(1) == NULL);
     MUST(!set(5, CACHE_CELL_ASKED));
-    MUST(!cache_cells_add_object(c, 5, 1));
+    MUST(!cache_cells_set_first(c, 5, 1, 1));
+    MUST(cache_cells_set_first(c, 5, 0, 1));
     short_memory_fail(0, false);
     MUST(cache_cells_find(c, 5) == NULL);
     MUST(set(5, CACHE_CELL_ASKED));
@@ -464,7 +496,7 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_cells", set_up, tear_down, nothing_is_known_at_first,
                 a_cell_is_what_it_was_set_to, what_is_in_memory_or_waited_for_stays,
-                no_more_wait_than_can_be_counted,
+                no_more_wait_than_can_be_counted, the_number_of_a_claim_is_known_while_it_stands,
                 it_is_known_when_the_last_commands_all_came_from_one_node,
                 who_used_it_is_known_while_it_is_ours,
                 foreign_cells_are_bounded_and_the_old_ones_go,

@@ -11,7 +11,7 @@
 #define CELLS_SAMPLE     8 /* foreign ones, of which the one used longest ago is forgotten */
 #define CELLS_FOREIGN    (CACHE_CELLS_OF(CACHE_CELL_THEIRS) | CACHE_CELLS_OF(CACHE_CELL_LOST))
 
-_Static_assert(sizeof(struct cache_cells_entry) == 24, "what a cell costs");
+_Static_assert(sizeof(struct cache_cells_entry) == 32, "what a cell costs");
 
 struct cells_part {
     struct cache_cells_entry *places;
@@ -161,12 +161,12 @@ static bool cells_make(struct cache_cells *c, uint64_t cell, uint32_t now_s, str
 
 static bool cells_is_foreign(const struct cache_cells_entry *e)
 {
-    return (CACHE_CELLS_OF(e->state) & CELLS_FOREIGN) != 0 && e->objects == 0 && e->waiting == 0;
+    return (CACHE_CELLS_OF(e->state) & CELLS_FOREIGN) != 0 && e->first == 0 && e->waiting == 0;
 }
 
 static bool cells_is_nothing(const struct cache_cells_entry *e)
 {
-    return e->state == CACHE_CELL_UNKNOWN && e->objects == 0 && e->waiting == 0;
+    return e->state == CACHE_CELL_UNKNOWN && e->first == 0 && e->waiting == 0;
 }
 
 static void cells_remove(struct cache_cells *c, const struct cells_spot *s)
@@ -252,6 +252,12 @@ static bool cells_is_held(enum cache_cell_state state)
     return state == CACHE_CELL_OURS || state == CACHE_CELL_HELD;
 }
 
+/* A release carries the claim's number. */
+static bool cells_is_claimed(enum cache_cell_state state)
+{
+    return cells_is_held(state) || state == CACHE_CELL_LEAVING;
+}
+
 bool cache_cells_set(struct cache_cells *c, uint64_t cell, enum cache_cell_state state,
                      uint32_t incarnation, uint32_t now_s)
 {
@@ -269,6 +275,8 @@ bool cache_cells_set(struct cache_cells *c, uint64_t cell, enum cache_cell_state
         e->incarnation = state == CACHE_CELL_THEIRS ? incarnation : 0;
         e->streak = 0;
     }
+    if (!cells_is_claimed(state))
+        e->number = 0;
     cells_settle(c, &s, was_foreign);
     return true;
 }
@@ -291,24 +299,22 @@ const struct cache_cells_entry *cache_cells_use(struct cache_cells *c, uint64_t 
     return e;
 }
 
-bool cache_cells_add_object(struct cache_cells *c, uint64_t cell, uint32_t now_s)
+void cache_cells_set_number(struct cache_cells *c, uint64_t cell, uint64_t number)
 {
     struct cells_spot s;
-    if (!cells_make(c, cell, now_s, &s))
-        return false;
-    bool was_foreign = cells_is_foreign(cells_at(&s));
-    cells_at(&s)->objects++;
-    cells_settle(c, &s, was_foreign);
-    return true;
+    if (cells_search(c, cell, &s) && cells_is_claimed((enum cache_cell_state)cells_at(&s)->state))
+        cells_at(&s)->number = number;
 }
 
-void cache_cells_remove_object(struct cache_cells *c, uint64_t cell)
+bool cache_cells_set_first(struct cache_cells *c, uint64_t cell, uint32_t handle, uint32_t now_s)
 {
     struct cells_spot s;
-    if (!cells_search(c, cell, &s) || cells_at(&s)->objects == 0)
-        return;
-    cells_at(&s)->objects--;
-    cells_settle(c, &s, false);
+    if (!cells_search(c, cell, &s) && (handle == 0 || !cells_make(c, cell, now_s, &s)))
+        return handle == 0;
+    bool was_foreign = cells_is_foreign(cells_at(&s));
+    cells_at(&s)->first = handle;
+    cells_settle(c, &s, was_foreign);
+    return true;
 }
 
 bool cache_cells_wait(struct cache_cells *c, uint64_t cell)

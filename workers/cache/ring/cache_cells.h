@@ -6,7 +6,7 @@
  * UNKNOWN. All calls name the cell; an entry's pointer holds until the next call that changes the table.
  *
  * Open addressing in 256 parts by the cell's first byte, each of which grows and shrinks on its own, so that no command
- * waits until all of a table is made anew; 24 bytes a place, 27 to 34 a cell, up to 48 when many have gone. A part is
+ * waits until all of a table is made anew; 32 bytes a place, 36 to 45 a cell, up to 64 when many have gone. A part is
  * in the order of its cells (a cell's place follows from its next 32 bits, and what comes later in the order makes
  * room): who walks needs to remember a cell only, and sees once whatever is there from the first call to the last.
  * Cells are hashes with a seed that clients do not know: nobody can fill one part.
@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CACHE_CELLS_FOREIGN_MAX (1u << 18) /* about 8 MB */
+#define CACHE_CELLS_FOREIGN_MAX (1u << 18) /* about 11 MB */
 #define CACHE_CELLS_STREAK      32 /* commands that are remembered, by whom they were sent */
 #define CACHE_CELLS_WAITING_MAX ((1u << 22) - 1)
 #define CACHE_CELLS_SEEN_MAX    4096 /* entries that one call looks at: some 20 us */
@@ -30,7 +30,8 @@
 
 struct cache_cells_entry {
     uint64_t cell;
-    uint32_t objects;      /* of it in memory here, copies too */
+    uint64_t number;       /* of the claim by which it is ours; 0: not known, or it is not ours */
+    uint32_t first;        /* handle of the first of its objects in memory here; 0: there is none */
     uint32_t used_s;       /* when a command needed it last */
     uint32_t incarnation;  /* owner of THEIRS; else who sent the last `streak` commands */
     unsigned state : 3;    /* enum cache_cell_state */
@@ -69,9 +70,14 @@ static inline uint32_t cache_cells_elsewhere(const struct cache_cells_entry *e)
     return e->state == CACHE_CELL_OURS && e->streak == CACHE_CELLS_STREAK ? e->incarnation : 0;
 }
 
-/* One object more, or less, in memory here. False: memory is short, and nothing has changed. */
-bool cache_cells_add_object(struct cache_cells *c, uint64_t cell, uint32_t now_s);
-void cache_cells_remove_object(struct cache_cells *c, uint64_t cell);
+/* The claim by which it is ours: known until it is neither OURS, HELD nor LEAVING. Of others nothing changes. */
+void cache_cells_set_number(struct cache_cells *c, uint64_t cell, uint64_t number);
+
+/*
+ * The first of its objects in memory here (cache_cell_list.h); 0: there is none. False: memory is short, and nothing
+ * has changed; never of a cell that has an entry, nor of 0.
+ */
+bool cache_cells_set_first(struct cache_cells *c, uint64_t cell, uint32_t handle, uint32_t now_s);
 
 /* One command more, or less, that waits. False: the cell has no entry, or CACHE_CELLS_WAITING_MAX wait. */
 bool cache_cells_wait(struct cache_cells *c, uint64_t cell);
