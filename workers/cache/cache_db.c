@@ -156,19 +156,26 @@ void cache_db_drop(struct cache_db *db, uint32_t handle, uint64_t hash)
     cache_db_own(db, handle, cache_db_size_of(o));
     cache_due_remove(&db->due, handle);
     cache_policy_remove(db->policy, handle);
+    cache_db_gone(db, handle);
     cache_table_remove(db->table, handle, hash);
+}
+
+/* Noted, else a replay would bring it back. False: memory is short. */
+static bool cache_db_note_forget(struct cache_db *db, const struct cache_object *o)
+{
+    struct cache_log_record r = {.kind = CACHE_LOG_FORGET,
+                                 .key = cache_object_key(o),
+                                 .version = o->version,
+                                 .expiry_ms = CACHE_NEVER};
+    return o->segment == 0 || cache_db_note_passing(db, &r);
 }
 
 bool cache_db_forget(struct cache_db *db, uint32_t handle, uint64_t hash)
 {
     const struct cache_object *o = cache_table_at(db->table, handle);
-    struct cache_log_record r = {.kind = CACHE_LOG_FORGET,
-                                 .key = cache_object_key(o),
-                                 .version = o->version,
-                                 .expiry_ms = CACHE_NEVER};
-    if (o->segment != 0 && !cache_db_note_passing(db, &r))
+    if (!cache_db_note_forget(db, o))
         return false;
-    cache_db_touch(db, r.key, hash); /* a load that is under way is of before */
+    cache_db_touch(db, cache_object_key(o), hash); /* a load that is under way is of before */
     cache_db_drop(db, handle, hash);
     return true;
 }
@@ -225,6 +232,9 @@ void cache_db_vanish(struct cache_db *db, uint32_t handle, uint64_t version)
  * The deletion's version is the next one and not the clock: it is no new write, and must not go over what somebody else
  * has stored meanwhile; where it is known that somebody has, there is none. Where memory is too short for it the next
  * one to look tries again.
+ *
+ * What is clean is not noted, as its record says when it ends; but in a ring: there its cell may be another node's and
+ * ours again before a start whose clock stands before that time, and what is in the log would be found.
  */
 void cache_db_expired(struct cache_db *db, uint32_t handle, uint64_t hash, bool sought)
 {
@@ -239,7 +249,9 @@ void cache_db_expired(struct cache_db *db, uint32_t handle, uint64_t hash, bool 
         db->stats.expired += gone;
         return;
     }
-    db->stats.expired++; /* its record says when it ends: nothing is to be noted */
+    if (db->places != NULL && !cache_db_note_forget(db, o))
+        return;
+    db->stats.expired++;
     if (sought && cache_db_is_kept(db, cache_object_key(o)))
         cache_db_vanish(db, handle, o->version);
     else
@@ -289,8 +301,13 @@ uint32_t cache_db_make(struct cache_db *db, struct slice key, uint64_t hash, siz
                        int64_t expiry_ms)
 {
     uint32_t handle = cache_table_add_sized(db->table, key, hash, len, expiry_ms);
+    const struct cache_db_places *p = db->places;
     if (handle == 0)
         return 0;
+    if (p != NULL && !p->made(p->ctx, key, handle, cache_db_second(db))) {
+        cache_table_remove(db->table, handle, hash);
+        return 0;
+    }
     cache_policy_add(db->policy, handle, hash);
     return handle;
 }
@@ -500,17 +517,14 @@ static bool cache_db_evict(struct cache_db *db)
         return false;
     const struct cache_object *o = cache_table_at(db->table, handle);
     uint64_t hash = cache_db_hash(db, cache_object_key(o));
-    struct cache_log_record r = {.kind = CACHE_LOG_FORGET,
-                                 .key = cache_object_key(o),
-                                 .version = o->version,
-                                 .expiry_ms = CACHE_NEVER};
-    if (o->segment != 0 && !cache_db_note_passing(db, &r))
+    if (!cache_db_note_forget(db, o))
         return false;
     cache_db_supersede(db, o);
     db->gone -= o->gone;
     db->expiring -= o->expires;
     cache_db_touch(db, cache_object_key(o), hash);
     cache_policy_evicted(db->policy, handle, hash);
+    cache_db_gone(db, handle);
     cache_table_remove(db->table, handle, hash);
     db->stats.evicted++;
     return true;

@@ -231,6 +231,40 @@ struct cache_watch {
 bool cache_db_watch(struct cache_db *db, struct cache_watch *w);
 void cache_db_unwatch(struct cache_db *db, struct cache_watch *w);
 
+/*
+ * ---- where there is a ring: which objects are of which cell, and cells that leave (cache_db_place.c) ----
+ * Who is told of each object that comes and goes, found or not, so that it can find what is in memory of a cell. It is
+ * told by key and handle; both stay until `gone`, the key's memory does not. It must not call cache_db.
+ */
+struct cache_db_places {
+    /*
+     * There is one more; maybe of a handle that it knows already, while cache_db_place runs. now_s: of the clock that
+     * does not jump. False: memory is short; there will be no object, and nothing may have changed.
+     */
+    bool (*made)(void *ctx, struct slice key, uint32_t handle, uint32_t now_s);
+    void (*gone)(void *ctx, struct slice key,
+                 uint32_t handle); /* this one is about to leave memory */
+    void (*emptied)(void *ctx);    /* all are gone, at once; also when there were none */
+    void *ctx;
+};
+
+/*
+ * From now on it is told, at first that it is empty, and of all that is there: for as long as that takes, so best
+ * before the log is replayed. Once more when what it told of keys has changed (the ring is another). NULL: nobody is
+ * told any more. `places` lives on. False: memory is short, it has been told that it is empty, and is told no more.
+ */
+bool cache_db_place(struct cache_db *db, const struct cache_db_places *places);
+
+/* The object of a handle that was made and is not gone. */
+const struct cache_object *cache_db_object(const struct cache_db *db, uint32_t handle);
+
+/*
+ * It leaves memory, and the log: what is clean, or an absence. Who watches its key is told: EXEC must not succeed when
+ * the key has been another node's in between. *left: whether it has; false and CACHE_OK: it is dirty, a dead letter
+ * too, or being stored. CACHE_FAULT_MEMORY: it stays.
+ */
+enum cache_fault cache_db_leave(struct cache_db *db, uint32_t handle, bool *left);
+
 /* ---- time ---- */
 
 /*

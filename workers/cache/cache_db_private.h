@@ -25,6 +25,7 @@ struct cache_db {
     struct cache_table *table;
     struct cache_policy *policy;
     struct cache_log *log;
+    const struct cache_db_places *places; /* NULL: there is no ring */
     struct cache_stats stats;
     int64_t wall_us;
     int64_t version_us; /* 0: versions begin with wall_us */
@@ -79,6 +80,14 @@ void cache_db_drop(struct cache_db *db, uint32_t handle, uint64_t hash);
 
 /* The same, noted. False: memory is short, and it stays. */
 bool cache_db_forget(struct cache_db *db, uint32_t handle, uint64_t hash);
+
+/* An object leaves memory: who is told of those is. Before its key goes. */
+static inline void cache_db_gone(const struct cache_db *db, uint32_t handle)
+{
+    const struct cache_db_places *p = db->places;
+    if (p != NULL)
+        p->gone(p->ctx, cache_object_key(cache_table_at(db->table, handle)), handle);
+}
 
 /*
  * It has expired: not found any more; a store that has an older version is still to be told. `sought`: somebody wants

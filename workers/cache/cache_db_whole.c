@@ -36,6 +36,8 @@ static void cache_db_replace(struct cache_db *db, struct cache_table *table,
     db->gone = db->expiring = db->dirty_bytes = 0;
     db->adopted_keys = db->adopted_bytes = db->adopted_left = 0;
     cache_due_fini(&db->due);
+    if (db->places != NULL)
+        db->places->emptied(db->places->ctx);
     db->sweep = db->idle = db->anew_at = db->adopted_at = 0;
 }
 
