@@ -263,10 +263,11 @@ struct cache_ring *cache_ring_new(const struct cache_ring_options *options, char
     r->options = *options;
     r->node = options->node;
     r->cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
-    r->list = cache_cell_list_new();
-    bool known = ring_identity_read(r, why, why_size) == 0;
-    if (known && r->cells != NULL && r->list != NULL && ring_link(r))
-        return r;
+    if (r->cells != NULL && ring_identity_read(r, why, why_size) == 0) {
+        cache_cell_objects_init(&r->objects, r->cells, r->seed);
+        if (cache_db_place(r->node->db, &r->objects.places))
+            return r;
+    }
     cache_ring_free(r);
     return NULL;
 }
@@ -277,8 +278,9 @@ void cache_ring_free(struct cache_ring *r)
         return;
     cache_db_place(r->node->db, NULL);
     ring_forget_flights(r);
+    if (r->cells != NULL)
+        cache_cell_objects_fini(&r->objects);
     cache_cells_free(r->cells);
-    cache_cell_list_free(r->list);
     free(r->asks.at);
     free(r->holds.at);
     free(r->laters.at);

@@ -2,7 +2,6 @@
 #include "workers/cache/cache_ring_private.h"
 
 #include "workers/cache/cache_behind.h"
-#include "workers/cache/ring/cache_cell.h"
 
 #include <stdlib.h>
 
@@ -25,39 +24,9 @@ bool ring_push(struct ring_list *list, uint64_t cell, uint64_t number, uint64_t 
 
 /* ---- a cell's objects ---- */
 
-static bool ring_on_made(void *ctx, struct slice key, uint32_t handle)
-{
-    struct cache_ring *r = ctx;
-    uint64_t cell = cache_cell(cache_stray_key(key), r->seed);
-    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
-    uint32_t first = e != NULL ? e->first : 0;
-    if (!cache_cell_list_add(r->list, &first, handle))
-        return false;
-    if (cache_cells_set_first(r->cells, cell, first, ring_now_s(r)))
-        return true;
-    cache_cell_list_remove(r->list, &first, handle);
-    return false;
-}
-
-static void ring_on_gone(void *ctx, struct slice key, uint32_t handle)
-{
-    struct cache_ring *r = ctx;
-    uint64_t cell = cache_cell(cache_stray_key(key), r->seed);
-    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
-    uint32_t first = e != NULL ? e->first : 0;
-    cache_cell_list_remove(r->list, &first, handle);
-    cache_cells_set_first(r->cells, cell, first, ring_now_s(r));
-}
-
-bool ring_link(struct cache_ring *r)
-{
-    struct cache_db_places places = {.made = ring_on_made, .gone = ring_on_gone, .ctx = r};
-    return cache_db_place(r->node->db, &places);
-}
-
 bool ring_is_dirty(struct cache_ring *r, const struct cache_cells_entry *e)
 {
-    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(r->list, h)) {
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
         bool letter = o->dead && cache_stray_is(cache_object_key(o));
         if ((o->dirty && !letter) || o->busy)
@@ -70,7 +39,7 @@ bool ring_has_stray(struct cache_ring *r, const struct cache_cells_entry *e)
 {
     if (cache_db_strays(r->node->db).alive == 0)
         return false;
-    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(r->list, h)) {
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
         if (cache_stray_is(cache_object_key(o)) && o->dirty && !o->dead)
             return true;
@@ -81,7 +50,7 @@ bool ring_has_stray(struct cache_ring *r, const struct cache_cells_entry *e)
 /* All that is dirty of it is put now. */
 static void ring_store(struct cache_ring *r, const struct cache_cells_entry *e)
 {
-    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(r->list, h)) {
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
         if (o->dirty && !o->dead)
             cache_behind_ask(r->node->behind, cache_object_key(o));
@@ -93,18 +62,18 @@ static bool ring_empty(struct cache_ring *r, uint64_t cell, bool estranges)
 {
     struct cache_db *db = r->node->db;
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
-    enum cache_fault fault = CACHE_OK;
+    bool all = true;
     for (uint32_t h = e != NULL ? e->first : 0, next; h != 0; h = next) {
         const struct cache_object *o = cache_db_object(db, h);
-        next = cache_cell_list_next(r->list, h);
+        next = cache_cell_list_next(&r->objects.list, h);
         if (cache_stray_is(cache_object_key(o)))
             continue;
-        enum cache_fault f = !o->dirty && !o->busy ? cache_db_leave(db, h)
-                             : estranges           ? cache_db_estrange(db, h)
-                                                   : CACHE_FAULT_MEMORY;
-        fault = f != CACHE_OK ? f : fault;
+        bool left = false;
+        if (cache_db_leave(db, h, &left) == CACHE_OK && !left && estranges)
+            left = cache_db_estrange(db, h) == CACHE_OK;
+        all = all && left;
     }
-    return fault == CACHE_OK;
+    return all;
 }
 
 /* ---- what is done ---- */

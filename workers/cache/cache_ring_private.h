@@ -8,10 +8,9 @@
 #ifndef WORKERS_CACHE_RING_PRIVATE_H
 #define WORKERS_CACHE_RING_PRIVATE_H
 
+#include "workers/cache/cache_cell_objects.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_ring.h"
-#include "workers/cache/ring/cache_cell_list.h"
-#include "workers/cache/ring/cache_cells.h"
 #include "workers/cache/ring/cache_lease.h"
 
 #define RING_MOVES      64  /* cells that are withheld at once, to move */
@@ -65,7 +64,7 @@ struct cache_ring {
     struct cache_node *node;
     struct cache_lease lease;
     struct cache_cells *cells;
-    struct cache_cell_list *list; /* of each cell's objects */
+    struct cache_cell_objects objects;
     uint8_t seed[SIPHASH_KEY_SIZE], next_seed[SIPHASH_KEY_SIZE];
     bool reseeds; /* next_seed is the ring's from the end of the walk on */
     uint32_t incarnation;
@@ -114,9 +113,6 @@ bool ring_is_dirty(struct cache_ring *r, const struct cache_cells_entry *e);
 
 /* Something of another time is still to be stored before anything is loaded. */
 bool ring_has_stray(struct cache_ring *r, const struct cache_cells_entry *e);
-
-/* cache_db tells of its objects; those that there are, too. False: memory is short. */
-bool ring_link(struct cache_ring *r);
 
 /* False: memory is short. */
 bool ring_push(struct ring_list *list, uint64_t cell, uint64_t number, uint64_t log_end);

@@ -34,20 +34,16 @@ static void ring_walk_one(struct cache_ring *r, const struct cache_cells_entry *
 static bool ring_reseed(struct cache_ring *r)
 {
     struct cache_cells *cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
-    struct cache_cell_list *list = cache_cell_list_new();
-    if (cells == NULL || list == NULL) {
-        cache_cells_free(cells);
-        cache_cell_list_free(list);
+    if (cells == NULL)
         return false;
-    }
     cache_db_place(r->node->db, NULL);
+    cache_cell_objects_fini(&r->objects);
     cache_cells_free(r->cells);
-    cache_cell_list_free(r->list);
     r->cells = cells;
-    r->list = list;
     memcpy(r->seed, r->next_seed, sizeof r->seed);
+    cache_cell_objects_init(&r->objects, cells, r->seed);
     r->leaving.count = 0;
-    r->reseeds = !ring_link(r);
+    r->reseeds = !cache_db_place(r->node->db, &r->objects.places);
     return !r->reseeds;
 }
 
