@@ -21,7 +21,7 @@ size_t cache_cell_objects_bytes(const struct cache_cell_objects *objects)
 static bool objects_on_made(void *ctx, struct slice key, uint32_t handle, uint32_t now_s)
 {
     struct cache_cell_objects *objects = ctx;
-    uint64_t cell = cache_cell(key, objects->seed);
+    uint64_t cell = cache_cell(cache_stray_key(key), objects->seed);
     uint32_t was = cache_cell_objects_first(objects, cell), first = was;
     if (!cache_cell_list_add(&objects->list, &first, handle))
         return false;
@@ -35,7 +35,7 @@ static bool objects_on_made(void *ctx, struct slice key, uint32_t handle, uint32
 static void objects_on_gone(void *ctx, struct slice key, uint32_t handle)
 {
     struct cache_cell_objects *objects = ctx;
-    uint64_t cell = cache_cell(key, objects->seed);
+    uint64_t cell = cache_cell(cache_stray_key(key), objects->seed);
     uint32_t was = cache_cell_objects_first(objects, cell), first = was;
     cache_cell_list_remove(&objects->list, &first, handle);
     if (first != was)

@@ -150,8 +150,8 @@ void cache_db_drop(struct cache_db *db, uint32_t handle, uint64_t hash)
 {
     struct cache_object *o = cache_table_at(db->table, handle);
     cache_db_supersede(db, o);
-    db->gone -= o->gone;
-    db->expiring -= o->expires;
+    cache_db_tally(db, o, -1);
+    db->strays.count -= cache_stray_is(cache_object_key(o));
     db->dirty_bytes -= cache_db_dirt_of(o);
     cache_db_own(db, handle, cache_db_size_of(o));
     cache_due_remove(&db->due, handle);
@@ -187,14 +187,14 @@ static void cache_db_hollow(struct cache_db *db, uint32_t handle, uint64_t versi
     struct cache_object *o = cache_table_at(db->table, handle);
     cache_db_supersede(db, o);
     cache_db_own(db, handle, cache_db_size_of(o));
-    db->gone += !o->gone;
-    db->expiring -= o->expires;
+    cache_db_tally(db, o, -1);
     cache_table_resize(db->table, handle, 0, CACHE_NEVER);
     o = cache_table_at(db->table, handle);
     o->gone = true;
     o->dead = false;
     o->version = version;
     o->segment = segment;
+    cache_db_tally(db, o, 1);
 }
 
 bool cache_db_bury(struct cache_db *db, uint32_t handle, uint64_t version)
@@ -231,7 +231,8 @@ void cache_db_vanish(struct cache_db *db, uint32_t handle, uint64_t version)
 /*
  * The deletion's version is the next one and not the clock: it is no new write, and must not go over what somebody else
  * has stored meanwhile; where it is known that somebody has, there is none. Where memory is too short for it the next
- * one to look tries again.
+ * one to look tries again. A stray's is its own: others may have written the next one. It is marked as blind, which no
+ * other stray is: nobody has asked for this deletion, and nobody misses it.
  *
  * What is clean is not noted, as its record says when it ends; but in a ring: there its cell may be another node's and
  * ours again before a start whose clock stands before that time, and what is in the log would be found.
@@ -244,8 +245,10 @@ void cache_db_expired(struct cache_db *db, uint32_t handle, uint64_t hash, bool 
     if (o->dead)
         cache_due_find(&db->due, handle, &above);
     if (o->dirty && o->behind) {
+        bool stray = cache_stray_is(cache_object_key(o));
+        o->blind = o->blind || stray;
         bool gone = above > 0 ? cache_db_forget(db, handle, hash)
-                              : cache_db_bury(db, handle, o->version + 1);
+                              : cache_db_bury(db, handle, o->version + !stray);
         db->stats.expired += gone;
         return;
     }
@@ -309,6 +312,7 @@ uint32_t cache_db_make(struct cache_db *db, struct slice key, uint64_t hash, siz
         return 0;
     }
     cache_policy_add(db->policy, handle, hash);
+    db->strays.count += cache_stray_is(key);
     return handle;
 }
 
@@ -362,9 +366,8 @@ static void cache_db_become(struct cache_db *db, uint32_t handle, const struct c
     char *value = (char *)(uintptr_t)cache_object_value(o).ptr;
     if (value != r->value.ptr)
         memcpy(value, r->value.ptr, r->value.len);
-    db->gone -= o->gone;
-    db->expiring += o->expires;
-    o->gone = o->dead = false;
+    o->gone = r->kind == CACHE_LOG_DELETE;
+    o->dead = false;
     o->form = r->form & 3;
     o->dirty = r->dirty;
     o->behind = r->behind;
@@ -372,13 +375,13 @@ static void cache_db_become(struct cache_db *db, uint32_t handle, const struct c
     o->version = r->version;
     o->segment = segment;
     o->used_s = cache_db_second(db);
+    cache_db_tally(db, o, 1);
 }
 
 enum cache_fault cache_db_write(struct cache_db *db, uint32_t handle, uint64_t hash,
                                 struct cache_log_record *r, const struct slice *tail)
 {
     bool made = handle == 0;
-    r->adopted = false;
     if (r->dirty && !cache_due_reserve(&db->due))
         return CACHE_FAULT_MEMORY;
     if (made && (handle = cache_db_make(db, r->key, hash, 0, CACHE_NEVER)) == 0)
@@ -388,17 +391,17 @@ enum cache_fault cache_db_write(struct cache_db *db, uint32_t handle, uint64_t h
     struct cache_log_record old = cache_db_record(o);
     size_t old_size = cache_log_size(&old);
     uint32_t old_segment = o->segment, segment;
-    bool expired = o->expires;
     if (!made)
         cache_policy_hit(o);
+    cache_db_tally(db, o, -1);
     if (!cache_db_change(db, handle, r, tail, &segment)) {
+        cache_db_tally(db, cache_table_at(db->table, handle), 1);
         if (made)
             cache_db_drop(db, handle, hash);
         return CACHE_FAULT_MEMORY;
     }
     if (old_segment != 0 && db->log != NULL)
         cache_log_dead(db->log, old_segment, old_size);
-    db->expiring -= expired;
     cache_db_own(db, handle, held);
     cache_db_become(db, handle, r, segment);
     cache_db_dirtied(db, handle, dirt);
@@ -442,6 +445,7 @@ static struct cache_log_record cache_db_next(struct cache_db *db, uint32_t handl
     struct cache_log_record r = cache_db_record(cache_table_at(db->table, handle));
     r.key = key;
     r.version = cache_db_version(db, handle);
+    r.adopted = false;
     r.dirty = cache_db_is_kept(db, key);
     r.behind = r.dirty && r.behind;
     r.blind = r.dirty && r.blind;
@@ -520,8 +524,8 @@ static bool cache_db_evict(struct cache_db *db)
     if (!cache_db_note_forget(db, o))
         return false;
     cache_db_supersede(db, o);
-    db->gone -= o->gone;
-    db->expiring -= o->expires;
+    cache_db_tally(db, o, -1);
+    db->strays.count -= cache_stray_is(cache_object_key(o));
     cache_db_touch(db, cache_object_key(o), hash);
     cache_policy_evicted(db->policy, handle, hash);
     cache_db_gone(db, handle);

@@ -17,6 +17,11 @@
 
 #define CACHE_NEVER INT64_MAX
 
+/* Keys of strays begin so; behind it stand 8 bytes of version, the most significant first, and the real key. */
+#define CACHE_STRAY_PREFIX     "\xffplatoon:stray" /* with its NUL */
+#define CACHE_STRAY_PREFIX_LEN sizeof CACHE_STRAY_PREFIX
+#define CACHE_STRAY_HEAD       (CACHE_STRAY_PREFIX_LEN + sizeof(uint64_t))
+
 /* Above what any clock says: a version that says so is none, or nothing could ever be written over it. */
 #define CACHE_VERSION_MAX (UINT64_C(1) << 62)
 
@@ -201,7 +206,52 @@ struct slice cache_db_idle(struct cache_db *db, uint64_t idle_ms, bool may_forge
 /* Whether that has just seen all of them, and is at its beginning. */
 bool cache_db_idle_is_over(const struct cache_db *db);
 
-/* ---- all of them ---- */
+/*
+ * ---- strays (cache_db_stray.c) ----
+ * What was written here, is not stored yet, and is not ours any more: its cell of the ring is another node's now, or
+ * was meanwhile. It is kept, in memory and log, as an object whose key nobody asks for, until the store has taken it or
+ * has shown that somebody has written the object since. Two of one key may exist, each of its own version.
+ *
+ * - It is put under its real key, always with the version that it was written with: the store takes it when what it has
+ *   is older, or that very one. Never above the store's: what is there is of who had the object after us.
+ * - Stored, it leaves memory at once. When the store has a newer one it is a dead letter; but it is forgotten when
+ *   nobody would miss it: it was adopted (cache_db_adopt.c), or its time is over.
+ * - When its time is over before it is stored, it becomes a deletion of the same version: what it wrote over must not
+ *   come back. If the store surely has nothing older, it goes without a word, as others do.
+ * - When its real key has become volatile it goes with the next start: the store shall not hear of that key any more.
+ *   Without a store (the configuration has none any more) it stays until there is one again, or memory is full.
+ *
+ * No command finds it: SCAN, RANDOMKEY and the numbers of keys pass over it. What is dirty includes it.
+ */
+static inline bool cache_stray_is(struct slice key)
+{
+    return key.len >= CACHE_STRAY_HEAD &&
+           memcmp(key.ptr, CACHE_STRAY_PREFIX, CACHE_STRAY_PREFIX_LEN) == 0;
+}
+
+/* The real key of a stray's; of any other it is the key itself. */
+static inline struct slice cache_stray_key(struct slice key)
+{
+    return cache_stray_is(key) ? slice_make(key.ptr + CACHE_STRAY_HEAD, key.len - CACHE_STRAY_HEAD)
+                               : key;
+}
+
+/*
+ * An object that is not ours any more: what is dirty becomes a stray, due at once, or a dead letter as before; what is
+ * clean is forgotten; a stray stays as it is. Who watches its key is told. It may be under way to the store: that
+ * answer does nothing then. In the log it is the stray first and then the end of the object, in one turn: both or
+ * neither. CACHE_OK: the object and its handle are gone, unless it was a stray. CACHE_FAULT_MEMORY: the object is as it
+ * was, and there may be a stray of it, which says the same: to be called again, later.
+ */
+enum cache_fault cache_db_estrange(struct cache_db *db, uint32_t handle);
+
+struct cache_strays {
+    size_t count;
+    size_t alive; /* of them dirty and no dead letters: to be stored */
+};
+struct cache_strays cache_db_strays(const struct cache_db *db);
+
+/* ---- all of them, without strays ---- */
 
 size_t cache_db_count(const struct cache_db *db);
 size_t cache_db_expiring(const struct cache_db *db); /* objects that have an expiry */

@@ -14,12 +14,12 @@
 
 size_t cache_db_count(const struct cache_db *db)
 {
-    return cache_table_count(db->table) - db->gone;
+    return cache_table_count(db->table) - db->gone - (db->strays.count - db->strays.gone);
 }
 
 size_t cache_db_expiring(const struct cache_db *db)
 {
-    return db->expiring;
+    return db->expiring - db->strays.expiring;
 }
 
 size_t cache_db_bytes(const struct cache_db *db)
@@ -42,7 +42,7 @@ void cache_db_charge(struct cache_db *db, ptrdiff_t bytes)
 
 static bool cache_db_is_found(const struct cache_db *db, const struct cache_object *o)
 {
-    return !o->gone && !cache_db_is_expired(db, o);
+    return !o->gone && !cache_db_is_expired(db, o) && !cache_stray_is(cache_object_key(o));
 }
 
 struct cache_db_scan {

@@ -26,7 +26,7 @@ static bool dirty_is_volatile(const char *globs, struct slice key)
 
 bool cache_db_is_kept(const struct cache_db *db, struct slice key)
 {
-    return db->options.stored && !dirty_is_volatile(db->options.volatiles, key);
+    return db->options.stored && !dirty_is_volatile(db->options.volatiles, cache_stray_key(key));
 }
 
 /* Its hash is kept for the command that follows. */
@@ -220,6 +220,15 @@ void cache_db_give_back(struct cache_db *db, struct slice key, bool now)
         dirty_wait(db, handle, now);
 }
 
+/* A stray leaves memory. False: memory is short; it is put once more, and the store has it already. */
+static bool dirty_stored_stray(struct cache_db *db, uint32_t handle, struct slice key, bool now)
+{
+    if (cache_db_forget(db, handle, cache_db_hash(db, key)))
+        return true;
+    dirty_wait(db, handle, now);
+    return false;
+}
+
 /* Noted, else a replay would store it again: which does no harm, but takes as long as the store for all of them. */
 bool cache_db_stored(struct cache_db *db, struct slice key, uint64_t version, bool now)
 {
@@ -228,6 +237,8 @@ bool cache_db_stored(struct cache_db *db, struct slice key, uint64_t version, bo
     uint32_t handle = dirty_taken(db, key);
     if (handle == 0)
         return true;
+    if (cache_stray_is(key))
+        return dirty_stored_stray(db, handle, key, now);
     struct cache_object *o = cache_table_at(db->table, handle);
     if (o->version != version || !cache_db_note_passing(db, &r)) {
         dirty_wait(db, handle, now);
@@ -245,6 +256,12 @@ bool cache_db_stored(struct cache_db *db, struct slice key, uint64_t version, bo
 
 /* ---- dead letters ---- */
 
+/* When the store has a newer one: that one counts, and nobody misses ours. */
+static bool dirty_yields(const struct cache_object *o)
+{
+    return o->adopted || (o->blind && cache_stray_is(cache_object_key(o)));
+}
+
 bool cache_db_give_up(struct cache_db *db, struct slice key, uint64_t version, uint64_t above)
 {
     uint32_t handle = dirty_taken(db, key);
@@ -252,16 +269,18 @@ bool cache_db_give_up(struct cache_db *db, struct slice key, uint64_t version, u
         return false;
     struct cache_object *o = cache_table_at(db->table, handle);
     above = above <= CACHE_VERSION_MAX ? above : 0;
-    if (o->version != version || (o->blind && above > 0)) {
+    if (above > 0 && dirty_yields(o) && o->version == version &&
+        cache_db_forget(db, handle, cache_db_hash(db, key)))
+        return false;
+    if (o->version != version || (o->blind && above > 0 && !cache_stray_is(key))) {
         dirty_wait(db, handle, o->version == version);
         cache_db_rise(db, handle, cache_db_hash(db, key), key, above);
         return false;
     }
-    if (o->adopted && above > 0 && cache_db_forget(db, handle, cache_db_hash(db, key)))
-        return false;
     o->busy = false;
     db->dirty_bytes -= cache_db_dirt_of(o);
     cache_db_own(db, handle, cache_db_size_of(o));
+    db->strays.dead += cache_stray_is(key);
     o->dead = true;
     cache_due_put(&db->due, handle, CACHE_DUE_DEAD, (int64_t)above);
     return true;
@@ -295,6 +314,7 @@ bool cache_db_dead_retry(struct cache_db *db, struct slice key)
         return false;
     struct cache_object *o = cache_table_at(db->table, handle);
     o->dead = false;
+    db->strays.dead -= cache_stray_is(cache_object_key(o));
     db->dirty_bytes += cache_db_dirt_of(o);
     cache_due_put(&db->due, handle, CACHE_DUE_NOW, cache_db_now_ms(db));
     return true;

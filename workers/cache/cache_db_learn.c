@@ -17,6 +17,7 @@ enum cache_fault cache_db_rise(struct cache_db *db, uint32_t handle, uint64_t ha
     r.key = key;
     r.version = version + 1;
     r.behind = true;
+    r.adopted = false;
     return cache_db_write(db, handle, hash, &r, &(struct slice){"", 0});
 }
 

@@ -94,8 +94,7 @@ static int cache_db_replay_room(struct cache_db *db, const struct cache_log_reco
     const struct cache_object *o = cache_table_at(db->table, *handle);
     int rc = cache_db_replay_dead(db, o);
     cache_db_own(db, *handle, cache_db_size_of(o));
-    db->expiring -= o->expires;
-    db->gone -= o->gone;
+    cache_db_tally(db, o, -1);
     if (rc == 0 && cache_table_resize(db->table, *handle, r->value.len, r->expiry_ms) == NULL)
         rc = -ENOMEM;
     return rc;
@@ -117,8 +116,7 @@ static int cache_db_replay_set(struct cache_db *db, const struct cache_log_recor
     o->version = r->version;
     o->segment = segment;
     o->used_s = cache_db_second(db);
-    db->expiring += o->expires;
-    db->gone += o->gone;
+    cache_db_tally(db, o, 1);
     cache_db_replay_dirt(db, r, handle, dirt);
     return 0;
 }
@@ -154,8 +152,9 @@ static int cache_db_replay_one(struct cache_db *db, const struct cache_log_recor
                                uint32_t segment, uint64_t hash)
 {
     uint32_t handle = cache_table_find(db->table, r->key, hash);
-    bool unseen = r->kind == CACHE_LOG_SET && r->dirty && !r->behind && db->options.stored &&
-                  r->expiry_ms <= cache_db_now_ms(db);
+    bool unseen = (r->kind == CACHE_LOG_SET && r->dirty && !r->behind && db->options.stored &&
+                   r->expiry_ms <= cache_db_now_ms(db)) ||
+                  cache_db_is_stray_in_vain(db, r->key);
     bool ours = r->kind == CACHE_LOG_SET ? r->dirty || !r->behind : r->kind != CACHE_LOG_FORGET;
     if (ours && r->version > db->newest && r->version <= CACHE_VERSION_MAX)
         db->newest = r->version;

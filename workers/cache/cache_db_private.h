@@ -33,7 +33,10 @@ struct cache_db {
     uint64_t newest; /* version that this node has given, or had in its log */
     size_t gone;     /* objects that are not found, and kept all the same */
     size_t expiring; /* objects with an expiry */
-    size_t charged;  /* what clients hold */
+    struct {
+        size_t count, gone, expiring, dead;
+    } strays;       /* of all those */
+    size_t charged; /* what clients hold */
     struct cache_due
         due; /* what the store shall hear of; of a dead letter's mark: the version it has, or 0 */
     size_t dirty_bytes; /* without dead letters, and what is adopted */
@@ -67,6 +70,19 @@ static inline uint64_t cache_db_hash(const struct cache_db *db, struct slice key
     if (key.len > 0 && key.len == db->hashed_len && memcmp(key.ptr, db->hashed, key.len) == 0)
         return db->hash;
     return siphash(key, db->hash_key);
+}
+
+/* What an object counts for in those numbers: out (-1) before its end, expiry or death changes, in (1) behind it. */
+static inline void cache_db_tally(struct cache_db *db, const struct cache_object *o, int sign)
+{
+    size_t one = (size_t)sign;
+    db->gone += o->gone * one;
+    db->expiring += o->expires * one;
+    if (!cache_stray_is(cache_object_key(o)))
+        return;
+    db->strays.gone += o->gone * one;
+    db->strays.expiring += o->expires * one;
+    db->strays.dead += o->dead * one;
 }
 
 /* The object's record, as the log has it or shall have it. */
@@ -107,8 +123,9 @@ uint32_t cache_db_handle(struct cache_db *db, struct slice key, uint64_t hash);
 uint64_t cache_db_version(struct cache_db *db, uint32_t handle);
 
 /*
- * The object of this handle (0: a new one) becomes what the record says, in the log too. `tail`: the record's value is
- * the object's own, which may move, with this behind it; NULL: it comes from elsewhere. The record's key never is.
+ * The object of this handle (0: a new one) becomes what the record says, in the log too; but what is adopted there is
+ * so in the log alone (cache_db_adopt). `tail`: the record's value is the object's own, which may move, with this behind
+ * it; NULL: it comes from elsewhere. The record's key never is.
  */
 enum cache_fault cache_db_write(struct cache_db *db, uint32_t handle, uint64_t hash,
                                 struct cache_log_record *r, const struct slice *tail);
@@ -144,6 +161,9 @@ bool cache_db_adopted_next(struct cache_db *db);
 
 /* The same for this one. False: it is in a list, or none of them, or memory is short. */
 bool cache_db_adopted_due(struct cache_db *db, uint32_t handle);
+
+/* ---- cache_db_stray.c: a stray of a key that is volatile by now, which the store shall not hear of. ---- */
+bool cache_db_is_stray_in_vain(const struct cache_db *db, struct slice key);
 
 /* Whether the store shall hear of what is written to this key. */
 bool cache_db_is_kept(const struct cache_db *db, struct slice key);

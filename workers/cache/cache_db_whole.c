@@ -34,6 +34,7 @@ static void cache_db_replace(struct cache_db *db, struct cache_table *table,
     db->table = table;
     db->policy = policy;
     db->gone = db->expiring = db->dirty_bytes = 0;
+    memset(&db->strays, 0, sizeof db->strays);
     db->adopted_keys = db->adopted_bytes = db->adopted_left = 0;
     cache_due_fini(&db->due);
     if (db->places != NULL)

@@ -389,6 +389,8 @@ void log_fixture_copy(const struct log_fixture *from, struct log_fixture *to)
     int to_dir = open(to->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; i < count; i++)
         copy_file(from_dir, to_dir, cache_log_name_write(&list[i], name));
+    if (faccessat(from_dir, "store", F_OK, 0) == 0)
+        copy_file(from_dir, to_dir, "store");
     close(from_dir);
     close(to_dir);
     free(list);

@@ -1,0 +1,149 @@
+/* cache_owner.c: see cache_owner.h. */
+#include "workers/cache/cache_owner.h"
+
+#include "workers/cache/cache_forward.h"
+#include "workers/cache/cache_node.h"
+#include "workers/cache/cache_ring.h"
+#include "workers/cache/command/command_keys.h"
+#include "workers/cache/command/command_list.h"
+#include "workers/cache/ring/cache_split.h"
+
+#include <stdlib.h>
+
+#define OWNER_FEW 16 /* keys whose owners need no memory of their own */
+
+/* What has been seen of a command's keys. */
+struct owner_view {
+    uint32_t few[OWNER_FEW], *owners; /* of each key; few, until there are more */
+    size_t count, capacity;
+    size_t here; /* keys that are ours */
+    bool waits, lost, hidden, short_of;
+    uint64_t cell; /* the first that is waited for */
+};
+
+static void owner_view_fini(struct owner_view *v)
+{
+    if (v->owners != v->few)
+        free(v->owners);
+}
+
+static void owner_add(struct owner_view *v, uint32_t owner)
+{
+    if (v->count == v->capacity) {
+        size_t capacity = 4 * v->capacity;
+        uint32_t *grown =
+            realloc(v->owners != v->few ? v->owners : NULL, capacity * sizeof *grown);
+        if (grown == NULL) {
+            v->short_of = true;
+            return;
+        }
+        if (v->owners == v->few)
+            memcpy(grown, v->few, sizeof v->few);
+        v->owners = grown;
+        v->capacity = capacity;
+    }
+    v->owners[v->count++] = owner;
+}
+
+static void owner_see(struct owner_view *v, struct cache_client *c, struct slice key)
+{
+    struct cache_ring_who who = {.from = c->from, .again = c->again};
+    struct cache_ring_sight sight = cache_ring_look(c->node->ring, key, who);
+    v->hidden = v->hidden || cache_stray_is(key);
+    if (sight.action == CACHE_DO_WAIT && !v->waits)
+        v->cell = sight.cell;
+    v->waits = v->waits || sight.action == CACHE_DO_WAIT;
+    v->lost = v->lost || sight.action == CACHE_DO_REFUSE;
+    v->here += sight.action == CACHE_DO_RUN;
+    owner_add(v, sight.owner);
+}
+
+static void owner_see_all(struct owner_view *v, struct cache_client *c,
+                          const struct cache_command *command, const struct slice *words,
+                          size_t count)
+{
+    struct command_keys keys;
+    struct slice key;
+    v->owners = v->few;
+    v->capacity = OWNER_FEW;
+    command_keys_start_all(&keys, c, command, words, count);
+    while (command_keys_next(&keys, &key))
+        owner_see(v, c, key);
+}
+
+static enum cache_hold owner_refuse(struct cache_client *c, const struct owner_view *v)
+{
+    const char *name = c->node->options.name;
+    if (v->hidden)
+        resp_error(&c->reply, "ERR keys that begin with \\xffplatoon:stray are the node's own");
+    else if (v->short_of)
+        command_fault(c, CACHE_FAULT_MEMORY);
+    else if (c->from != 0)
+        resp_error(&c->reply, CACHE_OWNER_MOVED "it is not %s's", name);
+    else
+        resp_error(&c->reply,
+                   "TRYAGAIN the node that has this object is lost: it is served again when that "
+                   "node is back (platoonctl cache ring %s), or was forgotten (cache forget)",
+                   name);
+    return CACHE_HOLD_REFUSED;
+}
+
+static enum cache_hold owner_elsewhere(struct cache_client *c, const struct cache_command *command,
+                                       const struct slice *words, size_t count,
+                                       const struct owner_view *v)
+{
+    struct cache_split split = {0};
+    struct slice name = slice_make(command->name, command->name_len);
+    switch (cache_split_plan(&split, name, v->owners, v->count)) {
+    case CACHE_SPLIT_WHOLE:
+        return cache_forward_whole(c, command, words, count, v->owners[0]);
+    case CACHE_SPLIT_PARTS:
+        return cache_forward_parts(c, command, words, count, &split);
+    case CACHE_SPLIT_CROSSES:
+        resp_error(&c->reply, CACHE_SPLIT_CROSSSLOT);
+        return CACHE_HOLD_REFUSED;
+    default:
+        command_fault(c, CACHE_FAULT_MEMORY);
+        return CACHE_HOLD_REFUSED;
+    }
+}
+
+static enum cache_hold owner_decide(struct cache_client *c, const struct cache_command *command,
+                                    const struct slice *words, size_t count,
+                                    const struct owner_view *v)
+{
+    if (v->hidden || v->short_of || v->lost)
+        return owner_refuse(c, v);
+    if (v->waits)
+        return cache_hold_cell(c, command, words, count, v->cell);
+    if (v->here == v->count)
+        return CACHE_HOLD_GO;
+    return owner_elsewhere(c, command, words, count, v);
+}
+
+/* What is queued is asked for ahead: EXEC will need it. */
+static void owner_look_ahead(struct cache_client *c, const struct cache_command *command,
+                             const struct slice *words, size_t count)
+{
+    struct command_keys keys;
+    struct slice key;
+    command_keys_start_all(&keys, c, command, words, count);
+    for (size_t left = CACHE_PARK_AHEAD; left > 0 && command_keys_next(&keys, &key); left--)
+        cache_ring_look_ahead(c->node->ring, key);
+}
+
+enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
+                                 const struct slice *words, size_t count)
+{
+    struct owner_view view = {0};
+    if (!command_has_keys(c, command) || c->multi_bad)
+        return CACHE_HOLD_GO;
+    if (c->multi && command->run != command_exec) {
+        owner_look_ahead(c, command, words, count);
+        return CACHE_HOLD_GO;
+    }
+    owner_see_all(&view, c, command, words, count);
+    enum cache_hold may = owner_decide(c, command, words, count, &view);
+    owner_view_fini(&view);
+    return may;
+}

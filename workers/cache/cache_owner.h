@@ -1,0 +1,20 @@
+/*
+ * cache_owner.h: which node of the ring runs a command.
+ *
+ * Runs in a cache node of a ring. The dispatcher (command_dispatch.c) asks here before it looks at anything that a
+ * command needs: a command whose keys are all ours runs here; one of whose keys nobody has said whose they are waits;
+ * one of another node's goes there (cache_forward.h), one of several nodes' in parts (ring/cache_split.h), or is
+ * Redis' CROSSSLOT. What another node has sent (PLATOON.FOR) runs here or is refused, and goes nowhere else.
+ */
+#ifndef WORKERS_CACHE_OWNER_H
+#define WORKERS_CACHE_OWNER_H
+
+#include "workers/cache/cache_hold.h"
+
+/* How the error begins that a command of another node is answered which surely has not run: it was not ours. */
+#define CACHE_OWNER_MOVED "PLATOONMOVED "
+
+enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
+                                 const struct slice *words, size_t count);
+
+#endif
