@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/redis/redis_tls.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_ring.h"
 #include "workers/cache/cache_tls.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 
 static bool client_is_held(const struct cache_client *c)
 {
-    return c->syncing || c->parked > 0;
+    return c->syncing || c->parked > 0 || c->stalled;
 }
 
 static bool client_is_over(const struct cache_client *c)
@@ -116,6 +117,13 @@ static void client_trim(struct cache_client *c)
         resp_request_fini(&c->request);
 }
 
+/* Whether what was read can be looked at while commands before it are away; else it is read again, later. */
+static bool client_may_join(struct cache_client *c)
+{
+    return c->request.count == 0 ||
+           c->node->commands->may_join(c, c->request.words, c->request.count);
+}
+
 static void client_command(struct cache_client *c)
 {
     if (c->request.count > 0)
@@ -167,8 +175,16 @@ static size_t client_execute(struct cache_client *c, char *data, size_t *len)
             return at;
         }
         limits.trusted = c->trusted;
+        if (c->away != NULL && data[at] != '*') {
+            c->stalled = true; /* reading a line changes it: only once */
+            return at;
+        }
         switch (resp_request_read(&c->request, &limits, data + at, *len - at, &used, &error)) {
         case RESP_REQUEST_WHOLE:
+            if (c->away != NULL && !client_may_join(c)) {
+                c->stalled = true;
+                return at;
+            }
             at += used;
             client_command(c);
             client_passed(c, used);
@@ -177,6 +193,10 @@ static size_t client_execute(struct cache_client *c, char *data, size_t *len)
             *len = at + client_skip(c, data + at, *len - at);
             return at;
         case RESP_REQUEST_BAD:
+            if (c->away != NULL) {
+                c->stalled = true;
+                return at;
+            }
             if (!c->reply_off && !c->reply_skip)
                 resp_error(&c->reply, "ERR %s", error);
             cache_turn_end(c, false);
@@ -190,6 +210,8 @@ static size_t client_run(struct cache_client *c, char *data, size_t *len)
     struct cache_turn *t = &c->node->turn;
     cache_turn_begin(t);
     cache_turn_lend(t, &c->reply.out);
+    if (c->node->ring != NULL)
+        cache_ring_now(c->node->ring);
     size_t used = client_execute(c, data, len);
     if (c->reply.out.len > 0 || c->reply.out.failed || client_is_over(c))
         cache_turn_ready(c);
@@ -201,7 +223,7 @@ static size_t client_run(struct cache_client *c, char *data, size_t *len)
 /* What it has sent is executed as far as it can be now. */
 static void client_rest(struct cache_client *c)
 {
-    if (c->ended && !c->more && !client_is_held(c) && !client_is_over(c))
+    if (c->ended && !c->more && c->away == NULL && !client_is_held(c) && !client_is_over(c))
         cache_turn_end(c, false);
     client_watch(c);
 }

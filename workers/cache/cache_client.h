@@ -22,6 +22,7 @@
 #define CACHE_CLIENT_ADDRESS_SIZE 128
 #define CACHE_CLIENT_UNSENT_MAX   ((size_t)64 << 20)
 
+struct cache_away;
 struct cache_held;
 struct cache_node;
 struct redis_tls_session;
@@ -54,9 +55,14 @@ struct cache_client {
         log_end; /* cache_log_added after its last write: with fsync = always its replies wait for that */
     struct cache_held *
         held; /* the command that waits for the store (cache_hold.h), or has just been told to go on */
+    struct cache_away *away;          /* commands that other nodes run; NULL: none */
+    struct cache_client *next_paused; /* cache_forward.c */
+    uint32_t from; /* the incarnation of the node that has sent the command at hand; 0: its own */
     size_t late; /* bytes of what it has sent that do not wait for a store that gives no answer */
     unsigned ahead; /* commands that have been read ahead, and are not executed */
     int parked;     /* loads and answers that the command at hand waits for */
+    bool again;     /* that node has sent it before, and was refused */
+    bool stalled;   /* what it has sent waits until `away` is answered */
     bool trusted;   /* authenticated, or no secret is set */
     bool multi;     /* between MULTI and EXEC */
     bool multi_bad; /* some command there was refused: EXEC is EXECABORT */

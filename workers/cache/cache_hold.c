@@ -332,6 +332,11 @@ enum cache_hold cache_hold_came(struct cache_client *c)
     return CACHE_HOLD_DONE;
 }
 
+uint64_t cache_hold_deadline(const struct cache_client *c)
+{
+    return c->held != NULL ? c->held->parked.deadline_ms : 0;
+}
+
 struct cache_held *cache_hold_take(struct cache_client *c)
 {
     struct cache_held *held = c->held;

@@ -54,6 +54,9 @@ struct command_queued *cache_hold_command(const struct cache_client *c);
 /* What its waiting came to: GO: look again. */
 enum cache_hold cache_hold_came(struct cache_client *c);
 
+/* Until when its command may wait (uv_now); 0: it does not. */
+uint64_t cache_hold_deadline(const struct cache_client *c);
+
 /* The client has none any more; to be freed (NULL is allowed) when the command has run. */
 struct cache_held *cache_hold_take(struct cache_client *c);
 void cache_hold_free(struct cache_held *held);

@@ -35,6 +35,8 @@ struct cache_node_options {
 struct cache_commands {
     /* As command.h, command_execute: count > 0. */
     void (*execute)(struct cache_client *c, const struct slice *words, size_t count);
+    /* As cache_forward.h, cache_forward_may_join: of a client whose earlier commands other nodes run. */
+    bool (*may_join)(struct cache_client *c, const struct slice *words, size_t count);
     /* As command.h, command_resume: of one whose command was held and may go on. */
     void (*resume)(struct cache_client *c);
     /* As cache_hold.h, cache_hold_look_ahead: of any client, when more has come or it has gone on. */

@@ -76,6 +76,18 @@ bool cache_ring_look_ahead(struct cache_ring *r, struct slice key)
     return e != NULL && e->state == CACHE_CELL_OURS && !ring_has_stray(r, e);
 }
 
+uint32_t cache_ring_owner(const struct cache_ring *r, struct slice key)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cache_cell(key, r->seed));
+    bool theirs = e != NULL && e->state == CACHE_CELL_THEIRS && ring_is_live(r, e->incarnation);
+    return theirs && r->walk == RING_SETTLED ? e->incarnation : 0;
+}
+
+bool cache_ring_same_cell(const struct cache_ring *r, struct slice a, struct slice b)
+{
+    return cache_cell(a, r->seed) == cache_cell(b, r->seed);
+}
+
 bool cache_ring_is_settled(struct cache_ring *r, uint64_t cell)
 {
     if (r->incarnation == 0 || r->walk != RING_SETTLED || ring_is_moving(r, cell))

@@ -103,6 +103,10 @@ struct cache_ring_sight cache_ring_look(struct cache_ring *r, struct slice key, 
 /* The same of a key that will be needed: asks, and answers whether what it needs may be loaded ahead. */
 bool cache_ring_look_ahead(struct cache_ring *r, struct slice key);
 
+/* Without any trace: another node that has it, as far as is known, and is there; 0: none. Whether two share a cell. */
+uint32_t cache_ring_owner(const struct cache_ring *r, struct slice key);
+bool cache_ring_same_cell(const struct cache_ring *r, struct slice a, struct slice b);
+
 /* Who waits for that cell may look again. */
 bool cache_ring_is_settled(struct cache_ring *r, uint64_t cell);
 

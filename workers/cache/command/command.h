@@ -106,6 +106,9 @@ const struct cache_commands *command_all(void);
  */
 void command_execute(struct cache_client *c, const struct slice *words, size_t count);
 
+/* Whether it may be looked at while commands before it are away (cache_forward.h). Nothing is done. */
+bool command_may_join(struct cache_client *c, const struct slice *words, size_t count);
+
 /* The one that waited for the store (cache_hold.h) is looked at again: run, refused, or held on. */
 void command_resume(struct cache_client *c);
 

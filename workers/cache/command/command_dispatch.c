@@ -3,8 +3,11 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_owner.h"
+#include "workers/cache/cache_ring.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
 
@@ -12,6 +15,7 @@
 #include <stdlib.h>
 
 #define COMMAND_SAY_MS     60000 /* between two lines of the same in the log */
+#define COMMAND_FOR_WORDS  4     /* before the command that PLATOON.FOR carries */
 #define COMMAND_QUOTED_MAX 128   /* bytes of what a client has sent in an error of ours */
 
 /* ---- the list ---- */
@@ -167,6 +171,7 @@ static enum cache_hold command_is_full(struct cache_client *c, const struct cach
 static enum cache_hold command_may(struct cache_client *c, const struct cache_command *command,
                                    const struct slice *words, size_t count)
 {
+    enum cache_hold owner;
     if (!command_takes(command, count))
         resp_error(&c->reply, "ERR wrong number of arguments for '%s' command", command->name);
     else if (!c->trusted && (command->flags & COMMAND_NO_AUTH) == 0)
@@ -175,6 +180,9 @@ static enum cache_hold command_may(struct cache_client *c, const struct cache_co
         command_fault(c, CACHE_FAULT_LARGE);
     else if (c->multi && (command->flags & COMMAND_NO_MULTI) != 0)
         resp_error(&c->reply, "ERR Command not allowed inside a transaction");
+    else if (c->node->ring != NULL &&
+             (owner = cache_owner_look(c, command, words, count)) != CACHE_HOLD_GO)
+        return owner;
     else if (!command_has_room(c, command))
         return command_is_full(c, command, words, count);
     else if (c->node->turn.failed && (command_flags(c, command) & COMMAND_WRITE) != 0)
@@ -252,9 +260,45 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
         command_refused(c, command, from);
     if (c->parked == 0)
         command_hush(c, from);
-    if (end != 0)
+    if (end != 0 || (c->node->ring != NULL && may == CACHE_HOLD_GO))
         cache_turn_wrote(c, from, end); /* what CLIENT REPLY leaves of it */
     cache_hold_free(held);
+    if (c->away != NULL && c->parked == 0 && may != CACHE_HOLD_AWAY)
+        cache_forward_go_on(c);
+}
+
+/*
+ * PLATOON.FOR to from again command…: another node's client has sent the command, and it took us for the owner. False:
+ * the error is written.
+ */
+static bool command_unwrap(struct cache_client *c, const struct slice **words, size_t *count)
+{
+    const struct slice *w = *words;
+    int64_t to, from, again;
+    c->from = 0;
+    c->again = false;
+    if (c->node->ring == NULL || !command_is(w[0], "platoon.for") || *count < COMMAND_FOR_WORDS + 1)
+        return true;
+    if (!command_read_i64(w[1], &to) || !command_read_i64(w[2], &from) ||
+        !command_read_i64(w[3], &again) || from <= 0 || from > UINT32_MAX)
+        resp_error(&c->reply, "ERR syntax error");
+    else if (to != cache_ring_incarnation(c->node->ring))
+        resp_error(&c->reply, CACHE_OWNER_MOVED "this is another node by now");
+    else {
+        c->from = (uint32_t)from;
+        c->again = again != 0;
+        *words += COMMAND_FOR_WORDS;
+        *count -= COMMAND_FOR_WORDS;
+        return true;
+    }
+    return false;
+}
+
+bool command_may_join(struct cache_client *c, const struct slice *words, size_t count)
+{
+    const struct cache_command *container = NULL;
+    return cache_forward_may_join(c, command_named(&command_table, words, count, &container), words,
+                                  count);
 }
 
 void command_execute(struct cache_client *c, const struct slice *words, size_t count)
@@ -262,6 +306,8 @@ void command_execute(struct cache_client *c, const struct slice *words, size_t c
     size_t from = c->reply.out.len;
     enum cache_hold may = CACHE_HOLD_REFUSED;
     const struct cache_command *container = NULL;
+    if (!command_unwrap(c, &words, &count))
+        return;
     bool again = c->last != NULL && (c->last->flags & (COMMAND_CONTAINER | COMMAND_SUB)) == 0 &&
                  command_has_name(c->last, words[0]);
     const struct cache_command *command =
@@ -293,12 +339,14 @@ void command_resume(struct cache_client *c)
 static void command_leave(struct cache_client *c)
 {
     cache_hold_forget(c);
+    cache_forward_forget(c);
     command_forget(c);
 }
 
 const struct cache_commands *command_all(void)
 {
     static const struct cache_commands all = {.execute = command_execute,
+                                              .may_join = command_may_join,
                                               .resume = command_resume,
                                               .look_ahead = cache_hold_look_ahead,
                                               .forget = command_leave,

@@ -1,0 +1,310 @@
+/* cache_forward.c: see cache_forward.h. */
+#include "workers/cache/cache_forward_private.h"
+
+#include "workers/cache/command/command_keys.h"
+#include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_transaction.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FORWARD_WORDS 4 /* before the command: PLATOON.FOR to from again */
+
+/* ---- slots ---- */
+
+void forward_free_slot(struct forward_slot *s)
+{
+    cache_split_fini(&s->split);
+    buffer_fini(&s->answer);
+    free(s->command);
+    free(s);
+}
+
+/* What is left of its time, counted from when it came: it may have waited, or been away before. */
+static uint64_t forward_deadline(const struct cache_client *c, const struct cache_forward *f)
+{
+    uint64_t held = cache_hold_deadline(c);
+    return held != 0 ? held : uv_now(f->node->loop) + f->timeout_ms;
+}
+
+static struct forward_slot *forward_slot_new(struct cache_client *c,
+                                             const struct cache_command *command,
+                                             const struct slice *words, size_t count, size_t parts)
+{
+    struct cache_forward *f = c->node->forward;
+    struct forward_slot *s = calloc(1, sizeof *s + parts * sizeof s->parts[0]);
+    struct command_queued *q = command_queued_new(command, words, count);
+    if (c->away == NULL)
+        c->away = calloc(1, sizeof *c->away);
+    if (s == NULL || q == NULL || c->away == NULL) {
+        free(q);
+        free(s);
+        command_fault(c, CACHE_FAULT_MEMORY);
+        return NULL;
+    }
+    s->forward = f;
+    s->client = c;
+    s->command = q;
+    s->out = parts;
+    s->deadline_ms = forward_deadline(c, f);
+    s->tries = c->away->redo != NULL ? c->away->redo->tries : 0;
+    s->hushed = c->reply_off || c->reply_skip;
+    for (size_t i = 0; i < parts; i++)
+        s->parts[i] = (struct forward_part){.slot = s, .index = i};
+    return s;
+}
+
+/* Behind the client's others; one that is looked at again, before them. */
+static void forward_link(struct cache_client *c, struct forward_slot *s)
+{
+    struct cache_away *a = c->away;
+    a->owner = a->count == 0 || a->out == 0 ? s->owner : a->owner;
+    a->count++;
+    a->out++;
+    if (a->redo != NULL) {
+        s->next = a->first;
+        a->first = s;
+        a->last = a->last != NULL ? a->last : s;
+    } else {
+        *(a->last != NULL ? &a->last->next : &a->first) = s;
+        a->last = s;
+    }
+}
+
+/* ---- sending ---- */
+
+/* NULL, or why not: words for an error. */
+static const char *forward_send(struct forward_slot *s, size_t part, uint32_t owner,
+                                const struct slice *words, size_t count)
+{
+    struct cache_forward *f = s->forward;
+    char to[16], from[16];
+    uint64_t now = uv_now(f->node->loop), left = s->deadline_ms > now ? s->deadline_ms - now : 1;
+    struct slice *all =
+        (struct slice *)buffer_reserve(&f->scratch, (count + FORWARD_WORDS) * sizeof *all);
+    if (all == NULL)
+        return "the system has no more memory for this node";
+    snprintf(to, sizeof to, "%" PRIu32, owner);
+    snprintf(from, sizeof from, "%" PRIu32, cache_ring_incarnation(f->node->ring));
+    all[0] = slice_of("PLATOON.FOR");
+    all[1] = slice_of(to);
+    all[2] = slice_of(from);
+    all[3] = slice_of(s->tries > 0 ? "1" : "0");
+    memcpy(all + FORWARD_WORDS, words, count * sizeof *words);
+    s->parts[part].owner = owner;
+    f->count++;
+    int rc = cache_peers_send(f->peers, owner, all, count + FORWARD_WORDS, left, forward_on_answer,
+                              &s->parts[part]);
+    return rc == 0          ? NULL
+           : rc == -ENOENT  ? "it is no node of the ring any more"
+           : rc == -ENOBUFS ? "more waits for it than it takes"
+                            : "the system has no more memory for this node";
+}
+
+/* What was not sent at all surely did not run. */
+static void forward_not_sent(struct forward_slot *s, size_t part, const char *why)
+{
+    forward_on_answer(CACHE_PEER_AWAY, slice_of(""), why, &s->parts[part]);
+}
+
+/* It stands for the one that was looked at again. */
+static void forward_is_sent(struct cache_client *c, struct forward_slot *s)
+{
+    struct forward_slot *redo = c->away->redo;
+    s->sent = true;
+    c->away->redo = NULL;
+    if (redo != NULL)
+        forward_free_slot(redo);
+}
+
+enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_command *command,
+                                    const struct slice *words, size_t count, uint32_t owner)
+{
+    struct forward_slot *s = forward_slot_new(c, command, words, count, 1);
+    if (s == NULL)
+        return CACHE_HOLD_REFUSED;
+    s->owner = owner;
+    forward_link(c, s);
+    const char *why = forward_send(s, 0, owner, words, count);
+    if (why != NULL)
+        forward_not_sent(s, 0, why);
+    forward_is_sent(c, s);
+    return CACHE_HOLD_AWAY;
+}
+
+static const char *forward_send_part(struct forward_slot *s, size_t part, const struct slice *words)
+{
+    size_t count = cache_split_count(&s->split, part);
+    struct slice *own = malloc(count * sizeof *own);
+    if (own == NULL)
+        return "the system has no more memory for this node";
+    cache_split_words(&s->split, part, words, own);
+    const char *why = forward_send(s, part, s->split.parts[part].owner, own, count);
+    free(own);
+    return why;
+}
+
+enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_command *command,
+                                    const struct slice *words, size_t count,
+                                    struct cache_split *split)
+{
+    struct forward_slot *s = forward_slot_new(c, command, words, count, split->count);
+    if (s == NULL) {
+        cache_split_fini(split);
+        return CACHE_HOLD_REFUSED;
+    }
+    s->split = *split;
+    *split = (struct cache_split){0};
+    forward_link(c, s);
+    for (size_t i = 0, parts = s->split.count; i < parts; i++) {
+        const char *why = forward_send_part(s, i, s->command->words);
+        if (why != NULL)
+            forward_not_sent(s, i, why);
+    }
+    forward_is_sent(c, s);
+    return CACHE_HOLD_AWAY;
+}
+
+/* ---- a client's order ---- */
+
+bool cache_forward_may_join(struct cache_client *c, const struct cache_command *command,
+                            const struct slice *words, size_t count)
+{
+    const struct cache_away *a = c->away;
+    struct command_keys keys;
+    struct slice key;
+    size_t same = 0;
+    if (command == NULL || !command_takes(command, count) || !c->trusted || c->large || c->multi ||
+        (command->flags & COMMAND_AT_ONCE) != 0 || a->owner == 0 || a->out != a->count ||
+        a->count >= FORWARD_AWAY_MAX || a->redo != NULL)
+        return false;
+    command_keys_start_all(&keys, c, command, words, count);
+    for (; command_keys_next(&keys, &key); same++)
+        if (cache_ring_owner(c->node->ring, key) != a->owner)
+            return false;
+    return same > 0;
+}
+
+static void forward_reply(struct cache_client *c, struct forward_slot *s)
+{
+    if (!s->hushed)
+        buffer_append_slice(&c->reply.out, buffer_slice(&s->answer));
+    c->reply.out.failed = c->reply.out.failed || !buffer_ok(&s->answer);
+}
+
+/* The first of them leaves. */
+static struct forward_slot *forward_pop(struct cache_away *a)
+{
+    struct forward_slot *s = a->first;
+    a->first = s->next;
+    a->last = a->first != NULL ? a->last : NULL;
+    a->count--;
+    return s;
+}
+
+static void forward_flush(struct cache_client *c)
+{
+    struct cache_away *a = c->away;
+    while (a->first != NULL && a->first->state == FORWARD_ANSWERED && a->redo == NULL) {
+        struct forward_slot *s = forward_pop(a);
+        forward_reply(c, s);
+        forward_free_slot(s);
+    }
+}
+
+/* Nothing of it is away any more. */
+static void forward_settle(struct cache_client *c)
+{
+    forward_unpause(c);
+    free(c->away);
+    c->away = NULL;
+    c->stalled = false;
+}
+
+void cache_forward_go_on(struct cache_client *c)
+{
+    struct cache_away *a = c->away;
+    if (a == NULL)
+        return;
+    if (a->redo != NULL) {
+        forward_free_slot(a->redo);
+        a->redo = NULL;
+    }
+    forward_flush(c);
+    if (a->first == NULL)
+        forward_settle(c);
+    else if (a->out == 0)
+        forward_later(c, 0);
+}
+
+void forward_drain(struct cache_client *c)
+{
+    struct cache_turn *t = &c->node->turn;
+    cache_turn_begin(t);
+    cache_turn_lend(t, &c->reply.out);
+    forward_flush(c);
+    cache_turn_ready(c);
+    struct cache_away *a = c->away;
+    if (a->redo != NULL)
+        return;
+    if (a->first == NULL) {
+        forward_settle(c);
+        cache_client_go_on(c);
+    } else if (a->out == 0) {
+        forward_again(c);
+    }
+}
+
+void cache_forward_forget(struct cache_client *c)
+{
+    struct cache_away *a = c->away;
+    if (a == NULL)
+        return;
+    forward_unpause(c);
+    if (a->redo != NULL)
+        forward_free_slot(a->redo);
+    while (a->first != NULL) {
+        struct forward_slot *s = forward_pop(a);
+        s->client = NULL;
+        if (s->state != FORWARD_OUT)
+            forward_free_slot(s);
+    }
+    free(a);
+    c->away = NULL;
+}
+
+/* ---- life ---- */
+
+uint64_t cache_forward_count(const struct cache_forward *f)
+{
+    return f->count;
+}
+
+struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers *peers,
+                                        uint64_t timeout_ms)
+{
+    struct cache_forward *f = calloc(1, sizeof *f);
+    if (f == NULL)
+        return NULL;
+    f->node = n;
+    f->peers = peers;
+    f->timeout_ms = timeout_ms;
+    f->timer.data = f;
+    uv_timer_init(n->loop, &f->timer);
+    return f;
+}
+
+static void forward_on_close(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void cache_forward_free(struct cache_forward *f)
+{
+    if (f == NULL)
+        return;
+    buffer_fini(&f->scratch);
+    uv_close((uv_handle_t *)&f->timer, forward_on_close);
+}

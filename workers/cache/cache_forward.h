@@ -1,0 +1,56 @@
+/*
+ * cache_forward.h: commands of a client that another node runs, and the order of their replies.
+ *
+ * Runs in a cache node of a ring. A command goes whole to the owner of its keys, or in parts to several, as
+ * `PLATOON.FOR to from again command…`, over the node's connection to that one (peer/cache_peers.h); one part may be
+ * this node's own, and goes over a connection to itself, which is rare and needs no second way to run a command. The
+ * client's next commands go on their way while they are for the same owner: so a pipeline for another node takes about
+ * one round trip, and what runs there runs in its order. All else that it has sent waits until they are answered: its
+ * commands never overtake each other.
+ *
+ * Run again is only what surely did not run, or what only reads: whose owner says that it is not (it moved), or was not
+ * reached. It is looked at from the beginning, and may be ours by then. Of several that were under way at once they run
+ * again in their order when all are answered, and none that a later one of the same cell has overtaken: that one, and a
+ * write of which nobody knows whether it ran, is TRYAGAIN.
+ *
+ * Bounds: FORWARD_AWAY_MAX of one client at once; each has the time of cache_park.h in all.
+ */
+#ifndef WORKERS_CACHE_FORWARD_H
+#define WORKERS_CACHE_FORWARD_H
+
+#include "workers/cache/cache_hold.h"
+#include "workers/cache/ring/cache_split.h"
+
+struct cache_peers;
+
+/* NULL: memory is short. `peers` lives longer. */
+struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers *peers, uint64_t timeout_ms);
+
+/* Before the peers are freed: nobody is told. NULL is allowed. */
+void cache_forward_free(struct cache_forward *f);
+
+/* To the owner of all its keys. AWAY; or REFUSED, its error is written. */
+enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_command *command,
+                                    const struct slice *words, size_t count, uint32_t owner);
+
+/* To several; takes what the split holds. */
+enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_command *command,
+                                    const struct slice *words, size_t count, struct cache_split *split);
+
+/*
+ * Whether this command may be looked at while others of its client are away: it is for the same owner. As command.h's
+ * command_execute; nothing has been done.
+ */
+bool cache_forward_may_join(struct cache_client *c, const struct cache_command *command,
+                            const struct slice *words, size_t count);
+
+/* A command that was looked at again has been answered: so are those behind it, as far as they are. */
+void cache_forward_go_on(struct cache_client *c);
+
+/* The client ends; what it sent goes its way. */
+void cache_forward_forget(struct cache_client *c);
+
+/* Commands that other nodes were sent, parts too. */
+uint64_t cache_forward_count(const struct cache_forward *f);
+
+#endif

@@ -1,0 +1,144 @@
+/* cache_forward_again.c: a command that did not run is looked at once more. See cache_forward_private.h. */
+#include "workers/cache/cache_forward_private.h"
+
+#include "workers/cache/command/command_keys.h"
+#include "workers/cache/command/command_transaction.h"
+
+#include <stdlib.h>
+
+#define FORWARD_AT_ONCE   2  /* times without a pause: an object has moved */
+#define FORWARD_PAUSE_MS  5u /* then that, and twice as long each time */
+#define FORWARD_PAUSE_MAX 100u
+
+static uint64_t forward_pause(const struct forward_slot *s)
+{
+    if (s->tries <= FORWARD_AT_ONCE && !s->unreached)
+        return 0;
+    unsigned shift = s->tries < 5 ? s->tries : 5;
+    uint64_t pause = FORWARD_PAUSE_MS << shift;
+    return pause < FORWARD_PAUSE_MAX ? pause : FORWARD_PAUSE_MAX;
+}
+
+/* Whether two commands have a key in one cell; EXEC may have any. */
+static bool forward_meets(const struct forward_slot *a, const struct forward_slot *b)
+{
+    struct cache_ring *ring = a->forward->node->ring;
+    struct command_keys of_a, of_b;
+    struct slice key, other;
+    command_keys_start_all(&of_a, NULL, a->command->command, a->command->words, a->command->count);
+    while (command_keys_next(&of_a, &key)) {
+        command_keys_start_all(&of_b, NULL, b->command->command, b->command->words,
+                               b->command->count);
+        while (command_keys_next(&of_b, &other))
+            if (cache_ring_same_cell(ring, key, other))
+                return true;
+    }
+    return false;
+}
+
+/* A later one of the client's has run on what this one would: run now, it would undo that. */
+static bool forward_is_overtaken(const struct forward_slot *s)
+{
+    for (const struct forward_slot *later = s->next; later != NULL; later = later->next)
+        if (later->state == FORWARD_ANSWERED && forward_meets(s, later))
+            return true;
+    return false;
+}
+
+/* From its beginning: whose its keys are now. */
+static void forward_look(struct cache_client *c)
+{
+    struct forward_slot *s = c->away->redo;
+    uint64_t now = uv_now(c->node->loop), left = s->deadline_ms > now ? s->deadline_ms - now : 1;
+    cache_turn_begin(&c->node->turn);
+    cache_turn_lend(&c->node->turn, &c->reply.out);
+    c->parked = 0;
+    c->from = 0;
+    c->reply_skip = s->hushed;
+    if (cache_hold_again(c, s->command, left) != CACHE_HOLD_GO)
+        cache_forward_go_on(c);
+    cache_turn_ready(c);
+    cache_client_go_on(c);
+}
+
+/* ---- pauses ---- */
+
+static void forward_on_timer(uv_timer_t *timer);
+
+void forward_unpause(struct cache_client *c)
+{
+    struct cache_client **at = &c->node->forward->paused;
+    if (!c->away->pauses)
+        return;
+    c->away->pauses = false;
+    while (*at != c)
+        at = &(*at)->next_paused;
+    *at = c->next_paused;
+}
+
+static void forward_set_timer(struct cache_forward *f)
+{
+    uint64_t now = uv_now(f->node->loop), first = UINT64_MAX;
+    for (const struct cache_client *c = f->paused; c != NULL; c = c->next_paused)
+        first = c->away->due_ms < first ? c->away->due_ms : first;
+    if (first != UINT64_MAX)
+        uv_timer_start(&f->timer, forward_on_timer, first > now ? first - now : 0, 0);
+}
+
+static struct cache_client *forward_due(const struct cache_forward *f)
+{
+    uint64_t now = uv_now(f->node->loop);
+    struct cache_client *c = f->paused;
+    while (c != NULL && c->away->due_ms > now)
+        c = c->next_paused;
+    return c;
+}
+
+static void forward_on_timer(uv_timer_t *timer)
+{
+    struct cache_forward *f = timer->data;
+    for (struct cache_client *c; (c = forward_due(f)) != NULL;) {
+        forward_unpause(c);
+        if (c->away->redo != NULL)
+            forward_look(c);
+        else
+            forward_drain(c);
+    }
+    forward_set_timer(f);
+}
+
+void forward_later(struct cache_client *c, uint64_t pause_ms)
+{
+    struct cache_forward *f = c->node->forward;
+    uint64_t least = pause_ms > 0 ? pause_ms : 1; /* one of 0 would be due in this turn, again and again */
+    if (c->away->pauses)
+        return;
+    c->away->pauses = true;
+    c->away->due_ms = uv_now(f->node->loop) + least;
+    c->next_paused = f->paused;
+    f->paused = c;
+    forward_set_timer(f);
+}
+
+void forward_again(struct cache_client *c)
+{
+    struct cache_away *a = c->away;
+    struct forward_slot *s = a->first;
+    if (forward_is_overtaken(s)) {
+        forward_fail(s, "TRYAGAIN the object's owner changed between two commands of this pipeline: "
+                        "ask again");
+        forward_drain(c);
+        return;
+    }
+    a->first = s->next;
+    a->last = a->first != NULL ? a->last : NULL;
+    a->count--;
+    a->redo = s;
+    s->tries++;
+    uint64_t pause = forward_pause(s);
+    c->parked = 1;
+    if (pause == 0)
+        forward_look(c);
+    else
+        forward_later(c, pause);
+}

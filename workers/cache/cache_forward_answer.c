@@ -1,0 +1,178 @@
+/* cache_forward_answer.c: what the answer of another node means. See cache_forward_private.h. */
+#include "workers/cache/cache_forward_private.h"
+
+#include "workers/cache/cache_owner.h"
+#include "workers/cache/command/command_keys.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- texts ---- */
+
+void forward_fail(struct forward_slot *s, const char *format, ...)
+{
+    char text[1024];
+    struct resp_reply error = {.version = 2};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    resp_error(&error, "%s", text);
+    buffer_fini(&s->answer);
+    s->answer = error.out;
+    s->state = FORWARD_ANSWERED;
+}
+
+/* From one token to the next: a line, and what it says that follows. Beyond the end where it is none. */
+static size_t forward_token(struct slice answer, size_t at)
+{
+    const char *end = memchr(answer.ptr + at, '\n', answer.len - at);
+    size_t next = end != NULL ? (size_t)(end - answer.ptr) + 1 : answer.len;
+    if (answer.ptr[at] != '$' || next - at < 4 || answer.ptr[at + 1] == '-')
+        return next;
+    size_t len = 0;
+    for (size_t i = at + 1; i < next - 2; i++)
+        len = 10 * len + (size_t)(answer.ptr[i] - '0');
+    return len <= answer.len - next ? next + len + 2 : answer.len;
+}
+
+void forward_translate(struct buffer *out, struct slice answer, int version)
+{
+    if (version == 2) {
+        buffer_append_slice(out, answer);
+        return;
+    }
+    for (size_t at = 0, next; at < answer.len; at = next) {
+        next = forward_token(answer, at);
+        bool nil = next - at == 5 && memcmp(answer.ptr + at + 1, "-1\r\n", 4) == 0 &&
+                   (answer.ptr[at] == '$' || answer.ptr[at] == '*');
+        if (nil)
+            buffer_append_text(out, "_\r\n");
+        else
+            buffer_append(out, answer.ptr + at, next - at);
+    }
+}
+
+/* ---- answers ---- */
+
+static bool forward_is_moved(struct slice answer)
+{
+    return answer.len > sizeof CACHE_OWNER_MOVED &&
+           memcmp(answer.ptr, "-" CACHE_OWNER_MOVED, sizeof CACHE_OWNER_MOVED) == 0;
+}
+
+static bool forward_writes(const struct forward_slot *s)
+{
+    return (s->command->command->flags & COMMAND_WRITE) != 0;
+}
+
+/* Redis is asked again whose its keys are. */
+static void forward_moved(struct forward_slot *s, uint32_t owner)
+{
+    struct command_keys keys;
+    struct slice key;
+    command_keys_start_all(&keys, NULL, s->command->command, s->command->words, s->command->count);
+    while (command_keys_next(&keys, &key))
+        cache_ring_moved(s->forward->node->ring, key, owner);
+}
+
+static bool forward_is_over(const struct forward_slot *s)
+{
+    return uv_now(s->forward->node->loop) >= s->deadline_ms;
+}
+
+/* To be looked at again, as long as there is time. */
+static void forward_repeat(struct forward_slot *s, const char *why)
+{
+    if (forward_is_over(s))
+        forward_fail(s, "TRYAGAIN %s", why);
+    else
+        s->state = FORWARD_AGAIN;
+}
+
+static void forward_take_whole(struct forward_slot *s, struct slice answer)
+{
+    if (forward_is_moved(answer)) {
+        forward_moved(s, s->parts[0].owner);
+        forward_repeat(s, "the object's owner changes: ask again");
+        return;
+    }
+    forward_translate(&s->answer, answer, s->client->reply.version);
+    s->state = FORWARD_ANSWERED;
+}
+
+/* Of a command in parts some may have run: it is not sent again, but where it only reads. */
+static void forward_take_part(struct forward_slot *s, size_t part, struct slice answer)
+{
+    bool moved = forward_is_moved(answer);
+    if (moved)
+        forward_moved(s, s->parts[part].owner);
+    int rc = moved ? -EBADMSG : cache_split_take(&s->split, part, answer, FORWARD_ANSWER_MAX);
+    if (rc == 0)
+        return;
+    s->unreached = s->unreached || moved;
+    cache_split_fail(&s->split, part,
+                     slice_of(moved ? "TRYAGAIN the owner of some of these objects changes: ask again"
+                              : rc == -EMSGSIZE
+                                  ? "ERR the answer is larger than 64 MB: ask for less at a time"
+                              : rc == -ENOMEM ? "OOM the system has no more memory for this node"
+                                              : "ERR another node gave no answer to its part"));
+}
+
+/* All parts are answered. */
+static void forward_join(struct forward_slot *s)
+{
+    if (s->unreached && !forward_writes(s) && !forward_is_over(s)) {
+        s->state = FORWARD_AGAIN;
+        return;
+    }
+    struct resp_reply reply = {.version = s->client->reply.version};
+    cache_split_write(&s->split, &reply);
+    s->answer = reply.out;
+    s->state = FORWARD_ANSWERED;
+}
+
+static void forward_unanswered(struct forward_slot *s, size_t part, bool ran, const char *why)
+{
+    char text[1024];
+    bool unsure = ran && forward_writes(s);
+    snprintf(text, sizeof text, "TRYAGAIN %s%s", why, unsure ? "; it may have been done" : "");
+    if (s->owner == 0) {
+        cache_split_fail(&s->split, part, slice_of(text));
+        s->unreached = true;
+    } else if (unsure) {
+        forward_fail(s, "%s", text);
+    } else {
+        s->unreached = true;
+        forward_repeat(s, why);
+    }
+}
+
+void forward_on_answer(enum cache_peer_result result, struct slice answer, const char *why,
+                       void *ctx)
+{
+    struct forward_part *part = ctx;
+    struct forward_slot *s = part->slot;
+    s->out--;
+    if (s->client == NULL) {
+        if (s->out == 0)
+            forward_free_slot(s);
+        return;
+    }
+    if (result != CACHE_PEER_ANSWERED)
+        forward_unanswered(s, part->index, result == CACHE_PEER_UNKNOWN, why);
+    else if (s->owner != 0)
+        forward_take_whole(s, answer);
+    else
+        forward_take_part(s, part->index, answer);
+    if (s->out > 0)
+        return;
+    if (s->owner == 0)
+        forward_join(s);
+    s->client->away->out--;
+    if (s->sent)
+        forward_drain(s->client);
+    else
+        forward_later(s->client, 0);
+}
