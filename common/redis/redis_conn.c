@@ -47,6 +47,7 @@ static void conn_push(struct redis_conn *c, struct conn_pending *p)
     p->deadline = uv_now(c->loop) + c->options.timeout_ms;
     *c->tail = p;
     c->tail = &p->next;
+    c->pushed++;
     if (conn_is_callers(p))
         c->in_flight++;
     if (c->state == CONN_READY && !uv_is_active((uv_handle_t *)&c->timer))
@@ -59,6 +60,7 @@ static struct conn_pending *conn_pop(struct redis_conn *c)
     if (p == NULL)
         return NULL;
     c->head = p->next;
+    c->popped++;
     if (c->head == NULL)
         c->tail = &c->head;
     if (conn_is_callers(p))
@@ -87,8 +89,8 @@ static void conn_on_flush(uv_idle_t *idle)
 {
     struct redis_conn *c = idle->data;
     uv_idle_stop(idle);
-    if (c->socket != NULL)
-        redis_socket_write(c->socket, &c->out);
+    if (c->socket != NULL && redis_socket_write(c->socket, &c->out))
+        c->written = c->pushed;
 }
 
 /*
@@ -252,7 +254,8 @@ void redis_conn_renew(struct redis_conn *c, const char *why)
  */
 static void conn_end_when_refused(struct redis_conn *c, const redisReply *reply)
 {
-    if (c->state != CONN_READY || c->ending[0] != '\0' || reply->type != REDIS_REPLY_ERROR ||
+    if (c->state != CONN_READY || c->ending[0] != '\0' || c->options.relays ||
+        reply->type != REDIS_REPLY_ERROR ||
         !redis_error_cured_by_connecting(reply->str, reply->len))
         return;
     redis_error_explain(reply->str, reply->len, c->ending, sizeof c->ending);
@@ -535,6 +538,11 @@ const char *redis_conn_trouble(const struct redis_conn *c)
 size_t redis_conn_address(const struct redis_conn *c)
 {
     return c->address;
+}
+
+bool redis_conn_unsent(const struct redis_conn *c)
+{
+    return c->popped > c->written;
 }
 
 size_t redis_conn_in_flight(const struct redis_conn *c)

@@ -18,8 +18,9 @@
  * connect_timeout, and the next attempt begins with the next of them: a server that answers may still be the wrong one.
  *
  * An error that only a new connection can cure (redis_error_cured_by_connecting) is given to its caller, and from then
- * on the connection takes no commands; when what was sent before has been answered, it ends, as its loss would: the
- * name is resolved anew, so that whoever moves it, or the address, to a new primary is followed.
+ * on the connection takes no commands (unless redis_options.relays); when what was sent before has been answered, it
+ * ends, as its loss would: the name is resolved anew, so that whoever moves it, or the address, to a new primary is
+ * followed.
  *
  * Commands are only accepted while READY. The outcome of a command whose connection broke, or whose deadline passed, is
  * unknown: its callback gets NULL, once. Retrying is the caller's decision, for idempotent commands only.
@@ -70,6 +71,7 @@ struct redis_options {
     size_t
         reply_max; /* longest reply, bytes; a longer one ends the connection, after REDIS_CONN_TOO_LARGE */
     bool primary; /* a server that is a replica (ROLE) is none for us: another attempt */
+    bool relays;  /* answers are handed on to others: no error of them ends the connection */
 };
 
 /* None of these is called before open has returned, nor after close. */
@@ -169,6 +171,12 @@ bool redis_conn_was_idle(const struct redis_conn *c);
 
 /* Which of the options' addresses is tried, or connected to; 0 also when there is one only. */
 size_t redis_conn_address(const struct redis_conn *c);
+
+/*
+ * Inside a callback that got NULL: this command had not begun to leave the process, so it surely was not done. False
+ * says nothing.
+ */
+bool redis_conn_unsent(const struct redis_conn *c);
 
 /* Commands sent whose reply is outstanding. */
 size_t redis_conn_in_flight(const struct redis_conn *c);

@@ -62,7 +62,8 @@ struct redis_conn {
     uv_timer_t timer;
     int handles;
     struct conn_pending *head, **tail;
-    size_t in_flight; /* of the caller's */
+    uint64_t pushed, popped, written; /* commands into the FIFO, out of it, to the socket */
+    size_t in_flight;                 /* of the caller's */
     size_t setup_left;
     struct conn_script *scripts;
     int script_count;

@@ -135,53 +135,54 @@ static void redis_socket_on_written(uv_write_t *req, int status)
         redis_socket_fail(s, "%s", redis_socket_explain(status));
 }
 
-/* One write of all of `bytes`, which is empty afterwards. */
-static void redis_socket_send(struct redis_socket *s, struct buffer *bytes)
+/* One write of all of `bytes`, which is empty afterwards. False: there is none. */
+static bool redis_socket_send(struct redis_socket *s, struct buffer *bytes)
 {
     size_t len = 0;
     struct redis_socket_write *w = malloc(sizeof *w);
     if (w == NULL || !buffer_ok(bytes) || bytes->len > UINT32_MAX) {
         free(w);
         redis_socket_fail(s, "out of memory");
-        return;
+        return false;
     }
     w->bytes = buffer_take(bytes, &len);
     w->req.data = w;
     uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)len);
     int rc = uv_write(&w->req, &s->h.stream, &buf, 1, redis_socket_on_written);
     if (rc == 0)
-        return;
+        return true;
     free(w->bytes);
     free(w);
     redis_socket_fail(s, "%s", redis_socket_explain(rc));
+    return false;
 }
 
-/* Sends what TLS has made ready. */
-static void redis_socket_send_tls(struct redis_socket *s)
+/* Sends what TLS has made ready. False: nothing of it has left. */
+static bool redis_socket_send_tls(struct redis_socket *s)
 {
     struct buffer out = BUFFER_EMPTY;
+    bool sent = false;
     redis_tls_session_take(s->tls, &out);
     if (out.len > 0 || !buffer_ok(&out))
-        redis_socket_send(s, &out);
+        sent = redis_socket_send(s, &out);
     buffer_fini(&out);
+    return sent;
 }
 
-void redis_socket_write(struct redis_socket *s, struct buffer *bytes)
+bool redis_socket_write(struct redis_socket *s, struct buffer *bytes)
 {
     if (!s->open || uv_is_closing(&s->h.handle)) {
         buffer_clear(bytes); /* on_end is on its way */
-        return;
+        return false;
     }
-    if (s->tls == NULL) {
-        redis_socket_send(s, bytes);
-        return;
-    }
+    if (s->tls == NULL)
+        return redis_socket_send(s, bytes);
     int rc = buffer_ok(bytes) ? redis_tls_session_write(s->tls, buffer_slice(bytes)) : -ENOMEM;
     buffer_reset(bytes, REDIS_SOCKET_READ_SIZE);
-    if (rc != 0)
-        redis_socket_fail(s, "%s", redis_tls_session_error(s->tls));
-    else
-        redis_socket_send_tls(s);
+    if (rc == 0)
+        return redis_socket_send_tls(s);
+    redis_socket_fail(s, "%s", redis_tls_session_error(s->tls));
+    return false;
 }
 
 bool redis_socket_in_handshake(const struct redis_socket *s)

@@ -49,8 +49,11 @@ bool redis_socket_skip(struct redis_socket *s);
 /* Which address of the name it is at. */
 size_t redis_socket_turn(const struct redis_socket *s);
 
-/* Sends the content of `bytes` in one write and leaves it empty. Failure is reported by on_end, later. */
-void redis_socket_write(struct redis_socket *s, struct buffer *bytes);
+/*
+ * Sends the content of `bytes` in one write and leaves it empty. Failure is reported by on_end, later. False: then
+ * surely nothing of it has left, nor will.
+ */
+bool redis_socket_write(struct redis_socket *s, struct buffer *bytes);
 
 /* True between the connect and the end of the TLS handshake: where one hangs whose server does not speak TLS. */
 bool redis_socket_in_handshake(const struct redis_socket *s);
