@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/redis/redis_tls.h"
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/cache_tls.h"
 
 #include <errno.h>
@@ -210,8 +210,8 @@ static size_t client_run(struct cache_client *c, char *data, size_t *len)
     struct cache_turn *t = &c->node->turn;
     cache_turn_begin(t);
     cache_turn_lend(t, &c->reply.out);
-    if (c->node->ring != NULL)
-        cache_ring_now(c->node->ring);
+    if (c->node->member != NULL)
+        cache_member_now(c->node->member);
     size_t used = client_execute(c, data, len);
     if (c->reply.out.len > 0 || c->reply.out.failed || client_is_over(c))
         cache_turn_ready(c);

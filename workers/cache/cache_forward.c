@@ -87,7 +87,7 @@ static const char *forward_send(struct forward_slot *s, size_t part, uint32_t ow
     if (all == NULL)
         return "the system has no more memory for this node";
     snprintf(to, sizeof to, "%" PRIu32, owner);
-    snprintf(from, sizeof from, "%" PRIu32, cache_ring_incarnation(f->node->ring));
+    snprintf(from, sizeof from, "%" PRIu32, cache_member_incarnation(f->node->member));
     all[0] = slice_of("PLATOON.FOR");
     all[1] = slice_of(to);
     all[2] = slice_of(from);
@@ -182,7 +182,7 @@ bool cache_forward_may_join(struct cache_client *c, const struct cache_command *
         return false;
     command_keys_start_all(&keys, c, command, words, count);
     for (; command_keys_next(&keys, &key); same++)
-        if (cache_ring_owner(c->node->ring, key) != a->owner)
+        if (cache_member_owner(c->node->member, key) != a->owner)
             return false;
     return same > 0;
 }

@@ -22,7 +22,7 @@ static uint64_t forward_pause(const struct forward_slot *s)
 /* Whether two commands have a key in one cell; EXEC may have any. */
 static bool forward_meets(const struct forward_slot *a, const struct forward_slot *b)
 {
-    struct cache_ring *ring = a->forward->node->ring;
+    struct cache_member *member = a->forward->node->member;
     struct command_keys of_a, of_b;
     struct slice key, other;
     command_keys_start_all(&of_a, NULL, a->command->command, a->command->words, a->command->count);
@@ -30,7 +30,7 @@ static bool forward_meets(const struct forward_slot *a, const struct forward_slo
         command_keys_start_all(&of_b, NULL, b->command->command, b->command->words,
                                b->command->count);
         while (command_keys_next(&of_b, &other))
-            if (cache_ring_same_cell(ring, key, other))
+            if (cache_member_same_cell(member, key, other))
                 return true;
     }
     return false;

@@ -3,6 +3,7 @@
 
 #include "workers/cache/cache_owner.h"
 #include "workers/cache/command/command_keys.h"
+#include "workers/cache/command/command_transaction.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -74,7 +75,7 @@ static void forward_moved(struct forward_slot *s, uint32_t owner)
     struct slice key;
     command_keys_start_all(&keys, NULL, s->command->command, s->command->words, s->command->count);
     while (command_keys_next(&keys, &key))
-        cache_ring_moved(s->forward->node->ring, key, owner);
+        cache_member_moved(s->forward->node->member, key, owner);
 }
 
 static bool forward_is_over(const struct forward_slot *s)

@@ -9,7 +9,7 @@
 
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/peer/cache_peers.h"
 
 #define FORWARD_AWAY_MAX   64

@@ -3,7 +3,7 @@
 
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -273,7 +273,7 @@ enum cache_hold cache_hold_cell(struct cache_client *c, const struct cache_comma
                                 const struct slice *words, size_t count, uint64_t cell)
 {
     char why[CACHE_PARK_WHY_SIZE];
-    if (c->held == NULL && c->late > 0 && !cache_ring_serves(c->node->ring)) {
+    if (c->held == NULL && c->late > 0 && !cache_member_serves(c->node->member)) {
         cache_park_refuse_ring(c->node->park, why);
         return hold_refuse(c, why);
     }

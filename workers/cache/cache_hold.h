@@ -27,6 +27,7 @@ enum cache_hold {
 };
 
 struct cache_held;
+struct command_queued;
 
 /* Whether its keys are known. One that is queued in a transaction waits for none: they are loaded ahead. */
 enum cache_hold cache_hold_keys(struct cache_client *c, const struct cache_command *command,
@@ -36,7 +37,7 @@ enum cache_hold cache_hold_keys(struct cache_client *c, const struct cache_comma
 enum cache_hold cache_hold_room(struct cache_client *c, const struct cache_command *command,
                                 const struct slice *words, size_t count);
 
-/* Until it is known whose that cell is (cache_ring.h). */
+/* Until it is known whose that cell is (cache_member.h). */
 enum cache_hold cache_hold_cell(struct cache_client *c, const struct cache_command *command,
                                 const struct slice *words, size_t count, uint64_t cell);
 

@@ -54,7 +54,7 @@ struct cache_node_counts {
 struct cache_behind;
 struct cache_forward;
 struct cache_park;
-struct cache_ring;
+struct cache_member;
 struct command_table;
 struct redis_tls;
 
@@ -66,7 +66,7 @@ struct cache_node {
     struct cache_log *log;       /* NULL: none (tests) */
     struct cache_park *park;     /* who waits for the store; NULL: there is none */
     struct cache_behind *behind; /* what is to be stored; NULL: there is none */
-    struct cache_ring *ring;       /* whose is what; NULL: all is this node's */
+    struct cache_member *member;       /* whose is what; NULL: all is this node's */
     struct cache_forward *forward; /* commands for other nodes; NULL: there are none */
     struct redis_tls *tls;       /* of its TCP addresses; NULL: plain */
     struct cache_turn turn;

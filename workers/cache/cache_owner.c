@@ -3,7 +3,7 @@
 
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/ring/cache_split.h"
@@ -47,8 +47,8 @@ static void owner_add(struct owner_view *v, uint32_t owner)
 
 static void owner_see(struct owner_view *v, struct cache_client *c, struct slice key)
 {
-    struct cache_ring_who who = {.from = c->from, .again = c->again};
-    struct cache_ring_sight sight = cache_ring_look(c->node->ring, key, who);
+    struct cache_member_who who = {.from = c->from, .again = c->again};
+    struct cache_member_sight sight = cache_member_look(c->node->member, key, who);
     v->hidden = v->hidden || cache_stray_is(key);
     if (sight.action == CACHE_DO_WAIT && !v->waits)
         v->cell = sight.cell;
@@ -129,7 +129,7 @@ static void owner_look_ahead(struct cache_client *c, const struct cache_command 
     struct slice key;
     command_keys_start_all(&keys, c, command, words, count);
     for (size_t left = CACHE_PARK_AHEAD; left > 0 && command_keys_next(&keys, &key); left--)
-        cache_ring_look_ahead(c->node->ring, key);
+        cache_member_look_ahead(c->node->member, key);
 }
 
 enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,

@@ -4,7 +4,7 @@
 #include "workers/cache/cache_access.h"
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -95,8 +95,8 @@ void cache_park_refuse(const struct cache_park *park, char why[CACHE_PARK_WHY_SI
 
 void cache_park_refuse_ring(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
 {
-    char text[CACHE_RING_WHY_SIZE];
-    cache_ring_why(park->options.node->ring, text);
+    char text[CACHE_MEMBER_WHY_SIZE];
+    cache_member_why(park->options.node->member, text);
     snprintf(why, CACHE_PARK_WHY_SIZE, "TRYAGAIN the ring of %s: %s",
              park->options.node->options.name, text);
 }
@@ -355,7 +355,7 @@ static void park_tell_cells(struct cache_park *park)
     for (struct cache_parked *p; !end && (p = park->cursor) != NULL;) {
         park->cursor = p->next;
         end = p == last;
-        if (cache_ring_is_settled(park->options.node->ring, p->cell))
+        if (cache_member_is_settled(park->options.node->member, p->cell))
             park_go(p, NULL);
     }
     park->cursor = NULL;
@@ -363,8 +363,8 @@ static void park_tell_cells(struct cache_park *park)
 
 void cache_park_turn(struct cache_park *park)
 {
-    struct cache_ring *ring = park->options.node->ring;
-    if (ring != NULL && cache_ring_take_look(ring))
+    struct cache_member *member = park->options.node->member;
+    if (member != NULL && cache_member_take_look(member))
         park_tell_cells(park);
     park_tell_changed(park);
     if (park->lists[CACHE_PARKED_LOAD].first != NULL)
@@ -403,7 +403,7 @@ void cache_park_passed(void *ctx, struct slice key, uint64_t version)
 void cache_park_ahead(struct cache_park *park, struct slice key)
 {
     const struct cache_node *n = park->options.node;
-    bool may = n->ring == NULL || cache_ring_look_ahead(n->ring, key);
+    bool may = n->member == NULL || cache_member_look_ahead(n->member, key);
     if (may && !cache_db_knows(n->db, key))
         cache_load_ahead(park->loads, key);
 }
@@ -431,8 +431,8 @@ void cache_park_stop(struct cache_park *park)
 static uint64_t park_claim(void *ctx, struct slice key)
 {
     const struct cache_park *park = ctx;
-    struct cache_ring *ring = park->options.node->ring;
-    return ring != NULL ? cache_ring_claim(ring, key) : 1;
+    struct cache_member *member = park->options.node->member;
+    return member != NULL ? cache_member_claim(member, key) : 1;
 }
 
 static void park_on_answer(void *ctx)

@@ -47,7 +47,7 @@ struct cache_parked {
     struct slice key; /* CACHE_PARKED_STORED: that object's; the caller's copy */
     uint64_t version; /* and what it was when that began */
     bool stored;      /* the store has that, or a newer one, though it was written again since */
-    uint64_t cell;    /* CACHE_PARKED_CELL: that (cache_ring.h) */
+    uint64_t cell;    /* CACHE_PARKED_CELL: that (cache_member.h) */
     /* From the loop: NULL: look again; else it was in vain: an error, one line with its code. */
     void (*go)(struct cache_parked *p, const char *refused);
 };

@@ -5,7 +5,7 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_park.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -59,11 +59,11 @@ static void turn_take_writes_back(struct cache_turn *t)
  */
 static bool turn_may_acknowledge(struct cache_turn *t)
 {
-    struct cache_ring *ring = t->node->ring;
-    char text[CACHE_RING_WHY_SIZE], why[CACHE_TURN_WHY_SIZE];
-    if (ring == NULL || t->write_count == 0 || cache_ring_serves(ring))
+    struct cache_member *member = t->node->member;
+    char text[CACHE_MEMBER_WHY_SIZE], why[CACHE_TURN_WHY_SIZE];
+    if (member == NULL || t->write_count == 0 || cache_member_serves(member))
         return true;
-    cache_ring_why(ring, text);
+    cache_member_why(member, text);
     snprintf(why, sizeof why, "TRYAGAIN the ring of %s: %s", t->node->options.name, text);
     turn_take_all_back(t, why, true);
     return false;
@@ -197,8 +197,8 @@ static bool turn_work(struct cache_turn *t)
     bool more = cache_db_work(t->node->db);
     if (t->node->park != NULL)
         cache_park_turn(t->node->park);
-    if (t->node->ring != NULL)
-        more = cache_ring_turn(t->node->ring) || more;
+    if (t->node->member != NULL)
+        more = cache_member_turn(t->node->member) || more;
     if (t->node->behind != NULL)
         cache_behind_turn(t->node->behind);
     if (t->node->log != NULL)
@@ -210,8 +210,8 @@ static bool turn_work(struct cache_turn *t)
 void cache_turn_finish(struct cache_turn *t)
 {
     turn_tell_answers(t, turn_flush(t));
-    if (t->node->ring != NULL)
-        cache_ring_written(t->node->ring);
+    if (t->node->member != NULL)
+        cache_member_written(t->node->member);
     while (t->ready != NULL) {
         struct cache_client *c = t->ready;
         t->ready = c->next_ready;

@@ -5,7 +5,7 @@
 #include "workers/cache/cache_turn.h"
 
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -130,8 +130,8 @@ void cache_turn_begin(struct cache_turn *t)
     clock_gettime(CLOCK_REALTIME, &now);
     cache_db_begin(t->node->db, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000,
                    uv_now(t->node->loop));
-    if (t->node->ring != NULL)
-        cache_db_version_clock(t->node->db, cache_ring_version(t->node->ring));
+    if (t->node->member != NULL)
+        cache_db_version_clock(t->node->db, cache_member_version(t->node->member));
 }
 
 /* Without memory for the note the client ends: nobody could take its acknowledgement back. */

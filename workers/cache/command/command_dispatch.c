@@ -7,7 +7,7 @@
 #include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_owner.h"
-#include "workers/cache/cache_ring.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
 
@@ -180,7 +180,7 @@ static enum cache_hold command_may(struct cache_client *c, const struct cache_co
         command_fault(c, CACHE_FAULT_LARGE);
     else if (c->multi && (command->flags & COMMAND_NO_MULTI) != 0)
         resp_error(&c->reply, "ERR Command not allowed inside a transaction");
-    else if (c->node->ring != NULL &&
+    else if (c->node->member != NULL &&
              (owner = cache_owner_look(c, command, words, count)) != CACHE_HOLD_GO)
         return owner;
     else if (!command_has_room(c, command))
@@ -260,7 +260,7 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
         command_refused(c, command, from);
     if (c->parked == 0)
         command_hush(c, from);
-    if (end != 0 || (c->node->ring != NULL && may == CACHE_HOLD_GO))
+    if (end != 0 || (c->node->member != NULL && may == CACHE_HOLD_GO))
         cache_turn_wrote(c, from, end); /* what CLIENT REPLY leaves of it */
     cache_hold_free(held);
     if (c->away != NULL && c->parked == 0 && may != CACHE_HOLD_AWAY)
@@ -277,12 +277,12 @@ static bool command_unwrap(struct cache_client *c, const struct slice **words, s
     int64_t to, from, again;
     c->from = 0;
     c->again = false;
-    if (c->node->ring == NULL || !command_is(w[0], "platoon.for") || *count < COMMAND_FOR_WORDS + 1)
+    if (c->node->member == NULL || !command_is(w[0], "platoon.for") || *count < COMMAND_FOR_WORDS + 1)
         return true;
     if (!command_read_i64(w[1], &to) || !command_read_i64(w[2], &from) ||
         !command_read_i64(w[3], &again) || from <= 0 || from > UINT32_MAX)
         resp_error(&c->reply, "ERR syntax error");
-    else if (to != cache_ring_incarnation(c->node->ring))
+    else if (to != cache_member_incarnation(c->node->member))
         resp_error(&c->reply, CACHE_OWNER_MOVED "this is another node by now");
     else {
         c->from = (uint32_t)from;

@@ -1,30 +1,30 @@
-/* cache_ring_event.c: what an event makes of a cell, and does with its objects. See cache_ring_private.h. */
-#include "workers/cache/cache_ring_private.h"
+/* cache_member_event.c: what an event makes of a cell, and does with its objects. See cache_member_private.h. */
+#include "workers/cache/cache_member_private.h"
 
 #include "workers/cache/cache_behind.h"
 
 #include <stdlib.h>
 
-#define RING_LIST_FIRST 64
+#define MEMBER_LIST_FIRST 64
 
-bool ring_push(struct ring_list *list, uint64_t cell, uint64_t number, uint64_t log_end)
+bool member_push(struct member_list *list, uint64_t cell, uint64_t number, uint64_t log_end)
 {
     if (list->count == list->capacity) {
-        size_t capacity = list->capacity > 0 ? 2 * list->capacity : RING_LIST_FIRST;
-        struct ring_held *grown = realloc(list->at, capacity * sizeof *grown);
+        size_t capacity = list->capacity > 0 ? 2 * list->capacity : MEMBER_LIST_FIRST;
+        struct member_held *grown = realloc(list->at, capacity * sizeof *grown);
         if (grown == NULL)
             return false;
         list->at = grown;
         list->capacity = capacity;
     }
     list->at[list->count++] =
-        (struct ring_held){.cell = cell, .number = number, .log_end = log_end};
+        (struct member_held){.cell = cell, .number = number, .log_end = log_end};
     return true;
 }
 
 /* ---- a cell's objects ---- */
 
-bool ring_is_dirty(struct cache_ring *r, const struct cache_cells_entry *e)
+bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e)
 {
     for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
@@ -35,7 +35,7 @@ bool ring_is_dirty(struct cache_ring *r, const struct cache_cells_entry *e)
     return false;
 }
 
-bool ring_has_stray(struct cache_ring *r, const struct cache_cells_entry *e)
+bool member_has_stray(struct cache_member *r, const struct cache_cells_entry *e)
 {
     if (cache_db_strays(r->node->db).alive == 0)
         return false;
@@ -48,7 +48,7 @@ bool ring_has_stray(struct cache_ring *r, const struct cache_cells_entry *e)
 }
 
 /* All that is dirty of it is put now. */
-static void ring_store(struct cache_ring *r, const struct cache_cells_entry *e)
+static void member_store(struct cache_member *r, const struct cache_cells_entry *e)
 {
     for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
@@ -58,7 +58,7 @@ static void ring_store(struct cache_ring *r, const struct cache_cells_entry *e)
 }
 
 /* False: memory is short, or something is dirty that must not be; some of it is still there. */
-static bool ring_empty(struct cache_ring *r, uint64_t cell, bool estranges)
+static bool member_empty(struct cache_member *r, uint64_t cell, bool estranges)
 {
     struct cache_db *db = r->node->db;
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
@@ -79,44 +79,44 @@ static bool ring_empty(struct cache_ring *r, uint64_t cell, bool estranges)
 /* ---- what is done ---- */
 
 /* So far the log must come before the cell is anybody else's. */
-static uint64_t ring_log_end(const struct cache_ring *r)
+static uint64_t member_log_end(const struct cache_member *r)
 {
     return r->node->log != NULL ? cache_log_added(r->node->log) : 0;
 }
 
 /* It is out of memory, and given back when the log knows that. False: it stays. */
-static bool ring_give_up(struct cache_ring *r, uint64_t cell)
+static bool member_give_up(struct cache_member *r, uint64_t cell)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
     uint64_t number = e != NULL ? e->number : 0;
-    if (!ring_push(&r->leaving, cell, number, 0))
+    if (!member_push(&r->leaving, cell, number, 0))
         return false;
-    if (!ring_empty(r, cell, false)) {
+    if (!member_empty(r, cell, false)) {
         r->leaving.count--;
         return false;
     }
-    r->leaving.at[r->leaving.count - 1].log_end = ring_log_end(r);
+    r->leaving.at[r->leaving.count - 1].log_end = member_log_end(r);
     return true;
 }
 
 /* Whether it was; else it goes on as `state`, and nothing was done. */
-static bool ring_do(struct cache_ring *r, uint64_t cell, enum cache_cell_action action)
+static bool member_do(struct cache_member *r, uint64_t cell, enum cache_cell_action action)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
     switch (action) {
     case CACHE_DO_ASK:
-        return ring_push(&r->asks, cell, 0, 0);
+        return member_push(&r->asks, cell, 0, 0);
     case CACHE_DO_ASK_LATER:
-        return ring_push(&r->laters, cell, 0, 0);
+        return member_push(&r->laters, cell, 0, 0);
     case CACHE_DO_HOLD:
-        return ring_push(&r->holds, cell, e != NULL ? e->number : 0, 0);
+        return member_push(&r->holds, cell, e != NULL ? e->number : 0, 0);
     case CACHE_DO_RELEASE:
-        return ring_give_up(r, cell);
+        return member_give_up(r, cell);
     case CACHE_DO_DROP:
         r->look = true;
-        return ring_empty(r, cell, true);
+        return member_empty(r, cell, true);
     case CACHE_DO_STORE:
-        ring_store(r, e);
+        member_store(r, e);
         return true;
     case CACHE_DO_LOOK:
     case CACHE_DO_REFUSE:
@@ -128,42 +128,42 @@ static bool ring_do(struct cache_ring *r, uint64_t cell, enum cache_cell_action 
 }
 
 /* What could not be done for want of memory: it is as before, and asked for again where somebody waits for that. */
-static enum cache_cell_action ring_undo(struct cache_ring *r, const struct cache_cells_entry *was,
+static enum cache_cell_action member_undo(struct cache_member *r, const struct cache_cells_entry *was,
                                         uint64_t cell)
 {
     bool asks = was != NULL && was->state == CACHE_CELL_ASKED;
     r->short_of = true;
     cache_cells_set(r->cells, cell, was != NULL ? was->state : CACHE_CELL_UNKNOWN,
-                    was != NULL ? was->incarnation : 0, ring_now_s(r));
+                    was != NULL ? was->incarnation : 0, member_now_s(r));
     if (asks)
-        ring_push(&r->laters, cell, 0, 0);
+        member_push(&r->laters, cell, 0, 0);
     return asks ? CACHE_DO_WAIT : CACHE_DO_REFUSE;
 }
 
 /* Looked at only where the table does. */
-static bool ring_needs_facts(enum cache_cell_event event)
+static bool member_needs_facts(enum cache_cell_event event)
 {
     return event == CACHE_ON_IDLE || event == CACHE_ON_ELSEWHERE || event == CACHE_ON_STOP;
 }
 
-enum cache_cell_action ring_event(struct cache_ring *r, uint64_t cell, enum cache_cell_event event,
+enum cache_cell_action member_event(struct cache_member *r, uint64_t cell, enum cache_cell_event event,
                                   uint32_t owner)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
     struct cache_cells_entry was = e != NULL ? *e : (struct cache_cells_entry){.cell = cell};
     struct cache_own_facts facts = {.serves = cache_lease_serves(&r->lease, r->now_us)};
-    if (e != NULL && ring_needs_facts(event)) {
+    if (e != NULL && member_needs_facts(event)) {
         facts.parked = e->waiting > 0 && event != CACHE_ON_ELSEWHERE;
-        facts.dirty = ring_is_dirty(r, e);
+        facts.dirty = member_is_dirty(r, e);
     }
     struct cache_own_move move = cache_own(was.state, event, facts);
     bool names = event == CACHE_ON_SAID_THEIRS || event == CACHE_ON_SAID_LOST;
     if (move.state != was.state || names) {
         uint32_t incarnation = names ? owner : 0;
-        if (!cache_cells_set(r->cells, cell, move.state, incarnation, ring_now_s(r))) {
+        if (!cache_cells_set(r->cells, cell, move.state, incarnation, member_now_s(r))) {
             r->short_of = true;
             return CACHE_DO_REFUSE;
         }
     }
-    return ring_do(r, cell, move.action) ? move.action : ring_undo(r, &was, cell);
+    return member_do(r, cell, move.action) ? move.action : member_undo(r, &was, cell);
 }

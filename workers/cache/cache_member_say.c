@@ -1,46 +1,46 @@
-/* cache_ring_say.c: what a node says to its manager. See cache_ring_private.h. */
-#include "workers/cache/cache_ring_private.h"
+/* cache_member_say.c: what a node says to its manager. See cache_member_private.h. */
+#include "workers/cache/cache_member_private.h"
 
 #include "common/clock.h"
 #include "proto/cache/cache_ring_cells.h"
-#include "proto/messages.h"
+#include "proto/message.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool ring_send(struct cache_ring *r)
+static bool member_send(struct cache_member *r)
 {
     return r->options.send(r->options.ctx);
 }
 
-static struct buffer *ring_compose(struct cache_ring *r)
+static struct buffer *member_compose(struct cache_member *r)
 {
     return r->options.compose(r->options.ctx);
 }
 
-void ring_join(struct cache_ring *r)
+void member_join(struct cache_member *r)
 {
     struct message_ring_join m = {.incarnation = r->incarnation,
                                   .mark = r->mark,
                                   .seed = slice_make((const char *)r->seed, sizeof r->seed),
                                   .address = slice_of(r->options.address)};
-    if (!r->manager || r->session != RING_OUT)
+    if (!r->manager || r->session != MEMBER_OUT)
         return;
-    message_ring_join_pack(ring_compose(r), &m);
-    if (ring_send(r))
-        r->session = RING_JOINING;
+    message_ring_join_pack(member_compose(r), &m);
+    if (member_send(r))
+        r->session = MEMBER_JOINING;
 }
 
-void ring_leave(struct cache_ring *r)
+void member_leave(struct cache_member *r)
 {
     struct message_ring_leave m = {.mark = r->mark};
-    if (!r->manager || r->session != RING_LEAVES)
+    if (!r->manager || r->session != MEMBER_LEAVES)
         return;
-    message_ring_leave_pack(ring_compose(r), &m);
-    ring_send(r);
+    message_ring_leave_pack(member_compose(r), &m);
+    member_send(r);
 }
 
-void ring_forget_flights(struct cache_ring *r)
+void member_forget_flights(struct cache_member *r)
 {
     for (size_t i = 0; i < r->flight_count; i++)
         free(r->flights[i]);
@@ -49,9 +49,9 @@ void ring_forget_flights(struct cache_ring *r)
 
 /* ---- claims ---- */
 
-static void ring_pack(struct cache_ring *r, const struct ring_flight *f, struct slice cells)
+static void member_pack(struct cache_member *r, const struct member_flight *f, struct slice cells)
 {
-    struct buffer *out = ring_compose(r);
+    struct buffer *out = member_compose(r);
     if (f->holds)
         message_ring_held_pack(
             out, &(struct message_ring_held){.token = f->token, .mark = r->mark, .cells = cells});
@@ -61,10 +61,10 @@ static void ring_pack(struct cache_ring *r, const struct ring_flight *f, struct 
 }
 
 /* The first of a list, as many as one request takes. Those that are not in that state any more are passed over. */
-static struct ring_flight *ring_fill(struct cache_ring *r, struct ring_list *list, bool holds,
+static struct member_flight *member_fill(struct cache_member *r, struct member_list *list, bool holds,
                                      struct buffer *cells)
 {
-    struct ring_flight *f = malloc(sizeof *f);
+    struct member_flight *f = malloc(sizeof *f);
     enum cache_cell_state state = holds ? CACHE_CELL_HELD : CACHE_CELL_ASKED;
     size_t i = 0;
     if (f == NULL)
@@ -72,7 +72,7 @@ static struct ring_flight *ring_fill(struct cache_ring *r, struct ring_list *lis
     f->token = r->last_token + 1;
     f->holds = holds;
     f->count = 0;
-    for (; i < list->count && f->count < RING_CELLS_MAX; i++) {
+    for (; i < list->count && f->count < MEMBER_CELLS_MAX; i++) {
         struct cache_ring_held held = {.cell = list->at[i].cell, .number = list->at[i].number};
         if (cache_cells_state(r->cells, held.cell) != state)
             continue;
@@ -92,14 +92,14 @@ static struct ring_flight *ring_fill(struct cache_ring *r, struct ring_list *lis
 }
 
 /* True: one more is under way. What cannot be sent is asked for later. */
-static bool ring_fly(struct cache_ring *r, struct ring_list *list, bool holds)
+static bool member_fly(struct cache_member *r, struct member_list *list, bool holds)
 {
     struct buffer cells = BUFFER_EMPTY;
-    struct ring_flight *f = ring_fill(r, list, holds, &cells);
+    struct member_flight *f = member_fill(r, list, holds, &cells);
     bool sent = false;
     if (f != NULL && f->count > 0) {
-        ring_pack(r, f, buffer_slice(&cells));
-        sent = ring_send(r);
+        member_pack(r, f, buffer_slice(&cells));
+        sent = member_send(r);
     }
     buffer_fini(&cells);
     if (sent) {
@@ -108,42 +108,42 @@ static bool ring_fly(struct cache_ring *r, struct ring_list *list, bool holds)
         return true;
     }
     for (size_t i = 0; f != NULL && i < f->count; i++)
-        r->short_of = !ring_push(&r->laters, f->cells[i], 0, 0) || r->short_of;
+        r->short_of = !member_push(&r->laters, f->cells[i], 0, 0) || r->short_of;
     if (f == NULL)
         r->short_of = true;
     free(f);
     return false;
 }
 
-void ring_say(struct cache_ring *r)
+void member_say(struct cache_member *r)
 {
-    if (r->session != RING_IN || (r->walk != RING_SETTLED && r->walk != RING_RECLAIMS))
+    if (r->session != MEMBER_IN || (r->walk != MEMBER_SETTLED && r->walk != MEMBER_RECLAIMS))
         return;
-    while (r->holds.count > 0 && r->flight_count < RING_FLIGHTS && ring_fly(r, &r->holds, true))
+    while (r->holds.count > 0 && r->flight_count < MEMBER_FLIGHTS && member_fly(r, &r->holds, true))
         continue;
-    while (r->asks.count > 0 && r->flight_count < RING_FLIGHTS && ring_fly(r, &r->asks, false))
+    while (r->asks.count > 0 && r->flight_count < MEMBER_FLIGHTS && member_fly(r, &r->asks, false))
         continue;
 }
 
 /* ---- releases ---- */
 
 /* How many of those that leave have been forgotten by the log, on the disk: they are in its order. */
-static size_t ring_forgotten(const struct cache_ring *r)
+static size_t member_forgotten(const struct cache_member *r)
 {
     const struct cache_log *log = r->node->log;
     uint64_t synced = log != NULL ? cache_log_synced(log) : UINT64_MAX;
     size_t count = 0;
     while (count < r->leaving.count && r->leaving.at[count].log_end <= synced)
         count++;
-    return count < RING_CELLS_MAX ? count : RING_CELLS_MAX;
+    return count < MEMBER_CELLS_MAX ? count : MEMBER_CELLS_MAX;
 }
 
 /* One request. How many are given back. */
-static size_t ring_release_some(struct cache_ring *r, size_t count)
+static size_t member_release_some(struct cache_member *r, size_t count)
 {
     struct buffer cells = BUFFER_EMPTY;
     for (size_t i = 0; i < count; i++) {
-        const struct ring_held *h = &r->leaving.at[i];
+        const struct member_held *h = &r->leaving.at[i];
         if (cache_cells_state(r->cells, h->cell) == CACHE_CELL_LEAVING)
             cache_ring_put_held(
                 &cells, &(struct cache_ring_held){.cell = h->cell, .number = h->number});
@@ -151,9 +151,9 @@ static size_t ring_release_some(struct cache_ring *r, size_t count)
     bool sent = buffer_ok(&cells);
     if (sent && cells.len > 0) {
         message_ring_release_pack(
-            ring_compose(r),
+            member_compose(r),
             &(struct message_ring_release){.mark = r->mark, .cells = buffer_slice(&cells)});
-        sent = ring_send(r);
+        sent = member_send(r);
     }
     buffer_fini(&cells);
     return sent ? count : 0;
@@ -163,14 +163,14 @@ static size_t ring_release_some(struct cache_ring *r, size_t count)
  * Nobody answers a release. What is asked behind it comes to Redis behind it, or, in another session, it never comes
  * there at all; then the cell is still ours, and whoever asks for it has it from us.
  */
-void ring_release(struct cache_ring *r)
+void member_release(struct cache_member *r)
 {
-    while (r->session == RING_IN && r->walk == RING_SETTLED) {
-        size_t count = ring_release_some(r, ring_forgotten(r));
+    while (r->session == MEMBER_IN && r->walk == MEMBER_SETTLED) {
+        size_t count = member_release_some(r, member_forgotten(r));
         if (count == 0)
             break;
         for (size_t i = 0; i < count; i++)
-            ring_event(r, r->leaving.at[i].cell, CACHE_ON_RELEASED, 0);
+            member_event(r, r->leaving.at[i].cell, CACHE_ON_RELEASED, 0);
         r->leaving.count -= count;
         memmove(r->leaving.at, r->leaving.at + count, r->leaving.count * sizeof *r->leaving.at);
     }

@@ -1,51 +1,51 @@
-/* cache_ring_hear.c: what a node hears from its manager. See cache_ring_private.h. */
-#include "workers/cache/cache_ring_private.h"
+/* cache_member_hear.c: what a node hears from its manager. See cache_member_private.h. */
+#include "workers/cache/cache_member_private.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/cache/cache_ring_cells.h"
-#include "proto/messages.h"
+#include "proto/message.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RING_AWAY      4    /* of RING_CLAIMED: nothing may have been done */
-#define RING_NODES_MAX 4096 /* of a ring (ring_join.lua) */
+#define MEMBER_AWAY      4    /* of RING_CLAIMED: nothing may have been done */
+#define MEMBER_NODES_MAX 4096 /* of a ring (member_join.lua) */
 
-static bool ring_is_time(uint64_t us)
+static bool member_is_time(uint64_t us)
 {
     return us > 0 && us <= INT64_MAX;
 }
 
 /* ---- joining ---- */
 
-static bool ring_is_joined_right(const struct message_ring_joined *m)
+static bool member_is_joined_right(const struct message_ring_joined *m)
 {
     return m->incarnation > 0 && m->incarnation <= UINT32_MAX && m->seed.len == SIPHASH_KEY_SIZE &&
-           ring_is_time(m->at_us) && m->closed_ms < UINT32_MAX;
+           member_is_time(m->at_us) && m->closed_ms < UINT32_MAX;
 }
 
 /* With another seed no cell is what it was: a ring that was made anew. */
-static bool ring_is_reseeded(const struct cache_ring *r, const struct message_ring_joined *m)
+static bool member_is_reseeded(const struct cache_member *r, const struct message_ring_joined *m)
 {
     return memcmp(r->seed, m->seed.ptr, sizeof r->seed) != 0;
 }
 
-static enum ring_walk ring_walk_for(const struct cache_ring *r, const struct message_ring_joined *m)
+static enum member_walk member_walk_for(const struct cache_member *r, const struct message_ring_joined *m)
 {
-    return m->incarnation != r->incarnation || ring_is_reseeded(r, m) ? RING_OUTLIVED
-           : m->epoch != r->epoch                                     ? RING_NEW_RUN
-                                                                      : RING_REJOINS;
+    return m->incarnation != r->incarnation || member_is_reseeded(r, m) ? MEMBER_OUTLIVED
+           : m->epoch != r->epoch                                     ? MEMBER_NEW_RUN
+                                                                      : MEMBER_REJOINS;
 }
 
 /*
  * Who it is must be on the disk before it claims anything: it would come back as nobody, and its cells would be lost
  * with what only its log has.
  */
-static void ring_become(struct cache_ring *r, const struct message_ring_joined *m)
+static void member_become(struct cache_member *r, const struct message_ring_joined *m)
 {
-    r->reseeds = ring_is_reseeded(r, m);
+    r->reseeds = member_is_reseeded(r, m);
     r->incarnation = (uint32_t)m->incarnation;
     r->mark = m->mark;
     r->epoch = m->epoch;
@@ -53,37 +53,37 @@ static void ring_become(struct cache_ring *r, const struct message_ring_joined *
     r->closed_us = (int64_t)m->at_us + (int64_t)m->closed_ms * 1000;
     memcpy(r->next_seed, m->seed.ptr, sizeof r->next_seed);
     cache_lease_begin(&r->lease, r->incarnation);
-    r->session = ring_identity_write(r) ? RING_IN : RING_OUT;
+    r->session = member_identity_write(r) ? MEMBER_IN : MEMBER_OUT;
 }
 
-static bool ring_on_joined(struct cache_ring *r, struct unpack *u)
+static bool member_on_joined(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_joined m;
-    if (!message_ring_joined_unpack(u, &m) || !ring_is_joined_right(&m))
+    if (!message_ring_joined_unpack(u, &m) || !member_is_joined_right(&m))
         return false;
-    if (r->session == RING_LEAVES || r->session == RING_GONE)
+    if (r->session == MEMBER_LEAVES || r->session == MEMBER_GONE)
         return true;
-    enum ring_walk walk = ring_walk_for(r, &m);
+    enum member_walk walk = member_walk_for(r, &m);
     log_info("ring-joined",
              "incarnation=%" PRIu64 " mark=%" PRIu64 " was=%" PRIu64 " closed_ms=%" PRIu64,
              m.incarnation, m.mark, m.was, m.closed_ms);
-    ring_become(r, &m);
-    ring_forget_flights(r);
+    member_become(r, &m);
+    member_forget_flights(r);
     r->asks.count = r->holds.count = r->laters.count = 0;
-    ring_walk_begin(r, walk);
+    member_walk_begin(r, walk);
     return true;
 }
 
-static bool ring_on_left(struct cache_ring *r, struct unpack *u)
+static bool member_on_left(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_left m;
     if (!message_ring_left_unpack(u, &m))
         return false;
-    if (r->session != RING_LEAVES)
+    if (r->session != MEMBER_LEAVES)
         return true;
     if (m.result == CACHE_RING_OK)
-        ring_identity_remove(r);
-    r->session = RING_GONE;
+        member_identity_remove(r);
+    r->session = MEMBER_GONE;
     r->options.on_left(r->options.ctx, m.result == CACHE_RING_OK);
     return true;
 }
@@ -94,13 +94,13 @@ static bool ring_on_left(struct cache_ring *r, struct unpack *u)
  * While something is not claimed again in Redis' new run there is none: in one more new run it would mean that nobody
  * has taken over since, and somebody may have.
  */
-static bool ring_on_lease(struct cache_ring *r, struct unpack *u)
+static bool member_on_lease(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_lease m;
-    if (!message_ring_lease_unpack(u, &m) || !ring_is_time(m.until_us) || !ring_is_time(m.at_us) ||
-        !ring_is_time(m.redis_us) || m.incarnation > UINT32_MAX)
+    if (!message_ring_lease_unpack(u, &m) || !member_is_time(m.until_us) || !member_is_time(m.at_us) ||
+        !member_is_time(m.redis_us) || m.incarnation > UINT32_MAX)
         return false;
-    if (r->session != RING_IN || m.mark != r->mark || r->walk != RING_SETTLED ||
+    if (r->session != MEMBER_IN || m.mark != r->mark || r->walk != MEMBER_SETTLED ||
         cache_cells_count(r->cells, CACHE_CELL_HELD) > 0)
         return true;
     bool serves = cache_lease_serves(&r->lease, clock_boot_us());
@@ -112,11 +112,11 @@ static bool ring_on_lease(struct cache_ring *r, struct unpack *u)
 
 /* ---- claims ---- */
 
-static struct ring_flight *ring_land(struct cache_ring *r, uint64_t token)
+static struct member_flight *member_land(struct cache_member *r, uint64_t token)
 {
     for (size_t i = 0; i < r->flight_count; i++)
         if (r->flights[i]->token == token) {
-            struct ring_flight *f = r->flights[i];
+            struct member_flight *f = r->flights[i];
             r->flight_count--;
             memmove(r->flights + i, r->flights + i + 1,
                     (r->flight_count - i) * sizeof r->flights[0]);
@@ -126,21 +126,21 @@ static struct ring_flight *ring_land(struct cache_ring *r, uint64_t token)
 }
 
 /* One cell's owner, as Redis has it. */
-static void ring_own(struct cache_ring *r, uint64_t cell, const struct cache_ring_owner *owner)
+static void member_own(struct cache_member *r, uint64_t cell, const struct cache_ring_owner *owner)
 {
     bool before = owner->value <= r->number;
     if (owner->state == CACHE_RING_OURS) {
-        ring_event(r, cell, before ? CACHE_ON_SAID_OURS : CACHE_ON_GRANTED, 0);
+        member_event(r, cell, before ? CACHE_ON_SAID_OURS : CACHE_ON_GRANTED, 0);
         cache_cells_set_number(r->cells, cell, owner->value);
     } else {
-        ring_event(r, cell,
+        member_event(r, cell,
                    owner->state == CACHE_RING_THEIRS ? CACHE_ON_SAID_THEIRS : CACHE_ON_SAID_LOST,
                    (uint32_t)owner->value);
     }
 }
 
 /* False: it is no answer to that. */
-static bool ring_on_owners(struct cache_ring *r, const struct ring_flight *f,
+static bool member_on_owners(struct cache_member *r, const struct member_flight *f,
                            const struct message_ring_claimed *m)
 {
     struct cache_ring_owner owner;
@@ -154,53 +154,53 @@ static bool ring_on_owners(struct cache_ring *r, const struct ring_flight *f,
         cache_lease_rise(&r->lease, (int64_t)m->redis_us);
     for (size_t i = 0; i < f->count; i++) {
         cache_ring_get_owner(m->owners, i, &owner);
-        ring_own(r, f->cells[i], &owner);
+        member_own(r, f->cells[i], &owner);
     }
     return true;
 }
 
 /* It is asked for again when that time is over. */
-static void ring_put_off(struct cache_ring *r, const struct ring_flight *f, uint64_t wait_ms)
+static void member_put_off(struct cache_member *r, const struct member_flight *f, uint64_t wait_ms)
 {
     int64_t due = clock_boot_us() + (int64_t)wait_ms * 1000;
     if (r->laters.count == 0 || due > r->later_us)
         r->later_us = due;
     for (size_t i = 0; i < f->count; i++)
-        ring_event(r, f->cells[i], CACHE_ON_SAID_LATER, 0);
+        member_event(r, f->cells[i], CACHE_ON_SAID_LATER, 0);
 }
 
-static void ring_on_obstacle(struct cache_ring *r, const struct ring_flight *f, uint64_t result,
+static void member_on_obstacle(struct cache_member *r, const struct member_flight *f, uint64_t result,
                              uint64_t wait_ms)
 {
     if (result == CACHE_RING_CLOSED) {
         r->closed_us = clock_boot_us() + (int64_t)wait_ms * 1000;
-        ring_put_off(r, f, wait_ms > RING_LATER_MS ? wait_ms : RING_LATER_MS);
+        member_put_off(r, f, wait_ms > MEMBER_LATER_MS ? wait_ms : MEMBER_LATER_MS);
     } else if (result == CACHE_RING_MOVED && f->holds) {
         for (size_t i = 0; i < f->count; i++)
-            ring_event(r, f->cells[i], CACHE_ON_REFUSED, 0);
+            member_event(r, f->cells[i], CACHE_ON_REFUSED, 0);
     } else {
-        ring_put_off(r, f, RING_LATER_MS);
-        if (result == CACHE_RING_MUST_JOIN && r->session == RING_IN)
-            r->session = RING_OUT;
+        member_put_off(r, f, MEMBER_LATER_MS);
+        if (result == CACHE_RING_MUST_JOIN && r->session == MEMBER_IN)
+            r->session = MEMBER_OUT;
     }
 }
 
-static bool ring_on_claimed(struct cache_ring *r, struct unpack *u)
+static bool member_on_claimed(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_claimed m;
     if (!message_ring_claimed_unpack(u, &m) || m.wait_ms > UINT32_MAX)
         return false;
-    struct ring_flight *f = ring_land(r, m.token);
+    struct member_flight *f = member_land(r, m.token);
     bool right = true;
     if (f == NULL)
         return true; /* of an earlier session */
     r->now_us = clock_boot_us();
     if (m.result == CACHE_RING_OK)
-        right = ring_on_owners(r, f, &m);
+        right = member_on_owners(r, f, &m);
     else
-        ring_on_obstacle(r, f, m.result, m.wait_ms);
+        member_on_obstacle(r, f, m.result, m.wait_ms);
     if (!right)
-        ring_put_off(r, f, RING_LATER_MS);
+        member_put_off(r, f, MEMBER_LATER_MS);
     free(f);
     return right;
 }
@@ -208,15 +208,15 @@ static bool ring_on_claimed(struct cache_ring *r, struct unpack *u)
 /* ---- the ring's nodes ---- */
 
 /* False: it is none, or memory is short. */
-static bool ring_read_nodes(struct slice bytes, struct cache_ring_peer **peers, size_t *count)
+static bool member_read_nodes(struct slice bytes, struct cache_member_peer **peers, size_t *count)
 {
     struct unpack u = unpack_start(bytes);
     *count = unpack_array(&u);
-    if (u.failed || *count > RING_NODES_MAX)
+    if (u.failed || *count > MEMBER_NODES_MAX)
         return false;
     *peers = calloc(*count + 1, sizeof **peers);
     for (size_t i = 0; *peers != NULL && i < *count; i++) {
-        struct cache_ring_peer *p = &(*peers)[i];
+        struct cache_member_peer *p = &(*peers)[i];
         bool four = unpack_array(&u) == 4;
         uint64_t incarnation = unpack_u64(&u);
         p->name = unpack_bytes(&u);
@@ -231,58 +231,58 @@ static bool ring_read_nodes(struct slice bytes, struct cache_ring_peer **peers, 
     return *peers != NULL;
 }
 
-static int ring_node_compare(const void *a, const void *b)
+static int member_node_compare(const void *a, const void *b)
 {
-    uint32_t x = ((const struct ring_node *)a)->incarnation,
-             y = ((const struct ring_node *)b)->incarnation;
+    uint32_t x = ((const struct member_node *)a)->incarnation,
+             y = ((const struct member_node *)b)->incarnation;
     return x < y ? -1 : x > y;
 }
 
-bool ring_is_live(const struct cache_ring *r, uint32_t incarnation)
+bool member_is_live(const struct cache_member *r, uint32_t incarnation)
 {
-    struct ring_node key = {.incarnation = incarnation};
-    const struct ring_node *n =
+    struct member_node key = {.incarnation = incarnation};
+    const struct member_node *n =
         r->node_count > 0
-            ? bsearch(&key, r->nodes, r->node_count, sizeof key, ring_node_compare)
+            ? bsearch(&key, r->nodes, r->node_count, sizeof key, member_node_compare)
             : NULL;
     return n != NULL && !n->lost;
 }
 
-static bool ring_on_nodes(struct cache_ring *r, struct unpack *u)
+static bool member_on_nodes(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_nodes m;
-    struct cache_ring_peer *peers = NULL;
+    struct cache_member_peer *peers = NULL;
     size_t count;
-    if (!message_ring_nodes_unpack(u, &m) || !ring_read_nodes(m.nodes, &peers, &count))
+    if (!message_ring_nodes_unpack(u, &m) || !member_read_nodes(m.nodes, &peers, &count))
         return false;
-    struct ring_node *nodes = calloc(count + 1, sizeof *nodes);
+    struct member_node *nodes = calloc(count + 1, sizeof *nodes);
     for (size_t i = 0; nodes != NULL && i < count; i++)
-        nodes[i] = (struct ring_node){.incarnation = peers[i].incarnation, .lost = peers[i].lost};
+        nodes[i] = (struct member_node){.incarnation = peers[i].incarnation, .lost = peers[i].lost};
     if (nodes != NULL) {
-        qsort(nodes, count, sizeof *nodes, ring_node_compare);
+        qsort(nodes, count, sizeof *nodes, member_node_compare);
         free(r->nodes);
         r->nodes = nodes;
         r->node_count = count;
         r->options.on_nodes(r->options.ctx, peers, count);
-        ring_owners_changed(r);
+        member_owners_changed(r);
     }
     free(peers);
     return true;
 }
 
-bool cache_ring_on_message(struct cache_ring *r, uint64_t type, struct unpack *u)
+bool cache_member_on_message(struct cache_member *r, uint64_t type, struct unpack *u)
 {
     switch (type) {
     case MESSAGE_RING_JOINED:
-        return ring_on_joined(r, u);
+        return member_on_joined(r, u);
     case MESSAGE_RING_LEASE:
-        return ring_on_lease(r, u);
+        return member_on_lease(r, u);
     case MESSAGE_RING_CLAIMED:
-        return ring_on_claimed(r, u);
+        return member_on_claimed(r, u);
     case MESSAGE_RING_NODES:
-        return ring_on_nodes(r, u);
+        return member_on_nodes(r, u);
     case MESSAGE_RING_LEFT:
-        return ring_on_left(r, u);
+        return member_on_left(r, u);
     default:
         return false;
     }

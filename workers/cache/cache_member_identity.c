@@ -1,9 +1,9 @@
 /*
- * cache_ring_identity.c: who a node is in its ring, from one start to the next: a file in its directory, "ring", of one
+ * cache_member_identity.c: who a node is in its ring, from one start to the next: a file in its directory, "ring", of one
  * line: incarnation, mark of its last join, epoch of that run of the ring, and the ring's seed in hex digits. See
- * cache_ring_private.h.
+ * cache_member_private.h.
  */
-#include "workers/cache/cache_ring_private.h"
+#include "workers/cache/cache_member_private.h"
 
 #include "common/whole_file.h"
 
@@ -15,9 +15,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define RING_IDENTITY_SIZE 256
+#define MEMBER_IDENTITY_SIZE 256
 
-static bool ring_identity_parse(struct cache_ring *r, const char *text)
+static bool member_identity_parse(struct cache_member *r, const char *text)
 {
     char seed[2 * SIPHASH_KEY_SIZE + 1];
     unsigned byte;
@@ -35,17 +35,17 @@ static bool ring_identity_parse(struct cache_ring *r, const char *text)
 }
 
 /* A seed of its own making, should there be no ring yet: the first one that joins says it. */
-static int ring_identity_make(struct cache_ring *r)
+static int member_identity_make(struct cache_member *r)
 {
     return getrandom(r->seed, sizeof r->seed, 0) == (ssize_t)sizeof r->seed ? 0 : -EIO;
 }
 
-int ring_identity_read(struct cache_ring *r, char *why, size_t why_size)
+int member_identity_read(struct cache_member *r, char *why, size_t why_size)
 {
-    char text[RING_IDENTITY_SIZE];
+    char text[MEMBER_IDENTITY_SIZE];
     int fd = open(r->options.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT)
-        return ring_identity_make(r);
+        return member_identity_make(r);
     ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
     int error = got < 0 ? errno : 0;
     if (fd >= 0)
@@ -56,7 +56,7 @@ int ring_identity_read(struct cache_ring *r, char *why, size_t why_size)
         return -error;
     }
     text[got] = '\0';
-    if (ring_identity_parse(r, text))
+    if (member_identity_parse(r, text))
         return 0;
     snprintf(why, why_size,
              "%s: not what a node writes there (who it is in its ring): put the file back, or remove "
@@ -66,9 +66,9 @@ int ring_identity_read(struct cache_ring *r, char *why, size_t why_size)
     return -EINVAL;
 }
 
-bool ring_identity_write(struct cache_ring *r)
+bool member_identity_write(struct cache_member *r)
 {
-    char text[RING_IDENTITY_SIZE], seed[2 * SIPHASH_KEY_SIZE + 1];
+    char text[MEMBER_IDENTITY_SIZE], seed[2 * SIPHASH_KEY_SIZE + 1];
     for (size_t i = 0; i < sizeof r->next_seed; i++)
         snprintf(seed + 2 * i, 3, "%02x", r->next_seed[i]);
     snprintf(text, sizeof text, "%" PRIu32 " %" PRIu64 " %" PRIu64 " %s\n", r->incarnation, r->mark,
@@ -84,7 +84,7 @@ bool ring_identity_write(struct cache_ring *r)
 }
 
 /* It is over whether or not this is seen to: Redis does not know that incarnation any more. */
-void ring_identity_remove(struct cache_ring *r)
+void member_identity_remove(struct cache_member *r)
 {
     unlink(r->options.path);
 }

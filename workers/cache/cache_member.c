@@ -1,0 +1,302 @@
+/* cache_member.c: see cache_member.h. */
+#include "workers/cache/cache_member_private.h"
+
+#include "common/clock.h"
+#include "workers/cache/ring/cache_cell.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- who needs a key ---- */
+
+void cache_member_now(struct cache_member *r)
+{
+    r->now_us = clock_boot_us();
+}
+
+/* Its owner is no node of the ring any more, or not known to be live: Redis is asked again. */
+static enum cache_cell_state member_state(struct cache_member *r, const struct cache_cells_entry *e)
+{
+    if (e == NULL)
+        return CACHE_CELL_UNKNOWN;
+    if (e->state != CACHE_CELL_THEIRS || member_is_live(r, e->incarnation))
+        return e->state;
+    member_event(r, e->cell, CACHE_ON_OWNER_GONE, 0);
+    return CACHE_CELL_UNKNOWN;
+}
+
+static struct cache_member_sight member_wait(uint64_t cell)
+{
+    return (struct cache_member_sight){.action = CACHE_DO_WAIT, .cell = cell};
+}
+
+/* Ours, and nothing is in its way: but it is withheld while it is stored to be moved, or something older is stored. */
+static struct cache_member_sight member_run(struct cache_member *r, const struct cache_cells_entry *e)
+{
+    if (cache_cells_elsewhere(e) != 0)
+        member_move(r, e->cell);
+    if (member_is_moving(r, e->cell) || member_has_stray(r, e))
+        return member_wait(e->cell);
+    return (struct cache_member_sight){
+        .action = CACHE_DO_RUN, .owner = r->incarnation, .cell = e->cell};
+}
+
+static enum cache_cell_event member_need(struct cache_member_who who)
+{
+    return who.from == 0 ? CACHE_ON_COMMAND : who.again ? CACHE_ON_SENT_AGAIN : CACHE_ON_SENT;
+}
+
+struct cache_member_sight cache_member_look(struct cache_member *r, struct slice key,
+                                        struct cache_member_who who)
+{
+    uint64_t cell = cache_cell(key, r->seed);
+    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED)
+        return member_wait(cell);
+    const struct cache_cells_entry *e = cache_cells_use(r->cells, cell, who.from, member_now_s(r));
+    enum cache_cell_state state = member_state(r, e);
+    uint32_t owner = state == CACHE_CELL_THEIRS ? e->incarnation : 0;
+    enum cache_cell_action action = member_event(r, cell, member_need(who), 0);
+    if (action == CACHE_DO_RUN)
+        return member_run(r, e);
+    if (action == CACHE_DO_ASK || action == CACHE_DO_WAIT)
+        return member_wait(cell);
+    return (struct cache_member_sight){.action = action, .owner = owner, .cell = cell};
+}
+
+bool cache_member_look_ahead(struct cache_member *r, struct slice key)
+{
+    uint64_t cell = cache_cell(key, r->seed);
+    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED)
+        return false;
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    if (e == NULL || e->state == CACHE_CELL_UNKNOWN)
+        member_event(r, cell, CACHE_ON_COMMAND, 0);
+    return e != NULL && e->state == CACHE_CELL_OURS && !member_has_stray(r, e);
+}
+
+uint32_t cache_member_owner(const struct cache_member *r, struct slice key)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cache_cell(key, r->seed));
+    bool theirs = e != NULL && e->state == CACHE_CELL_THEIRS && member_is_live(r, e->incarnation);
+    return theirs && r->walk == MEMBER_SETTLED ? e->incarnation : 0;
+}
+
+bool cache_member_same_cell(const struct cache_member *r, struct slice a, struct slice b)
+{
+    return cache_cell(a, r->seed) == cache_cell(b, r->seed);
+}
+
+bool cache_member_is_settled(struct cache_member *r, uint64_t cell)
+{
+    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED || member_is_moving(r, cell))
+        return false;
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    enum cache_cell_state state = e != NULL ? e->state : CACHE_CELL_UNKNOWN;
+    if (state == CACHE_CELL_OURS)
+        return cache_lease_serves(&r->lease, r->now_us) && !member_has_stray(r, e);
+    return state != CACHE_CELL_ASKED && state != CACHE_CELL_HELD && state != CACHE_CELL_LEAVING;
+}
+
+uint64_t cache_member_claim(struct cache_member *r, struct slice key)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cache_cell(key, r->seed));
+    bool ours = e != NULL && e->state == CACHE_CELL_OURS && r->walk == MEMBER_SETTLED;
+    return ours && !member_has_stray(r, e) ? e->number : 0;
+}
+
+void cache_member_moved(struct cache_member *r, struct slice key, uint32_t owner)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cache_cell(key, r->seed));
+    if (e != NULL && e->state == CACHE_CELL_THEIRS && e->incarnation == owner)
+        member_event(r, e->cell, CACHE_ON_MOVED, 0);
+}
+
+uint32_t cache_member_incarnation(const struct cache_member *r)
+{
+    return r->incarnation;
+}
+
+void cache_member_why(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
+{
+    int64_t now_us = clock_boot_us();
+    if (r->trouble[0] != '\0')
+        snprintf(why, CACHE_MEMBER_WHY_SIZE, "%s", r->trouble);
+    else if (r->short_of)
+        snprintf(why, CACHE_MEMBER_WHY_SIZE, "the system has no more memory for this node");
+    else if (!r->manager)
+        snprintf(why, CACHE_MEMBER_WHY_SIZE,
+                 "its manager is away: platoonctl status shows what it does");
+    else if (r->session != MEMBER_IN)
+        snprintf(why, CACHE_MEMBER_WHY_SIZE,
+                 "it has not joined: the manager's trouble says why (platoonctl status)");
+    else if (r->closed_us > now_us)
+        snprintf(why, CACHE_MEMBER_WHY_SIZE,
+                 "it is new, or its Redis is: nothing is granted for %" PRId64
+                 " ms more, so that who had an object before can say so",
+                 (r->closed_us - now_us) / 1000);
+    else if (!cache_lease_serves(&r->lease, now_us))
+        snprintf(why, CACHE_MEMBER_WHY_SIZE,
+                 "Redis has not confirmed for `lease` that this node is there: platoonctl status "
+                 "shows what the manager meets");
+    else
+        snprintf(why, CACHE_MEMBER_WHY_SIZE,
+                 "nobody has said within `timeout` whose the object is: platoonctl cache ring shows "
+                 "who is lost");
+}
+
+/* ---- who acknowledges, writes, stores ---- */
+
+bool cache_member_serves(const struct cache_member *r)
+{
+    return r->walk == MEMBER_SETTLED && cache_lease_serves(&r->lease, clock_boot_us());
+}
+
+int64_t cache_member_version(struct cache_member *r)
+{
+    return cache_lease_version(&r->lease, clock_boot_us());
+}
+
+/* What was dirty at the start is of cells that are claimed first: nothing is settled until that is answered. */
+bool cache_member_may_store(struct cache_member *r)
+{
+    return cache_member_serves(r) && (r->session == MEMBER_IN || r->session == MEMBER_LEAVES) &&
+           cache_cells_count(r->cells, CACHE_CELL_HELD) == 0;
+}
+
+/* ---- turns and ticks ---- */
+
+static bool member_is_due(const struct cache_member *r)
+{
+    return r->laters.count > 0 && r->now_us >= r->later_us;
+}
+
+/* Those that could not be asked for then. */
+static void member_again(struct cache_member *r)
+{
+    struct member_list due = r->laters;
+    if (!member_is_due(r))
+        return;
+    r->laters = (struct member_list){0};
+    for (size_t i = 0; i < due.count; i++)
+        member_event(r, due.at[i].cell, CACHE_ON_AGAIN, 0);
+    free(due.at);
+}
+
+bool cache_member_turn(struct cache_member *r)
+{
+    cache_member_now(r);
+    bool serves = cache_lease_serves(&r->lease, r->now_us);
+    r->look = r->look || (serves && !r->served);
+    r->served = serves;
+    r->short_of = false;
+    bool more = member_walk_on(r);
+    member_again(r);
+    member_move_on(r);
+    member_release(r);
+    member_say(r);
+    return more;
+}
+
+bool cache_member_take_look(struct cache_member *r)
+{
+    bool look = r->look;
+    r->look = false;
+    return look;
+}
+
+void cache_member_tick(struct cache_member *r)
+{
+    cache_member_now(r);
+    if (r->session == MEMBER_OUT)
+        member_join(r);
+    member_leave(r);
+    member_idle(r);
+}
+
+/* What leaves waits for the disk, whatever fsync says. */
+void cache_member_written(struct cache_member *r)
+{
+    if (r->leaving.count > 0 && r->node->log != NULL)
+        cache_log_sync_soon(r->node->log);
+}
+
+void cache_member_synced(struct cache_member *r)
+{
+    member_release(r);
+    cache_member_written(r);
+}
+
+void cache_member_changed(struct cache_member *r)
+{
+    r->look = true;
+}
+
+/* ---- life ---- */
+
+void cache_member_on_up(struct cache_member *r)
+{
+    r->manager = true;
+    if (r->session == MEMBER_JOINING || r->session == MEMBER_IN)
+        r->session = MEMBER_OUT;
+    member_join(r);
+}
+
+void cache_member_on_down(struct cache_member *r)
+{
+    r->manager = false;
+}
+
+void cache_member_leave(struct cache_member *r)
+{
+    r->session = MEMBER_LEAVES;
+    member_leave(r);
+}
+
+struct cache_member_told cache_member_tell(struct cache_member *r)
+{
+    return (struct cache_member_told){
+        .incarnation = r->session == MEMBER_IN ? r->incarnation : 0,
+        .cells = cache_cells_count(r->cells, CACHE_CELL_OURS),
+        .foreign = cache_cells_foreign(r->cells),
+        .asked = cache_cells_count(r->cells, CACHE_CELL_ASKED),
+        .serves = cache_member_serves(r),
+        .bytes = cache_cells_bytes(r->cells)};
+}
+
+struct cache_member *cache_member_new(const struct cache_member_options *options, char *why,
+                                  size_t why_size)
+{
+    struct cache_member *r = calloc(1, sizeof *r);
+    snprintf(why, why_size, "out of memory");
+    if (r == NULL)
+        return NULL;
+    r->options = *options;
+    r->node = options->node;
+    r->cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
+    if (r->cells != NULL && member_identity_read(r, why, why_size) == 0) {
+        cache_cell_objects_init(&r->objects, r->cells, r->seed);
+        if (cache_db_place(r->node->db, &r->objects.places))
+            return r;
+    }
+    cache_member_free(r);
+    return NULL;
+}
+
+void cache_member_free(struct cache_member *r)
+{
+    if (r == NULL)
+        return;
+    cache_db_place(r->node->db, NULL);
+    member_forget_flights(r);
+    if (r->cells != NULL)
+        cache_cell_objects_fini(&r->objects);
+    cache_cells_free(r->cells);
+    free(r->asks.at);
+    free(r->holds.at);
+    free(r->laters.at);
+    free(r->leaving.at);
+    free(r->nodes);
+    free(r);
+}

@@ -1,0 +1,162 @@
+/*
+ * cache_member_private.h: what the files of cache_ring share: its state.
+ *
+ * Runs in a cache node of a ring. cache_member.c is its life and what it tells; cache_member_event.c what an event makes of
+ * a cell, and does with its objects; cache_member_say.c what it says to the manager; cache_member_hear.c what it hears from
+ * it; cache_member_walk.c what is done with many cells, a part at a time; cache_member_identity.c who it was.
+ */
+#ifndef WORKERS_CACHE_MEMBER_PRIVATE_H
+#define WORKERS_CACHE_MEMBER_PRIVATE_H
+
+#include "workers/cache/cache_cell_objects.h"
+#include "workers/cache/cache_node.h"
+#include "workers/cache/cache_member.h"
+#include "workers/cache/ring/cache_lease.h"
+
+#define MEMBER_MOVES      64  /* cells that are withheld at once, to move */
+#define MEMBER_FLIGHTS    16  /* requests to the manager that are not answered */
+#define MEMBER_CELLS_MAX  1000 /* of one */
+#define MEMBER_LATER_MS   200 /* between two tries of what the manager could not ask Redis */
+#define MEMBER_REST_S     10  /* a cell that could not move within its time is left in peace so long */
+
+enum member_session {
+    MEMBER_OUT,     /* to join */
+    MEMBER_JOINING, /* has asked to */
+    MEMBER_IN,
+    MEMBER_LEAVES, /* has asked to leave, or shall */
+    MEMBER_GONE,   /* has left */
+};
+
+/* What goes through all cells since the last join; until it has, nothing is served. */
+enum member_walk {
+    MEMBER_SETTLED,
+    MEMBER_REJOINS,  /* the same incarnation, the same run: what was asked is asked again, what is dirty claimed */
+    MEMBER_NEW_RUN,  /* Redis may have forgotten its last moments */
+    MEMBER_OUTLIVED, /* another incarnation: all is to go */
+    MEMBER_RECLAIMS, /* all cells have been seen: those of which the log has something dirty are claimed */
+};
+
+/* A cell of ours, and the number of its claim; `log_end`: of one that leaves, when the log has forgotten it. */
+struct member_held {
+    uint64_t cell, number, log_end;
+};
+
+struct member_list {
+    struct member_held *at;
+    size_t count, capacity;
+};
+
+/* A request that is not answered. */
+struct member_flight {
+    uint64_t token;
+    bool holds;
+    size_t count;
+    uint64_t cells[MEMBER_CELLS_MAX];
+};
+
+struct member_node {
+    uint32_t incarnation;
+    bool lost;
+};
+
+struct cache_member {
+    struct cache_member_options options;
+    struct cache_node *node;
+    struct cache_lease lease;
+    struct cache_cells *cells;
+    struct cache_cell_objects objects;
+    uint8_t seed[SIPHASH_KEY_SIZE], next_seed[SIPHASH_KEY_SIZE];
+    bool reseeds; /* next_seed is the ring's from the end of the walk on */
+    uint32_t incarnation;
+    uint64_t mark, epoch;
+    uint64_t number; /* the highest that was given before the last join */
+    enum member_session session;
+    enum member_walk walk;
+    struct cache_cells_walk at; /* where that is */
+    int64_t now_us;             /* CLOCK_BOOTTIME, as last read */
+    struct member_list asks, holds, laters, leaving;
+    int64_t later_us;  /* when those are asked again */
+    int64_t closed_us; /* until then nothing is granted */
+    struct member_flight *flights[MEMBER_FLIGHTS];
+    size_t flight_count;
+    uint64_t last_token;
+    uint64_t moves[MEMBER_MOVES]; /* cells that are withheld */
+    int64_t moves_us[MEMBER_MOVES];
+    size_t move_count;
+    struct cache_cells_walk idle;
+    struct member_node *nodes;
+    size_t node_count;
+    bool manager;   /* it is there */
+    bool served;    /* when it was looked at last */
+    bool reclaims;  /* this walk has claimed some */
+    bool look;      /* who waits for a cell may look again */
+    bool short_of;  /* memory was */
+    char trouble[CACHE_MEMBER_WHY_SIZE]; /* of the identity's file; "" */
+};
+
+static inline uint32_t member_now_s(const struct cache_member *r)
+{
+    return (uint32_t)(uv_now(r->node->loop) / 1000);
+}
+
+/* ---- cache_member_event.c ---- */
+
+/*
+ * An event of a cell: its state, and what is done. `owner`: whose it is, of SAID_THEIRS and SAID_LOST. Returns the
+ * action, of which all is done but what is the command's own: RUN, WAIT, FORWARD, REFUSE.
+ */
+enum cache_cell_action member_event(struct cache_member *r, uint64_t cell, enum cache_cell_event event,
+                                  uint32_t owner);
+
+/* Some of its objects are not in the store as they are here; a stray that never will be does not count. */
+bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e);
+
+/* Something of another time is still to be stored before anything is loaded. */
+bool member_has_stray(struct cache_member *r, const struct cache_cells_entry *e);
+
+/* False: memory is short. */
+bool member_push(struct member_list *list, uint64_t cell, uint64_t number, uint64_t log_end);
+
+/* ---- cache_member_say.c ---- */
+
+void member_join(struct cache_member *r);
+void member_leave(struct cache_member *r);
+
+/* What was asked for, as far as there is room. */
+void member_say(struct cache_member *r);
+
+/* What the log has forgotten is given back. */
+void member_release(struct cache_member *r);
+
+/* What is under way is not answered any more. */
+void member_forget_flights(struct cache_member *r);
+
+/* ---- cache_member_walk.c ---- */
+
+void member_walk_begin(struct cache_member *r, enum member_walk walk);
+
+/* A part of it. True while there is more. */
+bool member_walk_on(struct cache_member *r);
+
+/* A cell whose last commands all came from one other node. */
+void member_move(struct cache_member *r, uint64_t cell);
+bool member_is_moving(const struct cache_member *r, uint64_t cell);
+void member_move_on(struct cache_member *r);
+
+/* What nobody uses is given up. */
+void member_idle(struct cache_member *r);
+
+/* Those of nodes that are lost may be somebody's again. */
+void member_owners_changed(struct cache_member *r);
+bool member_is_live(const struct cache_member *r, uint32_t incarnation);
+
+/* ---- cache_member_identity.c ---- */
+
+/* What the file says; none: nobody. 0, or a negative errno with `why`. */
+int member_identity_read(struct cache_member *r, char *why, size_t why_size);
+
+/* False, r->trouble says why. */
+bool member_identity_write(struct cache_member *r);
+void member_identity_remove(struct cache_member *r);
+
+#endif

@@ -1,0 +1,170 @@
+/* cache_member_walk.c: what is done with many cells, a part at a time. See cache_member_private.h. */
+#include "workers/cache/cache_member_private.h"
+
+#include "workers/cache/cache_behind.h"
+
+#include <string.h>
+
+#define MEMBER_PAGE       256
+#define MEMBER_IDLE_PAGES 16 /* in one tick */
+#define MEMBER_ALL_STATES ((1u << CACHE_CELL_STATE_COUNT) - 1)
+
+/* ---- after a join ---- */
+
+void member_walk_begin(struct cache_member *r, enum member_walk walk)
+{
+    r->walk = walk;
+    r->reclaims = false;
+    r->at = (struct cache_cells_walk){0};
+}
+
+static void member_walk_one(struct cache_member *r, const struct cache_cells_entry *e)
+{
+    if (r->walk == MEMBER_OUTLIVED)
+        member_event(r, e->cell, CACHE_ON_OUTLIVED, 0);
+    else if (r->walk == MEMBER_NEW_RUN)
+        member_event(r, e->cell, CACHE_ON_NEW_RUN, 0);
+    else if (e->state == CACHE_CELL_ASKED || e->state == CACHE_CELL_HELD)
+        member_event(r, e->cell, CACHE_ON_AGAIN, 0);
+    else if (e->state == CACHE_CELL_UNKNOWN && member_is_dirty(r, e))
+        r->reclaims = member_event(r, e->cell, CACHE_ON_RECLAIM, 0) == CACHE_DO_ASK || r->reclaims;
+}
+
+/* All that is left are strays: each has its place by the ring's seed. False: memory is short, and it is tried again. */
+static bool member_reseed(struct cache_member *r)
+{
+    struct cache_cells *cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
+    if (cells == NULL)
+        return false;
+    cache_db_place(r->node->db, NULL);
+    cache_cell_objects_fini(&r->objects);
+    cache_cells_free(r->cells);
+    r->cells = cells;
+    memcpy(r->seed, r->next_seed, sizeof r->seed);
+    cache_cell_objects_init(&r->objects, cells, r->seed);
+    r->leaving.count = 0;
+    r->reseeds = !cache_db_place(r->node->db, &r->objects.places);
+    return !r->reseeds;
+}
+
+static void member_settle(struct cache_member *r)
+{
+    r->walk = MEMBER_SETTLED;
+    r->look = true;
+}
+
+bool member_walk_on(struct cache_member *r)
+{
+    struct cache_cells_entry page[MEMBER_PAGE];
+    if (r->walk == MEMBER_RECLAIMS && cache_cells_count(r->cells, CACHE_CELL_ASKED) == 0)
+        member_settle(r);
+    if (r->walk == MEMBER_SETTLED || r->walk == MEMBER_RECLAIMS || r->session != MEMBER_IN)
+        return false;
+    size_t count = cache_cells_page(r->cells, &r->at, MEMBER_ALL_STATES, page, MEMBER_PAGE);
+    for (size_t i = 0; i < count; i++)
+        member_walk_one(r, &page[i]);
+    if (!r->at.end)
+        return true;
+    if (r->reseeds && !member_reseed(r))
+        return true;
+    if (r->walk == MEMBER_OUTLIVED)
+        r->leaving.count = 0;
+    if (r->reclaims)
+        r->walk = MEMBER_RECLAIMS;
+    else
+        member_settle(r);
+    return false;
+}
+
+/* ---- owners ---- */
+
+void member_owners_changed(struct cache_member *r)
+{
+    struct cache_cells_entry page[MEMBER_PAGE];
+    struct cache_cells_walk at = {0};
+    while (cache_cells_count(r->cells, CACHE_CELL_LOST) > 0 && !at.end) {
+        size_t count =
+            cache_cells_page(r->cells, &at, CACHE_CELLS_OF(CACHE_CELL_LOST), page, MEMBER_PAGE);
+        for (size_t i = 0; i < count; i++)
+            member_event(r, page[i].cell, CACHE_ON_OWNER_GONE, 0);
+    }
+    r->look = true;
+}
+
+/* ---- moving ---- */
+
+static void member_move_end(struct cache_member *r, size_t i)
+{
+    r->move_count--;
+    r->moves[i] = r->moves[r->move_count];
+    r->moves_us[i] = r->moves_us[r->move_count];
+    r->look = true;
+}
+
+bool member_is_moving(const struct cache_member *r, uint64_t cell)
+{
+    for (size_t i = 0; i < r->move_count; i++)
+        if (r->moves[i] == cell)
+            return true;
+    return false;
+}
+
+/*
+ * One that is written all the time would never be clean: while it is stored its commands wait, but not for long. One
+ * that the store does not take within that time stays, and is in peace until it was used from elsewhere as often again.
+ */
+static void member_move_one(struct cache_member *r, size_t i)
+{
+    uint64_t cell = r->moves[i];
+    enum cache_cell_action action = member_event(r, cell, CACHE_ON_ELSEWHERE, 0);
+    bool over = r->now_us >= r->moves_us[i];
+    if (action == CACHE_DO_STORE && !over)
+        return;
+    if (action != CACHE_DO_RELEASE)
+        cache_cells_use(r->cells, cell, 0, member_now_s(r));
+    member_move_end(r, i);
+}
+
+void member_move(struct cache_member *r, uint64_t cell)
+{
+    if (r->move_count == MEMBER_MOVES || member_is_moving(r, cell))
+        return;
+    r->moves[r->move_count] = cell;
+    r->moves_us[r->move_count] = r->now_us + (int64_t)r->options.write_wait_ms * 1000;
+    r->move_count++;
+}
+
+void member_move_on(struct cache_member *r)
+{
+    for (size_t i = r->move_count; i > 0; i--)
+        member_move_one(r, i - 1);
+}
+
+/* ---- idle ---- */
+
+static void member_idle_one(struct cache_member *r, const struct cache_cells_entry *e, uint64_t idle_s)
+{
+    if (member_now_s(r) - e->used_s >= idle_s)
+        member_event(r, e->cell, CACHE_ON_IDLE, 0);
+}
+
+void member_idle(struct cache_member *r)
+{
+    struct cache_cells_entry page[MEMBER_PAGE];
+    uint64_t idle_s = (r->options.idle_ms + 999) / 1000;
+    if (r->options.idle_ms == 0 || r->session != MEMBER_IN || r->walk != MEMBER_SETTLED)
+        return;
+    for (unsigned pages = 0; pages < MEMBER_IDLE_PAGES; pages++) {
+        size_t count = cache_cells_page(r->cells, &r->idle, CACHE_CELLS_OF(CACHE_CELL_OURS), page,
+                                        MEMBER_PAGE);
+        for (size_t i = 0; i < count; i++)
+            member_idle_one(r, &page[i], idle_s);
+        if (r->idle.end) {
+            r->idle = (struct cache_cells_walk){0};
+            break;
+        }
+    }
+    uint32_t now_s = member_now_s(r);
+    if (now_s > idle_s)
+        cache_cells_forget(r->cells, now_s - (uint32_t)idle_s);
+}
