@@ -161,7 +161,8 @@
     F(u64, was, "0 new, 1 live, 2 lost (proto/cache/cache_ring_answer.h)") \
     F(u64, closed_ms, "for so long nothing is granted but what was held") \
     F(u64, redis_us, "Redis' clock") \
-    F(u64, at_us, "when the join was sent, CLOCK_BOOTTIME")
+    F(u64, at_us, "when the join was sent, CLOCK_BOOTTIME") \
+    F(u64, number, "the highest that was given before this join: a claim's number up to it was ours before")
 
 #define MESSAGE_FIELDS_RING_LEASE(F) \
     F(u64, incarnation, "whose") \

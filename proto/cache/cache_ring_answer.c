@@ -94,6 +94,7 @@ bool cache_ring_read_joined(struct slice bytes, struct cache_ring_answer *a,
         j.gen = unpack_u64(&u);
         j.epoch = unpack_u64(&u);
         j.was = (enum cache_ring_was)unpack_below(&u, CACHE_RING_LOST_NODE);
+        j.number = unpack_u64(&u);
         if (!unpack_end(&u) || j.seed.len != CACHE_RING_SEED_SIZE || j.who.incarnation == 0)
             return false;
         *joined = j;

@@ -58,6 +58,7 @@ struct cache_ring_joined {
     uint64_t
         epoch; /* of this run of this ring: a log's numbers of claims mean nothing in another */
     enum cache_ring_was was;
+    uint64_t number; /* the highest that was given before this join; 0: none is known */
 };
 
 /* What became of each node of a beat. */

@@ -84,9 +84,14 @@ local function enter()
   return math.max(0, math.ceil((from - now) / 1000))
 end
 
+-- The highest number so far.
+local function given()
+  return tonumber(call('GET', SEQ) or '0')
+end
+
 -- n numbers in a row, larger than all before and than `least`; returns the last.
 local function take_numbers(n, least)
-  local last = math.max(tonumber(call('GET', SEQ) or '0'), least or 0) + n
+  local last = math.max(given(), least or 0) + n
   call('SET', SEQ, num(last))
   return last
 end

@@ -4,7 +4,7 @@
  * nothing.
  *
  * What is sent to it as JSON, one string, is a line of words, and the answer is one line:
- *   state                  INCARNATION MARK WAS EPOCH CLOSED_MS JOINS LEASES, whether the lease runs (1, 0), nodes told
+ *   state                  INCARNATION MARK WAS EPOCH CLOSED_MS JOINS LEASES, whether the lease runs (1, 0), nodes told, NUMBER
  *   claim CELL...          RESULT WAIT_MS, then STATE:VALUE of each
  *   each CELL...           TOKEN=STATE:VALUE of each, claimed one by one in one turn
  *   held CELL:NUMBER...    the same as claim
@@ -211,10 +211,10 @@ static void ring_node_tell(struct ring_node *n, uint64_t id)
 {
     worker_reply_text(n->w, id, CONTROL_OK,
                       "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-                      " %" PRIu64 " %d %" PRIu64,
+                      " %" PRIu64 " %d %" PRIu64 " %" PRIu64,
                       n->joined.incarnation, n->joined.mark, n->joined.was, n->joined.epoch,
                       n->joined.closed_ms, n->joins, n->leases, clock_boot_us() < n->until_us,
-                      n->nodes);
+                      n->nodes, n->joined.number);
 }
 
 static void ring_node_send(struct ring_node *n, uint64_t id, const char *verb, char *words)

@@ -9,7 +9,7 @@ import pytest
 from platoon_fixture import BUILD, section, wait_until
 
 ONE, TWO, MANAGER = "cache/c/node.1", "cache/c/node.2", "cache/c/manager.1"
-STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", "runs", "nodes")
+STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", "runs", "nodes", "number")
 
 
 @pytest.fixture
@@ -69,6 +69,7 @@ def test_nodes_join_and_have_leases(ring, platoon):
     one, two = serves(platoon, ONE), serves(platoon, TWO)
     assert one["incarnation"] != two["incarnation"] and one["epoch"] == two["epoch"]
     assert one["was"] == 0
+    assert {one["number"], two["number"]} == {0, 1}
     wait_until(lambda: state(platoon, ONE)["nodes"] == 2 == state(platoon, TWO)["nodes"], 30, "both to hear of both")
     wait_until(lambda: state(platoon, ONE)["leases"] > one["leases"] + 3, 30, "more leases")
     assert state(platoon, ONE)["joins"] == one["joins"]
@@ -121,7 +122,8 @@ def test_a_node_that_is_killed_goes_on_as_it_was(ring, platoon):
     platoon.replaced(node)
     after = serves(platoon, ONE)
     assert after["incarnation"] == before["incarnation"] and after["mark"] > before["mark"] and after["was"] in (1, 2)
-    assert claim(platoon, ONE, 1) == owned
+    assert claim(platoon, ONE, 1) == owned and after["number"] == owned[0][1]
+    assert claim(platoon, ONE, 2)[0][1] > after["number"]
 
 
 def test_a_manager_that_is_killed_joins_them_anew(ring, platoon):

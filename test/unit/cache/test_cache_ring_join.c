@@ -12,6 +12,7 @@ START_TEST(the_first_node_makes_the_ring)
     ck_assert_uint_gt(joined.who.mark, joined.epoch);
     ck_assert_uint_eq(joined.gen, joined.who.mark);
     ck_assert(slice_is(joined.seed, "0123456789abcdef"));
+    ck_assert_uint_eq(joined.number, 0);
     /* Of a Redis that has forgotten a ring nobody knows who still serves from it. */
     ck_assert_uint_le(joined.closed_ms, RING_LEASE_MS * 12 / 10);
     ck_assert_uint_gt(joined.closed_ms, RING_LEASE_MS * 12 / 10 - RING_LEASE_MS);
@@ -108,6 +109,29 @@ START_TEST(nobody_comes_back_in_anothers_incarnation)
     other.last = m.last;
     ck_status(ring_join(&other, &joined), OK);
     ck_assert_uint_ne(joined.who.incarnation, m.last.incarnation);
+}
+END_TEST
+
+/* What was given before a join: to claims, also one whose answer was lost, and to nodes; nothing that comes after it. */
+START_TEST(a_join_tells_what_was_given_before)
+{
+    struct cache_ring_member m = ring_member("n1", NULL);
+    struct cache_ring_holder first = ring_node("n1", NULL), other = ring_node("n2", NULL);
+    uint64_t before = ring_take(first, 1);
+    ck_assert_uint_gt(ring_take(other, 2), before);
+    m.last = first;
+    ck_status(ring_join(&m, &joined), OK);
+    ck_assert_uint_gt(joined.number, before);
+    ck_assert_uint_eq(ring_take(joined.who, 1), before);
+    ck_assert_uint_eq(ring_take(joined.who, 3), joined.number + 1);
+    /* A new incarnation is a number too, and is given by the join itself. */
+    uint64_t last = joined.number + 1;
+    m = ring_member("n3", NULL);
+    ck_status(ring_join(&m, &joined), OK);
+    ck_assert_uint_eq(joined.number, last);
+    ck_assert_uint_eq(joined.who.incarnation, last + 1);
+    ck_status(ring_join(&m, &joined), OK); /* the answer was lost */
+    ck_assert_uint_eq(joined.number, last + 1);
 }
 END_TEST
 
@@ -255,6 +279,7 @@ SUITE_MAIN_WITH("cache_ring_join", ring_set_up, ring_tear_down, the_first_node_m
                 the_seed_is_the_rings, a_lost_answer_makes_no_second_node,
                 a_node_comes_back_in_its_incarnation, a_lost_node_comes_back_to_its_cells,
                 a_node_that_was_forgotten_is_new, nobody_comes_back_in_anothers_incarnation,
-                marks_never_go_back, another_platoon_must_have_the_same_settings,
-                the_only_platoon_changes_its_settings, there_are_only_so_many_nodes, a_node_leaves,
-                who_has_copies_does_not_leave, without_a_ring_there_is_only_join)
+                marks_never_go_back, a_join_tells_what_was_given_before,
+                another_platoon_must_have_the_same_settings, the_only_platoon_changes_its_settings,
+                there_are_only_so_many_nodes, a_node_leaves, who_has_copies_does_not_leave,
+                without_a_ring_there_is_only_join)

@@ -180,6 +180,26 @@ START_TEST(a_redis_that_has_forgotten_everything)
 }
 END_TEST
 
+/* So that a claim's number says whether it was granted since the join. What was held was given once, here or not. */
+START_TEST(a_join_tells_what_was_given_in_this_run)
+{
+    struct cache_ring_holder n1 = ring_node("n1", NULL);
+    uint64_t number = ring_take(n1, 1);
+    ring_redis("FLUSHALL");
+    n1 = comes("n1", n1, &first);
+    ck_assert_uint_eq(first.number, 0);
+    /* The same number as before is another incarnation: the epoch says so. */
+    ck_assert_uint_eq(n1.incarnation, 1);
+    ck_assert_int_eq(holds(n1, 1, number + 70).state, CACHE_RING_OURS);
+    n1 = comes("n1", n1, &second);
+    ck_assert_uint_eq(second.number, number + 70);
+    ck_assert_uint_eq(second.epoch, first.epoch);
+    ring_open();
+    ck_assert_uint_eq(ring_take(n1, 1), number + 70);
+    ck_assert_uint_eq(ring_take(n1, 2), number + 71);
+}
+END_TEST
+
 /* A loss that was decided before stays one; what was decided before and not said is refused until all can be heard. */
 START_TEST(lost_nodes_stay_lost)
 {
@@ -251,6 +271,7 @@ END_TEST
 SUITE_MAIN_WITH("cache_ring_run", ring_set_up, ring_tear_down, whoever_comes_first_closes_it,
                 a_new_run_is_noticed_once, holders_claim_again_and_nobody_else,
                 the_later_claim_wins, of_its_own_claims_the_later_counts,
-                a_redis_that_has_forgotten_everything, lost_nodes_stay_lost,
-                who_claims_not_again_is_lost_in_the_end, copies_are_sent_again_while_it_is_closed,
-                a_full_redis_takes_back_what_was_held, a_run_that_comes_back_is_a_new_one)
+                a_redis_that_has_forgotten_everything, a_join_tells_what_was_given_in_this_run,
+                lost_nodes_stay_lost, who_claims_not_again_is_lost_in_the_end,
+                copies_are_sent_again_while_it_is_closed, a_full_redis_takes_back_what_was_held,
+                a_run_that_comes_back_is_a_new_one)

@@ -98,7 +98,8 @@ static void manager_send_joined(struct manager *m, struct worker_peer *peer,
                                           .was = j->was,
                                           .closed_ms = j->closed_ms,
                                           .redis_us = j->redis_us,
-                                          .at_us = (uint64_t)at_us};
+                                          .at_us = (uint64_t)at_us,
+                                          .number = j->number};
     struct buffer *out = worker_compose(m->w);
     message_ring_joined_pack(out, &message);
     worker_must_send(m->w, peer, out);
