@@ -148,6 +148,18 @@ static int cache_db_replay_clear(struct cache_db *db)
     return cache_db_empty(db) ? 0 : -ENOMEM;
 }
 
+/*
+ * Its time was over before the store heard of it. In a ring it stays, as clean, until it is seen that it has expired:
+ * what this start passes over without a record the next one would find, if the clock stands earlier then.
+ */
+static int cache_db_replay_unseen(struct cache_db *db, const struct cache_log_record *r,
+                                  uint32_t segment, uint64_t hash, uint32_t handle)
+{
+    struct cache_log_record clean = *r;
+    clean.dirty = clean.blind = false;
+    return cache_db_replay_set(db, &clean, segment, hash, handle);
+}
+
 static int cache_db_replay_one(struct cache_db *db, const struct cache_log_record *r,
                                uint32_t segment, uint64_t hash)
 {
@@ -158,6 +170,8 @@ static int cache_db_replay_one(struct cache_db *db, const struct cache_log_recor
     bool ours = r->kind == CACHE_LOG_SET ? r->dirty || !r->behind : r->kind != CACHE_LOG_FORGET;
     if (ours && r->version > db->newest && r->version <= CACHE_VERSION_MAX)
         db->newest = r->version;
+    if (unseen && db->places != NULL)
+        return cache_db_replay_unseen(db, r, segment, hash, handle);
     if (!unseen &&
         (r->kind == CACHE_LOG_SET || (r->kind == CACHE_LOG_DELETE && (r->dirty || r->behind))))
         return cache_db_replay_set(db, r, segment, hash, handle);

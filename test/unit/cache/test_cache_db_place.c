@@ -391,7 +391,8 @@ START_TEST(what_has_expired_does_not_come_back_with_an_earlier_clock)
     learn("a", 3, NOW_MS + 5);
     learn("b", 3, NOW_MS + 5);
     learn("c", 3, NOW_MS + 5);
-    set("d", NOW_MS + 5);
+    cache_db_learn_absent(db, slice_of("d"), 0);
+    set("d", NOW_MS + 5); /* of which the store has nothing */
     cache_db_begin(db, (NOW_MS + 10) * 1000, 6000);
     ck_assert_ptr_null(cache_db_peek(db, slice_of("a"))); /* its absence is remembered */
     ck_assert(leave("a"));
@@ -401,8 +402,24 @@ START_TEST(what_has_expired_does_not_come_back_with_an_earlier_clock)
         cache_db_begin(db, db->wall_us + 20000, 6000);
     }
     reopen(NOW_MS);
-    ck_assert(!knows("a") && !knows("b") && !knows("c"));
+    ck_assert(!knows("a") && !knows("b") && !knows("c") && !knows("d"));
     expect_told();
+}
+END_TEST
+
+/* The same of what the store has not heard of before its time was over, which was while nobody was there. */
+START_TEST(what_a_start_finds_expired_the_next_one_does_not_find)
+{
+    cache_db_learn_absent(db, slice_of("a"), 0);
+    set("a", NOW_MS + 5);
+    learn("b", 3, NOW_MS + 5);
+    reopen(NOW_MS + 10);
+    ck_assert_uint_eq(cache_db_dirt(db).keys, 0);
+    expect_told();
+    ck_assert_ptr_null(cache_db_peek(db, slice_of("a")));
+    ck_assert(leave("a") && leave("b"));
+    reopen(NOW_MS);
+    ck_assert(!knows("a") && !knows("b"));
 }
 END_TEST
 
@@ -411,4 +428,5 @@ SUITE_MAIN_WITH("cache_db_place", set_up, tear_down, each_that_comes_and_goes,
                 without_memory_there_is_no_object, what_leaves_does_not_come_back,
                 what_the_store_has_not_stays, who_watches_is_told,
                 without_memory_for_the_record_it_stays,
-                what_has_expired_does_not_come_back_with_an_earlier_clock)
+                what_has_expired_does_not_come_back_with_an_earlier_clock,
+                what_a_start_finds_expired_the_next_one_does_not_find)
