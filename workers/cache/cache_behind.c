@@ -96,6 +96,55 @@ void cache_behind_end(struct behind_put *p)
     free(p);
 }
 
+/* ---- one of a key at a time ---- */
+
+static struct slice behind_real_key(const struct behind_put *p)
+{
+    return cache_stray_key(cache_behind_key(p));
+}
+
+/*
+ * Whether another object of that real key goes first: it is under way, or older and waits for another try. Else what
+ * this node has put last would have the one before it refused, as if somebody else had written it. What was under way
+ * when its object became a stray has none any more: it is not tried again, and its answer not taken for that of an
+ * object that has the key since. It is met here, for the stray comes by, or that object, while the stray is there.
+ */
+static bool behind_must_wait(struct cache_behind *b, const struct behind_put *p)
+{
+    bool waits = false;
+    struct behind_put *next;
+    if (cache_db_strays(b->db).count == 0)
+        return false;
+    for (struct behind_put *o = b->flying.first; o != NULL; o = o->next) {
+        waits = waits || slice_equal(behind_real_key(o), behind_real_key(p));
+        o->lost = o->lost || slice_equal(cache_behind_key(o), cache_behind_key(p));
+    }
+    for (struct behind_put *o = b->failed.first; o != NULL; o = next) {
+        next = o->next;
+        if (!slice_equal(behind_real_key(o), behind_real_key(p)))
+            continue;
+        if (slice_equal(cache_behind_key(o), cache_behind_key(p)) ||
+            cache_db_taken(b->db, cache_behind_key(o)) == NULL) {
+            cache_behind_pull(&b->failed, o);
+            cache_behind_end(o);
+            continue;
+        }
+        waits = waits || o->meta.version < p->meta.version;
+    }
+    return waits;
+}
+
+static void behind_wait(struct cache_behind *b, struct behind_put *p)
+{
+    p->at_ms = cache_behind_now(b) + BEHIND_SHORT_MS;
+    if (b->failed.count < BEHIND_FAILED_MAX) {
+        cache_behind_push(&b->failed, p);
+        return;
+    }
+    cache_db_give_back(b->db, cache_behind_key(p), false);
+    cache_behind_end(p);
+}
+
 /* ---- putting ---- */
 
 /* False: memory is short, and it is not under way. */
@@ -111,7 +160,7 @@ static bool behind_fly(struct cache_behind *b, struct behind_put *p, const struc
         return false;
     p->value_len = value.len;
     memcpy(p->value, value.ptr, value.len);
-    if (b->store->ops->put(b->store, cache_behind_key(p), slice_make(p->value, value.len), &p->meta,
+    if (b->store->ops->put(b->store, behind_real_key(p), slice_make(p->value, value.len), &p->meta,
                            b->options.timeout_ms, cache_behind_on_answer, p, &p->call) != 0) {
         free(p->value);
         p->value = NULL;
@@ -123,7 +172,7 @@ static bool behind_fly(struct cache_behind *b, struct behind_put *p, const struc
     return true;
 }
 
-/* What was taken. False: nothing was, or memory is short. */
+/* What was taken; it may have to wait. False: nothing was, or memory is short. */
 static bool behind_start_one(struct cache_behind *b, const struct cache_object *o)
 {
     if (o == NULL)
@@ -131,8 +180,12 @@ static bool behind_start_one(struct cache_behind *b, const struct cache_object *
     struct slice key = cache_object_key(o);
     struct behind_put *p = malloc(sizeof *p + key.len);
     if (p != NULL) {
-        *p = (struct behind_put){.b = b, .key_len = key.len};
+        *p = (struct behind_put){.b = b, .key_len = key.len, .meta.version = o->version};
         memcpy(p->key, key.ptr, key.len);
+        if (behind_must_wait(b, p)) {
+            behind_wait(b, p);
+            return true;
+        }
         if (behind_fly(b, p, o))
             return true;
         cache_behind_end(p);
@@ -154,6 +207,10 @@ static bool behind_restart(struct cache_behind *b, struct behind_put *p)
     cache_behind_pull(&b->failed, p);
     if (o == NULL) {
         cache_behind_end(p);
+        return true;
+    }
+    if (behind_must_wait(b, p)) {
+        behind_wait(b, p);
         return true;
     }
     if (behind_fly(b, p, o))
@@ -201,12 +258,14 @@ static int64_t behind_until(struct cache_behind *b)
     return until_ms > b->all_ms ? until_ms : b->all_ms;
 }
 
+/* What has to wait takes no room; but there are no more of those looked at than may wait for another try. */
 static void behind_pump(struct cache_behind *b)
 {
     int64_t until_ms = behind_until(b);
     bool pauses = cache_pace_pauses(&b->pace), more = true;
     unsigned room = cache_pace_room(&b->pace, b->mono_ms, b->flying.count, b->options.parallel);
-    for (; more && room > 0; room--) {
+    unsigned most = b->flying.count + room;
+    for (unsigned n = 0; more && b->flying.count < most && n < room + BEHIND_FAILED_MAX; n++) {
         if (b->flying_bytes >= BEHIND_FLYING_BYTES)
             break;
         more = pauses ? behind_probe(b, until_ms)
@@ -219,6 +278,8 @@ void cache_behind_work(struct cache_behind *b, int64_t wall_us, uint64_t mono_ms
     b->mono_ms = mono_ms;
     cache_db_begin(b->db, wall_us, mono_ms);
     cache_behind_log_more(b);
+    if (b->options.may != NULL && !b->options.may(b->options.ctx))
+        return;
     if (cache_db_is_written(b->db))
         behind_pump(b);
     if (b->options.idle_ms > 0)

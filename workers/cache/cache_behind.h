@@ -5,7 +5,8 @@
  * answers. It knows the store as a struct backing, whatever that is, and neither clients nor messages. An object is
  * stored write_delay after it got dirty, its newest value only; before, when somebody asks for it, when it was not used
  * for `idle`, while there is more than may be (cache_db_dirtiness) or memory is full, or everything is in a hurry. One
- * put a key at a time. Nothing is stored that is not in the log.
+ * put a key at a time. Nothing is stored that is not in the log. A stray (cache_db.h) is put under its real key, and of
+ * one key what is older goes first.
  *
  * What the store cannot take yet (AWAY, FORBIDDEN) is put again, each object by its own pauses; when calls fail
  * in a row there is one probe at a time, with pauses between (cache_pace.h). What it will never take (NEWER, REFUSED,
@@ -23,6 +24,11 @@ struct cache_behind_options {
     uint64_t retry_max_ms; /* longest pause between two tries */
     uint64_t timeout_ms;   /* of one put */
     unsigned parallel;     /* puts at once */
+    /*
+     * Whether the store may be written, and memory be left: NULL: always. While it says no, nothing is begun, nor tried
+     * again; it is asked at each tick. What is under way is judged all the same: versions make it harmless.
+     */
+    bool (*may)(void *ctx);
     /* From the loop; each may be NULL. Something has become clean, or dead. */
     void (*on_change)(void *ctx);
     /* Before that: the store has this version, and it is dirty all the same, for it was written meanwhile. */

@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BEHIND_FAILED_MAX 1024u /* objects that wait for another try; others join the dirty again */
-#define BEHIND_AWAY_FEW   4u /* so many must be taken for each that is AWAY, or it is the store */
-#define BEHIND_ASKED_MS   30000u /* a store that asks for more time is looked at before */
+#define BEHIND_AWAY_FEW 4u     /* so many must be taken for each that is AWAY, or it is the store */
+#define BEHIND_ASKED_MS 30000u /* a store that asks for more time is looked at before */
 
 /* It is under way no more. */
 static void behind_land(struct cache_behind *b, struct behind_put *p)
@@ -40,12 +39,14 @@ static void behind_dead(struct cache_behind *b, struct behind_put *p,
 {
     uint64_t above = answer->result == BACKING_NEWER ? answer->meta.version : 0;
     char why[BACKING_WHY_SIZE];
+    bool stray = cache_stray_is(cache_behind_key(p));
     snprintf(why, sizeof why, "%s", answer->why);
     if (answer->result == BACKING_NEWER && why[0] == '\0')
         snprintf(why, sizeof why,
-                 "the store has version %" PRIu64 ", which is newer than %" PRIu64
-                 ": somebody else has written it",
-                 above, p->meta.version);
+                 "the store has version %" PRIu64 ", which is newer than %" PRIu64 ": %s", above,
+                 p->meta.version,
+                 stray ? "this node had lost it, and another node has written it since"
+                       : "somebody else has written it");
     if (cache_db_give_up(b->db, cache_behind_key(p), p->meta.version, above))
         cache_behind_note_letter(b, cache_behind_key(p), why);
     cache_behind_end(p);
@@ -91,14 +92,9 @@ static void behind_again(struct cache_behind *b, struct behind_put *p,
     cache_behind_end(p);
 }
 
-void cache_behind_on_answer(const struct backing_answer *answer, void *ctx)
+static void behind_judge(struct cache_behind *b, struct behind_put *p,
+                         const struct backing_answer *answer)
 {
-    struct behind_put *p = ctx;
-    struct cache_behind *b = p->b;
-    if (b->timed)
-        cache_db_begin(b->db, cache_behind_wall_us(), cache_behind_now(b));
-    behind_land(b, p);
-    b->counts.errors += answer->result != BACKING_DONE;
     switch (answer->result) {
     case BACKING_DONE:
         behind_taken(b, p);
@@ -111,6 +107,20 @@ void cache_behind_on_answer(const struct backing_answer *answer, void *ctx)
     default:
         behind_again(b, p, answer);
     }
+}
+
+void cache_behind_on_answer(const struct backing_answer *answer, void *ctx)
+{
+    struct behind_put *p = ctx;
+    struct cache_behind *b = p->b;
+    if (b->timed)
+        cache_db_begin(b->db, cache_behind_wall_us(), cache_behind_now(b));
+    behind_land(b, p);
+    b->counts.errors += answer->result != BACKING_DONE;
+    if (p->lost)
+        cache_behind_end(p);
+    else
+        behind_judge(b, p, answer);
     cache_behind_soon(b);
     if (b->options.on_change != NULL)
         b->options.on_change(b->options.ctx);

@@ -34,7 +34,8 @@ static void behind_log_letter(struct cache_behind *b, struct slice key, const ch
     if (b->logged++ == 0)
         b->logged_ms = cache_behind_now(b);
     if (b->logged <= BEHIND_LOGGED)
-        log_warn("dead-letter", "key=%s reason=%s", log_quote(key), log_quote_text(why));
+        log_warn("dead-letter", "key=%s reason=%s", log_quote(cache_stray_key(key)),
+                 log_quote_text(why));
 }
 
 void cache_behind_note_letter(struct cache_behind *b, struct slice key, const char *why)

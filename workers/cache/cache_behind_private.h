@@ -11,8 +11,12 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_pace.h"
 
-#define BEHIND_LETTERS  256u /* dead letters of which the reason is known */
-#define BEHIND_SHORT_MS 100u /* memory was: try again then */
+#define BEHIND_LETTERS 256u /* dead letters of which the reason is known */
+#define BEHIND_SHORT_MS                                                                            \
+    100u /* memory was, or an older one of that key goes first: try again then */
+
+/* Objects that wait for another try; others join the dirty again. */
+#define BEHIND_FAILED_MAX 1024u
 
 /* One object that is being stored, or waits for another try. The value is a copy: it may be written meanwhile. */
 struct behind_put {
@@ -27,6 +31,7 @@ struct behind_put {
     uint64_t others_away;  /* calls that were AWAY before that */
     uint64_t at_ms;        /* when it is tried again */
     bool asked;            /* what was written meanwhile is due at once */
+    bool lost;             /* what it was of is a stray, and another object has its key */
     char key[];
 };
 
