@@ -123,13 +123,13 @@ static bool behind_must_wait(struct cache_behind *b, const struct behind_put *p)
         next = o->next;
         if (!slice_equal(behind_real_key(o), behind_real_key(p)))
             continue;
-        if (slice_equal(cache_behind_key(o), cache_behind_key(p)) ||
-            cache_db_taken(b->db, cache_behind_key(o)) == NULL) {
-            cache_behind_pull(&b->failed, o);
-            cache_behind_end(o);
+        bool same = slice_equal(cache_behind_key(o), cache_behind_key(p));
+        if (!same && (waits || cache_db_taken(b->db, cache_behind_key(o)) != NULL)) {
+            waits = waits || o->meta.version < p->meta.version;
             continue;
         }
-        waits = waits || o->meta.version < p->meta.version;
+        cache_behind_pull(&b->failed, o);
+        cache_behind_end(o);
     }
     return waits;
 }
