@@ -28,6 +28,8 @@ static const struct {
     {"raise its maxclients", "raise its clients_max"},
     {"of more than reply_max", "that is too large"},
     {"ask for less, or raise it", "ask for fewer objects at a time"},
+    {"the server closed the connection before", "it closed the connection before"},
+    {"the server closed the connection", "it closed the connection: see its log"},
     {"is the server", "is it"},
     {"does this server know", "does it know"},
     {"the server's", "its"},
