@@ -44,6 +44,47 @@ int redis_codec_encode(size_t argc, const struct slice *argv, struct slice *byte
     return rc;
 }
 
+/* "*3\r\n", "$12\r\n": a sign, 20 digits at most, the line's end. */
+#define REDIS_CODEC_HEAD_MAX 24
+
+static char *redis_codec_head(char *to, char type, size_t value)
+{
+    char digits[REDIS_CODEC_HEAD_MAX], *at = digits + sizeof digits;
+    do
+        *--at = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    size_t len = (size_t)(digits + sizeof digits - at);
+    *to++ = type;
+    memcpy(to, at, len);
+    memcpy(to + len, "\r\n", 2);
+    return to + len + 2;
+}
+
+int redis_codec_append(size_t argc, const struct slice *argv, struct buffer *out)
+{
+    size_t most = REDIS_CODEC_HEAD_MAX;
+    bool failed = out->failed;
+    if (argc == 0 || argc > REDIS_ARGC_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < argc; i++)
+        most += argv[i].len + REDIS_CODEC_HEAD_MAX + 2;
+    char *to = buffer_reserve(out, most);
+    if (to == NULL) {
+        out->failed = failed;
+        return -ENOMEM;
+    }
+    to = redis_codec_head(to, '*', argc);
+    for (size_t i = 0; i < argc; i++) {
+        to = redis_codec_head(to, '$', argv[i].len);
+        if (argv[i].len > 0)
+            memcpy(to, argv[i].ptr, argv[i].len);
+        memcpy(to + argv[i].len, "\r\n", 2);
+        to += argv[i].len + 2;
+    }
+    out->len = (size_t)(to - out->data);
+    return 0;
+}
+
 void redis_codec_free(struct slice bytes, bool secret)
 {
     char *command = (char *)(uintptr_t)bytes.ptr;

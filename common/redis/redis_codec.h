@@ -1,5 +1,5 @@
 /*
- * redis_codec.h: commands as bytes, by hiredis: what differs between its versions ends here.
+ * redis_codec.h: commands as bytes; by hiredis, what differs between its versions ends here.
  *
  * Runs in Redis workers, under redis_conn.c. Pure. (Replies are read by hiredis' redisReader
  * directly: it has not changed.)
@@ -17,6 +17,12 @@
 
 /* Encodes a command. On 0 *bytes is the caller's, for redis_codec_free. -EINVAL: no or too many arguments; -ENOMEM. */
 int redis_codec_encode(size_t argc, const struct slice *argv, struct slice *bytes);
+
+/*
+ * The same bytes, appended to `out`: without memory, copies and formats of hiredis' own, which for a short command take
+ * longer than all the rest of sending it. 0; -EINVAL, -ENOMEM: nothing was appended (out->failed is left as it was).
+ */
+int redis_codec_append(size_t argc, const struct slice *argv, struct buffer *out);
 
 /* Frees what redis_codec_encode made. `secret`: overwrites it first, because it holds a password. */
 void redis_codec_free(struct slice bytes, bool secret);

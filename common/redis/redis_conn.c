@@ -94,9 +94,16 @@ static void conn_on_flush(uv_idle_t *idle)
 }
 
 /*
- * Queues one command's bytes and its place in the FIFO. An idle handle and not a prepare handle: it also makes the loop
- * come round at once when something is queued in a later phase of the turn.
+ * A place in the FIFO, its bytes are in c->out. An idle handle and not a prepare handle: it also makes the loop come
+ * round at once when something is queued in a later phase of the turn.
  */
+static void conn_queued(struct redis_conn *c, struct conn_pending *p)
+{
+    conn_push(c, p);
+    uv_idle_start(&c->flush, conn_on_flush);
+}
+
+/* Queues one command's bytes and its place in the FIFO. */
 static int conn_queue(struct redis_conn *c, struct slice bytes, struct conn_pending *p)
 {
     if (buffer_reserve(&c->out, bytes.len) == NULL) {
@@ -104,8 +111,22 @@ static int conn_queue(struct redis_conn *c, struct slice bytes, struct conn_pend
         return -ENOMEM;
     }
     buffer_append_slice(&c->out, bytes);
-    conn_push(c, p);
-    uv_idle_start(&c->flush, conn_on_flush);
+    conn_queued(c, p);
+    return 0;
+}
+
+/* Most commands: nothing of them needs to be kept, or wiped. */
+static int conn_send_plain(struct redis_conn *c, struct conn_pending like, size_t argc,
+                           const struct slice *argv)
+{
+    struct conn_pending *p = malloc(sizeof *p);
+    int rc = p != NULL ? redis_codec_append(argc, argv, &c->out) : -ENOMEM;
+    if (rc != 0) {
+        free(p);
+        return rc;
+    }
+    *p = like;
+    conn_queued(c, p);
     return 0;
 }
 
@@ -114,6 +135,8 @@ int redis_conn_send(struct redis_conn *c, struct conn_pending like, size_t argc,
                     const struct slice *argv)
 {
     struct slice bytes;
+    if (like.kind == CONN_COMMAND)
+        return conn_send_plain(c, like, argc, argv);
     int rc = redis_codec_encode(argc, argv, &bytes);
     if (rc != 0)
         return rc;

@@ -81,4 +81,30 @@ START_TEST(what_is_no_evalsha)
 }
 END_TEST
 
-SUITE_MAIN("redis_codec", commands, numbers_of_arguments, evalsha_becomes_eval, what_is_no_evalsha)
+/* One behind the other, as hiredis would have written each. */
+START_TEST(appended_as_encoded)
+{
+    static char text[100001];
+    static const size_t lens[] = {0, 1, 9, 10, 99, 100, 999, 1000, 99999, 100000};
+    struct buffer out = BUFFER_EMPTY, wanted = BUFFER_EMPTY;
+    for (size_t argc = 1; argc <= 12; argc++)
+        for (size_t first = 0; first < sizeof lens / sizeof *lens; first++) {
+            struct slice argv[12], bytes;
+            for (size_t i = 0; i < argc; i++)
+                argv[i] = slice_make(text, lens[(first + i * i) % (sizeof lens / sizeof *lens)]);
+            ck_assert_int_eq(redis_codec_append(argc, argv, &out), 0);
+            ck_assert_int_eq(redis_codec_encode(argc, argv, &bytes), 0);
+            buffer_append_slice(&wanted, bytes);
+            redis_codec_free(bytes, false);
+            ck_assert(slice_equal(buffer_slice(&out), buffer_slice(&wanted)));
+        }
+    ck_assert_int_eq(redis_codec_append(0, NULL, &out), -EINVAL);
+    ck_assert_int_eq(redis_codec_append(REDIS_ARGC_MAX + 1, NULL, &out), -EINVAL);
+    ck_assert(slice_equal(buffer_slice(&out), buffer_slice(&wanted)));
+    buffer_fini(&out);
+    buffer_fini(&wanted);
+}
+END_TEST
+
+SUITE_MAIN("redis_codec", commands, numbers_of_arguments, appended_as_encoded, evalsha_becomes_eval,
+           what_is_no_evalsha)
