@@ -32,6 +32,7 @@ enum {
     BLIND = COMMAND_BLIND,
     BLIND_UNLESS = COMMAND_BLIND_UNLESS,
     SHRINKS = COMMAND_SHRINKS,
+    GETS = COMMAND_GETS,
 };
 
 #define X(word, words, what, begin, end, by, how, hints)                                           \

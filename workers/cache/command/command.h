@@ -32,6 +32,9 @@ enum command_flag {
     COMMAND_CONNECTION = 1 << 18,
     COMMAND_TRANSACTION = 1 << 19,
     COMMAND_DANGEROUS = 1 << 20, /* ADMIN is too */
+    /* How fresh what it reads must be (command_consistency.h). */
+    COMMAND_SAYS = 1 << 22, /* the words behind its key say it; without any as GETS */
+    COMMAND_GETS = 1 << 23, /* after READONLY eventual */
     /* Executed between MULTI and EXEC, not queued: EXEC, DISCARD, MULTI, WATCH, QUIT, RESET. */
     COMMAND_AT_ONCE = 1 << 24,
     COMMAND_CONTAINER = 1 << 25, /* has subcommands */

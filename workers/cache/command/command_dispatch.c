@@ -44,6 +44,8 @@ enum {
     BLIND = COMMAND_BLIND,
     BLIND_UNLESS = COMMAND_BLIND_UNLESS,
     SHRINKS = COMMAND_SHRINKS,
+    GETS = COMMAND_GETS,
+    SAYS = COMMAND_SAYS,
 };
 
 #define X(name, arity, flags, first, last, step, key, tips)                                        \

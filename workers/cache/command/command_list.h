@@ -23,7 +23,7 @@
 
 /* clang-format off */
 #define COMMANDS_STRING(X) \
-    X(get, 2, READ | FAST | STRING, 1, 1, 1, "RO access", "") \
+    X(get, 2, READ | FAST | STRING | GETS, 1, 1, 1, "RO access", "") \
     X(set, -3, WRITE | DENYOOM | STRING | BLIND_UNLESS, 1, 1, 1, \
       "RW access update variable_flags#RW and ACCESS due to the optional `GET` argument", "") \
     X(setnx, 3, WRITE | DENYOOM | FAST | STRING, 1, 1, 1, "OW insert", "") \
@@ -32,7 +32,7 @@
     X(getset, 3, WRITE | DENYOOM | FAST | STRING, 1, 1, 1, "RW access update", "") \
     X(getdel, 2, WRITE | FAST | STRING | SHRINKS, 1, 1, 1, "RW access delete", "") \
     X(getex, -2, WRITE | FAST | STRING, 1, 1, 1, "RW access update#RW and UPDATE because it changes the TTL", "") \
-    X(mget, -2, READ | FAST | STRING, 1, -1, 1, "RO access", "request_policy:multi_shard") \
+    X(mget, -2, READ | FAST | STRING | GETS, 1, -1, 1, "RO access", "request_policy:multi_shard") \
     X(mset, -3, WRITE | DENYOOM | STRING | BLIND, 1, -1, 2, "OW update", \
       "request_policy:multi_shard response_policy:all_succeeded") \
     X(msetnx, -3, WRITE | DENYOOM | STRING, 1, -1, 2, "OW insert", \
@@ -97,7 +97,7 @@
     X(command, -1, CONTAINER | LOADING | STALE | CONNECTION, 0, 0, 0, "", "nondeterministic_output_order")
 
 #define COMMANDS_OWN(X) \
-    X(get, -2, READ | FAST | STRING, 1, 1, 1, "RO access", "") \
+    X(get, -2, READ | FAST | STRING | GETS | SAYS, 1, 1, 1, "RO access", "") \
     X(dump, -2, READ | NO_MULTI | KEYSPACE | BLIND, 1, 1, 1, "RO", "") \
     X(dirty, 1, READ | FAST | KEYSPACE, 0, 0, 0, "", "")
 

@@ -7,27 +7,17 @@
 #include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_need.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/command/command_consistency.h"
 #include "workers/cache/command/command_list.h"
-
-static bool command_is_consistency(struct cache_client *c, const struct slice *words, size_t count)
-{
-    int64_t ms;
-    bool bounded = count == 4 && command_is(words[2], "bounded");
-    bool right =
-        count == 2 || bounded ||
-        (count == 3 && (command_is(words[2], "strong") || command_is(words[2], "eventual")));
-    if (!right)
-        resp_error(&c->reply, "ERR syntax error");
-    else if (bounded && (!command_read_i64(words[3], &ms) || ms < 0))
-        resp_error(&c->reply, "ERR value is not an integer or out of range");
-    else
-        return true;
-    return false;
-}
 
 void command_platoon_get(struct cache_client *c, const struct slice *words, size_t count)
 {
-    if (command_is_consistency(c, words, count))
+    enum cache_consistency consistency;
+    uint64_t ms;
+    const char *wrong = command_consistency_read(words + 2, count - 2, &consistency, &ms);
+    if (wrong != NULL)
+        resp_error(&c->reply, "%s", wrong);
+    else
         command_get(c, words, 2);
 }
 
