@@ -63,6 +63,7 @@ _platoonctl_dashes() {
     scale | 'scale '*) echo "$_platoonctl_options --dry-run" ;;
     redis | 'redis '*) echo "--on --reply-to" ;;
     report | 'report '*) echo "$_platoonctl_options --by --since --every --top --time --csv" ;;
+    'cache get' | 'cache get '*) echo "$_platoonctl_options --eventual --bounded" ;;
     'cache set' | 'cache set '*) echo "$_platoonctl_options --expire" ;;
     'cache dump' | 'cache dump '*) echo "$_platoonctl_options --all --wait" ;;
     *) echo "$_platoonctl_options" ;;
@@ -72,7 +73,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --expire) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -89,7 +90,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --expire) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

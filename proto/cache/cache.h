@@ -217,7 +217,8 @@
 #define CACHE_VERBS(X) \
     X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \
       "what the nodes of each cache have in memory, and how they do") \
-    X(CACHE_GET, cache_get, "cache get", 2, 2, ANSWER, LOOK, "cache get NAME KEY", \
+    X(CACHE_GET, cache_get, "cache get", 2, VERB_MANY, ANSWER, LOOK, \
+      "cache get NAME KEY [--eventual] [--bounded 500ms]", \
       "print the value of an object; `ko` and exit status 1 when there is none") \
     X(CACHE_SET, cache_set, "cache set", 2, VERB_MANY, ANSWER, ACT, "cache set NAME KEY [VALUE] [--expire 60s]", \
       "make or replace an object; VALUE is read from stdin when it is not given") \
@@ -244,7 +245,7 @@
     X("cache-manager", "owner", LOOK, "KEY", \
       "map {cell, state (free, owned, lost), incarnation, node, host}; 0 and empty when it is free") \
     X("cache-manager", "forget", ACT, "NODE", "map {incarnation}: the lost node of this name or number is forgotten") \
-    X("cache-node", "get", LOOK, "KEY", "map {ok: the value, bin}, or {ko: true}") \
+    X("cache-node", "get", LOOK, "KEY [strong|eventual|bounded MS]", "map {ok: the value, bin}, or {ko: true}") \
     X("cache-node", "set", ACT, "KEY VALUE [EXPIRE_MS]", "map {ok: true}, when the log has it") \
     X("cache-node", "del", ACT, "KEY...", "map {count}: those that were there, when the log has it") \
     X("cache-node", "dump", ACT, "KEY...", "map {count}: those that were not stored, and will be now") \

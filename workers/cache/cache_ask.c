@@ -9,6 +9,7 @@
 #include "workers/cache/cache_ask_store.h"
 #include "workers/cache/cache_call.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/command/command_consistency.h"
 
 #include <inttypes.h>
 
@@ -22,9 +23,24 @@ static enum control_status ask_ok(struct cache_asked *a)
     return CONTROL_OK;
 }
 
+/* The words behind the key. False: they are none of those. */
+static bool ask_consistency(struct cache_asked *a)
+{
+    struct slice words[2] = {0};
+    for (uint32_t i = 1; i < a->count; i++)
+        words[i - 1] = unpack_bytes(&a->args);
+    a->need->consistency = CACHE_STRONG;
+    return command_consistency_read(words, a->count - 1, &a->need->consistency,
+                                    &a->need->bound_ms) == NULL;
+}
+
 static enum control_status ask_get(struct cache_asked *a)
 {
     struct slice value, key = unpack_bytes(&a->args);
+    if (!ask_consistency(a)) {
+        buffer_append_text(a->out, "behind its KEY get takes one of: strong, eventual, bounded MS");
+        return CONTROL_USAGE;
+    }
     if (!cache_need_knows(a->node, key, a->need))
         return CONTROL_ERROR;
     bool found = cache_access_get(a->node, key, &value);
@@ -123,7 +139,7 @@ static const struct ask_row {
     const char *verb;
     uint32_t min, max; /* arguments */
     enum control_status (*run)(struct cache_asked *a);
-} ask_rows[] = {{"get", 1, 1, ask_get},
+} ask_rows[] = {{"get", 1, 3, ask_get},
                 {"set", 2, 3, ask_set},
                 {"del", 1, UINT32_MAX, ask_del},
                 {"dump", 1, UINT32_MAX, cache_ask_dump},
@@ -159,7 +175,8 @@ enum control_status cache_ask(struct cache_node *n, struct slice verb, struct sl
         return ask_rows[i].run(&a);
     }
     buffer_append_text(
-        out, "a cache node takes: get KEY, set KEY VALUE [EXPIRE_MS], del KEY..., dump KEY..., "
+        out, "a cache node takes: get KEY [strong|eventual|bounded MS], set KEY VALUE [EXPIRE_MS], "
+             "del KEY..., dump KEY..., "
              "dump-wait KEY..., dump-all, dirty, dead-list [AFTER], dead-show KEY..., dead-retry "
              "[KEY...], dead-drop [KEY...]; and what it is called for, as JSON");
     return CONTROL_USAGE;

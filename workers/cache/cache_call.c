@@ -96,13 +96,14 @@ static bool call_set(struct call *c)
     return done;
 }
 
-/* One node has what it has: there is nobody to be consistent with. */
+/* Strong unless it says otherwise: who does not know of other nodes means the object as it is. */
 static bool call_get(struct call *c)
 {
     const json_t *consistency = json_object_get(c->said, "consistency");
     struct slice value;
     if (consistency != NULL && !json_is_boolean(consistency))
         return call_fail(c->out, "its \"consistency\" is neither true nor false: " CALL_USAGE);
+    c->need->consistency = json_is_false(consistency) ? CACHE_EVENTUAL : CACHE_STRONG;
     if (!cache_need_knows(c->node, c->key, c->need))
         return false;
     if (!cache_access_get(c->node, c->key, &value)) {

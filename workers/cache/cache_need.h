@@ -8,12 +8,15 @@
 #define WORKERS_CACHE_NEED_H
 
 #include "common/buffer.h"
+#include "workers/cache/cache_consistency.h"
 #include "workers/cache/cache_park.h"
 
 struct cache_node;
 
 /* What something must wait for before it can be done (cache_park.h). */
 struct cache_need {
+    enum cache_consistency consistency; /* of its reads: said before a key is asked about */
+    uint64_t bound_ms;                  /* of CACHE_BOUNDED */
     bool looks; /* nothing is done, what it will need is loaded: who asks has its turn later */
     bool waits; /* nothing has been done; what for: */
     enum cache_parked_for what;

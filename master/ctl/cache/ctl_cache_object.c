@@ -87,24 +87,85 @@ static int get_status(int status, bool found)
     return status == CONTROL_OK && !found ? CONTROL_ERROR : status;
 }
 
-int ctl_cache_get_run(struct ctl *c)
+struct object_get {
+    const char *key;
+    bool eventual;
+    char span[TEXT_NUMBER_SIZE]; /* --bounded, in milliseconds; "": it is not */
+};
+
+static int take_bounded(const char *value, struct object_get *g)
 {
-    struct buffer key = BUFFER_EMPTY, shown = BUFFER_EMPTY;
-    struct slice body;
-    bool found = false;
-    base64_append_named(&key, slice_of(c->args.argv[1]));
-    struct slice word = buffer_slice(&key);
-    int status = buffer_ok(&key) ? ctl_cache_ask(c, "get", 1, &word, &body)
-                                 : ctl_fail(CONTROL_ERROR, "not enough memory for the request");
-    bool asked = status == CONTROL_OK;
-    if (asked && !ctl_cache_render_value(body, c->terminal, &found, &shown))
+    uint64_t ms = 0;
+    if (text_parse_span(slice_of(value), &ms) != 0)
+        return ctl_fail_usage(CTL_VERB_CACHE_GET,
+                              "--bounded %s: not a duration: write 500ms, 60s, 10m or 1h", value);
+    snprintf(g->span, sizeof g->span, "%" PRIu64, ms);
+    return CONTROL_OK;
+}
+
+static int take_get(const struct ctl_args *a, struct object_get *g)
+{
+    int status = CONTROL_OK;
+    for (int i = 1; i < a->argc && status == CONTROL_OK; i++) {
+        const char *word = a->argv[i], *value = NULL;
+        int taken = ctl_args_take(a->argv, a->argc, &i, "--bounded", &value);
+        if (taken < 0)
+            status = ctl_fail_usage(CTL_VERB_CACHE_GET, "%s needs a value", word);
+        else if (taken > 0)
+            status = take_bounded(value, g);
+        else if (strcmp(word, "--eventual") == 0)
+            g->eventual = true;
+        else if (g->key != NULL)
+            status = ctl_fail_usage(CTL_VERB_CACHE_GET, "'%s': one word too many", word);
+        else
+            g->key = word;
+    }
+    if (status == CONTROL_OK && g->key == NULL)
+        status = ctl_fail_usage(CTL_VERB_CACHE_GET, "the key is missing");
+    if (status == CONTROL_OK && g->eventual && g->span[0] != '\0')
+        status = ctl_fail_usage(CTL_VERB_CACHE_GET, "--eventual, or --bounded: not both");
+    return status;
+}
+
+static int send_get(struct ctl *c, const struct object_get *g, struct buffer *key,
+                    struct slice *body)
+{
+    bool bounded = g->span[0] != '\0';
+    struct slice words[] = {buffer_slice(key), slice_of(bounded ? "bounded" : "eventual"),
+                            slice_of(g->span)};
+    if (!buffer_ok(key))
+        return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
+    return ctl_cache_ask(c, "get", bounded ? 3 : g->eventual ? 2 : 1, words, body);
+}
+
+static int print_got(struct ctl *c, struct slice body, bool *found)
+{
+    struct buffer shown = BUFFER_EMPTY;
+    int status = CONTROL_OK;
+    if (!ctl_cache_render_value(body, c->terminal, found, &shown))
         status = ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
-    else if (asked && c->args.json)
+    else if (c->args.json)
         status = ctl_cache_print_json(c, body);
-    else if (asked)
+    else
         buffer_append_slice(&c->out, buffer_slice(&shown));
     c->out.failed |= !buffer_ok(&shown);
     buffer_fini(&shown);
+    return status;
+}
+
+int ctl_cache_get_run(struct ctl *c)
+{
+    struct object_get g = {.key = NULL};
+    struct buffer key = BUFFER_EMPTY;
+    struct slice body;
+    bool found = false;
+    int status = take_get(&c->args, &g);
+    if (status != CONTROL_OK)
+        return status;
+    base64_append_named(&key, slice_of(g.key));
+    status = send_get(c, &g, &key, &body);
+    if (status == CONTROL_OK)
+        status = print_got(c, body, &found);
     buffer_fini(&key);
     return get_status(status, found);
 }

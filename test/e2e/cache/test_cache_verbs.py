@@ -268,6 +268,19 @@ def test_objects_from_the_command_line(cache, platoon):
     assert r.dbsize() == 0
 
 
+@pytest.mark.parametrize("words", [("k", "--eventual"), ("--eventual", "k"), ("k", "--bounded", "500ms"), ("--bounded=0ms", "k")])
+def test_one_node_is_as_fresh_as_can_be(cache, platoon, words):
+    """Its reads are all one: the newest value, and what is not there is not."""
+    cache()
+    done = platoon.ctl("cache", "get", "sessions", *words)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "ko\n", "")
+    for value in ("v", "w"):
+        client(platoon).set("k", value)
+        done = platoon.ctl("cache", "get", "sessions", *words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{value}\n", "")
+        assert platoon.json("cache", "get", "sessions", *words) == {"ok": value}
+
+
 def test_what_was_set_is_there_after_a_kill(cache, platoon):
     cache()
     assert platoon.ctl("cache", "set", "sessions", "k", "v").returncode == 0
@@ -283,7 +296,13 @@ def test_what_was_set_is_there_after_a_kill(cache, platoon):
     (("get", "sesions", "k"), 5, "no cache named 'sesions': did you mean 'sessions'?"),
     (("del", "other", "k"), 5, "no cache named 'other'. There is: sessions"),
     (("gte", "sessions", "k"), 2, "unknown verb 'cache gte': did you mean 'cache get'?"),
-    (("get", "sessions"), 2, "usage: platoonctl cache get NAME KEY"),
+    (("get", "sessions"), 2, "usage: platoonctl cache get NAME KEY [--eventual] [--bounded 500ms]"),
+    (("get", "sessions", "--eventual"), 2, "the key is missing"),
+    (("get", "sessions", "k", "l"), 2, "'l': one word too many"),
+    (("get", "sessions", "k", "--bounded"), 2, "--bounded needs a value"),
+    (("get", "sessions", "k", "--bounded", "soon"), 2, "--bounded soon: not a duration: write 500ms, 60s, 10m or 1h"),
+    (("get", "sessions", "k", "--bounded=-1s"), 2, "--bounded -1s: not a duration"),
+    (("get", "sessions", "k", "--eventual", "--bounded", "5s"), 2, "--eventual, or --bounded: not both"),
     (("set", "sessions", "--expire", "60s"), 2, "the key is missing"),
     (("set", "sessions", "k", "v", "w"), 2, "'w': one word too many"),
     (("set", "sessions", "k", "v", "--expire", "soon"), 2, "--expire soon: not a duration: write 500ms, 60s, 10m or 1h"),

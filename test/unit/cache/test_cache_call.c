@@ -59,6 +59,20 @@ START_TEST(set_and_get)
 }
 END_TEST
 
+/* How fresh it must be is known before the key is asked about. */
+START_TEST(how_fresh)
+{
+    need.consistency = CACHE_BOUNDED;
+    expect("{\"get\":\"k\"}", "{\"ko\":true}");
+    ck_assert_int_eq(need.consistency, CACHE_STRONG);
+    expect("{\"get\":\"k\",\"consistency\":false}", "{\"ko\":true}");
+    ck_assert_int_eq(need.consistency, CACHE_EVENTUAL);
+    expect("{\"get\":\"k\",\"consistency\":true}", "{\"ko\":true}");
+    ck_assert_int_eq(need.consistency, CACHE_STRONG);
+    refused("{\"get\":\"k\",\"consistency\":null}", "is neither true nor false");
+}
+END_TEST
+
 /* What a client set, with the time it has to live: a set takes that away, as Redis' SET does. */
 START_TEST(beside_clients)
 {
@@ -256,6 +270,44 @@ START_TEST(asked)
 }
 END_TEST
 
+START_TEST(asked_how_fresh)
+{
+    static const struct {
+        const char *word, *ms;
+        enum cache_consistency consistency;
+        uint64_t bound_ms;
+    } cases[] = {{"eventual", NULL, CACHE_EVENTUAL, 0},
+                 {"strong", NULL, CACHE_STRONG, 0},
+                 {"bounded", "500", CACHE_BOUNDED, 500},
+                 {NULL, NULL, CACHE_STRONG, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct slice words[] = {slice_of("k"),
+                                      slice_of(cases[i].word != NULL ? cases[i].word : ""),
+                                      slice_of(cases[i].ms != NULL ? cases[i].ms : "")};
+        size_t count = (size_t)1 + (cases[i].word != NULL) + (cases[i].ms != NULL);
+        need.bound_ms = 0;
+        ck_assert_int_eq(ask("get", count, words), CONTROL_OK);
+        answered("ko");
+        ck_assert_int_eq(need.consistency, cases[i].consistency);
+        ck_assert_uint_eq(need.bound_ms, cases[i].bound_ms);
+    }
+}
+END_TEST
+
+START_TEST(asked_how_fresh_wrongly)
+{
+    static const char *const wrong[][2] = {
+        {"weak", NULL}, {"bounded", NULL}, {"bounded", "-1"}, {"bounded", "soon"}, {"strong", "5"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const struct slice words[] = {slice_of("k"), slice_of(wrong[i][0]),
+                                      slice_of(wrong[i][1] != NULL ? wrong[i][1] : "")};
+        ck_assert_int_eq(ask("get", wrong[i][1] != NULL ? 3 : 2, words), CONTROL_USAGE);
+        ck_assert_str_eq(buffer_text(&out),
+                         "behind its KEY get takes one of: strong, eventual, bounded MS");
+    }
+}
+END_TEST
+
 /* A call, by the tool's `send`. */
 START_TEST(asked_in_json)
 {
@@ -280,11 +332,12 @@ START_TEST(asked_wrongly)
     static const struct {
         const char *verb;
         size_t count;
-    } cases[] = {{"get", 0}, {"get", 2},  {"set", 1}, {"set", 4},
+    } cases[] = {{"get", 0}, {"get", 4},  {"set", 1}, {"set", 4},
                  {"del", 0}, {"json", 2}, {"put", 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ck_assert_int_eq(ask(cases[i].verb, cases[i].count, words), CONTROL_USAGE);
-        ck_assert_ptr_nonnull(strstr(buffer_text(&out), "get KEY, set KEY VALUE"));
+        ck_assert_ptr_nonnull(
+            strstr(buffer_text(&out), "get KEY [strong|eventual|bounded MS], set KEY VALUE"));
     }
     ck_assert_int_eq(cache_ask(&node, slice_of("get"), slice_of("\xc1"), &out, &need),
                      CONTROL_USAGE);
@@ -395,8 +448,8 @@ START_TEST(looking_does_nothing)
 }
 END_TEST
 
-SUITE_MAIN_WITH("cache_call", node_set_up, tear_down, set_and_get, beside_clients, bytes,
+SUITE_MAIN_WITH("cache_call", node_set_up, tear_down, set_and_get, how_fresh, beside_clients, bytes,
                 any_bytes_come_back, malformed, faults, memory_is_short, more_than_a_message, asked,
-                asked_in_json, asked_wrongly, calls_wait_for_the_store,
-                what_was_stored_is_not_asked_for_again, requests_wait_for_the_store,
-                looking_does_nothing)
+                asked_how_fresh, asked_how_fresh_wrongly, asked_in_json, asked_wrongly,
+                calls_wait_for_the_store, what_was_stored_is_not_asked_for_again,
+                requests_wait_for_the_store, looking_does_nothing)
