@@ -1,7 +1,8 @@
-"""A real S3 server, one for a whole suite."""
+"""A real S3 server, one for a whole suite; rings."""
 import pytest
 
 from radosgw_fixture import Radosgw
+from ring_fixture import Ring
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +14,11 @@ def rgw():
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def cache_ring(platoon, redis_server):
+    """Starts a ring of one platoon with two nodes; its short lease shows on a busy machine as refusals that pass, so who wants none says lease."""
+    def make(options=(), **keys):
+        return Ring(redis_server(*options)).add(platoon, **{"nodes": 2, "lease": "1s", "timeout": "1s", **keys}).start()
+    return make
