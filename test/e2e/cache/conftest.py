@@ -17,7 +17,7 @@ def rgw():
 
 
 @pytest.fixture
-def cache_ring(platoon, redis_server):
+def cache_ring(redis_server, platoon):
     """Starts a ring of one platoon with two nodes; its short lease shows on a busy machine as refusals that pass, so who wants none says lease."""
     def make(options=(), **keys):
         return Ring(redis_server(*options)).add(platoon, **{"nodes": 2, "lease": "1s", "timeout": "1s", **keys}).start()

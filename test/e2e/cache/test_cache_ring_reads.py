@@ -1,0 +1,129 @@
+"""What a node answers of an object that another node has, with that one's help and without: strong, eventual and bounded reads."""
+import pytest
+import redis
+
+from cache_store_fixture import stored
+from incr_hammer import patient
+from platoon_fixture import wait_until
+from ring_fixture import frozen, refused, standing_ring
+
+HOUR = 3600000
+
+
+@pytest.fixture(scope="module")
+def ring(request):
+    """Its lease is long: nothing is refused but for what stands in a test, which waits for its end."""
+    with standing_ring(request, timeout="2s") as ring:
+        yield ring
+
+
+def stored_at(ring, node, value=b"first"):
+    """A new key of this node, that the store has."""
+    key, = ring.keys_of(node)
+    client = node.client()
+    client.set(key, value)
+    patient(lambda: client.execute_command("PLATOON.DUMP", key, "WAIT", 0))
+    assert ring.stores[0].has(key) == value
+    return key
+
+
+def get(node, key, *how):
+    return patient(lambda: node.client().execute_command("PLATOON.GET", key, *how))
+
+
+def test_reads_of_what_is_there(ring):
+    """Each of them, at the owner and elsewhere, of what nobody changes."""
+    one, other = ring.nodes
+    key = stored_at(ring, one)
+    for node in (one, other):
+        for how in ([], ["STRONG"], ["EVENTUAL"], ["BOUNDED", 0], ["BOUNDED", HOUR], ["bounded", "1"]):
+            assert get(node, key, *how) == b"first", (node, how)
+            assert get(node, "never set", *how) is None
+    assert ring.owner(key) is one
+
+
+def test_a_strong_read_is_of_now(ring):
+    """Also BOUNDED by nothing; and an eventual one is of some time, and of now where the owner is."""
+    one, other = ring.nodes
+    key = stored_at(ring, one, b"0")
+    for i in range(1, 30):
+        before = {b"%d" % n for n in range(i + 1)}
+        assert get(other, key, "EVENTUAL") in before
+        (one, other)[i % 2].client().set(key, i)
+        assert get(other, key, "EVENTUAL") in before and get(other, key, "BOUNDED", HOUR) in before
+        assert [get(other, key), get(other, key, "STRONG"), get(other, key, "BOUNDED", 0), other.client().get(key)] == [b"%d" % i] * 4
+        assert get(one, key, "EVENTUAL") == b"%d" % i == get(one, key, "BOUNDED", 0)
+
+
+def test_eventual_reads_come_to_what_was_written(ring):
+    """From the store, where this node knew nothing of it."""
+    one, other = ring.nodes
+    keys = [stored_at(ring, one, b"%d" % i) for i in range(20)]
+    assert [get(other, key, "EVENTUAL") for key in keys] == [b"%d" % i for i in range(20)]
+    fresh, = ring.keys_of(one)
+    wait_until(lambda: ring.stores[0].has(fresh), 30, "it to be stored by itself")
+    assert get(other, fresh, "EVENTUAL") == fresh.encode()
+
+
+def test_an_eventual_read_asks_no_other_node(ring):
+    one, other = ring.nodes
+    key, copied = stored_at(ring, one), stored_at(ring, one, b"copied")
+    assert get(other, copied, "BOUNDED", HOUR) == b"copied"
+    with frozen(one.pid()):
+        assert other.client().execute_command("PLATOON.GET", key, "EVENTUAL") == b"first"
+        assert other.client().execute_command("PLATOON.GET", copied, "BOUNDED", HOUR) == b"copied"
+        ring.stores[0].away()
+        assert other.client().execute_command("PLATOON.GET", copied, "EVENTUAL") == b"copied"
+        ring.stores[0].back()
+        for how in ([], ["STRONG"], ["BOUNDED", 0]):
+            with pytest.raises(redis.exceptions.ResponseError, match="^TRYAGAIN .*node.1"):
+                other.client().execute_command("PLATOON.GET", key, *how)
+        own = ring.key()
+        assert other.client().set(own, "v") and other.client().get(own) == b"v"
+    assert get(other, key) == b"first"
+    ring.serves()
+
+
+def test_readonly_connections(ring):
+    one, other = ring.nodes
+    key, (own,) = stored_at(ring, one), ring.keys_of(other)
+    client = redis.Redis(unix_socket_path=other.path, single_connection_client=True)
+    assert client.execute_command("READONLY") in (True, b"OK") and client.get(key) == b"first"
+    with frozen(one.pid()):
+        assert client.get(key) == b"first" and client.mget(own) == [own.encode()]
+        assert client.set(own, "written") and client.get(own) == b"written"
+        refused(lambda: client.execute_command("PLATOON.GET", key, "STRONG"))
+        refused(lambda: other.client().get(key))
+        client.execute_command("READWRITE")
+        refused(lambda: client.get(key))
+    assert patient(lambda: client.get(key)) == b"first"
+    client.close()
+    ring.serves()
+
+
+def test_a_copy_is_no_object(ring):
+    """It is not counted, not dirty and not stored, and who writes the object does that at its owner."""
+    one, other = ring.nodes
+    keys = [stored_at(ring, one, b"%d" % i) for i in range(50)]
+    stored(other.client())
+    before = other.client().dbsize()
+    assert [get(other, key, "EVENTUAL") for key in keys] == [b"%d" % i for i in range(50)]
+    assert other.client().dbsize() == before and other.client().execute_command("PLATOON.DIRTY")[0] == 0
+    assert not {key.encode() for key in keys} & set(other.client().keys("*"))
+    assert patient(lambda: other.client().append(keys[0], "more")) == 5
+    assert one.client().get(keys[0]) == b"0more" and get(other, keys[0]) == b"0more" and ring.owner(keys[0]) is one
+
+
+WRONG = ["BOUNDED", "BOUNDED x", "BOUNDED -1", "SOON", "EVENTUAL 1", "STRONG EVENTUAL"]
+
+
+def test_wrong_words(ring):
+    """Of a foreign key as of a key of this node's own."""
+    key, = ring.keys_of(ring.nodes[0])
+    for words in WRONG:
+        texts = set()
+        for node in ring.nodes:
+            with pytest.raises(redis.exceptions.ResponseError) as error:
+                node.client().execute_command("PLATOON.GET", key, *words.split())
+            texts.add(str(error.value))
+        assert len(texts) == 1 and not texts.pop().startswith("TRYAGAIN"), words

@@ -1,0 +1,131 @@
+"""What a ring tells of itself, to clients and to platoonctl, and what people do with its objects."""
+import json
+
+import pytest
+
+from incr_hammer import patient
+from platoon_fixture import wait_until
+from ring_fixture import MANAGER, standing_ring
+
+
+@pytest.fixture(scope="module")
+def ring(request):
+    with standing_ring(request) as ring:
+        yield ring
+
+
+def text_of(reply):
+    """All that is in a reply, whatever its form."""
+    if isinstance(reply, (list, tuple)):
+        return " ".join(map(text_of, reply))
+    if isinstance(reply, dict):
+        return text_of([item for pair in reply.items() for item in pair])
+    return reply.decode() if isinstance(reply, bytes) else str(reply)
+
+
+def test_whose_a_key_is(ring):
+    free = ring.key()
+    for node, other in (ring.nodes, ring.nodes[::-1]):
+        key, = ring.keys_of(node)
+        for at in ring.nodes:
+            told = text_of(at.client().execute_command("PLATOON.OWNER", key))
+            assert node.name in told and other.name not in told
+            assert not any(n.name in text_of(at.client().execute_command("PLATOON.OWNER", free)) for n in ring.nodes)
+        told = ring.ask("owner", "c", key)
+        assert (told["state"], told["node"]) == ("owned", node.name)
+        assert ring.platoons[0].ctl("cache", "owner", "c", key).stdout.startswith(f"{node.name} ")
+    assert ring.owner(free) is None, "to ask is not to use"
+    assert ring.platoons[0].ctl("cache", "owner", "c", free).stdout.startswith("free")
+
+
+def test_whose_a_tag_is(ring):
+    a, b = (ring.key(tag="together") for _ in "ab")
+    ring.nodes[1].client().set(a, 1)
+    assert ring.ask("owner", "c", a)["cell"] == ring.ask("owner", "c", b)["cell"] == ring.ask("owner", "c", "together")["cell"]
+    assert ring.nodes[1].name in text_of(ring.nodes[0].client().execute_command("PLATOON.OWNER", b))
+
+
+def test_the_ring(ring):
+    told = ring.ask("ring", "c")
+    assert sorted((row["node"], row["state"]) for row in told["nodes"]) == [(node.name, "live") for node in ring.nodes]
+    assert [row["address"] for row in map(ring.row, ring.nodes)] == [f"unix:{node.path}" for node in ring.nodes]
+    assert len(told["managers"]) == 1 and told["managers"][0]["manager"] == told["master"]
+    shown = ring.platoons[0].ctl("cache", "ring", "c").stdout
+    for node in ring.nodes:
+        assert node.name in shown
+        said = text_of(node.client().execute_command("PLATOON.RING"))
+        assert all(other.name in said and other.path in said for other in ring.nodes)
+    assert ring.platoons[0].ctl("status").returncode == 0 and ring.platoons[0].workers()[MANAGER]["state"] == "READY"
+
+
+def test_objects_from_the_command_line(ring):
+    """Whichever node the tool asks: of both nodes' objects."""
+    platoon = ring.platoons[0]
+    for node in ring.nodes:
+        key, = ring.keys_of(node)
+        assert platoon.ctl("cache", "get", "c", key).stdout == f"{key}\n"
+        assert platoon.ctl("cache", "set", "c", key, "set by hand", "--expire", "1h").stdout == "ok\n"
+        for at in ring.nodes:
+            assert at.client().get(key) == b"set by hand" and 0 < at.client().ttl(key) <= 3600
+        assert ring.platoons[0].ctl("cache", "dump", "c", key, "--wait").returncode == 0 and ring.stores[0].has(key) == b"set by hand"
+        assert platoon.json("cache", "del", "c", key) == {"count": 1}
+        assert [at.client().get(key) for at in ring.nodes] == [None, None]
+        done = platoon.ctl("cache", "get", "c", key)
+        assert (done.returncode, done.stdout) == (1, "ko\n")
+
+
+def test_how_a_read_may_be(ring):
+    for node in ring.nodes:
+        key, = ring.keys_of(node)
+        patient(lambda key=key, node=node: node.client().execute_command("PLATOON.DUMP", key, "WAIT", 0))
+        for how in ([], ["--eventual"], ["--bounded", "500ms"], ["--bounded", "1h"]):
+            done = ring.platoons[0].ctl("cache", "get", "c", key, *how)
+            assert (done.returncode, done.stdout) == (0, f"{key}\n"), (how, done.stderr)
+    assert ring.platoons[0].ctl("cache", "get", "c", "k", "--bounded", "soon").returncode == 2
+
+
+def test_calls_of_workers(ring):
+    """To whichever node, for whoever's object; without consistency it may be one of before."""
+    keys = [ring.keys_of(node)[0] for node in ring.nodes]
+    values = [f"by {at.name}" for at in ring.nodes]
+    for at in ring.nodes:
+        for key in keys:
+            assert ring.platoons[0].json("send", at.name, json.dumps({"set": key, "value": f"by {at.name}"})) == {"ok": True}
+            assert ring.platoons[0].json("send", at.name, json.dumps({"persist": key})) == {"ok": True}
+            assert ring.stores[0].has(key) == f"by {at.name}".encode()
+            for node in ring.nodes:
+                assert ring.platoons[0].json("send", node.name, json.dumps({"get": key, "consistency": True})) == {"ok": f"by {at.name}"}
+                assert ring.platoons[0].json("send", node.name, json.dumps({"get": key, "consistency": False}))["ok"] in [key, *values]
+
+
+def test_status(ring):
+    """It counts what goes to another node, where that came from."""
+    one, other = ring.nodes
+    key, = ring.keys_of(one)
+    before = [node.status()["forwarded"] for node in ring.nodes]
+    for _ in range(10):
+        assert other.client().get(key) and one.client().get(key)
+    wait_until(lambda: other.status()["forwarded"] >= before[1] + 10, 30, "its counter")
+    assert one.status()["forwarded"] == before[0]
+    assert {row["node"]: row["state"] for row in ring.ask("status", "c")} == {node.name: "READY" for node in ring.nodes}
+    shown = ring.platoons[0].ctl("cache", "status", "c").stdout
+    assert all(node.name in shown for node in ring.nodes)
+
+
+def test_a_dump_is_the_owners(ring):
+    """DUMP at another node has it stored; the answer tells whether it was not."""
+    one, other = ring.nodes
+    key, = ring.keys_of(one)
+    assert other.client().execute_command("PLATOON.DUMP", key, "WAIT", 0) in (0, 1)
+    assert ring.stores[0].has(key) == key.encode()
+    assert other.client().execute_command("PLATOON.DUMP", key) == 0
+    assert ring.platoons[0].ctl("cache", "wait", "c").returncode == 0
+
+
+def test_nothing_is_flushed(ring):
+    for node in ring.nodes:
+        key, = ring.keys_of(node)
+        for name in ("FLUSHALL", "FLUSHDB"):
+            with pytest.raises(Exception, match="store"):
+                node.client().execute_command(name)
+        assert node.client().get(key) == key.encode()
