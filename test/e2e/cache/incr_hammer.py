@@ -64,7 +64,7 @@ def judge(acks, sent, finals):
 
 
 class Hammer:
-    """makers: name to what makes a client. Used with `with`: at its end the clients end, and what is wrong fails the test."""
+    """makers: whatever a client is called, to what makes it. Used with `with`: at its end the clients end, and what is wrong fails the test."""
 
     def __init__(self, makers, keys, seed=1):
         self.keys = list(keys)
@@ -75,8 +75,8 @@ class Hammer:
         self.refusals = collections.Counter()
         self.last = {}
         self.wrong = []
-        self.threads = [threading.Thread(target=self._run, args=(name, make, random.Random(f"{seed} {name}")), daemon=True)
-                        for name, make in makers.items()]
+        self.threads = [threading.Thread(target=self._run, args=(name, make, random.Random(seed * 1000 + number)), daemon=True)
+                        for number, (name, make) in enumerate(makers.items())]
 
     def __enter__(self):
         for thread in self.threads:

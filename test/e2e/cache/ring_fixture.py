@@ -13,7 +13,7 @@ import redis
 from cache_store_fixture import Directory
 from differential_fixture import Connection
 from incr_hammer import Hammer, passes, patient
-from platoon_fixture import BUILD, SCALE, Platoon, RedisServer, alive, freeze, section, wait_until
+from platoon_fixture import BUILD, SCALE, Platoon, RedisServer, freeze, section, wait_until
 
 MANAGER, BACKING = "cache/c/manager.1", "cache/c/backing.1"
 SILENCE = 60 * SCALE  # a client hears nothing for so long, and takes the connection for lost
@@ -109,9 +109,6 @@ class Ring:
             patient(lambda node=node: node.client().set(self.key(), "ready"), 90)
         return self
 
-    def platoon_of(self, node):
-        return self.platoons[self.platoons.index(node.platoon)]
-
     # ---- what it tells of itself, by the first platoon that runs ----
 
     def ask(self, *words):
@@ -167,8 +164,8 @@ class Ring:
             wait_until(there, 60, f"{key} to come to {node}")
 
     def hammer(self, keys, **more):
-        """A client of each node, which does INCR of these keys."""
-        return Hammer({f"{number}: {node}": node.client for number, node in enumerate(self.nodes, 1)}, keys, **more)
+        """A client of each node, called as its node is, which does INCR of these keys."""
+        return Hammer({node: node.client for node in self.nodes}, keys, **more)
 
     # ---- a node that does not come back ----
 
@@ -216,10 +213,6 @@ def serves_all(node, keys, timeout=60):
     for key in keys:
         found = patient(lambda key=key: client.get(key), timeout)
         assert found == key.encode(), (node, key, found)
-
-
-def live(*pids):
-    return all(alive(pid) for pid in pids)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 import json
 
 import pytest
+import redis
 
 from incr_hammer import patient
 from platoon_fixture import wait_until
@@ -126,6 +127,6 @@ def test_nothing_is_flushed(ring):
     for node in ring.nodes:
         key, = ring.keys_of(node)
         for name in ("FLUSHALL", "FLUSHDB"):
-            with pytest.raises(Exception, match="store"):
+            with pytest.raises(redis.exceptions.ResponseError, match="store"):
                 node.client().execute_command(name)
         assert node.client().get(key) == key.encode()
