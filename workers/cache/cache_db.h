@@ -309,9 +309,9 @@ bool cache_db_place(struct cache_db *db, const struct cache_db_places *places);
 const struct cache_object *cache_db_object(const struct cache_db *db, uint32_t handle);
 
 /*
- * It leaves memory, and the log: what is clean, or an absence; what is volatile is lost. Who watches its key is told: EXEC must not succeed when
- * the key has been another node's in between. *left: whether it has; false and CACHE_OK: it is dirty, a dead letter
- * too, or being stored. CACHE_FAULT_MEMORY: it stays.
+ * It leaves memory, and the log: what is clean, or an absence; what is volatile is lost. Who watches its key is told:
+ * EXEC must not succeed when the key has been another node's in between. *left: whether it has; false and CACHE_OK: it
+ * is dirty, a dead letter too, or being stored. CACHE_FAULT_MEMORY: it stays.
  */
 enum cache_fault cache_db_leave(struct cache_db *db, uint32_t handle, bool *left);
 
