@@ -252,9 +252,9 @@
     X("cache-node", "dump-wait", ACT, "KEY...", "map {count} of the keys, when all of them are stored") \
     X("cache-node", "dump-all", ACT, "", "map {count}: what is not stored, and will be now") \
     X("cache-node", "dirty", LOOK, "", "map {dirty, dirty_bytes, oldest_dirty_ms (or nil), dead}") \
-    X("cache-node", "dead-list", LOOK, "[AFTER]", \
-      "array of at most 1,000 maps {key, deleted, bytes, version, reason}, the oldest first, or from behind the " \
-      "dead letter AFTER on; none: those were all") \
+    X("cache-node", "dead-list", LOOK, "[AFTER [VERSION]]", \
+      "array of at most 1,000 maps {key, deleted, bytes, version, lost, reason}, the oldest first, or from behind " \
+      "the dead letter AFTER on (of several the last, or that VERSION); none: those were all") \
     X("cache-node", "dead-show", LOOK, "KEY...", \
       "as dead-list, of those that are dead letters; with at most 64 KB of their value, which a deletion has not") \
     X("cache-node", "dead-retry", ACT, "[KEY...]", "map {count}: those (no KEY: all) that are put again now") \

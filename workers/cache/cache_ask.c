@@ -146,7 +146,7 @@ static const struct ask_row {
                 {"dump-wait", 1, UINT32_MAX, cache_ask_dump_wait},
                 {"dump-all", 0, 0, cache_ask_dump_all},
                 {"dirty", 0, 0, cache_ask_dirty},
-                {"dead-list", 0, 1, cache_ask_dead_list},
+                {"dead-list", 0, 2, cache_ask_dead_list},
                 {"dead-show", 1, UINT32_MAX, cache_ask_dead_show},
                 {"dead-retry", 0, UINT32_MAX, cache_ask_dead_retry},
                 {"dead-drop", 0, UINT32_MAX, cache_ask_dead_drop},
@@ -176,8 +176,8 @@ enum control_status cache_ask(struct cache_node *n, struct slice verb, struct sl
     }
     buffer_append_text(
         out, "a cache node takes: get KEY [strong|eventual|bounded MS], set KEY VALUE [EXPIRE_MS], "
-             "del KEY..., dump KEY..., "
-             "dump-wait KEY..., dump-all, dirty, dead-list [AFTER], dead-show KEY..., dead-retry "
-             "[KEY...], dead-drop [KEY...]; and what it is called for, as JSON");
+             "del KEY..., dump KEY..., dump-wait KEY..., dump-all, dirty, "
+             "dead-list [AFTER [VERSION]], dead-show KEY..., dead-retry [KEY...], "
+             "dead-drop [KEY...]; and what it is called for, as JSON");
     return CONTROL_USAGE;
 }

@@ -2,6 +2,7 @@
 #include "workers/cache/cache_ask_store.h"
 
 #include "common/pack.h"
+#include "common/text.h"
 #include "workers/cache/cache_access.h"
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
@@ -90,15 +91,17 @@ static void ask_letter(const struct cache_asked *a, const struct cache_object *o
                        struct buffer *out)
 {
     struct slice key = cache_object_key(o), value = cache_object_value(o);
-    pack_map(out, shown ? 6 : 5);
+    pack_map(out, shown ? 7 : 6);
     pack_text(out, "key");
-    pack_bin(out, key);
+    pack_bin(out, cache_stray_key(key));
     pack_text(out, "deleted");
     pack_bool(out, o->gone);
     pack_text(out, "bytes");
     pack_u64(out, o->value_len);
     pack_text(out, "version");
     pack_u64(out, o->version);
+    pack_text(out, "lost");
+    pack_bool(out, cache_stray_is(key));
     pack_text(out, "reason");
     pack_text(out, cache_behind_why(a->node->behind, key));
     if (!shown)
@@ -118,14 +121,32 @@ static enum control_status ask_letters(struct cache_asked *a, uint32_t count,
     return CONTROL_OK;
 }
 
-/* The one of that key, or NULL. Deletions too, which no reader finds. */
-static const struct cache_object *ask_dead(const struct cache_asked *a, struct slice key)
+/* The next of that key behind `o`, or NULL; deletions too, which no reader finds, and strays, of which it may have some. */
+static const struct cache_object *ask_dead(const struct cache_asked *a, struct slice key,
+                                           const struct cache_object *o)
 {
-    const struct cache_object *o =
-        cache_db_is_dead(a->node->db, key) ? cache_db_dead(a->node->db, NULL) : NULL;
-    while (o != NULL && !slice_equal(cache_object_key(o), key))
-        o = cache_db_dead(a->node->db, o);
+    struct cache_db *db = a->node->db;
+    struct cache_strays strays = cache_db_strays(db);
+    if (strays.count == strays.alive && (o != NULL || !cache_db_is_dead(db, key)))
+        return NULL;
+    do
+        o = cache_db_dead(db, o);
+    while (o != NULL && !slice_equal(cache_stray_key(cache_object_key(o)), key));
     return o;
+}
+
+/* The one behind which the list goes on: of that key the last, and the last of that version if one is named. */
+static bool ask_after(struct cache_asked *a, const struct cache_object **after)
+{
+    struct slice key = unpack_bytes(&a->args);
+    uint64_t version = 0;
+    *after = NULL;
+    if (a->count > 1 && text_parse_u64(unpack_bytes(&a->args), &version) != 0)
+        return false;
+    for (const struct cache_object *o = NULL; (o = ask_dead(a, key, o)) != NULL;)
+        if (a->count == 1 || o->version == version)
+            *after = o;
+    return true;
 }
 
 /* From the first on, or from behind that one; behind one that is none any more anew: who pages takes each once. */
@@ -133,7 +154,9 @@ enum control_status cache_ask_dead_list(struct cache_asked *a)
 {
     struct buffer letters = BUFFER_EMPTY;
     uint32_t count = 0;
-    const struct cache_object *after = a->count > 0 ? ask_dead(a, unpack_bytes(&a->args)) : NULL;
+    const struct cache_object *after = NULL;
+    if (a->count > 0 && !ask_after(a, &after))
+        return cache_ask_fail(a, "VERSION is no number");
     const struct cache_object *o =
         a->node->behind != NULL ? cache_db_dead(a->node->db, after) : NULL;
     for (; o != NULL && count < ASK_LETTERS_MAX && letters.len < ASK_ROOM; count++) {
@@ -148,11 +171,12 @@ enum control_status cache_ask_dead_show(struct cache_asked *a)
     struct buffer letters = BUFFER_EMPTY;
     uint32_t found = 0;
     for (uint32_t i = 0; i < a->count && letters.len < ASK_ROOM; i++) {
-        const struct cache_object *o = ask_dead(a, unpack_bytes(&a->args));
-        if (o == NULL)
-            continue;
-        ask_letter(a, o, true, &letters);
-        found++;
+        struct slice key = unpack_bytes(&a->args);
+        const struct cache_object *o = NULL;
+        while (letters.len < ASK_ROOM && (o = ask_dead(a, key, o)) != NULL) {
+            ask_letter(a, o, true, &letters);
+            found++;
+        }
     }
     return ask_letters(a, found, &letters);
 }
@@ -163,8 +187,11 @@ enum control_status cache_ask_dead_retry(struct cache_asked *a)
     const struct cache_object *o;
     if (a->node->behind == NULL)
         return ask_no_store(a);
-    for (uint32_t i = 0; i < a->count; i++)
-        count += cache_behind_retry(a->node->behind, unpack_bytes(&a->args));
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct slice key = unpack_bytes(&a->args);
+        for (; (o = ask_dead(a, key, NULL)) != NULL; count++)
+            cache_behind_retry(a->node->behind, cache_object_key(o));
+    }
     for (; a->count == 0 && (o = cache_db_dead(a->node->db, NULL)) != NULL; count++)
         cache_behind_retry(a->node->behind, cache_object_key(o));
     return ask_count(a, count);
@@ -191,8 +218,11 @@ enum control_status cache_ask_dead_drop(struct cache_asked *a)
     const struct cache_object *o;
     if (a->node->behind == NULL)
         return ask_no_store(a);
-    for (uint32_t i = 0; i < a->count && status == CONTROL_OK; i++)
-        status = ask_drop(a, unpack_bytes(&a->args), &count);
+    for (uint32_t i = 0; i < a->count && status == CONTROL_OK; i++) {
+        struct slice key = unpack_bytes(&a->args);
+        while (status == CONTROL_OK && (o = ask_dead(a, key, NULL)) != NULL)
+            status = ask_drop(a, cache_object_key(o), &count);
+    }
     while (a->count == 0 && status == CONTROL_OK && (o = cache_db_dead(a->node->db, NULL)) != NULL)
         status = ask_drop(a, cache_object_key(o), &count);
     return status == CONTROL_OK ? ask_count(a, count) : status;

@@ -58,7 +58,7 @@ struct cache_client {
     struct cache_away *away;          /* commands that other nodes run; NULL: none */
     struct cache_client *next_paused; /* cache_forward.c */
     uint32_t from; /* the incarnation of the node that has sent the command at hand; 0: its own */
-    size_t late; /* bytes of what it has sent that do not wait for a store that gives no answer */
+    size_t late;   /* bytes of what it has sent that do not wait for a store that gives no answer */
     unsigned ahead; /* commands that have been read ahead, and are not executed */
     int parked;     /* loads and answers that the command at hand waits for */
     bool again;     /* that node has sent it before, and was refused */

@@ -24,7 +24,8 @@
 struct cache_peers;
 
 /* NULL: memory is short. `peers` lives longer. */
-struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers *peers, uint64_t timeout_ms);
+struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers *peers,
+                                        uint64_t timeout_ms);
 
 /* Before the peers are freed: nobody is told. NULL is allowed. */
 void cache_forward_free(struct cache_forward *f);
@@ -35,7 +36,8 @@ enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_c
 
 /* To several; takes what the split holds. */
 enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_command *command,
-                                    const struct slice *words, size_t count, struct cache_split *split);
+                                    const struct slice *words, size_t count,
+                                    struct cache_split *split);
 
 /*
  * Whether this command may be looked at while others of its client are away: it is for the same owner. As command.h's

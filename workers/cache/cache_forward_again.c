@@ -110,7 +110,8 @@ static void forward_on_timer(uv_timer_t *timer)
 void forward_later(struct cache_client *c, uint64_t pause_ms)
 {
     struct cache_forward *f = c->node->forward;
-    uint64_t least = pause_ms > 0 ? pause_ms : 1; /* one of 0 would be due in this turn, again and again */
+    uint64_t least =
+        pause_ms > 0 ? pause_ms : 1; /* one of 0 would be due in this turn, again and again */
     if (c->away->pauses)
         return;
     c->away->pauses = true;
@@ -125,8 +126,9 @@ void forward_again(struct cache_client *c)
     struct cache_away *a = c->away;
     struct forward_slot *s = a->first;
     if (forward_is_overtaken(s)) {
-        forward_fail(s, "TRYAGAIN the object's owner changed between two commands of this pipeline: "
-                        "ask again");
+        forward_fail(s,
+                     "TRYAGAIN the object's owner changed between two commands of this pipeline: "
+                     "ask again");
         forward_drain(c);
         return;
     }

@@ -113,12 +113,12 @@ static void forward_take_part(struct forward_slot *s, size_t part, struct slice 
     if (rc == 0)
         return;
     s->unreached = s->unreached || moved;
-    cache_split_fail(&s->split, part,
-                     slice_of(moved ? "TRYAGAIN the owner of some of these objects changes: ask again"
-                              : rc == -EMSGSIZE
-                                  ? "ERR the answer is larger than 64 MB: ask for less at a time"
-                              : rc == -ENOMEM ? "OOM the system has no more memory for this node"
-                                              : "ERR another node gave no answer to its part"));
+    cache_split_fail(
+        &s->split, part,
+        slice_of(moved ? "TRYAGAIN the owner of some of these objects changes: ask again"
+                 : rc == -EMSGSIZE ? "ERR the answer is larger than 64 MB: ask for less at a time"
+                 : rc == -ENOMEM   ? "OOM the system has no more memory for this node"
+                                   : "ERR another node gave no answer to its part"));
 }
 
 /* All parts are answered. */

@@ -40,7 +40,7 @@ struct forward_slot {
     bool hushed;    /* CLIENT REPLY: nothing is written */
     bool unreached; /* its owner was not: not at once again */
     uint64_t deadline_ms;
-    struct buffer answer; /* RESP in the client's version */
+    struct buffer answer;     /* RESP in the client's version */
     struct cache_split split; /* of one in parts */
     size_t out;               /* parts that are not answered */
     struct forward_part parts[];
@@ -50,7 +50,7 @@ struct forward_slot {
 struct cache_away {
     struct forward_slot *first, *last;
     size_t count, out;
-    uint32_t owner;           /* of all that are out; 0: several */
+    uint32_t owner;            /* of all that are out; 0: several */
     struct forward_slot *redo; /* the one that is looked at again, or pauses before */
     uint64_t due_ms;           /* of one that pauses: when something is looked at */
     bool pauses;
@@ -61,18 +61,20 @@ struct cache_forward {
     struct cache_peers *peers;
     uint64_t timeout_ms;
     uint64_t count;
-    uv_timer_t timer;              /* of those that pause */
-    struct cache_client *paused;   /* by cache_client.next_paused */
-    struct buffer scratch;         /* words of a command that is sent */
+    uv_timer_t timer;            /* of those that pause */
+    struct cache_client *paused; /* by cache_client.next_paused */
+    struct buffer scratch;       /* words of a command that is sent */
 };
 
 /* ---- cache_forward_answer.c ---- */
 
 /* One of its parts is answered, or is not. */
-void forward_on_answer(enum cache_peer_result result, struct slice answer, const char *why, void *ctx);
+void forward_on_answer(enum cache_peer_result result, struct slice answer, const char *why,
+                       void *ctx);
 
 /* It is answered with this error, a line with its code. */
-void forward_fail(struct forward_slot *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void forward_fail(struct forward_slot *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* RESP2 as another version: what is nil has another form in RESP3. */
 void forward_translate(struct buffer *out, struct slice answer, int version);

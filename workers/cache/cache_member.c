@@ -33,7 +33,8 @@ static struct cache_member_sight member_wait(uint64_t cell)
 }
 
 /* Ours, and nothing is in its way: but it is withheld while it is stored to be moved, or something older is stored. */
-static struct cache_member_sight member_run(struct cache_member *r, const struct cache_cells_entry *e)
+static struct cache_member_sight member_run(struct cache_member *r,
+                                            const struct cache_cells_entry *e)
 {
     if (cache_cells_elsewhere(e) != 0)
         member_move(r, e->cell);
@@ -49,7 +50,7 @@ static enum cache_cell_event member_need(struct cache_member_who who)
 }
 
 struct cache_member_sight cache_member_look(struct cache_member *r, struct slice key,
-                                        struct cache_member_who who)
+                                            struct cache_member_who who)
 {
     uint64_t cell = cache_cell(key, r->seed);
     if (r->incarnation == 0 || r->walk != MEMBER_SETTLED)
@@ -141,9 +142,10 @@ void cache_member_why(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
                  "Redis has not confirmed for `lease` that this node is there: platoonctl status "
                  "shows what the manager meets");
     else
-        snprintf(why, CACHE_MEMBER_WHY_SIZE,
-                 "nobody has said within `timeout` whose the object is: platoonctl cache ring shows "
-                 "who is lost");
+        snprintf(
+            why, CACHE_MEMBER_WHY_SIZE,
+            "nobody has said within `timeout` whose the object is: platoonctl cache ring shows "
+            "who is lost");
 }
 
 /* ---- who acknowledges, writes, stores ---- */
@@ -256,17 +258,16 @@ void cache_member_leave(struct cache_member *r)
 
 struct cache_member_told cache_member_tell(struct cache_member *r)
 {
-    return (struct cache_member_told){
-        .incarnation = r->session == MEMBER_IN ? r->incarnation : 0,
-        .cells = cache_cells_count(r->cells, CACHE_CELL_OURS),
-        .foreign = cache_cells_foreign(r->cells),
-        .asked = cache_cells_count(r->cells, CACHE_CELL_ASKED),
-        .serves = cache_member_serves(r),
-        .bytes = cache_cells_bytes(r->cells)};
+    return (struct cache_member_told){.incarnation = r->session == MEMBER_IN ? r->incarnation : 0,
+                                      .cells = cache_cells_count(r->cells, CACHE_CELL_OURS),
+                                      .foreign = cache_cells_foreign(r->cells),
+                                      .asked = cache_cells_count(r->cells, CACHE_CELL_ASKED),
+                                      .serves = cache_member_serves(r),
+                                      .bytes = cache_cells_bytes(r->cells)};
 }
 
 struct cache_member *cache_member_new(const struct cache_member_options *options, char *why,
-                                  size_t why_size)
+                                      size_t why_size)
 {
     struct cache_member *r = calloc(1, sizeof *r);
     snprintf(why, why_size, "out of memory");

@@ -42,7 +42,8 @@ struct cache_member_options {
     const char *address;     /* where other nodes reach this one */
     const char *path;        /* file of its identity: made, replaced, removed */
     uint64_t idle_ms;        /* 0: what is not used is kept */
-    uint64_t write_wait_ms;  /* a cell that is to move is withheld so long at most, while it is stored */
+    uint64_t
+        write_wait_ms; /* a cell that is to move is withheld so long at most, while it is stored */
     /* A buffer for a message to the manager; false: it is not there, or has no room, and the message is lost. */
     struct buffer *(*compose)(void *ctx);
     bool (*send)(void *ctx);
@@ -54,7 +55,8 @@ struct cache_member_options {
 };
 
 /* NULL: memory is short, or the identity cannot be read (`why`: path, cause, remedy). Before the log is replayed. */
-struct cache_member *cache_member_new(const struct cache_member_options *options, char *why, size_t why_size);
+struct cache_member *cache_member_new(const struct cache_member_options *options, char *why,
+                                      size_t why_size);
 void cache_member_free(struct cache_member *r); /* NULL is allowed */
 
 /* Its manager is there, anew too; is gone. */
@@ -98,7 +100,8 @@ struct cache_member_sight {
 };
 
 /* A command needs this key now. What must be asked for it is. */
-struct cache_member_sight cache_member_look(struct cache_member *r, struct slice key, struct cache_member_who who);
+struct cache_member_sight cache_member_look(struct cache_member *r, struct slice key,
+                                            struct cache_member_who who);
 
 /* The same of a key that will be needed: asks, and answers whether what it needs may be loaded ahead. */
 bool cache_member_look_ahead(struct cache_member *r, struct slice key);
@@ -144,7 +147,7 @@ struct cache_member_told {
     size_t cells;         /* ours */
     size_t foreign, asked;
     bool serves;
-    size_t bytes;         /* of the table */
+    size_t bytes; /* of the table */
 };
 struct cache_member_told cache_member_tell(struct cache_member *r);
 

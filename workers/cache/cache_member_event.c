@@ -26,7 +26,8 @@ bool member_push(struct member_list *list, uint64_t cell, uint64_t number, uint6
 
 bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e)
 {
-    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0;
+         h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
         bool letter = o->dead && cache_stray_is(cache_object_key(o));
         if ((o->dirty && !letter) || o->busy)
@@ -39,7 +40,8 @@ bool member_has_stray(struct cache_member *r, const struct cache_cells_entry *e)
 {
     if (cache_db_strays(r->node->db).alive == 0)
         return false;
-    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0;
+         h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
         if (cache_stray_is(cache_object_key(o)) && o->dirty && !o->dead)
             return true;
@@ -50,7 +52,8 @@ bool member_has_stray(struct cache_member *r, const struct cache_cells_entry *e)
 /* All that is dirty of it is put now. */
 static void member_store(struct cache_member *r, const struct cache_cells_entry *e)
 {
-    for (uint32_t h = e != NULL ? e->first : 0; h != 0; h = cache_cell_list_next(&r->objects.list, h)) {
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0;
+         h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
         if (o->dirty && !o->dead)
             cache_behind_ask(r->node->behind, cache_object_key(o));
@@ -128,8 +131,8 @@ static bool member_do(struct cache_member *r, uint64_t cell, enum cache_cell_act
 }
 
 /* What could not be done for want of memory: it is as before, and asked for again where somebody waits for that. */
-static enum cache_cell_action member_undo(struct cache_member *r, const struct cache_cells_entry *was,
-                                        uint64_t cell)
+static enum cache_cell_action member_undo(struct cache_member *r,
+                                          const struct cache_cells_entry *was, uint64_t cell)
 {
     bool asks = was != NULL && was->state == CACHE_CELL_ASKED;
     r->short_of = true;
@@ -146,8 +149,8 @@ static bool member_needs_facts(enum cache_cell_event event)
     return event == CACHE_ON_IDLE || event == CACHE_ON_ELSEWHERE || event == CACHE_ON_STOP;
 }
 
-enum cache_cell_action member_event(struct cache_member *r, uint64_t cell, enum cache_cell_event event,
-                                  uint32_t owner)
+enum cache_cell_action member_event(struct cache_member *r, uint64_t cell,
+                                    enum cache_cell_event event, uint32_t owner)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
     struct cache_cells_entry was = e != NULL ? *e : (struct cache_cells_entry){.cell = cell};

@@ -32,11 +32,12 @@ static bool member_is_reseeded(const struct cache_member *r, const struct messag
     return memcmp(r->seed, m->seed.ptr, sizeof r->seed) != 0;
 }
 
-static enum member_walk member_walk_for(const struct cache_member *r, const struct message_ring_joined *m)
+static enum member_walk member_walk_for(const struct cache_member *r,
+                                        const struct message_ring_joined *m)
 {
     return m->incarnation != r->incarnation || member_is_reseeded(r, m) ? MEMBER_OUTLIVED
-           : m->epoch != r->epoch                                     ? MEMBER_NEW_RUN
-                                                                      : MEMBER_REJOINS;
+           : m->epoch != r->epoch                                       ? MEMBER_NEW_RUN
+                                                                        : MEMBER_REJOINS;
 }
 
 /*
@@ -97,8 +98,8 @@ static bool member_on_left(struct cache_member *r, struct unpack *u)
 static bool member_on_lease(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_lease m;
-    if (!message_ring_lease_unpack(u, &m) || !member_is_time(m.until_us) || !member_is_time(m.at_us) ||
-        !member_is_time(m.redis_us) || m.incarnation > UINT32_MAX)
+    if (!message_ring_lease_unpack(u, &m) || !member_is_time(m.until_us) ||
+        !member_is_time(m.at_us) || !member_is_time(m.redis_us) || m.incarnation > UINT32_MAX)
         return false;
     if (r->session != MEMBER_IN || m.mark != r->mark || r->walk != MEMBER_SETTLED ||
         cache_cells_count(r->cells, CACHE_CELL_HELD) > 0)
@@ -134,14 +135,14 @@ static void member_own(struct cache_member *r, uint64_t cell, const struct cache
         cache_cells_set_number(r->cells, cell, owner->value);
     } else {
         member_event(r, cell,
-                   owner->state == CACHE_RING_THEIRS ? CACHE_ON_SAID_THEIRS : CACHE_ON_SAID_LOST,
-                   (uint32_t)owner->value);
+                     owner->state == CACHE_RING_THEIRS ? CACHE_ON_SAID_THEIRS : CACHE_ON_SAID_LOST,
+                     (uint32_t)owner->value);
     }
 }
 
 /* False: it is no answer to that. */
 static bool member_on_owners(struct cache_member *r, const struct member_flight *f,
-                           const struct message_ring_claimed *m)
+                             const struct message_ring_claimed *m)
 {
     struct cache_ring_owner owner;
     if (m->owners.len != f->count * CACHE_RING_OWNER_SIZE)
@@ -169,8 +170,8 @@ static void member_put_off(struct cache_member *r, const struct member_flight *f
         member_event(r, f->cells[i], CACHE_ON_SAID_LATER, 0);
 }
 
-static void member_on_obstacle(struct cache_member *r, const struct member_flight *f, uint64_t result,
-                             uint64_t wait_ms)
+static void member_on_obstacle(struct cache_member *r, const struct member_flight *f,
+                               uint64_t result, uint64_t wait_ms)
 {
     if (result == CACHE_RING_CLOSED) {
         r->closed_us = clock_boot_us() + (int64_t)wait_ms * 1000;
@@ -242,9 +243,8 @@ bool member_is_live(const struct cache_member *r, uint32_t incarnation)
 {
     struct member_node key = {.incarnation = incarnation};
     const struct member_node *n =
-        r->node_count > 0
-            ? bsearch(&key, r->nodes, r->node_count, sizeof key, member_node_compare)
-            : NULL;
+        r->node_count > 0 ? bsearch(&key, r->nodes, r->node_count, sizeof key, member_node_compare)
+                          : NULL;
     return n != NULL && !n->lost;
 }
 

@@ -58,11 +58,12 @@ int member_identity_read(struct cache_member *r, char *why, size_t why_size)
     text[got] = '\0';
     if (member_identity_parse(r, text))
         return 0;
-    snprintf(why, why_size,
-             "%s: not what a node writes there (who it is in its ring): put the file back, or remove "
-             "it, and forget the node (platoonctl cache forget): what it had not stored is stored "
-             "where nobody has written since",
-             r->options.path);
+    snprintf(
+        why, why_size,
+        "%s: not what a node writes there (who it is in its ring): put the file back, or remove "
+        "it, and forget the node (platoonctl cache forget): what it had not stored is stored "
+        "where nobody has written since",
+        r->options.path);
     return -EINVAL;
 }
 

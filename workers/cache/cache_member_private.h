@@ -13,11 +13,11 @@
 #include "workers/cache/cache_member.h"
 #include "workers/cache/ring/cache_lease.h"
 
-#define MEMBER_MOVES      64  /* cells that are withheld at once, to move */
-#define MEMBER_FLIGHTS    16  /* requests to the manager that are not answered */
-#define MEMBER_CELLS_MAX  1000 /* of one */
-#define MEMBER_LATER_MS   200 /* between two tries of what the manager could not ask Redis */
-#define MEMBER_REST_S     10  /* a cell that could not move within its time is left in peace so long */
+#define MEMBER_MOVES     64   /* cells that are withheld at once, to move */
+#define MEMBER_FLIGHTS   16   /* requests to the manager that are not answered */
+#define MEMBER_CELLS_MAX 1000 /* of one */
+#define MEMBER_LATER_MS  200  /* between two tries of what the manager could not ask Redis */
+#define MEMBER_REST_S    10 /* a cell that could not move within its time is left in peace so long */
 
 enum member_session {
     MEMBER_OUT,     /* to join */
@@ -30,7 +30,7 @@ enum member_session {
 /* What goes through all cells since the last join; until it has, nothing is served. */
 enum member_walk {
     MEMBER_SETTLED,
-    MEMBER_REJOINS,  /* the same incarnation, the same run: what was asked is asked again, what is dirty claimed */
+    MEMBER_REJOINS, /* the same incarnation, the same run: what was asked is asked again, what is dirty claimed */
     MEMBER_NEW_RUN,  /* Redis may have forgotten its last moments */
     MEMBER_OUTLIVED, /* another incarnation: all is to go */
     MEMBER_RECLAIMS, /* all cells have been seen: those of which the log has something dirty are claimed */
@@ -86,11 +86,11 @@ struct cache_member {
     struct cache_cells_walk idle;
     struct member_node *nodes;
     size_t node_count;
-    bool manager;   /* it is there */
-    bool served;    /* when it was looked at last */
-    bool reclaims;  /* this walk has claimed some */
-    bool look;      /* who waits for a cell may look again */
-    bool short_of;  /* memory was */
+    bool manager;                        /* it is there */
+    bool served;                         /* when it was looked at last */
+    bool reclaims;                       /* this walk has claimed some */
+    bool look;                           /* who waits for a cell may look again */
+    bool short_of;                       /* memory was */
     char trouble[CACHE_MEMBER_WHY_SIZE]; /* of the identity's file; "" */
 };
 
@@ -105,8 +105,8 @@ static inline uint32_t member_now_s(const struct cache_member *r)
  * An event of a cell: its state, and what is done. `owner`: whose it is, of SAID_THEIRS and SAID_LOST. Returns the
  * action, of which all is done but what is the command's own: RUN, WAIT, FORWARD, REFUSE.
  */
-enum cache_cell_action member_event(struct cache_member *r, uint64_t cell, enum cache_cell_event event,
-                                  uint32_t owner);
+enum cache_cell_action member_event(struct cache_member *r, uint64_t cell,
+                                    enum cache_cell_event event, uint32_t owner);
 
 /* Some of its objects are not in the store as they are here; a stray that never will be does not count. */
 bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e);

@@ -61,8 +61,8 @@ static void member_pack(struct cache_member *r, const struct member_flight *f, s
 }
 
 /* The first of a list, as many as one request takes. Those that are not in that state any more are passed over. */
-static struct member_flight *member_fill(struct cache_member *r, struct member_list *list, bool holds,
-                                     struct buffer *cells)
+static struct member_flight *member_fill(struct cache_member *r, struct member_list *list,
+                                         bool holds, struct buffer *cells)
 {
     struct member_flight *f = malloc(sizeof *f);
     enum cache_cell_state state = holds ? CACHE_CELL_HELD : CACHE_CELL_ASKED;
@@ -145,8 +145,8 @@ static size_t member_release_some(struct cache_member *r, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct member_held *h = &r->leaving.at[i];
         if (cache_cells_state(r->cells, h->cell) == CACHE_CELL_LEAVING)
-            cache_ring_put_held(
-                &cells, &(struct cache_ring_held){.cell = h->cell, .number = h->number});
+            cache_ring_put_held(&cells,
+                                &(struct cache_ring_held){.cell = h->cell, .number = h->number});
     }
     bool sent = buffer_ok(&cells);
     if (sent && cells.len > 0) {

@@ -142,7 +142,8 @@ void member_move_on(struct cache_member *r)
 
 /* ---- idle ---- */
 
-static void member_idle_one(struct cache_member *r, const struct cache_cells_entry *e, uint64_t idle_s)
+static void member_idle_one(struct cache_member *r, const struct cache_cells_entry *e,
+                            uint64_t idle_s)
 {
     if (member_now_s(r) - e->used_s >= idle_s)
         member_event(r, e->cell, CACHE_ON_IDLE, 0);

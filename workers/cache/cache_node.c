@@ -49,9 +49,9 @@ static bool node_is_stored(const struct node *n)
 }
 
 /* Who waits for an answer has it before the end. */
-static void node_finish(struct node *n)
+void node_finish(struct node *n)
 {
-    if (n->draining && cache_mail_is_empty(&n->mail) && node_is_stored(n)) {
+    if (n->draining && cache_mail_is_empty(&n->mail) && node_is_stored(n) && node_has_left(n)) {
         n->draining = false;
         node_tell_unstored(n);
         worker_finished(n->w);
@@ -62,6 +62,8 @@ static void node_on_synced(void *ctx)
 {
     struct node *n = ctx;
     cache_turn_synced(&n->cache.turn);
+    if (n->cache.member != NULL)
+        cache_member_synced(n->cache.member);
     node_finish(n);
 }
 
@@ -174,6 +176,8 @@ static void node_on_change(void *ctx)
 {
     struct node *n = ctx;
     cache_park_changed(n->cache.park);
+    if (n->cache.member != NULL)
+        cache_member_changed(n->cache.member);
     node_finish(n);
 }
 
@@ -181,6 +185,12 @@ static void node_on_stored(void *ctx, struct slice key, uint64_t version)
 {
     struct node *n = ctx;
     cache_park_passed(n->cache.park, key, version);
+}
+
+static bool node_may_store(void *ctx)
+{
+    struct node *n = ctx;
+    return n->cache.member == NULL || cache_member_may_store(n->cache.member);
 }
 
 static void node_open_behind(struct node *n)
@@ -192,6 +202,7 @@ static void node_open_behind(struct node *n)
         .retry_max_ms = worker_setting_u64(w, "store.retry_max"),
         .timeout_ms = worker_setting_u64(w, "store.timeout"),
         .parallel = (unsigned)worker_setting_u64(w, "cache.backing.parallel"),
+        .may = node_may_store,
         .on_change = node_on_change,
         .on_stored = node_on_stored,
         .ctx = n};
@@ -247,6 +258,7 @@ static void node_on_up(struct worker *w, void *state, struct worker_peer *peer)
     struct node *n = state;
     if (n->store != NULL)
         cache_far_on_up(n->store, peer);
+    node_ring_on_up(n, peer);
 }
 
 static void node_on_down(struct worker *w, void *state, struct worker_peer *peer,
@@ -256,13 +268,13 @@ static void node_on_down(struct worker *w, void *state, struct worker_peer *peer
     struct node *n = state;
     if (n->store != NULL)
         cache_far_on_down(n->store, peer, reason);
+    node_ring_on_down(n, peer);
     cache_mail_on_down(peer);
 }
 
 /* ---- life ---- */
 
-/* The number behind the dot of the worker's name. */
-static uint64_t node_number(const struct node *n)
+uint64_t node_number(const struct node *n)
 {
     const char *dot = strrchr(worker_name(n->w), '.');
     return dot != NULL ? strtoull(dot + 1, NULL, 10) : 1;
@@ -297,6 +309,7 @@ static int node_init(struct worker *w, void *state)
     node_open_db(n);
     if (cache_turn_start(&n->cache.turn, &n->cache) != 0)
         return CONTRACT_EXIT_TEMPORARY;
+    node_open_ring(n);
     node_open_log(n);
     node_open_store(n);
     return node_listen(n);
@@ -314,6 +327,8 @@ static void node_on_tick(struct worker *w, void *state)
     cache_trim(&n->trim, cache_db_bytes(n->cache.db));
     if (n->cache.behind != NULL)
         cache_behind_tick(n->cache.behind);
+    if (n->cache.member != NULL)
+        cache_member_tick(n->cache.member);
     node_tell(n);
     node_finish(n);
 }
@@ -324,6 +339,8 @@ static bool node_on_message(struct worker *w, void *state, struct worker_peer *f
     (void)w;
     struct node *n = state;
     if (n->store != NULL && cache_far_on_message(n->store, from, type, u))
+        return true;
+    if (node_ring_on_message(n, from, type, u))
         return true;
     return cache_mail_on_message(&n->mail, from, type, u);
 }
@@ -361,6 +378,7 @@ static void node_fini(struct worker *w, void *state)
     cache_listen_stop(&n->cache);
     cache_client_end_all(&n->cache);
     cache_mail_fini(&n->mail);
+    node_close_ring(n);
     node_close_store(n);
     if (n->cache.turn.node != NULL)
         cache_turn_stop(&n->cache.turn);

@@ -63,12 +63,12 @@ struct cache_node {
     struct cache_node_options options;
     const struct cache_commands *commands;
     struct cache_db *db;
-    struct cache_log *log;       /* NULL: none (tests) */
-    struct cache_park *park;     /* who waits for the store; NULL: there is none */
-    struct cache_behind *behind; /* what is to be stored; NULL: there is none */
-    struct cache_member *member;       /* whose is what; NULL: all is this node's */
+    struct cache_log *log;         /* NULL: none (tests) */
+    struct cache_park *park;       /* who waits for the store; NULL: there is none */
+    struct cache_behind *behind;   /* what is to be stored; NULL: there is none */
+    struct cache_member *member;   /* whose is what; NULL: all is this node's */
     struct cache_forward *forward; /* commands for other nodes; NULL: there are none */
-    struct redis_tls *tls;       /* of its TCP addresses; NULL: plain */
+    struct redis_tls *tls;         /* of its TCP addresses; NULL: plain */
     struct cache_turn turn;
     struct cache_listen listen;
     struct cache_client *clients;

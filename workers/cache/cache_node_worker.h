@@ -2,7 +2,7 @@
  * cache_node_worker.h: what the files of the worker type cache-node share: its state.
  *
  * Runs in a cache node. cache_node.c puts it together and lives through its life; cache_node_start.c reads what it
- * starts with; cache_node_tell.c tells the master how it does. Nobody else includes it: what clients, turns and
+ * starts with; cache_node_ring.c puts it into its ring; cache_node_tell.c tells the master how it does. Nobody else includes it: what clients, turns and
  * commands know of a node is cache_node.h.
  */
 #ifndef WORKERS_CACHE_NODE_WORKER_H
@@ -12,12 +12,15 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_load.h"
 #include "workers/cache/cache_mail.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/cache_trouble.h"
 #include "workers/cache/memory/cache_trim.h"
 
 #include <limits.h>
 
 #define NODE_SECRET_SIZE 4096
+
+struct cache_peers;
 
 struct node {
     struct worker *w;
@@ -35,10 +38,32 @@ struct node {
     struct cache_trouble trouble;
     uint8_t hash_key[SIPHASH_KEY_SIZE];
     char workers[CONTRACT_NAME_MAX]; /* the branch of those that talk with the store */
+    struct cache_peers *peers;       /* the other nodes of its ring; NULL: there is none */
+    struct worker_peer *manager;     /* NULL: it is not there */
+    struct buffer *message;          /* to it, at hand */
+    char *address;                   /* where other nodes reach it */
+    char identity[PATH_MAX];         /* file of who it is in its ring */
     uint64_t drain_ms;               /* when it began */
     int hold;
-    bool draining;
+    bool draining, leaves, left; /* it has asked to leave its ring; it has been answered */
 };
+
+/* The number behind the dot of the worker's name. */
+uint64_t node_number(const struct node *n);
+
+/* Ends the process's life when nothing is to be waited for any more (worker_finished). */
+void node_finish(struct node *n);
+
+/* ---- cache_node_ring.c; each does nothing where there is no ring ---- */
+
+/* Before the log is replayed. */
+void node_open_ring(struct node *n);
+void node_close_ring(struct node *n);
+void node_ring_on_up(struct node *n, struct worker_peer *peer);
+void node_ring_on_down(struct node *n, const struct worker_peer *peer);
+bool node_ring_on_message(struct node *n, const struct worker_peer *from, uint64_t type,
+                          struct unpack *u);
+bool node_has_left(struct node *n);
 
 /* Its text, NULL for an empty one. */
 const char *node_setting(const struct node *n, const char *name);

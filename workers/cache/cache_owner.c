@@ -31,8 +31,7 @@ static void owner_add(struct owner_view *v, uint32_t owner)
 {
     if (v->count == v->capacity) {
         size_t capacity = 4 * v->capacity;
-        uint32_t *grown =
-            realloc(v->owners != v->few ? v->owners : NULL, capacity * sizeof *grown);
+        uint32_t *grown = realloc(v->owners != v->few ? v->owners : NULL, capacity * sizeof *grown);
         if (grown == NULL) {
             v->short_of = true;
             return;
@@ -132,11 +131,17 @@ static void owner_look_ahead(struct cache_client *c, const struct cache_command 
         cache_member_look_ahead(c->node->member, key);
 }
 
+/* MSET with a key that has no value: it is refused wherever it runs, so here. */
+static bool owner_is_crooked(const struct cache_command *command, size_t count)
+{
+    return command->step > 1 && (count - (size_t)command->first) % (size_t)command->step != 0;
+}
+
 enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
                                  const struct slice *words, size_t count)
 {
     struct owner_view view = {0};
-    if (!command_has_keys(c, command) || c->multi_bad)
+    if (!command_has_keys(c, command) || c->multi_bad || owner_is_crooked(command, count))
         return CACHE_HOLD_GO;
     if (c->multi && command->run != command_exec) {
         owner_look_ahead(c, command, words, count);

@@ -22,9 +22,10 @@ struct cache_park {
     struct cache_loads *loads;
     struct park_list lists[CACHE_PARKED];
     uv_timer_t timer;
-    uint64_t wake_ms;            /* that the timer is set for */
-    struct cache_parked *cursor; /* of who tells some of a list: the next, whoever leaves meanwhile */
-    bool changed;                /* something has become clean, or dead */
+    uint64_t wake_ms; /* that the timer is set for */
+    struct cache_parked
+        *cursor;  /* of who tells some of a list: the next, whoever leaves meanwhile */
+    bool changed; /* something has become clean, or dead */
     bool stopping;
 };
 

@@ -9,11 +9,13 @@
 #include "master/ctl/ctl_verbs.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define DEAD_NAMED                                                                                 \
-    "base64:YWxs"      /* the key that is called so: the word by itself stands for all of them */
-#define DEAD_BATCH 200 /* values that are asked for at once: an answer has room for them */
+    "base64:YWxs" /* the key that is called so: the word by itself stands for all of them */
+/* Keys whose values are asked for at once: an answer has room for two of each. */
+#define DEAD_BATCH 100
 
 static void append_key(const json_t *letter, struct buffer *out)
 {
@@ -22,6 +24,14 @@ static void append_key(const json_t *letter, struct buffer *out)
         buffer_append_text(out, DEAD_NAMED);
     else
         ctl_value_show(key, out);
+}
+
+/* Of two of one key it tells which is which. */
+static void append_reason(const json_t *letter, struct buffer *out)
+{
+    if (json_is_true(json_object_get(letter, "lost")))
+        buffer_append_text(out, "(lost) ");
+    buffer_append_text(out, ctl_value_text(letter, "reason"));
 }
 
 void ctl_cache_render_dead(const json_t *letters, size_t width, bool color, struct buffer *out)
@@ -34,16 +44,18 @@ void ctl_cache_render_dead(const json_t *letters, size_t width, bool color, stru
     json_t *letter;
     json_array_foreach(letters, i, letter)
     {
-        struct buffer key = BUFFER_EMPTY;
+        struct buffer key = BUFFER_EMPTY, reason = BUFFER_EMPTY;
         append_key(letter, &key);
+        append_reason(letter, &reason);
         ctl_table_cell(&t, CTL_PLAIN, buffer_slice(&key));
         if (json_is_true(json_object_get(letter, "deleted")))
             ctl_table_cell(&t, CTL_PLAIN, slice_of("deleted"));
         else
             ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(letter, "bytes"));
-        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(letter, "reason")));
-        t.failed |= !buffer_ok(&key);
+        ctl_table_cell(&t, CTL_PLAIN, buffer_slice(&reason));
+        t.failed |= !buffer_ok(&key) || !buffer_ok(&reason);
         buffer_fini(&key);
+        buffer_fini(&reason);
     }
     ctl_table_render(&t, width, color, out);
     ctl_table_fini(&t);
@@ -55,11 +67,12 @@ void ctl_cache_render_dead_data(const json_t *letters, bool color, struct buffer
     json_t *letter;
     json_array_foreach(letters, i, letter)
     {
-        struct buffer key = BUFFER_EMPTY, value = BUFFER_EMPTY;
+        struct buffer key = BUFFER_EMPTY, value = BUFFER_EMPTY, reason = BUFFER_EMPTY;
         append_key(letter, &key);
+        append_reason(letter, &reason);
         ctl_append_color(out, color, CTL_BOLD, buffer_slice(&key));
         buffer_append_text(out, "\n  ");
-        ctl_append_safe(out, slice_of(ctl_value_text(letter, "reason")));
+        ctl_append_safe(out, buffer_slice(&reason));
         if (json_is_true(json_object_get(letter, "deleted"))) {
             buffer_append_text(out, "\n  deleted\n");
         } else {
@@ -68,7 +81,8 @@ void ctl_cache_render_dead_data(const json_t *letters, bool color, struct buffer
             ctl_append_safe(out, buffer_slice(&value));
             buffer_append_char(out, '\n');
         }
-        out->failed |= !buffer_ok(&key) || !buffer_ok(&value);
+        out->failed |= !buffer_ok(&key) || !buffer_ok(&value) || !buffer_ok(&reason);
+        buffer_fini(&reason);
         buffer_fini(&key);
         buffer_fini(&value);
     }
@@ -128,6 +142,12 @@ static struct slice dead_key(const json_t *letter, struct buffer *out)
     return buffer_slice(out);
 }
 
+static bool dead_is_same(const json_t *a, const json_t *b)
+{
+    return json_equal(json_object_get(a, "key"), json_object_get(b, "key")) &&
+           ctl_value_u64(a, "version") == ctl_value_u64(b, "version");
+}
+
 /* Page by page, until there are no more, or it has begun anew because the last one is a dead letter no more. */
 static int dead_ask_all(struct ctl *c, json_t *letters)
 {
@@ -136,15 +156,41 @@ static int dead_ask_all(struct ctl *c, json_t *letters)
     int status = dead_ask_more(c, "dead-list", 0, NULL, letters, &came);
     while (status == CONTROL_OK && came > 0) {
         size_t before = json_array_size(letters);
-        struct slice key = dead_key(json_array_get(letters, before - 1), &after);
-        status = buffer_ok(&after) ? dead_ask_more(c, "dead-list", 1, &key, letters, &came)
+        const json_t *last = json_array_get(letters, before - 1);
+        char version[24];
+        snprintf(version, sizeof version, "%" PRIu64, ctl_value_u64(last, "version"));
+        struct slice words[] = {dead_key(last, &after), slice_of(version)};
+        status = buffer_ok(&after) ? dead_ask_more(c, "dead-list", 2, words, letters, &came)
                                    : ctl_fail(CONTROL_ERROR, "not enough memory for the request");
-        const json_t *first = json_object_get(json_array_get(letters, 0), "key");
-        if (came > 0 && json_equal(first, json_object_get(json_array_get(letters, before), "key")))
+        if (came > 0 && dead_is_same(json_array_get(letters, 0), json_array_get(letters, before)))
             break;
     }
     buffer_fini(&after);
     return status;
+}
+
+/* One letter of each key: an answer has all that are of it. NULL: memory is short. */
+static json_t *dead_keys(const json_t *listed)
+{
+    json_t *seen = json_object(), *first = json_array(), *letter;
+    bool failed = false;
+    size_t i;
+    json_array_foreach(listed, i, letter)
+    {
+        struct buffer name = BUFFER_EMPTY;
+        ctl_value_show(json_object_get(letter, "key"), &name);
+        const char *text = buffer_text(&name);
+        if (text != NULL && json_object_get(seen, text) == NULL)
+            failed |= json_object_set_new_nocheck(seen, text, json_true()) != 0 ||
+                      json_array_append(first, letter) != 0;
+        failed |= text == NULL;
+        buffer_fini(&name);
+    }
+    json_decref(seen);
+    if (!failed)
+        return first;
+    json_decref(first);
+    return NULL;
 }
 
 /* Appends those letters with their values. */
@@ -152,15 +198,18 @@ static int dead_ask_values(struct ctl *c, const json_t *listed, json_t *letters)
 {
     struct buffer keys[DEAD_BATCH] = {{0}};
     struct slice words[DEAD_BATCH];
-    int status = CONTROL_OK;
-    for (size_t i = 0; i < json_array_size(listed) && status == CONTROL_OK; i += DEAD_BATCH) {
+    json_t *first = dead_keys(listed);
+    int status =
+        first != NULL ? CONTROL_OK : ctl_fail(CONTROL_ERROR, "not enough memory for the request");
+    for (size_t i = 0; i < json_array_size(first) && status == CONTROL_OK; i += DEAD_BATCH) {
         size_t count = 0, came;
-        for (; count < DEAD_BATCH && i + count < json_array_size(listed); count++)
-            words[count] = dead_key(json_array_get(listed, i + count), &keys[count]);
+        for (; count < DEAD_BATCH && i + count < json_array_size(first); count++)
+            words[count] = dead_key(json_array_get(first, i + count), &keys[count]);
         status = dead_ask_more(c, "dead-show", count, words, letters, &came);
     }
     for (size_t i = 0; i < DEAD_BATCH; i++)
         buffer_fini(&keys[i]);
+    json_decref(first);
     return status;
 }
 

@@ -148,6 +148,16 @@ START_TEST(dead_letters)
     buffer_clear(&out);
     ctl_cache_render_dead(letters, 120, false, &out);
     ck_assert_str_eq(shown(), "KEY          BYTES  REASON\nbase64:YWxs      5  no\n");
+    letters = from_json("[{\"key\":\"a\",\"bytes\":5,\"lost\":true,\"reason\":\"no\"},"
+                        "{\"key\":\"a\",\"bytes\":6,\"lost\":false,\"reason\":\"never\"}]");
+    buffer_clear(&out);
+    ctl_cache_render_dead(letters, 120, false, &out);
+    ctl_cache_render_dead_data(letters, false, &out);
+    ck_assert_str_eq(shown(), "KEY  BYTES  REASON\n"
+                              "a        5  (lost) no\n"
+                              "a        6  never\n"
+                              "a\n  (lost) no\n  5 bytes: -\n"
+                              "a\n  never\n  6 bytes: -\n");
 }
 END_TEST
 

@@ -1,0 +1,179 @@
+/*
+ * cache_node_ring.c: what puts a cache node into its ring: its place there, its manager, the other nodes. See
+ * cache_node_worker.h.
+ */
+#include "workers/cache/cache_node_worker.h"
+
+#include "workers/cache/cache_forward.h"
+#include "workers/cache/cache_member.h"
+#include "workers/cache/peer/cache_peers.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NODE_MANAGER_TYPE    "cache-manager"
+#define NODE_MOVE_MS         1000 /* a cell that is to move is withheld so long at most */
+#define NODE_PEER_RETRY_MS   1000
+#define NODE_PEER_CONNECT_MS 5000
+#define NODE_ADDRESSES_MAX   64
+
+/* ---- its manager ---- */
+
+static struct buffer *node_compose(void *ctx)
+{
+    struct node *n = ctx;
+    n->message = worker_compose(n->w);
+    return n->message;
+}
+
+static bool node_send(void *ctx)
+{
+    struct node *n = ctx;
+    return n->manager != NULL && worker_send(n->w, n->manager, n->message) == 0;
+}
+
+/* ---- the other nodes ---- */
+
+/* Those that are lost answer nobody, but they may be back before the next of this comes. */
+static void node_on_nodes(void *ctx, const struct cache_member_peer *peers, size_t count)
+{
+    struct node *n = ctx;
+    struct cache_peer_node *nodes = calloc(count + 1, sizeof *nodes);
+    for (size_t i = 0; nodes != NULL && i < count; i++)
+        nodes[i] = (struct cache_peer_node){.incarnation = peers[i].incarnation,
+                                            .name = peers[i].name,
+                                            .address = peers[i].address};
+    if (nodes == NULL || cache_peers_set(n->peers, nodes, count) != 0)
+        log_warn("nodes-unknown", "count=%zu reason=\"the system has no memory for them\"", count);
+    free(nodes);
+}
+
+static void node_open_peers(struct node *n)
+{
+    struct worker *w = n->w;
+    char why[512];
+    uint64_t timeout = worker_setting_u64(w, "cache.timeout");
+    struct cache_peers_options options = {.loop = n->cache.loop,
+                                          .name = n->cache.options.name,
+                                          .secret_file = node_setting(n, "cache.secret_file"),
+                                          .tls = n->cache.tls != NULL,
+                                          .tls_ca_file = node_setting(n, "cache.tls_ca_file"),
+                                          .tls_cert_file = node_setting(n, "cache.tls_cert_file"),
+                                          .tls_key_file = node_setting(n, "cache.tls_key_file"),
+                                          .connect_timeout_ms = NODE_PEER_CONNECT_MS,
+                                          .retry_max_ms = NODE_PEER_RETRY_MS,
+                                          .silence_ms = 3 * timeout,
+                                          .queue_max = CACHE_PEERS_QUEUE_MAX,
+                                          .reply_max = CACHE_CLIENT_UNSENT_MAX};
+    n->peers = cache_peers_new(&options, why, sizeof why);
+    if (n->peers == NULL)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s", why);
+    n->cache.forward = cache_forward_new(&n->cache, n->peers, timeout);
+    if (n->cache.forward == NULL)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "out of memory");
+}
+
+/* ---- its place ---- */
+
+/* Where others reach it: as it was told, else by the first of its addresses that other machines can reach at all. */
+static char *node_advertised(struct node *n)
+{
+    struct buffer text = BUFFER_EMPTY, words = BUFFER_EMPTY;
+    const char *given = node_setting(n, "cache.advertise");
+    const char *listen = worker_setting_text(n->w, "cache.listen"), *first = NULL;
+    words_expand_number(given != NULL ? given : listen, node_number(n), &text);
+    if (buffer_text(&text) != NULL &&
+        words_split(buffer_slice(&text), NODE_ADDRESSES_MAX, &words) > 0)
+        for (const char *word = NULL; (word = words_next(&words, 0, word)) != NULL;)
+            if (first == NULL ||
+                (strncmp(first, "unix:", 5) == 0 && strncmp(word, "unix:", 5) != 0))
+                first = word;
+    char *address = first != NULL ? strdup(first) : NULL;
+    buffer_fini(&text);
+    buffer_fini(&words);
+    if (address == NULL)
+        worker_exit(n->w, CONTRACT_EXIT_TEMPORARY, "out of memory");
+    return address;
+}
+
+static void node_on_left(void *ctx, bool left)
+{
+    struct node *n = ctx;
+    n->left = true;
+    log_info("ring-left", "left=%s", left ? "yes" : "no");
+    node_finish(n);
+}
+
+void node_open_ring(struct node *n)
+{
+    char why[PATH_MAX + 512];
+    if (node_setting(n, "cache.redis") == NULL)
+        return;
+    n->address = node_advertised(n);
+    snprintf(n->identity, sizeof n->identity, "%s/ring", n->dir);
+    uint64_t timeout = worker_setting_u64(n->w, "cache.timeout");
+    struct cache_member_options options = {
+        .node = &n->cache,
+        .address = n->address,
+        .path = n->identity,
+        .idle_ms = worker_setting_u64(n->w, "cache.idle"),
+        .write_wait_ms = timeout / 4 < NODE_MOVE_MS ? timeout / 4 : NODE_MOVE_MS,
+        .compose = node_compose,
+        .send = node_send,
+        .on_nodes = node_on_nodes,
+        .on_left = node_on_left,
+        .ctx = n};
+    n->cache.member = cache_member_new(&options, why, sizeof why);
+    if (n->cache.member == NULL)
+        worker_exit(n->w, CONTRACT_EXIT_CONFIG, "%s", why);
+    node_open_peers(n);
+}
+
+void node_close_ring(struct node *n)
+{
+    cache_forward_free(n->cache.forward);
+    cache_peers_free(n->peers);
+    cache_member_free(n->cache.member);
+    n->cache.forward = NULL;
+    n->cache.member = NULL;
+    n->peers = NULL;
+    free(n->address);
+    n->address = NULL;
+}
+
+void node_ring_on_up(struct node *n, struct worker_peer *peer)
+{
+    if (n->cache.member == NULL || strcmp(peer->type, NODE_MANAGER_TYPE) != 0)
+        return;
+    n->manager = peer;
+    cache_member_on_up(n->cache.member);
+}
+
+void node_ring_on_down(struct node *n, const struct worker_peer *peer)
+{
+    if (n->manager != peer)
+        return;
+    n->manager = NULL;
+    cache_member_on_down(n->cache.member);
+}
+
+bool node_ring_on_message(struct node *n, const struct worker_peer *from, uint64_t type,
+                          struct unpack *u)
+{
+    return n->manager == from && cache_member_on_message(n->cache.member, type, u);
+}
+
+/* Whether it may end: it has left, or has something that the store does not, and does not leave. */
+bool node_has_left(struct node *n)
+{
+    if (n->cache.member == NULL || n->left || cache_db_dirt(n->cache.db).keys > 0)
+        return true;
+    if (!n->leaves)
+        cache_member_leave(n->cache.member);
+    n->leaves = true;
+    return clock_mono_ms() - n->drain_ms > worker_setting_u64(n->w, "cache.timeout");
+}
