@@ -256,7 +256,8 @@
       "array of at most 1,000 maps {key, deleted, bytes, version, lost, reason}, the oldest first, or from behind " \
       "the dead letter AFTER on (of several the last, or that VERSION); none: those were all") \
     X("cache-node", "dead-show", LOOK, "KEY...", \
-      "as dead-list, of those that are dead letters; with at most 64 KB of their value, which a deletion has not") \
+      "as dead-list, of those that are dead letters, all of a KEY; with at most 64 KB of their value, which a " \
+      "deletion has not") \
     X("cache-node", "dead-retry", ACT, "[KEY...]", "map {count}: those (no KEY: all) that are put again now") \
     X("cache-node", "dead-drop", ACT, "[KEY...]", "map {count}: those (no KEY: all) that are gone, when the log has it")
 

@@ -121,7 +121,7 @@ static enum control_status ask_letters(struct cache_asked *a, uint32_t count,
     return CONTROL_OK;
 }
 
-/* The next of that key behind `o`, or NULL; deletions too, which no reader finds, and strays, of which it may have some. */
+/* The next of that key behind `o`, or NULL; deletions too, which no reader finds, and strays: it may have some. */
 static const struct cache_object *ask_dead(const struct cache_asked *a, struct slice key,
                                            const struct cache_object *o)
 {

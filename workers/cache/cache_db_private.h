@@ -124,8 +124,8 @@ uint64_t cache_db_version(struct cache_db *db, uint32_t handle);
 
 /*
  * The object of this handle (0: a new one) becomes what the record says, in the log too; but what is adopted there is
- * so in the log alone (cache_db_adopt). `tail`: the record's value is the object's own, which may move, with this behind
- * it; NULL: it comes from elsewhere. The record's key never is.
+ * so in the log alone (cache_db_adopt). `tail`: the record's value is the object's own, which may move, with this
+ * behind it; NULL: it comes from elsewhere. The record's key never is.
  */
 enum cache_fault cache_db_write(struct cache_db *db, uint32_t handle, uint64_t hash,
                                 struct cache_log_record *r, const struct slice *tail);

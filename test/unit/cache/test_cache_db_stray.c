@@ -1,6 +1,6 @@
 /*
- * test_cache_db_stray.c: what is not ours any more and not stored yet is kept apart, in memory and in the log, and found
- * by nobody (workers/cache/cache_db_stray.c).
+ * test_cache_db_stray.c: what is not ours any more and not stored yet is kept apart, in memory and in the log, and
+ * found by nobody (workers/cache/cache_db_stray.c).
  */
 #include "test/unit/cache/cache_log_fixture.h"
 #include "test/unit/short_memory.h"
