@@ -351,6 +351,61 @@ START_TEST(older_ones_first)
 }
 END_TEST
 
+static void fail_often(const char *key)
+{
+    for (int i = 0; i < 6; i++) {
+        set("x", "1");
+        cache_behind_ask(behind, slice_of("x"));
+        pass(10000);
+        store_fake_answer(call_of(key), BACKING_AWAY, false);
+        store_fake_take(call_of("x"));
+    }
+}
+
+/* What failed before it was lost is not tried again for an object that has its key since: that has its own try. */
+START_TEST(it_had_failed_and_is_ours_again)
+{
+    set("a", "1");
+    fail_often("a");
+    estrange("a");
+    pass(0);
+    store_fake_take(call_of("a"));
+    expect_none();
+    set("a", "2");
+    cache_behind_hurry(behind, true);
+    for (int i = 0; i < 100; i++) {
+        pass(200);
+        ck_assert_uint_eq(store_fake_count(&store), 1);
+    }
+    store_fake_take_all(&store);
+    expect_none();
+}
+END_TEST
+
+/* Also when it waits for long: the store has taken others, and not this one. */
+START_TEST(an_older_one_that_waits)
+{
+    set("a", "1");
+    uint64_t version = version_of("a");
+    estrange("a");
+    fail_often("a");
+    set("a", "2");
+    ck_assert(cache_behind_ask(behind, slice_of("a")));
+    for (int i = 0; i < 10; i++) {
+        pass(100);
+        ck_assert_uint_eq(store_fake_count(&store), 0);
+    }
+    pass(10000);
+    ck_assert_uint_eq(store_fake_count(&store), 1);
+    ck_assert_uint_eq(call_of("a")->put.meta.version, version);
+    store_fake_take_all(&store);
+    pass(100);
+    store_fake_take_all(&store);
+    ck_assert(slice_is(slice_make(store_fake_find(&store, slice_of("a"))->value, 1), "2"));
+    expect_none();
+}
+END_TEST
+
 /* More of them than may wait for another try, and all in a hurry: each round ends, and they go in their order. */
 START_TEST(many_that_wait)
 {
@@ -434,6 +489,8 @@ int main(void)
                                   refused,
                                   it_had_failed,
                                   older_ones_first,
+                                  it_had_failed_and_is_ours_again,
+                                  an_older_one_that_waits,
                                   many_that_wait,
                                   nothing_begins_while_it_may_not,
                                   memory_is_short};

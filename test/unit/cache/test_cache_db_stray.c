@@ -693,6 +693,26 @@ START_TEST(memory_is_short)
 }
 END_TEST
 
+/* Nor can the end of one be noted that nobody misses: then it is a dead letter, and its version is what it was. */
+START_TEST(memory_is_short_when_it_is_overtaken)
+{
+    set_until("a", "1", now_us / 1000 + 1000);
+    uint64_t version = version_of("a");
+    estrange("a");
+    pass(1000);
+    cache_db_work(db);
+    flush();
+    again();
+    struct slice key = take_key();
+    short_memory_fail(1, true);
+    bool dead = cache_db_give_up(db, key, version, version + 5);
+    short_memory_fail(0, false);
+    ck_assert(dead);
+    expect_strays(1, 0);
+    ck_assert_uint_eq(stray_of("a")->version, version);
+}
+END_TEST
+
 /* It stays dirty where its end cannot be noted. */
 START_TEST(memory_is_short_when_it_is_stored)
 {
@@ -733,6 +753,7 @@ int main(void)
                                   killed_between_two_segments,
                                   the_same_twice,
                                   the_log_is_cleaned,
+                                  memory_is_short_when_it_is_overtaken,
                                   memory_is_short_when_it_is_stored};
     Suite *suite = suite_create("cache_db_stray");
     TCase *tc = tcase_create("cache_db_stray");
