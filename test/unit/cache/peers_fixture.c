@@ -105,7 +105,7 @@ int peers_send_within(struct peers_told *told, const char *words, uint64_t timeo
 int peers_send(struct peers_told *told, const char *words)
 {
     *told = (struct peers_told){.times = 0};
-    return peers_send_within(told, words, PEERS_WAIT_MS);
+    return peers_send_within(told, words, 3 * PEERS_WAIT_MS);
 }
 
 void peers_ask(struct peers_told *told, const char *words)

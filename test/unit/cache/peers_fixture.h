@@ -53,7 +53,7 @@ void peers_close(void);
 
 void peers_on_told(enum cache_peer_result result, struct slice answer, const char *why, void *ctx);
 
-/* A command of words with blanks between, to PEER; what cache_peers_send says. Deadline 20 s. */
+/* A command of words with blanks between, to PEER; what cache_peers_send says. Its deadline is behind the test's. */
 int peers_send(struct peers_told *told, const char *words);
 int peers_send_within(struct peers_told *told, const char *words, uint64_t timeout_ms);
 

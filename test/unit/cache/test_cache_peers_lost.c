@@ -201,15 +201,11 @@ START_TEST(test_queue_is_bounded)
     ck_assert_int_eq(rc, -ENOBUFS);
     ck_assert_int_ge(count, 8);
     fd = peers_accept(listener);
-    for (int i = 0; i < count; i++) {
-        peers_read(fd, "x\r\n");
-        ck_assert_int_eq(peers_send(&a, value), -ENOBUFS); /* sent, and not answered yet */
-        peers_say(fd, "+OK\r\n");
-        peers_until(all[i].times > 0);
-        ck_answered(all[i], "+OK\r\n");
-        if (i == 0)
-            break;
-    }
+    peers_read(fd, "x\r\n");
+    ck_assert_int_eq(peers_send(&a, value), -ENOBUFS); /* sent, and not answered yet */
+    peers_say(fd, "+OK\r\n");
+    peers_until(all[0].times > 0);
+    ck_answered(all[0], "+OK\r\n");
     ck_assert_int_eq(cache_peers_send(peers.p, PEER, words, 3, 20000, peers_on_told, &a), 0);
 }
 END_TEST
