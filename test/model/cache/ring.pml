@@ -4,10 +4,10 @@
  * In words. Objects are kept in cells; a cell has one owner, a node, and Redis says which. A node CLAIMS a free cell, LOADS its object from the
  * store, and then answers commands from memory, as long as its lease runs: 0.8 lease from the sending of the last beat that Redis confirmed. It
  * looks at the lease before a command and once more before the acknowledgement leaves. What it writes goes into its log first, with
- * copies = 2 also into Redis, and later to the store, which takes a higher version only. A cell that is given up is stored, then RELEASED. A
- * node whose beat has not moved for 1.2 lease is LOST: its cells are refused to all until it JOINS again with its log; or, copies = 2, until
- * the copies are stored and the cells free; or until somebody FORGETS it. After a fail-over of Redis the ring is CLOSED for 1.2 lease: nothing is
- * granted, and holders claim again.
+ * copies = 2 also into Redis, and later to the store, which takes a higher version only. A cell that is given up is stored, then forgotten in
+ * the log, which is synced, then RELEASED. A node whose beat has not moved for 1.2 lease is LOST: its cells are refused to all until it JOINS
+ * again with its log; or, copies = 2, until the copies are stored and the cells free; or until somebody FORGETS it. After a fail-over of Redis
+ * the ring is CLOSED for 1.2 lease: nothing is granted, and holders claim again.
  *
  * Each INCR is a bit of `ops`: an object is the set of the INCRs in it, and an INCR's number is how many these are. What must hold:
  *   current    what is acknowledged saw all that was acknowledged before it came (strong reads and writes are linearizable)
@@ -18,7 +18,8 @@
  *
  * Where a step will be in the code (issue 13; proto/cache's scripts, the manager, the node):
  *   tick, "beat"        the manager's beat; its answer to the nodes; what a node thinks of its lease
- *   join, take_list     the manager's start and reconnection; the node's list of cells after its log was replayed
+ *   join, take_joined   the manager's start and reconnection; what the node makes of the answer, after its log was replayed
+ *   sync, drop          the node's log; a crash of the host leaves of it what was synced
  *   claim, load         claim script; the node's load
  *   execute, acknowledge  a turn of the node, and its end
  *   put, stored         the backing worker; what the node makes of its answer
@@ -27,37 +28,42 @@
  *   claim_again, open   manager and master, when run_id is another
  *
  * The scripts. All calls have the incarnation and the session (the number of its last join); a call of another session is refused.
- *   join(inc)               unless closed: state = LIVE, beat++, session++; answers the session, run_id, the list of (cell, number)
+ *   join(inc)               unless closed: state = LIVE, beat++, session++; answers the session, run_id, seq, the incarnation (another, when it
+ *                           was FORGOTTEN)
  *   beat(inc)               if LIVE and claimed again since the fail-over: beat++; else "join"
  *   claim(inc, cell)        unless closed, if LIVE: free -> owner = inc, number = ++seq; its own already -> the same number; answers it, and TIME
  *   release(inc, cell, number)  if owner and number are these: free
  *   copy(inc, cell, version, bytes)  if LIVE
  *   lost(inc, beat seen)    unless closed, if LIVE and the beat is still that one: LOST, loss++; answers loss
  *   free(inc, loss)         unless closed, if still LOST with that loss: cells free, copies deleted, incarnation forgotten (also `forget`)
- *   again(inc, cells with numbers, copies)  only while closed: LIVE; a cell goes to the higher number, seq is at least that; a cell in Redis that
- *                           is not in the list is free
+ *   again(inc, cells with numbers, copies)  only while closed: LIVE; a cell goes to the higher number, seq is at least that
  *   open(run_id)            by who has waited 1.2 lease since Redis first answered with this run_id: closed ends
- * What the node adds: the log says under which number (and run_id) a cell was loaded. After a join a cell is served from the log only if
- * these are Redis' still; else it is claimed and loaded as if new, and of what the log has dirty and what the store has, the higher version
- * stays and the other is a dead letter. An `again` gives back the lease only to a node whose lease still runs; others join after open.
+ * What the node adds. What the log has of a cell is of the claim that Redis still knows, because nothing is released before the log has forgotten
+ * it. So a claim's answer "yours" with a number that was given before the last join is served from the log; with a later one the cell is loaded.
+ * After a join as another incarnation, or in another run of Redis (unless the lease still runs: then what is held goes on), nothing of the log is
+ * served: what is clean is dropped, what is dirty is a STRAY, and that is synced before the node says anywhere which incarnation and run it is
+ * of. A stray is put only under a claim of its cell, and before the cell is loaded: the higher version stays, the other is a dead letter. A
+ * version is never ahead of Redis' clock by more than the lease runs: the clock of versions stands still when the lease is over. An `again`
+ * gives back the lease only to a node whose lease still runs; others join after open.
  *
  * Left out. Who is master: lost, free and open compare what their caller saw, so two masters do no harm. A request is done when it is sent
  * and only its answer, a PUT or a release may come late. One object a cell; a forwarded command is a client's. Beats are one step a tick while
  * nothing is wrong; a manager that is stopped or cut off (STALLS) has none, and its last answer may come late. Taken for granted: an old
- * primary confirms nothing any more once the new one answers; Redis' clock does not go back by more than 1.2 lease at a fail-over; no version is ahead of Redis' clock
- * but by "more than the object's last".
+ * primary confirms nothing any more once the new one answers; Redis' clock does not go back by more than 1.2 lease at a
+ * fail-over; no version is ahead of Redis' clock but by "more than the object's last"; an acknowledgement is synced (fsync = always: else a crash may take what was acknowledged).
  * Time is in ticks by the master's clock, with a node's up to 10 % slower: a node serves up to the tick that ends 0.88 lease.
  *
  * -DBROKEN=n takes one rule away; check-model demands that each is caught:
  *   1 the store takes what comes last            2 no look at the lease before the acknowledgement
  *   3 release before stored                      4 take-over after 0.8 lease
  *   5 versions do not begin at Redis' clock      6 the lease counts from the answer
- *   7 a late release is done in any case         8 a join's cells are served from the log, whatever their number
- *   9 a returning node stores without claim     10 what was stored for one loss frees the next one's cells
+ *   7 a late release is done in any case         8 a release is sent before what the log forgot is synced
+ *   9 a stray is put without a claim             10 what was stored for one loss frees the next one's cells
  *  11 cells are free before copies are stored   12 beats count after a fail-over without claiming again
  *  13 lost does not compare the beat            14 a release of an earlier session is done
- *  15 no time is closed after a fail-over
- * -DPAUSE: a process may stop between its last look at the lease and write(2).
+ *  15 no time is closed after a fail-over       16 what a join drops is not synced before the node is another
+ *  17 versions go on with Redis' clock when the lease is over
+ * -DPAUSE: a process may stop between its last look at the lease and write(2). -DKEEPS: the Redis of a fail-over has forgotten nothing.
  */
 #ifndef CELLS
 #define CELLS 1
@@ -76,6 +82,9 @@
 #endif
 #ifndef KILLS
 #define KILLS 0
+#endif
+#ifndef CRASHES
+#define CRASHES 0
 #endif
 #ifndef BURNS
 #define BURNS 0
@@ -162,8 +171,13 @@ bool decided[NODES];
 byte ops[NODES * CELLS];           /* the object: which INCRs are in it */
 byte version[NODES * CELLS];
 bool dirty[NODES * CELLS];
-byte num[NODES * CELLS];           /* the claim under which it was loaded */
-bool fresh[NODES * CELLS];
+bool has[NODES * CELLS];           /* false, but dirty: a stray */
+#if CRASHES
+byte synced_ops[NODES * CELLS];    /* what a crash of the host leaves */
+byte synced_version[NODES * CELLS];
+bool synced_dirty[NODES * CELLS];
+bool synced_has[NODES * CELLS];
+#endif
 
 /* ---- and what is not ---- */
 
@@ -172,11 +186,14 @@ bool burnt[NODES];
 bool stalled[NODES];               /* its manager is stopped, or cut off from Redis */
 bool joined[NODES] = true;
 byte joined_at[NODES];
+byte given[NODES];                 /* the highest number before the last join */
+bool anew[NODES];                  /* that join was of another incarnation, or another run, than the log */
 byte lease[NODES];      /* ticks since the sending of the last confirmed beat */
 bool beating[NODES];               /* a beat's answer is under way; it was sent `unmoved` ticks ago */
 bool joining[NODES];               /* that answer is a join's */
 byte floor[NODES];                 /* Redis' clock, as last heard */
 mtype mode[NODES * CELLS] = NONE;
+byte num[NODES * CELLS];           /* the number of its claim */
 byte asked[NODES * CELLS];         /* the number in a claim's answer under way; 0: none */
 mtype turn[NODES] = IDLE;
 byte turn_cell[NODES];
@@ -196,6 +213,7 @@ byte counts[CELLS];                /* the numbers in acknowledgements */
 byte ops_left = OPS;
 byte claims = CLAIMS;
 byte kills = KILLS;
+byte crashes = CRASHES;
 byte burns = BURNS;
 byte stalls = STALLS;
 byte lates = LATES;
@@ -206,6 +224,7 @@ byte failovers = FAILOVERS;
 #define SERVES(n, c) (VALID(n) && mode[I(n, c)] == HELD)
 #define CONNECTED(n) (up[n] && joined[n] && joined_at[n] == server && redis.state[n] == LIVE && !stalled[n])
 #define WANTED(n, c) (ops_left > 0 || dirty[I(n, c)])
+#define STRAY(n, c)  (dirty[I(n, c)] && !has[I(n, c)])
 #define FREE_LOOP(n) (up[n] && turn[n] != CHECKED)
 
 #define IN_LOG(n, c) ((dirty[I(n, c)] -> ops[I(n, c)] : 0))
@@ -221,6 +240,27 @@ inline put(c, v, o)
         store_ops[c] = o
     :: else
     fi
+}
+
+/* ---- the log ---- */
+
+inline sync(n)
+{
+#if CRASHES
+    s = 0;
+    do
+    :: s < CELLS ->
+        synced_ops[I(n, s)] = ops[I(n, s)];
+        synced_version[I(n, s)] = version[I(n, s)];
+        synced_dirty[I(n, s)] = dirty[I(n, s)];
+        synced_has[I(n, s)] = has[I(n, s)];
+        s++
+    :: else -> break
+    od;
+    s = 0
+#else
+    skip
+#endif
 }
 
 /* ---- turns ---- */
@@ -243,6 +283,10 @@ inline execute(n, c)
     turn_count[n] = COUNT(ops[I(n, c)]);
     version[I(n, c)]++;
 #if BROKEN != 5
+    if
+    :: VALID(n) || BROKEN == 17 -> floor[n] = redis.clock + 1
+    :: true
+    fi;
     if
     :: version[I(n, c)] < floor[n] -> version[I(n, c)] = floor[n]
     :: else
@@ -269,32 +313,25 @@ inline acknowledge(n, c)
     end_turn(n)
 }
 
-inline lose_cell(n, c)
+/* What is clean leaves the log, what is dirty stays in it as a stray, which nobody finds. */
+inline drop(n, c)
 {
-    mode[I(n, c)] = NONE;
-    num[I(n, c)] = 0;
-    fresh[I(n, c)] = false;
+    has[I(n, c)] = false;
+    if
+    :: !dirty[I(n, c)] -> ops[I(n, c)] = 0; version[I(n, c)] = 0
+    :: else
+    fi;
     if
     :: turn[n] != IDLE && turn_cell[n] == c -> end_turn(n)
     :: else
     fi
 }
 
-/* What comes from the store, and what the log has of an earlier claim: the higher version stays, the other is a dead letter. */
 inline load(n, c)
 {
-    if
-    :: dirty[I(n, c)] && version[I(n, c)] > store_version[c]
-    :: else ->
-        if
-        :: dirty[I(n, c)] -> dead[c] = dead[c] | (ops[I(n, c)] & ~store_ops[c])
-        :: else
-        fi;
-        ops[I(n, c)] = store_ops[c];
-        version[I(n, c)] = store_version[c];
-        dirty[I(n, c)] = false
-    fi;
-    fresh[I(n, c)] = true;
+    ops[I(n, c)] = store_ops[c];
+    version[I(n, c)] = store_version[c];
+    has[I(n, c)] = true;
     mode[I(n, c)] = HELD
 }
 
@@ -320,6 +357,9 @@ active [NODES * CELLS] proctype holder()
 {
     byte n = _pid / CELLS;
     byte c = _pid % CELLS;
+#if CRASHES
+    byte s;
+#endif
 end:
     do
     :: atomic { if
@@ -337,12 +377,19 @@ end:
         asked[I(n, c)] = redis.number[c];
         floor[n] = redis.clock + 1
     :: FREE_LOOP(n) && joined[n] && asked[I(n, c)] != 0 ->
-        mode[I(n, c)] = CLAIMED;
         num[I(n, c)] = asked[I(n, c)];
-        fresh[I(n, c)] = false;
+        if
+        :: has[I(n, c)] && num[I(n, c)] <= given[n] -> mode[I(n, c)] = HELD
+        :: else -> drop(n, c); mode[I(n, c)] = CLAIMED
+        fi;
         asked[I(n, c)] = 0
     :: joined[n] && asked[I(n, c)] != 0 && cuts > 0 -> cuts--; asked[I(n, c)] = 0
-    :: FREE_LOOP(n) && mode[I(n, c)] == CLAIMED -> load(n, c)
+    :: FREE_LOOP(n) && mode[I(n, c)] == CLAIMED && !dirty[I(n, c)] -> load(n, c)
+    :: FREE_LOOP(n) && VALID(n) && (mode[I(n, c)] == CLAIMED || BROKEN == 9 && mode[I(n, c)] == NONE) && STRAY(n, c) ->
+        put(c, version[I(n, c)], ops[I(n, c)]);
+        stored(n, c);
+        ops[I(n, c)] = 0;
+        version[I(n, c)] = 0
 
     /* a command */
     :: SERVES(n, c) && turn[n] == IDLE && ops_left > 0 -> turn[n] = CHECKED; turn_cell[n] = c
@@ -359,6 +406,7 @@ end:
     :: up[n] && turn[n] == COPIED && turn_cell[n] == c ->
         if
         :: SERVES(n, c) || BROKEN == 2 ->
+            sync(n);
 #ifdef PAUSE
             turn[n] = LEAVING
 #else
@@ -378,29 +426,30 @@ end:
         late_version = version[I(n, c)];
         late_ops = ops[I(n, c)];
         late_cell = c
-#if BROKEN == 9
-    :: FREE_LOOP(n) && CONNECTED(n) && mode[I(n, c)] == NONE && dirty[I(n, c)] ->
-        put(c, version[I(n, c)], ops[I(n, c)]);
-        stored(n, c)
-#endif
 
     /* release */
     :: FREE_LOOP(n) && CONNECTED(n) && mode[I(n, c)] == HELD && (!dirty[I(n, c)] || BROKEN == 3) &&
        (turn[n] == IDLE || turn_cell[n] != c) && claims > 0 && ops_left > 0 ->
-        mode[I(n, c)] = RELEASING
+        mode[I(n, c)] = RELEASING;
+        drop(n, c);
+#if BROKEN != 8
+        sync(n)
+#endif
     :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed ->
         if
         :: redis.owner[c] == n && redis.number[c] == num[I(n, c)] -> redis.owner[c] = NOBODY; redis.number[c] = 0
         :: else
         fi;
         mode[I(n, c)] = NONE;
-        num[I(n, c)] = 0;
-        fresh[I(n, c)] = false
+        num[I(n, c)] = 0
     :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed && lates > 0 && free_node == NOBODY ->
         lates--;
         free_node = n;
         free_cell = c;
         free_number = num[I(n, c)]
+#if CRASHES
+    :: has[I(n, c)] != synced_has[I(n, c)] || version[I(n, c)] != synced_version[I(n, c)] || dirty[I(n, c)] != synced_dirty[I(n, c)] -> sync(n)
+#endif
     fi; assert(KEPT(c)); assert(!STRICT || (dead[c] & acked[c]) == 0) }
     od
 }
@@ -419,16 +468,6 @@ inline forget_release(n)
 #endif
 }
 
-inline forget_answers(n)
-{
-    c = 0;
-    do
-    :: c < CELLS -> asked[I(n, c)] = 0; c++
-    :: else -> break
-    od;
-    c = 0
-}
-
 inline go_down(n)
 {
     up[n] = false;
@@ -441,30 +480,55 @@ inline go_down(n)
     end_turn(n);
     c = 0;
     do
-    :: c < CELLS -> mode[I(n, c)] = NONE; asked[I(n, c)] = 0; c++
+    :: c < CELLS -> mode[I(n, c)] = NONE; num[I(n, c)] = 0; asked[I(n, c)] = 0; c++
     :: else -> break
     od;
     c = 0
 }
 
-/* What the node holds, by the answer of a join. */
-inline take_list(n)
+/* The answer of a join: all cells are asked for again. */
+inline take_joined(n)
 {
     c = 0;
     do
     :: c < CELLS ->
-        if
-        :: asked[I(n, c)] != 0 && (asked[I(n, c)] == num[I(n, c)] && fresh[I(n, c)] || BROKEN == 8) ->
-            num[I(n, c)] = asked[I(n, c)];
-            fresh[I(n, c)] = true;
-            mode[I(n, c)] = HELD
-        :: else -> lose_cell(n, c)
-        fi;
+        mode[I(n, c)] = NONE;
+        num[I(n, c)] = 0;
         asked[I(n, c)] = 0;
+        if
+        :: anew[n] -> drop(n, c)
+        :: else
+        fi;
         c++
     :: else -> break
     od;
-    c = 0
+    c = 0;
+    if
+    :: anew[n] && BROKEN != 16 -> sync(n)
+    :: else
+    fi;
+    anew[n] = false
+}
+
+/* The log has what is held only: what was not asked for since a start is of the earlier run. */
+inline go_on(n)
+{
+    joined_at[n] = server;
+    c = 0;
+    do
+    :: c < CELLS ->
+        if
+        :: mode[I(n, c)] != HELD || redis.owner[c] != n || redis.number[c] != num[I(n, c)] ->
+            drop(n, c);
+            mode[I(n, c)] = NONE;
+            num[I(n, c)] = 0
+        :: else
+        fi;
+        c++
+    :: else -> break
+    od;
+    c = 0;
+    sync(n)
 }
 
 inline claim_again(n)
@@ -485,7 +549,6 @@ inline claim_again(n)
             :: redis.seq < num[I(n, c)] -> redis.seq = num[I(n, c)]
             :: else
             fi
-        :: num[I(n, c)] == 0 && redis.owner[c] == n -> redis.owner[c] = NOBODY; redis.number[c] = 0
         :: else
         fi;
         if
@@ -504,6 +567,9 @@ active [NODES] proctype manager()
 {
     byte n = _pid - NODES * CELLS;
     byte c;
+#if CRASHES
+    byte s;
+#endif
 end:
     do
     :: atomic { if
@@ -513,7 +579,7 @@ end:
         stalled[n] = true;
         if
         :: true
-        :: lease[n] = 1; beating[n] = true
+        :: lease[n] == 0 -> lease[n] = 1; beating[n] = true
         fi
     :: stalled[n] -> stalled[n] = false
     :: FREE_LOOP(n) && beating[n] ->
@@ -524,19 +590,20 @@ end:
         :: else
         fi;
         if
-        :: joining[n] -> joining[n] = false; joined[n] = true; take_list(n)
+        :: joining[n] -> joining[n] = false; joined[n] = true; take_joined(n)
         :: else
         fi
     :: beating[n] && cuts > 0 -> 
         cuts--;
         beating[n] = false;
-        if
-        :: joining[n] -> joining[n] = false; forget_answers(n)
-        :: else
-        fi
+        joining[n] = false
     :: FREE_LOOP(n) && !stalled[n] && joined[n] && joined_at[n] == server && redis.state[n] != LIVE -> joined[n] = false
     /* join */
     :: FREE_LOOP(n) && !stalled[n] && !joined[n] && !beating[n] && !closed ->
+        if
+        :: redis.state[n] == FORGOTTEN || joined_at[n] != server -> anew[n] = true
+        :: else
+        fi;
         redis.state[n] = LIVE;
         unmoved[n] = 0;
 #if BROKEN != 10
@@ -545,31 +612,36 @@ end:
         forget_release(n);
         beating[n] = true;
         joining[n] = true;
-        c = 0;
-        do
-        :: c < CELLS ->
-            asked[I(n, c)] = (redis.owner[c] == n -> redis.number[c] : 0);
-            if
-            :: joined_at[n] != server -> fresh[I(n, c)] = false
-            :: else
-            fi;
-            c++
-        :: else -> break
-        od;
-        c = 0;
+        given[n] = redis.seq;
         joined_at[n] = server
     /* after a fail-over */
     :: FREE_LOOP(n) && !stalled[n] && closed && joined_at[n] != server && !said[n] && BROKEN != 12 ->
         claim_again(n);
         said[n] = true;
         if
-        :: joined[n] && lease[n] <= SERVE -> joined_at[n] = server
+        :: joined[n] && lease[n] <= SERVE -> go_on(n)
         :: else -> joined[n] = false
         fi
     :: FREE_LOOP(n) && !stalled[n] && joined[n] && joined_at[n] != server && BROKEN == 12 -> joined_at[n] = server
     :: FREE_LOOP(n) && !stalled[n] && !closed && joined[n] && joined_at[n] != server -> joined[n] = false
     /* deaths */
     :: up[n] && kills > 0 && n < VICTIMS -> kills--; go_down(n)
+#if CRASHES
+    :: crashes > 0 && n < VICTIMS ->
+        crashes--;
+        go_down(n);
+        c = 0;
+        do
+        :: c < CELLS ->
+            ops[I(n, c)] = synced_ops[I(n, c)];
+            version[I(n, c)] = synced_version[I(n, c)];
+            dirty[I(n, c)] = synced_dirty[I(n, c)];
+            has[I(n, c)] = synced_has[I(n, c)];
+            c++
+        :: else -> break
+        od;
+        c = 0
+#endif
     :: !up[n] && !burnt[n] -> up[n] = true
     :: COPIES == 2 && !burnt[n] && burns > 0 && n < VICTIMS ->
         burns--;
@@ -581,8 +653,7 @@ end:
             ops[I(n, c)] = 0;
             version[I(n, c)] = 0;
             dirty[I(n, c)] = false;
-            num[I(n, c)] = 0;
-            fresh[I(n, c)] = false;
+            has[I(n, c)] = false;
             c++
         :: else -> break
         od;
@@ -702,6 +773,12 @@ inline clear_replica()
 #define OLDER(age, most) age = (age < most -> age + 1 : age)
 #define TOLD(n)          (said[n] || joined_at[n] == server || !HOLDS(n))
 
+#if defined(WEAK) || defined(KEEPS)
+#define MAY_OPEN true
+#else
+#define MAY_OPEN TOLD(0) && TOLD(1)
+#endif
+
 active proctype world()
 {
     byte n, c;
@@ -739,19 +816,25 @@ end:
         free_node = NOBODY;
         free_cell = 0;
         free_number = 0
+    #ifdef KEEPS
+    :: failovers > 0 && !replicated -> replicated = true
+#else
     :: failovers > 0 && !replicated -> replicated = true; copy_ring(replica, redis)
+#endif
     :: failovers > 0 && replicated ->
         failovers--;
         replicated = false;
+#ifndef KEEPS
         copy_ring(redis, replica);
         clear_replica();
+#endif
         server++;
         since = 0;
         closed = (BROKEN != 15);
         free_node = NOBODY;
         free_cell = 0;
         free_number = 0
-    :: closed && since >= LOSE && (!STRICT || TOLD(0) && TOLD(1)) ->
+    :: closed && since >= LOSE && MAY_OPEN ->
         closed = false;
         since = 0;
         said[0] = false;
