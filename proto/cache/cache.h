@@ -314,6 +314,7 @@
     X(CACHE, "PING", OPTIONAL, "") \
     X(CACHE, "ROLE", OPTIONAL, "") \
     X(CACHE, "INFO", NEEDED, "server") \
+    X(CACHE, "CONFIG GET", SPARE, "") \
     X(CACHE, "SELECT", NEEDED, "-") \
     X(CACHE, "TIME", NEEDED, "") \
     X(CACHE, "GET", NEEDED, "$") \

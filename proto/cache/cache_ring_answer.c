@@ -4,11 +4,10 @@
 #include <stdio.h>
 
 static const char *const ring_refusals[CACHE_RING_STATUS_COUNT] = {
-    [CACHE_RING_OTHER_STORE] = "has another store than this cache (store)",
-    [CACHE_RING_OTHERS_FILE] =
-        "has nodes of another platoon, and a directory is no store for both (store: use s3)",
-    [CACHE_RING_OTHER_COPIES] = "keeps another number of copies (copies)",
-    [CACHE_RING_OTHER_LEASE] = "has another lease (lease)",
+    [CACHE_RING_OTHER_STORE] = "has another store: make both sections alike",
+    [CACHE_RING_OTHERS_FILE] = "is two platoons', which share no directory: use s3",
+    [CACHE_RING_OTHER_COPIES] = "has other copies: make both sections alike",
+    [CACHE_RING_OTHER_LEASE] = "has another lease: make both sections alike",
 };
 
 const char *cache_ring_explain(const struct cache_ring_answer *a, const char *prefix, char *text,
@@ -22,12 +21,10 @@ const char *cache_ring_explain(const struct cache_ring_answer *a, const char *pr
                  "forgotten (platoonctl cache forget)",
                  prefix);
     else if (what != NULL)
-        snprintf(
-            text, size,
-            "the ring %s, with node %.*s on %.*s, %s: make the cache sections of both alike, give "
-            "this cache another name, or, when that platoon is gone for good, have its nodes "
-            "forgotten (platoonctl cache forget)",
-            prefix, (int)a->name.len, a->name.ptr, (int)a->host.len, a->host.ptr, what);
+        snprintf(text, size,
+                 "the ring %s %s, rename this cache, or forget the other's nodes (platoonctl cache "
+                 "forget): %.*s on %.*s",
+                 prefix, what, (int)a->name.len, a->name.ptr, (int)a->host.len, a->host.ptr);
     return text;
 }
 

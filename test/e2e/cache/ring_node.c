@@ -10,6 +10,8 @@
  *   held CELL:NUMBER...    the same as claim
  *   release CELL:NUMBER... sent
  *   again CELL:NUMBER...   as claim, behind a release in the same turn
+ *   flood N                N times a release and a claim in one turn: NUMBER=RESULT of the first claim that is refused,
+ *                          or of the last one
  *   sweep                  RESULT, then CELL:NUMBER of each that is its own in Redis
  *   leave                  RESULT
  */
@@ -21,6 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Tokens of a flood's claims are above it, and above all others. */
+#define RING_NODE_FLOOD (UINT64_C(1) << 62)
+
 struct ring_node {
     struct worker *w;
     char path[4096];
@@ -30,8 +35,9 @@ struct ring_node {
     int64_t until_us;
     uint64_t leave_id;
     uint64_t each_id,
-        each_last;    /* a request for several claims, and the last one's token; 0: none */
-    char cells[4096]; /* that were swept */
+        each_last; /* a request for several claims, and the last one's token; 0: none */
+    uint64_t flood_id, flood_last; /* a request for a flood, and its last token; 0: none */
+    char cells[4096];              /* that were swept */
     size_t swept;
 };
 
@@ -115,6 +121,14 @@ static bool ring_node_on_claimed(struct ring_node *n, struct unpack *u)
     char text[4096];
     if (!message_ring_claimed_unpack(u, &m))
         return false;
+    if (m.token > RING_NODE_FLOOD) {
+        if (n->flood_id != 0 && (m.result != 0 || m.token == n->flood_last)) {
+            worker_reply_text(n->w, n->flood_id, CONTROL_OK, "%" PRIu64 "=%" PRIu64,
+                              m.token - RING_NODE_FLOOD, m.result);
+            n->flood_id = 0;
+        }
+        return true;
+    }
     int len = snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, m.result, m.wait_ms);
     for (size_t i = 0; cache_ring_get_owner(m.owners, i, &owner); i++)
         len += snprintf(text + len, sizeof text - (size_t)len, " %d:%" PRIu64, (int)owner.state,
@@ -261,6 +275,27 @@ static void ring_node_claim_each(struct ring_node *n, uint64_t id, char *words)
     }
 }
 
+static void ring_node_flood(struct ring_node *n, uint64_t id, uint64_t count)
+{
+    struct buffer cells = BUFFER_EMPTY;
+    cache_ring_put_held(&cells, &(struct cache_ring_held){.cell = 1, .number = 1});
+    struct slice held = buffer_slice(&cells), cell = slice_make(held.ptr, CACHE_RING_CELL_SIZE);
+    n->flood_id = id;
+    n->flood_last = RING_NODE_FLOOD + count;
+    for (uint64_t i = 1; i <= count; i++) {
+        struct buffer *out = worker_compose(n->w);
+        message_ring_release_pack(
+            out, &(struct message_ring_release){.mark = n->joined.mark, .cells = held});
+        worker_must_send(n->w, ring_node_manager(n), out);
+        out = worker_compose(n->w);
+        message_ring_claim_pack(out, &(struct message_ring_claim){.token = RING_NODE_FLOOD + i,
+                                                                  .mark = n->joined.mark,
+                                                                  .cells = cell});
+        worker_must_send(n->w, ring_node_manager(n), out);
+    }
+    buffer_fini(&cells);
+}
+
 static void ring_node_leave(struct ring_node *n, uint64_t id)
 {
     struct buffer *out = worker_compose(n->w);
@@ -290,6 +325,8 @@ static void ring_node_on_request(struct worker *w, void *state, const struct lin
         ring_node_leave(n, request->id);
     } else if (strcmp(line, "each") == 0) {
         ring_node_claim_each(n, request->id, words);
+    } else if (strcmp(line, "flood") == 0) {
+        ring_node_flood(n, request->id, strtoull(words, NULL, 10));
     } else if (strcmp(line, "sweep") == 0) {
         n->swept = 0;
         n->cells[0] = '\0';

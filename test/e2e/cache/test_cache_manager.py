@@ -2,30 +2,37 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from platoon_fixture import BUILD, section, wait_until
+from platoon_fixture import BUILD, freeze, section, wait_until
 
 ONE, TWO, MANAGER = "cache/c/node.1", "cache/c/node.2", "cache/c/manager.1"
 STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", "runs", "nodes", "number")
 
 
+S3 = {"type": "s3", "url": "http://127.0.0.1:9/bucket", "region": "r", "credentials_file": "aws"}  # nobody listens there
+AWS = "[default]\naws_access_key_id = K\naws_secret_access_key = S\n"
+
+
 @pytest.fixture
 def ring(platoon, redis_server):
-    """Configures and starts a platoon whose cache has two nodes and a Redis."""
-    def configure(to=None, server=None, store="objects", start=True, user=None, **cache):
+    """Configures and starts a platoon whose cache has two nodes, a Redis and a directory of its own as its store; or as `store` says."""
+    def configure(to=None, server=None, store=None, start=True, user=None, **cache):
         to = to or platoon
         server = server or redis_server()
         libexec = to.dir / "libexec"
         shutil.copytree(BUILD / "libexec/platoon", libexec)
         shutil.copy(BUILD / "test/e2e/ring_node", libexec / "cache-node")
-        (to.dir / store).mkdir()
+        (to.dir / "objects").mkdir()
+        (to.dir / "aws").write_text(AWS)
+        (to.dir / "aws").chmod(0o600)
         to.config_path.write_text(
             section("platoon", {"runtime_dir": "run", "state_dir": "state", "libexec_dir": libexec, "backoff_min": "20ms"})
             + section("redis r", {"url": server.url, "retry_max": "100ms", **(user or {})})
-            + section("store objects", {"type": "file", "path": store})
+            + section("store objects", store or {"type": "file", "path": "objects"})
             + section("cache c", {"listen": f"unix:{to.dir}/c{{n}}.sock", "nodes": 2, "store": "objects", "redis": "r", "lease": "1s", **cache}))
         if start:
             to.start()
@@ -44,6 +51,7 @@ def state(platoon, node):
 
 
 def serves(platoon, node):
+    wait_until(lambda: platoon.workers()[node]["state"] == "READY", 30, f"{node} to be there")
     wait_until(lambda: state(platoon, node)["runs"] == 1, 30, f"a lease of {node}")
     return state(platoon, node)
 
@@ -238,6 +246,152 @@ def test_a_redis_that_evicts_grants_nothing(ring, platoon, redis_server):
     assert say(platoon, ONE, "claim 1")[0] == "4"
 
 
+def test_a_right_that_is_missing_from_the_start_is_told(ring, platoon, redis_server):
+    """Before anything has needed it: by the list of rights, which names it."""
+    server = redis_server()
+    client, rights = server.client(), rights_of_the_manual()
+    client.execute_command("ACL", "SETUSER", "c", "on", ">secret", "resetkeys", "resetchannels", "-@all", "~platoon:{cache:c}:*",
+                           *[f"+{right}" for right in rights if right != "hscan"])
+    (platoon.dir / "secret").write_text("secret")
+    (platoon.dir / "secret").chmod(0o600)
+    ring(server=server, user={"url": f"redis://c@127.0.0.1:{server.open_port()}", "password_file": "secret"}, start=False)
+    platoon.start_troubled()
+    wait_until(lambda: "HSCAN" in platoon.problems(), 30, "the trouble")
+    client.execute_command("ACL", "SETUSER", "c", "+hscan")
+    wait_until(lambda: "HSCAN" not in platoon.problems(), 30, "the end of it")
+
+
+def test_nothing_is_claimed_before_this_machines_clock_says_so(ring, platoon):
+    """Redis' clock may be set forward; here the time from which it grants is set back, which is the same to it."""
+    server = ring(lease="5s")
+    wait_until(lambda: state(platoon, ONE)["joins"], 30, "a join")
+    assert state(platoon, ONE)["closed_ms"] > 0
+    server.client().hset("platoon:{cache:c}:ring", "from_us", 1)
+    wait_until(lambda: ring_of(platoon)["closed_ms"] == 0, 30, "Redis to say that the ring is open")
+    result, wait_ms = say(platoon, ONE, "claim 1")
+    assert result == "2" and int(wait_ms) > 0
+    assert claim(platoon, ONE, 1)[0][0] == 1
+
+
+def test_a_ring_that_is_full_takes_no_node_until_one_is_gone(ring, platoon, redis_server):
+    server = redis_server()
+    ring(server=server)
+    serves(platoon, ONE)
+    serves(platoon, TWO)
+    node = state(platoon, TWO)
+    assert platoon.ctl("stop", TWO).returncode == 0
+    client, key = server.client(), "platoon:{cache:c}:nodes"
+    entry = client.hget(key, node["incarnation"])
+    client.hdel(key, node["incarnation"])
+    client.hset(key, mapping={10 ** 6 + i: entry for i in range(4095)})
+    assert platoon.ctl("start", TWO).returncode == 0
+    wait_until(lambda: "as many nodes as it may" in platoon.problems(), 30, "the trouble")
+    assert "cache forget" in platoon.problems()
+    client.hdel(key, 10 ** 6)
+    wait_until(lambda: platoon.ctl("status").returncode == 0, 30, "the end of it")
+    assert serves(platoon, TWO)["incarnation"] != node["incarnation"]
+
+
+def test_calls_under_way_are_bounded(ring, platoon):
+    """While Redis is silent: 64 of them, releases and claims in turn; whoever asks for more is told to ask later, at once."""
+    server = ring()
+    claim(platoon, ONE, 1)
+    server.pause()
+    try:
+        assert say(platoon, ONE, "flood 100") == ["33=4"]
+        assert say(platoon, TWO, "claim 7")[0] == "4"
+    finally:
+        server.resume()
+    assert claim(platoon, TWO, 7)[0][0] == 1
+
+
+# ---- several platoons ----
+
+def two_rings(ring, platoons, **cache):
+    """Two platoons that are one ring: their store is one bucket."""
+    first, second = platoons(), platoons()
+    server = None
+    for to in (first, second):
+        server = ring(to, server, store=S3, start=False, **cache)
+        to.start(ready=False)
+        serves(to, ONE)
+        serves(to, TWO)
+    return first, second
+
+
+def holders(platoon):
+    """Incarnation to state of all nodes of the ring, as this platoon's manager knows them."""
+    return {node["incarnation"]: node["state"] for node in ring_of(platoon)["nodes"]}
+
+
+def test_two_platoons_are_one_ring(ring, platoons):
+    first, second = two_rings(ring, platoons)
+    incarnations = {state(to, node)["incarnation"] for to in (first, second) for node in (ONE, TWO)}
+    assert len(incarnations) == 4
+    for to in (first, second):
+        wait_until(lambda to=to: holders(to) == dict.fromkeys(incarnations, "live"), 30, "all to be known")
+        wait_until(lambda to=to: state(to, ONE)["nodes"] == 4 == state(to, TWO)["nodes"], 30, "nodes to be told of all")
+    assert ring_of(first)["master"] == ring_of(second)["master"]
+    assert len({node["platoon"] for node in ring_of(first)["nodes"]}) == 2 == len(ring_of(second)["managers"])
+    owner = state(first, TWO)["incarnation"]
+    (_, number), = claim(first, TWO, 1)
+    assert claim(second, TWO, 1, 2)[0] == (2, owner) == claim(second, ONE, 1)[0]
+    say(first, TWO, f"release 1:{number}")
+    wait_until(lambda: claim(second, ONE, 1)[0][0] == 1, 30, "it to be free")
+    assert claim(first, TWO, 1) == [(2, state(second, ONE)["incarnation"])]
+
+
+def test_a_master_that_stands_still_is_replaced_and_comes_back(ring, platoons):
+    """Another takes over, says that its nodes are lost, and strikes it out; then it goes on, and they are as they were."""
+    first, second = two_rings(ring, platoons)
+    if (second.dir / "state/instance").read_text().strip() in ring_of(first)["master"]:
+        first, second = second, first
+    before = {node: state(first, node) for node in (ONE, TWO)}
+    lost = {node["incarnation"] for node in before.values()}
+    (_, number), = claim(first, ONE, 1)
+    old, stopped = ring_of(first)["master"], [first.process.pid, first.pid_of(MANAGER)]
+    for pid in stopped:
+        freeze(pid)
+    try:
+        wait_until(lambda: ring_of(second)["master"] not in ("", old), 30, "another master")
+        wait_until(lambda: {who for who, what in holders(second).items() if what == "lost"} == lost, 30, "its nodes to be lost")
+        assert claim(second, ONE, 1) == [(3, before[ONE]["incarnation"])]
+        wait_until(lambda: len(ring_of(second)["managers"]) == 1, 30, "it to be struck out")
+        assert claim(second, ONE, 1) == [(3, before[ONE]["incarnation"])]
+    finally:
+        for pid in reversed(stopped):
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: set(holders(second).values()) == {"live"}, 30, "all to be back")
+    for node, was in before.items():
+        now = serves(first, node)
+        assert now["incarnation"] == was["incarnation"] and now["mark"] > was["mark"] and now["was"] == 2
+        assert now["number"] >= number
+    assert claim(first, ONE, 1) == [(1, number)]
+    wait_until(lambda: ring_of(second)["master"] == ring_of(first)["master"] != old, 30, "both to know the new master")
+    wait_until(lambda: len(ring_of(second)["managers"]) == 2, 30, "both managers")
+
+
+@pytest.mark.parametrize("has, wants, lease, what", [
+    (S3, {**S3, "url": "http://127.0.0.1:9/other"}, "1s", "has another store: make both sections alike"),
+    (S3, S3, "2s", "has another lease: make both sections alike"),
+    ("directory", "directory", "1s", "which share no directory: use s3"),
+])
+def test_another_platoon_must_have_the_same_settings(ring, platoons, has, wants, lease, what):
+    first, second = platoons(), platoons()
+    stores = [{"type": "file", "path": first.dir / "objects"} if store == "directory" else store for store in (has, wants)]
+    server = ring(first, store=stores[0], start=False)
+    first.start(ready=False)
+    serves(first, ONE)
+    serves(first, TWO)
+    ring(second, server, store=stores[1], start=False, lease=lease)
+    second.start(ready=False)
+    wait_until(lambda: "exit code=78" in second.log(), 30, "the refusal")
+    line = next(line for line in second.log().splitlines() if "exit code=78" in line)
+    assert what in line and "platoon:{cache:c}:" in line and "cache forget" in line and (ONE in line or TWO in line), line
+    wait_until(lambda: second.workers()[MANAGER]["state"] == "FATAL", 30, "the manager to be given up")
+    assert states(first) == [(ONE, "live"), (TWO, "live")]
+
+
 def test_a_manager_that_ends_is_no_master_any_more(ring, platoons):
     first, second = platoons(), platoons()
     server = ring(first)
@@ -245,7 +399,7 @@ def test_a_manager_that_ends_is_no_master_any_more(ring, platoons):
     assert first.stop() == 0
     assert server.client().hlen("platoon:{cache:c}:managers") == 0
     assert not server.client().exists("platoon:{cache:c}:master")
-    ring(second, server, store="others", start=False)
+    ring(second, server, start=False)
     second.start(ready=False)
-    wait_until(lambda: "directory is no store" in second.log() or "another store" in second.log(), 30, "the refusal")
+    wait_until(lambda: "has another store" in second.log(), 30, "the refusal")
     assert second.workers()[MANAGER]["state"] != "READY"
