@@ -4,6 +4,7 @@ A ring that Redis does not know yet grants nothing for 1.2 lease, so every start
 """
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import redis
 from cache_store_fixture import Directory
 from differential_fixture import Connection
 from incr_hammer import Hammer, passes, patient
-from platoon_fixture import BUILD, SCALE, Platoon, RedisServer, freeze, section, wait_until
+from platoon_fixture import BUILD, SCALE, Platoon, RedisServer, freeze, marked, section, wait_until
 
 MANAGER, BACKING = "cache/c/manager.1", "cache/c/backing.1"
 SILENCE = 60 * SCALE  # a client hears nothing for so long, and takes the connection for lost
@@ -60,6 +61,16 @@ def kill(platoon, names, wait=True):
         platoon.replaced(worker, 60)
 
 
+def die(platoon):
+    """All of its processes are killed at once, as when its host loses its power: nobody ends in order because another did."""
+    freeze(platoon.process.pid)  # or it would start others
+    for pid in marked(platoon.mark):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    platoon.kill9()
+    platoon.gone()
+
+
 @contextlib.contextmanager
 def frozen(*pids):
     """They stand still, and go on however the test ends."""
@@ -82,8 +93,8 @@ class Ring:
     # ---- its platoons ----
 
     def add(self, platoon, store=None, nodes=1, listen="", whole=None, port=None, more=None, **cache):
-        """Configures a platoon with so many nodes of the ring. listen, port: what they listen on beside their unix sockets, and which
-        port that is; whole: more keys of the platoon section; more: of the Redis'. Worker programs are the platoon's own, see stays_dead."""
+        """Configures a platoon with so many nodes of the ring. listen, port: what they listen on behind their unix sockets, and
+        which port that is; whole: more keys of the platoon section; more: of the Redis'. Worker programs are the platoon's own, see stays_dead."""
         store = store or Directory(platoon.dir / "objects")
         libexec = platoon.dir / "libexec"
         shutil.copytree(platoon.build / "libexec/platoon", libexec)
@@ -91,7 +102,7 @@ class Ring:
             section("platoon", {"runtime_dir": "run", "state_dir": "state", "libexec_dir": libexec, "backoff_min": "20ms",
                                 "hang_timeout": "30m", **(whole or {})})
             + section("redis r", {"url": self.server.url, "retry_max": "100ms", **(more or {})}) + store.section()
-            + section("cache c", {"listen": f"{listen} unix:{platoon.dir}/c{{n}}.sock".strip(), "nodes": nodes, "store": "objects", "redis": "r", "lease": "10s",
+            + section("cache c", {"listen": f"unix:{platoon.dir}/c{{n}}.sock {listen}".strip(), "nodes": nodes, "store": "objects", "redis": "r", "lease": "10s",
                                   "write_delay": "300ms", "timeout": "60s", **cache}))
         self.platoons.append(platoon)
         self.stores.append(store)
@@ -112,8 +123,14 @@ class Ring:
     # ---- what it tells of itself, by the first platoon that runs ----
 
     def ask(self, *words):
-        platoon = next(p for p in self.platoons if p.process is not None and p.process.poll() is None)
-        return platoon.json("cache", *words)
+        """The answer, as soon as somebody is there who knows: a manager that has just been started has nothing to say yet."""
+        platoon, said = next(p for p in self.platoons if p.process is not None and p.process.poll() is None), []
+
+        def look():
+            done = platoon.ctl("--json", "--timeout", "40s", "cache", *words)
+            said[:] = [done.returncode, done.stderr]
+            return [json.loads(done.stdout)] if done.returncode == 0 else None
+        return wait_until(look, 30, lambda: f"an answer to {words}; the last: {said}")[0]
 
     def rows(self):
         return self.ask("ring", "c")["nodes"]

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import redis
 
+from certificates_fixture import certificates
 from platoon_fixture import SCALE, alive, free_port, rss_bytes, section, wait_until
 
 NODE = "cache/sessions/node.1"
@@ -144,15 +145,6 @@ def test_a_reload_with_a_bad_secret_leaves_the_node_alone(cache, platoon):
     done = platoon.ctl("reload")
     assert done.returncode == 78 and "it holds no password" in done.stderr, done
     assert platoon.pid_of(NODE) == pid
-
-
-def certificates(directory):
-    (directory / "san").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    make = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-    for line in (f"openssl req -x509 {make} -days 2 -subj /CN=ca -keyout ca.key -out ca.crt",
-                 f"openssl req {make} -subj /CN=server -keyout server.key -out server.csr",
-                 "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.crt"):
-        subprocess.run(line.split(), cwd=directory, check=True, capture_output=True)
 
 
 def test_tls(cache, platoon):

@@ -6,7 +6,7 @@ import redis
 
 from incr_hammer import patient
 from platoon_fixture import elapsed, wait_until
-from ring_fixture import BACKING, MANAGER, frozen, kill, refused, serves_all
+from ring_fixture import BACKING, MANAGER, die, frozen, kill, refused, serves_all
 
 ONE, TWO = "cache/c/node.1", "cache/c/node.2"
 FOREVER = {"write_delay": "1h", "idle": "0s"}
@@ -46,14 +46,19 @@ def test_kills_in_a_row(cache_ring):
         hammer.more(timeout=120)
 
 
-def test_the_whole_platoon_is_killed(cache_ring):
+@pytest.mark.parametrize("killed", ["the master", "all at once"])
+def test_the_whole_platoon_is_killed(cache_ring, killed):
+    """Without its master, every worker ends by itself."""
     ring = cache_ring(write_delay="100ms")
     platoon = ring.platoons[0]
     with hammered(ring) as hammer:
         for _ in range(2):
-            platoon.kill9()
+            if killed == "the master":
+                platoon.kill9()
+                platoon.gone()
+            else:
+                die(platoon)
             hammer.refused()
-            platoon.gone()
             platoon.start()
             hammer.more()
 

@@ -1,15 +1,17 @@
 """Two platoons whose caches have one name and one Redis are one ring, as two hosts would be: each with its manager, both with one bucket."""
 import itertools
 import os
+import shutil
 import signal
 
 import pytest
 import redis
 
 from cache_store_fixture import Bucket
+from certificates_fixture import certificates
 from incr_hammer import patient
 from platoon_fixture import elapsed, free_port, wait_until
-from ring_fixture import MANAGER, Ring, frozen, kill, refused, serves_all
+from ring_fixture import MANAGER, Ring, die, frozen, kill, refused, serves_all
 
 PREFIXES = itertools.count(1)
 SHORT = {"lease": "1s", "timeout": "1s", "write_delay": "100ms"}
@@ -18,23 +20,21 @@ UNSTORED = {"write_delay": "1h", "idle": "0s"}
 
 @pytest.fixture
 def hosts(redis_server, platoons, rgw):
-    """Two platoons, not started. tcp: the nodes reach each other on 127.0.0.1; nodes: of each."""
-    def make(tcp=False, nodes=1, secret=None, **cache):
+    """Two platoons, not started. tcp: they listen on 127.0.0.1, too, and that is where nodes reach each other; files: copied to each."""
+    def make(tcp=False, files=(), **cache):
         ring, prefix = Ring(redis_server()), f"r{next(PREFIXES)}"
         for _ in range(2):
             platoon = platoons()
-            if secret:
-                (platoon.dir / "secret").write_text(secret)
-                (platoon.dir / "secret").chmod(0o600)
+            for path in files:
+                shutil.copy(path, platoon.dir)
             port = free_port() if tcp else None
-            ring.add(platoon, Bucket(rgw, prefix, platoon.dir), nodes=nodes, port=port, listen=f"127.0.0.1:{port}" if tcp else "",
-                     **({"secret_file": "secret"} if secret else {}), **cache)
+            ring.add(platoon, Bucket(rgw, prefix, platoon.dir), port=port, listen=f"127.0.0.1:{port}" if tcp else "", **cache)
         return ring
     return make
 
 
 def master(ring):
-    """Which platoon's manager is it, of those that run."""
+    """The manager that is master, and all there are."""
     told = ring.ask("ring", "c")
     return told["master"], [row["manager"] for row in told["managers"]]
 
@@ -44,6 +44,7 @@ def test_they_are_one_ring(hosts, tcp):
     ring = hosts(tcp=tcp).start()
     one, other = ring.nodes
     assert [row["state"] for row in ring.rows()] == ["live", "live"]
+    assert [ring.row(node)["address"].endswith(f":{node.port}" if tcp else node.path) for node in ring.nodes] == [True, True]
     chosen, managers = master(ring)
     assert len(managers) == 2 and chosen in managers
     for mine, at in ((one, other), (other, one)):
@@ -73,9 +74,23 @@ def test_two_nodes_each(hosts):
         hammer.check(ring.nodes[3].client())
 
 
-def test_nodes_know_the_secret(hosts):
-    """Clients need it, and nodes give it to each other."""
-    ring = hosts(tcp=True, secret="sesame\n")
+@pytest.fixture
+def secrets(tmp_path):
+    """Files of a secret and of certificates, for clients too."""
+    certificates(tmp_path)
+    (tmp_path / "secret").write_text("sesame\n")
+    for name in ("secret", "server.key"):
+        (tmp_path / name).chmod(0o600)
+    return [tmp_path / name for name in ("secret", "ca.crt", "server.crt", "server.key")]
+
+
+TLS = {"tls_cert_file": "server.crt", "tls_key_file": "server.key", "tls_ca_file": "ca.crt"}
+
+
+@pytest.mark.parametrize("tls", [{}, TLS], ids=["plain", "tls"])
+def test_nodes_know_the_secret(hosts, secrets, tls):
+    """Clients need it, and nodes give it to each other, by TLS where there is TLS."""
+    ring = hosts(tcp=True, files=secrets, secret_file="secret", **tls)
     for platoon in ring.platoons:
         platoon.start()
     one, other = (node.client(password="sesame") for node in ring.nodes)
@@ -83,6 +98,9 @@ def test_nodes_know_the_secret(hosts):
         ring.nodes[0].client().get("k")
     patient(lambda: one.set("k", "v"), 90)
     assert patient(lambda: other.get("k")) == b"v" and patient(lambda: other.incr("n")) == 1 == int(patient(lambda: one.get("n")))
+    large = bytes(range(256)) * 4096
+    assert other.set("k", large) and one.get("k") == large == other.get("k")
+    assert ring.owner("k") is ring.nodes[0] and ring.row(ring.nodes[0])["address"].endswith(f":{ring.nodes[0].port}")
 
 
 # ---- a host dies ----
@@ -96,8 +114,7 @@ def test_a_host_dies_and_comes_back(hosts):
     with ring.hammer([ring.key() for _ in range(4)]) as hammer:
         for _ in range(2):
             hammer.more()
-            ring.platoons[1].kill9()
-            ring.platoons[1].gone()
+            die(ring.platoons[1])
             wait_until(lambda: ring.state(other) == "lost", 60, "it to be lost")
             for key in others:
                 refused(lambda key=key: one.client().get(key))
@@ -118,8 +135,7 @@ def test_the_masters_host_dies(hosts):
     ring.platoons[0].start()
     ring.serves()
     first, _ = master(ring)
-    ring.platoons[1].kill9()
-    ring.platoons[1].gone()
+    die(ring.platoons[1])
     wait_until(lambda: ring.state(ring.nodes[1]) == "lost", 60, "it to be lost")
     now, managers = master(ring)
     assert now != first and now in managers
@@ -152,8 +168,7 @@ def test_a_host_that_is_forgotten_comes_back(hosts):
     one, other = ring.nodes
     kept, overwritten = ring.keys_of(other, 2)
     number = ring.row(other)["incarnation"]
-    ring.platoons[1].kill9()
-    ring.platoons[1].gone()
+    die(ring.platoons[1])
     wait_until(lambda: ring.state(other) == "lost", 60, "it to be lost")
     assert ring.platoons[0].ctl("cache", "forget", "c", str(number)).returncode == 0
     assert patient(lambda: one.client().get(overwritten)) is None, "the store never had it"

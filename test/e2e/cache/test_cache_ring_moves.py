@@ -9,7 +9,7 @@ import redis
 from cache_store_fixture import stored
 from incr_hammer import passes, patient
 from platoon_fixture import elapsed, wait_until
-from ring_fixture import BACKING, MANAGER, MOVE, kill, refused, serves_all
+from ring_fixture import BACKING, MANAGER, MOVE, die, kill, refused, serves_all
 
 CALM = {"lease": "10s", "timeout": "60s"}  # nothing is refused, on a busy machine neither
 UNSTORED = {**CALM, "write_delay": "1h", "idle": "0s"}
@@ -207,10 +207,8 @@ def both_killed(ring):
 
 
 def all_killed(ring):
-    platoon = ring.platoons[0]
-    platoon.kill9()
-    platoon.gone()
-    platoon.start()
+    die(ring.platoons[0])
+    ring.platoons[0].start()
 
 
 @pytest.mark.parametrize("death", [lambda ring: ring.nodes[1].kill(), both_killed, all_killed], ids=["a node", "both", "the platoon"])
