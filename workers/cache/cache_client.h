@@ -24,6 +24,7 @@
 
 struct cache_away;
 struct cache_held;
+struct cache_seen;
 struct cache_node;
 struct redis_tls_session;
 
@@ -50,6 +51,7 @@ struct cache_client {
     uint64_t born_ms, used_ms;        /* clock_mono_ms */
     const struct cache_command *last; /* the last one executed */
     struct cache_watch *watches;
+    struct cache_seen *seen;    /* what it watches of other nodes */
     struct cache_queue *queued; /* between MULTI and EXEC */
     uint64_t
         log_end; /* cache_log_added after its last write: with fsync = always its replies wait for that */

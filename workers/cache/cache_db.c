@@ -278,6 +278,12 @@ static uint32_t cache_db_find(struct cache_db *db, struct slice key, uint64_t ha
     return 0;
 }
 
+uint64_t cache_db_seen(struct cache_db *db, struct slice key)
+{
+    uint32_t handle = cache_db_handle(db, key, cache_db_hash(db, key));
+    return handle != 0 ? cache_table_at(db->table, handle)->version : 0;
+}
+
 const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key)
 {
     uint32_t handle = cache_db_find(db, key, cache_db_hash(db, key));

@@ -91,6 +91,9 @@ const struct cache_object *cache_db_read(struct cache_db *db, struct slice key);
 /* The same without any trace of it (TTL, OBJECT, SCAN's filters, WATCH). */
 const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key);
 
+/* The version of what is there, a deletion too; 0: nothing is known of it. For who asks later whether it is the same. */
+uint64_t cache_db_seen(struct cache_db *db, struct slice key);
+
 /* ---- writing; each gives the object a new version, and tells who watches ---- */
 
 /* The value may be a slice of anything but the object itself. */

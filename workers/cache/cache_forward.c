@@ -1,6 +1,7 @@
 /* cache_forward.c: see cache_forward.h. */
 #include "workers/cache/cache_forward_private.h"
 
+#include "workers/cache/cache_owner.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -29,13 +30,11 @@ static uint64_t forward_deadline(const struct cache_client *c, const struct cach
     return held != 0 ? held : uv_now(f->node->loop) + f->timeout_ms;
 }
 
-static struct forward_slot *forward_slot_new(struct cache_client *c,
-                                             const struct cache_command *command,
-                                             const struct slice *words, size_t count, size_t parts)
+static struct forward_slot *forward_slot_new(struct cache_client *c, struct command_queued *q,
+                                             size_t parts)
 {
     struct cache_forward *f = c->node->forward;
     struct forward_slot *s = calloc(1, sizeof *s + parts * sizeof s->parts[0]);
-    struct command_queued *q = command_queued_new(command, words, count);
     if (c->away == NULL)
         c->away = calloc(1, sizeof *c->away);
     if (s == NULL || q == NULL || c->away == NULL) {
@@ -93,6 +92,8 @@ static const char *forward_send(struct forward_slot *s, size_t part, uint32_t ow
     all[2] = slice_of(from);
     all[3] = slice_of(s->tries > 0 ? "1" : "0");
     memcpy(all + FORWARD_WORDS, words, count * sizeof *words);
+    if (s->command->command->run == command_watch)
+        all[FORWARD_WORDS] = slice_of(CACHE_FORWARD_WATCH);
     s->parts[part].owner = owner;
     f->count++;
     int rc = cache_peers_send(f->peers, owner, all, count + FORWARD_WORDS, left, forward_on_answer,
@@ -119,19 +120,35 @@ static void forward_is_sent(struct cache_client *c, struct forward_slot *s)
         forward_free_slot(redo);
 }
 
-enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_command *command,
-                                    const struct slice *words, size_t count, uint32_t owner)
+/* Takes the copy. */
+static enum cache_hold forward_whole(struct cache_client *c, struct command_queued *q,
+                                     uint32_t owner)
 {
-    struct forward_slot *s = forward_slot_new(c, command, words, count, 1);
+    struct forward_slot *s = forward_slot_new(c, q, 1);
     if (s == NULL)
         return CACHE_HOLD_REFUSED;
     s->owner = owner;
     forward_link(c, s);
-    const char *why = forward_send(s, 0, owner, words, count);
+    const char *why = forward_send(s, 0, owner, q->words, q->count);
     if (why != NULL)
         forward_not_sent(s, 0, why);
     forward_is_sent(c, s);
     return CACHE_HOLD_AWAY;
+}
+
+enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_command *command,
+                                    const struct slice *words, size_t count, uint32_t owner)
+{
+    return forward_whole(c, command_queued_new(command, words, count), owner);
+}
+
+enum cache_hold cache_forward_exec(struct cache_client *c, uint32_t owner)
+{
+    struct command_queued *q = command_exec_words(c);
+    enum cache_hold result = forward_whole(c, q, owner);
+    if (result == CACHE_HOLD_AWAY)
+        command_forget(c);
+    return result;
 }
 
 static const char *forward_send_part(struct forward_slot *s, size_t part, const struct slice *words)
@@ -150,7 +167,8 @@ enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_c
                                     const struct slice *words, size_t count,
                                     struct cache_split *split)
 {
-    struct forward_slot *s = forward_slot_new(c, command, words, count, split->count);
+    struct forward_slot *s =
+        forward_slot_new(c, command_queued_new(command, words, count), split->count);
     if (s == NULL) {
         cache_split_fini(split);
         return CACHE_HOLD_REFUSED;
@@ -177,12 +195,12 @@ bool cache_forward_may_join(struct cache_client *c, const struct cache_command *
     struct slice key;
     size_t same = 0;
     if (command == NULL || !command_takes(command, count) || !c->trusted || c->large || c->multi ||
-        (command->flags & COMMAND_AT_ONCE) != 0 || a->owner == 0 || a->out != a->count ||
-        a->count >= FORWARD_AWAY_MAX || a->redo != NULL)
+        (command->flags & COMMAND_AT_ONCE) != 0 || cache_owner_is_crooked(command, count) ||
+        a->owner == 0 || a->out != a->count || a->count >= FORWARD_AWAY_MAX || a->redo != NULL)
         return false;
     command_keys_start_all(&keys, c, command, words, count);
     for (; command_keys_next(&keys, &key); same++)
-        if (cache_member_owner(c->node->member, key) != a->owner)
+        if (cache_stray_is(key) || cache_member_owner(c->node->member, key) != a->owner)
             return false;
     return same > 0;
 }

@@ -34,6 +34,12 @@ void cache_forward_free(struct cache_forward *f);
 enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_command *command,
                                     const struct slice *words, size_t count, uint32_t owner);
 
+/* What WATCH is for another node: it tells the versions, and this one keeps them. */
+#define CACHE_FORWARD_WATCH "PLATOON.WATCH"
+
+/* What EXEC would do, to the owner of all its keys; the client's transaction is over. */
+enum cache_hold cache_forward_exec(struct cache_client *c, uint32_t owner);
+
 /* To several; takes what the split holds. */
 enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_command *command,
                                     const struct slice *words, size_t count,

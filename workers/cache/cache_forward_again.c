@@ -53,6 +53,7 @@ static void forward_look(struct cache_client *c)
     cache_turn_begin(&c->node->turn);
     cache_turn_lend(&c->node->turn, &c->reply.out);
     c->parked = 0;
+    c->stalled = false;
     c->from = 0;
     c->reply_skip = s->hushed;
     if (cache_hold_again(c, s->command, left) != CACHE_HOLD_GO)

@@ -3,6 +3,7 @@
 
 #include "workers/cache/cache_owner.h"
 #include "workers/cache/command/command_keys.h"
+#include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
 
 #include <errno.h>
@@ -92,6 +93,52 @@ static void forward_repeat(struct forward_slot *s, const char *why)
         s->state = FORWARD_AGAIN;
 }
 
+/* The next version of an answer to PLATOON.WATCH: a bulk. False: it is none. */
+static bool forward_version(struct slice answer, size_t *at, uint64_t *version)
+{
+    size_t end = *at < answer.len ? forward_token(answer, *at) : *at;
+    struct slice token = slice_make(answer.ptr + *at, end - *at);
+    const char *line = token.len > 0 ? memchr(token.ptr, '\n', token.len) : NULL;
+    size_t head = line != NULL ? (size_t)(line - token.ptr) + 1 : 0;
+    if (token.len < 1 || token.ptr[0] != '$' || head == 0 || token.len < head + 3)
+        return false;
+    *version = 0;
+    for (size_t i = head; i < token.len - 2; i++) {
+        if (token.ptr[i] < '0' || token.ptr[i] > '9')
+            return false;
+        *version = 10 * *version + (uint64_t)(token.ptr[i] - '0');
+    }
+    *at = end;
+    return true;
+}
+
+/* What it watches is kept by this node; the answer is WATCH's own. An error stays one. */
+static void forward_watched(struct forward_slot *s)
+{
+    struct slice answer = buffer_slice(&s->answer);
+    const char *line = answer.len > 0 ? memchr(answer.ptr, '\n', answer.len) : NULL;
+    size_t at = line != NULL ? (size_t)(line - answer.ptr) + 1 : 0;
+    uint64_t version;
+    if (s->state != FORWARD_ANSWERED || s->command->command->run != command_watch ||
+        answer.len == 0 || answer.ptr[0] != '*')
+        return;
+    for (size_t i = 1; i < s->command->count; i++)
+        if (!forward_version(answer, &at, &version) ||
+            !command_seen_add(s->client, s->command->words[i], version)) {
+            forward_fail(s, "OOM the system has no more memory for this node");
+            return;
+        }
+    buffer_clear(&s->answer);
+    buffer_append_text(&s->answer, "+OK\r\n");
+}
+
+/* EXEC's nil is that of an array; what came does not tell the two apart. */
+static bool forward_is_nil_array(const struct forward_slot *s, struct slice answer)
+{
+    return s->command->command->run == command_platoon_exec &&
+           slice_equal(answer, slice_of("$-1\r\n"));
+}
+
 static void forward_take_whole(struct forward_slot *s, struct slice answer)
 {
     if (forward_is_moved(answer)) {
@@ -99,6 +146,8 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
         forward_repeat(s, "the object's owner changes: ask again");
         return;
     }
+    if (forward_is_nil_array(s, answer))
+        answer = slice_of("*-1\r\n");
     forward_translate(&s->answer, answer, s->client->reply.version);
     s->state = FORWARD_ANSWERED;
 }
@@ -171,6 +220,7 @@ void forward_on_answer(enum cache_peer_result result, struct slice answer, const
         return;
     if (s->owner == 0)
         forward_join(s);
+    forward_watched(s);
     s->client->away->out--;
     if (s->sent)
         forward_drain(s->client);

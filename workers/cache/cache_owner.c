@@ -6,6 +6,7 @@
 #include "workers/cache/cache_member.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_transaction.h"
 #include "workers/cache/ring/cache_split.h"
 
 #include <stdlib.h>
@@ -68,6 +69,12 @@ static void owner_see_all(struct owner_view *v, struct cache_client *c,
     command_keys_start_all(&keys, c, command, words, count);
     while (command_keys_next(&keys, &key))
         owner_see(v, c, key);
+    if (command->run != command_exec)
+        return;
+    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
+        owner_see(v, c, s->key);
+    for (const struct cache_watch *w = c->watches; w != NULL; w = w->next_of_client)
+        owner_see(v, c, w->key);
 }
 
 static enum cache_hold owner_refuse(struct cache_client *c, const struct owner_view *v)
@@ -92,9 +99,13 @@ static enum cache_hold owner_elsewhere(struct cache_client *c, const struct cach
                                        const struct owner_view *v)
 {
     struct cache_split split = {0};
-    struct slice name = slice_make(command->name, command->name_len);
+    struct slice name = command->run == command_watch
+                            ? slice_of(CACHE_FORWARD_WATCH)
+                            : slice_make(command->name, command->name_len);
     switch (cache_split_plan(&split, name, v->owners, v->count)) {
     case CACHE_SPLIT_WHOLE:
+        if (command->run == command_exec)
+            return cache_forward_exec(c, v->owners[0]);
         return cache_forward_whole(c, command, words, count, v->owners[0]);
     case CACHE_SPLIT_PARTS:
         return cache_forward_parts(c, command, words, count, &split);
@@ -115,7 +126,7 @@ static enum cache_hold owner_decide(struct cache_client *c, const struct cache_c
         return owner_refuse(c, v);
     if (v->waits)
         return cache_hold_cell(c, command, words, count, v->cell);
-    if (v->here == v->count)
+    if (v->here == v->count && (command->run != command_exec || c->seen == NULL))
         return CACHE_HOLD_GO;
     return owner_elsewhere(c, command, words, count, v);
 }
@@ -131,8 +142,7 @@ static void owner_look_ahead(struct cache_client *c, const struct cache_command 
         cache_member_look_ahead(c->node->member, key);
 }
 
-/* MSET with a key that has no value: it is refused wherever it runs, so here. */
-static bool owner_is_crooked(const struct cache_command *command, size_t count)
+bool cache_owner_is_crooked(const struct cache_command *command, size_t count)
 {
     return command->step > 1 && (count - (size_t)command->first) % (size_t)command->step != 0;
 }
@@ -141,7 +151,7 @@ enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_comm
                                  const struct slice *words, size_t count)
 {
     struct owner_view view = {0};
-    if (!command_has_keys(c, command) || c->multi_bad || owner_is_crooked(command, count))
+    if (!command_has_keys(c, command) || c->multi_bad || cache_owner_is_crooked(command, count))
         return CACHE_HOLD_GO;
     if (c->multi && command->run != command_exec) {
         owner_look_ahead(c, command, words, count);

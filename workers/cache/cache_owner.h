@@ -14,6 +14,9 @@
 /* How the error begins that a command of another node is answered which surely has not run: it was not ours. */
 #define CACHE_OWNER_MOVED "PLATOONMOVED "
 
+/* MSET with a key that has no value: it is refused wherever it runs, so here. */
+bool cache_owner_is_crooked(const struct cache_command *command, size_t count);
+
 enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
                                  const struct slice *words, size_t count);
 

@@ -174,6 +174,7 @@ def test_transactions_at_random(two, both, seed):
         pair.command("MULTI")
         for _ in range(commands.random.randint(0, 5)):
             words, form = commands.next()
+            owner.exists(*words)  # a word in a key's place is a key, and whoever uses it first has it
             pair.command(*words, form=form)
         pair.command(commands.one(["EXEC", "EXEC", "EXEC", "DISCARD"]))
 

@@ -141,15 +141,19 @@ static void command_end_http(struct cache_client *c)
 }
 
 /* EXEC does what was queued. */
-static unsigned command_flags(const struct cache_client *c, const struct cache_command *command)
+static unsigned command_flags(const struct cache_client *c, const struct cache_command *command,
+                              const struct slice *words, size_t count)
 {
-    return command->run == command_exec ? command->flags | command_queued_flags(c) : command->flags;
+    return command->run == command_exec           ? command->flags | command_queued_flags(c)
+           : command->run == command_platoon_exec ? command_exec_flags(c, words, count)
+                                                  : command->flags;
 }
 
 /* What takes memory, or makes something dirty; in a transaction all does, for what is queued takes memory. */
-static bool command_has_room(const struct cache_client *c, const struct cache_command *command)
+static bool command_has_room(const struct cache_client *c, const struct cache_command *command,
+                             const struct slice *words, size_t count)
 {
-    unsigned flags = command_flags(c, command);
+    unsigned flags = command_flags(c, command, words, count);
     bool takes =
         (flags & COMMAND_DENYOOM) != 0 || (c->multi && (command->flags & COMMAND_AT_ONCE) == 0);
     if (c->node->park == NULL)
@@ -185,9 +189,9 @@ static enum cache_hold command_may(struct cache_client *c, const struct cache_co
     else if (c->node->member != NULL &&
              (owner = cache_owner_look(c, command, words, count)) != CACHE_HOLD_GO)
         return owner;
-    else if (!command_has_room(c, command))
+    else if (!command_has_room(c, command, words, count))
         return command_is_full(c, command, words, count);
-    else if (c->node->turn.failed && (command_flags(c, command) & COMMAND_WRITE) != 0)
+    else if (c->node->turn.failed && (command_flags(c, command, words, count) & COMMAND_WRITE) != 0)
         command_fault(c, CACHE_FAULT_LOG);
     else
         return c->node->park != NULL ? cache_hold_keys(c, command, words, count) : CACHE_HOLD_GO;
@@ -279,7 +283,8 @@ static bool command_unwrap(struct cache_client *c, const struct slice **words, s
     int64_t to, from, again;
     c->from = 0;
     c->again = false;
-    if (c->node->member == NULL || !command_is(w[0], "platoon.for") || *count < COMMAND_FOR_WORDS + 1)
+    if (c->node->member == NULL || !command_is(w[0], "platoon.for") ||
+        *count < COMMAND_FOR_WORDS + 1)
         return true;
     if (!command_read_i64(w[1], &to) || !command_read_i64(w[2], &from) ||
         !command_read_i64(w[3], &again) || from <= 0 || from > UINT32_MAX)

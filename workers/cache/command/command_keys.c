@@ -26,9 +26,15 @@ static bool command_is_blind(const struct cache_command *command, const struct s
 static void command_keys_of(struct command_keys *k, const struct cache_command *command,
                             const struct slice *words, size_t count)
 {
+    if (command->run == command_platoon_exec) {
+        k->words = words;
+        k->at = COMMAND_EXEC_KEYS;
+        k->end = k->at + command_exec_key_count(words, count);
+        k->step = 1;
+        return;
+    }
     size_t last = command->last >= 0 ? (size_t)command->last : count - (size_t)-command->last;
-    bool none =
-        command->first == 0 || (!k->all && command_is_blind(command, words, count));
+    bool none = command->first == 0 || (!k->all && command_is_blind(command, words, count));
     k->words = words;
     k->at = (size_t)command->first;
     k->step = (size_t)command->step;

@@ -99,7 +99,9 @@
 #define COMMANDS_OWN(X) \
     X(get, -2, READ | FAST | STRING | GETS | SAYS, 1, 1, 1, "RO access", "") \
     X(dump, -2, READ | NO_MULTI | KEYSPACE | BLIND, 1, 1, 1, "RO", "") \
-    X(dirty, 1, READ | FAST | KEYSPACE, 0, 0, 0, "", "")
+    X(dirty, 1, READ | FAST | KEYSPACE, 0, 0, 0, "", "") \
+    X(watch, -2, READ | NO_MULTI | TRANSACTION, 1, -1, 1, "RO", "") \
+    X(exec, -4, WRITE | NO_MULTI | TRANSACTION, 2, 2, 1, "", "")
 
 #define CONTAINERS(X) X(client) X(config) X(memory)
 

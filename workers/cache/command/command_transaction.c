@@ -124,10 +124,36 @@ static bool command_watch_key(struct cache_client *c, struct slice key)
     return true;
 }
 
+bool command_seen_add(struct cache_client *c, struct slice key, uint64_t version)
+{
+    struct cache_seen *s = malloc(sizeof *s + key.len);
+    if (s == NULL)
+        return false;
+    memcpy(s + 1, key.ptr, key.len);
+    *s =
+        (struct cache_seen){.next = c->seen, .version = version, .key = slice_make(s + 1, key.len)};
+    cache_db_charge(c->node->db, (ptrdiff_t)(sizeof *s + key.len));
+    c->seen = s;
+    return true;
+}
+
+static void command_unsee_all(struct cache_client *c)
+{
+    struct cache_seen *s = c->seen;
+    c->seen = NULL;
+    while (s != NULL) {
+        struct cache_seen *next = s->next;
+        cache_db_charge(c->node->db, -(ptrdiff_t)(sizeof *s + s->key.len));
+        free(s);
+        s = next;
+    }
+}
+
 static void command_unwatch_all(struct cache_client *c)
 {
     struct cache_watch *w = c->watches;
     c->watches = NULL;
+    command_unsee_all(c);
     while (w != NULL) {
         struct cache_watch *next = w->next_of_client;
         cache_db_unwatch(c->node->db, w);

@@ -27,6 +27,32 @@ struct cache_queue {
 struct command_queued *command_queued_new(const struct cache_command *command,
                                           const struct slice *words, size_t count);
 
+/* What a client watches of another node's: a key, and the version that it had. One allocation. */
+struct cache_seen {
+    struct cache_seen *next;
+    uint64_t version;
+    struct slice key;
+};
+
+/* False: memory is short. */
+bool command_seen_add(struct cache_client *c, struct slice key, uint64_t version);
+
+/*
+ * ---- PLATOON.EXEC count key… watched (key version)… (words word…)… (command_exec.c) ----
+ * A transaction as one command, for the owner of all its keys. `count` keys stand first, those of all its commands and
+ * those that are watched, so that they are seen to as any command's are.
+ */
+#define COMMAND_EXEC_KEYS 2 /* the first key's word */
+
+/* How many keys; 0: it is not one. */
+size_t command_exec_key_count(const struct slice *words, size_t count);
+
+/* The flags of all its commands, as far as they can be read. */
+unsigned command_exec_flags(const struct cache_client *c, const struct slice *words, size_t count);
+
+/* What EXEC would do now, in those words. NULL: memory is short. */
+struct command_queued *command_exec_words(const struct cache_client *c);
+
 /* The flags of all commands that are queued: whether EXEC writes, or takes memory. 0: there are none. */
 unsigned command_queued_flags(const struct cache_client *c);
 

@@ -35,6 +35,7 @@
 /* X(name, how joined, words a key): its words are the name, then keys, each with what belongs to it. */
 #define CACHE_SPLIT_COMMANDS(X) \
     X(mget, VALUES, 1) \
+    X(platoon.watch, VALUES, 1) \
     X(mset, OK, 2) \
     X(del, SUM, 1) \
     X(unlink, SUM, 1) \

@@ -1,0 +1,229 @@
+/*
+ * command_exec.c: a transaction as one command, PLATOON.EXEC, and what it watches, PLATOON.WATCH.
+ *
+ * Runs in a cache node of a ring. A client's MULTI and WATCH are its own node's; what it then does with keys that
+ * another node owns goes there as one command, which runs there as any other: all of its keys are seen to before, and
+ * nothing comes in between. Watching is by version: the owner says what it was, and compares when it runs.
+ */
+#include "workers/cache/command/command_keys.h"
+#include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_transaction.h"
+
+#include "workers/cache/cache_node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXEC_NUMBER_SIZE 24
+
+/* ---- reading ---- */
+
+struct exec_words {
+    const struct slice *words;
+    size_t count, at;
+    bool wrong;
+};
+
+/* The next word as a number of things that follow, `each` words each. */
+static size_t exec_count(struct exec_words *e, size_t each)
+{
+    int64_t n = 0;
+    bool right = e->at < e->count && command_read_i64(e->words[e->at], &n) && n >= 0 &&
+                 (uint64_t)n <= (e->count - e->at - 1) / each;
+    e->wrong = e->wrong || !right;
+    e->at++;
+    return right ? (size_t)n : 0;
+}
+
+size_t command_exec_key_count(const struct slice *words, size_t count)
+{
+    struct exec_words e = {.words = words, .count = count, .at = 1};
+    return exec_count(&e, 1);
+}
+
+/* Behind keys and what is watched. */
+static struct exec_words exec_commands(const struct slice *words, size_t count)
+{
+    struct exec_words e = {.words = words, .count = count, .at = 1};
+    e.at += exec_count(&e, 1);
+    e.at += 2 * exec_count(&e, 2);
+    return e;
+}
+
+/* The next command; NULL at the end, or where it is none that a transaction may have. */
+static const struct cache_command *exec_next(const struct cache_client *c, struct exec_words *e,
+                                             const struct slice **words, size_t *count)
+{
+    const struct cache_command *container = NULL, *command = NULL;
+    if (e->wrong || e->at >= e->count)
+        return NULL;
+    *count = exec_count(e, 1);
+    *words = e->words + e->at;
+    e->at += *count;
+    if (!e->wrong && *count > 0)
+        command = command_named(c->node->commands->table, *words, *count, &container);
+    bool right = command != NULL && command_takes(command, *count) &&
+                 (command->flags & (COMMAND_AT_ONCE | COMMAND_NO_MULTI)) == 0;
+    e->wrong = e->wrong || !right;
+    return right ? command : NULL;
+}
+
+unsigned command_exec_flags(const struct cache_client *c, const struct slice *words, size_t count)
+{
+    struct exec_words e = exec_commands(words, count);
+    const struct cache_command *command;
+    const struct slice *own;
+    size_t own_count;
+    unsigned flags = 0;
+    while ((command = exec_next(c, &e, &own, &own_count)) != NULL)
+        flags |= command->flags;
+    return flags;
+}
+
+/* ---- running ---- */
+
+/* Whether all that is watched is what it was. */
+static bool exec_is_same(struct cache_client *c, const struct slice *words, size_t count)
+{
+    struct exec_words e = {.words = words, .count = count, .at = 1};
+    e.at += exec_count(&e, 1);
+    size_t watched = exec_count(&e, 2);
+    for (size_t i = 0; i < watched; i++) {
+        char version[EXEC_NUMBER_SIZE];
+        const struct slice *w = words + e.at + 2 * i;
+        snprintf(version, sizeof version, "%" PRIu64, cache_db_seen(c->node->db, w[0]));
+        if (!slice_equal(w[1], slice_of(version)))
+            return false;
+    }
+    return true;
+}
+
+/* How many commands there are; false: they are not right, and none is to run. */
+static bool exec_is_right(struct cache_client *c, const struct slice *words, size_t count,
+                          size_t *commands)
+{
+    struct exec_words e = exec_commands(words, count);
+    const struct slice *own;
+    size_t own_count;
+    for (*commands = 0; exec_next(c, &e, &own, &own_count) != NULL; ++*commands)
+        continue;
+    return !e.wrong;
+}
+
+void command_platoon_exec(struct cache_client *c, const struct slice *words, size_t count)
+{
+    struct exec_words e = exec_commands(words, count);
+    const struct cache_command *command;
+    const struct slice *own;
+    size_t own_count, commands;
+    if (!exec_is_right(c, words, count, &commands)) {
+        resp_error(&c->reply, "ERR syntax error");
+        return;
+    }
+    if (!exec_is_same(c, words, count)) {
+        resp_nil_array(&c->reply);
+        return;
+    }
+    resp_array(&c->reply, commands);
+    while ((command = exec_next(c, &e, &own, &own_count)) != NULL) {
+        c->node->counts.commands++;
+        command->run(c, own, own_count);
+    }
+}
+
+/* Of each key the version, for PLATOON.EXEC. */
+void command_platoon_watch(struct cache_client *c, const struct slice *words, size_t count)
+{
+    char version[EXEC_NUMBER_SIZE];
+    resp_array(&c->reply, count - 1);
+    for (size_t i = 1; i < count; i++) {
+        snprintf(version, sizeof version, "%" PRIu64, cache_db_seen(c->node->db, words[i]));
+        resp_text(&c->reply, version);
+    }
+}
+
+/* ---- writing ---- */
+
+/* Words, as many as it takes: first how many, then they themselves. Numbers stand in `numbers`. */
+struct exec_out {
+    struct slice *words; /* NULL: they are counted only */
+    size_t count;
+    char (*numbers)[EXEC_NUMBER_SIZE];
+    size_t number_count;
+};
+
+static void exec_put(struct exec_out *out, struct slice word)
+{
+    if (out->words != NULL)
+        out->words[out->count] = word;
+    out->count++;
+}
+
+static void exec_put_number(struct exec_out *out, uint64_t number)
+{
+    char *text = out->words != NULL ? out->numbers[out->number_count] : NULL;
+    if (text != NULL)
+        snprintf(text, EXEC_NUMBER_SIZE, "%" PRIu64, number);
+    exec_put(out, slice_of(text != NULL ? text : ""));
+    out->number_count++;
+}
+
+static void exec_put_keys(const struct cache_client *c, struct exec_out *out)
+{
+    struct command_keys keys;
+    struct slice key;
+    size_t count = 0;
+    command_keys_start_all(&keys, c, command_find(c->node->commands->table, slice_of("exec")), NULL,
+                           0);
+    while (command_keys_next(&keys, &key))
+        count++;
+    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
+        count++;
+    exec_put_number(out, count);
+    command_keys_start_all(&keys, c, command_find(c->node->commands->table, slice_of("exec")), NULL,
+                           0);
+    while (command_keys_next(&keys, &key))
+        exec_put(out, key);
+    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
+        exec_put(out, s->key);
+}
+
+static void exec_put_all(const struct cache_client *c, struct exec_out *out)
+{
+    size_t watched = 0;
+    exec_put(out, slice_of("PLATOON.EXEC"));
+    exec_put_keys(c, out);
+    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
+        watched++;
+    exec_put_number(out, watched);
+    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next) {
+        exec_put(out, s->key);
+        exec_put_number(out, s->version);
+    }
+    for (const struct command_queued *q = c->queued != NULL ? c->queued->first : NULL; q != NULL;
+         q = q->next) {
+        exec_put_number(out, q->count);
+        for (size_t i = 0; i < q->count; i++)
+            exec_put(out, q->words[i]);
+    }
+}
+
+struct command_queued *command_exec_words(const struct cache_client *c)
+{
+    struct exec_out out = {0};
+    exec_put_all(c, &out);
+    struct slice *words = calloc(out.count, sizeof *words);
+    out.numbers = calloc(out.number_count, sizeof *out.numbers);
+    out.words = words;
+    out.count = out.number_count = 0;
+    struct command_queued *q = NULL;
+    if (words != NULL && out.numbers != NULL) {
+        exec_put_all(c, &out);
+        q = command_queued_new(command_find(c->node->commands->table, slice_of("platoon.exec")),
+                               words, out.count);
+    }
+    free(words);
+    free(out.numbers);
+    return q;
+}
