@@ -200,7 +200,8 @@ static enum cache_hold command_may(struct cache_client *c, const struct cache_co
 
 /*
  * A transaction of which something was refused is none; EXEC itself says what was wrong with it. That the store does
- * not answer is told as it is: whoever knows TRYAGAIN tries it again from MULTI on.
+ * not answer, or that its keys are not of one node, is told as it is: whoever knows TRYAGAIN tries it again from MULTI
+ * on.
  */
 static void command_refused(struct cache_client *c, const struct cache_command *command,
                             size_t from)
@@ -213,8 +214,9 @@ static void command_refused(struct cache_client *c, const struct cache_command *
     char *text =
         buffer_ok(out) ? slice_dup(slice_make(out->data + from + 1, out->len - from - 1)) : NULL;
     command_forget(c);
-    bool again = text != NULL && strncmp(text, "TRYAGAIN ", 9) == 0;
-    if (again) {
+    bool as_it_is = text != NULL &&
+                    (strncmp(text, "TRYAGAIN ", 9) == 0 || strncmp(text, "CROSSSLOT ", 10) == 0);
+    if (as_it_is) {
         free(text);
         return;
     }
