@@ -25,6 +25,8 @@ static bool objects_on_made(void *ctx, struct slice key, uint32_t handle, uint32
     uint32_t was = cache_cell_objects_first(objects, cell), first = was;
     if (!cache_cell_list_add(&objects->list, &first, handle))
         return false;
+    if (was != 0)
+        cache_db_own_object(objects->db, was, false);
     if (first == was || cache_cells_set_first(objects->cells, cell, first, now_s))
         return true;
     cache_cell_list_remove(&objects->list, &first, handle);
@@ -55,12 +57,20 @@ static void objects_on_emptied(void *ctx)
     cache_cell_list_fini(&objects->list);
 }
 
+void cache_cell_objects_own(struct cache_cell_objects *objects, const struct cache_cells_entry *e,
+                            bool owned)
+{
+    if (e->first != 0 && cache_cell_list_next(&objects->list, e->first) == 0)
+        cache_db_own_object(objects->db, e->first, owned);
+}
+
 /* ---- its life ---- */
 
-void cache_cell_objects_init(struct cache_cell_objects *objects, struct cache_cells *cells,
-                             const uint8_t *seed)
+void cache_cell_objects_init(struct cache_cell_objects *objects, struct cache_db *db,
+                             struct cache_cells *cells, const uint8_t *seed)
 {
     *objects = (struct cache_cell_objects){.cells = cells,
+                                           .db = db,
                                            .list = CACHE_CELL_LIST_EMPTY,
                                            .places = {.made = objects_on_made,
                                                       .gone = objects_on_gone,

@@ -17,6 +17,7 @@
 struct cache_cell_objects {
     struct cache_cells *cells; /* the caller's; their `first` is set here alone */
     struct cache_cell_list list;
+    struct cache_db *db;
     uint8_t seed[SIPHASH_KEY_SIZE];
     struct cache_db_places places; /* for cache_db_place */
 };
@@ -25,8 +26,16 @@ struct cache_cell_objects {
  * Of an empty table of cells, and a ring of that seed (SIPHASH_KEY_SIZE bytes, copied); then cache_db_place(db,
  * &objects->places). `objects` stays where it is. With another seed: cache_db_place(db, NULL), fini, init, and so on.
  */
-void cache_cell_objects_init(struct cache_cell_objects *objects, struct cache_cells *cells,
-                             const uint8_t *seed);
+void cache_cell_objects_init(struct cache_cell_objects *objects, struct cache_db *db,
+                             struct cache_cells *cells, const uint8_t *seed);
+
+/*
+ * The cell's only object is marked as one that is ours to use (cache_db_is_owned), or not any more. The mark ends when
+ * the cell gets a second one: so a cell is not looked at for each use of its object, and none is forgotten to be told
+ * that others use it, or that it is not ours.
+ */
+void cache_cell_objects_own(struct cache_cell_objects *objects, const struct cache_cells_entry *e,
+                            bool owned);
 
 /* Of the cells no object is known any more. cache_db must not tell of any then. */
 void cache_cell_objects_fini(struct cache_cell_objects *objects);

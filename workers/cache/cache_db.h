@@ -308,6 +308,13 @@ struct cache_db_places {
  */
 bool cache_db_place(struct cache_db *db, const struct cache_db_places *places);
 
+/*
+ * A mark of who keeps objects by cell: the key's object is ours to use, and nothing else is to be looked at for that.
+ * With the object it goes. The handle's may be set from within `made`.
+ */
+bool cache_db_is_owned(struct cache_db *db, struct slice key);
+void cache_db_own_object(struct cache_db *db, uint32_t handle, bool owned);
+
 /* The object of a handle that was made and is not gone. */
 const struct cache_object *cache_db_object(const struct cache_db *db, uint32_t handle);
 

@@ -38,6 +38,11 @@ const struct cache_object *cache_db_object(const struct cache_db *db, uint32_t h
     return cache_table_at(db->table, handle);
 }
 
+void cache_db_own_object(struct cache_db *db, uint32_t handle, bool owned)
+{
+    cache_table_at(db->table, handle)->owned = owned;
+}
+
 enum cache_fault cache_db_leave(struct cache_db *db, uint32_t handle, bool *left)
 {
     const struct cache_object *o = cache_table_at(db->table, handle);

@@ -34,12 +34,13 @@ static struct cache_member_sight member_wait(uint64_t cell)
 
 /* Ours, and nothing is in its way: but it is withheld while it is stored to be moved, or something older is stored. */
 static struct cache_member_sight member_run(struct cache_member *r,
-                                            const struct cache_cells_entry *e)
+                                            const struct cache_cells_entry *e, uint32_t from)
 {
     if (cache_cells_elsewhere(e) != 0)
         member_move(r, e->cell);
     if (member_is_moving(r, e->cell) || member_has_stray(r, e))
         return member_wait(e->cell);
+    cache_cell_objects_own(&r->objects, e, from == 0);
     return (struct cache_member_sight){
         .action = CACHE_DO_RUN, .owner = r->incarnation, .cell = e->cell};
 }
@@ -49,9 +50,22 @@ static enum cache_cell_event member_need(struct cache_member_who who)
     return who.from == 0 ? CACHE_ON_COMMAND : who.again ? CACHE_ON_SENT_AGAIN : CACHE_ON_SENT;
 }
 
+/*
+ * Most commands are of an object that is in memory, and of clients here: the cell's entry, one more line of memory that
+ * is far away, need not be looked at.
+ */
+static bool member_is_ours(struct cache_member *r, struct slice key)
+{
+    return r->walk == MEMBER_SETTLED && r->move_count == 0 &&
+           cache_lease_serves(&r->lease, r->now_us) &&
+           cache_cells_count(r->cells, CACHE_CELL_HELD) == 0 && cache_db_is_owned(r->node->db, key);
+}
+
 struct cache_member_sight cache_member_look(struct cache_member *r, struct slice key,
                                             struct cache_member_who who)
 {
+    if (who.from == 0 && member_is_ours(r, key))
+        return (struct cache_member_sight){.action = CACHE_DO_RUN, .owner = r->incarnation};
     uint64_t cell = cache_cell(key, r->seed);
     if (r->incarnation == 0 || r->walk != MEMBER_SETTLED)
         return member_wait(cell);
@@ -60,7 +74,7 @@ struct cache_member_sight cache_member_look(struct cache_member *r, struct slice
     uint32_t owner = state == CACHE_CELL_THEIRS ? e->incarnation : 0;
     enum cache_cell_action action = member_event(r, cell, member_need(who), 0);
     if (action == CACHE_DO_RUN)
-        return member_run(r, e);
+        return member_run(r, e, who.from);
     if (action == CACHE_DO_ASK || action == CACHE_DO_WAIT)
         return member_wait(cell);
     return (struct cache_member_sight){.action = action, .owner = owner, .cell = cell};
@@ -277,7 +291,7 @@ struct cache_member *cache_member_new(const struct cache_member_options *options
     r->node = options->node;
     r->cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
     if (r->cells != NULL && member_identity_read(r, why, why_size) == 0) {
-        cache_cell_objects_init(&r->objects, r->cells, r->seed);
+        cache_cell_objects_init(&r->objects, r->node->db, r->cells, r->seed);
         if (cache_db_place(r->node->db, &r->objects.places))
             return r;
     }

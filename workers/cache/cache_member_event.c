@@ -66,6 +66,8 @@ static bool member_empty(struct cache_member *r, uint64_t cell, bool estranges)
     struct cache_db *db = r->node->db;
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
     bool all = true;
+    if (e != NULL)
+        cache_cell_objects_own(&r->objects, e, false);
     for (uint32_t h = e != NULL ? e->first : 0, next; h != 0; h = next) {
         const struct cache_object *o = cache_db_object(db, h);
         next = cache_cell_list_next(&r->objects.list, h);

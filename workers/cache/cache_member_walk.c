@@ -41,7 +41,7 @@ static bool member_reseed(struct cache_member *r)
     cache_cells_free(r->cells);
     r->cells = cells;
     memcpy(r->seed, r->next_seed, sizeof r->seed);
-    cache_cell_objects_init(&r->objects, cells, r->seed);
+    cache_cell_objects_init(&r->objects, r->node->db, cells, r->seed);
     r->leaving.count = 0;
     r->reseeds = !cache_db_place(r->node->db, &r->objects.places);
     return !r->reseeds;
@@ -145,7 +145,11 @@ void member_move_on(struct cache_member *r)
 static void member_idle_one(struct cache_member *r, const struct cache_cells_entry *e,
                             uint64_t idle_s)
 {
-    if (member_now_s(r) - e->used_s >= idle_s)
+    uint32_t now_s = member_now_s(r);
+    bool old = now_s - e->used_s >= idle_s;
+    if (old && e->first != 0) /* its use may have gone by the cell (cache_cell_objects_own) */
+        old = now_s - cache_db_object(r->node->db, e->first)->used_s >= idle_s;
+    if (old)
         member_event(r, e->cell, CACHE_ON_IDLE, 0);
 }
 

@@ -31,7 +31,7 @@ static void set_up(void)
     db = cache_db_new(&options, hash_key);
     cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
     ck_assert(db != NULL && cells != NULL);
-    cache_cell_objects_init(&objects, cells, seed);
+    cache_cell_objects_init(&objects, db, cells, seed);
     cache_db_begin(db, now_us, mono_ms);
     ck_assert(cache_db_place(db, &objects.places));
 }
@@ -291,7 +291,7 @@ START_TEST(with_another_seed_they_are_in_other_cells)
     ck_assert(cache_db_place(db, NULL));
     cache_cell_objects_fini(&objects);
     ck_assert_uint_eq(cache_cells_count(cells, CACHE_CELL_UNKNOWN), 0);
-    cache_cell_objects_init(&objects, cells, other_seed);
+    cache_cell_objects_init(&objects, db, cells, other_seed);
     short_memory_fail(4, true);
     bool placed = cache_db_place(db, &objects.places);
     short_memory_fail(0, false);

@@ -88,7 +88,7 @@ void cache_copies_drop_all(struct cache_copies *c)
 
 static uint64_t copies_confirmed_ms(const struct cache_object *o)
 {
-    return (uint64_t)o->segment << 32 | o->used_s;
+    return (uint64_t)o->segment << 31 | o->used_s;
 }
 
 static void copies_fill(struct cache_object *o, const struct cache_copy *copy)
@@ -96,8 +96,8 @@ static void copies_fill(struct cache_object *o, const struct cache_copy *copy)
     o->version = copy->version;
     o->form = copy->form & 3u;
     o->gone = copy->absent;
-    o->used_s = (uint32_t)copy->confirmed_ms;
-    o->segment = (uint32_t)(copy->confirmed_ms >> 32);
+    o->used_s = copy->confirmed_ms & 0x7fffffff;
+    o->segment = (uint32_t)(copy->confirmed_ms >> 31);
     if (o->value_len > 0)
         memcpy((char *)(uintptr_t)cache_object_value(o).ptr, copy->value.ptr, o->value_len);
 }

@@ -23,10 +23,12 @@
 
 /* Fields belong to those who are named; the table keeps those of others through every move and starts them at 0. */
 struct cache_object {
-    uint64_t version;   /* cache_db */
-    uint32_t next;      /* the table: handle of the next of its bucket */
-    uint32_t segment;   /* cache_db: of the log, that has its record; 0: none */
-    uint32_t used_s;    /* cache_db: when it was used last, in seconds of its monotonic clock */
+    uint64_t version;     /* cache_db */
+    uint32_t next;        /* the table: handle of the next of its bucket */
+    uint32_t segment;     /* cache_db: of the log, that has its record; 0: none */
+    unsigned used_s : 31; /* cache_db: when it was used last, in seconds of its monotonic clock */
+    unsigned
+        owned : 1; /* cache_db: in a ring: ours, and who uses it is this node's (cache_db_is_owned) */
     uint32_t older;     /* cache_policy: its neighbours' handles in the queue */
     uint32_t newer;     /* cache_policy */
     unsigned form : 2;  /* cache_db: what a value is to an Erlang client: bytes, string, term */
