@@ -1,6 +1,6 @@
 -- sweep: run, incarnation, bucket, cursor -> OK, closed_ms, next bucket (4096: that was all), next cursor, [cell, number, ...]
 --
--- The cells of an incarnation, a page: for a node that comes back with its log, and for people. Model: the list that a join is answered.
+-- The cells of an incarnation, a page: for a node that comes back with its log, and for people. Not in the model: a node may do without.
 -- What is claimed meanwhile may be in it or not.
 -- O(cells in the buckets of the page).
 local inc, bucket, cursor = ARGV[2], tonumber(ARGV[3]), ARGV[4]

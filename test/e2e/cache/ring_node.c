@@ -4,7 +4,8 @@
  * nothing.
  *
  * What is sent to it as JSON, one string, is a line of words, and the answer is one line:
- *   state                  INCARNATION MARK WAS EPOCH CLOSED_MS JOINS LEASES, whether the lease runs (1, 0), nodes told, NUMBER
+ *   state                  INCARNATION MARK WAS EPOCH CLOSED_MS JOINS LEASES, whether the lease runs (1, 0), nodes
+ *                          told, NUMBER
  *   claim CELL...          RESULT WAIT_MS, then STATE:VALUE of each
  *   each CELL...           TOKEN=STATE:VALUE of each, claimed one by one in one turn
  *   held CELL:NUMBER...    the same as claim

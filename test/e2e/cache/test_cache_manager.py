@@ -1,67 +1,28 @@
 """The manager of a cache between a real Redis and workers of the tests in the nodes' place (ring_node.c), which join and serve nothing."""
 import json
 import os
-import shutil
 import signal
 import subprocess
 
 import pytest
 
-from platoon_fixture import BUILD, freeze, section, wait_until
-
-ONE, TWO, MANAGER = "cache/c/node.1", "cache/c/node.2", "cache/c/manager.1"
-STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", "runs", "nodes", "number")
-
+from platoon_fixture import BUILD, freeze, wait_until
+from ring_node_fixture import MANAGER, ONE, TWO, claim, configure_ring, say, serves, state
 
 S3 = {"type": "s3", "url": "http://127.0.0.1:9/bucket", "region": "r", "credentials_file": "aws"}  # nobody listens there
-AWS = "[default]\naws_access_key_id = K\naws_secret_access_key = S\n"
 
 
 @pytest.fixture
 def ring(platoon, redis_server):
-    """Configures and starts a platoon whose cache has two nodes, a Redis and a directory of its own as its store; or as `store` says."""
-    def configure(to=None, server=None, store=None, start=True, user=None, **cache):
+    """Configures and starts a platoon whose cache has two nodes, a Redis and a directory of its own as its store."""
+    def configure(to=None, server=None, start=True, **more):
         to = to or platoon
         server = server or redis_server()
-        libexec = to.dir / "libexec"
-        shutil.copytree(BUILD / "libexec/platoon", libexec)
-        shutil.copy(BUILD / "test/e2e/ring_node", libexec / "cache-node")
-        (to.dir / "objects").mkdir()
-        (to.dir / "aws").write_text(AWS)
-        (to.dir / "aws").chmod(0o600)
-        to.config_path.write_text(
-            section("platoon", {"runtime_dir": "run", "state_dir": "state", "libexec_dir": libexec, "backoff_min": "20ms"})
-            + section("redis r", {"url": server.url, "retry_max": "100ms", **(user or {})})
-            + section("store objects", store or {"type": "file", "path": "objects"})
-            + section("cache c", {"listen": f"unix:{to.dir}/c{{n}}.sock", "nodes": 2, "store": "objects", "redis": "r", "lease": "1s", **cache}))
+        configure_ring(to, server, **more)
         if start:
             to.start()
         return server
     return configure
-
-
-def say(platoon, node, line):
-    done = platoon.ctl("send", node, json.dumps(line))
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-def state(platoon, node):
-    return dict(zip(STATE, map(int, say(platoon, node, "state"))))
-
-
-def serves(platoon, node):
-    wait_until(lambda: platoon.workers()[node]["state"] == "READY", 30, f"{node} to be there")
-    wait_until(lambda: state(platoon, node)["runs"] == 1, 30, f"a lease of {node}")
-    return state(platoon, node)
-
-
-def claim(platoon, node, *cells):
-    """Once the ring is open: state and value of each."""
-    def claims():
-        result, _, *owners = say(platoon, node, " ".join(["claim", *map(str, cells)]))
-        return owners if result == "0" else None
-    return [tuple(map(int, owner.split(":"))) for owner in wait_until(claims, 30, f"a claim of {node}")]
 
 
 def ring_of(platoon):

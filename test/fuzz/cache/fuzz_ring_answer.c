@@ -1,5 +1,12 @@
-/* fuzz_ring_answer.c: what a Redis, or what is none, answers a script of the ring (proto/cache/cache_ring_answer.h). */
+/*
+ * fuzz_ring_answer.c: what a Redis, or what is none, answers a script of the ring (cache_ring_answer.h); and
+ * the lists in the messages of a manager and its nodes (cache_ring_cells.h), which are written again as they were.
+ */
 #include "proto/cache/cache_ring_answer.h"
+#include "proto/cache/cache_ring_cells.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define FUZZ_COUNT 2
 
@@ -40,6 +47,20 @@ static void read_pages(struct slice bytes)
             continue;
 }
 
+/* As far as they can be read, owners come out as they went in. */
+static void read_owners(struct slice bytes)
+{
+    struct buffer again = BUFFER_EMPTY;
+    struct cache_ring_owner owner;
+    for (size_t i = 0; cache_ring_get_owner(bytes, i, &owner); i++)
+        cache_ring_put_owner(&again, &owner);
+    struct slice out = buffer_slice(&again);
+    if (!buffer_ok(&again) || out.len > bytes.len ||
+        (out.len > 0 && memcmp(out.ptr, bytes.ptr, out.len) != 0))
+        abort();
+    buffer_fini(&again);
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     struct slice bytes = slice_make(data, size);
@@ -51,6 +72,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         cache_ring_explain(&a, "platoon:{cache:fuzz}:", text, sizeof text);
     cache_ring_read_joined(bytes, &a, &joined);
     cache_ring_read_owners(bytes, &a, owners, FUZZ_COUNT);
+    read_owners(bytes);
     read_beaten(bytes);
     read_pages(bytes);
     return 0;

@@ -112,7 +112,7 @@ START_TEST(nobody_comes_back_in_anothers_incarnation)
 }
 END_TEST
 
-/* What was given before a join: to claims, also one whose answer was lost, and to nodes; nothing that comes after it. */
+/* What was given before a join, to claims and to nodes; nothing that comes after it. */
 START_TEST(a_join_tells_what_was_given_before)
 {
     struct cache_ring_member m = ring_member("n1", NULL);

@@ -172,6 +172,7 @@ static void manager_on_joined(struct redis_conn *c, const redisReply *reply, voi
 
 static void manager_join(struct manager *m, struct worker_peer *peer, struct manager_node *n)
 {
+    manager_flush(m, peer); /* of the session before: not answered behind this one's RING_JOINED */
     n->joins++;
     struct manager_visit *v = manager_visit(m, peer);
     snprintf(m->token, sizeof m->token, "%s:%" PRIu64, worker_setting_text(m->w, "platoon.boot"),
