@@ -13,6 +13,7 @@ struct right {
 /* Those that are tried with no words, or with those of a key, are the scripts'; all else is the connection's. */
 #define RIGHT_NEEDED   1
 #define RIGHT_OPTIONAL 0
+#define RIGHT_SPARE    0
 #define RIGHT(KIND, command, need, words)                                                          \
     {command, RIGHT_##need && (sizeof(words) == 1 || (words)[0] == '$')},
 static const struct right rights[] = {CACHE_RIGHTS(RIGHT)};
