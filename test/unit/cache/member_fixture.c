@@ -1,0 +1,551 @@
+/* member_fixture.c: see member_fixture.h. */
+#include "test/unit/cache/member_fixture.h"
+
+#include "common/clock.h"
+#include "workers/cache/cache_member_private.h"
+#include "workers/cache/ring/cache_cell.h"
+
+#include <ftw.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct fake_manager fake_manager;
+
+static struct buffer composed; /* kept: what is sent needs no memory */
+static uv_prepare_t answering;
+
+static const uint8_t play_key[16] = "sixteen bytes!!";
+
+/* ---- what the node says ---- */
+
+static struct buffer *play_compose(void *ctx)
+{
+    (void)ctx;
+    buffer_clear(&composed);
+    return &composed;
+}
+
+static void said_cells(struct play_said *s, struct slice bytes, size_t width)
+{
+    ck_assert_uint_eq(bytes.len % width, 0);
+    s->count = bytes.len / width;
+    ck_assert_uint_le(s->count, PLAY_CELLS);
+    for (size_t i = 0; i < s->count; i++) {
+        s->cells[i].cell = cache_ring_get_number(bytes.ptr + i * width);
+        s->cells[i].number =
+            width > CACHE_RING_CELL_SIZE ? cache_ring_get_number(bytes.ptr + i * width + 8) : 0;
+    }
+}
+
+static bool said_join(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_join m;
+    bool right = message_ring_join_unpack(u, &m) && m.seed.len == sizeof s->seed &&
+                 slice_copy(m.address, s->address, sizeof s->address);
+    s->incarnation = m.incarnation;
+    s->mark = m.mark;
+    if (right)
+        memcpy(s->seed, m.seed.ptr, sizeof s->seed);
+    return right;
+}
+
+static bool said_claim(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_claim m;
+    if (!message_ring_claim_unpack(u, &m))
+        return false;
+    s->token = m.token;
+    s->mark = m.mark;
+    said_cells(s, m.cells, CACHE_RING_CELL_SIZE);
+    return true;
+}
+
+static bool said_held(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_held m;
+    if (!message_ring_held_unpack(u, &m))
+        return false;
+    s->token = m.token;
+    s->mark = m.mark;
+    said_cells(s, m.cells, CACHE_RING_HELD_SIZE);
+    return true;
+}
+
+static bool said_release(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_release m;
+    if (!message_ring_release_unpack(u, &m))
+        return false;
+    s->mark = m.mark;
+    said_cells(s, m.cells, CACHE_RING_HELD_SIZE);
+    return true;
+}
+
+static bool said_leave(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_leave m;
+    bool right = message_ring_leave_unpack(u, &m);
+    s->mark = m.mark;
+    return right;
+}
+
+static bool said_read(struct play_said *s, struct unpack *u)
+{
+    switch (s->type) {
+    case MESSAGE_RING_JOIN:
+        return said_join(s, u);
+    case MESSAGE_RING_CLAIM:
+        return said_claim(s, u);
+    case MESSAGE_RING_HELD:
+        return said_held(s, u);
+    case MESSAGE_RING_RELEASE:
+        return said_release(s, u);
+    default:
+        return s->type == MESSAGE_RING_LEAVE && said_leave(s, u);
+    }
+}
+
+static uint64_t message_type(struct unpack u)
+{
+    unpack_array(&u);
+    return unpack_u64(&u);
+}
+
+static bool play_send(void *ctx)
+{
+    struct fake_manager *m = ctx;
+    if (m->deaf || !buffer_ok(&composed))
+        return false;
+    struct unpack u = unpack_start(buffer_slice(&composed));
+    struct play_said *s = &m->said[(m->first + m->count) % PLAY_SAID];
+    ck_assert_uint_lt(m->count, PLAY_SAID);
+    memset(s, 0, offsetof(struct play_said, cells));
+    s->type = message_type(u);
+    ck_assert(said_read(s, &u));
+    m->count++;
+    return true;
+}
+
+static void play_on_nodes(void *ctx, const struct cache_member_peer *peers, size_t count)
+{
+    struct fake_manager *m = ctx;
+    for (size_t i = 0; i < count; i++)
+        ck_assert(peers[i].name.len > 0 && peers[i].address.len > 0 && peers[i].incarnation > 0);
+    m->nodes = count;
+    m->listed++;
+}
+
+static void play_on_left(void *ctx, bool left)
+{
+    struct fake_manager *m = ctx;
+    m->left = left;
+}
+
+const struct play_said *play_heard(uint64_t type)
+{
+    struct fake_manager *m = &fake_manager;
+    if (m->count == 0)
+        node_turn(1);
+    ck_assert_msg(m->count > 0, "the node has said nothing, not %s", message_type_name(type));
+    const struct play_said *s = &m->said[m->first];
+    m->first = (m->first + 1) % PLAY_SAID;
+    m->count--;
+    ck_assert_msg(s->type == type, "the node has said %s, not %s", message_type_name(s->type),
+                  message_type_name(type));
+    return s;
+}
+
+void play_hears_nothing(void)
+{
+    struct fake_manager *m = &fake_manager;
+    node_turn(2);
+    ck_assert_msg(m->count == 0, "the node has said %s", message_type_name(m->said[m->first].type));
+}
+
+/* ---- what the manager says ---- */
+
+bool play_say(const struct buffer *message)
+{
+    ck_assert(buffer_ok(message));
+    struct unpack u = unpack_start(buffer_slice(message));
+    return cache_member_on_message(node.member, message_type(u), &u);
+}
+
+#define SAY(name, ...)                                                                             \
+    do {                                                                                           \
+        struct buffer say_out = BUFFER_EMPTY;                                                      \
+        message_##name##_pack(&say_out, &(struct message_##name){__VA_ARGS__});                    \
+        said = play_say(&say_out);                                                               \
+        buffer_fini(&say_out);                                                                     \
+    } while (0)
+
+void play_say_joined(void)
+{
+    struct fake_manager *m = &fake_manager;
+    struct buffer out = BUFFER_EMPTY;
+    m->joined.seed = slice_make((const char *)m->seed, sizeof m->seed);
+    m->joined.at_us = (uint64_t)clock_boot_us();
+    message_ring_joined_pack(&out, &m->joined);
+    ck_assert(play_say(&out));
+    buffer_fini(&out);
+}
+
+void play_join(void)
+{
+    if (!node.member->manager)
+        cache_member_on_up(node.member);
+    play_heard(MESSAGE_RING_JOIN);
+    play_say_joined();
+    node_turn(2);
+}
+
+void play_lease(uint64_t ms)
+{
+    bool said;
+    uint64_t now = (uint64_t)clock_boot_us();
+    SAY(ring_lease, .incarnation = fake_manager.joined.incarnation,
+        .mark = fake_manager.joined.mark, .until_us = now + ms * 1000, .at_us = now,
+        .redis_us = fake_manager.joined.redis_us);
+    ck_assert(said);
+    node_turn(1);
+}
+
+/* No lease ever becomes shorter: what is told is that its time has come. */
+void play_lease_over(void)
+{
+    node.member->lease.until_us = clock_boot_us();
+    ck_assert(!cache_member_serves(node.member));
+}
+
+void play_nodes(const int *incarnations)
+{
+    bool said;
+    uint32_t count = 0;
+    struct buffer list = BUFFER_EMPTY;
+    while (incarnations[count] != 0)
+        count++;
+    pack_array(&list, count);
+    for (uint32_t i = 0; i < count; i++) {
+        pack_array(&list, 4);
+        pack_u64(&list, (uint64_t)abs(incarnations[i]));
+        pack_bin(&list, slice_of("node"));
+        pack_bin(&list, slice_of("unix:/nowhere"));
+        pack_u64(&list, incarnations[i] < 0);
+    }
+    SAY(ring_nodes, .gen = 1, .nodes = buffer_slice(&list));
+    ck_assert(said);
+    buffer_fini(&list);
+    ck_assert_uint_eq(fake_manager.nodes, count);
+    node_turn(1);
+}
+
+bool play_own_each(const struct play_said *request, const struct cache_ring_owner *owners,
+                     size_t count)
+{
+    bool said;
+    struct buffer list = BUFFER_EMPTY;
+    for (size_t i = 0; i < count; i++)
+        cache_ring_put_owner(&list, &owners[i]);
+    SAY(ring_claimed, .token = request->token, .result = CACHE_RING_OK,
+        .redis_us = fake_manager.joined.redis_us, .owners = buffer_slice(&list));
+    buffer_fini(&list);
+    return said;
+}
+
+bool play_own(const struct play_said *request, enum cache_ring_state state, uint64_t value)
+{
+    static struct cache_ring_owner owners[PLAY_CELLS];
+    for (size_t i = 0; i < request->count; i++)
+        owners[i] = (struct cache_ring_owner){.state = state, .value = value};
+    return play_own_each(request, owners, request->count);
+}
+
+bool play_obstruct(const struct play_said *request, uint64_t result, uint64_t wait_ms)
+{
+    bool said;
+    SAY(ring_claimed, .token = request->token, .result = result, .wait_ms = wait_ms,
+        .owners = slice_of(""));
+    return said;
+}
+
+void play_grant(const char *key)
+{
+    const struct play_said *claim = play_heard(MESSAGE_RING_CLAIM);
+    ck_assert_uint_eq(claim->count, 1);
+    ck_assert(claim->cells[0].cell == play_cell(key));
+    ck_assert(play_own(claim, CACHE_RING_OURS, ++fake_manager.number));
+    node_turn(2);
+}
+
+/* ---- a manager that answers by itself ---- */
+
+void play_owner(const char *key, uint32_t owner)
+{
+    struct fake_manager *m = &fake_manager;
+    uint64_t cell = play_cell(key);
+    size_t i = 0;
+    while (i < m->owner_count && m->owners[i].cell != cell)
+        i++;
+    ck_assert_uint_lt(i, PLAY_OWNERS);
+    m->owner_count += i == m->owner_count;
+    m->owners[i].cell = cell;
+    m->owners[i].owner = owner;
+}
+
+static struct cache_ring_owner play_whose(uint64_t cell)
+{
+    struct fake_manager *m = &fake_manager;
+    for (size_t i = 0; i < m->owner_count; i++)
+        if (m->owners[i].cell == cell && m->owners[i].owner != 0)
+            return (struct cache_ring_owner){.state = CACHE_RING_THEIRS,
+                                             .value = m->owners[i].owner};
+    return (struct cache_ring_owner){.state = CACHE_RING_OURS, .value = ++m->number};
+}
+
+static void play_on_prepare(uv_prepare_t *handle)
+{
+    static struct cache_ring_owner owners[PLAY_CELLS];
+    struct fake_manager *m = &fake_manager;
+    (void)handle;
+    while (m->answers && m->count > 0) {
+        const struct play_said *s = &m->said[m->first];
+        m->first = (m->first + 1) % PLAY_SAID;
+        m->count--;
+        if (s->type != MESSAGE_RING_CLAIM)
+            continue;
+        for (size_t i = 0; i < s->count; i++)
+            owners[i] = play_whose(s->cells[i].cell);
+        ck_assert(play_own_each(s, owners, s->count));
+    }
+}
+
+/* ---- what is there ---- */
+
+uint64_t play_cell(const char *key)
+{
+    return cache_cell(slice_of(key), fake_manager.seed);
+}
+
+enum cache_cell_action play_looks(const char *key)
+{
+    cache_member_now(node.member);
+    struct cache_member_sight sight =
+        cache_member_look(node.member, slice_of(key), (struct cache_member_who){0});
+    return sight.action;
+}
+
+enum cache_cell_state play_state(const char *key)
+{
+    return cache_cells_state(node.member->cells, play_cell(key));
+}
+
+void play_sync(void)
+{
+    cache_log_sync_soon(node.log);
+    node_until(cache_log_synced(node.log) == cache_log_added(node.log));
+    node_turn(2);
+}
+
+/* It is asked once a second whether it may. */
+void play_stored(const char *key)
+{
+    cache_behind_tick(node.behind);
+    node_until(fake_find(FAKE_PUT, key) != NULL);
+    fake_stored(key);
+    node_turn(2);
+}
+
+/* ---- the log ---- */
+
+static int play_on_records(const struct cache_log_record *r, size_t count, uint32_t segment,
+                             void *ctx)
+{
+    (void)ctx;
+    return cache_db_replay(r, count, segment, node.db);
+}
+
+static bool play_is_alive(struct cache_log_record *r, uint32_t segment, void *ctx)
+{
+    (void)ctx;
+    return cache_db_is_alive(r, segment, node.db);
+}
+
+static void play_on_moved(const struct cache_log_record *r, uint32_t segment, void *ctx)
+{
+    (void)ctx;
+    cache_db_moved(r, segment, node.db);
+}
+
+static void play_on_synced(void *ctx)
+{
+    (void)ctx;
+    fake_manager.synced++;
+    cache_turn_synced(&node.turn);
+    cache_member_synced(node.member);
+}
+
+static void play_on_alive(void *ctx)
+{
+    (void)ctx;
+}
+
+static void play_open_log(void)
+{
+    static const struct cache_log_events events = {.on_records = play_on_records,
+                                                   .on_synced = play_on_synced,
+                                                   .is_alive = play_is_alive,
+                                                   .on_moved = play_on_moved};
+    struct cache_log_options options = {.dir = fake_manager.dir,
+                                        .segment_max = 1 << 20,
+                                        .fsync = fake_manager.fsync,
+                                        .store = "file /fake"};
+    struct cache_log_found found;
+    char why[512];
+    cache_turn_begin(&node.turn);
+    int rc = cache_log_open(node.loop, &options, &events, NULL, play_on_alive, &found, &node.log,
+                            why, sizeof why);
+    ck_assert_msg(rc == 0, "%s", why);
+    cache_db_attach(node.db, node.log);
+}
+
+/* ---- the store ---- */
+
+static bool play_may(void *ctx)
+{
+    (void)ctx;
+    return cache_member_may_store(node.member);
+}
+
+static void play_on_change(void *ctx)
+{
+    (void)ctx;
+    cache_park_changed(node.park);
+    cache_member_changed(node.member);
+}
+
+static void play_on_stored(void *ctx, struct slice key, uint64_t version)
+{
+    (void)ctx;
+    cache_park_passed(node.park, key, version);
+}
+
+static void play_open_store(void)
+{
+    struct cache_park_options park = {.node = &node,
+                                      .backing = &fake.head,
+                                      .hash_key = play_key,
+                                      .timeout_ms = fake_manager.timeout_ms,
+                                      .retry_max_ms = 100,
+                                      .parallel = 64};
+    struct cache_behind_options behind = {.write_delay_ms = PLAY_HOUR,
+                                          .retry_max_ms = 100,
+                                          .timeout_ms = 60000,
+                                          .parallel = 8,
+                                          .may = play_may,
+                                          .on_change = play_on_change,
+                                          .on_stored = play_on_stored};
+    node.park = cache_park_new(&park);
+    node.behind = cache_behind_new(node.loop, node.db, &fake.head, &behind);
+    ck_assert(node.park != NULL && node.behind != NULL);
+}
+
+/* ---- life ---- */
+
+void play_set_up(void)
+{
+    static const struct message_ring_joined joined = {
+        .incarnation = 1, .mark = 101, .epoch = 1001, .redis_us = 1700000000000000};
+    fake_manager = (struct fake_manager){.joined = joined,
+                                         .seed = "sixteen  bytes!",
+                                         .fsync = CACHE_LOG_NO,
+                                         .timeout_ms = 60000,
+                                         .left = -1};
+    snprintf(fake_manager.dir, sizeof fake_manager.dir, "%s/cache-member.XXXXXX",
+             access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(fake_manager.dir));
+    snprintf(fake_manager.path, sizeof fake_manager.path, "%s/ring", fake_manager.dir);
+    ck_assert_ptr_nonnull(buffer_reserve(&composed, 65536));
+    node_set_up();
+    uv_prepare_init(node.loop, &answering);
+    uv_prepare_start(&answering, play_on_prepare);
+}
+
+bool play_try_open(char *why, size_t why_size)
+{
+    struct cache_db_options db = {.memory_max = node.options.memory_max,
+                                  .object_max = node.options.object_max,
+                                  .dirty_max = node_dirty_max,
+                                  .evict = true,
+                                  .stored = true};
+    struct cache_member_options options = {.node = &node,
+                                           .address = "unix:/run/node",
+                                           .path = fake_manager.path,
+                                           .idle_ms = fake_manager.idle_ms,
+                                           .write_wait_ms = fake_manager.timeout_ms / 4,
+                                           .compose = play_compose,
+                                           .send = play_send,
+                                           .on_nodes = play_on_nodes,
+                                           .on_left = play_on_left,
+                                           .ctx = &fake_manager};
+    fake_set_up();
+    node.turn.began = false; /* the new one has not been told the time */
+    cache_db_free(node.db);
+    node.options.stored = true;
+    node.options.fsync = fake_manager.fsync;
+    node.db = cache_db_new(&db, play_key);
+    ck_assert_ptr_nonnull(node.db);
+    node.member = cache_member_new(&options, why, why_size);
+    if (node.member == NULL)
+        return false;
+    play_open_log();
+    play_open_store();
+    return true;
+}
+
+void play_open(void)
+{
+    char why[512];
+    ck_assert_msg(play_try_open(why, sizeof why), "%s", why);
+}
+
+/* The database stays for whoever frees it; it tells nobody any more. */
+void play_shut(void)
+{
+    cache_client_end_all(&node);
+    cache_member_free(node.member);
+    node.member = NULL;
+    node_store_end();
+    ck_assert_int_eq(cache_log_close(node.log), 0);
+    node.log = NULL;
+    cache_db_attach(node.db, NULL);
+    fake_manager.first = fake_manager.count = 0;
+    fake_manager.left = -1;
+    node_turn(2);
+}
+
+static int play_remove(const char *path, const struct stat *st, int flag, struct FTW *at)
+{
+    (void)st;
+    (void)flag;
+    (void)at;
+    return remove(path);
+}
+
+void play_tear_down(void)
+{
+    if (node.member != NULL)
+        play_shut();
+    uv_close((uv_handle_t *)&answering, NULL);
+    node_tear_down();
+    buffer_fini(&composed);
+    nftw(fake_manager.dir, play_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+void play_begin(void)
+{
+    play_open();
+    play_join();
+    play_nodes((const int[]){1, 2, 3, 0});
+    play_lease(PLAY_HOUR);
+    ck_assert(cache_member_serves(node.member));
+}
