@@ -140,6 +140,13 @@ static void member_own(struct cache_member *r, uint64_t cell, const struct cache
     }
 }
 
+/* In this turn too, which may have begun before: who waited for these cells goes on in it. */
+static void member_rise(struct cache_member *r, int64_t redis_us)
+{
+    cache_lease_rise(&r->lease, redis_us);
+    cache_db_version_clock(r->node->db, cache_member_version(r));
+}
+
 /* False: it is no answer to that. */
 static bool member_on_owners(struct cache_member *r, const struct member_flight *f,
                              const struct message_ring_claimed *m)
@@ -149,10 +156,11 @@ static bool member_on_owners(struct cache_member *r, const struct member_flight 
         return false;
     for (size_t i = 0; i < f->count; i++)
         if (!cache_ring_get_owner(m->owners, i, &owner) ||
+            owner.state == CACHE_RING_FREE_CELL ||
             (owner.state != CACHE_RING_OURS && (owner.value == 0 || owner.value > UINT32_MAX)))
             return false;
     if (m->redis_us <= INT64_MAX)
-        cache_lease_rise(&r->lease, (int64_t)m->redis_us);
+        member_rise(r, (int64_t)m->redis_us);
     for (size_t i = 0; i < f->count; i++) {
         cache_ring_get_owner(m->owners, i, &owner);
         member_own(r, f->cells[i], &owner);
