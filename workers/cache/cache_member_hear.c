@@ -126,12 +126,23 @@ static struct member_flight *member_land(struct cache_member *r, uint64_t token)
     return NULL;
 }
 
+/*
+ * Whether nobody was in between: it is the very claim that we know, or one of before this session. What is held is
+ * known by its number: a Redis that has forgotten its last moments says a lower one in the join.
+ */
+static bool member_is_same_claim(const struct cache_member *r, uint64_t cell, uint64_t number)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    bool held = e != NULL && e->state == CACHE_CELL_HELD && e->number != 0;
+    return held ? number == e->number : number <= r->number;
+}
+
 /* One cell's owner, as Redis has it. */
 static void member_own(struct cache_member *r, uint64_t cell, const struct cache_ring_owner *owner)
 {
-    bool before = owner->value <= r->number;
     if (owner->state == CACHE_RING_OURS) {
-        member_event(r, cell, before ? CACHE_ON_SAID_OURS : CACHE_ON_GRANTED, 0);
+        bool same = member_is_same_claim(r, cell, owner->value);
+        member_event(r, cell, same ? CACHE_ON_SAID_OURS : CACHE_ON_GRANTED, 0);
         cache_cells_set_number(r->cells, cell, owner->value);
     } else {
         member_event(r, cell,
