@@ -36,6 +36,17 @@ bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e)
     return false;
 }
 
+bool member_owes(struct cache_member *r, const struct cache_cells_entry *e)
+{
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0;
+         h = cache_cell_list_next(&r->objects.list, h)) {
+        const struct cache_object *o = cache_db_object(r->node->db, h);
+        if (o->dirty && !cache_stray_is(cache_object_key(o)))
+            return true;
+    }
+    return false;
+}
+
 bool member_has_stray(struct cache_member *r, const struct cache_cells_entry *e)
 {
     if (cache_db_strays(r->node->db).alive == 0)

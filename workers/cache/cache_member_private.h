@@ -111,6 +111,9 @@ enum cache_cell_action member_event(struct cache_member *r, uint64_t cell,
 /* Some of its objects are not in the store as they are here; a stray that never will be does not count. */
 bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e);
 
+/* The same of what is stored as ours only; a dead letter, too: what it is of is claimed at the start. */
+bool member_owes(struct cache_member *r, const struct cache_cells_entry *e);
+
 /* Something of another time is still to be stored before anything is loaded. */
 bool member_has_stray(struct cache_member *r, const struct cache_cells_entry *e);
 

@@ -26,7 +26,7 @@ static void member_walk_one(struct cache_member *r, const struct cache_cells_ent
         member_event(r, e->cell, CACHE_ON_NEW_RUN, 0);
     else if (e->state == CACHE_CELL_ASKED || e->state == CACHE_CELL_HELD)
         member_event(r, e->cell, CACHE_ON_AGAIN, 0);
-    else if (e->state == CACHE_CELL_UNKNOWN && member_is_dirty(r, e))
+    else if (e->state == CACHE_CELL_UNKNOWN && member_owes(r, e))
         r->reclaims = member_event(r, e->cell, CACHE_ON_RECLAIM, 0) == CACHE_DO_ASK || r->reclaims;
 }
 
