@@ -305,7 +305,7 @@ void cache_member_free(struct cache_member *r)
         return;
     cache_db_place(r->node->db, NULL);
     member_forget_flights(r);
-    if (r->cells != NULL)
+    if (r->objects.cells != NULL)
         cache_cell_objects_fini(&r->objects);
     cache_cells_free(r->cells);
     free(r->asks.at);
