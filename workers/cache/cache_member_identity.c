@@ -17,21 +17,33 @@
 
 #define MEMBER_IDENTITY_SIZE 256
 
+/* The line that a file of `r` has. */
+static void member_identity_format(const struct cache_member *r, const uint8_t *seed,
+                                   char text[MEMBER_IDENTITY_SIZE])
+{
+    char digits[2 * SIPHASH_KEY_SIZE + 1];
+    for (size_t i = 0; i < SIPHASH_KEY_SIZE; i++)
+        snprintf(digits + 2 * i, 3, "%02x", seed[i]);
+    snprintf(text, MEMBER_IDENTITY_SIZE, "%" PRIu32 " %" PRIu64 " %" PRIu64 " %s\n", r->incarnation,
+             r->mark, r->epoch, digits);
+}
+
+/* sscanf takes much that is never written, -1 and numbers that do not fit among it: so it is written, and compared. */
 static bool member_identity_parse(struct cache_member *r, const char *text)
 {
-    char seed[2 * SIPHASH_KEY_SIZE + 1];
+    char seed[2 * SIPHASH_KEY_SIZE + 1], again[MEMBER_IDENTITY_SIZE];
     unsigned byte;
-    int used = 0;
-    if (sscanf(text, "%" SCNu32 " %" SCNu64 " %" SCNu64 " %32[0-9a-f]\n%n", &r->incarnation,
-               &r->mark, &r->epoch, seed, &used) != 4 ||
-        text[used] != '\0' || used == 0 || strlen(seed) != sizeof seed - 1)
+    if (sscanf(text, "%" SCNu32 " %" SCNu64 " %" SCNu64 " %32[0-9a-f]", &r->incarnation, &r->mark,
+               &r->epoch, seed) != 4 ||
+        strlen(seed) != sizeof seed - 1)
         return false;
     for (size_t i = 0; i < sizeof r->seed; i++) {
         if (sscanf(seed + 2 * i, "%2x", &byte) != 1)
             return false;
         r->seed[i] = (uint8_t)byte;
     }
-    return r->incarnation != 0;
+    member_identity_format(r, r->seed, again);
+    return r->incarnation != 0 && strcmp(text, again) == 0;
 }
 
 /* A seed of its own making, should there be no ring yet: the first one that joins says it. */
@@ -69,11 +81,8 @@ int member_identity_read(struct cache_member *r, char *why, size_t why_size)
 
 bool member_identity_write(struct cache_member *r)
 {
-    char text[MEMBER_IDENTITY_SIZE], seed[2 * SIPHASH_KEY_SIZE + 1];
-    for (size_t i = 0; i < sizeof r->next_seed; i++)
-        snprintf(seed + 2 * i, 3, "%02x", r->next_seed[i]);
-    snprintf(text, sizeof text, "%" PRIu32 " %" PRIu64 " %" PRIu64 " %s\n", r->incarnation, r->mark,
-             r->epoch, seed);
+    char text[MEMBER_IDENTITY_SIZE];
+    member_identity_format(r, r->next_seed, text);
     int rc = whole_file_write(r->options.path, slice_of(text));
     r->trouble[0] = '\0';
     if (rc != 0)
