@@ -129,6 +129,18 @@ static void manager_send_nodes(struct manager *m)
     buffer_fini(&list);
 }
 
+void manager_forget_node(struct manager *m, uint64_t incarnation)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->known_count; i++)
+        if (m->known[i].who.incarnation != incarnation)
+            m->known[kept++] = m->known[i];
+    bool was = kept < m->known_count;
+    m->known_count = kept;
+    if (was)
+        manager_send_nodes(m);
+}
+
 /* 0, or as those. */
 static int manager_take_beats(struct manager *m, struct cache_ring_list list, bool closed)
 {
@@ -178,17 +190,11 @@ static void manager_take_beaten(struct manager *m, const struct cache_ring_beate
     manager_duties(m);
 }
 
-static void manager_on_beaten(struct redis_conn *c, const redisReply *reply, void *ctx)
+static void manager_take_beat(struct manager *m, struct slice bytes)
 {
-    (void)c;
-    struct manager *m = ctx;
     struct cache_ring_answer a;
     struct cache_ring_beaten b;
     enum cache_ring_pulse pulses[MANAGER_NODES_MAX];
-    struct slice bytes;
-    m->beating = false;
-    if (!manager_bytes(m, CACHE_RING_BEAT, reply, &bytes))
-        return;
     if (!cache_ring_read_beaten(bytes, &a, &b, pulses, m->beat_count)) {
         manager_is_garbled(m, CACHE_RING_BEAT);
         return;
@@ -204,8 +210,24 @@ static void manager_on_beaten(struct redis_conn *c, const redisReply *reply, voi
     manager_join_all(m);
 }
 
+static void manager_on_beaten(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    struct manager *m = ctx;
+    struct slice bytes;
+    bool again = m->beats_again;
+    m->beating = m->beats_again = false;
+    if (!manager_bytes(m, CACHE_RING_BEAT, reply, &bytes))
+        return;
+    manager_take_beat(m, bytes);
+    if (again)
+        manager_beat(m);
+}
+
+/* One that joined while a beat was under way would have no lease until the next one is due. */
 void manager_beat(struct manager *m)
 {
+    m->beats_again = m->beating;
     if (m->beating || m->draining || m->run[0] == '\0')
         return;
     m->beat_count = 0;

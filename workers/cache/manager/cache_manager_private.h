@@ -76,7 +76,8 @@ struct manager {
     int64_t open_us;    /* nothing is claimed before, by this machine's clock */
     uint64_t closed_ms; /* as Redis last said */
     uv_timer_t beat_timer, turn_timer, drain_timer;
-    bool beating; /* a beat is under way */
+    bool beating;     /* a beat is under way */
+    bool beats_again; /* who is to have a lease is not in it */
     bool draining;
     int64_t beat_at_us; /* when it was sent */
     uint64_t beat_gen;  /* what it said of the ring's generation */
@@ -142,8 +143,11 @@ void manager_on_lost(struct worker *w, void *state, const char *why);
 
 /* ---- cache_manager_beat.c ---- */
 
-/* A beat now, unless one is under way. */
+/* A beat now; while one is under way, as soon as that is answered. */
 void manager_beat(struct manager *m);
+
+/* This one has left: nobody here is told of it any more. */
+void manager_forget_node(struct manager *m, uint64_t incarnation);
 
 /* ---- cache_manager_claim.c ---- */
 

@@ -230,6 +230,7 @@ static void manager_on_left(struct redis_conn *c, const redisReply *reply, void 
         manager_is_garbled(m, CACHE_RING_LEAVE);
     if (n != NULL && n->joins == v->joins) {
         if (read && a.status == CACHE_RING_OK) {
+            manager_forget_node(m, n->who.incarnation);
             n->state = MANAGER_SILENT;
             n->who = (struct cache_ring_holder){0};
         }
