@@ -556,9 +556,12 @@ enum cache_fault cache_db_room(struct cache_db *db)
     size_t most = max + max / 16 > db->room ? max + max / 16 : db->room;
     uint64_t until_ns = 0;
     bool may = db->options.evict || db->options.stored;
+    cache_db_shrink(db, false);
     for (unsigned n = 1; cache_db_is_full(db); n++) {
-        if (!may || !cache_db_evict(db))
-            return CACHE_FAULT_OOM;
+        if (!may || !cache_db_evict(db)) {
+            cache_db_shrink(db, true);
+            return cache_db_is_full(db) ? CACHE_FAULT_OOM : CACHE_OK;
+        }
         if (n % CACHE_DB_ROOM_STEPS != 0)
             continue;
         until_ns = until_ns == 0 ? uv_hrtime() + CACHE_DB_WORK_NS : until_ns;

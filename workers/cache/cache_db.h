@@ -94,6 +94,9 @@ const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key);
 /* The version of what is there, a deletion too; 0: nothing is known of it. For who asks later whether it is the same. */
 uint64_t cache_db_seen(struct cache_db *db, struct slice key);
 
+/* What was read of something that is not in here, a copy, is a hit or a miss as well. */
+void cache_db_count_read(struct cache_db *db, bool found);
+
 /* ---- writing; each gives the object a new version, and tells who watches ---- */
 
 /* The value may be a slice of anything but the object itself. */
@@ -270,6 +273,13 @@ const struct cache_object *cache_db_random(struct cache_db *db, uint64_t random)
 
 /* What a client holds for itself, counted against memory_max. */
 void cache_db_charge(struct cache_db *db, ptrdiff_t bytes);
+
+/*
+ * Who has something that goes before any object does: asked for so many bytes when memory is full; `all`: no object can
+ * go, so all of it must. It charges what it has given up. NULL: nobody.
+ */
+void cache_db_spare(struct cache_db *db, void (*shrink)(void *ctx, size_t bytes, bool all),
+                    void *ctx);
 
 /* ---- watching (WATCH) ---- */
 

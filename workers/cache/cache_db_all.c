@@ -38,6 +38,25 @@ void cache_db_charge(struct cache_db *db, ptrdiff_t bytes)
     db->charged += (size_t)bytes;
 }
 
+void cache_db_count_read(struct cache_db *db, bool found)
+{
+    db->stats.hits += found;
+    db->stats.misses += !found;
+}
+
+void cache_db_spare(struct cache_db *db, void (*shrink)(void *ctx, size_t bytes, bool all),
+                    void *ctx)
+{
+    db->shrink = shrink;
+    db->shrink_ctx = ctx;
+}
+
+void cache_db_shrink(struct cache_db *db, bool all)
+{
+    if (db->shrink != NULL && cache_db_is_full(db))
+        db->shrink(db->shrink_ctx, cache_db_bytes(db) - db->options.memory_max, all);
+}
+
 /* ---- SCAN, RANDOMKEY ---- */
 
 static bool cache_db_is_found(const struct cache_db *db, const struct cache_object *o)

@@ -35,8 +35,10 @@ struct cache_db {
     size_t expiring; /* objects with an expiry */
     struct {
         size_t count, gone, expiring, dead;
-    } strays;       /* of all those */
-    size_t charged; /* what clients hold */
+    } strays;                                          /* of all those */
+    size_t charged;                                    /* what clients hold */
+    void (*shrink)(void *ctx, size_t bytes, bool all); /* NULL: there is nothing to spare */
+    void *shrink_ctx;
     struct cache_due
         due; /* what the store shall hear of; of a dead letter's mark: the version it has, or 0 */
     size_t dirty_bytes; /* without dead letters, and what is adopted */
@@ -112,6 +114,9 @@ static inline void cache_db_gone(const struct cache_db *db, uint32_t handle)
 void cache_db_expired(struct cache_db *db, uint32_t handle, uint64_t hash, bool sought);
 
 bool cache_db_is_expired(const struct cache_db *db, const struct cache_object *o);
+
+/* When it is full, what can be spared goes (cache_db_spare). */
+void cache_db_shrink(struct cache_db *db, bool all);
 
 /* As objects note when they were used: in seconds of the clock that does not jump, or a jump makes all of them idle. */
 uint32_t cache_db_second(const struct cache_db *db);
