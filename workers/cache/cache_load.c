@@ -84,10 +84,20 @@ static bool load_is_known(enum backing_result result)
     return result == BACKING_DONE || result == BACKING_ABSENT;
 }
 
+static bool load_is_needless(const struct cache_load *l)
+{
+    const struct cache_load_options *o = &l->all->options;
+    return o->place != NULL ? o->place->knows(o->ctx, cache_load_key(l))
+                            : cache_db_knows(o->db, cache_load_key(l));
+}
+
 /* What the store has answered is in memory. One whose time is over is none. */
 static enum cache_fault load_learn(struct cache_load *l, const struct backing_answer *a)
 {
-    struct cache_db *db = l->all->options.db;
+    const struct cache_load_options *o = &l->all->options;
+    struct cache_db *db = o->db;
+    if (o->place != NULL)
+        return o->place->learn(o->ctx, cache_load_key(l), a);
     bool there =
         a->result == BACKING_DONE && !a->meta.deleted && a->meta.expiry_ms > cache_db_now_ms(db);
     if (!there)
@@ -178,7 +188,7 @@ static void load_overtaken(struct cache_load *l)
     struct cache_loads *loads = l->all;
     loads->stats.loads++;
     loads_work(loads);
-    if (l->first == NULL || cache_db_knows(loads->options.db, cache_load_key(l)))
+    if (l->first == NULL || load_is_needless(l))
         cache_load_end(l, NULL);
     else
         cache_load_become(l, LOAD_QUEUED);
@@ -194,11 +204,19 @@ static uint64_t load_claim(const struct cache_load *l)
 static bool load_landed(struct cache_load *l)
 {
     l->call = NULL;
-    if (!l->watches)
-        return false;
+    if (l->watches)
+        cache_db_unwatch(l->all->options.db, &l->watch);
     l->watches = false;
-    cache_db_unwatch(l->all->options.db, &l->watch);
     return l->watch.touched;
+}
+
+/* From now on it is known when its key is touched. False: memory is short. */
+static bool load_watch(struct cache_load *l)
+{
+    l->watch = (struct cache_watch){.key = cache_load_key(l)};
+    if (l->all->options.place == NULL)
+        l->watches = cache_db_watch(l->all->options.db, &l->watch);
+    return l->watches || l->all->options.place != NULL;
 }
 
 static void load_on_answer(const struct backing_answer *answer, void *ctx)
@@ -243,15 +261,13 @@ static void load_try(struct cache_load *l, bool tells)
     struct cache_loads *loads = l->all;
     const struct cache_load_options *o = &loads->options;
     l->claim = load_claim(l);
-    if (l->claim == 0 || cache_db_knows(o->db, cache_load_key(l))) {
+    if (l->claim == 0 || load_is_needless(l)) {
         load_not_needed(l, tells);
         return;
     }
     cache_load_become(l, LOAD_RUNNING);
-    l->watch.key = cache_load_key(l);
-    l->watches = cache_db_watch(o->db, &l->watch);
-    if (l->watches && o->backing->ops->get(o->backing, cache_load_key(l), o->timeout_ms,
-                                           load_on_answer, l, &l->call) == 0)
+    if (load_watch(l) && o->backing->ops->get(o->backing, cache_load_key(l), o->timeout_ms,
+                                              load_on_answer, l, &l->call) == 0)
         return;
     load_landed(l);
     loads_fail(loads, "the system has no more memory for a load", 0, l->first != NULL);
@@ -284,8 +300,7 @@ static void loads_pump(struct cache_loads *loads, bool tells)
 static struct cache_load *loads_known(const struct cache_loads *loads)
 {
     struct cache_load *l = loads->lists[LOAD_RUNNING].first;
-    while (l != NULL && !(l->first != NULL && l->watch.touched &&
-                          cache_db_knows(loads->options.db, cache_load_key(l))))
+    while (l != NULL && !(l->first != NULL && l->watch.touched && load_is_needless(l)))
         l = l->next;
     return l;
 }
@@ -300,6 +315,13 @@ void cache_loads_turn(struct cache_loads *loads)
 }
 
 /* ---- asking ---- */
+
+void cache_load_overtake(struct cache_loads *loads, struct slice key)
+{
+    struct cache_load *l = *cache_load_find(loads, key, siphash(key, loads->hash_key));
+    if (l != NULL)
+        l->watch.touched = true;
+}
 
 void cache_load_ahead(struct cache_loads *loads, struct slice key)
 {

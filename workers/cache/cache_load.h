@@ -25,8 +25,19 @@
 struct cache_loads;
 struct cache_load;
 
+/*
+ * Where what comes is kept, if not in cache_db. Whoever writes a key of which nothing is to be kept that was asked for
+ * before says so (cache_load_overtake): of cache_db that is known.
+ */
+struct cache_load_place {
+    bool (*knows)(void *ctx, struct slice key);
+    /* `a`: DONE or ABSENT. A fault: it is not kept, and asked for again. */
+    enum cache_fault (*learn)(void *ctx, struct slice key, const struct backing_answer *a);
+};
+
 struct cache_load_options {
     struct cache_db *db;
+    const struct cache_load_place *place; /* NULL: `db`; else that counts for nothing */
     struct backing *backing;
     uv_loop_t *loop;
     const uint8_t *hash_key;      /* SIPHASH_KEY_SIZE bytes, copied */
@@ -70,6 +81,9 @@ void cache_load_ahead(struct cache_loads *loads, struct slice key);
 /* Waits for this key's load, which is begun unless it is under way. False: too many, or memory is short. */
 bool cache_load_wait(struct cache_loads *loads, struct slice key, struct cache_load_wait *w);
 void cache_load_leave(struct cache_load_wait *w);
+
+/* Of a place of its own: the key is written now. What is under way of it counts for nothing, and is asked for anew. */
+void cache_load_overtake(struct cache_loads *loads, struct slice key);
 
 /* At the end of each turn: who waits for what has been written meanwhile is told. */
 void cache_loads_turn(struct cache_loads *loads);
