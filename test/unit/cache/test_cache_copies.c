@@ -103,10 +103,10 @@ END_TEST
 START_TEST(how_fresh_it_is)
 {
     struct cache_copy copy = {.confirmed_ms = 1000};
-    MUST(cache_copy_is_fresh(&copy, 1000, 0) && !cache_copy_is_fresh(&copy, 1001, 0));
-    MUST(cache_copy_is_fresh(&copy, 1500, 500) && !cache_copy_is_fresh(&copy, 1501, 500));
-    MUST(cache_copy_is_fresh(&copy, 999,
-                             0)); /* clocks of one node: a little before, not long after */
+    MUST(!cache_copy_is_fresh(&copy, 1000, 0) && !cache_copy_is_fresh(&copy, 1001, 0));
+    MUST(cache_copy_is_fresh(&copy, 1000, 1) && !cache_copy_is_fresh(&copy, 1001, 1));
+    MUST(cache_copy_is_fresh(&copy, 1499, 500) && !cache_copy_is_fresh(&copy, 1500, 500));
+    MUST(cache_copy_is_fresh(&copy, 999, 1)); /* clocks of one node: a little before */
     MUST(cache_copy_is_fresh(&copy, UINT64_MAX, UINT64_MAX));
     copy.confirmed_ms = 0;
     MUST(!cache_copy_is_fresh(&copy, 0, 0) && !cache_copy_is_fresh(&copy, 10, UINT64_MAX));

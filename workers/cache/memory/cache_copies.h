@@ -29,12 +29,15 @@ struct cache_copy {
         confirmed_ms; /* clock_mono_ms when the request was *sent* that its owner answered; 0: the store told */
 };
 
-/* Whether its owner confirmed it at most so many milliseconds ago: what a bounded read may take. */
+/*
+ * Whether its owner confirmed it at most so many milliseconds ago: what a bounded read may take. Both times have lost
+ * what is behind their milliseconds, so that a difference of ms may be almost one more; of 0 nothing is fresh, then.
+ */
 static inline bool cache_copy_is_fresh(const struct cache_copy *copy, uint64_t now_mono_ms,
                                        uint64_t ms)
 {
-    return copy->confirmed_ms != 0 &&
-           (now_mono_ms <= copy->confirmed_ms || now_mono_ms - copy->confirmed_ms <= ms);
+    return copy->confirmed_ms != 0 && ms > 0 &&
+           (now_mono_ms <= copy->confirmed_ms || now_mono_ms - copy->confirmed_ms < ms);
 }
 
 struct cache_copies;
