@@ -134,6 +134,13 @@ static bool behind_must_wait(struct cache_behind *b, const struct behind_put *p)
     return waits;
 }
 
+/* A stray whose key is another node's, or nobody has said whose. */
+static bool behind_is_barred(const struct cache_behind *b, const struct behind_put *p)
+{
+    return b->options.may_put != NULL && cache_stray_is(cache_behind_key(p)) &&
+           !b->options.may_put(b->options.ctx, behind_real_key(p));
+}
+
 static void behind_wait(struct cache_behind *b, struct behind_put *p)
 {
     p->at_ms = cache_behind_now(b) + BEHIND_SHORT_MS;
@@ -182,7 +189,7 @@ static bool behind_start_one(struct cache_behind *b, const struct cache_object *
     if (p != NULL) {
         *p = (struct behind_put){.b = b, .key_len = key.len, .meta.version = o->version};
         memcpy(p->key, key.ptr, key.len);
-        if (behind_must_wait(b, p)) {
+        if (behind_is_barred(b, p) || behind_must_wait(b, p)) {
             behind_wait(b, p);
             return true;
         }
@@ -209,7 +216,7 @@ static bool behind_restart(struct cache_behind *b, struct behind_put *p)
         cache_behind_end(p);
         return true;
     }
-    if (behind_must_wait(b, p)) {
+    if (behind_is_barred(b, p) || behind_must_wait(b, p)) {
         behind_wait(b, p);
         return true;
     }

@@ -29,6 +29,11 @@ struct cache_behind_options {
      * again; it is asked at each tick. What is under way is judged all the same: versions make it harmless.
      */
     bool (*may)(void *ctx);
+    /*
+     * The same of one stray, by its real key: NULL: yes. One that may not waits, and is asked about now and then; at
+     * once when it is asked for (cache_behind_ask).
+     */
+    bool (*may_put)(void *ctx, struct slice key);
     /* From the loop; each may be NULL. Something has become clean, or dead. */
     void (*on_change)(void *ctx);
     /* Before that: the store has this version, and it is dirty all the same, for it was written meanwhile. */

@@ -181,6 +181,11 @@ bool cache_member_may_store(struct cache_member *r)
            cache_cells_count(r->cells, CACHE_CELL_HELD) == 0;
 }
 
+bool cache_member_may_put(struct cache_member *r, struct slice key)
+{
+    return cache_cells_state(r->cells, cache_cell(key, r->seed)) == CACHE_CELL_OURS;
+}
+
 /* ---- turns and ticks ---- */
 
 static bool member_is_due(const struct cache_member *r)
@@ -229,12 +234,13 @@ void cache_member_tick(struct cache_member *r)
         member_join(r);
     member_leave(r);
     member_idle(r);
+    member_claim_strays(r);
 }
 
 /* What leaves waits for the disk, whatever fsync says. */
 void cache_member_written(struct cache_member *r)
 {
-    if (r->leaving.count > 0 && r->node->log != NULL)
+    if ((r->leaving.count > 0 || r->walk == MEMBER_FORGETS) && r->node->log != NULL)
         cache_log_sync_soon(r->node->log);
 }
 

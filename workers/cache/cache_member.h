@@ -135,6 +135,9 @@ int64_t cache_member_version(struct cache_member *r);
 /* Whether what is dirty may be stored now: all of it is of cells of ours, or strays. */
 bool cache_member_may_store(struct cache_member *r);
 
+/* The same of a stray with this key: its cell is ours. */
+bool cache_member_may_put(struct cache_member *r, struct slice key);
+
 /* ---- the end ---- */
 
 /* Everything is stored: it leaves the ring, and on_left is told. Nothing may be written here any more. */

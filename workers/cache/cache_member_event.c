@@ -71,6 +71,13 @@ static void member_store(struct cache_member *r, const struct cache_cells_entry 
     }
 }
 
+void member_store_strays(struct cache_member *r, uint64_t cell)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    if (e != NULL && e->state == CACHE_CELL_OURS && member_has_stray(r, e))
+        member_store(r, e);
+}
+
 /* False: memory is short, or something is dirty that must not be; some of it is still there. */
 static bool member_empty(struct cache_member *r, uint64_t cell, bool estranges)
 {

@@ -40,10 +40,6 @@ static enum member_walk member_walk_for(const struct cache_member *r,
                                                                         : MEMBER_REJOINS;
 }
 
-/*
- * Who it is must be on the disk before it claims anything: it would come back as nobody, and its cells would be lost
- * with what only its log has.
- */
 static void member_become(struct cache_member *r, const struct message_ring_joined *m)
 {
     r->reseeds = member_is_reseeded(r, m);
@@ -54,7 +50,7 @@ static void member_become(struct cache_member *r, const struct message_ring_join
     r->closed_us = (int64_t)m->at_us + (int64_t)m->closed_ms * 1000;
     memcpy(r->next_seed, m->seed.ptr, sizeof r->next_seed);
     cache_lease_begin(&r->lease, r->incarnation);
-    r->session = member_identity_write(r) ? MEMBER_IN : MEMBER_OUT;
+    r->session = MEMBER_IN;
 }
 
 static bool member_on_joined(struct cache_member *r, struct unpack *u)
@@ -65,6 +61,7 @@ static bool member_on_joined(struct cache_member *r, struct unpack *u)
     if (r->session == MEMBER_LEAVES || r->session == MEMBER_GONE)
         return true;
     enum member_walk walk = member_walk_for(r, &m);
+    walk = walk > r->owed ? walk : r->owed; /* one that was not at its end begins again */
     log_info("ring-joined",
              "incarnation=%" PRIu64 " mark=%" PRIu64 " was=%" PRIu64 " closed_ms=%" PRIu64,
              m.incarnation, m.mark, m.was, m.closed_ms);
@@ -101,7 +98,7 @@ static bool member_on_lease(struct cache_member *r, struct unpack *u)
     if (!message_ring_lease_unpack(u, &m) || !member_is_time(m.until_us) ||
         !member_is_time(m.at_us) || !member_is_time(m.redis_us) || m.incarnation > UINT32_MAX)
         return false;
-    if (r->session != MEMBER_IN || m.mark != r->mark || r->walk != MEMBER_SETTLED ||
+    if (r->session != MEMBER_IN || m.mark != r->mark || r->owed == MEMBER_NEW_RUN ||
         cache_cells_count(r->cells, CACHE_CELL_HELD) > 0)
         return true;
     bool serves = cache_lease_serves(&r->lease, clock_boot_us());
@@ -144,6 +141,7 @@ static void member_own(struct cache_member *r, uint64_t cell, const struct cache
         bool same = member_is_same_claim(r, cell, owner->value);
         member_event(r, cell, same ? CACHE_ON_SAID_OURS : CACHE_ON_GRANTED, 0);
         cache_cells_set_number(r->cells, cell, owner->value);
+        member_store_strays(r, cell);
     } else {
         member_event(r, cell,
                      owner->state == CACHE_RING_THEIRS ? CACHE_ON_SAID_THEIRS : CACHE_ON_SAID_LOST,
@@ -166,8 +164,7 @@ static bool member_on_owners(struct cache_member *r, const struct member_flight 
     if (m->owners.len != f->count * CACHE_RING_OWNER_SIZE)
         return false;
     for (size_t i = 0; i < f->count; i++)
-        if (!cache_ring_get_owner(m->owners, i, &owner) ||
-            owner.state == CACHE_RING_FREE_CELL ||
+        if (!cache_ring_get_owner(m->owners, i, &owner) || owner.state == CACHE_RING_FREE_CELL ||
             (owner.state != CACHE_RING_OURS && (owner.value == 0 || owner.value > UINT32_MAX)))
             return false;
     if (m->redis_us <= INT64_MAX)

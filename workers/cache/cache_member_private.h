@@ -27,13 +27,14 @@ enum member_session {
     MEMBER_GONE,   /* has left */
 };
 
-/* What goes through all cells since the last join; until it has, nothing is served. */
+/* What goes through all cells since the last join; until it has, nothing is served. The later ones demand more. */
 enum member_walk {
     MEMBER_SETTLED,
     MEMBER_REJOINS, /* the same incarnation, the same run: what was asked is asked again, what is dirty claimed */
     MEMBER_NEW_RUN,  /* Redis may have forgotten its last moments */
     MEMBER_OUTLIVED, /* another incarnation: all is to go */
-    MEMBER_RECLAIMS, /* all cells have been seen: those of which the log has something dirty are claimed */
+    MEMBER_FORGETS, /* all cells have been seen; what they lost is still to leave the log, on the disk */
+    MEMBER_RECLAIMS, /* and those of which the log has something dirty are claimed */
 };
 
 /* A cell of ours, and the number of its claim; `log_end`: of one that leaves, when the log has forgotten it. */
@@ -72,6 +73,8 @@ struct cache_member {
     uint64_t number; /* the highest that was given before the last join */
     enum member_session session;
     enum member_walk walk;
+    enum member_walk owed; /* the walk that was begun and is not at its end; MEMBER_SETTLED: none */
+    uint64_t dropped_end;  /* cache_log_added after it */
     struct cache_cells_walk at; /* where that is */
     int64_t now_us;             /* CLOCK_BOOTTIME, as last read */
     struct member_list asks, holds, laters, leaving;
@@ -84,6 +87,8 @@ struct cache_member {
     int64_t moves_us[MEMBER_MOVES];
     size_t move_count;
     struct cache_cells_walk idle;
+    struct cache_cells_walk strays; /* whose cells are claimed */
+    uint32_t strays_s;              /* the next time */
     struct member_node *nodes;
     size_t node_count;
     bool manager;                        /* it is there */
@@ -148,6 +153,12 @@ void member_move_on(struct cache_member *r);
 
 /* What nobody uses is given up. */
 void member_idle(struct cache_member *r);
+
+/* What was written here is put first when the cell is ours again. */
+void member_store_strays(struct cache_member *r, uint64_t cell);
+
+/* Cells of strays are claimed, for a stray is put by its cell's owner only. */
+void member_claim_strays(struct cache_member *r);
 
 /* Those of nodes that are lost may be somebody's again. */
 void member_owners_changed(struct cache_member *r);

@@ -7,13 +7,14 @@
 
 #define MEMBER_PAGE       256
 #define MEMBER_IDLE_PAGES 16 /* in one tick */
+#define MEMBER_STRAYS_S   2  /* between two claims of what another node has */
 #define MEMBER_ALL_STATES ((1u << CACHE_CELL_STATE_COUNT) - 1)
 
 /* ---- after a join ---- */
 
 void member_walk_begin(struct cache_member *r, enum member_walk walk)
 {
-    r->walk = walk;
+    r->walk = r->owed = walk;
     r->reclaims = false;
     r->at = (struct cache_cells_walk){0};
 }
@@ -53,12 +54,51 @@ static void member_settle(struct cache_member *r)
     r->look = true;
 }
 
+/*
+ * Who it is must be on the disk before it claims anything: it would come back as nobody, and its cells would be lost
+ * with what only its log has. And not before the log has forgotten what it dropped, on the disk: it would come back as
+ * who owns that, and serve what is of another time.
+ */
+static void member_end_walk(struct cache_member *r)
+{
+    const struct cache_log *log = r->node->log;
+    if (log != NULL && cache_log_synced(log) < r->dropped_end)
+        return;
+    if (!member_identity_write(r)) {
+        r->session = MEMBER_OUT;
+        return;
+    }
+    r->owed = MEMBER_SETTLED;
+    if (r->reclaims)
+        r->walk = MEMBER_RECLAIMS;
+    else
+        member_settle(r);
+}
+
+/* All cells have been seen. */
+static void member_forget(struct cache_member *r)
+{
+    bool drops = r->walk == MEMBER_OUTLIVED || r->walk == MEMBER_NEW_RUN;
+    if (r->walk == MEMBER_OUTLIVED)
+        r->leaving.count = 0;
+    r->dropped_end = drops && r->node->log != NULL ? cache_log_added(r->node->log) : 0;
+    r->walk = MEMBER_FORGETS;
+    member_end_walk(r);
+}
+
+static bool member_walks(const struct cache_member *r)
+{
+    return r->session == MEMBER_IN && r->walk >= MEMBER_REJOINS && r->walk <= MEMBER_OUTLIVED;
+}
+
 bool member_walk_on(struct cache_member *r)
 {
     struct cache_cells_entry page[MEMBER_PAGE];
+    if (r->session == MEMBER_IN && r->walk == MEMBER_FORGETS)
+        member_end_walk(r);
     if (r->walk == MEMBER_RECLAIMS && cache_cells_count(r->cells, CACHE_CELL_ASKED) == 0)
         member_settle(r);
-    if (r->walk == MEMBER_SETTLED || r->walk == MEMBER_RECLAIMS || r->session != MEMBER_IN)
+    if (!member_walks(r))
         return false;
     size_t count = cache_cells_page(r->cells, &r->at, MEMBER_ALL_STATES, page, MEMBER_PAGE);
     for (size_t i = 0; i < count; i++)
@@ -67,13 +107,37 @@ bool member_walk_on(struct cache_member *r)
         return true;
     if (r->reseeds && !member_reseed(r))
         return true;
-    if (r->walk == MEMBER_OUTLIVED)
-        r->leaving.count = 0;
-    if (r->reclaims)
-        r->walk = MEMBER_RECLAIMS;
-    else
-        member_settle(r);
+    member_forget(r);
     return false;
+}
+
+/* ---- strays ---- */
+
+/* One that another node has is asked about once more: it may have been given up. */
+static void member_claim_stray(struct cache_member *r, const struct cache_cells_entry *e)
+{
+    if (!member_has_stray(r, e))
+        return;
+    if (e->state == CACHE_CELL_THEIRS)
+        member_event(r, e->cell, CACHE_ON_MOVED, 0);
+    else
+        member_event(r, e->cell, CACHE_ON_RECLAIM, 0);
+}
+
+void member_claim_strays(struct cache_member *r)
+{
+    struct cache_cells_entry page[MEMBER_PAGE];
+    unsigned states = CACHE_CELLS_OF(CACHE_CELL_UNKNOWN) | CACHE_CELLS_OF(CACHE_CELL_THEIRS);
+    if (r->session != MEMBER_IN || r->walk != MEMBER_SETTLED || r->strays_s > member_now_s(r) ||
+        cache_db_strays(r->node->db).alive == 0)
+        return;
+    size_t count = cache_cells_page(r->cells, &r->strays, states, page, MEMBER_PAGE);
+    for (size_t i = 0; i < count; i++)
+        member_claim_stray(r, &page[i]);
+    if (!r->strays.end)
+        return;
+    r->strays = (struct cache_cells_walk){0};
+    r->strays_s = member_now_s(r) + MEMBER_STRAYS_S;
 }
 
 /* ---- owners ---- */

@@ -193,6 +193,12 @@ static bool node_may_store(void *ctx)
     return n->cache.member == NULL || cache_member_may_store(n->cache.member);
 }
 
+static bool node_may_put(void *ctx, struct slice key)
+{
+    struct node *n = ctx;
+    return n->cache.member == NULL || cache_member_may_put(n->cache.member, key);
+}
+
 static void node_open_behind(struct node *n)
 {
     struct worker *w = n->w;
@@ -203,6 +209,7 @@ static void node_open_behind(struct node *n)
         .timeout_ms = worker_setting_u64(w, "store.timeout"),
         .parallel = (unsigned)worker_setting_u64(w, "cache.backing.parallel"),
         .may = node_may_store,
+        .may_put = node_may_put,
         .on_change = node_on_change,
         .on_stored = node_on_stored,
         .ctx = n};

@@ -36,7 +36,8 @@ int64_t cache_lease_version(struct cache_lease *l, int64_t now_us)
 {
     if (l->redis_us == 0)
         return 0;
-    int64_t clock = now_us > l->at_us ? lease_sum(l->redis_us, now_us - l->at_us) : l->redis_us;
+    int64_t until_us = now_us < l->until_us ? now_us : l->until_us;
+    int64_t clock = until_us > l->at_us ? lease_sum(l->redis_us, until_us - l->at_us) : l->redis_us;
     cache_lease_rise(l, clock);
     return l->version_us;
 }

@@ -51,8 +51,9 @@ static inline bool cache_lease_serves(const struct cache_lease *l, int64_t now_u
 
 /*
  * What a version is at least: Redis' clock, in microseconds since 1970, as the newest beat tells it: at most the time
- * that this beat took ahead of it. It goes on when the lease is over, and never goes back, though Redis' own clock may
- * (another primary). 0 before the first lease.
+ * that this beat took ahead of it. It stands still when the lease is over: who was stopped between looking at the lease
+ * and writing writes nothing that is newer than what another owner has acknowledged since. It never goes back, though
+ * Redis' own clock may (another primary). 0 before the first lease.
  */
 int64_t cache_lease_version(struct cache_lease *l, int64_t now_us);
 
