@@ -140,7 +140,8 @@ static void member_own(struct cache_member *r, uint64_t cell, const struct cache
     if (owner->state == CACHE_RING_OURS) {
         bool same = member_is_same_claim(r, cell, owner->value);
         member_event(r, cell, same ? CACHE_ON_SAID_OURS : CACHE_ON_GRANTED, 0);
-        cache_cells_set_number(r->cells, cell, owner->value);
+        if (cache_cells_state(r->cells, cell) == CACHE_CELL_OURS) /* memory may have been short */
+            cache_cells_set_number(r->cells, cell, owner->value);
         member_store_strays(r, cell);
     } else {
         member_event(r, cell,

@@ -127,6 +127,9 @@ bool member_push(struct member_list *list, uint64_t cell, uint64_t number, uint6
 
 /* ---- cache_member_say.c ---- */
 
+/* Memory was short where something would be forgotten: it joins again, with the next tick, and all is asked anew. */
+void member_start_over(struct cache_member *r);
+
 void member_join(struct cache_member *r);
 void member_leave(struct cache_member *r);
 

@@ -19,7 +19,8 @@ void member_walk_begin(struct cache_member *r, enum member_walk walk)
     r->at = (struct cache_cells_walk){0};
 }
 
-static void member_walk_one(struct cache_member *r, const struct cache_cells_entry *e)
+/* False: memory is short, and nothing was done. */
+static bool member_walk_one(struct cache_member *r, const struct cache_cells_entry *e)
 {
     if (r->walk == MEMBER_OUTLIVED)
         member_event(r, e->cell, CACHE_ON_OUTLIVED, 0);
@@ -29,6 +30,7 @@ static void member_walk_one(struct cache_member *r, const struct cache_cells_ent
         member_event(r, e->cell, CACHE_ON_AGAIN, 0);
     else if (e->state == CACHE_CELL_UNKNOWN && member_owes(r, e))
         r->reclaims = member_event(r, e->cell, CACHE_ON_RECLAIM, 0) == CACHE_DO_ASK || r->reclaims;
+    return !r->short_of;
 }
 
 /* All that is left are strays: each has its place by the ring's seed. False: memory is short, and it is tried again. */
@@ -102,7 +104,11 @@ bool member_walk_on(struct cache_member *r)
         return false;
     size_t count = cache_cells_page(r->cells, &r->at, MEMBER_ALL_STATES, page, MEMBER_PAGE);
     for (size_t i = 0; i < count; i++)
-        member_walk_one(r, &page[i]);
+        if (!member_walk_one(r, &page[i])) {
+            /* What is passed over would be ours still, though others may have it. */
+            r->at = (struct cache_cells_walk){.next = page[i].cell};
+            return true;
+        }
     if (!r->at.end)
         return true;
     if (r->reseeds && !member_reseed(r))
