@@ -150,16 +150,17 @@ static bool member_do(struct cache_member *r, uint64_t cell, enum cache_cell_act
     }
 }
 
-/* What could not be done for want of memory: it is as before, and asked for again where somebody waits for that. */
+/* What could not be done for want of memory: it is as before, and asked for again where something waits for that. */
 static enum cache_cell_action member_undo(struct cache_member *r,
                                           const struct cache_cells_entry *was, uint64_t cell)
 {
-    bool asks = was != NULL && was->state == CACHE_CELL_ASKED;
+    bool asks =
+        was != NULL && (was->state == CACHE_CELL_ASKED || was->state == CACHE_CELL_HELD);
     r->short_of = true;
     cache_cells_set(r->cells, cell, was != NULL ? was->state : CACHE_CELL_UNKNOWN,
                     was != NULL ? was->incarnation : 0, member_now_s(r));
-    if (asks)
-        member_push(&r->laters, cell, 0, 0);
+    if (asks && !member_push(&r->laters, cell, 0, 0))
+        member_start_over(r);
     return asks ? CACHE_DO_WAIT : CACHE_DO_REFUSE;
 }
 

@@ -31,6 +31,13 @@ void member_join(struct cache_member *r)
         r->session = MEMBER_JOINING;
 }
 
+void member_start_over(struct cache_member *r)
+{
+    r->short_of = true;
+    if (r->session == MEMBER_IN)
+        r->session = MEMBER_OUT;
+}
+
 void member_leave(struct cache_member *r)
 {
     struct message_ring_leave m = {.mark = r->mark};
@@ -108,7 +115,8 @@ static bool member_fly(struct cache_member *r, struct member_list *list, bool ho
         return true;
     }
     for (size_t i = 0; f != NULL && i < f->count; i++)
-        r->short_of = !member_push(&r->laters, f->cells[i], 0, 0) || r->short_of;
+        if (!member_push(&r->laters, f->cells[i], 0, 0))
+            member_start_over(r);
     if (f == NULL)
         r->short_of = true;
     free(f);
