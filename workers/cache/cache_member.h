@@ -47,8 +47,8 @@ struct cache_member_options {
     /* A buffer for a message to the manager; false: it is not there, or has no room, and the message is lost. */
     struct buffer *(*compose)(void *ctx);
     bool (*send)(void *ctx);
-    /* The nodes of the ring are these now, this one among them. */
-    void (*on_nodes)(void *ctx, const struct cache_member_peer *peers, size_t count);
+    /* The nodes of the ring are these now, this one among them. False: memory is short; it is told again. */
+    bool (*on_nodes)(void *ctx, const struct cache_member_peer *peers, size_t count);
     /* After cache_member_leave: it has left; false: it has not, and its cells stay its own. */
     void (*on_left)(void *ctx, bool left);
     void *ctx;

@@ -6,6 +6,7 @@
 #include "proto/cache/cache_ring_cells.h"
 #include "proto/message.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,28 +226,34 @@ static bool member_on_claimed(struct cache_member *r, struct unpack *u)
 
 /* ---- the ring's nodes ---- */
 
-/* False: it is none, or memory is short. */
-static bool member_read_nodes(struct slice bytes, struct cache_member_peer **peers, size_t *count)
+static bool member_read_node(struct unpack *u, struct cache_member_peer *p)
+{
+    bool four = unpack_array(u) == 4;
+    uint64_t incarnation = unpack_u64(u);
+    p->name = unpack_bytes(u);
+    p->address = unpack_bytes(u);
+    p->lost = unpack_u64(u) != 0;
+    p->incarnation = (uint32_t)incarnation;
+    return four && !u->failed && incarnation > 0 && incarnation <= UINT32_MAX;
+}
+
+/* 0; -EBADMSG: it is none; -ENOMEM. */
+static int member_read_nodes(struct slice bytes, struct cache_member_peer **peers, size_t *count)
 {
     struct unpack u = unpack_start(bytes);
     *count = unpack_array(&u);
     if (u.failed || *count > MEMBER_NODES_MAX)
-        return false;
+        return -EBADMSG;
     *peers = calloc(*count + 1, sizeof **peers);
-    for (size_t i = 0; *peers != NULL && i < *count; i++) {
-        struct cache_member_peer *p = &(*peers)[i];
-        bool four = unpack_array(&u) == 4;
-        uint64_t incarnation = unpack_u64(&u);
-        p->name = unpack_bytes(&u);
-        p->address = unpack_bytes(&u);
-        p->lost = unpack_u64(&u) != 0;
-        p->incarnation = (uint32_t)incarnation;
-        if (!four || u.failed || incarnation == 0 || incarnation > UINT32_MAX) {
+    if (*peers == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < *count; i++)
+        if (!member_read_node(&u, &(*peers)[i])) {
             free(*peers);
             *peers = NULL;
+            return -EBADMSG;
         }
-    }
-    return *peers != NULL;
+    return 0;
 }
 
 static int member_node_compare(const void *a, const void *b)
@@ -265,26 +272,36 @@ bool member_is_live(const struct cache_member *r, uint32_t incarnation)
     return n != NULL && !n->lost;
 }
 
+static bool member_take_nodes(struct cache_member *r, const struct cache_member_peer *peers,
+                              size_t count)
+{
+    struct member_node *nodes = calloc(count + 1, sizeof *nodes);
+    if (nodes == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = (struct member_node){.incarnation = peers[i].incarnation, .lost = peers[i].lost};
+    qsort(nodes, count, sizeof *nodes, member_node_compare);
+    free(r->nodes);
+    r->nodes = nodes;
+    r->node_count = count;
+    bool told = r->options.on_nodes(r->options.ctx, peers, count);
+    member_owners_changed(r);
+    return told;
+}
+
+/* Nobody says it twice, but to who joins. */
 static bool member_on_nodes(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_nodes m;
     struct cache_member_peer *peers = NULL;
     size_t count;
-    if (!message_ring_nodes_unpack(u, &m) || !member_read_nodes(m.nodes, &peers, &count))
+    if (!message_ring_nodes_unpack(u, &m))
         return false;
-    struct member_node *nodes = calloc(count + 1, sizeof *nodes);
-    for (size_t i = 0; nodes != NULL && i < count; i++)
-        nodes[i] = (struct member_node){.incarnation = peers[i].incarnation, .lost = peers[i].lost};
-    if (nodes != NULL) {
-        qsort(nodes, count, sizeof *nodes, member_node_compare);
-        free(r->nodes);
-        r->nodes = nodes;
-        r->node_count = count;
-        r->options.on_nodes(r->options.ctx, peers, count);
-        member_owners_changed(r);
-    }
+    int rc = member_read_nodes(m.nodes, &peers, &count);
+    if (rc == -ENOMEM || (rc == 0 && !member_take_nodes(r, peers, count)))
+        member_start_over(r);
     free(peers);
-    return true;
+    return rc != -EBADMSG;
 }
 
 bool cache_member_on_message(struct cache_member *r, uint64_t type, struct unpack *u)

@@ -39,7 +39,7 @@ static bool node_send(void *ctx)
 /* ---- the other nodes ---- */
 
 /* Those that are lost answer nobody, but they may be back before the next of this comes. */
-static void node_on_nodes(void *ctx, const struct cache_member_peer *peers, size_t count)
+static bool node_on_nodes(void *ctx, const struct cache_member_peer *peers, size_t count)
 {
     struct node *n = ctx;
     struct cache_peer_node *nodes = calloc(count + 1, sizeof *nodes);
@@ -47,9 +47,11 @@ static void node_on_nodes(void *ctx, const struct cache_member_peer *peers, size
         nodes[i] = (struct cache_peer_node){.incarnation = peers[i].incarnation,
                                             .name = peers[i].name,
                                             .address = peers[i].address};
-    if (nodes == NULL || cache_peers_set(n->peers, nodes, count) != 0)
-        log_warn("nodes-unknown", "count=%zu reason=\"the system has no memory for them\"", count);
+    int rc = nodes != NULL ? cache_peers_set(n->peers, nodes, count) : -ENOMEM;
+    if (rc != 0)
+        log_warn("nodes-unknown", "count=%zu reason=%s", count, log_quote_text(strerror(-rc)));
     free(nodes);
+    return rc != -ENOMEM; /* an incarnation that is there twice is so the next time, too */
 }
 
 static void node_open_peers(struct node *n)
