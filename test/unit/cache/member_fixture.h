@@ -45,10 +45,12 @@ struct fake_manager {
     /* What was said and not taken. */
     struct play_said said[PLAY_SAID];
     size_t first, count;
+    bool wrong; /* more than that, or none that a manager could read */
     /* Whom the node told. */
     int left;      /* -1: nobody; else whether it has */
     size_t nodes;  /* of the last list */
     size_t listed; /* lists */
+    bool forgets;  /* whoever is told has no memory for it */
     size_t synced; /* times that its log was */
     /* Answers claims in the same turn, as the owners below say; what is not there is ours by a new number. */
     bool answers;
@@ -69,6 +71,9 @@ void play_tear_down(void);
 /* Opened is what the directory says, with an empty store; its manager is not there. The latter: whether it could be. */
 void play_open(void);
 bool play_try_open(char *why, size_t why_size);
+
+/* The node's place in the ring alone. NULL: not, `why` says it. */
+struct cache_member *play_new(char *why, size_t why_size);
 
 /* The process ends, as if it was killed: what is left is the directory. */
 void play_shut(void);

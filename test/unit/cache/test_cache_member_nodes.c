@@ -106,6 +106,22 @@ START_TEST(nodes_changed)
 }
 END_TEST
 
+/* Whoever is told has no memory for it: it joins again, for the list is said to who joins. */
+START_TEST(nodes_are_forgotten)
+{
+    play_begin();
+    fake_manager.forgets = true;
+    play_nodes((const int[]){1, 4, 0});
+    fake_manager.forgets = false;
+    ck_assert(cache_member_serves(node.member));
+    cache_member_tick(node.member);
+    play_join();
+    play_nodes((const int[]){1, 4, 0});
+    cache_member_tick(node.member);
+    play_hears_nothing();
+}
+END_TEST
+
 /* ---- who it is ---- */
 
 static void write_identity(const char *text)
@@ -272,5 +288,5 @@ START_TEST(disk_is_full)
 END_TEST
 
 SUITE_MAIN_WITH("cache_member_nodes", play_set_up, play_tear_down, malformed_nodes, nodes_changed,
-                comes_back_as_it_was, writes_what_it_reads, malformed_identity,
+                nodes_are_forgotten,                comes_back_as_it_was, writes_what_it_reads, malformed_identity,
                 unreadable_identity, unwritable_identity, disk_is_full)
