@@ -199,6 +199,8 @@ void play_join(void)
         cache_member_on_up(node.member);
     play_heard(MESSAGE_RING_JOIN);
     play_say_joined();
+    node_until(node.member->walk == MEMBER_SETTLED || node.member->walk == MEMBER_RECLAIMS ||
+               node.member->session != MEMBER_IN);
     node_turn(2);
 }
 

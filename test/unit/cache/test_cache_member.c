@@ -114,6 +114,7 @@ START_TEST(refuses_a_join_that_is_none)
     ck_assert_int_ne(access(fake_manager.path, F_OK), 0);
     ck_assert(say_joined_with(good));
     ck_assert_uint_eq(cache_member_incarnation(node.member), 1);
+    node_until(node.member->walk == MEMBER_SETTLED);
     ck_assert_int_eq(access(fake_manager.path, F_OK), 0);
     struct unpack u = unpack_start(slice_of(""));
     for (uint64_t type = MESSAGE_RING_JOINED - 10; type < MESSAGE_RING_JOINED + 30; type++)

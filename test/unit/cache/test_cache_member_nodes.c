@@ -271,11 +271,9 @@ START_TEST(disk_is_full)
     fake_manager.joined.mark = 102;
     cache_member_on_up(node.member);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
-    play_heard(MESSAGE_RING_JOIN);
-    play_say_joined();
-    int session = node.member->session;
+    play_join();
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
-    ck_assert_int_eq(session, MEMBER_OUT);
+    ck_assert_int_eq(node.member->session, MEMBER_OUT);
     char text[128] = "", why[CACHE_MEMBER_WHY_SIZE];
     int fd = open(fake_manager.path, O_RDONLY | O_CLOEXEC);
     ck_assert_int_gt(read(fd, text, sizeof text - 1), 0);

@@ -87,10 +87,14 @@ static void time_passes(void)
 {
     struct cache_cells_walk walk = {0};
     struct cache_cells_entry page[64];
+    uint32_t then = member_now_s(node.member) - 120;
     while (!walk.end) {
         size_t count = cache_cells_page(node.member->cells, &walk, ~0u, page, 64);
-        for (size_t i = 0; i < count; i++)
-            cache_cells_use(node.member->cells, page[i].cell, 0, member_now_s(node.member) - 120);
+        for (size_t i = 0; i < count; i++) {
+            cache_cells_use(node.member->cells, page[i].cell, 0, then);
+            if (page[i].first != 0)
+                ((struct cache_object *)cache_db_object(node.db, page[i].first))->used_s = then;
+        }
     }
     cache_member_tick(node.member);
 }
