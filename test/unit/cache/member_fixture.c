@@ -421,6 +421,12 @@ static bool play_may(void *ctx)
     return cache_member_may_store(node.member);
 }
 
+static bool play_may_put(void *ctx, struct slice key)
+{
+    (void)ctx;
+    return cache_member_may_put(node.member, key);
+}
+
 static void play_on_change(void *ctx)
 {
     (void)ctx;
@@ -447,6 +453,7 @@ static void play_open_store(void)
                                           .timeout_ms = 60000,
                                           .parallel = 8,
                                           .may = play_may,
+                                          .may_put = play_may_put,
                                           .on_change = play_on_change,
                                           .on_stored = play_on_stored};
     node.park = cache_park_new(&park);

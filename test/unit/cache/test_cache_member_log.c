@@ -114,7 +114,7 @@ START_TEST(ours_by_a_later_claim)
 }
 END_TEST
 
-/* Another's by now: dropped; the stray is put with the version that it was written with. */
+/* Another's by now: dropped. What was only here is put when the cell is ours again, with the version that it had. */
 START_TEST(theirs_by_now)
 {
     begin_with_log();
@@ -124,12 +124,24 @@ START_TEST(theirs_by_now)
     play_lease(PLAY_HOUR);
     ck_assert_int_eq(play_looks("dirty"), CACHE_DO_FORWARD);
     ck_assert_uint_eq(cache_db_count(node.db), 1);
+    cache_member_tick(node.member);
+    const struct play_said *claim = play_heard(MESSAGE_RING_CLAIM);
+    ck_assert(claim->cells[0].cell == play_cell("dirty"));
+    ck_assert(play_own(claim, CACHE_RING_THEIRS, 2));
     cache_behind_tick(node.behind);
+    play_hears_nothing();
+    ck_assert_uint_eq(fake_waiting(FAKE_PUT), 0);
+    node.member->strays_s = 0; /* the next time */
+    cache_member_tick(node.member);
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_OURS, 9));
     node_until(fake_find(FAKE_PUT, "dirty") != NULL);
     ck_assert_uint_eq(fake_find(FAKE_PUT, "dirty")->meta.version, version);
     fake_stored("dirty");
     node_turn(1);
     ck_assert_uint_eq(cache_db_strays(node.db).count, 0);
+    node.member->strays_s = 0;
+    cache_member_tick(node.member);
+    play_hears_nothing();
 }
 END_TEST
 
@@ -157,12 +169,17 @@ START_TEST(outlived)
     ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
     play_lease(PLAY_HOUR);
     ck_assert(cache_member_serves(node.member));
-    /* A stray does not ask for a cell. It outlives the next start, too. */
+    /* A stray asks for its cell only when all else is settled. It outlives the next start, too. */
     play_shut();
     play_open();
     play_join();
     ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
     play_hears_nothing();
+    play_lease(PLAY_HOUR);
+    cache_member_tick(node.member);
+    play_grant("dirty");
+    play_stored("dirty");
+    ck_assert_uint_eq(cache_db_strays(node.db).count, 0);
 }
 END_TEST
 
