@@ -113,7 +113,9 @@
     X(118, RING_LEAVE, ring_leave, "cache-node to cache-manager: I serve nothing any more; leave for me") \
     X(119, RING_LEFT, ring_left, "cache-manager to cache-node: you have left, or not") \
     X(120, RING_SWEEP, ring_sweep, "cache-node to cache-manager: which cells are mine in Redis?") \
-    X(121, RING_SWEPT, ring_swept, "cache-manager to cache-node: some of them, and where it goes on")
+    X(121, RING_SWEPT, ring_swept, "cache-manager to cache-node: some of them, and where it goes on") \
+    X(122, RING_LOOK, ring_look, "cache-node to cache-manager: whose is this cell?") \
+    X(123, RING_SEEN, ring_seen, "cache-manager to cache-node: the answer")
 
 #define MESSAGE_FIELDS_OBJECT_CHECK(F) \
     F(u64, token, "names the answer; unique within the sender's incarnation") \
@@ -214,6 +216,16 @@
     F(bin, cursor, "likewise") \
     F(bin, cells, "as those of a held")
 
+#define MESSAGE_FIELDS_RING_LOOK(F) \
+    F(u64, token, "names the answer") \
+    F(u64, cell, "nothing is claimed")
+
+#define MESSAGE_FIELDS_RING_SEEN(F) \
+    F(u64, token, "of the request") \
+    F(u64, result, "0 done; 1 join: there is no ring; 4 away") \
+    F(u64, state, "done: 0 it is free, 2 somebody's, 3 of a lost node") \
+    F(u64, incarnation, "whose; 0: it is free")
+
 #define CACHE_VERBS(X) \
     X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \
       "what the nodes of each cache have in memory, and how they do") \
@@ -286,6 +298,8 @@
     X(CACHE_DEAD, "cache_dead", GAUGE, "dead letters: objects that the store does not take, kept in memory and log") \
     X(CACHE_PARKED, "cache_parked", GAUGE, "clients' commands and calls that wait for the store") \
     X(CACHE_LOG_DAMAGED, "cache_log_damaged", GAUGE, "places of the log that could not be read when it was opened") \
+    X(CACHE_FORWARDED, "cache_forwarded_total", COUNTER, "commands and calls, parts too, that other nodes were sent") \
+    X(CACHE_CELLS, "cache_cells", GAUGE, "cells of its ring that the node has") \
     X(CACHE_BACKING_STORED, "cache_backing_stored_total", COUNTER, "objects and deletions that the store took") \
     X(CACHE_BACKING_LOADED, "cache_backing_loaded_total", COUNTER, "objects looked for in the store, found or not") \
     X(CACHE_BACKING_ERASED, "cache_backing_erased_total", COUNTER, "tombstones taken out of the store again") \

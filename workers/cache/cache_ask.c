@@ -34,16 +34,8 @@ static bool ask_consistency(struct cache_asked *a)
                                     &a->need->bound_ms) == NULL;
 }
 
-static enum control_status ask_get(struct cache_asked *a)
+static enum control_status ask_got(struct cache_asked *a, bool found, struct slice value)
 {
-    struct slice value, key = unpack_bytes(&a->args);
-    if (!ask_consistency(a)) {
-        buffer_append_text(a->out, "behind its KEY get takes one of: strong, eventual, bounded MS");
-        return CONTROL_USAGE;
-    }
-    if (!cache_need_knows(a->node, key, a->need))
-        return CONTROL_ERROR;
-    bool found = cache_access_get(a->node, key, &value);
     if (value.len > ASK_ANSWER_MAX) {
         buffer_printf(a->out,
                       "the value has %zu bytes, more than an answer may have (%zu): get it in "
@@ -58,6 +50,25 @@ static enum control_status ask_get(struct cache_asked *a)
     else
         pack_bool(a->out, true);
     return CONTROL_OK;
+}
+
+static enum control_status ask_get(struct cache_asked *a)
+{
+    struct slice value, key = unpack_bytes(&a->args);
+    if (!ask_consistency(a)) {
+        buffer_append_text(a->out, "behind its KEY get takes one of: strong, eventual, bounded MS");
+        return CONTROL_USAGE;
+    }
+    const struct slice words[] = {slice_of("GET"), key};
+    enum cache_need_where where = cache_need_where(a->node, 0, words, 2, false, a->need);
+    if (where == CACHE_NEED_WAITS ||
+        (where == CACHE_NEED_HERE && !cache_need_knows(a->node, key, a->need)))
+        return CONTROL_ERROR;
+    if (where == CACHE_NEED_DONE)
+        return ask_got(a, a->need->parts->found, buffer_slice(&a->need->parts->value));
+    a->need->leased = true;
+    bool found = cache_access_get(a->node, key, &value);
+    return ask_got(a, found, value);
 }
 
 /* Milliseconds from now; false: they are none. */
@@ -75,41 +86,51 @@ static enum control_status ask_set(struct cache_asked *a)
     char why[CACHE_ACCESS_WHY_SIZE];
     int64_t expiry_ms;
     struct slice key = unpack_bytes(&a->args), value = unpack_bytes(&a->args);
+    struct unpack after = a->args;
     if (!ask_expiry(a, &expiry_ms))
         return cache_ask_fail(a, "EXPIRE_MS is no number of milliseconds above 0");
-    if (!cache_need_has_room(a->node, a->need))
+    const struct slice words[] = {slice_of("SET"), key, value, slice_of("PX"),
+                                  a->count > 2 ? unpack_bytes(&after) : slice_of("")};
+    enum cache_need_where where =
+        cache_need_where(a->node, 0, words, a->count > 2 ? 5 : 3, true, a->need);
+    if (where == CACHE_NEED_DONE)
+        return ask_ok(a);
+    if (where == CACHE_NEED_WAITS || !cache_need_has_room(a->node, a->need))
         return CONTROL_ERROR;
     if (!cache_access_set(a->node, key, value, expiry_ms, why))
         return cache_ask_fail(a, why);
     return ask_ok(a);
 }
 
-/* Whether all of them are known: before the first is deleted. */
+/* Whether all of them are known, or were deleted where they are: before the first is deleted here. */
 static bool ask_knows_all(struct cache_asked *a)
 {
     struct unpack u = a->args;
     bool known = true;
-    for (uint32_t i = 0; i < a->count; i++)
-        known = cache_need_knows(a->node, unpack_bytes(&u), a->need) && known;
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct slice words[] = {slice_of("DEL"), unpack_bytes(&u)};
+        enum cache_need_where where = cache_need_where(a->node, i, words, 2, true, a->need);
+        known = known && where != CACHE_NEED_WAITS;
+        if (where == CACHE_NEED_HERE)
+            known = cache_need_knows(a->node, words[1], a->need) && known;
+    }
     return known;
 }
 
 static enum control_status ask_del(struct cache_asked *a)
 {
     char why[CACHE_ACCESS_WHY_SIZE];
-    uint64_t count = 0;
     if (!ask_knows_all(a))
         return CONTROL_ERROR;
+    uint64_t count = cache_ask_elsewhere(a);
     for (uint32_t i = 0; i < a->count; i++) {
-        bool was;
-        if (!cache_access_delete(a->node, unpack_bytes(&a->args), &was, why))
+        struct slice key = unpack_bytes(&a->args);
+        bool was = false;
+        if (cache_need_is_here(a->need, i) && !cache_access_delete(a->node, key, &was, why))
             return cache_ask_fail(a, why);
         count += was;
     }
-    pack_map(a->out, 1);
-    pack_text(a->out, "count");
-    pack_u64(a->out, count);
-    return CONTROL_OK;
+    return cache_ask_count(a, count);
 }
 
 /* `platoonctl send NODE JSON`: a call, for a person to try. */

@@ -23,7 +23,7 @@ static enum control_status ask_no_store(struct cache_asked *a)
     return cache_ask_fail(a, "this cache has no store: nothing of it is stored; `store` names one");
 }
 
-static enum control_status ask_count(struct cache_asked *a, uint64_t count)
+enum control_status cache_ask_count(struct cache_asked *a, uint64_t count)
 {
     pack_map(a->out, 1);
     pack_text(a->out, "count");
@@ -33,28 +33,57 @@ static enum control_status ask_count(struct cache_asked *a, uint64_t count)
 
 /* ---- what is not stored ---- */
 
+uint64_t cache_ask_elsewhere(const struct cache_asked *a)
+{
+    return a->need->parts != NULL ? (uint64_t)a->need->parts->sum : 0;
+}
+
+/* Whether those of other nodes are asked for there, and nothing is waited for. */
+static bool ask_dumps_elsewhere(struct cache_asked *a)
+{
+    struct unpack u = a->args;
+    bool whole = true;
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct slice words[] = {slice_of("PLATOON.DUMP"), unpack_bytes(&u)};
+        whole = cache_need_where(a->node, i, words, 2, false, a->need) != CACHE_NEED_WAITS && whole;
+    }
+    return whole;
+}
+
 enum control_status cache_ask_dump(struct cache_asked *a)
 {
-    uint64_t count = 0;
     if (a->node->behind == NULL)
         return ask_no_store(a);
-    for (uint32_t i = 0; i < a->count; i++)
-        count += cache_need_ask(a->node, unpack_bytes(&a->args));
-    return ask_count(a, count);
+    if (!ask_dumps_elsewhere(a))
+        return CONTROL_ERROR;
+    uint64_t count = cache_ask_elsewhere(a);
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct slice key = unpack_bytes(&a->args);
+        count += cache_need_is_here(a->need, i) && cache_need_ask(a->node, key);
+    }
+    return cache_ask_count(a, count);
 }
 
 /* All of them are asked for before the first is waited for. */
 enum control_status cache_ask_dump_wait(struct cache_asked *a)
 {
     struct unpack u = a->args;
+    bool whole = true;
     if (a->node->behind == NULL)
         return ask_no_store(a);
-    for (uint32_t i = 0; i < a->count && a->need->stored == 0; i++)
-        cache_need_ask(a->node, unpack_bytes(&u));
-    for (uint32_t i = 0; i < a->count; i++)
-        if (!cache_need_is_stored(a->node, unpack_bytes(&a->args), a->need))
-            return CONTROL_ERROR;
-    return ask_count(a, a->count);
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct slice key = unpack_bytes(&u);
+        enum cache_need_where where = cache_need_where_stored(a->node, i, key, a->need);
+        whole = whole && where != CACHE_NEED_WAITS;
+        if (where == CACHE_NEED_HERE && a->need->stored == 0)
+            cache_need_ask(a->node, key);
+    }
+    for (uint32_t i = 0; i < a->count && whole; i++) {
+        struct slice key = unpack_bytes(&a->args);
+        whole = !cache_need_is_here(a->need, i) ||
+                cache_need_is_stored(a->node, i, key, a->need);
+    }
+    return whole ? cache_ask_count(a, a->count) : CONTROL_ERROR;
 }
 
 enum control_status cache_ask_dump_all(struct cache_asked *a)
@@ -62,7 +91,7 @@ enum control_status cache_ask_dump_all(struct cache_asked *a)
     if (a->node->behind == NULL)
         return ask_no_store(a);
     cache_behind_all(a->node->behind);
-    return ask_count(a, cache_db_dirt(a->node->db).keys);
+    return cache_ask_count(a, cache_db_dirt(a->node->db).keys);
 }
 
 enum control_status cache_ask_dirty(struct cache_asked *a)
@@ -194,7 +223,7 @@ enum control_status cache_ask_dead_retry(struct cache_asked *a)
     }
     for (; a->count == 0 && (o = cache_db_dead(a->node->db, NULL)) != NULL; count++)
         cache_behind_retry(a->node->behind, cache_object_key(o));
-    return ask_count(a, count);
+    return cache_ask_count(a, count);
 }
 
 static enum control_status ask_drop(struct cache_asked *a, struct slice key, uint64_t *count)
@@ -225,5 +254,5 @@ enum control_status cache_ask_dead_drop(struct cache_asked *a)
     }
     while (a->count == 0 && status == CONTROL_OK && (o = cache_db_dead(a->node->db, NULL)) != NULL)
         status = ask_drop(a, cache_object_key(o), &count);
-    return status == CONTROL_OK ? ask_count(a, count) : status;
+    return status == CONTROL_OK ? cache_ask_count(a, count) : status;
 }

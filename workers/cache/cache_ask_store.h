@@ -22,6 +22,12 @@ struct cache_asked {
 /* CONTROL_ERROR, with that line as its answer. */
 enum control_status cache_ask_fail(struct cache_asked *a, const char *why);
 
+/* A map with that count. */
+enum control_status cache_ask_count(struct cache_asked *a, uint64_t count);
+
+/* What other nodes have counted of it, 0 where none was asked. */
+uint64_t cache_ask_elsewhere(const struct cache_asked *a);
+
 enum control_status cache_ask_dump(struct cache_asked *a);
 enum control_status cache_ask_dump_wait(struct cache_asked *a);
 enum control_status cache_ask_dump_all(struct cache_asked *a);

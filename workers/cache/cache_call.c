@@ -73,40 +73,44 @@ struct call {
     struct cache_need *need;
 };
 
+static bool call_ok(struct call *c)
+{
+    buffer_append_text(c->out, CALL_OK);
+    return true;
+}
+
+static bool call_put(struct call *c, struct slice value)
+{
+    const struct slice words[] = {slice_of("SET"), c->key, value};
+    char why[CACHE_ACCESS_WHY_SIZE];
+    enum cache_need_where where = cache_need_where(c->node, 0, words, 3, true, c->need);
+    if (where == CACHE_NEED_DONE)
+        return call_ok(c);
+    if (where == CACHE_NEED_WAITS || !cache_need_has_room(c->node, c->need))
+        return false;
+    return cache_access_set(c->node, c->key, value, CACHE_NEVER, why)
+               ? call_ok(c)
+               : call_fail(c->out, "%s", why);
+}
+
 static bool call_set(struct call *c)
 {
     struct buffer room = BUFFER_EMPTY;
     struct slice value;
-    char why[CACHE_ACCESS_WHY_SIZE];
-    bool read = call_bytes(json_object_get(c->said, "value"), &room, &value);
-    bool waits = read && buffer_ok(&room) && !cache_need_has_room(c->node, c->need);
-    bool done = read && buffer_ok(&room) && !waits &&
-                cache_access_set(c->node, c->key, value, CACHE_NEVER, why);
-    if (waits)
-        done = false;
-    else if (!read)
+    bool read = call_bytes(json_object_get(c->said, "value"), &room, &value), done = false;
+    if (!read)
         call_fail(c->out, "its \"value\" is missing, or no string and no base64: " CALL_USAGE);
     else if (!buffer_ok(&room))
         c->out->failed = true;
-    else if (!done)
-        call_fail(c->out, "%s", why);
     else
-        buffer_append_text(c->out, CALL_OK);
+        done = call_put(c, value);
     buffer_fini(&room);
     return done;
 }
 
-/* Strong unless it says otherwise: who does not know of other nodes means the object as it is. */
-static bool call_get(struct call *c)
+static bool call_got(struct call *c, bool found, struct slice value)
 {
-    const json_t *consistency = json_object_get(c->said, "consistency");
-    struct slice value;
-    if (consistency != NULL && !json_is_boolean(consistency))
-        return call_fail(c->out, "its \"consistency\" is neither true nor false: " CALL_USAGE);
-    c->need->consistency = json_is_false(consistency) ? CACHE_EVENTUAL : CACHE_STRONG;
-    if (!cache_need_knows(c->node, c->key, c->need))
-        return false;
-    if (!cache_access_get(c->node, c->key, &value)) {
+    if (!found) {
         buffer_append_text(c->out, "{\"ko\":true}");
         return true;
     }
@@ -121,13 +125,31 @@ static bool call_get(struct call *c)
                      value.len, c->out->len, (size_t)CALL_TEXT_MAX);
 }
 
+/* Strong unless it says otherwise: who does not know of other nodes means the object as it is. */
+static bool call_get(struct call *c)
+{
+    const json_t *consistency = json_object_get(c->said, "consistency");
+    struct slice value;
+    if (consistency != NULL && !json_is_boolean(consistency))
+        return call_fail(c->out, "its \"consistency\" is neither true nor false: " CALL_USAGE);
+    c->need->consistency = json_is_false(consistency) ? CACHE_EVENTUAL : CACHE_STRONG;
+    const struct slice words[] = {slice_of("GET"), c->key};
+    enum cache_need_where where = cache_need_where(c->node, 0, words, 2, false, c->need);
+    if (where == CACHE_NEED_DONE)
+        return call_got(c, c->need->parts->found, buffer_slice(&c->need->parts->value));
+    if (where == CACHE_NEED_WAITS || !cache_need_knows(c->node, c->key, c->need))
+        return false;
+    c->need->leased = true;
+    return call_got(c, cache_access_get(c->node, c->key, &value), value);
+}
+
 /* What is acknowledged is in the log; where there is a store behind that, it has it then. */
 static bool call_persist(struct call *c)
 {
-    if (!cache_need_is_stored(c->node, c->key, c->need))
-        return false;
-    buffer_append_text(c->out, CALL_OK);
-    return true;
+    enum cache_need_where where = cache_need_where_stored(c->node, 0, c->key, c->need);
+    bool done = where == CACHE_NEED_DONE ||
+                (where == CACHE_NEED_HERE && cache_need_is_stored(c->node, 0, c->key, c->need));
+    return done && call_ok(c);
 }
 
 static const struct call_row {

@@ -6,12 +6,7 @@
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#define FORWARD_WORDS 4 /* before the command: PLATOON.FOR to from again */
 
 /* ---- slots ---- */
 
@@ -78,30 +73,11 @@ static void forward_link(struct cache_client *c, struct forward_slot *s)
 static const char *forward_send(struct forward_slot *s, size_t part, uint32_t owner,
                                 const struct slice *words, size_t count)
 {
-    struct cache_forward *f = s->forward;
-    char to[16], from[16];
-    uint64_t now = uv_now(f->node->loop), left = s->deadline_ms > now ? s->deadline_ms - now : 1;
-    struct slice *all =
-        (struct slice *)buffer_reserve(&f->scratch, (count + FORWARD_WORDS) * sizeof *all);
-    if (all == NULL)
-        return "the system has no more memory for this node";
-    snprintf(to, sizeof to, "%" PRIu32, owner);
-    snprintf(from, sizeof from, "%" PRIu32, cache_member_incarnation(f->node->member));
-    all[0] = slice_of("PLATOON.FOR");
-    all[1] = slice_of(to);
-    all[2] = slice_of(from);
-    all[3] = slice_of(s->tries > 0 ? "1" : "0");
-    memcpy(all + FORWARD_WORDS, words, count * sizeof *words);
-    if (s->command->command->run == command_watch)
-        all[FORWARD_WORDS] = slice_of(CACHE_FORWARD_WATCH);
+    uint64_t now = uv_now(s->forward->node->loop);
     s->parts[part].owner = owner;
-    f->count++;
-    int rc = cache_peers_send(f->peers, owner, all, count + FORWARD_WORDS, left, forward_on_answer,
+    return cache_forward_send(s->forward, owner, s->tries > 0, words, count,
+                              s->deadline_ms > now ? s->deadline_ms - now : 1, forward_on_answer,
                               &s->parts[part]);
-    return rc == 0          ? NULL
-           : rc == -ENOENT  ? "it is no node of the ring any more"
-           : rc == -ENOBUFS ? "more waits for it than it takes"
-                            : "the system has no more memory for this node";
 }
 
 /* What was not sent at all surely did not run. */

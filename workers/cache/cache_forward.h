@@ -19,9 +19,8 @@
 #define WORKERS_CACHE_FORWARD_H
 
 #include "workers/cache/cache_hold.h"
+#include "workers/cache/peer/cache_peers.h"
 #include "workers/cache/ring/cache_split.h"
-
-struct cache_peers;
 
 /* NULL: memory is short. `peers` lives longer. */
 struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers *peers,
@@ -57,6 +56,18 @@ void cache_forward_go_on(struct cache_client *c);
 
 /* The client ends; what it sent goes its way. */
 void cache_forward_forget(struct cache_client *c);
+
+/*
+ * A command for an owner, whoever wants it: a client's, a part of one, or a call's (cache_parts.h). `again`: it was
+ * refused by an owner before, and Redis has been asked since. NULL: fn is told of it as cache_peers_send does; else it
+ * was not sent, and why: words for the end of an error.
+ */
+const char *cache_forward_send(struct cache_forward *f, uint32_t owner, bool again,
+                               const struct slice *words, size_t count, uint64_t timeout_ms,
+                               cache_peer_fn fn, void *ctx);
+
+/* Whether a node's answer says that it is not the owner: the command surely has not run. */
+bool cache_forward_is_moved(struct slice answer);
 
 /* Commands that other nodes were sent, parts too. */
 uint64_t cache_forward_count(const struct cache_forward *f);

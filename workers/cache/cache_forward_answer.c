@@ -1,7 +1,6 @@
 /* cache_forward_answer.c: what the answer of another node means. See cache_forward_private.h. */
 #include "workers/cache/cache_forward_private.h"
 
-#include "workers/cache/cache_owner.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -57,12 +56,6 @@ void forward_translate(struct buffer *out, struct slice answer, int version)
 }
 
 /* ---- answers ---- */
-
-static bool forward_is_moved(struct slice answer)
-{
-    return answer.len > sizeof CACHE_OWNER_MOVED &&
-           memcmp(answer.ptr, "-" CACHE_OWNER_MOVED, sizeof CACHE_OWNER_MOVED) == 0;
-}
 
 static bool forward_writes(const struct forward_slot *s)
 {
@@ -141,7 +134,7 @@ static bool forward_is_nil_array(const struct forward_slot *s, struct slice answ
 
 static void forward_take_whole(struct forward_slot *s, struct slice answer)
 {
-    if (forward_is_moved(answer)) {
+    if (cache_forward_is_moved(answer)) {
         forward_moved(s, s->parts[0].owner);
         forward_repeat(s, "the object's owner changes: ask again");
         return;
@@ -155,7 +148,7 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
 /* Of a command in parts some may have run: it is not sent again, but where it only reads. */
 static void forward_take_part(struct forward_slot *s, size_t part, struct slice answer)
 {
-    bool moved = forward_is_moved(answer);
+    bool moved = cache_forward_is_moved(answer);
     if (moved)
         forward_moved(s, s->parts[part].owner);
     int rc = moved ? -EBADMSG : cache_split_take(&s->split, part, answer, FORWARD_ANSWER_MAX);

@@ -1,8 +1,8 @@
 /*
  * cache_forward_private.h: what the files of cache_forward share: one command that is away.
  *
- * Runs in a cache node of a ring. cache_forward.c has what is sent, and the order of replies; cache_forward_answer.c
- * what an answer means; cache_forward_again.c what is looked at once more.
+ * Runs in a cache node of a ring. cache_forward.c has what is sent, and the order of replies; cache_forward_send.c how;
+ * cache_forward_answer.c what an answer means; cache_forward_again.c what is looked at once more.
  */
 #ifndef WORKERS_CACHE_FORWARD_PRIVATE_H
 #define WORKERS_CACHE_FORWARD_PRIVATE_H
@@ -10,7 +10,6 @@
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
-#include "workers/cache/peer/cache_peers.h"
 
 #define FORWARD_AWAY_MAX   64
 #define FORWARD_ANSWER_MAX ((size_t)64 << 20) /* bytes of one command's parts */

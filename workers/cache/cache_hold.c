@@ -6,6 +6,7 @@
 #include "workers/cache/cache_member.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_ring.h"
 #include "workers/cache/command/command_transaction.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct cache_held {
     unsigned rounds;
     bool missed;  /* some key of this round was not known */
     bool stored;  /* it waited until an object was stored, and it is */
+    bool told;    /* it waited to be told whose its key is, and was: parked.owner */
     bool refused; /* `why` says it */
     char why[CACHE_PARK_WHY_SIZE];
 };
@@ -39,6 +41,7 @@ static void hold_on_go(struct cache_parked *p, const char *refused)
     if (refused != NULL)
         snprintf(held->why, sizeof held->why, "%s", refused);
     held->stored = p->what == CACHE_PARKED_STORED;
+    held->told = p->what == CACHE_PARKED_OWNER;
     held->client->parked = 0;
     cache_client_go_on(held->client);
 }
@@ -294,6 +297,17 @@ enum cache_hold cache_hold_again(struct cache_client *c, const struct command_qu
     return CACHE_HOLD_REFUSED;
 }
 
+/* It waits, or its error is written. */
+static enum cache_hold hold_parked(struct cache_held *held, bool waits)
+{
+    struct cache_client *c = held->client;
+    if (waits)
+        return hold_waits(c);
+    resp_error(&c->reply, "%s", held->why);
+    cache_hold_free(cache_hold_take(c));
+    return CACHE_HOLD_REFUSED;
+}
+
 enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_command *command,
                                   const struct slice *words, size_t count, uint64_t timeout_ms)
 {
@@ -303,14 +317,20 @@ enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_com
         return hold_refuse(c, why);
     }
     struct cache_held *held = hold_new(c, command, words, count, timeout_ms);
-    if (held == NULL) {
-        hold_none(c, words, count);
-        return CACHE_HOLD_REFUSED;
-    }
-    if (cache_park_stored(&held->parked, held->command->words[1], held->why))
-        return hold_waits(c);
-    resp_error(&c->reply, "%s", held->why);
-    cache_hold_free(cache_hold_take(c));
+    if (held != NULL)
+        return hold_parked(held,
+                           cache_park_stored(&held->parked, held->command->words[1], held->why));
+    hold_none(c, words, count);
+    return CACHE_HOLD_REFUSED;
+}
+
+enum cache_hold cache_hold_owner(struct cache_client *c, const struct cache_command *command,
+                                 const struct slice *words, size_t count)
+{
+    struct cache_held *held = hold_new(c, command, words, count, 0);
+    if (held != NULL)
+        return hold_parked(held, cache_park_owner(&held->parked, words[1], held->why));
+    hold_none(c, words, count);
     return CACHE_HOLD_REFUSED;
 }
 
@@ -326,9 +346,12 @@ enum cache_hold cache_hold_came(struct cache_client *c)
     struct cache_held *held = c->held;
     if (held->refused)
         return hold_refuse_held(held);
-    if (!held->stored)
+    if (held->told)
+        command_ring_owner(c, &held->parked.owner);
+    else if (held->stored)
+        resp_i64(&c->reply, 1);
+    else
         return CACHE_HOLD_GO;
-    resp_i64(&c->reply, 1);
     return CACHE_HOLD_DONE;
 }
 

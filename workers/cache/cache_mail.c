@@ -6,9 +6,12 @@
 #include "workers/cache/cache_access.h"
 #include "workers/cache/cache_ask.h"
 #include "workers/cache/cache_call.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/cache_need.h"
+#include "workers/cache/cache_parts.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MAIL_TEXT_SIZE 64                 /* of what acknowledges a write */
@@ -41,8 +44,9 @@ struct mail_held {
     struct mail_to to;
     struct slice verb, said;
     struct buffer key; /* that it waits for */
-    uint32_t stored;   /* as in cache_need.h */
+    uint32_t stored, looked; /* as in cache_need.h */
     size_t bytes;
+    struct cache_parts *parts; /* at other nodes; NULL: none was needed so far */
 };
 
 /* ---- telling ---- */
@@ -84,19 +88,31 @@ static void mail_refuse(struct cache_mail *m, const struct mail_to *to, const ch
               buffer_ok(&m->text) ? buffer_slice(&m->text) : slice_of("\"OOM\""));
 }
 
-static void mail_go(struct cache_turn_answer *wait, bool written)
+static void mail_go(struct cache_turn_answer *wait, const char *refused)
 {
     struct mail_answer *a = (struct mail_answer *)wait;
-    char why[CACHE_ACCESS_WHY_SIZE];
-    cache_access_fault(a->mail->node, CACHE_FAULT_LOG, why);
-    if (written)
+    if (refused == NULL)
         mail_tell(a->mail, &a->to, CONTROL_OK, slice_make(a->text, a->len));
     else
-        mail_refuse(a->mail, &a->to, why);
+        mail_refuse(a->mail, &a->to, refused);
     free(a);
 }
 
 /* ---- asking ---- */
+
+/* In a ring what was read goes only while the lease runs, as what was written does (cache_turn.h). */
+static void mail_tell_now(struct cache_mail *m, const struct mail_to *to,
+                          enum control_status status, bool leased)
+{
+    struct cache_node *n = m->node;
+    char why[CACHE_PARK_WHY_SIZE];
+    if (!leased || n->member == NULL || cache_member_serves(n->member)) {
+        mail_tell(m, to, status, buffer_slice(&m->text));
+        return;
+    }
+    cache_park_refuse_ring(n->park, why);
+    mail_refuse(m, to, why);
+}
 
 /*
  * Does it, and tells what came of it, now or when the log has it. False, nothing done nor told: need->waits. Memory for
@@ -109,6 +125,8 @@ static bool mail_try(struct cache_mail *m, const struct mail_to *to, struct slic
     uint64_t before = cache_access_end(m->node);
     enum control_status status = CONTROL_ERROR;
     need->waits = false;
+    if (m->node->member != NULL)
+        cache_member_now(m->node->member);
     if (a == NULL)
         m->text.failed = true;
     else if (to->name[0] == '\0')
@@ -129,7 +147,7 @@ static bool mail_try(struct cache_mail *m, const struct mail_to *to, struct slic
         cache_turn_answer(&m->node->turn, &a->wait);
         a = NULL;
     } else {
-        mail_tell(m, to, status, buffer_slice(&m->text));
+        mail_tell_now(m, to, status, status == CONTROL_OK && need->leased);
     }
     free(a);
     buffer_reset(&m->text, MAIL_KEEP_SIZE);
@@ -148,6 +166,7 @@ static void mail_held_free(struct mail_held *h)
     h->mail->held_count--;
     h->mail->node->waiting -= h->bytes;
     buffer_fini(&h->key);
+    cache_parts_free(h->parts);
     free(h);
 }
 
@@ -182,12 +201,38 @@ static struct mail_held *mail_held_new(struct cache_mail *m, struct cache_mail_q
     return h;
 }
 
+static void mail_on_parts(void *ctx);
+
+/* For its parts at other nodes. What has none yet looks again at once, and has them then. */
+static bool mail_park_away(struct mail_held *h, char why[CACHE_PARK_WHY_SIZE])
+{
+    struct cache_parts *p = h->parts;
+    if (p == NULL) {
+        h->parts = cache_parts_new(h->mail->node, h->parked.deadline_ms, mail_on_parts, h);
+        snprintf(why, CACHE_PARK_WHY_SIZE, "OOM the system has no more memory for this node");
+        return h->parts != NULL && cache_park_pause(&h->parked, 0, why);
+    }
+    if (p->out_count > 0)
+        return true;
+    snprintf(why, CACHE_PARK_WHY_SIZE, "%s", p->why);
+    return why[0] == '\0' && cache_park_pause(&h->parked, cache_parts_pause(p), why);
+}
+
 /* It waits for what *need says; false: `why` it must not. */
 static bool mail_park(struct mail_held *h, struct cache_need *need, char why[CACHE_PARK_WHY_SIZE])
 {
     buffer_fini(&h->key);
     h->key = need->key;
+    h->looked = need->looked;
     need->key = BUFFER_EMPTY;
+    if (need->refused) {
+        snprintf(why, CACHE_PARK_WHY_SIZE, "%.*s", (int)h->key.len, h->key.data);
+        return false;
+    }
+    if (need->what == CACHE_PARKED_AWAY)
+        return mail_park_away(h, why);
+    if (need->what == CACHE_PARKED_CELL)
+        return cache_park_cell(&h->parked, need->cell, why);
     if (need->what == CACHE_PARKED_LOAD)
         return cache_park_load(&h->parked, buffer_slice(&h->key), why);
     if (need->what == CACHE_PARKED_STORED)
@@ -199,7 +244,9 @@ static bool mail_park(struct mail_held *h, struct cache_need *need, char why[CAC
 static bool mail_held_try(struct mail_held *h)
 {
     struct cache_mail *m = h->mail;
-    struct cache_need need = {.stored = h->stored};
+    uint64_t now = uv_now(m->node->loop), end = h->parked.deadline_ms;
+    struct cache_need need = {
+        .stored = h->stored, .parts = h->parts, .left_ms = end > now ? end - now : 0};
     char why[CACHE_PARK_WHY_SIZE];
     if (!mail_try(m, &h->to, h->verb, h->said, &need)) {
         if (mail_park(h, &need, why))
@@ -211,19 +258,23 @@ static bool mail_held_try(struct mail_held *h)
     return true;
 }
 
+static bool mail_is_waiting(const struct mail_held *h)
+{
+    return h->parked.waits || (h->parts != NULL && h->parts->out_count > 0);
+}
+
 /* Those of one caller are done in their order. What was asked through the master has none: each is a tool's own. */
 static void mail_queue_go_on(struct cache_mail_queue *queue)
 {
-    while (queue->first != NULL && !queue->first->parked.waits && mail_held_try(queue->first))
+    while (queue->first != NULL && !mail_is_waiting(queue->first) && mail_held_try(queue->first))
         continue;
 }
 
-static void mail_on_go(struct cache_parked *p, const char *refused)
+/* What it waited for has come, or never will: it goes on, and those behind it. */
+static void mail_held_go(struct mail_held *h, const char *refused)
 {
-    struct mail_held *h = (struct mail_held *)p;
     struct cache_mail_queue *queue = h->queue;
     bool ordered = queue != &h->mail->asked;
-    h->stored += p->what == CACHE_PARKED_STORED;
     if (refused != NULL) {
         mail_refuse(h->mail, &h->to, refused);
         mail_held_free(h);
@@ -232,6 +283,22 @@ static void mail_on_go(struct cache_parked *p, const char *refused)
     }
     if (ordered)
         mail_queue_go_on(queue);
+}
+
+static void mail_on_go(struct cache_parked *p, const char *refused)
+{
+    struct mail_held *h = (struct mail_held *)p;
+    if (p->what == CACHE_PARKED_STORED)
+        h->stored = h->looked;
+    mail_held_go(h, refused);
+}
+
+static void mail_on_parts(void *ctx)
+{
+    struct mail_held *h = ctx;
+    char why[CACHE_PARK_WHY_SIZE];
+    snprintf(why, sizeof why, "%s", h->parts->why);
+    mail_held_go(h, why[0] != '\0' ? why : NULL);
 }
 
 /* What its turn will need is loaded until then. */

@@ -162,6 +162,22 @@ void cache_member_why(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
             "who is lost");
 }
 
+/*
+ * A manager that is started anew, a ring that is new and whatever else is over before the lease would be, is no trouble:
+ * the first of it that lasts is told. A Redis that is away is the manager's own.
+ */
+void cache_member_trouble(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
+{
+    int64_t now_us = clock_boot_us();
+    bool leaves = r->session == MEMBER_LEAVES || r->session == MEMBER_GONE;
+    bool serves = cache_lease_serves(&r->lease, now_us);
+    why[0] = '\0';
+    if (serves || leaves || r->closed_us > now_us)
+        r->troubled_us = now_us;
+    if (r->trouble[0] != '\0' || now_us - r->troubled_us > MEMBER_TROUBLE_US)
+        cache_member_why(r, why);
+}
+
 /* ---- who acknowledges, writes, stores ---- */
 
 bool cache_member_serves(const struct cache_member *r)
@@ -295,6 +311,7 @@ struct cache_member *cache_member_new(const struct cache_member_options *options
         return NULL;
     r->options = *options;
     r->node = options->node;
+    r->troubled_us = clock_boot_us();
     r->cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
     if (r->cells != NULL && member_identity_read(r, why, why_size) == 0) {
         cache_cell_objects_init(&r->objects, r->node->db, r->cells, r->seed);
@@ -318,6 +335,6 @@ void cache_member_free(struct cache_member *r)
     free(r->holds.at);
     free(r->laters.at);
     free(r->leaving.at);
-    free(r->nodes);
+    member_forget_nodes(r);
     free(r);
 }

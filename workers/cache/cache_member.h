@@ -119,10 +119,34 @@ uint64_t cache_member_claim(struct cache_member *r, struct slice key);
 /* Why nothing comes of it: words for the end of "TRYAGAIN the ring of NAME: ". */
 void cache_member_why(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE]);
 
+/* What people should know of: it is not in its ring, or must not serve, and why; "": nothing. */
+void cache_member_trouble(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE]);
+
 /* The owner says that it is not: the cell is asked for once more. */
 void cache_member_moved(struct cache_member *r, struct slice key, uint32_t owner);
 
 uint32_t cache_member_incarnation(const struct cache_member *r);
+
+/* ---- for who asks whose something is ---- */
+
+struct cache_member_owner {
+    uint64_t token; /* of the question */
+    bool known;     /* false: nobody could say */
+    uint32_t incarnation; /* 0: the key's cell is free */
+    bool lost;
+};
+
+/* The key's cell is ours, and Redis would say so. Nothing is claimed, nor counted as a use. */
+bool cache_member_has(struct cache_member *r, struct slice key);
+
+/* Asks Redis, through the manager: cache_park_told_owner gets the answer. False: it cannot be asked. */
+bool cache_member_ask_owner(struct cache_member *r, struct slice key, uint64_t *token);
+
+/* The ring's nodes, as the manager told of them last. Slices live until it tells of them anew. */
+size_t cache_member_node_count(const struct cache_member *r);
+struct cache_member_peer cache_member_node(const struct cache_member *r, size_t index);
+/* The one of that incarnation; its name is empty when nobody has told of it. */
+struct cache_member_peer cache_member_node_of(const struct cache_member *r, uint32_t incarnation);
 
 /* ---- for who acknowledges, writes, stores ---- */
 

@@ -11,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMBER_AWAY      4    /* of RING_CLAIMED: nothing may have been done */
-#define MEMBER_NODES_MAX 4096 /* of a ring (member_join.lua) */
-
 static bool member_is_time(uint64_t us)
 {
     return us > 0 && us <= INT64_MAX;
@@ -224,86 +221,6 @@ static bool member_on_claimed(struct cache_member *r, struct unpack *u)
     return right;
 }
 
-/* ---- the ring's nodes ---- */
-
-static bool member_read_node(struct unpack *u, struct cache_member_peer *p)
-{
-    bool four = unpack_array(u) == 4;
-    uint64_t incarnation = unpack_u64(u);
-    p->name = unpack_bytes(u);
-    p->address = unpack_bytes(u);
-    p->lost = unpack_u64(u) != 0;
-    p->incarnation = (uint32_t)incarnation;
-    return four && !u->failed && incarnation > 0 && incarnation <= UINT32_MAX;
-}
-
-/* 0; -EBADMSG: it is none; -ENOMEM. */
-static int member_read_nodes(struct slice bytes, struct cache_member_peer **peers, size_t *count)
-{
-    struct unpack u = unpack_start(bytes);
-    *count = unpack_array(&u);
-    if (u.failed || *count > MEMBER_NODES_MAX)
-        return -EBADMSG;
-    *peers = calloc(*count + 1, sizeof **peers);
-    if (*peers == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < *count; i++)
-        if (!member_read_node(&u, &(*peers)[i])) {
-            free(*peers);
-            *peers = NULL;
-            return -EBADMSG;
-        }
-    return 0;
-}
-
-static int member_node_compare(const void *a, const void *b)
-{
-    uint32_t x = ((const struct member_node *)a)->incarnation,
-             y = ((const struct member_node *)b)->incarnation;
-    return x < y ? -1 : x > y;
-}
-
-bool member_is_live(const struct cache_member *r, uint32_t incarnation)
-{
-    struct member_node key = {.incarnation = incarnation};
-    const struct member_node *n =
-        r->node_count > 0 ? bsearch(&key, r->nodes, r->node_count, sizeof key, member_node_compare)
-                          : NULL;
-    return n != NULL && !n->lost;
-}
-
-static bool member_take_nodes(struct cache_member *r, const struct cache_member_peer *peers,
-                              size_t count)
-{
-    struct member_node *nodes = calloc(count + 1, sizeof *nodes);
-    if (nodes == NULL)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        nodes[i] = (struct member_node){.incarnation = peers[i].incarnation, .lost = peers[i].lost};
-    qsort(nodes, count, sizeof *nodes, member_node_compare);
-    free(r->nodes);
-    r->nodes = nodes;
-    r->node_count = count;
-    bool told = r->options.on_nodes(r->options.ctx, peers, count);
-    member_owners_changed(r);
-    return told;
-}
-
-/* Nobody says it twice, but to who joins. */
-static bool member_on_nodes(struct cache_member *r, struct unpack *u)
-{
-    struct message_ring_nodes m;
-    struct cache_member_peer *peers = NULL;
-    size_t count;
-    if (!message_ring_nodes_unpack(u, &m))
-        return false;
-    int rc = member_read_nodes(m.nodes, &peers, &count);
-    if (rc == -ENOMEM || (rc == 0 && !member_take_nodes(r, peers, count)))
-        member_start_over(r);
-    free(peers);
-    return rc != -EBADMSG;
-}
-
 bool cache_member_on_message(struct cache_member *r, uint64_t type, struct unpack *u)
 {
     switch (type) {
@@ -315,6 +232,8 @@ bool cache_member_on_message(struct cache_member *r, uint64_t type, struct unpac
         return member_on_claimed(r, u);
     case MESSAGE_RING_NODES:
         return member_on_nodes(r, u);
+    case MESSAGE_RING_SEEN:
+        return member_on_seen(r, u);
     case MESSAGE_RING_LEFT:
         return member_on_left(r, u);
     default:

@@ -3,7 +3,8 @@
  *
  * Runs in a cache node of a ring. cache_member.c is its life and what it tells; cache_member_event.c what an event makes of
  * a cell, and does with its objects; cache_member_say.c what it says to the manager; cache_member_hear.c what it hears from
- * it; cache_member_walk.c what is done with many cells, a part at a time; cache_member_identity.c who it was.
+ * it, and cache_member_nodes.c of that who else is there, and whose something is; cache_member_walk.c what is done with
+ * many cells, a part at a time; cache_member_identity.c who it was.
  */
 #ifndef WORKERS_CACHE_MEMBER_PRIVATE_H
 #define WORKERS_CACHE_MEMBER_PRIVATE_H
@@ -17,6 +18,7 @@
 #define MEMBER_FLIGHTS   16   /* requests to the manager that are not answered */
 #define MEMBER_CELLS_MAX 1000 /* of one */
 #define MEMBER_LATER_MS  200  /* between two tries of what the manager could not ask Redis */
+#define MEMBER_TROUBLE_US 2000000 /* it does not serve for so long: that is told to people */
 #define MEMBER_REST_S    10 /* a cell that could not move within its time is left in peace so long */
 
 enum member_session {
@@ -58,6 +60,7 @@ struct member_flight {
 struct member_node {
     uint32_t incarnation;
     bool lost;
+    char *name, *address; /* one allocation, the name's */
 };
 
 struct cache_member {
@@ -82,7 +85,7 @@ struct cache_member {
     int64_t closed_us; /* until then nothing is granted */
     struct member_flight *flights[MEMBER_FLIGHTS];
     size_t flight_count;
-    uint64_t last_token;
+    uint64_t last_token, last_look;
     uint64_t moves[MEMBER_MOVES]; /* cells that are withheld */
     int64_t moves_us[MEMBER_MOVES];
     size_t move_count;
@@ -97,6 +100,7 @@ struct cache_member {
     bool look;                           /* who waits for a cell may look again */
     bool short_of;                       /* memory was */
     char trouble[CACHE_MEMBER_WHY_SIZE]; /* of the identity's file; "" */
+    int64_t troubled_us;                 /* when it was last known that nothing was wrong */
 };
 
 static inline uint32_t member_now_s(const struct cache_member *r)
@@ -166,6 +170,13 @@ void member_claim_strays(struct cache_member *r);
 /* Those of nodes that are lost may be somebody's again. */
 void member_owners_changed(struct cache_member *r);
 bool member_is_live(const struct cache_member *r, uint32_t incarnation);
+
+/* ---- cache_member_nodes.c ---- */
+
+/* RING_NODES, RING_SEEN. False: malformed. */
+bool member_on_nodes(struct cache_member *r, struct unpack *u);
+bool member_on_seen(struct cache_member *r, struct unpack *u);
+void member_forget_nodes(struct cache_member *r);
 
 /* ---- cache_member_identity.c ---- */
 

@@ -3,15 +3,119 @@
 
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_owner.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+/* What is waited for is the first that there is; the others are asked about anew then. */
 static bool need_wait(struct cache_need *need, enum cache_parked_for what, struct slice key)
 {
+    if (need->waits)
+        return false;
     need->waits = !need->looks;
     need->what = what;
     buffer_clear(&need->key);
     buffer_append_slice(&need->key, key);
     return false;
 }
+
+/* ---- whose a key is ---- */
+
+static enum cache_need_where need_refuse(struct cache_need *need, const char *why)
+{
+    need->waits = need->refused = true;
+    buffer_clear(&need->key);
+    buffer_append_text(&need->key, why);
+    return CACHE_NEED_WAITS;
+}
+
+static enum cache_need_where need_cell(struct cache_need *need, uint64_t cell)
+{
+    if (!need->waits)
+        need->cell = cell;
+    need_wait(need, CACHE_PARKED_CELL, slice_of(""));
+    return CACHE_NEED_WAITS;
+}
+
+static enum cache_need_where need_away(struct cache_need *need)
+{
+    need_wait(need, CACHE_PARKED_AWAY, slice_of(""));
+    return CACHE_NEED_WAITS;
+}
+
+/* Every answer says so much that there is no use in having all of them under way. */
+static enum cache_need_where need_send(size_t index, uint32_t owner, const struct slice *words,
+                                       size_t count, bool writes, struct cache_need *need)
+{
+    struct cache_parts *p = need->parts;
+    if (p != NULL && p->out_count < CACHE_PARTS_OUT_MAX && p->why[0] == '\0')
+        cache_parts_send(p, index, owner, words, count, writes);
+    return need_away(need);
+}
+
+static enum cache_need_where need_look(struct cache_node *n, size_t index,
+                                       const struct slice *words, size_t count, bool writes,
+                                       struct cache_need *need)
+{
+    if (cache_stray_is(words[1]))
+        return need_refuse(need, CACHE_OWNER_HIDDEN);
+    struct cache_member_sight sight =
+        cache_member_look(n->member, words[1], (struct cache_member_who){.from = 0});
+    switch (sight.action) {
+    case CACHE_DO_RUN:
+        return CACHE_NEED_HERE;
+    case CACHE_DO_FORWARD:
+        return need_send(index, sight.owner, words, count, writes, need);
+    case CACHE_DO_REFUSE:
+        return need_refuse(need, CACHE_OWNER_LOST);
+    default:
+        return need_cell(need, sight.cell);
+    }
+}
+
+enum cache_need_where cache_need_where(struct cache_node *n, size_t index,
+                                       const struct slice *words, size_t count, bool writes,
+                                       struct cache_need *need)
+{
+    if (n->member == NULL)
+        return CACHE_NEED_HERE;
+    if (need->looks) {
+        cache_member_look_ahead(n->member, words[1]);
+        return CACHE_NEED_HERE;
+    }
+    switch (need->parts != NULL ? cache_parts_state(need->parts, index) : CACHE_PART_NONE) {
+    case CACHE_PART_DONE:
+        return CACHE_NEED_DONE;
+    case CACHE_PART_OUT:
+        return need_away(need);
+    case CACHE_PART_NONE:
+        if (index < need->stored)
+            return CACHE_NEED_DONE;
+        break;
+    default:
+        break;
+    }
+    return need_look(n, index, words, count, writes, need);
+}
+
+/* Its answer comes before our time is over, and says why in vain. */
+enum cache_need_where cache_need_where_stored(struct cache_node *n, uint32_t index,
+                                              struct slice key, struct cache_need *need)
+{
+    char ms[24];
+    uint64_t left = need->left_ms - need->left_ms / 8;
+    snprintf(ms, sizeof ms, "%" PRIu64, left > 0 ? left : 1);
+    const struct slice words[] = {slice_of("PLATOON.DUMP"), key, slice_of("WAIT"), slice_of(ms)};
+    return cache_need_where(n, index, words, 4, false, need);
+}
+
+bool cache_need_is_here(const struct cache_need *need, size_t index)
+{
+    return need->parts == NULL || cache_parts_state(need->parts, index) != CACHE_PART_DONE;
+}
+
+/* ---- what the store has ---- */
 
 bool cache_need_knows(struct cache_node *n, struct slice key, struct cache_need *need)
 {
@@ -37,9 +141,11 @@ bool cache_need_ask(struct cache_node *n, struct slice key)
            (cache_behind_ask(n->behind, key) || cache_behind_retry(n->behind, key));
 }
 
-bool cache_need_is_stored(struct cache_node *n, struct slice key, struct cache_need *need)
+bool cache_need_is_stored(struct cache_node *n, uint32_t index, struct slice key,
+                          struct cache_need *need)
 {
-    bool was = need->looked++ < need->stored;
+    bool was = index < need->stored;
+    need->looked = need->waits ? need->looked : index + 1;
     if (was || n->behind == NULL || (!need->looks && !cache_need_ask(n, key)))
         return true;
     return need_wait(need, CACHE_PARKED_STORED, key);

@@ -24,7 +24,8 @@
 
 struct cache_node_options {
     const char *name;   /* "cache/sessions/node.1" */
-    const char *secret; /* NULL: clients need none */
+    const char *address; /* where other nodes, or clients, reach it; NULL: tests */
+    const char *secret;  /* NULL: clients need none */
     size_t memory_max, object_max, clients_max;
     enum cache_log_fsync fsync;
     bool evict;

@@ -81,7 +81,10 @@ static void node_open_peers(struct node *n)
 
 /* ---- its place ---- */
 
-/* Where others reach it: as it was told, else by the first of its addresses that other machines can reach at all. */
+/*
+ * Where others reach it: as it was told, else by the first of its addresses that other machines can reach at all. NULL:
+ * memory is short, or there is none, which cache_listen.h says better.
+ */
 static char *node_advertised(struct node *n)
 {
     struct buffer text = BUFFER_EMPTY, words = BUFFER_EMPTY;
@@ -97,8 +100,6 @@ static char *node_advertised(struct node *n)
     char *address = first != NULL ? strdup(first) : NULL;
     buffer_fini(&text);
     buffer_fini(&words);
-    if (address == NULL)
-        worker_exit(n->w, CONTRACT_EXIT_TEMPORARY, "out of memory");
     return address;
 }
 
@@ -113,9 +114,12 @@ static void node_on_left(void *ctx, bool left)
 void node_open_ring(struct node *n)
 {
     char why[PATH_MAX + 512];
+    n->address = node_advertised(n);
+    n->cache.options.address = n->address;
     if (node_setting(n, "cache.redis") == NULL)
         return;
-    n->address = node_advertised(n);
+    if (n->address == NULL)
+        worker_exit(n->w, CONTRACT_EXIT_TEMPORARY, "out of memory");
     snprintf(n->identity, sizeof n->identity, "%s/ring", n->dir);
     uint64_t timeout = worker_setting_u64(n->w, "cache.timeout");
     struct cache_member_options options = {

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_park.h"
 
 static void node_count(struct node *n, enum counter counter, uint64_t now, uint64_t *told)
@@ -46,18 +47,38 @@ static void node_tell_store(struct node *n)
     worker_gauge(n->w, COUNTER_CACHE_PARKED, cache_park_count(n->cache.park));
 }
 
-/* The worst first: what it cannot keep, what the store does not take, what it does not give. */
+static void node_tell_ring(struct node *n)
+{
+    if (n->cache.member == NULL)
+        return;
+    node_count(n, COUNTER_CACHE_FORWARDED, cache_forward_count(n->cache.forward),
+               &n->told_forwarded);
+    worker_gauge(n->w, COUNTER_CACHE_CELLS, cache_member_tell(n->cache.member).cells);
+}
+
+struct node_trouble {
+    const char *what, *why;
+};
+
+/* The worst first: what it cannot keep, what it must not serve, what the store does not take, what it does not give. */
 static void node_tell_trouble(struct node *n)
 {
-    const char *log = cache_log_trouble(n->cache.log);
-    const char *stores = n->store != NULL ? cache_behind_trouble(n->cache.behind) : "";
-    const char *loads =
-        n->store != NULL ? cache_loads_trouble(cache_park_loads(n->cache.park)) : "";
-    const char *what = log[0] != '\0'      ? ""
-                       : stores[0] != '\0' ? "nothing is stored: "
-                                           : "nothing is loaded: ";
-    const char *why = log[0] != '\0' ? log : stores[0] != '\0' ? stores : loads;
-    worker_trouble(n->w, "%s", cache_trouble_of(&n->trouble, what, why, clock_mono_ms()));
+    char ring[CACHE_MEMBER_WHY_SIZE] = "";
+    bool stored = n->store != NULL;
+    if (n->cache.member != NULL)
+        cache_member_trouble(n->cache.member, ring);
+    const struct node_trouble all[] = {
+        {"", cache_log_trouble(n->cache.log)},
+        {"the ring: ", ring},
+        {"nothing is stored: ", stored ? cache_behind_trouble(n->cache.behind) : ""},
+        {"nothing is loaded: ", stored ? cache_loads_trouble(cache_park_loads(n->cache.park)) : ""},
+        {"", n->peers != NULL ? cache_peers_trouble(n->peers) : ""},
+    };
+    size_t i = 0;
+    while (i + 1 < sizeof all / sizeof all[0] && all[i].why[0] == '\0')
+        i++;
+    worker_trouble(n->w, "%s",
+                   cache_trouble_of(&n->trouble, all[i].what, all[i].why, clock_mono_ms()));
 }
 
 void node_tell(struct node *n)
@@ -72,6 +93,7 @@ void node_tell(struct node *n)
     worker_gauge(w, COUNTER_CACHE_LOG_BYTES, cache_log_bytes(n->cache.log));
     worker_gauge(w, COUNTER_CACHE_LOG_DAMAGED, n->found.damaged);
     node_tell_store(n);
+    node_tell_ring(n);
     node_tell_trouble(n);
     worker_doing(w, "%zu objects, %zu clients", cache_db_count(db), n->cache.client_count);
 }

@@ -35,6 +35,7 @@ struct node {
     struct cache_node_counts told_counts;
     struct cache_load_stats told_loads;
     struct cache_behind_counts told_stores;
+    uint64_t told_forwarded;
     struct cache_trouble trouble;
     uint8_t hash_key[SIPHASH_KEY_SIZE];
     char workers[CONTRACT_NAME_MAX]; /* the branch of those that talk with the store */
@@ -54,7 +55,7 @@ uint64_t node_number(const struct node *n);
 /* Ends the process's life when nothing is to be waited for any more (worker_finished). */
 void node_finish(struct node *n);
 
-/* ---- cache_node_ring.c; each does nothing where there is no ring ---- */
+/* ---- cache_node_ring.c; each does nothing where there is no ring, but for its address ---- */
 
 /* Before the log is replayed. */
 void node_open_ring(struct node *n);

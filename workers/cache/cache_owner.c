@@ -81,16 +81,13 @@ static enum cache_hold owner_refuse(struct cache_client *c, const struct owner_v
 {
     const char *name = c->node->options.name;
     if (v->hidden)
-        resp_error(&c->reply, "ERR keys that begin with \\xffplatoon:stray are the node's own");
+        resp_error(&c->reply, "%s", CACHE_OWNER_HIDDEN);
     else if (v->short_of)
         command_fault(c, CACHE_FAULT_MEMORY);
     else if (c->from != 0)
         resp_error(&c->reply, CACHE_OWNER_MOVED "it is not %s's", name);
     else
-        resp_error(&c->reply,
-                   "TRYAGAIN the node that has this object is lost: it is served again when that "
-                   "node is back (platoonctl cache ring %s), or was forgotten (cache forget)",
-                   name);
+        resp_error(&c->reply, "%s", CACHE_OWNER_LOST);
     return CACHE_HOLD_REFUSED;
 }
 

@@ -17,6 +17,12 @@
 /* MSET with a key that has no value: it is refused wherever it runs, so here. */
 bool cache_owner_is_crooked(const struct cache_command *command, size_t count);
 
+/* What is refused, whoever asks: a client, a call. */
+#define CACHE_OWNER_HIDDEN "ERR keys that begin with \\xffplatoon:stray are the node's own"
+#define CACHE_OWNER_LOST                                                                           \
+    "TRYAGAIN the node that has this object is lost: it is served again when that node is back "   \
+    "(platoonctl cache ring), or was forgotten (cache forget)"
+
 enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
                                  const struct slice *words, size_t count);
 

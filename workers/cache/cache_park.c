@@ -141,7 +141,8 @@ static void park_overdue(const struct cache_parked *p, char why[CACHE_PARK_WHY_S
 {
     enum cache_fault fault =
         p->what == CACHE_PARKED_ROOM ? CACHE_FAULT_OOM : cache_load_fault(&p->load);
-    if (p->what == CACHE_PARKED_CELL) {
+    if (p->what == CACHE_PARKED_CELL || p->what == CACHE_PARKED_OWNER ||
+        p->what == CACHE_PARKED_PAUSE) {
         cache_park_refuse_ring(p->park, why);
     } else if (fault != CACHE_OK) {
         char text[CACHE_ACCESS_WHY_SIZE];
@@ -176,12 +177,17 @@ static void park_wake_at(struct cache_park *park, uint64_t at_ms)
     uv_timer_start(&park->timer, park_on_timer, at_ms > now ? at_ms - now : 0, 0);
 }
 
+static uint64_t park_due(const struct cache_parked *p)
+{
+    return p->what == CACHE_PARKED_PAUSE ? p->due_ms : p->deadline_ms;
+}
+
 /* The first of them whose time is over, or NULL; what is left sets the timer. */
 static struct cache_parked *park_first_due(struct cache_park *park, uint64_t now)
 {
     for (unsigned i = 0; i < CACHE_PARKED; i++)
         for (struct cache_parked *p = park->lists[i].first; p != NULL; p = p->next)
-            if (p->deadline_ms <= now)
+            if (park_due(p) <= now)
                 return p;
     return NULL;
 }
@@ -190,7 +196,7 @@ static void park_set_timer(struct cache_park *park)
 {
     for (unsigned i = 0; i < CACHE_PARKED; i++)
         for (const struct cache_parked *p = park->lists[i].first; p != NULL; p = p->next)
-            park_wake_at(park, p->deadline_ms);
+            park_wake_at(park, park_due(p));
 }
 
 static void park_tell_changed(struct cache_park *park);
@@ -203,8 +209,10 @@ static void park_on_timer(uv_timer_t *timer)
     park->wake_ms = PARK_NEVER;
     park_tell_changed(park);
     for (struct cache_parked *p; (p = park_first_due(park, now)) != NULL;) {
-        park_overdue(p, why);
-        park_go(p, why);
+        bool pauses = p->what == CACHE_PARKED_PAUSE;
+        if (!pauses)
+            park_overdue(p, why);
+        park_go(p, pauses ? NULL : why);
     }
     park_set_timer(park);
 }
@@ -294,7 +302,49 @@ bool cache_park_cell(struct cache_parked *p, uint64_t cell, char why[CACHE_PARK_
     return true;
 }
 
+bool cache_park_owner(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE])
+{
+    struct cache_member *member = p->park->options.node->member;
+    if (!park_may(p, CACHE_PARKED_OWNER, why))
+        return false;
+    p->owner = (struct cache_member_owner){0};
+    if (!cache_member_ask_owner(member, key, &p->owner.token)) {
+        cache_park_refuse_ring(p->park, why);
+        return false;
+    }
+    park_link(p, CACHE_PARKED_OWNER);
+    park_wake_at(p->park, p->deadline_ms);
+    return true;
+}
+
+bool cache_park_pause(struct cache_parked *p, uint64_t pause_ms, char why[CACHE_PARK_WHY_SIZE])
+{
+    uint64_t due = park_now(p->park) + pause_ms;
+    if (!park_may(p, CACHE_PARKED_PAUSE, why))
+        return false;
+    p->due_ms = due < p->deadline_ms ? due : p->deadline_ms;
+    park_link(p, CACHE_PARKED_PAUSE);
+    park_wake_at(p->park, p->due_ms);
+    return true;
+}
+
 /* ---- what they wait for ---- */
+
+/* One whose time was over is not there any more. */
+void cache_park_told_owner(struct cache_park *park, const struct cache_member_owner *owner)
+{
+    char why[CACHE_PARK_WHY_SIZE];
+    struct cache_parked *p = park->lists[CACHE_PARKED_OWNER].first;
+    while (p != NULL && p->owner.token != owner->token)
+        p = p->next;
+    if (p == NULL)
+        return;
+    p->owner = *owner;
+    cache_turn_begin(&park->options.node->turn);
+    if (!owner->known)
+        cache_park_refuse_ring(park, why);
+    park_go(p, owner->known ? NULL : why);
+}
 
 bool cache_park_has_room(const struct cache_park *park, bool takes, bool dirties)
 {

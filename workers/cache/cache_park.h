@@ -1,15 +1,16 @@
 /*
  * cache_park.h: who waits in a cache node, for what, and how long at most.
  *
- * Runs in a cache node that has a store; one thread. Waited for are a key that only the store knows,
- * room for a write while too much is not yet stored, that an object is stored, and, in a ring, whose a key is. Whoever waits is told to look
- * again, in the order in which they came, or, when its time is over, why it was in vain; it never waits for ever. It
+ * Runs in a cache node that has a store; one thread. Waited for are a key that only the store knows, room for a write
+ * while too much is not yet stored, that an object is stored, and, in a ring, whose a key is, or a moment before another
+ * node is asked again. Whoever waits is told to look again, in the order in which they came, or, when its time is over, why it was in vain; it never waits for ever. It
  * knows neither clients nor calls: cache_hold.h and cache_mail.h do.
  */
 #ifndef WORKERS_CACHE_PARK_H
 #define WORKERS_CACHE_PARK_H
 
 #include "workers/cache/cache_load.h"
+#include "workers/cache/cache_member.h"
 
 #define CACHE_PARK_AHEAD    128 /* keys of one who waits, loaded before they are needed */
 #define CACHE_PARK_WHY_SIZE 1024
@@ -31,7 +32,10 @@ enum cache_parked_for {
     CACHE_PARKED_ROOM,
     CACHE_PARKED_STORED,
     CACHE_PARKED_CELL,
-    CACHE_PARKED
+    CACHE_PARKED_OWNER,
+    CACHE_PARKED_PAUSE,
+    CACHE_PARKED, /* so many */
+    CACHE_PARKED_AWAY = CACHE_PARKED, /* another node does it: not waited for here (cache_parts.h) */
 };
 
 /* Somebody who waits; the caller's memory, zeroed before cache_park_begin. */
@@ -48,6 +52,8 @@ struct cache_parked {
     uint64_t version; /* and what it was when that began */
     bool stored;      /* the store has that, or a newer one, though it was written again since */
     uint64_t cell;    /* CACHE_PARKED_CELL: that (cache_member.h) */
+    uint64_t due_ms;  /* CACHE_PARKED_PAUSE: its end */
+    struct cache_member_owner owner; /* CACHE_PARKED_OWNER: as it was told */
     /* From the loop: NULL: look again; else it was in vain: an error, one line with its code. */
     void (*go)(struct cache_parked *p, const char *refused);
 };
@@ -91,6 +97,13 @@ bool cache_park_room(struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE]);
 bool cache_park_stored(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE]);
 bool cache_park_cell(struct cache_parked *p, uint64_t cell, char why[CACHE_PARK_WHY_SIZE]);
 void cache_park_leave(struct cache_parked *p);
+
+/* Until the manager has said whose a key is (cache_member_ask_owner): p->owner. */
+bool cache_park_owner(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE]);
+void cache_park_told_owner(struct cache_park *park, const struct cache_member_owner *owner);
+
+/* For so long, and not longer than its time; then it looks again. */
+bool cache_park_pause(struct cache_parked *p, uint64_t pause_ms, char why[CACHE_PARK_WHY_SIZE]);
 
 /* It has waited as long as anybody does. */
 bool cache_park_is_over(const struct cache_parked *p);

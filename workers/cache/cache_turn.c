@@ -46,10 +46,10 @@ static void turn_take_all_back(struct cache_turn *t, const char *why, bool reads
     t->write_count = 0;
 }
 
-static void turn_take_writes_back(struct cache_turn *t)
+/* The log has not what was written. */
+static void turn_take_writes_back(struct cache_turn *t, char why[CACHE_TURN_WHY_SIZE])
 {
-    char why[CACHE_TURN_WHY_SIZE];
-    snprintf(why, sizeof why, "MISCONF %s", cache_log_trouble(t->node->log));
+    snprintf(why, CACHE_TURN_WHY_SIZE, "MISCONF %s", cache_log_trouble(t->node->log));
     turn_take_all_back(t, why, false);
 }
 
@@ -57,14 +57,15 @@ static void turn_take_writes_back(struct cache_turn *t)
  * Whether what was done is acknowledged: not when the lease is over by now, however short before it was not. What was
  * written stays written: it may have been done, and it may not.
  */
-static bool turn_may_acknowledge(struct cache_turn *t)
+static bool turn_may_acknowledge(struct cache_turn *t, char why[CACHE_TURN_WHY_SIZE])
 {
     struct cache_member *member = t->node->member;
-    char text[CACHE_MEMBER_WHY_SIZE], why[CACHE_TURN_WHY_SIZE];
-    if (member == NULL || t->write_count == 0 || cache_member_serves(member))
+    char text[CACHE_MEMBER_WHY_SIZE];
+    if (member == NULL || (t->write_count == 0 && t->answers == NULL) ||
+        cache_member_serves(member))
         return true;
     cache_member_why(member, text);
-    snprintf(why, sizeof why, "TRYAGAIN the ring of %s: %s", t->node->options.name, text);
+    snprintf(why, CACHE_TURN_WHY_SIZE, "TRYAGAIN the ring of %s: %s", t->node->options.name, text);
     turn_take_all_back(t, why, true);
     return false;
 }
@@ -95,7 +96,7 @@ static void turn_forget_synced(struct cache_turn *t)
  * While the log cannot keep what fsync promises, further writes are refused, as Redis does; what is written already is
  * taken back only where that promise was "it is", not "within a second".
  */
-static bool turn_flush(struct cache_turn *t)
+static bool turn_flush(struct cache_turn *t, char why[CACHE_TURN_WHY_SIZE])
 {
     bool always = t->node->options.fsync == CACHE_LOG_ALWAYS;
     if (t->node->log == NULL)
@@ -103,11 +104,12 @@ static bool turn_flush(struct cache_turn *t)
     bool written = cache_log_flush(t->node->log) == 0;
     t->failed = !written || turn_in_trouble(t);
     bool kept = written && !(always && t->failed);
-    kept = turn_may_acknowledge(t) && kept;
-    if (!kept)
-        turn_take_writes_back(t);
-    else
+    if (!turn_may_acknowledge(t, why))
+        return false;
+    if (kept)
         turn_forget_synced(t);
+    else
+        turn_take_writes_back(t, why);
     return kept;
 }
 
@@ -116,18 +118,18 @@ static bool turn_must_wait(const struct cache_turn *t, const struct cache_client
     return !c->gone && turn_is_early(t, c->log_end);
 }
 
-/* Who is no client is told; `kept`: the log has all that they wrote. */
-static void turn_tell_answers(struct cache_turn *t, bool kept)
+/* Who is no client is told; `refused`: why not all that they wrote is acknowledged, NULL: it is. */
+static void turn_tell_answers(struct cache_turn *t, const char *refused)
 {
     struct cache_turn_answer *a = t->answers;
     t->answers = NULL;
     t->answer_count = 0;
     for (struct cache_turn_answer *next; a != NULL; a = next) {
         next = a->next;
-        if (kept && turn_is_early(t, a->log_end))
+        if (refused == NULL && turn_is_early(t, a->log_end))
             cache_turn_answer(t, a);
         else
-            a->go(a, kept || a->log_end == 0);
+            a->go(a, a->log_end != 0 ? refused : NULL);
     }
 }
 
@@ -151,12 +153,14 @@ static void turn_end_client(struct cache_turn *t, struct cache_client *c)
 void cache_turn_synced(struct cache_turn *t)
 {
     struct cache_client *waiting = t->syncing;
+    char why[CACHE_TURN_WHY_SIZE] = "";
     t->failed = turn_in_trouble(t);
     if (t->node->options.fsync != CACHE_LOG_ALWAYS)
         return;
-    if (turn_may_acknowledge(t) && t->failed)
-        turn_take_writes_back(t);
-    turn_tell_answers(t, !t->failed);
+    bool kept = turn_may_acknowledge(t, why) && !t->failed;
+    if (!kept && why[0] == '\0')
+        turn_take_writes_back(t, why);
+    turn_tell_answers(t, kept ? NULL : why);
     t->syncing = NULL;
     for (struct cache_client *c = waiting, *next; c != NULL; c = next) {
         next = c->next_syncing;
@@ -209,7 +213,8 @@ static bool turn_work(struct cache_turn *t)
 
 void cache_turn_finish(struct cache_turn *t)
 {
-    turn_tell_answers(t, turn_flush(t));
+    char why[CACHE_TURN_WHY_SIZE];
+    turn_tell_answers(t, turn_flush(t, why) ? NULL : why);
     if (t->node->member != NULL)
         cache_member_written(t->node->member);
     while (t->ready != NULL) {

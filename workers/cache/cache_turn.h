@@ -32,7 +32,8 @@ struct cache_turn_write {
 struct cache_turn_answer {
     struct cache_turn_answer *next;
     uint64_t log_end; /* cache_log_added after what it acknowledges; 0: nothing */
-    void (*go)(struct cache_turn_answer *a, bool written); /* once; false: the log has it not */
+    /* Once. NULL: the log has it; else why it is not acknowledged, a line with its code. */
+    void (*go)(struct cache_turn_answer *a, const char *refused);
 };
 
 struct cache_turn {

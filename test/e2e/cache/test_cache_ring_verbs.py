@@ -99,14 +99,28 @@ def test_calls_of_workers(ring):
                 assert ring.platoons[0].json("send", node.name, json.dumps({"get": key, "consistency": False}))["ok"] in [key, *values]
 
 
+def counted(ring):
+    """All that the nodes did before is in their counters: a node tells them together, and two tellings, the second with a read that was done
+    after the first, leave nothing out."""
+    for node in ring.nodes:
+        key, = ring.keys_of(node)
+        for _ in range(2):
+            hits = node.status()["hits"]
+            assert node.client().get(key)
+            wait_until(lambda node=node, hits=hits: node.status()["hits"] > hits, 30, f"{node} to tell its counters")
+
+
 def test_status(ring):
     """It counts what goes to another node, where that came from."""
     one, other = ring.nodes
     key, = ring.keys_of(one)
+    counted(ring)
     before = [node.status()["forwarded"] for node in ring.nodes]
     for _ in range(10):
         assert other.client().get(key) and one.client().get(key)
     wait_until(lambda: other.status()["forwarded"] >= before[1] + 10, 30, "its counter")
+    counted(ring)
+    assert other.status()["forwarded"] == before[1] + 10
     assert one.status()["forwarded"] == before[0]
     assert {row["node"]: row["state"] for row in ring.ask("status", "c")} == {node.name: "READY" for node in ring.nodes}
     shown = ring.platoons[0].ctl("cache", "status", "c").stdout

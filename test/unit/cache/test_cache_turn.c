@@ -318,12 +318,14 @@ struct told {
 static int told_count;
 
 /* Kept for the test, which frees it. */
-static void on_told(struct cache_turn_answer *a, bool written)
+static void on_told(struct cache_turn_answer *a, const char *refused)
 {
+    bool written = refused == NULL;
     struct told *t = (struct told *)a;
     ck_assert_int_eq(t->place, 0);
     t->place = ++told_count;
     t->written = written;
+    ck_assert(written || strncmp(refused, "MISCONF ", 8) == 0);
     if (written)
         ck_assert_uint_ge(cache_log_written(node.log), a->log_end);
 }

@@ -168,6 +168,11 @@ void manager_drop_batch(struct manager_node *n);
 /* RING_SWEEP. False: malformed. */
 bool manager_on_sweep(struct manager *m, struct worker_peer *from, struct unpack *u);
 
+/* ---- cache_manager_look.c ---- */
+
+/* RING_LOOK. False: malformed. */
+bool manager_on_look(struct manager *m, struct worker_peer *from, struct unpack *u);
+
 /* ---- cache_manager_master.c ---- */
 
 /* What is to be done for all, one call at a time; nothing when it is not the master. */

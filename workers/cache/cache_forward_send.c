@@ -1,0 +1,53 @@
+/* cache_forward_send.c: how a command goes to another node, and what says that it did not run. See cache_forward.h. */
+#include "workers/cache/cache_forward_private.h"
+
+#include "workers/cache/cache_owner.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define FORWARD_WORDS 4 /* before the command: PLATOON.FOR to from again */
+
+static const char *forward_why(int rc)
+{
+    switch (rc) {
+    case 0:
+        return NULL;
+    case -ENOENT:
+        return "it is no node of the ring any more";
+    case -ENOBUFS:
+        return "more waits for it than it takes";
+    default:
+        return "the system has no more memory for this node";
+    }
+}
+
+const char *cache_forward_send(struct cache_forward *f, uint32_t owner, bool again,
+                               const struct slice *words, size_t count, uint64_t timeout_ms,
+                               cache_peer_fn fn, void *ctx)
+{
+    char to[16], from[16];
+    struct slice *all =
+        (struct slice *)buffer_reserve(&f->scratch, (count + FORWARD_WORDS) * sizeof *all);
+    if (all == NULL)
+        return forward_why(-ENOMEM);
+    snprintf(to, sizeof to, "%" PRIu32, owner);
+    snprintf(from, sizeof from, "%" PRIu32, cache_member_incarnation(f->node->member));
+    all[0] = slice_of("PLATOON.FOR");
+    all[1] = slice_of(to);
+    all[2] = slice_of(from);
+    all[3] = slice_of(again ? "1" : "0");
+    memcpy(all + FORWARD_WORDS, words, count * sizeof *words);
+    if (command_is(words[0], "watch"))
+        all[FORWARD_WORDS] = slice_of(CACHE_FORWARD_WATCH);
+    f->count++;
+    return forward_why(
+        cache_peers_send(f->peers, owner, all, count + FORWARD_WORDS, timeout_ms, fn, ctx));
+}
+
+bool cache_forward_is_moved(struct slice answer)
+{
+    return answer.len > sizeof CACHE_OWNER_MOVED &&
+           memcmp(answer.ptr, "-" CACHE_OWNER_MOVED, sizeof CACHE_OWNER_MOVED) == 0;
+}
