@@ -40,7 +40,8 @@ static struct cache_member_sight member_run(struct cache_member *r,
         member_move(r, e->cell);
     if (member_is_moving(r, e->cell) || member_has_stray(r, e))
         return member_wait(e->cell);
-    cache_cell_objects_own(&r->objects, e, from == 0);
+    if (from == 0 || e->streak <= 1) /* of the next ones from there it is marked no more */
+        cache_cell_objects_own(&r->objects, e, from == 0);
     return (struct cache_member_sight){
         .action = CACHE_DO_RUN, .owner = r->incarnation, .cell = e->cell};
 }
