@@ -57,7 +57,7 @@ static enum cache_cell_event member_need(struct cache_member_who who)
  */
 static bool member_is_ours(struct cache_member *r, struct slice key)
 {
-    return r->walk == MEMBER_SETTLED && r->move_count == 0 &&
+    return r->walk == MEMBER_SETTLED && !r->leaves && r->move_count == 0 &&
            cache_lease_serves(&r->lease, r->now_us) &&
            cache_cells_count(r->cells, CACHE_CELL_HELD) == 0 && cache_db_is_owned(r->node->db, key);
 }
@@ -68,7 +68,7 @@ struct cache_member_sight cache_member_look(struct cache_member *r, struct slice
     if (who.from == 0 && member_is_ours(r, key))
         return (struct cache_member_sight){.action = CACHE_DO_RUN, .owner = r->incarnation};
     uint64_t cell = cache_cell(key, r->seed);
-    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED)
+    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED || r->leaves)
         return member_wait(cell);
     const struct cache_cells_entry *e = cache_cells_use(r->cells, cell, who.from, member_now_s(r));
     enum cache_cell_state state = member_state(r, e);
@@ -84,7 +84,7 @@ struct cache_member_sight cache_member_look(struct cache_member *r, struct slice
 bool cache_member_look_ahead(struct cache_member *r, struct slice key)
 {
     uint64_t cell = cache_cell(key, r->seed);
-    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED)
+    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED || r->leaves)
         return false;
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
     if (e == NULL || e->state == CACHE_CELL_UNKNOWN)
@@ -194,7 +194,7 @@ int64_t cache_member_version(struct cache_member *r)
 /* What was dirty at the start is of cells that are claimed first: nothing is settled until that is answered. */
 bool cache_member_may_store(struct cache_member *r)
 {
-    return cache_member_serves(r) && (r->session == MEMBER_IN || r->session == MEMBER_LEAVES) &&
+    return cache_member_serves(r) && r->session == MEMBER_IN &&
            cache_cells_count(r->cells, CACHE_CELL_HELD) == 0;
 }
 
@@ -287,10 +287,15 @@ void cache_member_on_down(struct cache_member *r)
     r->manager = false;
 }
 
+/* Who has never been there has nothing to leave. */
 void cache_member_leave(struct cache_member *r)
 {
-    r->session = MEMBER_LEAVES;
+    r->leaves = true;
     member_leave(r);
+    if (r->incarnation != 0 || r->session == MEMBER_GONE)
+        return;
+    r->session = MEMBER_GONE;
+    r->options.on_left(r->options.ctx, true);
 }
 
 struct cache_member_told cache_member_tell(struct cache_member *r)

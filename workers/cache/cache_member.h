@@ -164,7 +164,10 @@ bool cache_member_may_put(struct cache_member *r, struct slice key);
 
 /* ---- the end ---- */
 
-/* Everything is stored: it leaves the ring, and on_left is told. Nothing may be written here any more. */
+/*
+ * Everything is stored: it leaves the ring, and on_left is told, maybe at once. From now on nothing runs here. While
+ * its manager or Redis is away it is tried on: who does not want to wait for that ends.
+ */
 void cache_member_leave(struct cache_member *r);
 
 /* ---- how it does ---- */

@@ -56,7 +56,7 @@ static bool member_on_joined(struct cache_member *r, struct unpack *u)
     struct message_ring_joined m;
     if (!message_ring_joined_unpack(u, &m) || !member_is_joined_right(&m))
         return false;
-    if (r->session == MEMBER_LEAVES || r->session == MEMBER_GONE)
+    if (r->session == MEMBER_GONE)
         return true;
     enum member_walk walk = member_walk_for(r, &m);
     walk = walk > r->owed ? walk : r->owed; /* one that was not at its end begins again */
@@ -67,20 +67,35 @@ static bool member_on_joined(struct cache_member *r, struct unpack *u)
     member_forget_flights(r);
     r->asks.count = r->holds.count = r->laters.count = 0;
     member_walk_begin(r, walk);
+    member_leave(r);
     return true;
 }
 
+static void member_go(struct cache_member *r, bool left)
+{
+    if (left)
+        member_identity_remove(r);
+    r->session = MEMBER_GONE;
+    r->options.on_left(r->options.ctx, left);
+}
+
+/*
+ * Of a session that is none any more: in the next one it can. While Redis is away it is asked again with each tick, for
+ * as long as the node is let live.
+ */
 static bool member_on_left(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_left m;
     if (!message_ring_left_unpack(u, &m))
         return false;
-    if (r->session != MEMBER_LEAVES)
+    if (!r->leaves || r->session != MEMBER_IN || m.result == MEMBER_AWAY)
         return true;
-    if (m.result == CACHE_RING_OK)
-        member_identity_remove(r);
-    r->session = MEMBER_GONE;
-    r->options.on_left(r->options.ctx, m.result == CACHE_RING_OK);
+    if (m.result != CACHE_RING_MUST_JOIN) {
+        member_go(r, m.result == CACHE_RING_OK);
+        return true;
+    }
+    r->session = MEMBER_OUT;
+    member_join(r);
     return true;
 }
 

@@ -25,8 +25,7 @@ enum member_session {
     MEMBER_OUT,     /* to join */
     MEMBER_JOINING, /* has asked to */
     MEMBER_IN,
-    MEMBER_LEAVES, /* has asked to leave, or shall */
-    MEMBER_GONE,   /* has left */
+    MEMBER_GONE, /* has left */
 };
 
 /* What goes through all cells since the last join; until it has, nothing is served. The later ones demand more. */
@@ -75,6 +74,7 @@ struct cache_member {
     uint64_t mark, epoch;
     uint64_t number; /* the highest that was given before the last join */
     enum member_session session;
+    bool leaves; /* it is to leave, and nothing is looked at any more */
     enum member_walk walk;
     enum member_walk owed; /* the walk that was begun and is not at its end; MEMBER_SETTLED: none */
     uint64_t dropped_end;  /* cache_log_added after it */

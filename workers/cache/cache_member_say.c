@@ -41,7 +41,7 @@ void member_start_over(struct cache_member *r)
 void member_leave(struct cache_member *r)
 {
     struct message_ring_leave m = {.mark = r->mark};
-    if (!r->manager || r->session != MEMBER_LEAVES)
+    if (!r->leaves || !r->manager || r->session != MEMBER_IN)
         return;
     message_ring_leave_pack(member_compose(r), &m);
     member_send(r);

@@ -319,8 +319,8 @@ START_TEST(may_not_leave)
     cache_member_on_down(node.member);
     cache_member_tick(node.member);
     play_hears_nothing();
-    cache_member_on_up(node.member); /* it does not join to leave */
-    cache_member_tick(node.member);
+    cache_member_on_up(node.member); /* it joins to leave: another manager does not know it */
+    play_join();
     play_heard(MESSAGE_RING_LEAVE);
     ck_assert(play_say(&out));
     ck_assert_int_eq(fake_manager.left, 0);
@@ -329,7 +329,50 @@ START_TEST(may_not_leave)
 }
 END_TEST
 
+static void say_left(uint64_t result)
+{
+    struct buffer out = BUFFER_EMPTY;
+    message_ring_left_pack(&out, &(struct message_ring_left){.result = result});
+    ck_assert(play_say(&out));
+    buffer_fini(&out);
+}
+
+/* Its session is none any more: it leaves with the next one. Redis is away: it is tried again. Nothing runs meanwhile. */
+START_TEST(leaves_in_the_end)
+{
+    play_begin();
+    write_one("k", "v");
+    ck_assert_int_eq(play_looks("k"), CACHE_DO_RUN);
+    cache_member_leave(node.member);
+    play_heard(MESSAGE_RING_LEAVE);
+    ck_assert_int_eq(play_looks("k"), CACHE_DO_WAIT);
+    say_left(4);
+    ck_assert_int_eq(fake_manager.left, -1);
+    cache_member_tick(node.member);
+    play_heard(MESSAGE_RING_LEAVE);
+    say_left(CACHE_RING_MUST_JOIN);
+    ck_assert_int_eq(fake_manager.left, -1);
+    fake_manager.joined.mark = 102;
+    play_join();
+    ck_assert_uint_eq(play_heard(MESSAGE_RING_LEAVE)->mark, 102);
+    say_left(CACHE_RING_OK);
+    ck_assert_int_eq(fake_manager.left, 1);
+    ck_assert_int_ne(access(fake_manager.path, F_OK), 0);
+}
+END_TEST
+
+/* It was never there: it has left. */
+START_TEST(leaves_what_it_has_not_joined)
+{
+    play_open();
+    cache_member_leave(node.member);
+    ck_assert_int_eq(fake_manager.left, 1);
+    play_hears_nothing();
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_member", play_set_up, play_tear_down, says_who_it_is, makes_a_seed,
                 asks_again, refuses_a_join_that_is_none, runs_with_a_lease_only,
                 takes_its_own_leases, versions_are_of_redis, rejoins_as_the_same,
-                rejoins_as_another, rejoins_a_ring_made_anew, leaves, may_not_leave)
+                rejoins_as_another, rejoins_a_ring_made_anew, leaves, may_not_leave, leaves_in_the_end,
+                leaves_what_it_has_not_joined)
