@@ -205,23 +205,6 @@ bool cache_member_may_put(struct cache_member *r, struct slice key)
 
 /* ---- turns and ticks ---- */
 
-static bool member_is_due(const struct cache_member *r)
-{
-    return r->laters.count > 0 && r->now_us >= r->later_us;
-}
-
-/* Those that could not be asked for then. */
-static void member_again(struct cache_member *r)
-{
-    struct member_list due = r->laters;
-    if (!member_is_due(r))
-        return;
-    r->laters = (struct member_list){0};
-    for (size_t i = 0; i < due.count; i++)
-        member_event(r, due.at[i].cell, CACHE_ON_AGAIN, 0);
-    free(due.at);
-}
-
 bool cache_member_turn(struct cache_member *r)
 {
     cache_member_now(r);
@@ -230,7 +213,7 @@ bool cache_member_turn(struct cache_member *r)
     r->served = serves;
     r->short_of = false;
     bool more = member_walk_on(r);
-    member_again(r);
+    member_say_again(r);
     member_move_on(r);
     member_release(r);
     member_say(r);
@@ -319,7 +302,7 @@ struct cache_member *cache_member_new(const struct cache_member_options *options
     r->node = options->node;
     r->troubled_us = clock_boot_us();
     r->cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
-    if (r->cells != NULL && member_identity_read(r, why, why_size) == 0) {
+    if (r->cells != NULL && member_wake_new(r) && member_identity_read(r, why, why_size) == 0) {
         cache_cell_objects_init(&r->objects, r->node->db, r->cells, r->seed);
         if (cache_db_place(r->node->db, &r->objects.places))
             return r;
@@ -334,6 +317,7 @@ void cache_member_free(struct cache_member *r)
         return;
     cache_db_place(r->node->db, NULL);
     member_forget_flights(r);
+    member_wake_free(r);
     if (r->objects.cells != NULL)
         cache_cell_objects_fini(&r->objects);
     cache_cells_free(r->cells);

@@ -154,11 +154,12 @@ static bool member_do(struct cache_member *r, uint64_t cell, enum cache_cell_act
 static enum cache_cell_action member_undo(struct cache_member *r,
                                           const struct cache_cells_entry *was, uint64_t cell)
 {
-    bool asks =
-        was != NULL && (was->state == CACHE_CELL_ASKED || was->state == CACHE_CELL_HELD);
+    bool asks = was->state == CACHE_CELL_ASKED || was->state == CACHE_CELL_HELD;
     r->short_of = true;
-    cache_cells_set(r->cells, cell, was != NULL ? was->state : CACHE_CELL_UNKNOWN,
-                    was != NULL ? was->incarnation : 0, member_now_s(r));
+    cache_cells_set(r->cells, cell, was->state, was->incarnation, member_now_s(r));
+    cache_cells_set_number(r->cells, cell, was->number);
+    if (asks)
+        member_wake_at(r, r->now_us + (int64_t)MEMBER_LATER_MS * 1000);
     if (asks && !member_push(&r->laters, cell, 0, 0))
         member_start_over(r);
     return asks ? CACHE_DO_WAIT : CACHE_DO_REFUSE;

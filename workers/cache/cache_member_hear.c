@@ -156,6 +156,10 @@ static void member_own(struct cache_member *r, uint64_t cell, const struct cache
         if (cache_cells_state(r->cells, cell) == CACHE_CELL_OURS) /* memory may have been short */
             cache_cells_set_number(r->cells, cell, owner->value);
         member_store_strays(r, cell);
+    } else if (owner->state == CACHE_RING_THEIRS && !member_is_live(r, (uint32_t)owner->value)) {
+        /* Redis knows more than we have been told so far: else it is asked again and again until we are. */
+        member_wake_at(r, clock_boot_us() + (int64_t)MEMBER_LATER_MS * 1000);
+        member_event(r, cell, CACHE_ON_SAID_LATER, 0);
     } else {
         member_event(r, cell,
                      owner->state == CACHE_RING_THEIRS ? CACHE_ON_SAID_THEIRS : CACHE_ON_SAID_LOST,
@@ -193,9 +197,7 @@ static bool member_on_owners(struct cache_member *r, const struct member_flight 
 /* It is asked for again when that time is over. */
 static void member_put_off(struct cache_member *r, const struct member_flight *f, uint64_t wait_ms)
 {
-    int64_t due = clock_boot_us() + (int64_t)wait_ms * 1000;
-    if (r->laters.count == 0 || due > r->later_us)
-        r->later_us = due;
+    member_wake_at(r, clock_boot_us() + (int64_t)wait_ms * 1000);
     for (size_t i = 0; i < f->count; i++)
         member_event(r, f->cells[i], CACHE_ON_SAID_LATER, 0);
 }

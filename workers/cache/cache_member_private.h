@@ -82,6 +82,7 @@ struct cache_member {
     int64_t now_us;             /* CLOCK_BOOTTIME, as last read */
     struct member_list asks, holds, laters, leaving;
     int64_t later_us;  /* when those are asked again */
+    uv_timer_t *wake;  /* for that */
     int64_t closed_us; /* until then nothing is granted */
     struct member_flight *flights[MEMBER_FLIGHTS];
     size_t flight_count;
@@ -139,6 +140,14 @@ void member_leave(struct cache_member *r);
 
 /* What was asked for, as far as there is room. */
 void member_say(struct cache_member *r);
+
+/* Those that could not be asked for then are, when their time has come. */
+void member_say_again(struct cache_member *r);
+
+/* Those whose time comes then, unless others' is later: all are asked for together. False: memory is short. */
+bool member_wake_new(struct cache_member *r);
+void member_wake_at(struct cache_member *r, int64_t due_us);
+void member_wake_free(struct cache_member *r);
 
 /* What the log has forgotten is given back. */
 void member_release(struct cache_member *r);

@@ -114,6 +114,8 @@ static bool member_fly(struct cache_member *r, struct member_list *list, bool ho
         r->flights[r->flight_count++] = f;
         return true;
     }
+    if (f != NULL)
+        member_wake_at(r, r->now_us + (int64_t)MEMBER_LATER_MS * 1000);
     for (size_t i = 0; f != NULL && i < f->count; i++)
         if (!member_push(&r->laters, f->cells[i], 0, 0))
             member_start_over(r);
@@ -131,6 +133,60 @@ void member_say(struct cache_member *r)
         continue;
     while (r->asks.count > 0 && r->flight_count < MEMBER_FLIGHTS && member_fly(r, &r->asks, false))
         continue;
+}
+
+/* ---- once more ---- */
+
+void member_say_again(struct cache_member *r)
+{
+    struct member_list due = r->laters;
+    if (due.count == 0 || r->now_us < r->later_us)
+        return;
+    r->laters = (struct member_list){0};
+    for (size_t i = 0; i < due.count; i++)
+        member_event(r, due.at[i].cell, CACHE_ON_AGAIN, 0);
+    free(due.at);
+}
+
+/* Said here and now: where nothing else happens, the turn's end is far. */
+static void member_on_wake(uv_timer_t *timer)
+{
+    struct cache_member *r = timer->data;
+    r->now_us = clock_boot_us();
+    member_say_again(r);
+    member_say(r);
+    if (r->laters.count > 0)
+        member_wake_at(r, r->later_us);
+}
+
+void member_wake_at(struct cache_member *r, int64_t due_us)
+{
+    int64_t now_us = clock_boot_us();
+    if (r->laters.count == 0 || due_us > r->later_us)
+        r->later_us = due_us;
+    uint64_t left_ms = r->later_us > now_us ? (uint64_t)(r->later_us - now_us) / 1000 + 1 : 1;
+    uv_timer_start(r->wake, member_on_wake, left_ms, 0);
+}
+
+bool member_wake_new(struct cache_member *r)
+{
+    r->wake = malloc(sizeof *r->wake);
+    if (r->wake == NULL)
+        return false;
+    uv_timer_init(r->node->loop, r->wake);
+    r->wake->data = r;
+    return true;
+}
+
+static void member_on_wake_closed(uv_handle_t *timer)
+{
+    free(timer);
+}
+
+void member_wake_free(struct cache_member *r)
+{
+    if (r->wake != NULL)
+        uv_close((uv_handle_t *)r->wake, member_on_wake_closed);
 }
 
 /* ---- releases ---- */

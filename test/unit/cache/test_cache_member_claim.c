@@ -149,9 +149,12 @@ START_TEST(of_an_unknown_node)
     play_begin();
     play_looks("k");
     ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_THEIRS, 9));
+    ck_assert(!cache_member_is_settled(node.member, play_cell("k")));
     ck_assert_int_eq(play_looks("k"), CACHE_DO_WAIT);
-    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_THEIRS, 9));
+    play_hears_nothing(); /* not at once: the list is on its way */
+    node_until(fake_manager.count > 0);
     play_nodes((const int[]){9, 1, 0});
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_THEIRS, 9));
     ck_assert_int_eq(play_looks("k"), CACHE_DO_FORWARD);
 }
 END_TEST
