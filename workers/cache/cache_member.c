@@ -115,6 +115,21 @@ bool cache_member_is_settled(struct cache_member *r, uint64_t cell)
     return state != CACHE_CELL_ASKED && state != CACHE_CELL_HELD && state != CACHE_CELL_LEAVING;
 }
 
+bool cache_member_wait(struct cache_member *r, uint64_t cell)
+{
+    return cache_cells_wait(r->cells, cell);
+}
+
+void cache_member_wait_end(struct cache_member *r, uint64_t cell)
+{
+    cache_cells_wait_end(r->cells, cell);
+}
+
+uint64_t cache_member_cell(const struct cache_member *r, struct slice key)
+{
+    return cache_cell(key, r->seed);
+}
+
 uint64_t cache_member_claim(struct cache_member *r, struct slice key)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cache_cell(key, r->seed));
@@ -205,6 +220,14 @@ bool cache_member_may_put(struct cache_member *r, struct slice key)
 
 /* ---- turns and ticks ---- */
 
+/* What it keeps of cells is memory as objects are. */
+static void member_charge(struct cache_member *r)
+{
+    size_t bytes = cache_cells_bytes(r->cells) + cache_cell_objects_bytes(&r->objects);
+    cache_db_charge(r->node->db, (ptrdiff_t)bytes - (ptrdiff_t)r->charged);
+    r->charged = bytes;
+}
+
 bool cache_member_turn(struct cache_member *r)
 {
     cache_member_now(r);
@@ -217,6 +240,7 @@ bool cache_member_turn(struct cache_member *r)
     member_move_on(r);
     member_release(r);
     member_say(r);
+    member_charge(r);
     return more;
 }
 
@@ -253,6 +277,7 @@ void cache_member_synced(struct cache_member *r)
 void cache_member_changed(struct cache_member *r)
 {
     r->look = true;
+    r->stirred = true;
 }
 
 /* ---- life ---- */
@@ -316,6 +341,7 @@ void cache_member_free(struct cache_member *r)
     if (r == NULL)
         return;
     cache_db_place(r->node->db, NULL);
+    cache_db_charge(r->node->db, -(ptrdiff_t)r->charged);
     member_forget_flights(r);
     member_wake_free(r);
     if (r->objects.cells != NULL)

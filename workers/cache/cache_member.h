@@ -113,6 +113,14 @@ bool cache_member_same_cell(const struct cache_member *r, struct slice a, struct
 /* Who waits for that cell may look again. */
 bool cache_member_is_settled(struct cache_member *r, uint64_t cell);
 
+/*
+ * The cell of a key. Somebody waits for it, or for something in it that is to be loaded: until it does no more, the cell
+ * is not given up for not being used. False: nothing is known of it, and there is no end to be told.
+ */
+uint64_t cache_member_cell(const struct cache_member *r, struct slice key);
+bool cache_member_wait(struct cache_member *r, uint64_t cell);
+void cache_member_wait_end(struct cache_member *r, uint64_t cell);
+
 /* The number of the claim by which the key's cell is ours now, 0: it is not. What is loaded for one is not for another. */
 uint64_t cache_member_claim(struct cache_member *r, struct slice key);
 

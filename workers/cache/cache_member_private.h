@@ -19,7 +19,7 @@
 #define MEMBER_CELLS_MAX 1000 /* of one */
 #define MEMBER_LATER_MS  200  /* between two tries of what the manager could not ask Redis */
 #define MEMBER_TROUBLE_US 2000000 /* it does not serve for so long: that is told to people */
-#define MEMBER_REST_S    10 /* a cell that could not move within its time is left in peace so long */
+#define MEMBER_EMPTY_S   10 /* where memory is full, one that has nothing in it is kept so long */
 
 enum member_session {
     MEMBER_OUT,     /* to join */
@@ -90,11 +90,13 @@ struct cache_member {
     uint64_t moves[MEMBER_MOVES]; /* cells that are withheld */
     int64_t moves_us[MEMBER_MOVES];
     size_t move_count;
+    bool stirred; /* some of those may be stored by now, or is new */
     struct cache_cells_walk idle;
     struct cache_cells_walk strays; /* whose cells are claimed */
     uint32_t strays_s;              /* the next time */
     struct member_node *nodes;
     size_t node_count;
+    size_t charged;                      /* bytes that memory_max counts */
     bool manager;                        /* it is there */
     bool served;                         /* when it was looked at last */
     bool reclaims;                       /* this walk has claimed some */
@@ -107,6 +109,13 @@ struct cache_member {
 static inline uint32_t member_now_s(const struct cache_member *r)
 {
     return (uint32_t)(uv_now(r->node->loop) / 1000);
+}
+
+/* How long ago that was. The clock of who made a cell's entry, or an object, may be ahead of the loop's. */
+static inline uint32_t member_since_s(const struct cache_member *r, uint32_t used_s)
+{
+    int32_t since = (int32_t)(member_now_s(r) - used_s);
+    return since > 0 ? (uint32_t)since : 0;
 }
 
 /* ---- cache_member_event.c ---- */

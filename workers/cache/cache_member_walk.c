@@ -202,24 +202,44 @@ void member_move(struct cache_member *r, uint64_t cell)
     r->moves[r->move_count] = cell;
     r->moves_us[r->move_count] = r->now_us + (int64_t)r->options.write_wait_ms * 1000;
     r->move_count++;
+    r->stirred = true;
 }
 
+/* Not in each turn: what is asked to be stored now wakes the loop at once. */
 void member_move_on(struct cache_member *r)
 {
+    bool stirred = r->stirred;
+    r->stirred = false;
     for (size_t i = r->move_count; i > 0; i--)
-        member_move_one(r, i - 1);
+        if (stirred || r->now_us >= r->moves_us[i - 1])
+            member_move_one(r, i - 1);
 }
 
 /* ---- idle ---- */
 
-static void member_idle_one(struct cache_member *r, const struct cache_cells_entry *e,
-                            uint64_t idle_s)
+/* What evicts must not leave cells behind for ever: they are memory, too. */
+static bool member_is_tight(const struct cache_member *r)
 {
-    uint32_t now_s = member_now_s(r);
-    bool old = now_s - e->used_s >= idle_s;
-    if (old && e->first != 0) /* its use may have gone by the cell (cache_cell_objects_own) */
-        old = now_s - cache_db_object(r->node->db, e->first)->used_s >= idle_s;
-    if (old)
+    size_t max = r->node->options.memory_max;
+    return cache_db_bytes(r->node->db) >= max - max / 16;
+}
+
+/* For so long nobody has used it: its only object may have been, without its entry (cache_cell_objects_own). */
+static uint32_t member_unused_s(const struct cache_member *r, const struct cache_cells_entry *e)
+{
+    uint32_t cell_s = member_since_s(r, e->used_s);
+    if (e->first == 0)
+        return cell_s;
+    uint32_t object_s = member_since_s(r, cache_db_object(r->node->db, e->first)->used_s);
+    return object_s < cell_s ? object_s : cell_s;
+}
+
+static void member_idle_one(struct cache_member *r, const struct cache_cells_entry *e,
+                            uint64_t idle_s, bool tight)
+{
+    uint32_t unused_s = member_unused_s(r, e);
+    bool needless = tight && e->first == 0 && e->waiting == 0 && unused_s >= MEMBER_EMPTY_S;
+    if (needless || (idle_s > 0 && unused_s >= idle_s))
         member_event(r, e->cell, CACHE_ON_IDLE, 0);
 }
 
@@ -227,19 +247,20 @@ void member_idle(struct cache_member *r)
 {
     struct cache_cells_entry page[MEMBER_PAGE];
     uint64_t idle_s = (r->options.idle_ms + 999) / 1000;
-    if (r->options.idle_ms == 0 || r->session != MEMBER_IN || r->walk != MEMBER_SETTLED)
+    bool tight = member_is_tight(r);
+    if ((idle_s == 0 && !tight) || r->session != MEMBER_IN || r->walk != MEMBER_SETTLED)
         return;
     for (unsigned pages = 0; pages < MEMBER_IDLE_PAGES; pages++) {
         size_t count = cache_cells_page(r->cells, &r->idle, CACHE_CELLS_OF(CACHE_CELL_OURS), page,
                                         MEMBER_PAGE);
         for (size_t i = 0; i < count; i++)
-            member_idle_one(r, &page[i], idle_s);
+            member_idle_one(r, &page[i], idle_s, tight);
         if (r->idle.end) {
             r->idle = (struct cache_cells_walk){0};
             break;
         }
     }
     uint32_t now_s = member_now_s(r);
-    if (now_s > idle_s)
+    if (idle_s > 0 && now_s > idle_s)
         cache_cells_forget(r->cells, now_s - (uint32_t)idle_s);
 }

@@ -31,8 +31,25 @@ struct cache_park {
 
 /* ---- lists ---- */
 
+/* Who waits for a cell, or for a load of something in it, keeps it here. */
+static void park_count(struct cache_parked *p, enum cache_parked_for what)
+{
+    struct cache_member *member = p->park->options.node->member;
+    bool waits = what == CACHE_PARKED_CELL || what == CACHE_PARKED_LOAD;
+    p->counted = waits && member != NULL && cache_member_wait(member, p->cell);
+}
+
+static void park_uncount(struct cache_parked *p)
+{
+    struct cache_member *member = p->park->options.node->member;
+    if (p->counted && member != NULL)
+        cache_member_wait_end(member, p->cell);
+    p->counted = false;
+}
+
 static void park_link(struct cache_parked *p, enum cache_parked_for what)
 {
+    park_count(p, what);
     struct park_list *list = &p->park->lists[what];
     p->what = what;
     p->waits = true;
@@ -52,6 +69,7 @@ static void park_unlink(struct cache_parked *p)
     *(p->next != NULL ? &p->next->prev : &list->last) = p->prev;
     list->count--;
     p->waits = false;
+    park_uncount(p);
 }
 
 void cache_park_leave(struct cache_parked *p)
@@ -266,6 +284,8 @@ bool cache_park_load(struct cache_parked *p, struct slice key, char why[CACHE_PA
                  p->park->options.node->options.name);
         return false;
     }
+    if (p->park->options.node->member != NULL)
+        p->cell = cache_member_cell(p->park->options.node->member, key);
     park_link(p, CACHE_PARKED_LOAD);
     park_wake_at(p->park, p->deadline_ms);
     return true;

@@ -51,7 +51,8 @@ struct cache_parked {
     struct slice key; /* CACHE_PARKED_STORED: that object's; the caller's copy */
     uint64_t version; /* and what it was when that began */
     bool stored;      /* the store has that, or a newer one, though it was written again since */
-    uint64_t cell;    /* CACHE_PARKED_CELL: that (cache_member.h) */
+    uint64_t cell;    /* in a ring: what it waits for, or of what it waits for something (cache_member.h) */
+    bool counted;     /* the ring knows that it waits for that */
     uint64_t due_ms;  /* CACHE_PARKED_PAUSE: its end */
     struct cache_member_owner owner; /* CACHE_PARKED_OWNER: as it was told */
     /* From the loop: NULL: look again; else it was in vain: an error, one line with its code. */

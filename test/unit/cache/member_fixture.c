@@ -418,7 +418,7 @@ static void play_open_log(void)
 static bool play_may(void *ctx)
 {
     (void)ctx;
-    return cache_member_may_store(node.member);
+    return node.member != NULL && cache_member_may_store(node.member);
 }
 
 static bool play_may_put(void *ctx, struct slice key)

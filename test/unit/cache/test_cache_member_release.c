@@ -82,12 +82,12 @@ static void write_stored(const char *key)
     ck_assert(!cache_db_is_dirty(node.db, slice_of(key)));
 }
 
-/* Nobody has used any cell for longer than `idle`; seconds are counted around their end. */
-static void time_passes(void)
+/* All was used then, in seconds from now; they are counted around their end. */
+static void used_at(int32_t from_now_s)
 {
     struct cache_cells_walk walk = {0};
     struct cache_cells_entry page[64];
-    uint32_t then = member_now_s(node.member) - 120;
+    uint32_t then = member_now_s(node.member) + (uint32_t)from_now_s;
     while (!walk.end) {
         size_t count = cache_cells_page(node.member->cells, &walk, ~0u, page, 64);
         for (size_t i = 0; i < count; i++) {
@@ -97,6 +97,12 @@ static void time_passes(void)
         }
     }
     cache_member_tick(node.member);
+}
+
+/* Nobody has used any cell for longer than `idle`. */
+static void time_passes(void)
+{
+    used_at(-120);
 }
 
 static void expect_release(const char *key, uint64_t number)
@@ -135,6 +141,62 @@ START_TEST(never_idle)
     write_stored("k");
     node.member->options.idle_ms = 0;
     time_passes();
+    play_hears_nothing();
+    ck_assert_int_eq(play_state("k"), CACHE_CELL_OURS);
+}
+END_TEST
+
+/* Somebody waits for something in it: that is use. */
+START_TEST(not_while_it_is_loaded)
+{
+    node_expect(fd, "GET k\r\n", "");
+    play_grant("k");
+    ck_assert_ptr_nonnull(fake_find(FAKE_GET, "k"));
+    time_passes();
+    play_hears_nothing();
+    ck_assert_int_eq(play_state("k"), CACHE_CELL_OURS);
+    fake_have("k", "v", 5);
+    node_turn(1);
+    ck_assert_str_eq(node_read(fd), "$1\r\nv\r\n");
+    time_passes();
+    expect_release("k", 1);
+}
+END_TEST
+
+/* What is kept of cells is memory; where that is full, those that have nothing in it go, and no others. */
+START_TEST(empty_ones_when_memory_is_full)
+{
+    char key[16];
+    size_t before = cache_db_bytes(node.db);
+    node.member->options.idle_ms = 0;
+    for (int i = 0; i < 500; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        play_looks(key);
+    }
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_OURS, 1));
+    fake_manager.number = 1;
+    write_stored("full");
+    node_turn(1);
+    ck_assert_uint_ge(cache_db_bytes(node.db), before + 500 * sizeof(struct cache_cells_entry));
+    time_passes();
+    play_hears_nothing();
+    node.options.memory_max = cache_db_bytes(node.db);
+    cache_member_tick(node.member);
+    node_until(fake_manager.count > 0);
+    ck_assert_uint_eq(play_heard(MESSAGE_RING_RELEASE)->count, 500);
+    ck_assert_int_eq(play_state("full"), CACHE_CELL_OURS);
+    ck_assert_int_eq(play_state("k7"), CACHE_CELL_UNKNOWN);
+    node_turn(1);
+    ck_assert_uint_le(cache_db_bytes(node.db),
+                      node.options.memory_max - 500 * sizeof(struct cache_cells_entry));
+}
+END_TEST
+
+/* An entry whose maker's clock is a second ahead of the loop's is not one that was never used. */
+START_TEST(not_what_is_of_the_next_second)
+{
+    write_stored("k");
+    used_at(1);
     play_hears_nothing();
     ck_assert_int_eq(play_state("k"), CACHE_CELL_OURS);
 }
@@ -382,7 +444,8 @@ START_TEST(moves_are_bounded)
 }
 END_TEST
 
-SUITE_MAIN_WITH("cache_member_release", set_up, tear_down, idle_is_given_back, never_idle,
+SUITE_MAIN_WITH("cache_member_release", set_up, tear_down, idle_is_given_back, never_idle, not_while_it_is_loaded,
+                empty_ones_when_memory_is_full, not_what_is_of_the_next_second,
                 not_before_the_disk, two_behind_each_other, dirty_is_stored_first,
                 a_dead_letter_stays, not_without_a_lease, release_is_not_sent, many_at_once,
                 foreign_are_forgotten, leaving_while_it_rejoins, moves_after_so_many,
