@@ -132,6 +132,14 @@ static void client_command(struct cache_client *c)
     client_trim(c);
 }
 
+/* Its request has a word that no object could take. */
+static bool client_has_large(const struct cache_client *c)
+{
+    const struct resp_request *r = &c->request;
+    return r->at > 0 && r->length >= 0 &&
+           (c->large || (size_t)r->length > c->node->options.object_max);
+}
+
 /*
  * A word that no object could take is not kept: what has come of it goes, as if it had been shorter, until its command
  * is whole and can be refused. Returns how many bytes are left.
@@ -139,8 +147,7 @@ static void client_command(struct cache_client *c)
 static size_t client_skip(struct cache_client *c, char *data, size_t len)
 {
     struct resp_request *r = &c->request;
-    if (r->at == 0 || r->length < 0 ||
-        (!c->large && (size_t)r->length <= c->node->options.object_max))
+    if (!client_has_large(c))
         return len;
     size_t came = len - r->at, skipped = came < (size_t)r->length ? came : (size_t)r->length;
     c->large = true;
@@ -190,11 +197,16 @@ static size_t client_execute(struct cache_client *c, char *data, size_t *len)
             client_passed(c, used);
             break;
         case RESP_REQUEST_MORE:
+            if (c->away != NULL && client_has_large(c)) {
+                c->stalled = true; /* what was skipped could not be read again */
+                return at;
+            }
             *len = at + client_skip(c, data + at, *len - at);
             return at;
         case RESP_REQUEST_BAD:
             if (c->away != NULL) {
                 c->stalled = true;
+                c->request.at = 0; /* from its beginning, then */
                 return at;
             }
             if (!c->reply_off && !c->reply_skip)
