@@ -33,7 +33,7 @@ struct ctl_cell {
     enum ctl_color color;
 };
 
-#define CTL_TABLE_COLUMNS_MAX 16
+#define CTL_TABLE_COLUMNS_MAX 20
 
 struct ctl_row {
     bool note; /* cells[0] is what stands in front of each line of cells[1] */

@@ -163,10 +163,13 @@ struct node *tree_find(struct node *root, struct slice name);
 /* The name nearest to a mistyped one (edit distance), or NULL when none is near. Points into the tree. */
 const char *tree_nearest(struct node *root, struct slice name);
 
-/* The first READY worker of a type (its program's name) and section ("" matches any); NULL when there is none. */
+/*
+ * The first READY worker of a type (its program's name) and section ("" matches any), or the one of that name; NULL when
+ * there is none.
+ */
 struct node *tree_first_ready(struct node *root, struct slice type, struct slice section);
 
-/* The first worker of a type and section in any state; NULL when there is none. */
+/* The same in any state. */
 struct node *tree_first(struct node *root, struct slice type, struct slice section);
 
 /* Calls fn for each worker at or below n, in start order. */

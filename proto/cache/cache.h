@@ -115,7 +115,8 @@
     X(120, RING_SWEEP, ring_sweep, "cache-node to cache-manager: which cells are mine in Redis?") \
     X(121, RING_SWEPT, ring_swept, "cache-manager to cache-node: some of them, and where it goes on") \
     X(122, RING_LOOK, ring_look, "cache-node to cache-manager: whose is this cell?") \
-    X(123, RING_SEEN, ring_seen, "cache-manager to cache-node: the answer")
+    X(123, RING_SEEN, ring_seen, "cache-manager to cache-node: the answer") \
+    X(124, RING_CELLS, ring_cells, "cache-node to cache-manager: so many cells are mine")
 
 #define MESSAGE_FIELDS_OBJECT_CHECK(F) \
     F(u64, token, "names the answer; unique within the sender's incarnation") \
@@ -226,6 +227,8 @@
     F(u64, state, "done: 0 it is free, 2 somebody's, 3 of a lost node") \
     F(u64, incarnation, "whose; 0: it is free")
 
+#define MESSAGE_FIELDS_RING_CELLS(F) F(u64, cells, "for people to see; nobody waits for it")
+
 #define CACHE_VERBS(X) \
     X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \
       "what the nodes of each cache have in memory, and how they do") \
@@ -253,7 +256,7 @@
 #define CACHE_ASKS(X) \
     X("cache-manager", "ring", LOOK, "", \
       "map {gen, lease_ms, closed_ms, master, nodes: array of maps {incarnation, node, host, platoon, address, state " \
-      "(live, lost), still_ms (or nil)}, managers: array of maps {manager, host, still_ms (or nil)}}") \
+      "(live, lost), cells (nil: of another platoon), still_ms (or nil)}, managers: array of maps {manager, host, still_ms (or nil)}}") \
     X("cache-manager", "owner", LOOK, "KEY", \
       "map {cell, state (free, owned, lost), incarnation, node, host}; 0 and empty when it is free") \
     X("cache-manager", "forget", ACT, "NODE", "map {incarnation}: the lost node of this name or number is forgotten") \

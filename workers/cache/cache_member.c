@@ -285,6 +285,7 @@ void cache_member_changed(struct cache_member *r)
 void cache_member_on_up(struct cache_member *r)
 {
     r->manager = true;
+    r->told_cells = false;
     if (r->session == MEMBER_JOINING || r->session == MEMBER_IN)
         r->session = MEMBER_OUT;
     member_join(r);

@@ -158,6 +158,17 @@ struct cache_member_peer cache_member_node_of(const struct cache_member *r, uint
                                                   .address = slice_of("")};
 }
 
+/* How many cells are ours, when that is not what the manager knows. */
+void member_tell_cells(struct cache_member *r)
+{
+    struct message_ring_cells m = {.cells = cache_cells_count(r->cells, CACHE_CELL_OURS)};
+    if (!r->manager || r->session != MEMBER_IN || (r->told_cells && m.cells == r->cells_told))
+        return;
+    message_ring_cells_pack(r->options.compose(r->options.ctx), &m);
+    r->told_cells = r->options.send(r->options.ctx);
+    r->cells_told = m.cells;
+}
+
 /* ---- whose something is ---- */
 
 bool cache_member_has(struct cache_member *r, struct slice key)

@@ -97,6 +97,8 @@ struct cache_member {
     struct member_node *nodes;
     size_t node_count;
     size_t charged;                      /* bytes that memory_max counts */
+    bool told_cells;                     /* the manager knows `cells_told` */
+    size_t cells_told;
     bool manager;                        /* it is there */
     bool served;                         /* when it was looked at last */
     bool reclaims;                       /* this walk has claimed some */
@@ -195,6 +197,9 @@ bool member_is_live(const struct cache_member *r, uint32_t incarnation);
 bool member_on_nodes(struct cache_member *r, struct unpack *u);
 bool member_on_seen(struct cache_member *r, struct unpack *u);
 void member_forget_nodes(struct cache_member *r);
+
+/* Once a second. */
+void member_tell_cells(struct cache_member *r);
 
 /* ---- cache_member_identity.c ---- */
 

@@ -29,9 +29,22 @@ struct ctl;
 int ctl_cache_ask(struct ctl *c, const char *verb, size_t count, const struct slice *more,
                   struct slice *body);
 
-/* The same with keys as they stand on the command line. */
-int ctl_cache_ask_keys(struct ctl *c, const char *verb, size_t count, const char *const *names,
-                       struct slice *body);
+/* The same of one node, or, by the cache's name, of any. */
+int ctl_cache_ask_node(struct ctl *c, const char *node, const char *verb, size_t count,
+                       const struct slice *more, struct slice *body);
+
+/*
+ * Whom to ask for what each node has for itself: the names of the cache's nodes, an array of strings; where it has only
+ * one, or none, the cache's. On 0 *names is the caller's.
+ */
+int ctl_cache_each(struct ctl *c, json_t **names);
+
+/* The sum of the `count` of what each node of the cache answers. */
+int ctl_cache_ask_each(struct ctl *c, const char *verb, uint64_t *count);
+
+/* As ctl_cache_ask_node, with keys as they stand on the command line. */
+int ctl_cache_ask_keys(struct ctl *c, const char *node, const char *verb, size_t count,
+                       const char *const *names, struct slice *body);
 
 int ctl_cache_print_json(struct ctl *c, struct slice body);
 

@@ -97,30 +97,61 @@ static int dead_decode(struct slice body, json_t **answer)
                : ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
 }
 
+/* One node's answer more: letters behind letters, or what it has counted added. */
+static int dead_join(json_t **all, json_t *answer)
+{
+    if (*all == NULL) {
+        *all = json_incref(answer);
+        return CONTROL_OK;
+    }
+    uint64_t count = ctl_value_u64(*all, "count") + ctl_value_u64(answer, "count");
+    int rc = json_is_array(*all)
+                 ? json_array_extend(*all, answer)
+                 : json_object_set_new(*all, "count", json_integer((json_int_t)count));
+    return rc == 0 ? CONTROL_OK : ctl_fail(CONTROL_ERROR, "not enough memory for the answer");
+}
+
 /* The keys behind the word, none for `all`. */
-static int dead_ask(struct ctl *c, const char *verb, json_t **answer)
+static int dead_ask_node(struct ctl *c, const char *node, const char *verb, json_t **all)
 {
     size_t count = c->args.argc > 2 && !ctl_letters_is_all(c) ? (size_t)c->args.argc - 2 : 0;
     const char **keys = calloc(count + 1, sizeof *keys);
     struct slice body;
+    json_t *answer = NULL;
     if (keys == NULL)
         return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
     for (size_t i = 0; i < count; i++) {
         const char *word = c->args.argv[2 + i];
         keys[i] = strcmp(word, DEAD_NAMED) == 0 ? CTL_LETTERS_ALL : word;
     }
-    int status = ctl_cache_ask_keys(c, verb, count, keys, &body);
+    int status = ctl_cache_ask_keys(c, node, verb, count, keys, &body);
     free(keys);
-    return status == CONTROL_OK ? dead_decode(body, answer) : status;
+    if (status == CONTROL_OK)
+        status = dead_decode(body, &answer);
+    if (status == CONTROL_OK)
+        status = dead_join(all, answer);
+    json_decref(answer);
+    return status;
+}
+
+/* Each node has its own dead letters, also of objects that another has by now. */
+static int dead_ask(struct ctl *c, const char *verb, json_t **answer)
+{
+    json_t *names = NULL;
+    int status = ctl_cache_each(c, &names);
+    for (size_t i = 0; status == CONTROL_OK && i < json_array_size(names); i++)
+        status = dead_ask_node(c, json_string_value(json_array_get(names, i)), verb, answer);
+    json_decref(names);
+    return status;
 }
 
 /* Appends some more of an answer. */
-static int dead_ask_more(struct ctl *c, const char *verb, size_t count, const struct slice *keys,
-                         json_t *letters, size_t *came)
+static int dead_ask_more(struct ctl *c, const char *node, const char *verb, size_t count,
+                         const struct slice *keys, json_t *letters, size_t *came)
 {
     struct slice body;
     json_t *page = NULL;
-    int status = ctl_cache_ask(c, verb, count, keys, &body);
+    int status = ctl_cache_ask_node(c, node, verb, count, keys, &body);
     if (status == CONTROL_OK)
         status = dead_decode(body, &page);
     *came = json_array_size(page);
@@ -149,20 +180,21 @@ static bool dead_is_same(const json_t *a, const json_t *b)
 }
 
 /* Page by page, until there are no more, or it has begun anew because the last one is a dead letter no more. */
-static int dead_ask_all(struct ctl *c, json_t *letters)
+static int dead_ask_all(struct ctl *c, const char *node, json_t *letters)
 {
     struct buffer after = BUFFER_EMPTY;
-    size_t came = 0;
-    int status = dead_ask_more(c, "dead-list", 0, NULL, letters, &came);
+    size_t came = 0, first = json_array_size(letters);
+    int status = dead_ask_more(c, node, "dead-list", 0, NULL, letters, &came);
     while (status == CONTROL_OK && came > 0) {
         size_t before = json_array_size(letters);
         const json_t *last = json_array_get(letters, before - 1);
         char version[24];
         snprintf(version, sizeof version, "%" PRIu64, ctl_value_u64(last, "version"));
         struct slice words[] = {dead_key(last, &after), slice_of(version)};
-        status = buffer_ok(&after) ? dead_ask_more(c, "dead-list", 2, words, letters, &came)
+        status = buffer_ok(&after) ? dead_ask_more(c, node, "dead-list", 2, words, letters, &came)
                                    : ctl_fail(CONTROL_ERROR, "not enough memory for the request");
-        if (came > 0 && dead_is_same(json_array_get(letters, 0), json_array_get(letters, before)))
+        if (came > 0 &&
+            dead_is_same(json_array_get(letters, first), json_array_get(letters, before)))
             break;
     }
     buffer_fini(&after);
@@ -193,8 +225,7 @@ static json_t *dead_keys(const json_t *listed)
     return NULL;
 }
 
-/* Appends those letters with their values. */
-static int dead_ask_values(struct ctl *c, const json_t *listed, json_t *letters)
+static int dead_ask_values(struct ctl *c, const char *node, const json_t *listed, json_t *letters)
 {
     struct buffer keys[DEAD_BATCH] = {{0}};
     struct slice words[DEAD_BATCH];
@@ -205,11 +236,35 @@ static int dead_ask_values(struct ctl *c, const json_t *listed, json_t *letters)
         size_t count = 0, came;
         for (; count < DEAD_BATCH && i + count < json_array_size(first); count++)
             words[count] = dead_key(json_array_get(first, i + count), &keys[count]);
-        status = dead_ask_more(c, "dead-show", count, words, letters, &came);
+        status = dead_ask_more(c, node, "dead-show", count, words, letters, &came);
     }
     for (size_t i = 0; i < DEAD_BATCH; i++)
         buffer_fini(&keys[i]);
     json_decref(first);
+    return status;
+}
+
+/* Appends those letters with their values. */
+static int dead_show_node(struct ctl *c, const char *node, json_t *letters)
+{
+    json_t *listed = json_array();
+    int status = dead_ask_all(c, node, listed);
+    if (status == CONTROL_OK)
+        status = dead_ask_values(c, node, listed, letters);
+    json_decref(listed);
+    return status;
+}
+
+/* *letters: of all nodes, one behind the other. */
+static int dead_of_all(struct ctl *c, int (*ask)(struct ctl *, const char *, json_t *),
+                       json_t **letters)
+{
+    json_t *names = NULL;
+    *letters = json_array();
+    int status = ctl_cache_each(c, &names);
+    for (size_t i = 0; status == CONTROL_OK && i < json_array_size(names); i++)
+        status = ask(c, json_string_value(json_array_get(names, i)), *letters);
+    json_decref(names);
     return status;
 }
 
@@ -219,8 +274,8 @@ static int dead_list(struct ctl *c)
 {
     if (c->args.argc > 2)
         return ctl_fail_usage(CTL_VERB_CACHE_DEAD, "'list' takes no further words");
-    json_t *letters = json_array();
-    int status = dead_ask_all(c, letters);
+    json_t *letters = NULL;
+    int status = dead_of_all(c, dead_ask_all, &letters);
     if (status == CONTROL_OK && c->args.json)
         ctl_print_json(c, letters);
     else if (status == CONTROL_OK && json_array_size(letters) == 0)
@@ -228,17 +283,6 @@ static int dead_list(struct ctl *c)
     else if (status == CONTROL_OK)
         ctl_cache_render_dead(letters, c->width, c->color, &c->out);
     json_decref(letters);
-    return status;
-}
-
-static int dead_show_all(struct ctl *c, json_t **letters)
-{
-    json_t *listed = json_array();
-    *letters = json_array();
-    int status = dead_ask_all(c, listed);
-    if (status == CONTROL_OK)
-        status = dead_ask_values(c, listed, *letters);
-    json_decref(listed);
     return status;
 }
 
@@ -254,7 +298,7 @@ static int dead_show(struct ctl *c)
 {
     json_t *letters = NULL;
     bool all = ctl_letters_is_all(c) || c->args.argc == 2;
-    int status = all ? dead_show_all(c, &letters) : dead_ask(c, "dead-show", &letters);
+    int status = all ? dead_of_all(c, dead_show_node, &letters) : dead_ask(c, "dead-show", &letters);
     if (status == CONTROL_OK && c->args.json)
         ctl_print_json(c, letters);
     else if (status == CONTROL_OK && all && json_array_size(letters) == 0)

@@ -14,41 +14,6 @@
 #include <unistd.h>
 
 #define OBJECT_READ_SIZE ((size_t)64 << 10)
-#define OBJECT_OTHERS    1024 /* bytes of a request that are neither key nor value */
-
-/* ---- asking ---- */
-
-/* What may go later is told apart from what does not go. */
-static int object_status(struct ctl *c, int status)
-{
-    bool again =
-        status == CONTROL_ERROR && strncmp(ctl_client_why(&c->client), "TRYAGAIN ", 9) == 0;
-    return again ? CONTROL_TRYAGAIN : status;
-}
-
-int ctl_cache_ask(struct ctl *c, const char *verb, size_t count, const struct slice *more,
-                  struct slice *body)
-{
-    size_t bytes = OBJECT_OTHERS;
-    struct slice *words = calloc(count + 3, sizeof *words);
-    if (words == NULL)
-        return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
-    words[0] = slice_of("cache-node");
-    words[1] = slice_of(c->args.argv[0]);
-    words[2] = slice_of(verb);
-    for (size_t i = 0; i < count; i++) {
-        words[3 + i] = more[i];
-        bytes += more[i].len + 5;
-    }
-    int status = bytes <= CONTROL_REQUEST_MAX
-                     ? object_status(c, ctl_request(c, "ask", count + 3, words, body))
-                     : ctl_fail(CONTROL_USAGE,
-                                "cache %s: more than a request to a platoon may have (%u bytes): "
-                                "use a client of Redis' protocol",
-                                verb, CONTROL_REQUEST_MAX - OBJECT_OTHERS);
-    free(words);
-    return status;
-}
 
 int ctl_cache_print_json(struct ctl *c, struct slice body)
 {
@@ -275,29 +240,10 @@ static int print_deleted(struct ctl *c, struct slice body)
     return CONTROL_OK;
 }
 
-int ctl_cache_ask_keys(struct ctl *c, const char *verb, size_t count, const char *const *names,
-                       struct slice *body)
-{
-    struct slice *words = calloc(count + 1, sizeof *words);
-    struct buffer *keys = calloc(count + 1, sizeof *keys);
-    bool whole = words != NULL && keys != NULL;
-    for (size_t i = 0; whole && i < count; i++) {
-        base64_append_named(&keys[i], slice_of(names[i]));
-        words[i] = buffer_slice(&keys[i]);
-        whole = buffer_ok(&keys[i]);
-    }
-    int status = whole ? ctl_cache_ask(c, verb, count, words, body)
-                       : ctl_fail(CONTROL_ERROR, "not enough memory for the request");
-    for (size_t i = 0; keys != NULL && i < count; i++)
-        buffer_fini(&keys[i]);
-    free(keys);
-    free(words);
-    return status;
-}
-
 int ctl_cache_del_run(struct ctl *c)
 {
     struct slice body;
-    int status = ctl_cache_ask_keys(c, "del", (size_t)c->args.argc - 1, &c->args.argv[1], &body);
+    int status = ctl_cache_ask_keys(c, c->args.argv[0], "del", (size_t)c->args.argc - 1,
+                                    &c->args.argv[1], &body);
     return status == CONTROL_OK ? print_deleted(c, body) : status;
 }

@@ -33,11 +33,21 @@ static void ring_cell_still(struct ctl_table *t, const json_t *row)
     ctl_table_cell(t, CTL_PLAIN, slice_of(text));
 }
 
+static void ring_cell_cells(struct ctl_table *t, const json_t *row)
+{
+    char text[TEXT_NUMBER_SIZE] = "-";
+    const json_t *cells = json_object_get(row, "cells");
+    if (json_is_integer(cells))
+        text_format_count((uint64_t)json_integer_value(cells), text);
+    ctl_table_cell(t, CTL_PLAIN, slice_of(text));
+}
+
 static void ring_render_nodes(const json_t *ring, size_t width, bool color, struct buffer *out)
 {
     static const struct ctl_column columns[] = {
         {"NUMBER", true, false}, {"NODE", false, false}, {"STATE", false, false},
-        {"STILL", true, false},  {"HOST", false, false}, {"ADDRESS", false, true},
+        {"CELLS", true, false},  {"STILL", true, false}, {"HOST", false, false},
+        {"ADDRESS", false, true},
     };
     struct ctl_table t;
     ctl_table_init(&t, columns, sizeof columns / sizeof columns[0]);
@@ -49,6 +59,7 @@ static void ring_render_nodes(const json_t *ring, size_t width, bool color, stru
         ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(node, "incarnation"));
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(node, "node")));
         ctl_table_cell(&t, strcmp(state, "lost") == 0 ? CTL_RED : CTL_GREEN, slice_of(state));
+        ring_cell_cells(&t, node);
         ring_cell_still(&t, node);
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(node, "host")));
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(node, "address")));

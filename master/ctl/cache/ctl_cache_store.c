@@ -21,18 +21,18 @@ struct store_left {
 };
 
 /*
- * One look at what is not stored. A node that does not answer, as it is restarted or full, is waited out once it has
- * answered before; `why` lives until the next look.
+ * One look at what one node has not stored. A node that does not answer, as it is restarted or full, is waited out once
+ * all have answered before; `why` lives until the next question.
  */
-static int store_look(struct ctl *c, bool looked, struct store_left *left, const char **why)
+static int store_look_at(struct ctl *c, const char *node, bool looked, struct store_left *left,
+                         const char **why)
 {
-    struct slice words[] = {slice_of("cache-node"), slice_of(c->args.argv[0]), slice_of("dirty")};
+    struct slice words[] = {slice_of("cache-node"), slice_of(node), slice_of("dirty")};
     uint64_t deadline = clock_mono_ms() + STORE_LOOK_MS;
     json_t *answer = NULL;
     struct slice body;
     int status = ctl_client_ask(&c->client, deadline < c->deadline ? deadline : c->deadline, "ask",
                                 3, words, &body);
-    *why = "";
     if (looked && (status == CONTROL_ERROR || status == CONTROL_TIMEOUT)) {
         *why = ctl_client_why(&c->client);
         return CONTROL_OK;
@@ -41,10 +41,22 @@ static int store_look(struct ctl *c, bool looked, struct store_left *left, const
         return ctl_fail(status, "%s", ctl_client_why(&c->client));
     if (ctl_value_decode(body, &answer) != 0)
         return ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
-    left->dirty = ctl_value_u64(answer, "dirty");
-    left->dead = ctl_value_u64(answer, "dead");
+    left->dirty += ctl_value_u64(answer, "dirty");
+    left->dead += ctl_value_u64(answer, "dead");
     json_decref(answer);
     return CONTROL_OK;
+}
+
+/* At all of the cache's; no further than to one that does not answer. */
+static int store_look(struct ctl *c, const json_t *names, bool looked, struct store_left *left,
+                      const char **why)
+{
+    int status = CONTROL_OK;
+    *left = (struct store_left){0};
+    *why = "";
+    for (size_t i = 0; i < json_array_size(names) && status == CONTROL_OK && (*why)[0] == '\0'; i++)
+        status = store_look_at(c, json_string_value(json_array_get(names, i)), looked, left, why);
+    return status;
 }
 
 static int store_late(struct ctl *c, uint64_t dirty, const char *why)
@@ -67,12 +79,12 @@ static void store_print(struct ctl *c, const struct store_left *left)
                       name, left->dead, left->dead == 1 ? "" : "s", name);
 }
 
-static int store_wait(struct ctl *c)
+static int store_wait_for(struct ctl *c, const json_t *names)
 {
     struct store_left left = {0};
     const char *why = "";
     for (bool looked = false;; looked = true) {
-        int status = store_look(c, looked, &left, &why);
+        int status = store_look(c, names, looked, &left, &why);
         if (status != CONTROL_OK)
             return status;
         if (left.dirty == 0 && why[0] == '\0')
@@ -85,6 +97,16 @@ static int store_wait(struct ctl *c)
     }
     store_print(c, &left);
     return CONTROL_OK;
+}
+
+static int store_wait(struct ctl *c)
+{
+    json_t *names = NULL;
+    int status = ctl_cache_each(c, &names);
+    if (status == CONTROL_OK)
+        status = store_wait_for(c, names);
+    json_decref(names);
+    return status;
 }
 
 int ctl_cache_wait_run(struct ctl *c)
@@ -119,34 +141,43 @@ static int take_dump(struct ctl *c, struct store_dump *d)
     return CONTROL_OK;
 }
 
-static int print_dumped(struct ctl *c, struct slice body, const char *done)
+static int print_dumped(struct ctl *c, uint64_t count, const char *done)
 {
-    json_t *answer = NULL;
+    json_t *answer = c->args.json ? json_pack("{s:I}", "count", (json_int_t)count) : NULL;
+    if (c->args.json && answer == NULL)
+        return ctl_fail(CONTROL_ERROR, "not enough memory for the answer");
     if (c->args.json)
-        return ctl_cache_print_json(c, body);
-    if (ctl_value_decode(body, &answer) != 0)
-        return ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
-    buffer_printf(&c->out, "%s: %" PRIu64 " %s\n", c->args.argv[0], ctl_value_u64(answer, "count"),
-                  done);
+        ctl_print_json(c, answer);
+    else
+        buffer_printf(&c->out, "%s: %" PRIu64 " %s\n", c->args.argv[0], count, done);
     json_decref(answer);
     return CONTROL_OK;
+}
+
+static int dump_keys(struct ctl *c, const struct store_dump *d, uint64_t *count)
+{
+    json_t *answer = NULL;
+    struct slice body;
+    int status = ctl_cache_ask_keys(c, c->args.argv[0], d->wait ? "dump-wait" : "dump", d->count,
+                                    d->keys, &body);
+    if (status == CONTROL_OK && ctl_value_decode(body, &answer) != 0)
+        status = ctl_fail(CONTROL_ERROR, "the node's answer is not well-formed");
+    *count = ctl_value_u64(answer, "count");
+    json_decref(answer);
+    return status;
 }
 
 int ctl_cache_dump_run(struct ctl *c)
 {
     struct store_dump d = {0};
-    struct slice body;
+    uint64_t count = 0;
     int status = take_dump(c, &d);
     if (status == CONTROL_OK)
-        status = ctl_cache_ask_keys(c,
-                                    d.all    ? "dump-all"
-                                    : d.wait ? "dump-wait"
-                                             : "dump",
-                                    d.count, d.keys, &body);
+        status = d.all ? ctl_cache_ask_each(c, "dump-all", &count) : dump_keys(c, &d, &count);
     if (status == CONTROL_OK && d.all && d.wait)
         status = store_wait(c);
     else if (status == CONTROL_OK)
-        status = print_dumped(c, body, d.wait ? "are stored" : "will be stored now");
+        status = print_dumped(c, count, d.wait ? "are stored" : "will be stored now");
     free(d.keys);
     return status;
 }

@@ -225,7 +225,7 @@ def test_status_shows_who_is_not_ready_too(cache, platoon):
     r.get("nothing")
     found = wait_until(lambda: (n := platoon.json("cache", "status"))[0]["hits"] and n[0]["misses"] and n, 20, "its counters")
     assert len(found) == 1 and list(found[0]) == ["cache", "node", "state", "objects", "bytes", "memory", "hits", "misses", "loads", "stores", "store_errors",
-                                                        "evicted", "expired", "dead", "clients", "dirty", "dirty_bytes", "at_risk_bytes", "oldest_dirty_ms"]
+                                                        "evicted", "expired", "forwarded", "dead", "clients", "dirty", "dirty_bytes", "at_risk_bytes", "oldest_dirty_ms"]
     assert {k: v for k, v in found[0].items() if k != "bytes"} == {
         "cache": "sessions", "node": NODE, "state": "READY", "objects": 1, "memory": 16 << 20, "hits": 1, "misses": 1, "loads": 0, "stores": 0, "store_errors": 0,
         "evicted": 0, "expired": 0, "dead": 0, "clients": 1, "dirty": 0, "dirty_bytes": 0, "at_risk_bytes": 0, "oldest_dirty_ms": None}

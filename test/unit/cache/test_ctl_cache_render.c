@@ -10,7 +10,8 @@
 #define COUNTERS                                                                                   \
     ",\"counters\":{\"cache_objects\":1234,\"cache_bytes\":2097152,\"cache_memory\":67108864,"     \
     "\"cache_hits_total\":900,\"cache_misses_total\":100,\"cache_evicted_total\":7,"               \
-    "\"cache_expired_total\":3,\"cache_clients\":2,\"cache_log_bytes\":99,\"cache_loads_total\":"  \
+    "\"cache_expired_total\":3,\"cache_forwarded_total\":11,\"cache_clients\":2,\"cache_log_"      \
+    "bytes\":99,\"cache_loads_total\":"                                                            \
     "5,"                                                                                           \
     "\"cache_stores_total\":6,\"cache_store_errors_total\":1,\"cache_dead\":4,\"cache_dirty\":8,"  \
     "\"cache_dirty_bytes\":80,\"cache_at_risk_bytes\":80,\"cache_oldest_dirty_ms\":7070}"
@@ -48,12 +49,14 @@ static const char *as_text(const char *cache)
 #define SESSIONS                                                                                   \
     "{\"cache\":\"sessions\",\"node\":\"cache/sessions/node.1\",\"state\":\"READY\","              \
     "\"objects\":1234,\"bytes\":2097152,\"memory\":67108864,\"hits\":900,\"misses\":100,"          \
-    "\"loads\":5,\"stores\":6,\"store_errors\":1,\"evicted\":7,\"expired\":3,\"dead\":4,"          \
+    "\"loads\":5,\"stores\":6,\"store_errors\":1,\"evicted\":7,\"expired\":3,"                     \
+    "\"forwarded\":11,\"dead\":4,"                                                                 \
     "\"clients\":2,\"dirty\":8,\"dirty_bytes\":80,\"at_risk_bytes\":80,\"oldest_dirty_ms\":7070}"
 #define PAGES                                                                                      \
     "{\"cache\":\"pages\",\"node\":\"cache/pages/node.1\",\"state\":\"UNSTABLE\","                 \
     "\"objects\":0,\"bytes\":0,\"memory\":0,\"hits\":0,\"misses\":0,"                              \
-    "\"loads\":0,\"stores\":0,\"store_errors\":0,\"evicted\":0,\"expired\":0,\"dead\":0,"          \
+    "\"loads\":0,\"stores\":0,\"store_errors\":0,\"evicted\":0,\"expired\":0,"                     \
+    "\"forwarded\":0,\"dead\":0,"                                                                  \
     "\"clients\":0,\"dirty\":0,\"dirty_bytes\":0,\"at_risk_bytes\":0,\"oldest_dirty_ms\":null}"
 
 /* Also who is not ready, and has said nothing yet. */
@@ -73,11 +76,11 @@ START_TEST(table)
     ck_assert_str_eq(
         shown(),
         "NODE                   STATE     OBJECTS  BYTES  MEMORY  HITS  MISSES  EVICTED  EXPIRED  "
-        "CLIENTS  LOADS  STORES  ERRORS  DIRTY  OLDEST  DEAD\n"
+        "CLIENTS  FORWARDED  LOADS  STORES  ERRORS  DIRTY  OLDEST  DEAD\n"
         "cache/sessions/node.1  READY       1,234  2.0MB    64MB   900     100        7        3  "
-        "      2      5       6       1      8      7s     4\n"
+        "      2         11      5       6       1      8      7s     4\n"
         "cache/pages/node.1     UNSTABLE        0     0B      0B     0       0        0        0  "
-        "      0      0       0       0      0       -     0\n");
+        "      0          0      0       0       0      0       -     0\n");
 }
 END_TEST
 
@@ -165,9 +168,10 @@ END_TEST
 #define RING                                                                                       \
     "{\"gen\":5,\"lease_ms\":1000,\"closed_ms\":%d,\"master\":\"a:1:m:1\",\"nodes\":["             \
     "{\"incarnation\":1,\"node\":\"cache/c/node.1\",\"host\":\"front1\",\"platoon\":\"p\","        \
-    "\"address\":\"10.0.0.1:6390\",\"state\":\"live\",\"still_ms\":900},"                          \
+    "\"address\":\"10.0.0.1:6390\",\"state\":\"live\",\"cells\":1234,\"still_ms\":900},"           \
     "{\"incarnation\":12,\"node\":\"cache/c/node.2\",\"host\":\"f\\u001b\",\"platoon\":\"q\","     \
-    "\"address\":\"10.0.0.2:6390\",\"state\":\"lost\",\"still_ms\":null}],\"managers\":["          \
+    "\"address\":\"10.0.0.2:6390\",\"state\":\"lost\",\"cells\":null,\"still_ms\":null}],"         \
+    "\"managers\":["                                                                               \
     "{\"manager\":\"a:1:m:1\",\"host\":\"front1\",\"still_ms\":0},"                                \
     "{\"manager\":\"b:1:m:1\",\"host\":\"front2\",\"still_ms\":65000}]}"
 
@@ -182,9 +186,11 @@ static const char *ring_shown(int closed_ms)
 
 START_TEST(rings)
 {
-    ck_assert_str_eq(ring_shown(0), "NUMBER  NODE            STATE  STILL  HOST    ADDRESS\n"
-                                    "     1  cache/c/node.1  live   900ms  front1  10.0.0.1:6390\n"
-                                    "    12  cache/c/node.2  lost       -  f\\x1b   10.0.0.2:6390\n"
+    ck_assert_str_eq(ring_shown(0), "NUMBER  NODE            STATE  CELLS  STILL  HOST    ADDRESS\n"
+                                    "     1  cache/c/node.1  live   1,234  900ms  front1  "
+                                    "10.0.0.1:6390\n"
+                                    "    12  cache/c/node.2  lost       -      -  f\\x1b   "
+                                    "10.0.0.2:6390\n"
                                     "\n"
                                     "MANAGER  MASTER  STILL  HOST\n"
                                     "a:1:m:1  yes       0ms  front1\n"

@@ -89,6 +89,8 @@ static bool manager_on_message(struct worker *w, void *state, struct worker_peer
         return manager_on_sweep(m, from, u);
     case MESSAGE_RING_LOOK:
         return manager_on_look(m, from, u);
+    case MESSAGE_RING_CELLS:
+        return manager_on_cells(from, u);
     case MESSAGE_RING_LEAVE:
         return manager_on_leave(m, from, u);
     default:

@@ -1,5 +1,6 @@
 /*
- * cache_manager_look.c: whose a cell is, for a node that was asked so (PLATOON.OWNER). See cache_manager_private.h.
+ * cache_manager_look.c: whose a cell is, for a node that was asked so (PLATOON.OWNER), and how many cells each node has.
+ * See cache_manager_private.h.
  *
  * Nothing is claimed, and nothing remembered: who asks gets what Redis says now.
  */
@@ -83,4 +84,29 @@ bool manager_on_look(struct manager *m, struct worker_peer *from, struct unpack 
         manager_send_seen(
             m, from, &(struct message_ring_seen){.token = message.token, .result = MANAGER_AWAY});
     return true;
+}
+
+/* ---- how many there are ---- */
+
+bool manager_on_cells(struct worker_peer *from, struct unpack *u)
+{
+    struct message_ring_cells message;
+    if (!message_ring_cells_unpack(u, &message))
+        return false;
+    struct manager_node *n = from->user;
+    if (n != NULL)
+        n->cells = message.cells;
+    return true;
+}
+
+bool manager_cells_of(const struct manager *m, uint64_t incarnation, uint64_t *cells)
+{
+    for (struct worker_peer *p = NULL; (p = worker_peer_next(m->w, p)) != NULL;) {
+        const struct manager_node *n = p->user;
+        if (n != NULL && n->state == MANAGER_JOINED && n->who.incarnation == incarnation) {
+            *cells = n->cells;
+            return true;
+        }
+    }
+    return false;
 }

@@ -39,6 +39,7 @@ struct manager_node {
     char seed[CACHE_RING_SEED_SIZE];
     char address[MANAGER_ADDRESS_SIZE];
     struct manager_batch *batch; /* of this turn; NULL: nothing */
+    uint64_t cells;              /* that it has, as it last said */
 };
 
 /* A node of the ring, as the last beat that told of them has it. */
@@ -170,8 +171,12 @@ bool manager_on_sweep(struct manager *m, struct worker_peer *from, struct unpack
 
 /* ---- cache_manager_look.c ---- */
 
-/* RING_LOOK. False: malformed. */
+/* RING_LOOK, RING_CELLS. False: malformed. */
 bool manager_on_look(struct manager *m, struct worker_peer *from, struct unpack *u);
+bool manager_on_cells(struct worker_peer *from, struct unpack *u);
+
+/* The cells of an incarnation. False: it is none of this platoon's. */
+bool manager_cells_of(const struct manager *m, uint64_t incarnation, uint64_t *cells);
 
 /* ---- cache_manager_master.c ---- */
 

@@ -83,13 +83,19 @@ static void manager_put_node(const struct manager *m, struct buffer *out,
 {
     char who[24];
     snprintf(who, sizeof who, "%" PRIu64, k->who.incarnation);
-    pack_map(out, 7);
+    uint64_t cells;
+    pack_map(out, 8);
     manager_put_number(out, "incarnation", k->who.incarnation);
     manager_put_text(out, "node", k->name);
     manager_put_text(out, "host", k->host);
     manager_put_text(out, "platoon", k->platoon);
     manager_put_text(out, "address", k->address);
     manager_put_text(out, "state", k->lost ? "lost" : "live");
+    pack_text(out, "cells");
+    if (manager_cells_of(m, k->who.incarnation, &cells))
+        pack_u64(out, cells);
+    else
+        pack_nil(out);
     manager_put_still(m, out, who);
 }
 
