@@ -185,7 +185,7 @@ void cache_member_why(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
 void cache_member_trouble(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
 {
     int64_t now_us = clock_boot_us();
-    bool leaves = r->session == MEMBER_LEAVES || r->session == MEMBER_GONE;
+    bool leaves = r->leaves || r->session == MEMBER_GONE;
     bool serves = cache_lease_serves(&r->lease, now_us);
     why[0] = '\0';
     if (serves || leaves || r->closed_us > now_us)

@@ -17,6 +17,7 @@
 #define MEMBER_MOVES     64   /* cells that are withheld at once, to move */
 #define MEMBER_FLIGHTS   16   /* requests to the manager that are not answered */
 #define MEMBER_CELLS_MAX 1000 /* of one */
+#define MEMBER_AWAY      4    /* of RING_CLAIMED and RING_LEFT: nothing may have been done */
 #define MEMBER_LATER_MS  200  /* between two tries of what the manager could not ask Redis */
 #define MEMBER_TROUBLE_US 2000000 /* it does not serve for so long: that is told to people */
 #define MEMBER_EMPTY_S   10 /* where memory is full, one that has nothing in it is kept so long */
