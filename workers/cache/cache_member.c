@@ -231,17 +231,15 @@ static void member_charge(struct cache_member *r)
 bool cache_member_turn(struct cache_member *r)
 {
     cache_member_now(r);
-    bool serves = cache_lease_serves(&r->lease, r->now_us);
-    r->look = r->look || (serves && !r->served);
-    r->served = serves;
     r->short_of = false;
     bool more = member_walk_on(r);
+    member_take_offer(r);
     member_say_again(r);
     member_move_on(r);
     member_release(r);
     member_say(r);
     member_charge(r);
-    return more;
+    return more || r->look; /* who waits is told in the next turn: the loop must not sleep before */
 }
 
 bool cache_member_take_look(struct cache_member *r)

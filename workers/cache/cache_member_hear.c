@@ -48,6 +48,7 @@ static void member_become(struct cache_member *r, const struct message_ring_join
     r->closed_us = (int64_t)m->at_us + (int64_t)m->closed_ms * 1000;
     memcpy(r->next_seed, m->seed.ptr, sizeof r->next_seed);
     cache_lease_begin(&r->lease, r->incarnation);
+    r->offer = (struct member_offer){0};
     r->session = MEMBER_IN;
 }
 
@@ -103,21 +104,33 @@ static bool member_on_left(struct cache_member *r, struct unpack *u)
 
 /*
  * While something is not claimed again in Redis' new run there is none: in one more new run it would mean that nobody
- * has taken over since, and somebody may have.
+ * has taken over since, and somebody may have. It is kept until then: the next one may be a fifth of a lease away.
  */
+void member_take_offer(struct cache_member *r)
+{
+    const struct member_offer *o = &r->offer;
+    if (o->at_us == 0 || r->session != MEMBER_IN || r->owed == MEMBER_NEW_RUN ||
+        cache_cells_count(r->cells, CACHE_CELL_HELD) > 0)
+        return;
+    bool serves = cache_lease_serves(&r->lease, clock_boot_us());
+    cache_lease_take(&r->lease, r->incarnation, o->until_us, o->at_us, o->redis_us);
+    r->offer = (struct member_offer){0};
+    r->look = r->look || !serves;
+}
+
 static bool member_on_lease(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_lease m;
     if (!message_ring_lease_unpack(u, &m) || !member_is_time(m.until_us) ||
         !member_is_time(m.at_us) || !member_is_time(m.redis_us) || m.incarnation > UINT32_MAX)
         return false;
-    if (r->session != MEMBER_IN || m.mark != r->mark || r->owed == MEMBER_NEW_RUN ||
-        cache_cells_count(r->cells, CACHE_CELL_HELD) > 0)
+    if (r->session != MEMBER_IN || m.mark != r->mark || m.incarnation != r->incarnation ||
+        (int64_t)m.at_us < r->offer.at_us)
         return true;
-    bool serves = cache_lease_serves(&r->lease, clock_boot_us());
-    cache_lease_take(&r->lease, (uint32_t)m.incarnation, (int64_t)m.until_us, (int64_t)m.at_us,
-                     (int64_t)m.redis_us);
-    r->look = r->look || !serves;
+    r->offer = (struct member_offer){.until_us = (int64_t)m.until_us,
+                                     .at_us = (int64_t)m.at_us,
+                                     .redis_us = (int64_t)m.redis_us};
+    member_take_offer(r);
     return true;
 }
 

@@ -57,6 +57,11 @@ struct member_flight {
     uint64_t cells[MEMBER_CELLS_MAX];
 };
 
+/* A lease that was told before it could be taken. */
+struct member_offer {
+    int64_t until_us, at_us, redis_us; /* at_us 0: none */
+};
+
 struct member_node {
     uint32_t incarnation;
     bool lost;
@@ -67,6 +72,7 @@ struct cache_member {
     struct cache_member_options options;
     struct cache_node *node;
     struct cache_lease lease;
+    struct member_offer offer;
     struct cache_cells *cells;
     struct cache_cell_objects objects;
     uint8_t seed[SIPHASH_KEY_SIZE], next_seed[SIPHASH_KEY_SIZE];
@@ -101,7 +107,6 @@ struct cache_member {
     bool told_cells;                     /* the manager knows `cells_told` */
     size_t cells_told;
     bool manager;                        /* it is there */
-    bool served;                         /* when it was looked at last */
     bool reclaims;                       /* this walk has claimed some */
     bool look;                           /* who waits for a cell may look again */
     bool short_of;                       /* memory was */
@@ -166,6 +171,11 @@ void member_release(struct cache_member *r);
 
 /* What is under way is not answered any more. */
 void member_forget_flights(struct cache_member *r);
+
+/* ---- cache_member_hear.c ---- */
+
+/* What was told of the lease is so, when nothing is in the way any more. */
+void member_take_offer(struct cache_member *r);
 
 /* ---- cache_member_walk.c ---- */
 
