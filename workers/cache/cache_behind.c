@@ -134,16 +134,17 @@ static bool behind_must_wait(struct cache_behind *b, const struct behind_put *p)
     return waits;
 }
 
-/* A stray whose key is another node's, or nobody has said whose. */
-static bool behind_is_barred(const struct cache_behind *b, const struct behind_put *p)
+/* Of a stray: whose its key is. */
+static enum cache_may_put behind_may(const struct cache_behind *b, const struct behind_put *p)
 {
-    return b->options.may_put != NULL && cache_stray_is(cache_behind_key(p)) &&
-           !b->options.may_put(b->options.ctx, behind_real_key(p));
+    if (b->options.may_put == NULL || !cache_stray_is(cache_behind_key(p)))
+        return CACHE_MAY_PUT;
+    return b->options.may_put(b->options.ctx, behind_real_key(p));
 }
 
-static void behind_wait(struct cache_behind *b, struct behind_put *p)
+void cache_behind_wait(struct cache_behind *b, struct behind_put *p, uint64_t pause_ms)
 {
-    p->at_ms = cache_behind_now(b) + BEHIND_SHORT_MS;
+    p->at_ms = cache_behind_now(b) + pause_ms;
     if (b->failed.count < BEHIND_FAILED_MAX) {
         cache_behind_push(&b->failed, p);
         return;
@@ -179,6 +180,27 @@ static bool behind_fly(struct cache_behind *b, struct behind_put *p, const struc
     return true;
 }
 
+/* What the store has of it. */
+static void behind_look(struct cache_behind *b, struct behind_put *p)
+{
+    if (b->store->ops->get(b->store, behind_real_key(p), b->options.timeout_ms,
+                           cache_behind_on_look, p, &p->call) == 0)
+        cache_behind_push(&b->flying, p);
+    else
+        cache_behind_wait(b, p, BEHIND_SHORT_MS);
+}
+
+/* True: it is not put now. */
+static bool behind_is_put_off(struct cache_behind *b, struct behind_put *p)
+{
+    enum cache_may_put may = behind_must_wait(b, p) ? CACHE_MAY_WAIT : behind_may(b, p);
+    if (may == CACHE_MAY_LOOK)
+        behind_look(b, p);
+    else if (may == CACHE_MAY_WAIT)
+        cache_behind_wait(b, p, BEHIND_SHORT_MS);
+    return may != CACHE_MAY_PUT;
+}
+
 /* What was taken; it may have to wait. False: nothing was, or memory is short. */
 static bool behind_start_one(struct cache_behind *b, const struct cache_object *o)
 {
@@ -189,11 +211,7 @@ static bool behind_start_one(struct cache_behind *b, const struct cache_object *
     if (p != NULL) {
         *p = (struct behind_put){.b = b, .key_len = key.len, .meta.version = o->version};
         memcpy(p->key, key.ptr, key.len);
-        if (behind_is_barred(b, p) || behind_must_wait(b, p)) {
-            behind_wait(b, p);
-            return true;
-        }
-        if (behind_fly(b, p, o))
+        if (behind_is_put_off(b, p) || behind_fly(b, p, o))
             return true;
         cache_behind_end(p);
     }
@@ -216,11 +234,7 @@ static bool behind_restart(struct cache_behind *b, struct behind_put *p)
         cache_behind_end(p);
         return true;
     }
-    if (behind_is_barred(b, p) || behind_must_wait(b, p)) {
-        behind_wait(b, p);
-        return true;
-    }
-    if (behind_fly(b, p, o))
+    if (behind_is_put_off(b, p) || behind_fly(b, p, o))
         return true;
     p->at_ms = cache_behind_now(b) + BEHIND_SHORT_MS;
     cache_behind_push(&b->failed, p);

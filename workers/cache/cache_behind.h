@@ -18,6 +18,12 @@
 #include "workers/cache/backing/backing.h"
 #include "workers/cache/cache_db.h"
 
+enum cache_may_put {
+    CACHE_MAY_PUT,
+    CACHE_MAY_WAIT, /* not now */
+    CACHE_MAY_LOOK, /* not now; but another node has it: with a newer version in the store it is a dead letter */
+};
+
 struct cache_behind_options {
     uint64_t write_delay_ms;
     uint64_t idle_ms;      /* 0: never */
@@ -30,10 +36,10 @@ struct cache_behind_options {
      */
     bool (*may)(void *ctx);
     /*
-     * The same of one stray, by its real key: NULL: yes. One that may not waits, and is asked about now and then; at
-     * once when it is asked for (cache_behind_ask).
+     * The same of one stray, by its real key (it lives for the call); NULL: yes. One that may not waits, and is asked
+     * about now and then; at once when it is asked for (cache_behind_ask).
      */
-    bool (*may_put)(void *ctx, struct slice key);
+    enum cache_may_put (*may_put)(void *ctx, struct slice key);
     /* From the loop; each may be NULL. Something has become clean, or dead. */
     void (*on_change)(void *ctx);
     /* Before that: the store has this version, and it is dirty all the same, for it was written meanwhile. */

@@ -12,6 +12,19 @@
 #define BEHIND_AWAY_FEW 4u     /* so many must be taken for each that is AWAY, or it is the store */
 #define BEHIND_ASKED_MS 30000u /* a store that asks for more time is looked at before */
 
+static void behind_begin(struct cache_behind *b)
+{
+    if (b->timed)
+        cache_db_begin(b->db, cache_behind_wall_us(), cache_behind_now(b));
+}
+
+static void behind_changed(struct cache_behind *b)
+{
+    cache_behind_soon(b);
+    if (b->options.on_change != NULL)
+        b->options.on_change(b->options.ctx);
+}
+
 /* It is under way no more. */
 static void behind_land(struct cache_behind *b, struct behind_put *p)
 {
@@ -92,6 +105,28 @@ static void behind_again(struct cache_behind *b, struct behind_put *p,
     cache_behind_end(p);
 }
 
+/* Without pauses for others: whether the store works is seen by what is put. */
+void cache_behind_on_look(const struct backing_answer *answer, void *ctx)
+{
+    struct behind_put *p = ctx;
+    struct cache_behind *b = p->b;
+    bool told = answer->result == BACKING_DONE || answer->result == BACKING_ABSENT;
+    bool asked = p->asked;
+    struct backing_answer newer = {.result = BACKING_NEWER, .meta = answer->meta, .why = ""};
+    behind_begin(b);
+    behind_land(b, p);
+    p->looks += p->looks < BEHIND_LOOK_MAX;
+    p->asked = false;
+    if (p->lost || cache_db_taken(b->db, cache_behind_key(p)) == NULL)
+        cache_behind_end(p);
+    else if (told && answer->meta.version > p->meta.version)
+        behind_dead(b, p, &newer);
+    else
+        cache_behind_wait(b, p,
+                          asked ? BEHIND_SHORT_MS : (uint64_t)BEHIND_LOOK_MS << (p->looks - 1));
+    behind_changed(b);
+}
+
 static void behind_judge(struct cache_behind *b, struct behind_put *p,
                          const struct backing_answer *answer)
 {
@@ -113,15 +148,12 @@ void cache_behind_on_answer(const struct backing_answer *answer, void *ctx)
 {
     struct behind_put *p = ctx;
     struct cache_behind *b = p->b;
-    if (b->timed)
-        cache_db_begin(b->db, cache_behind_wall_us(), cache_behind_now(b));
+    behind_begin(b);
     behind_land(b, p);
     b->counts.errors += answer->result != BACKING_DONE;
     if (p->lost)
         cache_behind_end(p);
     else
         behind_judge(b, p, answer);
-    cache_behind_soon(b);
-    if (b->options.on_change != NULL)
-        b->options.on_change(b->options.ctx);
+    behind_changed(b);
 }

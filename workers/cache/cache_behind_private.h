@@ -14,6 +14,8 @@
 #define BEHIND_LETTERS 256u /* dead letters of which the reason is known */
 #define BEHIND_SHORT_MS                                                                            \
     100u /* memory was, or an older one of that key goes first: try again then */
+#define BEHIND_LOOK_MS  1000u /* to the next look at what another node has, twice as long each time, */
+#define BEHIND_LOOK_MAX 5u    /* so many times */
 
 /* Objects that wait for another try; others join the dirty again. */
 #define BEHIND_FAILED_MAX 1024u
@@ -27,6 +29,7 @@ struct behind_put {
     size_t value_len, key_len;
     struct backing_meta meta;
     unsigned failures;     /* in a row */
+    unsigned looks;        /* at the store, which had nothing newer, though another node has it */
     uint64_t others_taken; /* by the store before the first of them */
     uint64_t others_away;  /* calls that were AWAY before that */
     uint64_t at_ms;        /* when it is tried again */
@@ -102,6 +105,9 @@ void cache_behind_soon(struct cache_behind *b);
 void cache_behind_push(struct behind_list *list, struct behind_put *p);
 void cache_behind_pull(struct behind_list *list, struct behind_put *p);
 
+/* Not now: it waits so long for another try; of more than may wait it joins the dirty again. */
+void cache_behind_wait(struct cache_behind *b, struct behind_put *p, uint64_t pause_ms);
+
 /* Freed; it is in no list. */
 void cache_behind_end(struct behind_put *p);
 
@@ -110,6 +116,9 @@ void cache_behind_end(struct behind_put *p);
  * As backing_answer_fn, of a put; ctx is its behind_put, in `flying` until then.
  */
 void cache_behind_on_answer(const struct backing_answer *answer, void *ctx);
+
+/* So too, of a get of what another node has. */
+void cache_behind_on_look(const struct backing_answer *answer, void *ctx);
 
 /*
  * ---- cache_behind_letter.c ----

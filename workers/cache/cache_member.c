@@ -213,9 +213,17 @@ bool cache_member_may_store(struct cache_member *r)
            cache_cells_count(r->cells, CACHE_CELL_HELD) == 0;
 }
 
-bool cache_member_may_put(struct cache_member *r, struct slice key)
+/* Before a new run grants anything: else who is granted the cell then loads what is older, and goes on from that. */
+enum cache_may_put cache_member_may_put(struct cache_member *r, struct slice key)
 {
-    return cache_cells_state(r->cells, cache_cell(key, r->seed)) == CACHE_CELL_OURS;
+    uint64_t cell = cache_cell(key, r->seed);
+    enum cache_cell_state state = cache_cells_state(r->cells, cell);
+    bool nobodys = state == CACHE_CELL_UNKNOWN || state == CACHE_CELL_ASKED;
+    if (state == CACHE_CELL_OURS || (nobodys && r->closed_us > clock_boot_us()))
+        return CACHE_MAY_PUT;
+    if (state == CACHE_CELL_UNKNOWN)
+        member_event(r, cell, CACHE_ON_RECLAIM, 0);
+    return state == CACHE_CELL_THEIRS || state == CACHE_CELL_LOST ? CACHE_MAY_LOOK : CACHE_MAY_WAIT;
 }
 
 /* ---- turns and ticks ---- */

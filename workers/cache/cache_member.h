@@ -20,6 +20,7 @@
 
 #include "common/buffer.h"
 #include "common/unpack.h"
+#include "workers/cache/cache_behind.h"
 #include "workers/cache/ring/cache_own.h"
 
 #include <stddef.h>
@@ -167,8 +168,11 @@ int64_t cache_member_version(struct cache_member *r);
 /* Whether what is dirty may be stored now: all of it is of cells of ours, or strays. */
 bool cache_member_may_store(struct cache_member *r);
 
-/* The same of a stray with this key: its cell is ours. */
-bool cache_member_may_put(struct cache_member *r, struct slice key);
+/*
+ * The same of a stray with this key: its cell is ours, or, in a new run of Redis, nobody's yet. Whoever has it may write
+ * over what he has not seen, and nobody would know that it was there. What nobody has is claimed.
+ */
+enum cache_may_put cache_member_may_put(struct cache_member *r, struct slice key);
 
 /* ---- the end ---- */
 

@@ -137,9 +137,11 @@ void member_claim_strays(struct cache_member *r)
     if (r->session != MEMBER_IN || r->walk != MEMBER_SETTLED || r->strays_s > member_now_s(r) ||
         cache_db_strays(r->node->db).alive == 0)
         return;
-    size_t count = cache_cells_page(r->cells, &r->strays, states, page, MEMBER_PAGE);
-    for (size_t i = 0; i < count; i++)
-        member_claim_stray(r, &page[i]);
+    for (unsigned pages = 0; pages < MEMBER_IDLE_PAGES && !r->strays.end; pages++) {
+        size_t count = cache_cells_page(r->cells, &r->strays, states, page, MEMBER_PAGE);
+        for (size_t i = 0; i < count; i++)
+            member_claim_stray(r, &page[i]);
+    }
     if (!r->strays.end)
         return;
     r->strays = (struct cache_cells_walk){0};

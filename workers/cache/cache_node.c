@@ -193,10 +193,10 @@ static bool node_may_store(void *ctx)
     return n->cache.member == NULL || cache_member_may_store(n->cache.member);
 }
 
-static bool node_may_put(void *ctx, struct slice key)
+static enum cache_may_put node_may_put(void *ctx, struct slice key)
 {
     struct node *n = ctx;
-    return n->cache.member == NULL || cache_member_may_put(n->cache.member, key);
+    return n->cache.member == NULL ? CACHE_MAY_PUT : cache_member_may_put(n->cache.member, key);
 }
 
 static void node_open_behind(struct node *n)

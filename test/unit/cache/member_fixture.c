@@ -421,7 +421,7 @@ static bool play_may(void *ctx)
     return node.member != NULL && cache_member_may_store(node.member);
 }
 
-static bool play_may_put(void *ctx, struct slice key)
+static enum cache_may_put play_may_put(void *ctx, struct slice key)
 {
     (void)ctx;
     return cache_member_may_put(node.member, key);

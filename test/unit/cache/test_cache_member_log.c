@@ -145,6 +145,67 @@ START_TEST(theirs_by_now)
 }
 END_TEST
 
+static void look_at_theirs(void)
+{
+    begin_with_log();
+    ck_assert(play_own(reclaim(), CACHE_RING_THEIRS, 2));
+    node_turn(1);
+    play_lease(PLAY_HOUR);
+    cache_behind_tick(node.behind);
+    node_until(fake_find(FAKE_GET, "dirty") != NULL);
+    ck_assert_ptr_null(fake_find(FAKE_PUT, "dirty"));
+}
+
+/* While it is another's the store is looked at: when that one has stored a newer version, ours is a dead letter. */
+START_TEST(written_by_them)
+{
+    look_at_theirs();
+    fake_have("dirty", "another's", UINT64_C(1) << 61);
+    node_turn(1);
+    ck_assert_uint_eq(cache_db_strays(node.db).count, 1);
+    ck_assert_uint_eq(cache_db_strays(node.db).alive, 0);
+    cache_member_tick(node.member);
+    play_hears_nothing(); /* nothing is to be put any more */
+}
+END_TEST
+
+/* What it has is older, or nothing, or it gives no answer: ours waits, and is put when its cell is ours. */
+START_TEST(not_written_by_them)
+{
+    look_at_theirs();
+    fake_have("dirty", "older", 1);
+    node_turn(1);
+    ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
+    node_until(fake_find(FAKE_GET, "dirty") != NULL); /* once more, a little later */
+    fake_absent("dirty", 0);
+    node_turn(1);
+    ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
+    ck_assert_ptr_null(fake_find(FAKE_PUT, "dirty"));
+    cache_member_tick(node.member);
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_OURS, 9));
+    play_stored("dirty");
+    ck_assert_uint_eq(cache_db_strays(node.db).count, 0);
+    ck_assert_int_eq(play_looks("dirty"), CACHE_DO_RUN);
+}
+END_TEST
+
+/* In a new run nothing is granted to anybody yet: what was dropped is stored before that begins. */
+START_TEST(strays_are_stored_before_it_opens)
+{
+    begin_with_log();
+    fake_manager.joined.epoch++;
+    fake_manager.joined.closed_ms = 3600000;
+    play_join();
+    play_lease(PLAY_HOUR);
+    cache_behind_tick(node.behind);
+    node_until(fake_find(FAKE_PUT, "dirty") != NULL);
+    fake_stored("dirty");
+    node_turn(1);
+    ck_assert_uint_eq(cache_db_strays(node.db).count, 0);
+    play_hears_nothing();
+}
+END_TEST
+
 /* Of a lost node (it was another's, and that one died): the same. */
 START_TEST(lost_by_now)
 {
@@ -395,7 +456,8 @@ START_TEST(many_at_the_start)
 END_TEST
 
 SUITE_MAIN_WITH("cache_member_log", play_set_up, play_tear_down, dirty_is_claimed_first,
-                ours_since_before, ours_by_a_later_claim, theirs_by_now, lost_by_now, outlived,
+                ours_since_before, ours_by_a_later_claim, theirs_by_now, written_by_them,
+                not_written_by_them, strays_are_stored_before_it_opens, lost_by_now, outlived,
                 made_anew, new_run_at_the_start, joins_again_meanwhile, held_with_a_lease,
                 no_lease_while_held, held_without_a_lease, held_answers, held_by_another_claim,
                 many_at_the_start)
