@@ -191,6 +191,15 @@ static const char *manager_error(const struct manager *m)
     return "";
 }
 
+/*
+ * A beat has not been answered for so long that the lease it asks for would be over. Of a connection that is found to
+ * be lost the link speaks, but that may take longer.
+ */
+static bool manager_is_unheard(const struct manager *m)
+{
+    return m->beating && clock_boot_us() >= cache_manager_until_us(m->beat_at_us, m->lease_ms);
+}
+
 /* What is wrong, worst first. Of a connection that is none the link speaks. */
 static void manager_tell(struct manager *m)
 {
@@ -198,6 +207,9 @@ static void manager_tell(struct manager *m)
     struct worker *w = m->w;
     if (redis_rights_text(&m->rights, missing, sizeof missing)[0] != '\0')
         worker_trouble(w, "%s", missing);
+    else if (manager_is_unheard(m))
+        worker_trouble(w, "this Redis gives no answer, and the leases of the nodes are over: see "
+                          "whether it hangs, or what is between it and here");
     else if (m->trouble[0] != '\0')
         worker_trouble(w, "%s", m->trouble);
     else if (manager_error(m)[0] != '\0')
