@@ -16,6 +16,9 @@ from differential_fixture import Connection
 from incr_hammer import Hammer, passes, patient
 from platoon_fixture import BUILD, SCALE, Platoon, RedisServer, freeze, marked, section, wait_until
 
+# What redis-py says of a unix socket that is reset names these, which it has of TCP only: the error would be an AttributeError.
+redis.UnixDomainSocketConnection.host, redis.UnixDomainSocketConnection.port = "unix", 0
+
 MANAGER, BACKING = "cache/c/manager.1", "cache/c/backing.1"
 SILENCE = 60 * SCALE  # a client hears nothing for so long, and takes the connection for lost
 MOVE = 32  # commands of one other node in a row, and an object goes there
