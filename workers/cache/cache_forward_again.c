@@ -10,11 +10,12 @@
 #define FORWARD_PAUSE_MS  5u /* then that, and twice as long each time */
 #define FORWARD_PAUSE_MAX 100u
 
-static uint64_t forward_pause(const struct forward_slot *s)
+uint64_t forward_pause(const struct forward_slot *s)
 {
-    if (s->tries <= FORWARD_AT_ONCE && !s->unreached)
+    unsigned tries = s->tries + 1;
+    if (tries <= FORWARD_AT_ONCE && !s->unreached)
         return 0;
-    unsigned shift = s->tries < 5 ? s->tries : 5;
+    unsigned shift = tries < 5 ? tries : 5;
     uint64_t pause = FORWARD_PAUSE_MS << shift;
     return pause < FORWARD_PAUSE_MAX ? pause : FORWARD_PAUSE_MAX;
 }
@@ -137,8 +138,8 @@ void forward_again(struct cache_client *c)
     a->last = a->first != NULL ? a->last : NULL;
     a->count--;
     a->redo = s;
-    s->tries++;
     uint64_t pause = forward_pause(s);
+    s->tries++;
     c->parked = 1;
     if (pause == 0)
         forward_look(c);

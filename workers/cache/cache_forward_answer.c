@@ -72,9 +72,10 @@ static void forward_moved(struct forward_slot *s, uint32_t owner)
         cache_member_moved(s->forward->node->member, key, owner);
 }
 
+/* Behind the pause that is due, that is: what is looked at again has some time left. */
 static bool forward_is_over(const struct forward_slot *s)
 {
-    return uv_now(s->forward->node->loop) >= s->deadline_ms;
+    return uv_now(s->forward->node->loop) + forward_pause(s) >= s->deadline_ms;
 }
 
 /* To be looked at again, as long as there is time. */

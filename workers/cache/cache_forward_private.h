@@ -89,6 +89,9 @@ void forward_free_slot(struct forward_slot *s);
 /* The first one is looked at again, now or a little later; or, overtaken, it is answered. From the loop. */
 void forward_again(struct cache_client *c);
 
+/* Before it would be. */
+uint64_t forward_pause(const struct forward_slot *s);
+
 /* What there is to do for the client is done by the loop, so much later: its commands are being run now. */
 void forward_later(struct cache_client *c, uint64_t pause_ms);
 void forward_unpause(struct cache_client *c);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MEMBER_AWAY 4 /* of RING_LEFT: nothing may have been done */
+
 static bool member_is_time(uint64_t us)
 {
     return us > 0 && us <= INT64_MAX;
