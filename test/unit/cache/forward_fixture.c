@@ -113,6 +113,12 @@ static bool far_take(unsigned at, char *line, size_t size)
     return false;
 }
 
+bool far_takes(unsigned at)
+{
+    char line[4096];
+    return far_take(at, line, sizeof line);
+}
+
 const char *far_heard(unsigned at)
 {
     static char line[4096];

@@ -41,6 +41,7 @@ const char *far_came(int fd, const char *end);
 
 /* The next command that this node was sent, words with blanks between; lives until the next call. */
 const char *far_heard(unsigned at);
+bool far_takes(unsigned at); /* whether one has come by now; it is taken */
 void far_hears_nothing(unsigned at);
 #define ck_heard(at, text) ck_assert_str_eq(far_heard(at), text)
 
