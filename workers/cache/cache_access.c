@@ -2,6 +2,7 @@
 #include "workers/cache/cache_access.h"
 
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_reads.h"
 
 #include <stdio.h>
 
@@ -38,11 +39,21 @@ static bool access_done(const struct cache_node *n, enum cache_fault fault,
     return fault == CACHE_OK;
 }
 
-bool cache_access_get(struct cache_node *n, struct slice key, struct slice *value)
+bool cache_access_get(struct cache_node *n, struct slice key, enum cache_consistency how,
+                      struct slice *value)
 {
+    if (how != CACHE_STRONG && n->reads != NULL)
+        return cache_reads_find(n->reads, key, how, value);
     const struct cache_object *o = cache_db_read(n->db, key);
     *value = o != NULL ? cache_object_value(o) : slice_of("");
     return o != NULL;
+}
+
+/* A copy of what is written now is none any more. */
+static void access_wrote(struct cache_node *n, struct slice key)
+{
+    if (n->reads != NULL)
+        cache_reads_drop(n->reads, key);
 }
 
 /* What comes before each write. */
@@ -60,6 +71,7 @@ static bool access_may(struct cache_node *n, enum cache_fault room, char why[CAC
 bool cache_access_set(struct cache_node *n, struct slice key, struct slice value, int64_t expiry_ms,
                       char why[CACHE_ACCESS_WHY_SIZE])
 {
+    access_wrote(n, key);
     return access_may(n, cache_db_room(n->db), why) &&
            access_done(n, cache_db_set(n->db, key, value, expiry_ms, CACHE_FORM_BYTES), why);
 }
@@ -68,6 +80,7 @@ bool cache_access_delete(struct cache_node *n, struct slice key, bool *was,
                          char why[CACHE_ACCESS_WHY_SIZE])
 {
     *was = false;
+    access_wrote(n, key);
     return access_may(n, CACHE_OK, why) && access_done(n, cache_db_delete(n->db, key, was), why);
 }
 

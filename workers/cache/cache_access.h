@@ -7,6 +7,7 @@
 #ifndef WORKERS_CACHE_ACCESS_H
 #define WORKERS_CACHE_ACCESS_H
 
+#include "workers/cache/cache_consistency.h"
 #include "workers/cache/cache_db.h"
 
 struct cache_node;
@@ -20,8 +21,9 @@ struct cache_node;
 void cache_access_fault(const struct cache_node *n, enum cache_fault fault,
                         char why[CACHE_ACCESS_WHY_SIZE]);
 
-/* False: there is none. The value lives until the next call. */
-bool cache_access_get(struct cache_node *n, struct slice key, struct slice *value);
+/* As cache_need has come to (cache_need.h, consistency). False: there is none. The value lives until the next call. */
+bool cache_access_get(struct cache_node *n, struct slice key, enum cache_consistency how,
+                      struct slice *value);
 
 /* CACHE_NEVER: it does not expire. False: `why` says it. */
 bool cache_access_set(struct cache_node *n, struct slice key, struct slice value, int64_t expiry_ms,

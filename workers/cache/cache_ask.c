@@ -59,15 +59,13 @@ static enum control_status ask_get(struct cache_asked *a)
         buffer_append_text(a->out, "behind its KEY get takes one of: strong, eventual, bounded MS");
         return CONTROL_USAGE;
     }
-    const struct slice words[] = {slice_of("GET"), key};
-    enum cache_need_where where = cache_need_where(a->node, 0, words, 2, false, a->need);
-    if (where == CACHE_NEED_WAITS ||
-        (where == CACHE_NEED_HERE && !cache_need_knows(a->node, key, a->need)))
+    enum cache_need_where where = cache_need_where_read(a->node, key, a->need);
+    if (where == CACHE_NEED_WAITS)
         return CONTROL_ERROR;
     if (where == CACHE_NEED_DONE)
         return ask_got(a, a->need->parts->found, buffer_slice(&a->need->parts->value));
-    a->need->leased = true;
-    bool found = cache_access_get(a->node, key, &value);
+    a->need->leased = a->need->consistency == CACHE_STRONG;
+    bool found = cache_access_get(a->node, key, a->need->consistency, &value);
     return ask_got(a, found, value);
 }
 

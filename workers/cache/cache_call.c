@@ -133,14 +133,14 @@ static bool call_get(struct call *c)
     if (consistency != NULL && !json_is_boolean(consistency))
         return call_fail(c->out, "its \"consistency\" is neither true nor false: " CALL_USAGE);
     c->need->consistency = json_is_false(consistency) ? CACHE_EVENTUAL : CACHE_STRONG;
-    const struct slice words[] = {slice_of("GET"), c->key};
-    enum cache_need_where where = cache_need_where(c->node, 0, words, 2, false, c->need);
+    enum cache_need_where where = cache_need_where_read(c->node, c->key, c->need);
     if (where == CACHE_NEED_DONE)
         return call_got(c, c->need->parts->found, buffer_slice(&c->need->parts->value));
-    if (where == CACHE_NEED_WAITS || !cache_need_knows(c->node, c->key, c->need))
+    if (where == CACHE_NEED_WAITS)
         return false;
-    c->need->leased = true;
-    return call_got(c, cache_access_get(c->node, c->key, &value), value);
+    c->need->leased = c->need->consistency == CACHE_STRONG;
+    bool found = cache_access_get(c->node, c->key, c->need->consistency, &value);
+    return call_got(c, found, value);
 }
 
 /* What is acknowledged is in the log; where there is a store behind that, it has it then. */

@@ -15,6 +15,7 @@
 
 #include "common/resp/resp_reply.h"
 #include "common/resp/resp_request.h"
+#include "workers/cache/cache_consistency.h"
 #include "workers/cache/cache_db.h"
 
 #include <uv.h>
@@ -60,7 +61,9 @@ struct cache_client {
     struct cache_away *away;          /* commands that other nodes run; NULL: none */
     struct cache_client *next_paused; /* cache_forward.c */
     uint32_t from; /* the incarnation of the node that has sent the command at hand; 0: its own */
-    size_t late;   /* bytes of what it has sent that do not wait for a store that gives no answer */
+    enum cache_consistency
+        reads;   /* how the command at hand does; not strong: no node is asked (cache_reads.h) */
+    size_t late; /* bytes of what it has sent that do not wait for a store that gives no answer */
     unsigned ahead; /* commands that have been read ahead, and are not executed */
     int parked;     /* loads and answers that the command at hand waits for */
     bool again;     /* that node has sent it before, and was refused */

@@ -1,7 +1,9 @@
 /* cache_forward.c: see cache_forward.h. */
 #include "workers/cache/cache_forward_private.h"
 
+#include "common/clock.h"
 #include "workers/cache/cache_owner.h"
+#include "workers/cache/cache_reads.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -47,6 +49,8 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     s->hushed = c->reply_off || c->reply_skip;
     for (size_t i = 0; i < parts; i++)
         s->parts[i] = (struct forward_part){.slot = s, .index = i};
+    if (f->node->reads != NULL)
+        cache_reads_wrote(f->node->reads, NULL, q->command, q->words, q->count);
     return s;
 }
 
@@ -96,20 +100,25 @@ static void forward_is_sent(struct cache_client *c, struct forward_slot *s)
         forward_free_slot(redo);
 }
 
+/* Its client waits for it; it sends these words. */
+static enum cache_hold forward_one(struct cache_client *c, struct forward_slot *s,
+                                   const struct slice *words, size_t count, uint32_t owner)
+{
+    s->owner = owner;
+    forward_link(c, s);
+    const char *why = forward_send(s, 0, owner, words, count);
+    if (why != NULL)
+        forward_not_sent(s, 0, why);
+    forward_is_sent(c, s);
+    return CACHE_HOLD_AWAY;
+}
+
 /* Takes the copy. */
 static enum cache_hold forward_whole(struct cache_client *c, struct command_queued *q,
                                      uint32_t owner)
 {
     struct forward_slot *s = forward_slot_new(c, q, 1);
-    if (s == NULL)
-        return CACHE_HOLD_REFUSED;
-    s->owner = owner;
-    forward_link(c, s);
-    const char *why = forward_send(s, 0, owner, q->words, q->count);
-    if (why != NULL)
-        forward_not_sent(s, 0, why);
-    forward_is_sent(c, s);
-    return CACHE_HOLD_AWAY;
+    return s != NULL ? forward_one(c, s, q->words, q->count, owner) : CACHE_HOLD_REFUSED;
 }
 
 enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_command *command,
@@ -125,6 +134,17 @@ enum cache_hold cache_forward_exec(struct cache_client *c, uint32_t owner)
     if (result == CACHE_HOLD_AWAY)
         command_forget(c);
     return result;
+}
+
+enum cache_hold cache_forward_copy(struct cache_client *c, const struct cache_command *command,
+                                   const struct slice *words, size_t count, uint32_t owner)
+{
+    struct slice asked[] = {slice_of("PLATOON.COPY"), words[command->first]};
+    struct forward_slot *s = forward_slot_new(c, command_queued_new(command, words, count), 1);
+    if (s == NULL)
+        return CACHE_HOLD_REFUSED;
+    s->copied_ms = clock_mono_ms();
+    return forward_one(c, s, asked, 2, owner);
 }
 
 static const char *forward_send_part(struct forward_slot *s, size_t part, const struct slice *words)
@@ -163,6 +183,17 @@ enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_c
 
 /* ---- a client's order ---- */
 
+/* It asks no other node, so it would be done at once. */
+static bool forward_stays(const struct cache_client *c, const struct cache_command *command,
+                          const struct slice *words, size_t count)
+{
+    struct cache_reads *reads = c->node->reads;
+    uint64_t ms;
+    enum cache_consistency how = cache_reads_asked(c, command, words, count, &ms);
+    return how == CACHE_EVENTUAL ||
+           (how == CACHE_BOUNDED && cache_reads_is_fresh(reads, words[command->first], ms));
+}
+
 bool cache_forward_may_join(struct cache_client *c, const struct cache_command *command,
                             const struct slice *words, size_t count)
 {
@@ -172,7 +203,8 @@ bool cache_forward_may_join(struct cache_client *c, const struct cache_command *
     size_t same = 0;
     if (command == NULL || !command_takes(command, count) || !c->trusted || c->large || c->multi ||
         (command->flags & COMMAND_AT_ONCE) != 0 || cache_owner_is_crooked(command, count) ||
-        a->owner == 0 || a->out != a->count || a->count >= FORWARD_AWAY_MAX || a->redo != NULL)
+        a->owner == 0 || a->out != a->count || a->count >= FORWARD_AWAY_MAX || a->redo != NULL ||
+        forward_stays(c, command, words, count))
         return false;
     command_keys_start_all(&keys, c, command, words, count);
     for (; command_keys_next(&keys, &key); same++)

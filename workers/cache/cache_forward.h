@@ -39,6 +39,10 @@ enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_c
 /* What EXEC would do, to the owner of all its keys; the client's transaction is over. */
 enum cache_hold cache_forward_exec(struct cache_client *c, uint32_t owner);
 
+/* The same of a bounded read of one key, by PLATOON.COPY: what comes is kept as a copy (cache_reads.h). */
+enum cache_hold cache_forward_copy(struct cache_client *c, const struct cache_command *command,
+                                   const struct slice *words, size_t count, uint32_t owner);
+
 /* To several; takes what the split holds. */
 enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_command *command,
                                     const struct slice *words, size_t count,

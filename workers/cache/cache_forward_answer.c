@@ -1,6 +1,7 @@
 /* cache_forward_answer.c: what the answer of another node means. See cache_forward_private.h. */
 #include "workers/cache/cache_forward_private.h"
 
+#include "workers/cache/cache_reads.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -133,11 +134,27 @@ static bool forward_is_nil_array(const struct forward_slot *s, struct slice answ
            slice_equal(answer, slice_of("$-1\r\n"));
 }
 
+static void forward_take_copy(struct forward_slot *s, struct slice answer)
+{
+    struct resp_reply reply = {.version = s->client->reply.version};
+    struct slice key = s->command->words[s->command->command->first];
+    if (!cache_reads_take(s->forward->node->reads, key, answer, s->copied_ms, &reply)) {
+        forward_fail(s, "ERR another node gave no answer to what it was asked for");
+        return;
+    }
+    s->answer = reply.out;
+    s->state = FORWARD_ANSWERED;
+}
+
 static void forward_take_whole(struct forward_slot *s, struct slice answer)
 {
     if (cache_forward_is_moved(answer)) {
         forward_moved(s, s->parts[0].owner);
         forward_repeat(s, "the object's owner changes: ask again");
+        return;
+    }
+    if (s->copied_ms != 0 && answer.len > 0 && answer.ptr[0] != '-') {
+        forward_take_copy(s, answer);
         return;
     }
     if (forward_is_nil_array(s, answer))
@@ -198,7 +215,10 @@ void forward_on_answer(enum cache_peer_result result, struct slice answer, const
 {
     struct forward_part *part = ctx;
     struct forward_slot *s = part->slot;
+    struct cache_reads *reads = s->forward->node->reads;
     s->out--;
+    if (s->out == 0 && reads != NULL)
+        cache_reads_wrote(reads, NULL, s->command->command, s->command->words, s->command->count);
     if (s->client == NULL) {
         if (s->out == 0)
             forward_free_slot(s);

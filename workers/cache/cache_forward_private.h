@@ -38,6 +38,8 @@ struct forward_slot {
     bool sent;      /* all of it: what is answered is answered from the loop */
     bool hushed;    /* CLIENT REPLY: nothing is written */
     bool unreached; /* its owner was not: not at once again */
+    uint64_t
+        copied_ms; /* when its owner was asked for a copy (clock_mono_ms); 0: for what the command says */
     uint64_t deadline_ms;
     struct buffer answer;     /* RESP in the client's version */
     struct cache_split split; /* of one in parts */

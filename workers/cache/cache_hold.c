@@ -4,6 +4,7 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_reads.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_ring.h"
@@ -117,15 +118,42 @@ static struct cache_held *hold_get(struct cache_client *c, const struct cache_co
 
 /* ---- keys ---- */
 
+/* Of a bounded read that asks nobody there is a copy. */
+static bool hold_knows(const struct cache_client *c, struct slice key)
+{
+    return c->reads == CACHE_STRONG     ? cache_db_knows(c->node->db, key)
+           : c->reads == CACHE_EVENTUAL ? cache_reads_knows(c->node->reads, key)
+                                        : true;
+}
+
+/* Whether it becomes a copy. */
+static bool hold_copies(const struct cache_client *c, struct slice key)
+{
+    return c->reads == CACHE_EVENTUAL && !cache_reads_owns(c->node->reads, key);
+}
+
+static bool hold_load(struct cache_held *held, struct slice key)
+{
+    return hold_copies(held->client, key) ? cache_park_copy(&held->parked, key, held->why)
+                                          : cache_park_load(&held->parked, key, held->why);
+}
+
+static void hold_ahead(const struct cache_node *n, enum cache_consistency how, struct slice key)
+{
+    if (how == CACHE_EVENTUAL)
+        cache_reads_ahead(n->reads, key);
+    else
+        cache_park_ahead(n->park, key);
+}
+
 /* Loads are begun for the keys behind the one that is waited for. */
 static void hold_load_ahead(struct cache_held *held)
 {
-    const struct cache_node *n = held->client->node;
     struct slice key;
     while (held->begun < held->looked + CACHE_PARK_AHEAD && command_keys_next(&held->ahead, &key)) {
         held->begun++;
         if (held->begun > held->looked)
-            cache_park_ahead(n->park, key);
+            hold_ahead(held->client->node, held->client->reads, key);
     }
 }
 
@@ -137,7 +165,7 @@ static bool hold_has_lost(const struct cache_held *held)
     struct slice key;
     command_keys_start(&keys, held->client, q->command, q->words, q->count);
     for (size_t left = held->looked; left > 0 && command_keys_next(&keys, &key); left--)
-        if (!cache_db_knows(held->client->node->db, key))
+        if (!hold_knows(held->client, key))
             return true;
     return false;
 }
@@ -173,13 +201,13 @@ static enum cache_hold hold_look(struct cache_held *held)
         return hold_refuse_too_much(held);
     while (command_keys_next(&held->at, &key)) {
         held->looked++;
-        bool known = cache_db_knows(c->node->db, key);
+        bool known = hold_knows(c, key);
         if (known && hold_is_too_much(held, key))
             return hold_refuse_too_much(held);
         if (known)
             continue;
         held->missed = true;
-        if (!cache_park_load(&held->parked, key, held->why))
+        if (!hold_load(held, key))
             return hold_refuse_held(held);
         held->key = key;
         hold_load_ahead(held);
@@ -213,7 +241,8 @@ static void hold_ahead_of(struct cache_client *c, struct command_keys *keys)
 /* Of what came before a command of its was refused: it has waited already. */
 static bool hold_is_late(const struct cache_client *c, struct slice key)
 {
-    struct cache_loads *loads = cache_park_loads(c->node->park);
+    struct cache_loads *loads =
+        hold_copies(c, key) ? cache_reads_loads(c->node->reads) : cache_park_loads(c->node->park);
     return c->late > 0 && (cache_loads_trouble(loads)[0] != '\0' || cache_load_is_slow(loads, key));
 }
 
@@ -250,7 +279,7 @@ enum cache_hold cache_hold_keys(struct cache_client *c, const struct cache_comma
     if (c->held != NULL)
         return hold_go_on(c->held);
     while (command_keys_next(&keys, &key))
-        if (!cache_db_knows(c->node->db, key))
+        if (!hold_knows(c, key))
             return hold_begin(c, command, words, count, key);
     return CACHE_HOLD_GO;
 }
@@ -432,12 +461,14 @@ static void hold_look_at(struct hold_look *l)
                        : NULL;
     struct command_keys keys;
     struct slice key;
+    uint64_t ms;
     if (command == NULL || !command_takes(command, count))
         return;
+    enum cache_consistency how = cache_reads_asked(l->client, command, words, count, &ms);
     command_keys_start(&keys, NULL, command, words, count);
     while (l->left > 0 && command_keys_next(&keys, &key)) {
         l->left--;
-        cache_park_ahead(l->client->node->park, key);
+        hold_ahead(l->client->node, how, key);
     }
 }
 

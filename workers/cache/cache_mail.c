@@ -235,6 +235,8 @@ static bool mail_park(struct mail_held *h, struct cache_need *need, char why[CAC
         return cache_park_cell(&h->parked, need->cell, why);
     if (need->what == CACHE_PARKED_LOAD)
         return cache_park_load(&h->parked, buffer_slice(&h->key), why);
+    if (need->what == CACHE_PARKED_COPY)
+        return cache_park_copy(&h->parked, buffer_slice(&h->key), why);
     if (need->what == CACHE_PARKED_STORED)
         return cache_park_stored(&h->parked, buffer_slice(&h->key), why);
     return cache_park_room(&h->parked, why);

@@ -137,6 +137,12 @@ uint64_t cache_member_claim(struct cache_member *r, struct slice key)
     return ours && !member_has_stray(r, e) ? e->number : 0;
 }
 
+bool cache_member_owns(struct cache_member *r, struct slice key)
+{
+    return !r->leaves && cache_lease_serves(&r->lease, r->now_us) &&
+           cache_member_claim(r, key) != 0 && !member_is_moving(r, cache_cell(key, r->seed));
+}
+
 void cache_member_moved(struct cache_member *r, struct slice key, uint32_t owner)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cache_cell(key, r->seed));

@@ -125,6 +125,9 @@ void cache_member_wait_end(struct cache_member *r, uint64_t cell);
 /* The number of the claim by which the key's cell is ours now, 0: it is not. What is loaded for one is not for another. */
 uint64_t cache_member_claim(struct cache_member *r, struct slice key);
 
+/* The same, and the lease runs, and it is not about to move: what is read of it needs nobody to be asked. */
+bool cache_member_owns(struct cache_member *r, struct slice key);
+
 /* Why nothing comes of it: words for the end of "TRYAGAIN the ring of NAME: ". */
 void cache_member_why(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE]);
 

@@ -4,6 +4,7 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_owner.h"
+#include "workers/cache/cache_reads.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -126,6 +127,49 @@ bool cache_need_knows(struct cache_node *n, struct slice key, struct cache_need 
     cache_park_ahead(n->park, key);
     return false;
 }
+
+/* ---- what is read ---- */
+
+/* An eventual read: of what is known here, whosever it is. */
+static enum cache_need_where need_known(struct cache_node *n, struct slice key,
+                                        struct cache_need *need)
+{
+    if (cache_stray_is(key))
+        return need_refuse(need, CACHE_OWNER_HIDDEN);
+    if (!need->looks && cache_reads_knows(n->reads, key))
+        return CACHE_NEED_HERE;
+    if (need->looks)
+        cache_reads_ahead(n->reads, key);
+    else
+        need_wait(need, cache_reads_owns(n->reads, key) ? CACHE_PARKED_LOAD : CACHE_PARKED_COPY,
+                  key);
+    return CACHE_NEED_WAITS;
+}
+
+/* A bounded one, of what was confirmed lately. */
+static bool need_is_fresh(struct cache_node *n, struct slice key, const struct cache_need *need)
+{
+    return need->consistency == CACHE_BOUNDED && !need->looks && !cache_stray_is(key) &&
+           !cache_reads_owns(n->reads, key) && cache_reads_is_fresh(n->reads, key, need->bound_ms);
+}
+
+enum cache_need_where cache_need_where_read(struct cache_node *n, struct slice key,
+                                            struct cache_need *need)
+{
+    bool bounded = need->consistency == CACHE_BOUNDED;
+    const struct slice words[] = {slice_of(bounded ? "PLATOON.COPY" : "GET"), key};
+    if (n->reads != NULL && need->consistency == CACHE_EVENTUAL)
+        return need_known(n, key, need);
+    if (n->reads != NULL && need_is_fresh(n, key, need))
+        return CACHE_NEED_HERE;
+    need->consistency = CACHE_STRONG;
+    enum cache_need_where where = cache_need_where(n, 0, words, 2, false, need);
+    if (where != CACHE_NEED_HERE || cache_need_knows(n, key, need))
+        return where;
+    return CACHE_NEED_WAITS;
+}
+
+/* ---- what is written, and stored ---- */
 
 bool cache_need_has_room(struct cache_node *n, struct cache_need *need)
 {

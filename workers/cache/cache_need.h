@@ -17,17 +17,19 @@ struct cache_node;
 
 /* What something must wait for before it can be done (cache_park.h). */
 struct cache_need {
-    enum cache_consistency consistency; /* of its reads: said before a key is asked about */
-    uint64_t bound_ms;                  /* of CACHE_BOUNDED */
-    bool looks; /* nothing is done, what it will need is loaded: who asks has its turn later */
+    enum cache_consistency
+        consistency; /* of its reads: said before a key is asked about; strong then, if nothing is fresh */
+    uint64_t bound_ms; /* of CACHE_BOUNDED */
+    bool looks;  /* nothing is done, what it will need is loaded: who asks has its turn later */
     bool leased; /* what was read here is an answer only while this node has its lease */
-    bool waits; /* nothing has been done; what for: */
+    bool waits;  /* nothing has been done; what for: */
     enum cache_parked_for what; /* CACHE_PARKED_AWAY: for its parts at other nodes */
     bool refused;               /* it waits in vain: `key` has the error, with its code */
-    struct buffer key; /* of CACHE_PARKED_LOAD, CACHE_PARKED_STORED; kept by who asks */
-    uint64_t cell;     /* of CACHE_PARKED_CELL */
-    struct cache_parts *parts; /* of a call that has some; NULL: nothing is sent, it waits for AWAY */
-    uint64_t left_ms;          /* of its time, where it has parts */
+    struct buffer key;          /* of CACHE_PARKED_LOAD, CACHE_PARKED_STORED; kept by who asks */
+    uint64_t cell;              /* of CACHE_PARKED_CELL */
+    struct cache_parts
+        *parts;       /* of a call that has some; NULL: nothing is sent, it waits for AWAY */
+    uint64_t left_ms; /* of its time, where it has parts */
     /*
      * Of the keys that are to be stored, in their order: so many are, as they were when it began to wait for each,
      * whoever has written them since; so many will be when what is waited for has come.
@@ -48,6 +50,13 @@ enum cache_need_where {
 enum cache_need_where cache_need_where(struct cache_node *n, size_t index,
                                        const struct slice *words, size_t count, bool writes,
                                        struct cache_need *need);
+
+/*
+ * The same of the one key that is read, as fresh as need->consistency says, which is told how it is to be read then
+ * (cache_access_get): strong, if nothing fresh is known of a bounded one. HERE: it is known, too.
+ */
+enum cache_need_where cache_need_where_read(struct cache_node *n, struct slice key,
+                                            struct cache_need *need);
 
 /* The same of one that is to be stored where it is. */
 enum cache_need_where cache_need_where_stored(struct cache_node *n, uint32_t index,

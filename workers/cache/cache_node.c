@@ -11,6 +11,7 @@
 #include "workers/cache/cache_far.h"
 #include "workers/cache/cache_node_worker.h"
 #include "workers/cache/cache_park.h"
+#include "workers/cache/cache_reads.h"
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -230,6 +231,33 @@ static void node_open_park(struct node *n)
     n->cache.park = cache_park_new(&options);
 }
 
+static bool node_owns(void *ctx, struct slice key)
+{
+    struct node *n = ctx;
+    return cache_member_owns(n->cache.member, key);
+}
+
+/* Its loads are of their own: what the store has of another node's objects. */
+static void node_open_reads(struct node *n)
+{
+    struct worker *w = n->w;
+    uint64_t retry_max = worker_setting_u64(w, "store.retry_max");
+    struct cache_reads_options options = {
+        .node = &n->cache,
+        .backing = n->store,
+        .hash_key = n->hash_key,
+        .timeout_ms = worker_setting_u64(w, "cache.timeout"),
+        .retry_max_ms = retry_max < NODE_LOAD_RETRY_MS ? retry_max : NODE_LOAD_RETRY_MS,
+        .parallel = (unsigned)worker_setting_u64(w, "cache.backing.parallel") * NODE_LOADS,
+        .owns = node_owns,
+        .ctx = n};
+    if (n->cache.member == NULL)
+        return;
+    n->cache.reads = cache_reads_new(&options);
+    if (n->cache.reads == NULL)
+        worker_exit(w, CONTRACT_EXIT_TEMPORARY, "out of memory");
+}
+
 static void node_open_store(struct node *n)
 {
     struct cache_far_options options = {
@@ -245,6 +273,7 @@ static void node_open_store(struct node *n)
         node_open_behind(n);
     if (n->cache.behind == NULL)
         worker_exit(n->w, CONTRACT_EXIT_TEMPORARY, "out of memory");
+    node_open_reads(n);
 }
 
 /* Cancelled is what is under way; all of it is in the log. */
@@ -252,8 +281,10 @@ static void node_close_store(struct node *n)
 {
     cache_behind_free(n->cache.behind);
     cache_park_free(n->cache.park);
+    cache_reads_free(n->cache.reads);
     n->cache.behind = NULL;
     n->cache.park = NULL;
+    n->cache.reads = NULL;
     if (n->store != NULL)
         n->store->ops->free(n->store);
     n->store = NULL;

@@ -56,6 +56,7 @@ struct cache_behind;
 struct cache_forward;
 struct cache_park;
 struct cache_member;
+struct cache_reads;
 struct command_table;
 struct redis_tls;
 
@@ -69,7 +70,8 @@ struct cache_node {
     struct cache_behind *behind;   /* what is to be stored; NULL: there is none */
     struct cache_member *member;   /* whose is what; NULL: all is this node's */
     struct cache_forward *forward; /* commands for other nodes; NULL: there are none */
-    struct redis_tls *tls;         /* of its TCP addresses; NULL: plain */
+    struct cache_reads *reads; /* what is read without asking whose it is; NULL: there is no ring */
+    struct redis_tls *tls;     /* of its TCP addresses; NULL: plain */
     struct cache_turn turn;
     struct cache_listen listen;
     struct cache_client *clients;

@@ -30,12 +30,12 @@ static void node_tell_store(struct node *n)
 {
     if (n->store == NULL)
         return;
-    const struct cache_load_stats *loads = cache_loads_stats(cache_park_loads(n->cache.park));
+    struct cache_load_stats loads = cache_park_load_stats(n->cache.park);
     const struct cache_behind_counts *stores = cache_behind_counts(n->cache.behind);
     struct cache_dirt dirt = cache_db_dirt(n->cache.db);
     int64_t age = (int64_t)clock_wall_ms() - dirt.oldest_ms;
-    node_count(n, COUNTER_CACHE_LOADS, loads->loads, &n->told_loads.loads);
-    node_count(n, COUNTER_CACHE_LOAD_ERRORS, loads->failed, &n->told_loads.failed);
+    node_count(n, COUNTER_CACHE_LOADS, loads.loads, &n->told_loads.loads);
+    node_count(n, COUNTER_CACHE_LOAD_ERRORS, loads.failed, &n->told_loads.failed);
     node_count(n, COUNTER_CACHE_STORES, stores->stores, &n->told_stores.stores);
     node_count(n, COUNTER_CACHE_STORE_ERRORS, stores->errors, &n->told_stores.errors);
     worker_gauge(n->w, COUNTER_CACHE_DIRTY, dirt.keys);
@@ -71,7 +71,7 @@ static void node_tell_trouble(struct node *n)
         {"", cache_log_trouble(n->cache.log)},
         {"the ring: ", ring},
         {"nothing is stored: ", stored ? cache_behind_trouble(n->cache.behind) : ""},
-        {"nothing is loaded: ", stored ? cache_loads_trouble(cache_park_loads(n->cache.park)) : ""},
+        {"nothing is loaded: ", stored ? cache_park_loads_trouble(n->cache.park) : ""},
         {"", n->peers != NULL ? cache_peers_trouble(n->peers) : ""},
     };
     size_t i = 0;

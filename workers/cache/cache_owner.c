@@ -4,6 +4,7 @@
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_reads.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -19,6 +20,7 @@ struct owner_view {
     size_t count, capacity;
     size_t here; /* keys that are ours */
     bool waits, lost, hidden, short_of;
+    bool bounded;  /* what its owner answers is kept as a copy */
     uint64_t cell; /* the first that is waited for */
 };
 
@@ -103,6 +105,8 @@ static enum cache_hold owner_elsewhere(struct cache_client *c, const struct cach
     case CACHE_SPLIT_WHOLE:
         if (command->run == command_exec)
             return cache_forward_exec(c, v->owners[0]);
+        if (v->bounded)
+            return cache_forward_copy(c, command, words, count, v->owners[0]);
         return cache_forward_whole(c, command, words, count, v->owners[0]);
     case CACHE_SPLIT_PARTS:
         return cache_forward_parts(c, command, words, count, &split);
@@ -144,16 +148,52 @@ bool cache_owner_is_crooked(const struct cache_command *command, size_t count)
     return command->step > 1 && (count - (size_t)command->first) % (size_t)command->step != 0;
 }
 
+/* How it reads: a bounded one for which nothing is known that is fresh is a strong one. */
+static enum cache_consistency owner_reads(struct cache_client *c,
+                                          const struct cache_command *command,
+                                          const struct slice *words, size_t count, bool *bounded)
+{
+    struct cache_reads *reads = c->node->reads;
+    uint64_t ms;
+    enum cache_consistency how = cache_reads_asked(c, command, words, count, &ms);
+    *bounded = how == CACHE_BOUNDED;
+    if (!*bounded)
+        return how;
+    struct slice key = words[command->first];
+    bool here = !cache_reads_owns(reads, key) && cache_reads_is_fresh(reads, key, ms);
+    return here ? CACHE_BOUNDED : CACHE_STRONG;
+}
+
+/* It asks nobody. That a key of ours was used is known all the same. */
+static enum cache_hold owner_read(struct cache_client *c, const struct cache_command *command,
+                                  const struct slice *words, size_t count)
+{
+    struct owner_view view = {0};
+    struct command_keys keys;
+    struct slice key;
+    command_keys_start_all(&keys, c, command, words, count);
+    while (command_keys_next(&keys, &key)) {
+        view.hidden = view.hidden || cache_stray_is(key);
+        if (cache_reads_owns(c->node->reads, key))
+            cache_member_look(c->node->member, key, (struct cache_member_who){0});
+    }
+    return view.hidden ? owner_refuse(c, &view) : CACHE_HOLD_GO;
+}
+
 enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
                                  const struct slice *words, size_t count)
 {
     struct owner_view view = {0};
+    c->reads = CACHE_STRONG;
     if (!command_has_keys(c, command) || c->multi_bad || cache_owner_is_crooked(command, count))
         return CACHE_HOLD_GO;
     if (c->multi && command->run != command_exec) {
         owner_look_ahead(c, command, words, count);
         return CACHE_HOLD_GO;
     }
+    c->reads = owner_reads(c, command, words, count, &view.bounded);
+    if (c->reads != CACHE_STRONG)
+        return owner_read(c, command, words, count);
     owner_see_all(&view, c, command, words, count);
     enum cache_hold may = owner_decide(c, command, words, count, &view);
     owner_view_fini(&view);

@@ -1,33 +1,17 @@
 /* cache_park.c: see cache_park.h. */
-#include "workers/cache/cache_park.h"
+#include "workers/cache/cache_park_private.h"
 
 #include "workers/cache/cache_access.h"
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_reads.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define PARK_NEVER UINT64_MAX
-
-struct park_list {
-    struct cache_parked *first, *last;
-    size_t count;
-};
-
-struct cache_park {
-    struct cache_park_options options;
-    struct cache_loads *loads;
-    struct park_list lists[CACHE_PARKED];
-    uv_timer_t timer;
-    uint64_t wake_ms; /* that the timer is set for */
-    struct cache_parked
-        *cursor;  /* of who tells some of a list: the next, whoever leaves meanwhile */
-    bool changed; /* something has become clean, or dead */
-    bool stopping;
-};
 
 /* ---- lists ---- */
 
@@ -96,38 +80,6 @@ size_t cache_park_count(const struct cache_park *park)
 
 /* ---- why it was in vain ---- */
 
-static const char *park_trouble(const struct cache_park *park)
-{
-    const struct cache_node *n = park->options.node;
-    const char *behind = n->behind != NULL ? cache_behind_trouble(n->behind) : "";
-    const char *load = cache_loads_trouble(park->loads);
-    return load[0] != '\0' ? load : behind;
-}
-
-void cache_park_refuse(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
-{
-    const char *trouble = park_trouble(park);
-    snprintf(why, CACHE_PARK_WHY_SIZE, "TRYAGAIN the store of %s gives no answer: %s",
-             park->options.node->options.name,
-             trouble[0] != '\0' ? trouble : "it is slower than `timeout` allows");
-}
-
-void cache_park_refuse_ring(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
-{
-    char text[CACHE_MEMBER_WHY_SIZE];
-    cache_member_why(park->options.node->member, text);
-    snprintf(why, CACHE_PARK_WHY_SIZE, "TRYAGAIN the ring of %s: %s",
-             park->options.node->options.name, text);
-}
-
-void cache_park_too_much(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
-{
-    snprintf(why, CACHE_PARK_WHY_SIZE,
-             "TRYAGAIN the objects of this command do not fit into the memory of %s together: ask "
-             "for fewer at a time, or raise memory",
-             park->options.node->options.name);
-}
-
 static void park_stopped(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
 {
     snprintf(why, CACHE_PARK_WHY_SIZE, "TRYAGAIN %s stops: ask again when it is back",
@@ -136,7 +88,7 @@ static void park_stopped(const struct cache_park *park, char why[CACHE_PARK_WHY_
 
 static void park_not_stored(const struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE])
 {
-    const char *trouble = park_trouble(p->park);
+    const char *trouble = cache_park_trouble(p->park);
     snprintf(why, CACHE_PARK_WHY_SIZE,
              "TRYAGAIN the store of %s has not taken the object within %" PRIu64 " ms: %s",
              p->park->options.node->options.name, p->deadline_ms - p->since_ms,
@@ -146,12 +98,12 @@ static void park_not_stored(const struct cache_parked *p, char why[CACHE_PARK_WH
 /* The store answers others meanwhile. */
 static bool park_is_answered(const struct cache_parked *p)
 {
-    return cache_loads_stats(p->park->loads)->loads > p->answers;
+    return cache_park_load_stats(p->park).loads > p->answers;
 }
 
 static bool park_is_lost(const struct cache_parked *p)
 {
-    return p->lost && park_trouble(p->park)[0] == '\0';
+    return p->lost && cache_park_trouble(p->park)[0] == '\0';
 }
 
 /* Its time is over. */
@@ -172,7 +124,8 @@ static void park_overdue(const struct cache_parked *p, char why[CACHE_PARK_WHY_S
         cache_park_too_much(p->park, why);
     } else {
         if (!park_is_answered(p))
-            cache_loads_overdue(p->park->loads);
+            cache_loads_overdue(p->what == CACHE_PARKED_COPY ? cache_park_copies(p->park)
+                                                             : p->park->loads);
         cache_park_refuse(p->park, why);
     }
 }
@@ -245,7 +198,7 @@ void cache_park_begin(struct cache_park *park, struct cache_parked *p, uint64_t 
     p->go = go;
     p->since_ms = park_now(park);
     p->deadline_ms = p->since_ms + (given ? timeout_ms : park->options.timeout_ms);
-    p->answers = cache_loads_stats(park->loads)->loads;
+    p->answers = cache_park_load_stats(park).loads;
     p->lost = false;
 }
 
@@ -273,22 +226,45 @@ static void park_on_load(struct cache_load_wait *w, const char *refused)
     park_go((struct cache_parked *)w, refused);
 }
 
-bool cache_park_load(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE])
+static bool park_load(struct cache_parked *p, enum cache_parked_for what, struct cache_loads *loads,
+                      struct slice key, char why[CACHE_PARK_WHY_SIZE])
 {
-    if (!park_may(p, CACHE_PARKED_LOAD, why))
+    if (!park_may(p, what, why))
         return false;
     p->load.go = park_on_load;
-    if (!cache_load_wait(p->park->loads, key, &p->load)) {
+    if (!cache_load_wait(loads, key, &p->load)) {
         snprintf(why, CACHE_PARK_WHY_SIZE,
                  "TRYAGAIN %s loads too many objects at a time, or has no memory for one more",
                  p->park->options.node->options.name);
         return false;
     }
-    if (p->park->options.node->member != NULL)
+    if (what == CACHE_PARKED_LOAD && p->park->options.node->member != NULL)
         p->cell = cache_member_cell(p->park->options.node->member, key);
-    park_link(p, CACHE_PARKED_LOAD);
+    park_link(p, what);
     park_wake_at(p->park, p->deadline_ms);
     return true;
+}
+
+/*
+ * What is to be an object of this node is newer than a copy from before, which must not be seen again when the object
+ * has left memory, or the node has lost its lease.
+ */
+static void park_drop_copy(const struct cache_park *park, struct slice key)
+{
+    struct cache_reads *reads = park->options.node->reads;
+    if (reads != NULL)
+        cache_reads_drop(reads, key);
+}
+
+bool cache_park_load(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE])
+{
+    park_drop_copy(p->park, key);
+    return park_load(p, CACHE_PARKED_LOAD, p->park->loads, key, why);
+}
+
+bool cache_park_copy(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE])
+{
+    return park_load(p, CACHE_PARKED_COPY, cache_park_copies(p->park), key, why);
 }
 
 bool cache_park_room(struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE])
@@ -442,6 +418,8 @@ void cache_park_turn(struct cache_park *park)
         cache_loads_turn(park->loads);
     if (park->lists[CACHE_PARKED_ROOM].first != NULL)
         park_tell_room(park);
+    if (park->options.node->reads != NULL)
+        cache_reads_turn(park->options.node->reads);
 }
 
 void cache_park_changed(void *ctx)
@@ -475,8 +453,10 @@ void cache_park_ahead(struct cache_park *park, struct slice key)
 {
     const struct cache_node *n = park->options.node;
     bool may = n->member == NULL || cache_member_look_ahead(n->member, key);
-    if (may && !cache_db_knows(n->db, key))
-        cache_load_ahead(park->loads, key);
+    if (!may || cache_db_knows(n->db, key))
+        return;
+    park_drop_copy(park, key);
+    cache_load_ahead(park->loads, key);
 }
 
 struct cache_loads *cache_park_loads(const struct cache_park *park)

@@ -2,9 +2,10 @@
  * cache_park.h: who waits in a cache node, for what, and how long at most.
  *
  * Runs in a cache node that has a store; one thread. Waited for are a key that only the store knows, room for a write
- * while too much is not yet stored, that an object is stored, and, in a ring, whose a key is, or a moment before another
- * node is asked again. Whoever waits is told to look again, in the order in which they came, or, when its time is over, why it was in vain; it never waits for ever. It
- * knows neither clients nor calls: cache_hold.h and cache_mail.h do.
+ * while too much is not yet stored, that an object is stored, and, in a ring, whose a key is, a moment before another
+ * node is asked again, or a copy of what is another's (cache_reads.h). Whoever waits is told to look again, in the order
+ * in which they came, or, when its time is over, why it was in vain; it never waits for ever. It knows neither clients
+ * nor calls: cache_hold.h and cache_mail.h do.
  */
 #ifndef WORKERS_CACHE_PARK_H
 #define WORKERS_CACHE_PARK_H
@@ -34,6 +35,7 @@ enum cache_parked_for {
     CACHE_PARKED_CELL,
     CACHE_PARKED_OWNER,
     CACHE_PARKED_PAUSE,
+    CACHE_PARKED_COPY,
     CACHE_PARKED, /* so many */
     CACHE_PARKED_AWAY = CACHE_PARKED, /* another node does it: not waited for here (cache_parts.h) */
 };
@@ -80,6 +82,10 @@ void cache_park_turn(struct cache_park *park);
 void cache_park_ahead(struct cache_park *park, struct slice key);
 
 struct cache_loads *cache_park_loads(const struct cache_park *park);
+
+/* Why the store gives nothing, "": it does; and what it has given, for objects and for copies (cache_reads.h). */
+const char *cache_park_loads_trouble(const struct cache_park *park);
+struct cache_load_stats cache_park_load_stats(const struct cache_park *park);
 size_t cache_park_count(const struct cache_park *park);
 
 /* Whether a write may be done now; `dirties`: it makes something dirty. */
@@ -94,6 +100,7 @@ void cache_park_begin(struct cache_park *park, struct cache_parked *p, uint64_t 
  * many.
  */
 bool cache_park_load(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE]);
+bool cache_park_copy(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE]);
 bool cache_park_room(struct cache_parked *p, char why[CACHE_PARK_WHY_SIZE]);
 bool cache_park_stored(struct cache_parked *p, struct slice key, char why[CACHE_PARK_WHY_SIZE]);
 bool cache_park_cell(struct cache_parked *p, uint64_t cell, char why[CACHE_PARK_WHY_SIZE]);

@@ -1,9 +1,11 @@
 /* cache_parts.c: see cache_parts.h. */
 #include "workers/cache/cache_parts.h"
 
+#include "common/clock.h"
 #include "common/text.h"
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_reads.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +19,11 @@
 struct cache_part {
     struct cache_part *next, *prev;
     struct cache_parts *parts; /* NULL: nobody waits for it any more */
+    struct cache_node *node;
     size_t index;
     uint32_t owner;
     bool writes;
+    uint64_t sent_ms; /* clock_mono_ms */
     size_t key_len;
     char key[];
 };
@@ -61,6 +65,20 @@ static bool parts_take_value(struct cache_parts *p, struct slice answer)
     return true;
 }
 
+/* What PLATOON.COPY is answered: a value as well, and a copy (cache_reads.h). */
+static bool parts_take_copy(struct cache_parts *p, const struct cache_part *part,
+                            struct slice answer)
+{
+    struct resp_reply value = {.version = 2};
+    bool taken = cache_reads_take(p->node->reads, slice_make(part->key, part->key_len), answer,
+                                  part->sent_ms, &value) &&
+                 (!buffer_ok(&value.out) || parts_take_value(p, buffer_slice(&value.out)));
+    if (!buffer_ok(&value.out))
+        snprintf(p->why, sizeof p->why, "%s", PARTS_SHORT);
+    buffer_fini(&value.out);
+    return taken;
+}
+
 static bool parts_take_number(struct cache_parts *p, struct slice answer)
 {
     uint64_t number;
@@ -71,7 +89,7 @@ static bool parts_take_number(struct cache_parts *p, struct slice answer)
 }
 
 /* False: it is no answer to what was sent. */
-static bool parts_take(struct cache_parts *p, struct slice answer)
+static bool parts_take(struct cache_parts *p, const struct cache_part *part, struct slice answer)
 {
     struct slice line;
     switch (answer.len > 0 ? answer.ptr[0] : '\0') {
@@ -84,6 +102,8 @@ static bool parts_take(struct cache_parts *p, struct slice answer)
         return parts_take_number(p, answer);
     case '$':
         return parts_take_value(p, answer);
+    case '*':
+        return p->node->reads != NULL && parts_take_copy(p, part, answer);
     default:
         return slice_is(answer, "+OK\r\n");
     }
@@ -126,10 +146,17 @@ static void parts_answered(struct cache_parts *p, const struct cache_part *part,
     if (cache_forward_is_moved(answer)) {
         parts_moved(p, part);
     } else {
-        if (!parts_take(p, answer))
+        if (!parts_take(p, part, answer))
             snprintf(p->why, sizeof p->why, "ERR another node gave no answer to its part");
         p->states[part->index] = CACHE_PART_DONE;
     }
+}
+
+/* A copy of what is written there is none any more: when it is sent, and when it is answered. */
+static void parts_wrote(const struct cache_part *part)
+{
+    if (part->writes && part->node->reads != NULL)
+        cache_reads_drop(part->node->reads, slice_make(part->key, part->key_len));
 }
 
 /* NULL: not any more. */
@@ -148,6 +175,7 @@ static void parts_on_answer(enum cache_peer_result result, struct slice answer, 
 {
     struct cache_part *part = ctx;
     struct cache_parts *p = part->parts;
+    parts_wrote(part);
     if (p != NULL) {
         parts_leave(part);
         if (result == CACHE_PEER_ANSWERED)
@@ -191,6 +219,8 @@ static struct cache_part *parts_new(struct cache_parts *p, size_t index, struct 
     if (part == NULL)
         return NULL;
     part->parts = p;
+    part->node = p->node;
+    part->sent_ms = clock_mono_ms();
     part->index = index;
     part->key_len = key.len;
     memcpy(part->key, key.ptr, key.len);
@@ -214,6 +244,7 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
     bool again = p->states[index] == CACHE_PART_AGAIN;
     part->owner = owner;
     part->writes = writes;
+    parts_wrote(part);
     const char *why = cache_forward_send(p->node->forward, owner, again, words, count,
                                          p->deadline_ms > now ? p->deadline_ms - now : 1,
                                          parts_on_answer, part);

@@ -8,6 +8,7 @@
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_owner.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_reads.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
 
@@ -238,6 +239,8 @@ static uint64_t command_do(struct cache_client *c, const struct cache_command *c
         command_queue(c, command, words, count);
         return 0;
     }
+    if (c->node->reads != NULL)
+        cache_reads_wrote(c->node->reads, c, command, words, count);
     bool writes = log != NULL && (command->flags & (COMMAND_WRITE | COMMAND_AT_ONCE)) != 0;
     uint64_t before = writes ? cache_log_added(log) : 0;
     command->run(c, words, count);
@@ -268,7 +271,8 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
         command_refused(c, command, from);
     if (c->parked == 0)
         command_hush(c, from);
-    if (end != 0 || (c->node->member != NULL && may == CACHE_HOLD_GO))
+    bool leased = c->node->member != NULL && may == CACHE_HOLD_GO && c->reads == CACHE_STRONG;
+    if (end != 0 || leased)
         cache_turn_wrote(c, from, end); /* what CLIENT REPLY leaves of it */
     cache_hold_free(held);
     if (c->away != NULL && c->parked == 0 && may != CACHE_HOLD_AWAY)

@@ -1,5 +1,6 @@
 /*
- * command_platoon.c: what a cache node is asked that Redis is not: PLATOON.GET, PLATOON.DUMP, PLATOON.DIRTY.
+ * command_platoon.c: what a cache node is asked that Redis is not: PLATOON.GET, PLATOON.COPY, PLATOON.DUMP,
+ * PLATOON.DIRTY.
  *
  * Runs in a cache node. One node has all objects, so that all ways of reading are one; its words are checked all the
  * same, for a program that is right here must be right in a ring.
@@ -19,6 +20,22 @@ void command_platoon_get(struct cache_client *c, const struct slice *words, size
         resp_error(&c->reply, "%s", wrong);
     else
         command_get(c, words, 2);
+}
+
+/* What another node needs to keep a copy (cache_reads.h), in one step: so that it never outlives its object. */
+void command_platoon_copy(struct cache_client *c, const struct slice *words, size_t count)
+{
+    (void)count;
+    const struct cache_object *o = cache_db_read(c->node->db, words[1]);
+    int64_t expiry_ms = o != NULL ? cache_object_expiry(o) : CACHE_NEVER;
+    resp_array(&c->reply, 4);
+    if (o != NULL)
+        resp_bulk(&c->reply, cache_object_value(o));
+    else
+        resp_nil(&c->reply);
+    resp_i64(&c->reply, expiry_ms == CACHE_NEVER ? -1 : expiry_ms);
+    resp_i64(&c->reply, o != NULL ? (int64_t)o->version : 0);
+    resp_i64(&c->reply, o != NULL ? o->form : 0);
 }
 
 /* Milliseconds; false: the error is written. */

@@ -5,6 +5,7 @@
  * here is bytes to an Erlang client, whatever the object was.
  */
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_reads.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_options.h"
 
@@ -31,17 +32,28 @@ static void command_value(struct cache_client *c, const struct cache_object *o)
 
 /* ---- reading ---- */
 
+static void command_read(struct cache_client *c, struct slice key)
+{
+    struct slice value;
+    if (c->reads == CACHE_STRONG)
+        command_value(c, cache_db_read(c->node->db, key));
+    else if (cache_reads_find(c->node->reads, key, c->reads, &value))
+        resp_bulk(&c->reply, value);
+    else
+        resp_nil(&c->reply);
+}
+
 void command_get(struct cache_client *c, const struct slice *words, size_t count)
 {
     (void)count;
-    command_value(c, cache_db_read(c->node->db, words[1]));
+    command_read(c, words[1]);
 }
 
 void command_mget(struct cache_client *c, const struct slice *words, size_t count)
 {
     resp_array(&c->reply, count - 1);
     for (size_t i = 1; i < count; i++)
-        command_value(c, cache_db_read(c->node->db, words[i]));
+        command_read(c, words[i]);
 }
 
 void command_strlen(struct cache_client *c, const struct slice *words, size_t count)

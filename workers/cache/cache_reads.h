@@ -1,0 +1,92 @@
+/*
+ * cache_reads.h: reads that ask no other node: eventual ones, and bounded ones of what was confirmed lately.
+ *
+ * Runs in a cache node of a ring. What is read so is, in this order: what is in memory of this node's own objects,
+ * whatever has become of its lease; a copy (memory/cache_copies.h); what the store has, which becomes a copy, never an
+ * object: nothing is claimed for it, logged or stored. While the node has a key by a lease that runs, copies of it are
+ * neither looked at nor made; whoever writes a key here drops its copy.
+ *
+ * Who reads asks whether the key is known (cache_reads_knows), waits for it where it is not (cache_park.h,
+ * CACHE_PARKED_COPY, or a load as any other when the node has the key), asks again, and reads in the same turn
+ * (cache_reads_find). A bounded read for which there is nothing lately confirmed is as a strong one, and its owner is
+ * asked by PLATOON.COPY, which answers in one step what a copy must know: [value or nil, PEXPIRETIME, version, form].
+ *
+ * Copies count as memory of the node, have an eighth of it at most, and go before any object does, but for a part of
+ * them that commands of several keys need to come to an end (READS_KEPT_PART). What is too large for a copy is there
+ * for who has waited for it, and gone by the end of the turn.
+ */
+#ifndef WORKERS_CACHE_READS_H
+#define WORKERS_CACHE_READS_H
+
+#include "workers/cache/cache_consistency.h"
+#include "workers/cache/cache_node.h"
+#include "workers/cache/memory/cache_copies.h"
+
+struct backing;
+struct cache_loads;
+struct cache_reads;
+
+struct cache_reads_options {
+    struct cache_node *node; /* its db, turn and memory_max are used */
+    struct backing *backing;
+    const uint8_t *hash_key;                   /* SIPHASH_KEY_SIZE bytes, copied */
+    uint64_t timeout_ms;                       /* of one call of the store */
+    uint64_t retry_max_ms;                     /* longest pause between two tries */
+    unsigned parallel;                         /* loads at once */
+    bool (*owns)(void *ctx, struct slice key); /* the key is this node's by a lease that runs */
+    void *ctx;
+};
+
+/* NULL: memory is short. Afterwards cache_db gives up copies when it is full. */
+struct cache_reads *cache_reads_new(const struct cache_reads_options *options);
+
+/* After the park (cache_park_free), before db and store. NULL is allowed. */
+void cache_reads_free(struct cache_reads *r);
+
+/* Loads that become copies: who waits for one is parked there. */
+struct cache_loads *cache_reads_loads(const struct cache_reads *r);
+
+bool cache_reads_owns(const struct cache_reads *r, struct slice key);
+
+/*
+ * How a client's command asks to be read (command_consistency.h, with what a command must be for it), *ms of BOUNDED;
+ * strong without a ring, and whatever another node has sent.
+ */
+enum cache_consistency cache_reads_asked(const struct cache_client *c,
+                                         const struct cache_command *command,
+                                         const struct slice *words, size_t count, uint64_t *ms);
+
+/* Whether an eventual read can be answered now. */
+bool cache_reads_knows(struct cache_reads *r, struct slice key);
+
+/* Whether a bounded one can: its owner confirmed a copy less than so many milliseconds ago. */
+bool cache_reads_is_fresh(struct cache_reads *r, struct slice key, uint64_t ms);
+
+/* Of what is known, or fresh, now. False: there is no such object. The value lives until the next call. */
+bool cache_reads_find(struct cache_reads *r, struct slice key, enum cache_consistency how,
+                      struct slice *value);
+
+/* An eventual read will need it: it is loaded, if it is not known. */
+void cache_reads_ahead(struct cache_reads *r, struct slice key);
+
+/* The key is written, by this node or by one that was asked to. What is on its way from the store counts for nothing. */
+void cache_reads_drop(struct cache_reads *r, struct slice key);
+
+/* The same for all keys of a command, if it writes; `c`: whose EXEC it may be, or NULL. Without any copy it costs nothing. */
+void cache_reads_wrote(struct cache_reads *r, const struct cache_client *c,
+                       const struct cache_command *command, const struct slice *words,
+                       size_t count);
+
+/*
+ * The owner's answer to PLATOON.COPY, asked for at asked_ms (clock_mono_ms): kept, and its value written to *reply.
+ * False: it is none, and nothing is written.
+ */
+bool cache_reads_take(struct cache_reads *r, struct slice key, struct slice answer,
+                      uint64_t asked_ms, struct resp_reply *reply);
+
+/* At the end of each turn: what is too large for a copy goes. */
+void cache_reads_turn(struct cache_reads *r);
+
+size_t cache_reads_count(const struct cache_reads *r); /* copies */
+
+#endif
