@@ -9,6 +9,7 @@
 #include "workers/cache/cache_owner.h"
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_reads.h"
+#include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
 
@@ -257,6 +258,12 @@ static void command_hush(struct cache_client *c, size_t from)
     c->reply_skip_next = false;
 }
 
+/* Its answer holds only while the lease runs: it tells of objects as their owner, and not of some that may be old. */
+static bool command_is_leased(const struct cache_client *c, const struct cache_command *command)
+{
+    return c->node->member != NULL && c->reads == CACHE_STRONG && command_has_keys(c, command);
+}
+
 /* What has been found (NULL: nothing was) runs, is refused, or waits. */
 static void command_go(struct cache_client *c, const struct cache_command *command,
                        const struct slice *words, size_t count, enum cache_hold may, size_t from)
@@ -265,13 +272,13 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
     if (may == CACHE_HOLD_WAITS)
         return;
     struct cache_held *held = cache_hold_take(c);
+    bool leased = may == CACHE_HOLD_GO && command_is_leased(c, command);
     if (may == CACHE_HOLD_GO)
         end = command_do(c, command, words, count);
     else if (may == CACHE_HOLD_REFUSED)
         command_refused(c, command, from);
     if (c->parked == 0)
         command_hush(c, from);
-    bool leased = c->node->member != NULL && may == CACHE_HOLD_GO && c->reads == CACHE_STRONG;
     if (end != 0 || leased)
         cache_turn_wrote(c, from, end); /* what CLIENT REPLY leaves of it */
     cache_hold_free(held);
