@@ -4,7 +4,8 @@
  * Runs in a cache node of a ring. The dispatcher (command_dispatch.c) asks here before it looks at anything that a
  * command needs: a command whose keys are all ours runs here; one of whose keys nobody has said whose they are waits;
  * one of another node's goes there (cache_forward.h), one of several nodes' in parts (ring/cache_split.h), or is
- * Redis' CROSSSLOT. A read that need not be strong (cache_reads.h) runs here, whosever its keys are. What another node has sent (PLATOON.FOR) runs here or is refused, and goes nowhere else.
+ * Redis' CROSSSLOT. A read that need not be strong (cache_reads.h) runs here, whosever its keys are. What another node
+ * has sent (PLATOON.FOR) runs here or is refused, and goes nowhere else.
  */
 #ifndef WORKERS_CACHE_OWNER_H
 #define WORKERS_CACHE_OWNER_H

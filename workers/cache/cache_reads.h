@@ -69,10 +69,10 @@ bool cache_reads_find(struct cache_reads *r, struct slice key, enum cache_consis
 /* An eventual read will need it: it is loaded, if it is not known. */
 void cache_reads_ahead(struct cache_reads *r, struct slice key);
 
-/* The key is written, by this node or by one that was asked to. What is on its way from the store counts for nothing. */
+/* The key is written, by this node or by one that it asks to. What is on its way from the store counts for nothing. */
 void cache_reads_drop(struct cache_reads *r, struct slice key);
 
-/* The same for all keys of a command, if it writes; `c`: whose EXEC it may be, or NULL. Without any copy it costs nothing. */
+/* The same for all keys of a command, if it writes; `c`: whose EXEC it may be, or NULL. Free without copies. */
 void cache_reads_wrote(struct cache_reads *r, const struct cache_client *c,
                        const struct cache_command *command, const struct slice *words,
                        size_t count);

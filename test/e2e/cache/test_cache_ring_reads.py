@@ -1,4 +1,6 @@
 """What a node answers of an object that another node has, with that one's help and without: strong, eventual and bounded reads."""
+import contextlib
+
 import pytest
 import redis
 
@@ -127,3 +129,94 @@ def test_wrong_words(ring):
                 node.client().execute_command("PLATOON.GET", key, *words.split())
             texts.add(str(error.value))
         assert len(texts) == 1 and not texts.pop().startswith("TRYAGAIN"), words
+
+
+def test_what_is_bounded(ring):
+    """A copy is read as long as it is young enough, whatever its owner has written since; not behind a write from here."""
+    one, other = ring.nodes
+    key = stored_at(ring, one, b"1")
+    assert get(other, key, "BOUNDED", HOUR) == b"1"
+    one.client().set(key, "2")
+    assert get(other, key, "BOUNDED", HOUR) == get(other, key, "EVENTUAL") == b"1"
+    assert get(other, key, "BOUNDED", 0) == get(other, key, "BOUNDED", HOUR) == get(other, key, "EVENTUAL") == b"2"
+    one.client().set(key, "3")
+    assert patient(lambda: other.client().append(key, "!")) == 2
+    assert get(other, key, "BOUNDED", HOUR) == b"3!"
+    assert patient(lambda: other.client().delete(key)) == 1
+    assert get(other, key, "BOUNDED", HOUR) is None
+    one.client().set(key, "4")
+    assert get(other, key, "BOUNDED", HOUR) is None  # so it was, less than an hour ago
+    transaction = other.client().pipeline()
+    transaction.set(key, "5")
+    assert patient(transaction.execute) == [True]
+    assert get(other, key, "BOUNDED", HOUR) == b"5" and ring.owner(key) is one
+
+
+def test_a_copy_ends_with_its_object(ring):
+    one, other = ring.nodes
+    key = stored_at(ring, one, b"1")
+    one.client().set(key, "2", px=1500)
+    assert get(other, key, "BOUNDED", HOUR) in (b"2", None)
+    wait_until(lambda: get(other, key, "BOUNDED", HOUR) is None, 30, "the copy to expire")
+    assert get(other, key) is None
+
+
+def test_the_order_of_a_pipeline(ring):
+    """What is read here is not answered before what another node was sent earlier."""
+    one, other = ring.nodes
+    key, cold, (own,) = stored_at(ring, one, b"stored"), stored_at(ring, one, b"cold"), ring.keys_of(other)
+    for _ in range(5):
+        pipeline = other.client().pipeline(transaction=False)
+        for words in (["SET", key, "written"], ["PLATOON.GET", cold, "EVENTUAL"], ["GET", own], ["PLATOON.GET", key, "BOUNDED", HOUR], ["ECHO", "x"],
+                      ["PLATOON.GET", key, "BOUNDED", HOUR], ["GET", key], ["MGET", own, key], ["PLATOON.GET", own, "EVENTUAL"]):
+            pipeline.execute_command(*words)
+        assert patient(pipeline.execute) == [True, b"cold", own.encode(), b"written", b"x", b"written", b"written", [own.encode(), b"written"], own.encode()]
+
+
+@contextlib.contextmanager
+def readonly(node):
+    connection = node.connection()
+    connection.send(b"READONLY\r\n")
+    assert connection.reply().raw == b"+OK\r\n"
+    yield connection
+    connection.socket.close()
+
+
+def test_a_cold_pipeline_and_many_at_once(ring):
+    one, other = ring.nodes
+    keys = [stored_at(ring, one, b"%d" % i) for i in range(64)]
+    values = [b"%d" % i for i in range(64)]
+    with readonly(other) as connection, frozen(one.pid()):
+        connection.send("".join(f"GET {key}\r\n" for key in keys[:32]).encode())
+        assert [connection.reply().value for _ in range(32)] == values[:32]
+        connection.send(f"MGET {' '.join(keys)} {ring.key()}\r\n".encode())
+        reply = connection.reply()
+        assert [item.value for item in reply.value[:64]] == values and reply.raw.endswith(b"\r\n$-1\r\n")
+    ring.serves()
+
+
+def test_a_transaction_is_strong(ring):
+    """Also of a connection whose reads are eventual."""
+    one, other = ring.nodes
+    key = stored_at(ring, one, b"1")
+    assert get(other, key, "EVENTUAL") == b"1"
+    one.client().set(key, "2")
+    with readonly(other) as connection:
+        connection.send(f"GET {key}\r\n".encode())
+        assert connection.reply().value == b"1"
+        connection.send(f"MULTI\r\nGET {key}\r\nMGET {key}\r\nEXEC\r\nGET {key}\r\n".encode())
+        *_, done, behind = [connection.reply() for _ in range(5)]
+        assert done.raw == b"*2\r\n$1\r\n2\r\n*1\r\n$1\r\n2\r\n" and behind.value == b"1"
+
+
+def test_a_copy_is_memory(ring):
+    """Of the node that has it: as much of it as there may be goes in and out without leaving anything behind."""
+    one, other = ring.nodes
+    keys = [stored_at(ring, one, bytes(100000)) for _ in range(20)]
+    before = other.client().info("memory")["used_memory"]
+    assert [get(other, key, "EVENTUAL") for key in keys] == [bytes(100000)] * 20
+    after = other.client().info("memory")["used_memory"]
+    assert after - before > 20 * 90000 and other.status()["bytes"] is not None
+    for key in keys:
+        assert patient(lambda key=key: other.client().delete(key)) == 1
+    wait_until(lambda: other.client().info("memory")["used_memory"] < before + 20 * 10000, 30, "the copies to go")

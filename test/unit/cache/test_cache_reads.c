@@ -285,6 +285,19 @@ START_TEST(what_the_owner_confirmed)
 }
 END_TEST
 
+/* What this node has had itself was never confirmed by who has it now. */
+START_TEST(not_what_was_ours)
+{
+    int fd = connect_as(CACHE_BOUNDED);
+    node_expect(fd, "SET o mine\r\n", "+OK\r\n");
+    leased = false;
+    confirm("o", "theirs");
+    node_expect(fd, "GET o\r\n", "$6\r\ntheirs\r\n");
+    ck_assert_str_eq(found("o", CACHE_EVENTUAL), "mine");
+    close(fd);
+}
+END_TEST
+
 /* It was asked so long ago, whenever it was answered; what the store has told was never confirmed. */
 START_TEST(how_long_ago)
 {
@@ -614,8 +627,8 @@ SUITE_MAIN_WITH("cache_reads", set_up, tear_down, what_is_anothers_becomes_a_cop
                 a_cold_pipeline, of_several_keys, what_the_store_does_not_give,
                 what_was_sent_behind_waits_once, what_is_ours_is_read_as_ever,
                 when_the_lease_is_over, what_becomes_ours_meanwhile, what_the_owner_confirmed,
-                how_long_ago, a_copy_does_not_outlive_its_object, what_the_client_gets,
-                what_a_node_answers, who_writes_drops_the_copy, who_only_reads_does_not,
-                written_while_it_was_loaded, written_by_a_call, calls_wait_as_commands_do,
-                bounded_calls, copies_are_counted, copies_go_first, what_is_too_large_for_a_copy,
-                what_does_not_fit_together, memory_that_is_short)
+                not_what_was_ours, how_long_ago, a_copy_does_not_outlive_its_object,
+                what_the_client_gets, what_a_node_answers, who_writes_drops_the_copy,
+                who_only_reads_does_not, written_while_it_was_loaded, written_by_a_call,
+                calls_wait_as_commands_do, bounded_calls, copies_are_counted, copies_go_first,
+                what_is_too_large_for_a_copy, what_does_not_fit_together, memory_that_is_short)
