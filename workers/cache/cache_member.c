@@ -271,6 +271,7 @@ void cache_member_tick(struct cache_member *r)
     member_leave(r);
     member_idle(r);
     member_claim_strays(r);
+    member_tell_cells(r);
 }
 
 /* What leaves waits for the disk, whatever fsync says. */

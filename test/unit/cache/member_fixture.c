@@ -87,6 +87,16 @@ static bool said_leave(struct play_said *s, struct unpack *u)
     return right;
 }
 
+static bool said_look(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_look m;
+    bool right = message_ring_look_unpack(u, &m);
+    s->token = m.token;
+    s->count = 1;
+    s->cells[0].cell = m.cell;
+    return right;
+}
+
 static bool said_read(struct play_said *s, struct unpack *u)
 {
     switch (s->type) {
@@ -98,6 +108,8 @@ static bool said_read(struct play_said *s, struct unpack *u)
         return said_held(s, u);
     case MESSAGE_RING_RELEASE:
         return said_release(s, u);
+    case MESSAGE_RING_LOOK:
+        return said_look(s, u);
     default:
         return s->type == MESSAGE_RING_LEAVE && said_leave(s, u);
     }
@@ -120,6 +132,13 @@ static bool play_send(void *ctx)
     m->wrong = m->wrong || m->count == PLAY_SAID;
     memset(s, 0, offsetof(struct play_said, cells));
     s->type = message_type(u);
+    if (s->type == MESSAGE_RING_CELLS) {
+        struct message_ring_cells cells;
+        m->wrong = m->wrong || !message_ring_cells_unpack(&u, &cells);
+        m->cells = cells.cells;
+        m->cells_said++;
+        return true;
+    }
     m->wrong = m->wrong || !said_read(s, &u);
     m->count++;
     return true;
@@ -273,6 +292,15 @@ bool play_obstruct(const struct play_said *request, uint64_t result, uint64_t wa
     return said;
 }
 
+bool play_see(const struct play_said *request, uint64_t result, struct cache_ring_owner owner)
+{
+    bool said, theirs = owner.state != CACHE_RING_OURS;
+    SAY(ring_seen, .token = request->token, .result = result,
+        .state = theirs ? owner.state : CACHE_RING_THEIRS,
+        .incarnation = theirs ? owner.value : fake_manager.joined.incarnation);
+    return said;
+}
+
 void play_grant(const char *key)
 {
     const struct play_said *claim = play_heard(MESSAGE_RING_CLAIM);
@@ -316,6 +344,8 @@ static void play_on_prepare(uv_prepare_t *handle)
         const struct play_said *s = &m->said[m->first];
         m->first = (m->first + 1) % PLAY_SAID;
         m->count--;
+        if (s->type == MESSAGE_RING_LOOK)
+            ck_assert(play_see(s, CACHE_RING_OK, play_whose(s->cells[0].cell)));
         if (s->type != MESSAGE_RING_CLAIM)
             continue;
         for (size_t i = 0; i < s->count; i++)
