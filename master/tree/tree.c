@@ -119,10 +119,9 @@ static struct node *tree_first_in(struct node *root, struct slice type, struct s
                                   bool ready)
 {
     if (root->kind == NODE_WORKER) {
-        bool fits = (!ready || root->state == NODE_READY) &&
-                    slice_is(type, worker_type_name(root->type)) &&
-                    (section.len == 0 || slice_is(section, root->section) ||
-                     slice_is(section, root->name));
+        bool fits =
+            (!ready || root->state == NODE_READY) && slice_is(type, worker_type_name(root->type)) &&
+            (section.len == 0 || slice_is(section, root->section) || slice_is(section, root->name));
         return fits ? root : NULL;
     }
     for (size_t i = 0; i < root->child_count; i++) {

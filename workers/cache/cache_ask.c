@@ -87,7 +87,7 @@ static enum control_status ask_set(struct cache_asked *a)
     struct unpack after = a->args;
     if (!ask_expiry(a, &expiry_ms))
         return cache_ask_fail(a, "EXPIRE_MS is no number of milliseconds above 0");
-    const struct slice words[] = {slice_of("SET"), key, value, slice_of("PX"),
+    const struct slice words[] = {slice_of("set"), key, value, slice_of("px"),
                                   a->count > 2 ? unpack_bytes(&after) : slice_of("")};
     enum cache_need_where where =
         cache_need_where(a->node, 0, words, a->count > 2 ? 5 : 3, true, a->need);
@@ -106,7 +106,7 @@ static bool ask_knows_all(struct cache_asked *a)
     struct unpack u = a->args;
     bool known = true;
     for (uint32_t i = 0; i < a->count; i++) {
-        const struct slice words[] = {slice_of("DEL"), unpack_bytes(&u)};
+        const struct slice words[] = {slice_of("del"), unpack_bytes(&u)};
         enum cache_need_where where = cache_need_where(a->node, i, words, 2, true, a->need);
         known = known && where != CACHE_NEED_WAITS;
         if (where == CACHE_NEED_HERE)

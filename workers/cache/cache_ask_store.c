@@ -44,7 +44,7 @@ static bool ask_dumps_elsewhere(struct cache_asked *a)
     struct unpack u = a->args;
     bool whole = true;
     for (uint32_t i = 0; i < a->count; i++) {
-        const struct slice words[] = {slice_of("PLATOON.DUMP"), unpack_bytes(&u)};
+        const struct slice words[] = {slice_of("platoon.dump"), unpack_bytes(&u)};
         whole = cache_need_where(a->node, i, words, 2, false, a->need) != CACHE_NEED_WAITS && whole;
     }
     return whole;
@@ -80,8 +80,7 @@ enum control_status cache_ask_dump_wait(struct cache_asked *a)
     }
     for (uint32_t i = 0; i < a->count && whole; i++) {
         struct slice key = unpack_bytes(&a->args);
-        whole = !cache_need_is_here(a->need, i) ||
-                cache_need_is_stored(a->node, i, key, a->need);
+        whole = !cache_need_is_here(a->need, i) || cache_need_is_stored(a->node, i, key, a->need);
     }
     return whole ? cache_ask_count(a, a->count) : CONTROL_ERROR;
 }

@@ -81,7 +81,7 @@ static bool call_ok(struct call *c)
 
 static bool call_put(struct call *c, struct slice value)
 {
-    const struct slice words[] = {slice_of("SET"), c->key, value};
+    const struct slice words[] = {slice_of("set"), c->key, value};
     char why[CACHE_ACCESS_WHY_SIZE];
     enum cache_need_where where = cache_need_where(c->node, 0, words, 3, true, c->need);
     if (where == CACHE_NEED_DONE)

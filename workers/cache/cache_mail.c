@@ -43,7 +43,7 @@ struct mail_held {
     struct cache_mail_queue *queue;
     struct mail_to to;
     struct slice verb, said;
-    struct buffer key; /* that it waits for */
+    struct buffer key;       /* that it waits for */
     uint32_t stored, looked; /* as in cache_need.h */
     size_t bytes;
     struct cache_parts *parts; /* at other nodes; NULL: none was needed so far */

@@ -214,8 +214,7 @@ static bool parts_have(struct cache_parts *p, size_t index)
 /* NULL: memory is short. */
 static struct cache_part *parts_new(struct cache_parts *p, size_t index, struct slice key)
 {
-    struct cache_part *part =
-        parts_have(p, index) ? calloc(1, sizeof *part + key.len) : NULL;
+    struct cache_part *part = parts_have(p, index) ? calloc(1, sizeof *part + key.len) : NULL;
     if (part == NULL)
         return NULL;
     part->parts = p;
@@ -245,9 +244,9 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
     part->owner = owner;
     part->writes = writes;
     parts_wrote(part);
-    const char *why = cache_forward_send(p->node->forward, owner, again, words, count,
-                                         p->deadline_ms > now ? p->deadline_ms - now : 1,
-                                         parts_on_answer, part);
+    const char *why =
+        cache_forward_send(p->node->forward, owner, again, words, count,
+                           p->deadline_ms > now ? p->deadline_ms - now : 1, parts_on_answer, part);
     p->states[index] = CACHE_PART_OUT;
     if (why == NULL)
         return;

@@ -1,12 +1,12 @@
 /*
- * cache_parts.h: the keys of a call, or of what the tool asks for, that other nodes of the ring own: each is asked of its
- * owner.
+ * cache_parts.h: the keys of a call, or of what the tool asks for, that other nodes of the ring own: each is asked of
+ * its owner.
  *
  * Runs in a cache node of a ring. Each such key is a part: one command in Redis' protocol for its owner
  * (cache_forward_send), and its answer, which stays until the call is done: a call is done again from its beginning
- * whenever what it waited for has come (cache_need.h), and a part that is done is not done twice. Run again is what surely
- * did not run, and what only reads: its owner has moved, or was not reached; whose the key is by then is looked at anew.
- * When one part fails, the call does, and what the others did stays done.
+ * whenever what it waited for has come (cache_need.h), and a part that is done is not done twice. Run again is what
+ * surely did not run, and what only reads: its owner has moved, or was not reached; whose the key is by then is looked
+ * at anew. When one part fails, the call does, and what the others did stays done.
  */
 #ifndef WORKERS_CACHE_PARTS_H
 #define WORKERS_CACHE_PARTS_H
@@ -33,9 +33,9 @@ struct cache_parts {
     bool again;     /* some are since they were last sent */
     bool unreached; /* an owner was not: not at once again */
     uint64_t deadline_ms;
-    int64_t sum;         /* of the numbers that were answered */
-    bool found;          /* a value was: */
-    struct buffer value; /* it */
+    int64_t sum;                   /* of the numbers that were answered */
+    bool found;                    /* a value was: */
+    struct buffer value;           /* it */
     char why[CACHE_PARK_WHY_SIZE]; /* the call has failed: an error with its code; "" */
     void (*go)(void *ctx);         /* from the loop: none is out any more. It may free this */
     void *ctx;

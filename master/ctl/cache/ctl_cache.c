@@ -13,22 +13,14 @@ static const struct cache_column {
     const char *name;
     enum counter counter;
 } cache_columns[] = {
-    {"objects", COUNTER_CACHE_OBJECTS},
-    {"bytes", COUNTER_CACHE_BYTES},
-    {"memory", COUNTER_CACHE_MEMORY},
-    {"hits", COUNTER_CACHE_HITS},
-    {"misses", COUNTER_CACHE_MISSES},
-    {"loads", COUNTER_CACHE_LOADS},
-    {"stores", COUNTER_CACHE_STORES},
-    {"store_errors", COUNTER_CACHE_STORE_ERRORS},
-    {"evicted", COUNTER_CACHE_EVICTED},
-    {"expired", COUNTER_CACHE_EXPIRED},
-    {"forwarded", COUNTER_CACHE_FORWARDED},
-    {"dead", COUNTER_CACHE_DEAD},
-    {"clients", COUNTER_CACHE_CLIENTS},
-    {"dirty", COUNTER_CACHE_DIRTY},
-    {"dirty_bytes", COUNTER_CACHE_DIRTY_BYTES},
-    {"at_risk_bytes", COUNTER_CACHE_AT_RISK_BYTES},
+    {"objects", COUNTER_CACHE_OBJECTS},         {"bytes", COUNTER_CACHE_BYTES},
+    {"memory", COUNTER_CACHE_MEMORY},           {"hits", COUNTER_CACHE_HITS},
+    {"misses", COUNTER_CACHE_MISSES},           {"loads", COUNTER_CACHE_LOADS},
+    {"stores", COUNTER_CACHE_STORES},           {"store_errors", COUNTER_CACHE_STORE_ERRORS},
+    {"evicted", COUNTER_CACHE_EVICTED},         {"expired", COUNTER_CACHE_EXPIRED},
+    {"forwarded", COUNTER_CACHE_FORWARDED},     {"dead", COUNTER_CACHE_DEAD},
+    {"clients", COUNTER_CACHE_CLIENTS},         {"dirty", COUNTER_CACHE_DIRTY},
+    {"dirty_bytes", COUNTER_CACHE_DIRTY_BYTES}, {"at_risk_bytes", COUNTER_CACHE_AT_RISK_BYTES},
 };
 
 #define CACHE_COLUMNS (sizeof cache_columns / sizeof cache_columns[0])

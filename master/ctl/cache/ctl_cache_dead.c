@@ -298,7 +298,8 @@ static int dead_show(struct ctl *c)
 {
     json_t *letters = NULL;
     bool all = ctl_letters_is_all(c) || c->args.argc == 2;
-    int status = all ? dead_of_all(c, dead_show_node, &letters) : dead_ask(c, "dead-show", &letters);
+    int status =
+        all ? dead_of_all(c, dead_show_node, &letters) : dead_ask(c, "dead-show", &letters);
     if (status == CONTROL_OK && c->args.json)
         ctl_print_json(c, letters);
     else if (status == CONTROL_OK && all && json_array_size(letters) == 0)

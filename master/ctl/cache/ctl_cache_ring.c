@@ -45,8 +45,8 @@ static void ring_cell_cells(struct ctl_table *t, const json_t *row)
 static void ring_render_nodes(const json_t *ring, size_t width, bool color, struct buffer *out)
 {
     static const struct ctl_column columns[] = {
-        {"NUMBER", true, false}, {"NODE", false, false}, {"STATE", false, false},
-        {"CELLS", true, false},  {"STILL", true, false}, {"HOST", false, false},
+        {"NUMBER", true, false},  {"NODE", false, false}, {"STATE", false, false},
+        {"CELLS", true, false},   {"STILL", true, false}, {"HOST", false, false},
         {"ADDRESS", false, true},
     };
     struct ctl_table t;

@@ -137,6 +137,27 @@ def test_a_dump_is_the_owners(ring):
     assert ring.platoons[0].ctl("cache", "wait", "c").returncode == 0
 
 
+def test_cells(ring):
+    """Each node tells its manager how many it has; objects of one tag share one."""
+    one, other = ring.nodes
+    before = [ring.row(node)["cells"] for node in ring.nodes]
+    ring.keys_of(one, 3)
+    tagged = [ring.key(tag="cells") for _ in range(5)]
+    assert patient(lambda: other.client().mset({key: "x" for key in tagged}))
+    wait_until(lambda: ring.row(one)["cells"] >= before[0] + 3 and ring.row(other)["cells"] >= before[1] + 1, 30, "their cells")
+
+
+def test_all_of_them_are_dumped(ring):
+    """What each node has, whichever would be asked alone."""
+    platoon = ring.platoons[0]
+    keys = [key for node in ring.nodes for key in ring.keys_of(node, 3)]
+    assert platoon.ctl("cache", "dump", "c", "--all", "--wait").returncode == 0
+    assert [ring.stores[0].has(key) for key in keys] == [key.encode() for key in keys]
+    assert platoon.json("cache", "del", "c", *keys, "never") == {"count": len(keys)}
+    assert platoon.json("cache", "dump", "c", *keys, "--wait") == {"count": len(keys)}
+    assert platoon.json("cache", "dead", "c", "list") == [] and platoon.json("cache", "dead", "c", "retry", "all") == {"count": 0}
+
+
 def test_nothing_is_flushed(ring):
     for node in ring.nodes:
         key, = ring.keys_of(node)

@@ -1,8 +1,9 @@
 /*
- * command_ring.c: what a cache node is asked of its ring: PLATOON.OWNER, PLATOON.RING; and PLATOON.FOR where it is none.
+ * command_ring.c: what a cache node is asked of its ring: PLATOON.OWNER, PLATOON.RING; and PLATOON.FOR where it is
+ * none.
  *
- * Runs in a cache node. Nothing is claimed, and nothing counts as a use: who asks changes nothing. A node without a ring
- * has all, and is alone.
+ * Runs in a cache node. Nothing is claimed, and nothing counts as a use: who asks changes nothing. A node without a
+ * ring has all, and is alone.
  */
 #include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_node.h"
@@ -55,7 +56,8 @@ void command_platoon_owner(struct cache_client *c, const struct slice *words, si
 /* ---- PLATOON.RING ---- */
 
 /* How many cells a node has only that node knows. */
-static void ring_write_row(struct cache_client *c, const struct cache_member_peer *peer, bool itself)
+static void ring_write_row(struct cache_client *c, const struct cache_member_peer *peer,
+                           bool itself)
 {
     struct cache_member *member = c->node->member;
     resp_array(&c->reply, 5);
@@ -92,7 +94,8 @@ void command_platoon_for(struct cache_client *c, const struct slice *words, size
 {
     (void)words;
     (void)count;
-    resp_error(&c->reply, c->node->member == NULL
-                              ? "ERR PLATOON.FOR is for the nodes of a ring, and this one is in none"
-                              : "ERR PLATOON.FOR carries a command, and no further PLATOON.FOR");
+    resp_error(&c->reply,
+               c->node->member == NULL
+                   ? "ERR PLATOON.FOR is for the nodes of a ring, and this one is in none"
+                   : "ERR PLATOON.FOR carries a command, and no further PLATOON.FOR");
 }

@@ -1,6 +1,6 @@
 /*
- * cache_manager_look.c: whose a cell is, for a node that was asked so (PLATOON.OWNER), and how many cells each node has.
- * See cache_manager_private.h.
+ * cache_manager_look.c: whose a cell is, for a node that was asked so (PLATOON.OWNER), and how many cells each node
+ * has. See cache_manager_private.h.
  *
  * Nothing is claimed, and nothing remembered: who asks gets what Redis says now.
  */
@@ -52,9 +52,8 @@ static void manager_on_node_looked(struct redis_conn *c, const redisReply *reply
     if (there && told)
         manager_take_looked(l, peer, bytes);
     else if (there)
-        manager_send_seen(
-            l->m, peer,
-            &(struct message_ring_seen){.token = l->token, .result = MANAGER_AWAY});
+        manager_send_seen(l->m, peer,
+                          &(struct message_ring_seen){.token = l->token, .result = MANAGER_AWAY});
     free(l);
 }
 
