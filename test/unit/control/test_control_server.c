@@ -330,6 +330,13 @@ START_TEST(test_nobody_to_ask)
     expect(fd, 6, CONTROL_ERROR,
            "redis/visits/custom is BACKOFF: died of old age. See: platoonctl status "
            "redis/visits/custom");
+    /* One by its name, and one that is none. */
+    ck_assert(say(fd, 8, LONG_MS, "ask", "custom", "redis/visits/custom", "look", NULL));
+    expect(fd, 8, CONTROL_ERROR,
+           "redis/visits/custom is BACKOFF: died of old age. See: platoonctl status "
+           "redis/visits/custom");
+    ck_assert(say(fd, 9, LONG_MS, "ask", "send", "redis/visits/custom", "redis", NULL));
+    expect(fd, 9, CONTROL_NO_NAME, "no redis section named 'redis/visits/custom'. There is: main");
     asked.refuse = -ENOBUFS;
     ck_assert(say(fd, 7, LONG_MS, "ask", "custom", "orders", "look", NULL));
     expect(fd, 7, CONTROL_ERROR,
