@@ -225,7 +225,7 @@ enum cache_may_put cache_member_may_put(struct cache_member *r, struct slice key
     uint64_t cell = cache_cell(key, r->seed);
     enum cache_cell_state state = cache_cells_state(r->cells, cell);
     bool nobodys = state == CACHE_CELL_UNKNOWN || state == CACHE_CELL_ASKED;
-    if (state == CACHE_CELL_OURS || (nobodys && r->closed_us > clock_boot_us()))
+    if (state == CACHE_CELL_OURS || (nobodys && r->opens_us > clock_boot_us()))
         return CACHE_MAY_PUT;
     if (state == CACHE_CELL_UNKNOWN)
         member_event(r, cell, CACHE_ON_RECLAIM, 0);

@@ -47,7 +47,7 @@ static void member_become(struct cache_member *r, const struct message_ring_join
     r->mark = m->mark;
     r->epoch = m->epoch;
     r->number = m->number;
-    r->closed_us = (int64_t)m->at_us + (int64_t)m->closed_ms * 1000;
+    r->opens_us = r->closed_us = (int64_t)m->at_us + (int64_t)m->closed_ms * 1000;
     memcpy(r->next_seed, m->seed.ptr, sizeof r->next_seed);
     cache_lease_begin(&r->lease, r->incarnation);
     r->offer = (struct member_offer){0};

@@ -90,7 +90,8 @@ struct cache_member {
     struct member_list asks, holds, laters, leaving;
     int64_t later_us;  /* when those are asked again */
     uv_timer_t *wake;  /* for that */
-    int64_t closed_us; /* until then nothing is granted */
+    int64_t closed_us; /* until then nothing is granted, as was said last */
+    int64_t opens_us;  /* nor surely before that, by the join: not from when its answer came, but from its sending */
     struct member_flight *flights[MEMBER_FLIGHTS];
     size_t flight_count;
     uint64_t last_token, last_look;

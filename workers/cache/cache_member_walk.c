@@ -1,12 +1,14 @@
 /* cache_member_walk.c: what is done with many cells, a part at a time. See cache_member_private.h. */
 #include "workers/cache/cache_member_private.h"
 
+#include "common/clock.h"
 #include "workers/cache/cache_behind.h"
 
 #include <string.h>
 
 #define MEMBER_PAGE       256
 #define MEMBER_IDLE_PAGES 16 /* in one tick */
+#define MEMBER_LARGE      4096 /* objects of a cell */
 #define MEMBER_STRAYS_S   2  /* between two claims of what another node has */
 #define MEMBER_ALL_STATES ((1u << CACHE_CELL_STATE_COUNT) - 1)
 
@@ -160,6 +162,8 @@ void member_owners_changed(struct cache_member *r)
         for (size_t i = 0; i < count; i++)
             member_event(r, page[i].cell, CACHE_ON_OWNER_GONE, 0);
     }
+    if (r->closed_us <= clock_boot_us())
+        r->later_us = 0; /* of cells whose owner nobody had told of */
     r->look = true;
 }
 
@@ -219,6 +223,19 @@ void member_move_on(struct cache_member *r)
 
 /* ---- idle ---- */
 
+/*
+ * Of more objects than leave at once. One after the other they are not used either, and go by themselves
+ * (cache_behind.h), a little at a time; what is left of the cell goes then.
+ */
+static bool member_is_large(const struct cache_member *r, const struct cache_cells_entry *e)
+{
+    unsigned count = 0;
+    uint32_t h = e->first;
+    for (; h != 0 && count < MEMBER_LARGE; count++)
+        h = cache_cell_list_next(&r->objects.list, h);
+    return h != 0;
+}
+
 /* What evicts must not leave cells behind for ever: they are memory, too. */
 static bool member_is_tight(const struct cache_member *r)
 {
@@ -241,7 +258,7 @@ static void member_idle_one(struct cache_member *r, const struct cache_cells_ent
 {
     uint32_t unused_s = member_unused_s(r, e);
     bool needless = tight && e->first == 0 && e->waiting == 0 && unused_s >= MEMBER_EMPTY_S;
-    if (needless || (idle_s > 0 && unused_s >= idle_s))
+    if (needless || (idle_s > 0 && unused_s >= idle_s && !member_is_large(r, e)))
         member_event(r, e->cell, CACHE_ON_IDLE, 0);
 }
 

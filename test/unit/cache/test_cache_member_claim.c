@@ -153,7 +153,10 @@ START_TEST(of_an_unknown_node)
     ck_assert_int_eq(play_looks("k"), CACHE_DO_WAIT);
     play_hears_nothing(); /* not at once: the list is on its way */
     node_until(fake_manager.count > 0);
-    play_nodes((const int[]){9, 1, 0});
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_THEIRS, 9));
+    play_hears_nothing();
+    play_nodes((const int[]){9, 1, 0}); /* with that, at once */
+    ck_assert_uint_eq(fake_manager.count, 1);
     ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_THEIRS, 9));
     ck_assert_int_eq(play_looks("k"), CACHE_DO_FORWARD);
 }

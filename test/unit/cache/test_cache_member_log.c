@@ -5,6 +5,7 @@
 #include "test/unit/cache/member_fixture.h"
 
 #include "test/unit/suite.h"
+#include "workers/cache/cache_behind_private.h"
 #include "workers/cache/cache_member_private.h"
 
 #include <unistd.h>
@@ -203,6 +204,21 @@ START_TEST(strays_are_stored_before_it_opens)
     node_turn(1);
     ck_assert_uint_eq(cache_db_strays(node.db).count, 0);
     play_hears_nothing();
+}
+END_TEST
+
+/* That it is closed, as a claim's answer says, may have been so long ago: for strays it is not. */
+START_TEST(strays_when_it_may_be_open)
+{
+    begin_with_log();
+    fake_manager.joined.epoch++;
+    play_join();
+    play_lease(PLAY_HOUR);
+    ck_assert_int_eq(play_looks("dirty"), CACHE_DO_WAIT);
+    ck_assert(play_obstruct(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_CLOSED, 3600000));
+    cache_behind_tick(node.behind);
+    node_until(node.behind->failed.count > 0);
+    ck_assert_uint_eq(fake.made[FAKE_PUT], 0);
 }
 END_TEST
 
@@ -457,7 +473,8 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_member_log", play_set_up, play_tear_down, dirty_is_claimed_first,
                 ours_since_before, ours_by_a_later_claim, theirs_by_now, written_by_them,
-                not_written_by_them, strays_are_stored_before_it_opens, lost_by_now, outlived,
+                not_written_by_them, strays_are_stored_before_it_opens,
+                strays_when_it_may_be_open, lost_by_now, outlived,
                 made_anew, new_run_at_the_start, joins_again_meanwhile, held_with_a_lease,
                 no_lease_while_held, held_without_a_lease, held_answers, held_by_another_claim,
                 many_at_the_start)

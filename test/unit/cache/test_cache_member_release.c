@@ -202,6 +202,31 @@ START_TEST(not_what_is_of_the_next_second)
 }
 END_TEST
 
+/* One of very many objects does not leave at once: first its objects do, one by one. */
+START_TEST(not_a_large_one)
+{
+    char key[16];
+    bool left;
+    play_looks("{t}");
+    play_grant("{t}");
+    for (int i = 0; i <= 4096; i++) {
+        snprintf(key, sizeof key, "{t}%d", i);
+        ck_assert_int_eq(cache_db_learn(node.db, slice_of(key), slice_of("v"), 5, CACHE_NEVER,
+                                        CACHE_FORM_BYTES),
+                         CACHE_OK);
+    }
+    time_passes();
+    play_hears_nothing();
+    ck_assert_int_eq(play_state("{t}"), CACHE_CELL_OURS);
+    uint32_t first = cache_cell_objects_first(&node.member->objects, play_cell("{t}"));
+    ck_assert_int_eq(cache_db_leave(node.db, first, &left), CACHE_OK);
+    ck_assert(left);
+    time_passes();
+    expect_release("{t}", 1);
+    ck_assert_uint_eq(cache_db_count(node.db), 0);
+}
+END_TEST
+
 /* The disk is slow: nothing is said until it has come so far, however far the log is written. */
 START_TEST(not_before_the_disk)
 {
@@ -446,6 +471,7 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_member_release", set_up, tear_down, idle_is_given_back, never_idle, not_while_it_is_loaded,
                 empty_ones_when_memory_is_full, not_what_is_of_the_next_second,
+                not_a_large_one,
                 not_before_the_disk, two_behind_each_other, dirty_is_stored_first,
                 a_dead_letter_stays, not_without_a_lease, release_is_not_sent, many_at_once,
                 foreign_are_forgotten, leaving_while_it_rejoins, moves_after_so_many,
