@@ -14,8 +14,9 @@
 #define BEHIND_LETTERS 256u /* dead letters of which the reason is known */
 #define BEHIND_SHORT_MS                                                                            \
     100u /* memory was, or an older one of that key goes first: try again then */
-#define BEHIND_LOOK_MS  1000u /* to the next look at what another node has, twice as long each time, */
-#define BEHIND_LOOK_MAX 5u    /* so many times */
+#define BEHIND_LOOK_MS                                                                             \
+    1000u                  /* to the next look at what another node has, twice as long each time, */
+#define BEHIND_LOOK_MAX 5u /* so many times */
 
 /* Objects that wait for another try; others join the dirty again. */
 #define BEHIND_FAILED_MAX 1024u

@@ -185,8 +185,8 @@ void cache_member_why(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
 }
 
 /*
- * A manager that is started anew, a ring that is new and whatever else is over before the lease would be, is no trouble:
- * the first of it that lasts is told. A Redis that is away is the manager's own.
+ * A manager that is started anew, a ring that is new and whatever else is over before the lease would be, is no
+ * trouble: the first of it that lasts is told. A Redis that is away is the manager's own.
  */
 void cache_member_trouble(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE])
 {

@@ -1,13 +1,14 @@
 /*
  * cache_member.h: a cache node in its ring: which cells it has, and what it says to its manager.
  *
- * Runs in a cache node of a ring; one thread. Joins through the manager, holds a lease, claims cells that commands need,
- * gives up those that nobody here uses. What becomes of a cell is the table's (ring/cache_own.h); this keeps the states,
- * tells the events and does what the table says. It knows neither clients nor commands: who needs a key asks
+ * Runs in a cache node of a ring; one thread. Joins through the manager, holds a lease, claims cells that commands
+ * need, gives up those that nobody here uses. What becomes of a cell is the table's (ring/cache_own.h); this keeps the
+ * states, tells the events and does what the table says. It knows neither clients nor commands: who needs a key asks
  * cache_member_look, waits where it says so (cache_park.h), and looks again.
  *
  * Three rules that the rest of the node leans on:
- *   - Nothing of a cell is read, written or loaded but after cache_member_look has said RUN, in the same turn of the loop.
+ *   - Nothing of a cell is read, written or loaded but after cache_member_look has said RUN, in the same turn of the
+ * loop.
  *   - A cell is released when the log has forgotten all that was of it, on the disk and not only in write(2): so what a
  *     log has of a cell was never anybody else's meanwhile, and a node that was killed goes on with it as soon as Redis
  *     says that the cell is still its own. Rejected: the numbers of claims in the log, a record more for each cell, and
@@ -115,14 +116,17 @@ bool cache_member_same_cell(const struct cache_member *r, struct slice a, struct
 bool cache_member_is_settled(struct cache_member *r, uint64_t cell);
 
 /*
- * The cell of a key. Somebody waits for it, or for something in it that is to be loaded: until it does no more, the cell
- * is not given up for not being used. False: nothing is known of it, and there is no end to be told.
+ * The cell of a key. Somebody waits for it, or for something in it that is to be loaded: until it does no more, the
+ * cell is not given up for not being used. False: nothing is known of it, and there is no end to be told.
  */
 uint64_t cache_member_cell(const struct cache_member *r, struct slice key);
 bool cache_member_wait(struct cache_member *r, uint64_t cell);
 void cache_member_wait_end(struct cache_member *r, uint64_t cell);
 
-/* The number of the claim by which the key's cell is ours now, 0: it is not. What is loaded for one is not for another. */
+/*
+ * The number of the claim by which the key's cell is ours now, 0: it is not. What is loaded for one is not for
+ * another.
+ */
 uint64_t cache_member_claim(struct cache_member *r, struct slice key);
 
 /* The same, and the lease runs, and it is not about to move: what is read of it needs nobody to be asked. */
@@ -142,8 +146,8 @@ uint32_t cache_member_incarnation(const struct cache_member *r);
 /* ---- for who asks whose something is ---- */
 
 struct cache_member_owner {
-    uint64_t token; /* of the question */
-    bool known;     /* false: nobody could say */
+    uint64_t token;       /* of the question */
+    bool known;           /* false: nobody could say */
     uint32_t incarnation; /* 0: the key's cell is free */
     bool lost;
 };
@@ -172,8 +176,8 @@ int64_t cache_member_version(struct cache_member *r);
 bool cache_member_may_store(struct cache_member *r);
 
 /*
- * The same of a stray with this key: its cell is ours, or, in a new run of Redis, nobody's yet. Whoever has it may write
- * over what he has not seen, and nobody would know that it was there. What nobody has is claimed.
+ * The same of a stray with this key: its cell is ours, or, in a new run of Redis, nobody's yet. Whoever has it may
+ * write over what he has not seen, and nobody would know that it was there. What nobody has is claimed.
  */
 enum cache_may_put cache_member_may_put(struct cache_member *r, struct slice key);
 

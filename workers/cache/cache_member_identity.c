@@ -1,6 +1,6 @@
 /*
- * cache_member_identity.c: who a node is in its ring, from one start to the next: a file in its directory, "ring", of one
- * line: incarnation, mark of its last join, epoch of that run of the ring, and the ring's seed in hex digits. See
+ * cache_member_identity.c: who a node is in its ring, from one start to the next: a file in its directory, "ring", of
+ * one line: incarnation, mark of its last join, epoch of that run of the ring, and the ring's seed in hex digits. See
  * cache_member_private.h.
  */
 #include "workers/cache/cache_member_private.h"

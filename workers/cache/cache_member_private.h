@@ -1,10 +1,10 @@
 /*
  * cache_member_private.h: what the files of cache_ring share: its state.
  *
- * Runs in a cache node of a ring. cache_member.c is its life and what it tells; cache_member_event.c what an event makes of
- * a cell, and does with its objects; cache_member_say.c what it says to the manager; cache_member_hear.c what it hears from
- * it, and cache_member_nodes.c of that who else is there, and whose something is; cache_member_walk.c what is done with
- * many cells, a part at a time; cache_member_identity.c who it was.
+ * Runs in a cache node of a ring. cache_member.c is its life and what it tells; cache_member_event.c what an event
+ * makes of a cell, and does with its objects; cache_member_say.c what it says to the manager; cache_member_hear.c what
+ * it hears from it, and cache_member_nodes.c of that who else is there, and whose something is; cache_member_walk.c
+ * what is done with many cells, a part at a time; cache_member_identity.c who it was.
  */
 #ifndef WORKERS_CACHE_MEMBER_PRIVATE_H
 #define WORKERS_CACHE_MEMBER_PRIVATE_H
@@ -14,13 +14,13 @@
 #include "workers/cache/cache_member.h"
 #include "workers/cache/ring/cache_lease.h"
 
-#define MEMBER_MOVES     64   /* cells that are withheld at once, to move */
-#define MEMBER_FLIGHTS   16   /* requests to the manager that are not answered */
-#define MEMBER_CELLS_MAX 1000 /* of one */
-#define MEMBER_AWAY      4    /* of RING_CLAIMED and RING_LEFT: nothing may have been done */
-#define MEMBER_LATER_MS  200  /* between two tries of what the manager could not ask Redis */
+#define MEMBER_MOVES      64      /* cells that are withheld at once, to move */
+#define MEMBER_FLIGHTS    16      /* requests to the manager that are not answered */
+#define MEMBER_CELLS_MAX  1000    /* of one */
+#define MEMBER_AWAY       4       /* of RING_CLAIMED and RING_LEFT: nothing may have been done */
+#define MEMBER_LATER_MS   200     /* between two tries of what the manager could not ask Redis */
 #define MEMBER_TROUBLE_US 2000000 /* it does not serve for so long: that is told to people */
-#define MEMBER_EMPTY_S   10 /* where memory is full, one that has nothing in it is kept so long */
+#define MEMBER_EMPTY_S    10 /* where memory is full, one that has nothing in it is kept so long */
 
 enum member_session {
     MEMBER_OUT,     /* to join */
@@ -91,7 +91,8 @@ struct cache_member {
     int64_t later_us;  /* when those are asked again */
     uv_timer_t *wake;  /* for that */
     int64_t closed_us; /* until then nothing is granted, as was said last */
-    int64_t opens_us;  /* nor surely before that, by the join: not from when its answer came, but from its sending */
+    int64_t
+        opens_us; /* nor surely before that, by the join: not from when its answer came, but from its sending */
     struct member_flight *flights[MEMBER_FLIGHTS];
     size_t flight_count;
     uint64_t last_token, last_look;
@@ -104,8 +105,8 @@ struct cache_member {
     uint32_t strays_s;              /* the next time */
     struct member_node *nodes;
     size_t node_count;
-    size_t charged;                      /* bytes that memory_max counts */
-    bool told_cells;                     /* the manager knows `cells_told` */
+    size_t charged;  /* bytes that memory_max counts */
+    bool told_cells; /* the manager knows `cells_told` */
     size_t cells_told;
     bool manager;                        /* it is there */
     bool reclaims;                       /* this walk has claimed some */

@@ -223,13 +223,19 @@ static size_t member_release_some(struct cache_member *r, size_t count)
     return sent ? count : 0;
 }
 
+/* A release that comes while the ring is closed is none, and the cell would be ours until somebody uses it. */
+static bool member_may_release(const struct cache_member *r)
+{
+    return r->session == MEMBER_IN && r->walk == MEMBER_SETTLED && r->opens_us <= clock_boot_us();
+}
+
 /*
  * Nobody answers a release. What is asked behind it comes to Redis behind it, or, in another session, it never comes
  * there at all; then the cell is still ours, and whoever asks for it has it from us.
  */
 void member_release(struct cache_member *r)
 {
-    while (r->session == MEMBER_IN && r->walk == MEMBER_SETTLED) {
+    while (r->leaving.count > 0 && member_may_release(r)) {
         size_t count = member_release_some(r, member_forgotten(r));
         if (count == 0)
             break;

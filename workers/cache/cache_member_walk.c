@@ -7,9 +7,9 @@
 #include <string.h>
 
 #define MEMBER_PAGE       256
-#define MEMBER_IDLE_PAGES 16 /* in one tick */
+#define MEMBER_IDLE_PAGES 16   /* in one tick */
 #define MEMBER_LARGE      4096 /* objects of a cell */
-#define MEMBER_STRAYS_S   2  /* between two claims of what another node has */
+#define MEMBER_STRAYS_S   2    /* between two claims of what another node has */
 #define MEMBER_ALL_STATES ((1u << CACHE_CELL_STATE_COUNT) - 1)
 
 /* ---- after a join ---- */

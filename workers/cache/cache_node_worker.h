@@ -2,8 +2,8 @@
  * cache_node_worker.h: what the files of the worker type cache-node share: its state.
  *
  * Runs in a cache node. cache_node.c puts it together and lives through its life; cache_node_start.c reads what it
- * starts with; cache_node_ring.c puts it into its ring; cache_node_tell.c tells the master how it does. Nobody else includes it: what clients, turns and
- * commands know of a node is cache_node.h.
+ * starts with; cache_node_ring.c puts it into its ring; cache_node_tell.c tells the master how it does. Nobody else
+ * includes it: what clients, turns and commands know of a node is cache_node.h.
  */
 #ifndef WORKERS_CACHE_NODE_WORKER_H
 #define WORKERS_CACHE_NODE_WORKER_H

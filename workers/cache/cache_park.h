@@ -3,9 +3,9 @@
  *
  * Runs in a cache node that has a store; one thread. Waited for are a key that only the store knows, room for a write
  * while too much is not yet stored, that an object is stored, and, in a ring, whose a key is, a moment before another
- * node is asked again, or a copy of what is another's (cache_reads.h). Whoever waits is told to look again, in the order
- * in which they came, or, when its time is over, why it was in vain; it never waits for ever. It knows neither clients
- * nor calls: cache_hold.h and cache_mail.h do.
+ * node is asked again, or a copy of what is another's (cache_reads.h). Whoever waits is told to look again, in the
+ * order in which they came, or, when its time is over, why it was in vain; it never waits for ever. It knows neither
+ * clients nor calls: cache_hold.h and cache_mail.h do.
  */
 #ifndef WORKERS_CACHE_PARK_H
 #define WORKERS_CACHE_PARK_H
@@ -37,7 +37,8 @@ enum cache_parked_for {
     CACHE_PARKED_PAUSE,
     CACHE_PARKED_COPY,
     CACHE_PARKED, /* so many */
-    CACHE_PARKED_AWAY = CACHE_PARKED, /* another node does it: not waited for here (cache_parts.h) */
+    CACHE_PARKED_AWAY =
+        CACHE_PARKED, /* another node does it: not waited for here (cache_parts.h) */
 };
 
 /* Somebody who waits; the caller's memory, zeroed before cache_park_begin. */
@@ -53,9 +54,10 @@ struct cache_parked {
     struct slice key; /* CACHE_PARKED_STORED: that object's; the caller's copy */
     uint64_t version; /* and what it was when that began */
     bool stored;      /* the store has that, or a newer one, though it was written again since */
-    uint64_t cell;    /* in a ring: what it waits for, or of what it waits for something (cache_member.h) */
-    bool counted;     /* the ring knows that it waits for that */
-    uint64_t due_ms;  /* CACHE_PARKED_PAUSE: its end */
+    uint64_t
+        cell; /* in a ring: what it waits for, or of what it waits for something (cache_member.h) */
+    bool counted;                    /* the ring knows that it waits for that */
+    uint64_t due_ms;                 /* CACHE_PARKED_PAUSE: its end */
     struct cache_member_owner owner; /* CACHE_PARKED_OWNER: as it was told */
     /* From the loop: NULL: look again; else it was in vain: an error, one line with its code. */
     void (*go)(struct cache_parked *p, const char *refused);

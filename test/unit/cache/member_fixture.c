@@ -197,7 +197,7 @@ bool play_say(const struct buffer *message)
     do {                                                                                           \
         struct buffer say_out = BUFFER_EMPTY;                                                      \
         message_##name##_pack(&say_out, &(struct message_##name){__VA_ARGS__});                    \
-        said = play_say(&say_out);                                                               \
+        said = play_say(&say_out);                                                                 \
         buffer_fini(&say_out);                                                                     \
     } while (0)
 
@@ -264,7 +264,7 @@ void play_nodes(const int *incarnations)
 }
 
 bool play_own_each(const struct play_said *request, const struct cache_ring_owner *owners,
-                     size_t count)
+                   size_t count)
 {
     bool said;
     struct buffer list = BUFFER_EMPTY;
@@ -393,7 +393,7 @@ void play_stored(const char *key)
 /* ---- the log ---- */
 
 static int play_on_records(const struct cache_log_record *r, size_t count, uint32_t segment,
-                             void *ctx)
+                           void *ctx)
 {
     (void)ctx;
     return cache_db_replay(r, count, segment, node.db);

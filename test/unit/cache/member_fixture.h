@@ -1,6 +1,6 @@
 /*
- * member_fixture.h: a cache node in a ring, with a store that answers when the test says so, a real log in a directory of
- * its own, and a manager that the test plays.
+ * member_fixture.h: a cache node in a ring, with a store that answers when the test says so, a real log in a directory
+ * of its own, and a manager that the test plays.
  *
  * Runs in unit tests only. On node_fixture.h: its `node`, its clients and turns. What the node says to its manager is
  * kept in order, and taken one by one (play_heard); what the manager says is said by the test. Everything that goes
@@ -52,7 +52,6 @@ struct fake_manager {
     size_t listed; /* lists */
     bool forgets;  /* whoever is told has no memory for it */
     size_t synced; /* times that its log was */
-    size_t cells, cells_said; /* it has said that it has so many; how often it has said anything of that */
     /* Answers claims in the same turn, as the owners below say; what is not there is ours by a new number. */
     bool answers;
     uint64_t number; /* the last that was given */
@@ -97,10 +96,7 @@ void play_nodes(const int *incarnations);
 /* To a request: all cells alike; one by one; or why not. What the node makes of it: false: it is no message. */
 bool play_own(const struct play_said *request, enum cache_ring_state state, uint64_t value);
 bool play_own_each(const struct play_said *request, const struct cache_ring_owner *owners,
-                     size_t count);
-/* To RING_LOOK. */
-bool play_see(const struct play_said *request, uint64_t result, struct cache_ring_owner owner);
-
+                   size_t count);
 bool play_obstruct(const struct play_said *request, uint64_t result, uint64_t wait_ms);
 
 /* Any message, packed. */

@@ -154,7 +154,7 @@ END_TEST
     do {                                                                                           \
         struct buffer lease_out = BUFFER_EMPTY;                                                    \
         message_ring_lease_pack(&lease_out, &(struct message_ring_lease){__VA_ARGS__});            \
-        taken = play_say(&lease_out);                                                            \
+        taken = play_say(&lease_out);                                                              \
         buffer_fini(&lease_out);                                                                   \
         node_turn(1);                                                                              \
     } while (0)
@@ -337,7 +337,9 @@ static void say_left(uint64_t result)
     buffer_fini(&out);
 }
 
-/* Its session is none any more: it leaves with the next one. Redis is away: it is tried again. Nothing runs meanwhile. */
+/*
+ * Its session is none any more: it leaves with the next one. Redis is away: it is tried again. Nothing runs meanwhile.
+ */
 START_TEST(leaves_in_the_end)
 {
     play_begin();
@@ -374,5 +376,5 @@ END_TEST
 SUITE_MAIN_WITH("cache_member", play_set_up, play_tear_down, says_who_it_is, makes_a_seed,
                 asks_again, refuses_a_join_that_is_none, runs_with_a_lease_only,
                 takes_its_own_leases, versions_are_of_redis, rejoins_as_the_same,
-                rejoins_as_another, rejoins_a_ring_made_anew, leaves, may_not_leave, leaves_in_the_end,
-                leaves_what_it_has_not_joined)
+                rejoins_as_another, rejoins_a_ring_made_anew, leaves, may_not_leave,
+                leaves_in_the_end, leaves_what_it_has_not_joined)

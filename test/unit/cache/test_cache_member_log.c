@@ -1,6 +1,7 @@
 /*
- * test_cache_member_log.c: what a node's log has of cells when it starts, comes back, or Redis begins anew: it is served,
- * or dropped; what is dirty is never lost (workers/cache/cache_member_walk.c, workers/cache/cache_member_event.c).
+ * test_cache_member_log.c: what a node's log has of cells when it starts, comes back, or Redis begins anew: it is
+ * served, or dropped; what is dirty is never lost (workers/cache/cache_member_walk.c,
+ * workers/cache/cache_member_event.c).
  */
 #include "test/unit/cache/member_fixture.h"
 
@@ -343,8 +344,8 @@ START_TEST(held_with_a_lease)
 END_TEST
 
 /*
- * While something is held no lease is taken: in one more new run it would say that nobody has taken over since. What was
- * told meanwhile is taken then.
+ * While something is held no lease is taken: in one more new run it would say that nobody has taken over since. What
+ * was told meanwhile is taken then.
  */
 START_TEST(no_lease_while_held)
 {
@@ -473,8 +474,7 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_member_log", play_set_up, play_tear_down, dirty_is_claimed_first,
                 ours_since_before, ours_by_a_later_claim, theirs_by_now, written_by_them,
-                not_written_by_them, strays_are_stored_before_it_opens,
-                strays_when_it_may_be_open, lost_by_now, outlived,
-                made_anew, new_run_at_the_start, joins_again_meanwhile, held_with_a_lease,
-                no_lease_while_held, held_without_a_lease, held_answers, held_by_another_claim,
-                many_at_the_start)
+                not_written_by_them, strays_are_stored_before_it_opens, strays_when_it_may_be_open,
+                lost_by_now, outlived, made_anew, new_run_at_the_start, joins_again_meanwhile,
+                held_with_a_lease, no_lease_while_held, held_without_a_lease, held_answers,
+                held_by_another_claim, many_at_the_start)

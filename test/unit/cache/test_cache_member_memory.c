@@ -1,6 +1,6 @@
 /*
- * test_cache_member_memory.c: each allocation of a node's place in its ring fails once: nothing is forgotten that is to be
- * asked, nothing is ours that is not, and what only the node has is never lost.
+ * test_cache_member_memory.c: each allocation of a node's place in its ring fails once: nothing is forgotten that is
+ * to be asked, nothing is ours that is not, and what only the node has is never lost.
  */
 #include "test/unit/short_memory.h"
 
@@ -116,7 +116,8 @@ START_TEST(none_for_a_while)
     ck_says(why, "no more memory");
     struct buffer out = BUFFER_EMPTY;
     message_ring_claimed_pack(
-        &out, &(struct message_ring_claimed){.token = claim->token, .result = 4, .owners = slice_of("")});
+        &out,
+        &(struct message_ring_claimed){.token = claim->token, .result = 4, .owners = slice_of("")});
     short_memory_fail(1, true);
     hear(&out);
     short_memory_fail(0, false);
@@ -129,36 +130,42 @@ START_TEST(none_for_a_while)
 }
 END_TEST
 
-/* Redis began anew, and what was held is another's: what is dirty becomes a stray, sooner or later; never is it ours. */
+/*
+ * Redis began anew, and what was held is another's: what is dirty becomes a stray, sooner or later; never is it ours.
+ */
 START_TEST(held_and_lost)
 {
     struct buffer out = BUFFER_EMPTY, list = BUFFER_EMPTY;
     play_begin();
     cache_ring_put_owner(&list, &(struct cache_ring_owner){CACHE_RING_THEIRS, 2});
-    EACH(n, {
-        short_memory_fail(0, false);
-        write_one(key_of(n));
-        fake_manager.joined.epoch++;
-        fake_manager.joined.mark++;
-        cache_member_on_up(node.member);
-        play_join();
-        const struct play_said *held = play_heard(MESSAGE_RING_HELD);
-        ck_assert_uint_eq(held->count, 1);
-        buffer_clear(&out);
-        message_ring_claimed_pack(&out, &(struct message_ring_claimed){
-                                            .token = held->token, .owners = buffer_slice(&list)});
-        short_memory_fail(n, false);
-        hear(&out);
-    }, {
-        ck_assert_uint_eq(only_here(), n);
-        if (play_state(key_of(n)) == CACHE_CELL_HELD) {
-            node.member->later_us = 0;
-            ck_assert(play_own(play_heard(MESSAGE_RING_HELD), CACHE_RING_THEIRS, 2));
-        }
-        ck_assert_int_eq(play_looks(key_of(n)), CACHE_DO_FORWARD);
-        ck_assert_uint_eq(cache_db_strays(node.db).alive, n);
-        play_lease(PLAY_HOUR);
-    });
+    EACH(
+        n,
+        {
+            short_memory_fail(0, false);
+            write_one(key_of(n));
+            fake_manager.joined.epoch++;
+            fake_manager.joined.mark++;
+            cache_member_on_up(node.member);
+            play_join();
+            const struct play_said *held = play_heard(MESSAGE_RING_HELD);
+            ck_assert_uint_eq(held->count, 1);
+            buffer_clear(&out);
+            message_ring_claimed_pack(
+                &out, &(struct message_ring_claimed){.token = held->token,
+                                                     .owners = buffer_slice(&list)});
+            short_memory_fail(n, false);
+            hear(&out);
+        },
+        {
+            ck_assert_uint_eq(only_here(), n);
+            if (play_state(key_of(n)) == CACHE_CELL_HELD) {
+                node.member->later_us = 0;
+                ck_assert(play_own(play_heard(MESSAGE_RING_HELD), CACHE_RING_THEIRS, 2));
+            }
+            ck_assert_int_eq(play_looks(key_of(n)), CACHE_DO_FORWARD);
+            ck_assert_uint_eq(cache_db_strays(node.db).alive, n);
+            play_lease(PLAY_HOUR);
+        });
     buffer_fini(&out);
     buffer_fini(&list);
 }
@@ -170,29 +177,33 @@ START_TEST(held_by_another_claim)
     struct buffer out = BUFFER_EMPTY, list = BUFFER_EMPTY;
     play_begin();
     cache_ring_put_owner(&list, &(struct cache_ring_owner){CACHE_RING_OURS, 7000});
-    EACH(n, {
-        short_memory_fail(0, false);
-        write_one(key_of(n));
-        fake_manager.joined.epoch++;
-        cache_member_on_up(node.member);
-        play_join();
-        const struct play_said *held = play_heard(MESSAGE_RING_HELD);
-        buffer_clear(&out);
-        message_ring_claimed_pack(&out, &(struct message_ring_claimed){
-                                            .token = held->token, .owners = buffer_slice(&list)});
-        short_memory_fail(n, false);
-        hear(&out);
-    }, {
-        if (play_state(key_of(n)) == CACHE_CELL_HELD) {
-            node.member->later_us = 0;
-            ck_assert(play_own(play_heard(MESSAGE_RING_HELD), CACHE_RING_OURS, 7000));
-        }
-        ck_assert_int_eq(play_state(key_of(n)), CACHE_CELL_OURS);
-        ck_assert_uint_eq(cache_db_count(node.db), 0);
-        play_lease(PLAY_HOUR);
-        play_stored(key_of(n));
-        cache_cells_set(node.member->cells, play_cell(key_of(n)), CACHE_CELL_UNKNOWN, 0, 0);
-    });
+    EACH(
+        n,
+        {
+            short_memory_fail(0, false);
+            write_one(key_of(n));
+            fake_manager.joined.epoch++;
+            cache_member_on_up(node.member);
+            play_join();
+            const struct play_said *held = play_heard(MESSAGE_RING_HELD);
+            buffer_clear(&out);
+            message_ring_claimed_pack(
+                &out, &(struct message_ring_claimed){.token = held->token,
+                                                     .owners = buffer_slice(&list)});
+            short_memory_fail(n, false);
+            hear(&out);
+        },
+        {
+            if (play_state(key_of(n)) == CACHE_CELL_HELD) {
+                node.member->later_us = 0;
+                ck_assert(play_own(play_heard(MESSAGE_RING_HELD), CACHE_RING_OURS, 7000));
+            }
+            ck_assert_int_eq(play_state(key_of(n)), CACHE_CELL_OURS);
+            ck_assert_uint_eq(cache_db_count(node.db), 0);
+            play_lease(PLAY_HOUR);
+            play_stored(key_of(n));
+            cache_cells_set(node.member->cells, play_cell(key_of(n)), CACHE_CELL_UNKNOWN, 0, 0);
+        });
     buffer_fini(&out);
     buffer_fini(&list);
 }
@@ -202,25 +213,28 @@ END_TEST
 START_TEST(outlived)
 {
     play_begin();
-    EACH(n, {
-        short_memory_fail(0, false);
-        write_one(key_of(n));
-        fake_manager.joined.incarnation++;
-        fake_manager.joined.mark++;
-        fake_manager.joined.number = fake_manager.number;
-        cache_member_on_up(node.member);
-        play_heard(MESSAGE_RING_JOIN);
-        play_say_joined();
-        short_memory_fail(n, false);
-        member_walk_on(node.member);
-    }, {
-        node_until(node.member->walk == MEMBER_SETTLED);
-        ck_assert_uint_eq(cache_member_tell(node.member).cells, 0);
-        ck_assert_uint_eq(cache_db_count(node.db), 0);
-        ck_assert_uint_eq(cache_db_strays(node.db).alive, n);
-        play_nodes((const int[]){1, 2, 0});
-        play_lease(PLAY_HOUR);
-    });
+    EACH(
+        n,
+        {
+            short_memory_fail(0, false);
+            write_one(key_of(n));
+            fake_manager.joined.incarnation++;
+            fake_manager.joined.mark++;
+            fake_manager.joined.number = fake_manager.number;
+            cache_member_on_up(node.member);
+            play_heard(MESSAGE_RING_JOIN);
+            play_say_joined();
+            short_memory_fail(n, false);
+            member_walk_on(node.member);
+        },
+        {
+            node_until(node.member->walk == MEMBER_SETTLED);
+            ck_assert_uint_eq(cache_member_tell(node.member).cells, 0);
+            ck_assert_uint_eq(cache_db_count(node.db), 0);
+            ck_assert_uint_eq(cache_db_strays(node.db).alive, n);
+            play_nodes((const int[]){1, 2, 0});
+            play_lease(PLAY_HOUR);
+        });
 }
 END_TEST
 
@@ -229,23 +243,26 @@ START_TEST(made_anew)
 {
     play_begin();
     fake_manager.joined.closed_ms = 3600000; /* strays are put, and no cells claimed for them */
-    EACH(n, {
-        short_memory_fail(0, false);
-        write_one(key_of(n));
-        fake_manager.seed[0]++;
-        cache_member_on_up(node.member);
-        play_heard(MESSAGE_RING_JOIN);
-        play_say_joined();
-        short_memory_fail(n, false);
-        member_walk_on(node.member);
-    }, {
-        node_until(node.member->walk == MEMBER_SETTLED);
-        ck_assert(memcmp(node.member->seed, fake_manager.seed, 16) == 0);
-        for (long i = 1; i <= n; i++)
-            ck_assert_int_ne(
-                cache_cell_objects_first(&node.member->objects, play_cell(key_of(i))), 0);
-        play_lease(PLAY_HOUR);
-    });
+    EACH(
+        n,
+        {
+            short_memory_fail(0, false);
+            write_one(key_of(n));
+            fake_manager.seed[0]++;
+            cache_member_on_up(node.member);
+            play_heard(MESSAGE_RING_JOIN);
+            play_say_joined();
+            short_memory_fail(n, false);
+            member_walk_on(node.member);
+        },
+        {
+            node_until(node.member->walk == MEMBER_SETTLED);
+            ck_assert(memcmp(node.member->seed, fake_manager.seed, 16) == 0);
+            for (long i = 1; i <= n; i++)
+                ck_assert_int_ne(
+                    cache_cell_objects_first(&node.member->objects, play_cell(key_of(i))), 0);
+            play_lease(PLAY_HOUR);
+        });
 }
 END_TEST
 
@@ -262,26 +279,29 @@ static void confirm(const struct play_said *held)
 START_TEST(new_run)
 {
     play_begin();
-    EACH(n, {
-        short_memory_fail(0, false);
-        play_looks(key_of(n));
-        play_grant(key_of(n));
-        fake_manager.joined.epoch++;
-        cache_member_on_up(node.member);
-        play_heard(MESSAGE_RING_JOIN);
-        play_say_joined();
-        free(node.member->holds.at); /* as if it had never held anything */
-        node.member->holds = (struct member_list){0};
-        short_memory_fail(n, false);
-        member_walk_on(node.member);
-    }, {
-        node_until(node.member->walk == MEMBER_SETTLED);
-        const struct play_said *held = play_heard(MESSAGE_RING_HELD);
-        ck_assert_uint_eq(held->count, n);
-        ck_assert_uint_eq(cache_member_tell(node.member).cells, 0);
-        confirm(held);
-        play_lease(PLAY_HOUR);
-    });
+    EACH(
+        n,
+        {
+            short_memory_fail(0, false);
+            play_looks(key_of(n));
+            play_grant(key_of(n));
+            fake_manager.joined.epoch++;
+            cache_member_on_up(node.member);
+            play_heard(MESSAGE_RING_JOIN);
+            play_say_joined();
+            free(node.member->holds.at); /* as if it had never held anything */
+            node.member->holds = (struct member_list){0};
+            short_memory_fail(n, false);
+            member_walk_on(node.member);
+        },
+        {
+            node_until(node.member->walk == MEMBER_SETTLED);
+            const struct play_said *held = play_heard(MESSAGE_RING_HELD);
+            ck_assert_uint_eq(held->count, n);
+            ck_assert_uint_eq(cache_member_tell(node.member).cells, 0);
+            confirm(held);
+            play_lease(PLAY_HOUR);
+        });
 }
 END_TEST
 
@@ -290,22 +310,25 @@ START_TEST(giving_back)
 {
     fake_manager.idle_ms = 1000;
     play_begin();
-    EACH(n, {
-        short_memory_fail(0, false);
-        write_one(key_of(n));
-        cache_behind_ask(node.behind, slice_of(key_of(n)));
-        play_stored(key_of(n));
-        free(node.member->leaving.at);
-        node.member->leaving = (struct member_list){0};
-        short_memory_fail(n, false);
-        member_event(node.member, play_cell(key_of(n)), CACHE_ON_IDLE, 0);
-    }, {
-        if (play_state(key_of(n)) == CACHE_CELL_OURS)
+    EACH(
+        n,
+        {
+            short_memory_fail(0, false);
+            write_one(key_of(n));
+            cache_behind_ask(node.behind, slice_of(key_of(n)));
+            play_stored(key_of(n));
+            free(node.member->leaving.at);
+            node.member->leaving = (struct member_list){0};
+            short_memory_fail(n, false);
             member_event(node.member, play_cell(key_of(n)), CACHE_ON_IDLE, 0);
-        ck_assert_int_eq(play_state(key_of(n)), CACHE_CELL_LEAVING);
-        node_until(fake_manager.count > 0);
-        ck_assert(play_heard(MESSAGE_RING_RELEASE)->cells[0].cell == play_cell(key_of(n)));
-    });
+        },
+        {
+            if (play_state(key_of(n)) == CACHE_CELL_OURS)
+                member_event(node.member, play_cell(key_of(n)), CACHE_ON_IDLE, 0);
+            ck_assert_int_eq(play_state(key_of(n)), CACHE_CELL_LEAVING);
+            node_until(fake_manager.count > 0);
+            ck_assert(play_heard(MESSAGE_RING_RELEASE)->cells[0].cell == play_cell(key_of(n)));
+        });
 }
 END_TEST
 

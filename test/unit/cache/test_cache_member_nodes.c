@@ -286,5 +286,5 @@ START_TEST(disk_is_full)
 END_TEST
 
 SUITE_MAIN_WITH("cache_member_nodes", play_set_up, play_tear_down, malformed_nodes, nodes_changed,
-                nodes_are_forgotten,                comes_back_as_it_was, writes_what_it_reads, malformed_identity,
+                nodes_are_forgotten, comes_back_as_it_was, writes_what_it_reads, malformed_identity,
                 unreadable_identity, unwritable_identity, disk_is_full)
