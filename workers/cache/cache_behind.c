@@ -193,7 +193,9 @@ static void behind_look(struct cache_behind *b, struct behind_put *p)
 /* True: it is not put now. */
 static bool behind_is_put_off(struct cache_behind *b, struct behind_put *p)
 {
-    enum cache_may_put may = behind_must_wait(b, p) ? CACHE_MAY_WAIT : behind_may(b, p);
+    enum cache_may_put may = behind_may(b, p);
+    if (may == CACHE_MAY_PUT && behind_must_wait(b, p))
+        may = CACHE_MAY_WAIT;
     if (may == CACHE_MAY_LOOK)
         behind_look(b, p);
     else if (may == CACHE_MAY_WAIT)
