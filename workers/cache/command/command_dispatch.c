@@ -350,6 +350,7 @@ void command_resume(struct cache_client *c)
     size_t from = c->reply.out.len;
     const struct command_queued *q = cache_hold_command(c);
     enum cache_hold may = cache_hold_came(c);
+    c->again = false; /* Redis has been asked for it: once */
     if (may == CACHE_HOLD_GO)
         may = command_may(c, q->command, q->words, q->count);
     command_go(c, q->command, q->words, q->count, may, from);
