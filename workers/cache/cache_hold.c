@@ -451,6 +451,18 @@ static bool hold_read(struct hold_look *l, char line[HOLD_LINE_MAX])
     return result == RESP_REQUEST_WHOLE;
 }
 
+/* What needs nothing of the store needs to be ours all the same: whose its keys are is asked at once, too. */
+static void hold_ask_at(struct hold_look *l, const struct cache_command *command)
+{
+    struct command_keys keys;
+    struct slice key;
+    command_keys_start_all(&keys, NULL, command, l->request.words, l->request.count);
+    while (l->left > 0 && command_keys_next(&keys, &key)) {
+        l->left--;
+        cache_member_look_ahead(l->client->node->member, key);
+    }
+}
+
 static void hold_look_at(struct hold_look *l)
 {
     const struct slice *words = l->request.words;
@@ -466,10 +478,13 @@ static void hold_look_at(struct hold_look *l)
         return;
     enum cache_consistency how = cache_reads_asked(l->client, command, words, count, &ms);
     command_keys_start(&keys, NULL, command, words, count);
+    size_t before = l->left;
     while (l->left > 0 && command_keys_next(&keys, &key)) {
         l->left--;
         hold_ahead(l->client->node, how, key);
     }
+    if (l->left == before && l->client->node->member != NULL)
+        hold_ask_at(l, command);
 }
 
 void cache_hold_look_ahead(struct cache_client *c)
