@@ -156,7 +156,27 @@ START_TEST(any_order_comes_to_the_same)
 }
 END_TEST
 
+/* Redis' clock that came with a claim: versions are above it from now on, whatever beats say. */
+START_TEST(versions_rise)
+{
+    struct cache_lease l = {0};
+    cache_lease_begin(&l, 1);
+    cache_lease_rise(&l, 900);
+    ck_assert_int_eq(cache_lease_version(&l, 10), 0); /* not before a lease: nothing is written then */
+    ck_assert(cache_lease_take(&l, 1, 1000, 10, 500));
+    ck_assert_int_eq(cache_lease_version(&l, 20), 900);
+    ck_assert_int_eq(cache_lease_version(&l, 500), 990);
+    cache_lease_rise(&l, 700);
+    ck_assert_int_eq(cache_lease_version(&l, 500), 990);
+    cache_lease_rise(&l, 2000);
+    ck_assert_int_eq(cache_lease_version(&l, 500), 2000);
+    cache_lease_begin(&l, 2);
+    ck_assert_int_eq(cache_lease_version(&l, 500), 2000); /* over all of a node's lives */
+    ck_assert(!cache_lease_serves(&l, 500));
+}
+END_TEST
+
 SUITE_MAIN("cache_lease", there_is_none_at_first, it_ends_at_its_last_microsecond,
            a_beat_that_comes_late_or_twice_changes_nothing, what_is_no_lease_is_not_taken,
            another_incarnation_has_a_lease_of_its_own, versions_follow_redis_and_never_go_back,
-           the_ends_of_numbers, any_order_comes_to_the_same)
+           the_ends_of_numbers, any_order_comes_to_the_same, versions_rise)

@@ -44,6 +44,16 @@ static void wait_for(uint64_t calls)
     ck_assert_uint_ge(f.synced, calls);
 }
 
+/* Without a tick. */
+static void until_synced(uint64_t position)
+{
+    for (int i = 0; i < 100000 && cache_log_synced(f.log) < position; i++) {
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        usleep(100);
+    }
+    ck_assert_uint_ge(cache_log_synced(f.log), position);
+}
+
 START_TEST(always_starts_by_itself)
 {
     open_with(CACHE_LOG_ALWAYS);
@@ -257,7 +267,33 @@ START_TEST(it_ends_at_any_moment)
 }
 END_TEST
 
+/* Asked for, it is synced whatever fsync says; what was not written is not waited for. */
+START_TEST(when_it_is_asked_for)
+{
+    static const enum cache_log_fsync how[] = {CACHE_LOG_NO, CACHE_LOG_EVERYSEC, CACHE_LOG_ALWAYS};
+    for (size_t i = 0; i < 3; i++) {
+        open_with(how[i]);
+        uint64_t before = f.synced;
+        cache_log_sync_soon(f.log); /* there is nothing */
+        log_fixture_set(&f, 1, 10);
+        cache_log_sync_soon(f.log); /* it is not written yet */
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        ck_assert_uint_lt(cache_log_synced(f.log), cache_log_added(f.log));
+        flush();
+        cache_log_sync_soon(f.log);
+        cache_log_sync_soon(f.log); /* it is under way */
+        wait_for(before + 1);
+        until_synced(cache_log_written(f.log));
+        log_fixture_set(&f, 2, 10);
+        flush();
+        cache_log_sync_soon(f.log);
+        until_synced(cache_log_written(f.log));
+        log_fixture_close(&f);
+    }
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_log_sync", set_up, tear_down, always_starts_by_itself, turns_share_a_sync,
                 everysec_waits_for_its_tick, many_files_take_many_jobs,
                 without_fsync_full_segments_are_closed, close_syncs_what_is_left,
-                a_job_goes_in_order, it_ends_at_any_moment)
+                a_job_goes_in_order, it_ends_at_any_moment, when_it_is_asked_for)
