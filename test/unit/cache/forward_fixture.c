@@ -144,8 +144,7 @@ void far_hears_nothing(unsigned at)
 
 void far_say(unsigned at, const char *text)
 {
-    ck_assert_int_eq(send(far[at - 1].fd, text, strlen(text), MSG_NOSIGNAL),
-                     (ssize_t)strlen(text));
+    ck_assert_int_eq(send(far[at - 1].fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
 /* ---- the client ---- */

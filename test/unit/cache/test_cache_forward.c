@@ -339,5 +339,5 @@ END_TEST
 SUITE_MAIN_WITH("cache_forward", set_up, far_tear_down, goes_to_the_owner, an_error_is_a_reply,
                 what_needs_no_owner, own_foreign_own, one_owner_is_pipelined, two_owners_wait,
                 later_and_others, many_are_bounded, lines_behind, quit_behind,
-                protocol_error_behind, large_word_behind, end_of_file_behind, reply_off_and_skip, client_goes,
-                all_clients_go, nil_of_resp3)
+                protocol_error_behind, large_word_behind, end_of_file_behind, reply_off_and_skip,
+                client_goes, all_clients_go, nil_of_resp3)

@@ -278,7 +278,6 @@ START_TEST(no_node_any_more)
 END_TEST
 
 SUITE_MAIN_WITH("cache_forward_again", set_up, far_tear_down, moved_to_us, moved_to_another,
-                moved_again_and_again, moved_until_its_time_is_over,
-                a_pause_delays_its_client_only, some_of_a_pipeline, overtaken, hushed_again,
-                client_goes_in_a_pause, not_there, not_there_in_time, no_answer_in_time,
-                cut_behind_it, no_node_any_more)
+                moved_again_and_again, moved_until_its_time_is_over, a_pause_delays_its_client_only,
+                some_of_a_pipeline, overtaken, hushed_again, client_goes_in_a_pause, not_there,
+                not_there_in_time, no_answer_in_time, cut_behind_it, no_node_any_more)

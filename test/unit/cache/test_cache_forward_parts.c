@@ -163,8 +163,7 @@ START_TEST(one_part_has_moved)
     far_heard(3);
     far_say(3, "+OK\r\n");
     far_say(2, MOVED);
-    far_expect(far_client,
-               "-TRYAGAIN the owner of some of these objects changes: ask again\r\n");
+    far_expect(far_client, "-TRYAGAIN the owner of some of these objects changes: ask again\r\n");
 }
 END_TEST
 

@@ -162,7 +162,8 @@ START_TEST(versions_rise)
     struct cache_lease l = {0};
     cache_lease_begin(&l, 1);
     cache_lease_rise(&l, 900);
-    ck_assert_int_eq(cache_lease_version(&l, 10), 0); /* not before a lease: nothing is written then */
+    ck_assert_int_eq(cache_lease_version(&l, 10),
+                     0); /* not before a lease: nothing is written then */
     ck_assert(cache_lease_take(&l, 1, 1000, 10, 500));
     ck_assert_int_eq(cache_lease_version(&l, 20), 900);
     ck_assert_int_eq(cache_lease_version(&l, 500), 990);

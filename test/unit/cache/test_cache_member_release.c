@@ -1,6 +1,6 @@
 /*
- * test_cache_member_release.c: cells that a node gives back: when, what is said, and never before the disk has
- * forgotten what was of them (workers/cache/cache_member_walk.c, workers/cache/cache_member_say.c).
+ * test_cache_member_release.c: cells that a node gives back: when, what is said, and never before the disk has forgotten
+ * what was of them (workers/cache/cache_member_walk.c, workers/cache/cache_member_say.c).
  *
  * fsync is the suite's own, so that the disk can be slow.
  */
@@ -199,45 +199,6 @@ START_TEST(not_what_is_of_the_next_second)
     used_at(1);
     play_hears_nothing();
     ck_assert_int_eq(play_state("k"), CACHE_CELL_OURS);
-}
-END_TEST
-
-/* One of very many objects does not leave at once: first its objects do, one by one. */
-START_TEST(not_a_large_one)
-{
-    char key[16];
-    bool left;
-    play_looks("{t}");
-    play_grant("{t}");
-    for (int i = 0; i <= 4096; i++) {
-        snprintf(key, sizeof key, "{t}%d", i);
-        ck_assert_int_eq(
-            cache_db_learn(node.db, slice_of(key), slice_of("v"), 5, CACHE_NEVER, CACHE_FORM_BYTES),
-            CACHE_OK);
-    }
-    time_passes();
-    play_hears_nothing();
-    ck_assert_int_eq(play_state("{t}"), CACHE_CELL_OURS);
-    uint32_t first = cache_cell_objects_first(&node.member->objects, play_cell("{t}"));
-    ck_assert_int_eq(cache_db_leave(node.db, first, &left), CACHE_OK);
-    ck_assert(left);
-    time_passes();
-    expect_release("{t}", 1);
-    ck_assert_uint_eq(cache_db_count(node.db), 0);
-}
-END_TEST
-
-/* In a new run nothing is taken back either: it is given back when that is open. */
-START_TEST(not_while_it_is_closed)
-{
-    write_stored("k");
-    node.member->opens_us = INT64_MAX;
-    time_passes();
-    play_sync();
-    play_hears_nothing();
-    ck_assert_int_eq(play_state("k"), CACHE_CELL_LEAVING);
-    node.member->opens_us = 0;
-    expect_release("k", 1);
 }
 END_TEST
 
@@ -485,8 +446,7 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_member_release", set_up, tear_down, idle_is_given_back, never_idle,
                 not_while_it_is_loaded, empty_ones_when_memory_is_full,
-                not_what_is_of_the_next_second, not_a_large_one, not_while_it_is_closed,
-                not_before_the_disk, two_behind_each_other, dirty_is_stored_first,
-                a_dead_letter_stays, not_without_a_lease, release_is_not_sent, many_at_once,
-                foreign_are_forgotten, leaving_while_it_rejoins, moves_after_so_many,
-                withheld_while_stored, not_stored_in_time, moves_are_bounded)
+                not_what_is_of_the_next_second, not_before_the_disk, two_behind_each_other,
+                dirty_is_stored_first, a_dead_letter_stays, not_without_a_lease,
+                release_is_not_sent, many_at_once, foreign_are_forgotten, leaving_while_it_rejoins,
+                moves_after_so_many, withheld_while_stored, not_stored_in_time, moves_are_bounded)

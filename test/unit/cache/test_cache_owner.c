@@ -74,15 +74,15 @@ END_TEST
 /* Keys of strays are the node's own. */
 START_TEST(keys_of_strays)
 {
-    static const char get[] = "*2\r\n$3\r\nGET\r\n$24\r\n" CACHE_STRAY_PREFIX "\0\0\0\0\0\0\0\1k\r\n";
+    static const char get[] =
+        "*2\r\n$3\r\nGET\r\n$24\r\n" CACHE_STRAY_PREFIX "\0\0\0\0\0\0\0\1k\r\n";
     size_t len = sizeof CACHE_STRAY_PREFIX + 9;
     char line[128];
     int head = snprintf(line, sizeof line, "*2\r\n$3\r\nGET\r\n$%zu\r\n", len);
     node_send(far_client, line, (size_t)head);
     node_send(far_client, get + sizeof "*2\r\n$3\r\nGET\r\n$24\r\n" - 1, len);
     node_send(far_client, "\r\n", 2);
-    far_expect(far_client,
-               "-ERR keys that begin with \\xffplatoon:stray are the node's own\r\n");
+    far_expect(far_client, "-ERR keys that begin with \\xffplatoon:stray are the node's own\r\n");
 }
 END_TEST
 

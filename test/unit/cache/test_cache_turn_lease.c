@@ -106,7 +106,8 @@ START_TEST(over_before_the_disk)
     for (int i = 0; i < 200 && !waited; i++) { /* a disk may be faster than a turn */
         ck_assert_int_eq(send(fd, "SET k 2\r\n", 9, 0), 9);
         node_turn(1);
-        waited = node.turn.syncing != NULL && cache_log_synced(node.log) < cache_log_added(node.log);
+        waited =
+            node.turn.syncing != NULL && cache_log_synced(node.log) < cache_log_added(node.log);
         if (waited)
             play_lease_over();
         else
