@@ -1,6 +1,6 @@
 /*
- * member_fixture.h: a cache node in a ring, with a store that answers when the test says so, a real log in a directory
- * of its own, and a manager that the test plays.
+ * member_fixture.h: a cache node in a ring, with a store that answers when the test says so, a real log in a
+ * directory of its own, and a manager that the test plays.
  *
  * Runs in unit tests only. On node_fixture.h: its `node`, its clients and turns. What the node says to its manager is
  * kept in order, and taken one by one (play_heard); what the manager says is said by the test. Everything that goes
@@ -77,6 +77,10 @@ struct cache_member *play_new(char *why, size_t why_size);
 
 /* The process ends, as if it was killed: what is left is the directory. */
 void play_shut(void);
+
+/* The fixture's own: what the manager needs of a node that is set up. */
+void play_manager_begin(void);
+void play_manager_end(void);
 
 /* Opened, joined as fake_manager.joined says, nodes 1 to 3 live, with a lease of an hour. */
 void play_begin(void);

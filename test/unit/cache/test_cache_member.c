@@ -337,9 +337,7 @@ static void say_left(uint64_t result)
     buffer_fini(&out);
 }
 
-/*
- * Its session is none any more: it leaves with the next one. Redis is away: it is tried again. Nothing runs meanwhile.
- */
+/* Its session is none any more: it leaves with the next one. Redis is away: it is tried again. Nothing runs so long. */
 START_TEST(leaves_in_the_end)
 {
     play_begin();

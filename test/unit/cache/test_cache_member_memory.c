@@ -130,9 +130,7 @@ START_TEST(none_for_a_while)
 }
 END_TEST
 
-/*
- * Redis began anew, and what was held is another's: what is dirty becomes a stray, sooner or later; never is it ours.
- */
+/* Redis began anew, and what was held is another's: what is dirty becomes a stray, sooner or later, and never ours. */
 START_TEST(held_and_lost)
 {
     struct buffer out = BUFFER_EMPTY, list = BUFFER_EMPTY;

@@ -1,6 +1,6 @@
 /*
- * test_cache_member_release.c: cells that a node gives back: when, what is said, and never before the disk has forgotten
- * what was of them (workers/cache/cache_member_walk.c, workers/cache/cache_member_say.c).
+ * test_cache_member_release.c: cells that a node gives back: when, what is said, and never before the disk has
+ * forgotten what was of them (workers/cache/cache_member_walk.c, workers/cache/cache_member_say.c).
  *
  * fsync is the suite's own, so that the disk can be slow.
  */

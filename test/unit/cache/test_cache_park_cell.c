@@ -1,6 +1,6 @@
 /*
- * test_cache_park_cell.c: who waits in a node to be told whose a key is: in order, no longer than anybody, and not behind
- * the node's end (workers/cache/cache_park.h, workers/cache/cache_hold.h).
+ * test_cache_park_cell.c: who waits in a node to be told whose a key is: in order, no longer than anybody, and not
+ * behind the node's end (workers/cache/cache_park.h, workers/cache/cache_hold.h).
  */
 #include "test/unit/cache/member_fixture.h"
 
