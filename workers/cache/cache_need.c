@@ -162,7 +162,8 @@ enum cache_need_where cache_need_where_read(struct cache_node *n, struct slice k
         return need_known(n, key, need);
     if (n->reads != NULL && need_is_fresh(n, key, need))
         return CACHE_NEED_HERE;
-    need->consistency = CACHE_STRONG;
+    if (n->reads != NULL)
+        need->consistency = CACHE_STRONG;
     enum cache_need_where where = cache_need_where(n, 0, words, 2, false, need);
     if (where != CACHE_NEED_HERE || cache_need_knows(n, key, need))
         return where;

@@ -458,10 +458,11 @@ START_TEST(bounded_calls)
     struct slice value;
     cache_turn_begin(&node.turn);
     confirm("f", "value");
-    ck_assert(cache_need_knows(&node, slice_of("f"), &need) && need.consistency == CACHE_BOUNDED);
+    ck_assert_int_eq(cache_need_where_read(&node, slice_of("f"), &need), CACHE_NEED_HERE);
+    ck_assert_int_eq(need.consistency, CACHE_BOUNDED);
     ck_assert(cache_access_get(&node, slice_of("f"), need.consistency, &value));
     ck_assert(slice_is(value, "value"));
-    ck_assert(!cache_need_knows(&node, slice_of("g"), &need));
+    ck_assert_int_eq(cache_need_where_read(&node, slice_of("g"), &need), CACHE_NEED_WAITS);
     ck_assert(need.consistency == CACHE_STRONG && need.what == CACHE_PARKED_LOAD);
     buffer_fini(&need.key);
 }
