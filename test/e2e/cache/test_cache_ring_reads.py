@@ -1,5 +1,6 @@
 """What a node answers of an object that another node has, with that one's help and without: strong, eventual and bounded reads."""
 import contextlib
+import json
 
 import pytest
 import redis
@@ -192,6 +193,28 @@ def test_a_cold_pipeline_and_many_at_once(ring):
         connection.send(f"MGET {' '.join(keys)} {ring.key()}\r\n".encode())
         reply = connection.reply()
         assert [item.value for item in reply.value[:64]] == values and reply.raw.endswith(b"\r\n$-1\r\n")
+    ring.serves()
+
+
+def test_calls_and_the_tool(ring):
+    """As commands: an eventual one asks no other node, a bounded one keeps what the owner says."""
+    one, other = ring.nodes
+    key, platoon = stored_at(ring, one), ring.platoons[0]
+
+    def call(node, key, consistency):
+        return platoon.json("send", node.name, json.dumps({"get": key, "consistency": consistency}))
+    with frozen(one.pid()):
+        assert call(other, key, False) == {"ok": "first"} == call(other, key, False) and call(other, ring.key(), False) == {"ko": True}
+    assert call(other, key, True) == {"ok": "first"}
+    for node in ring.nodes:  # to one of them whichever is asked must go
+        key = stored_at(ring, node)
+        assert platoon.json("cache", "get", "c", key, "--bounded", "1h") == {"ok": "first"}
+        node.client().set(key, "second")
+        assert platoon.json("cache", "get", "c", key, "--bounded", "1h")["ok"] in ("first", "second")
+        assert platoon.json("cache", "get", "c", key, "--bounded", "0s") == {"ok": "second"}
+        assert platoon.json("cache", "get", "c", key, "--bounded", "1h") == {"ok": "second"}
+        assert platoon.ctl("cache", "set", "c", key, "third").returncode == 0
+        assert platoon.json("cache", "get", "c", key, "--bounded", "1h") == {"ok": "third"}
     ring.serves()
 
 
