@@ -165,13 +165,16 @@ def test_a_copy_ends_with_its_object(ring):
 def test_the_order_of_a_pipeline(ring):
     """What is read here is not answered before what another node was sent earlier."""
     one, other = ring.nodes
-    key, cold, (own,) = stored_at(ring, one, b"stored"), stored_at(ring, one, b"cold"), ring.keys_of(other)
+    key, copied, (own,) = stored_at(ring, one, b"stored"), stored_at(ring, one, b"copied"), ring.keys_of(other)
+    assert get(other, copied) == get(other, copied, "EVENTUAL") == get(other, copied, "BOUNDED", HOUR) == b"copied"
     for _ in range(5):
         pipeline = other.client().pipeline(transaction=False)
-        for words in (["SET", key, "written"], ["PLATOON.GET", cold, "EVENTUAL"], ["GET", own], ["PLATOON.GET", key, "BOUNDED", HOUR], ["ECHO", "x"],
-                      ["PLATOON.GET", key, "BOUNDED", HOUR], ["GET", key], ["MGET", own, key], ["PLATOON.GET", own, "EVENTUAL"]):
+        for words in (["SET", key, "written"], ["PLATOON.GET", copied, "EVENTUAL"], ["PLATOON.GET", copied, "BOUNDED", HOUR], ["GET", own],
+                      ["PLATOON.GET", key, "BOUNDED", HOUR], ["ECHO", "x"], ["PLATOON.GET", key, "BOUNDED", HOUR], ["GET", key], ["MGET", own, key],
+                      ["PLATOON.GET", own, "EVENTUAL"]):
             pipeline.execute_command(*words)
-        assert patient(pipeline.execute) == [True, b"cold", own.encode(), b"written", b"x", b"written", b"written", [own.encode(), b"written"], own.encode()]
+        assert patient(pipeline.execute) == [True, b"copied", b"copied", own.encode(), b"written", b"x", b"written", b"written",
+                                             [own.encode(), b"written"], own.encode()]
 
 
 @contextlib.contextmanager
