@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 #include "workers/cache/cache_owner.h"
-#include "workers/cache/cache_reads.h"
+#include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"

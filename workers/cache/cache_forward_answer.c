@@ -1,7 +1,7 @@
 /* cache_forward_answer.c: what the answer of another node means. See cache_forward_private.h. */
 #include "workers/cache/cache_forward_private.h"
 
-#include "workers/cache/cache_reads.h"
+#include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"

@@ -4,7 +4,7 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
-#include "workers/cache/cache_reads.h"
+#include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_ring.h"
@@ -141,7 +141,7 @@ static bool hold_load(struct cache_held *held, struct slice key)
 static void hold_ahead(const struct cache_node *n, enum cache_consistency how, struct slice key)
 {
     if (how == CACHE_EVENTUAL)
-        cache_reads_ahead(n->reads, key);
+        cache_park_ahead_copy(n->park, key);
     else
         cache_park_ahead(n->park, key);
 }

@@ -139,7 +139,7 @@ static enum cache_need_where need_known(struct cache_node *n, struct slice key,
     if (!need->looks && cache_reads_knows(n->reads, key))
         return CACHE_NEED_HERE;
     if (need->looks)
-        cache_reads_ahead(n->reads, key);
+        cache_park_ahead_copy(n->park, key);
     else
         need_wait(need, cache_reads_owns(n->reads, key) ? CACHE_PARKED_LOAD : CACHE_PARKED_COPY,
                   key);

@@ -237,6 +237,12 @@ static bool node_owns(void *ctx, struct slice key)
     return cache_member_owns(n->cache.member, key);
 }
 
+static void node_begin_turn(void *ctx)
+{
+    struct node *n = ctx;
+    cache_turn_begin(&n->cache.turn);
+}
+
 /* Its loads are of their own: what the store has of another node's objects. */
 static void node_open_reads(struct node *n)
 {
@@ -250,6 +256,7 @@ static void node_open_reads(struct node *n)
         .retry_max_ms = retry_max < NODE_LOAD_RETRY_MS ? retry_max : NODE_LOAD_RETRY_MS,
         .parallel = (unsigned)worker_setting_u64(w, "cache.backing.parallel") * NODE_LOADS,
         .owns = node_owns,
+        .on_answer = node_begin_turn,
         .ctx = n};
     if (n->cache.member == NULL)
         return;

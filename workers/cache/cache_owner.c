@@ -4,7 +4,7 @@
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
-#include "workers/cache/cache_reads.h"
+#include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"

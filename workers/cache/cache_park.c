@@ -459,6 +459,15 @@ void cache_park_ahead(struct cache_park *park, struct slice key)
     cache_load_ahead(park->loads, key);
 }
 
+void cache_park_ahead_copy(struct cache_park *park, struct slice key)
+{
+    struct cache_reads *reads = park->options.node->reads;
+    if (cache_reads_owns(reads, key))
+        cache_park_ahead(park, key);
+    else
+        cache_reads_ahead(reads, key);
+}
+
 struct cache_loads *cache_park_loads(const struct cache_park *park)
 {
     return park->loads;

@@ -83,6 +83,9 @@ void cache_park_turn(struct cache_park *park);
 /* A key that will be needed is loaded ahead, if it is not known; in a ring, if it is ours: else it is asked whose. */
 void cache_park_ahead(struct cache_park *park, struct slice key);
 
+/* The same of what an eventual read will need (cache_reads.h). */
+void cache_park_ahead_copy(struct cache_park *park, struct slice key);
+
 struct cache_loads *cache_park_loads(const struct cache_park *park);
 
 /* Why the store gives nothing, "": it does; and what it has given, for objects and for copies (cache_reads.h). */

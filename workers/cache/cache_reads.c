@@ -2,10 +2,8 @@
 #include "workers/cache/cache_reads.h"
 
 #include "common/clock.h"
-#include "workers/cache/cache_park.h"
+#include "workers/cache/cache_load.h"
 #include "workers/cache/cache_reads_answer.h"
-#include "workers/cache/command/command_consistency.h"
-#include "workers/cache/command/command_keys.h"
 
 #include <stdlib.h>
 
@@ -98,16 +96,6 @@ bool cache_reads_owns(const struct cache_reads *r, struct slice key)
     return r->options.owns(r->options.ctx, key);
 }
 
-enum cache_consistency cache_reads_asked(const struct cache_client *c,
-                                         const struct cache_command *command,
-                                         const struct slice *words, size_t count, uint64_t *ms)
-{
-    *ms = 0;
-    return c->node->reads == NULL || c->from != 0
-               ? CACHE_STRONG
-               : command_consistency(c, command, words, count, ms);
-}
-
 bool cache_reads_knows(struct cache_reads *r, struct slice key)
 {
     return cache_db_knows(reads_db(r), key) ||
@@ -184,40 +172,26 @@ bool cache_reads_take(struct cache_reads *r, struct slice key, struct slice answ
 
 void cache_reads_ahead(struct cache_reads *r, struct slice key)
 {
-    if (cache_reads_owns(r, key))
-        cache_park_ahead(r->options.node->park, key);
-    else if (!cache_reads_knows(r, key))
+    if (!cache_reads_knows(r, key))
         cache_load_ahead(r->loads, key);
 }
 
 /* ---- dropping ---- */
 
-static bool reads_are_none(const struct cache_reads *r)
+bool cache_reads_are_none(const struct cache_reads *r)
 {
     return cache_copies_count(r->copies) == 0 && !r->passes && cache_loads_count(r->loads) == 0;
 }
 
 void cache_reads_drop(struct cache_reads *r, struct slice key)
 {
-    if (reads_are_none(r))
+    if (cache_reads_are_none(r))
         return;
     if (r->passes && slice_equal(buffer_slice(&r->passing_key), key))
         reads_pass_end(r);
     cache_copies_drop(r->copies, key);
     cache_load_overtake(r->loads, key);
     reads_charge(r);
-}
-
-void cache_reads_wrote(struct cache_reads *r, const struct cache_client *c,
-                       const struct cache_command *command, const struct slice *words, size_t count)
-{
-    struct command_keys keys;
-    struct slice key;
-    if ((command->flags & (COMMAND_WRITE | COMMAND_AT_ONCE)) == 0 || reads_are_none(r))
-        return;
-    command_keys_start_all(&keys, c, command, words, count);
-    while (command_keys_next(&keys, &key))
-        cache_reads_drop(r, key);
 }
 
 /* ---- life ---- */
@@ -235,7 +209,7 @@ size_t cache_reads_count(const struct cache_reads *r)
 static void reads_on_answer(void *ctx)
 {
     struct cache_reads *r = ctx;
-    cache_turn_begin(&r->options.node->turn);
+    r->options.on_answer(r->options.ctx);
 }
 
 static struct cache_loads *reads_loads_new(struct cache_reads *r)

@@ -27,13 +27,14 @@ struct cache_loads;
 struct cache_reads;
 
 struct cache_reads_options {
-    struct cache_node *node; /* its db, turn and memory_max are used */
+    struct cache_node *node; /* its db and memory_max are used */
     struct backing *backing;
     const uint8_t *hash_key;                   /* SIPHASH_KEY_SIZE bytes, copied */
     uint64_t timeout_ms;                       /* of one call of the store */
     uint64_t retry_max_ms;                     /* longest pause between two tries */
     unsigned parallel;                         /* loads at once */
     bool (*owns)(void *ctx, struct slice key); /* the key is this node's by a lease that runs */
+    void (*on_answer)(void *ctx);              /* before anything is learned: a turn begins */
     void *ctx;
 };
 
@@ -48,14 +49,6 @@ struct cache_loads *cache_reads_loads(const struct cache_reads *r);
 
 bool cache_reads_owns(const struct cache_reads *r, struct slice key);
 
-/*
- * How a client's command asks to be read (command_consistency.h, with what a command must be for it), *ms of BOUNDED;
- * strong without a ring, and whatever another node has sent.
- */
-enum cache_consistency cache_reads_asked(const struct cache_client *c,
-                                         const struct cache_command *command,
-                                         const struct slice *words, size_t count, uint64_t *ms);
-
 /* Whether an eventual read can be answered now. */
 bool cache_reads_knows(struct cache_reads *r, struct slice key);
 
@@ -66,16 +59,14 @@ bool cache_reads_is_fresh(struct cache_reads *r, struct slice key, uint64_t ms);
 bool cache_reads_find(struct cache_reads *r, struct slice key, enum cache_consistency how,
                       struct slice *value);
 
-/* An eventual read will need it: it is loaded, if it is not known. */
+/* An eventual read will need it: unless it is known, it is loaded as a copy. Not what cache_reads_owns. */
 void cache_reads_ahead(struct cache_reads *r, struct slice key);
 
 /* The key is written, by this node or by one that it asks to. What is on its way from the store counts for nothing. */
 void cache_reads_drop(struct cache_reads *r, struct slice key);
 
-/* The same for all keys of a command, if it writes; `c`: whose EXEC it may be, or NULL. Free without copies. */
-void cache_reads_wrote(struct cache_reads *r, const struct cache_client *c,
-                       const struct cache_command *command, const struct slice *words,
-                       size_t count);
+/* Nothing is known that could be dropped, nor on its way. */
+bool cache_reads_are_none(const struct cache_reads *r);
 
 /*
  * The owner's answer to PLATOON.COPY, asked for at asked_ms (clock_mono_ms): kept, and its value written to *reply.

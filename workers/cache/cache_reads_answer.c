@@ -1,10 +1,21 @@
 /* cache_reads_answer.c: see cache_reads_answer.h. */
 #include "workers/cache/cache_reads_answer.h"
 
+#include "common/text.h"
 #include "workers/cache/cache_db.h"
-#include "workers/cache/command/command.h"
 
 #define ANSWER_DIGITS_MAX 20 /* with a minus */
+
+static bool answer_number(struct slice text, int64_t *number)
+{
+    uint64_t value;
+    bool minus = text.len > 1 && text.ptr[0] == '-';
+    if (text_parse_u64(minus ? slice_make(text.ptr + 1, text.len - 1) : text, &value) != 0 ||
+        value > INT64_MAX)
+        return false;
+    *number = minus ? -(int64_t)value : (int64_t)value;
+    return true;
+}
 
 /* The number of a line that begins with this sign, and what follows the line. */
 static bool answer_line(struct slice *left, char sign, int64_t *number)
@@ -12,7 +23,7 @@ static bool answer_line(struct slice *left, char sign, int64_t *number)
     const char *end = left->len > 0 ? memchr(left->ptr, '\r', left->len) : NULL;
     size_t len = end != NULL ? (size_t)(end - left->ptr) : 0;
     if (len < 2 || len > 1 + ANSWER_DIGITS_MAX || len + 2 > left->len || left->ptr[0] != sign ||
-        end[1] != '\n' || !command_read_i64(slice_make(left->ptr + 1, len - 1), number))
+        end[1] != '\n' || !answer_number(slice_make(left->ptr + 1, len - 1), number))
         return false;
     *left = slice_make(left->ptr + len + 2, left->len - len - 2);
     return true;

@@ -52,6 +52,8 @@ struct fake_manager {
     size_t listed; /* lists */
     bool forgets;  /* whoever is told has no memory for it */
     size_t synced; /* times that its log was */
+    size_t cells,
+        cells_said; /* it has said that it has so many; how often it has said anything of that */
     /* Answers claims in the same turn, as the owners below say; what is not there is ours by a new number. */
     bool answers;
     uint64_t number; /* the last that was given */
@@ -101,6 +103,9 @@ void play_nodes(const int *incarnations);
 bool play_own(const struct play_said *request, enum cache_ring_state state, uint64_t value);
 bool play_own_each(const struct play_said *request, const struct cache_ring_owner *owners,
                    size_t count);
+/* To RING_LOOK. */
+bool play_see(const struct play_said *request, uint64_t result, struct cache_ring_owner owner);
+
 bool play_obstruct(const struct play_said *request, uint64_t result, uint64_t wait_ms);
 
 /* Any message, packed. */

@@ -21,6 +21,12 @@ static bool owns(void *ctx, struct slice key)
     return leased && key.len > 0 && key.ptr[0] == 'o';
 }
 
+static void on_answer(void *ctx)
+{
+    (void)ctx;
+    cache_turn_begin(&node.turn);
+}
+
 static void close_reads(void)
 {
     cache_client_end_all(&node);
@@ -38,7 +44,8 @@ static struct cache_reads *reads_new(void)
                                           .timeout_ms = 1000,
                                           .retry_max_ms = 100,
                                           .parallel = 64,
-                                          .owns = owns};
+                                          .owns = owns,
+                                          .on_answer = on_answer};
     return cache_reads_new(&options);
 }
 
