@@ -44,7 +44,7 @@ static bool ask_dumps_elsewhere(struct cache_asked *a)
     struct unpack u = a->args;
     bool whole = true;
     for (uint32_t i = 0; i < a->count; i++) {
-        const struct slice words[] = {slice_of("platoon.dump"), unpack_bytes(&u)};
+        const struct slice words[] = {slice_of("PLATOON.DUMP"), unpack_bytes(&u)};
         whole = cache_need_where(a->node, i, words, 2, false, a->need) != CACHE_NEED_WAITS && whole;
     }
     return whole;

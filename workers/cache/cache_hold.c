@@ -7,7 +7,6 @@
 #include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
-#include "workers/cache/command/command_ring.h"
 #include "workers/cache/command/command_transaction.h"
 
 #include <stdlib.h>
@@ -29,6 +28,7 @@ struct cache_held {
     bool missed;  /* some key of this round was not known */
     bool stored;  /* it waited until an object was stored, and it is */
     bool told;    /* it waited to be told whose its key is, and was: parked.owner */
+    void (*tell)(struct cache_client *c, const struct cache_member_owner *owner);
     bool refused; /* `why` says it */
     char why[CACHE_PARK_WHY_SIZE];
 };
@@ -354,11 +354,15 @@ enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_com
 }
 
 enum cache_hold cache_hold_owner(struct cache_client *c, const struct cache_command *command,
-                                 const struct slice *words, size_t count)
+                                 const struct slice *words, size_t count,
+                                 void (*tell)(struct cache_client *c,
+                                              const struct cache_member_owner *owner))
 {
     struct cache_held *held = hold_new(c, command, words, count, 0);
-    if (held != NULL)
+    if (held != NULL) {
+        held->tell = tell;
         return hold_parked(held, cache_park_owner(&held->parked, words[1], held->why));
+    }
     hold_none(c, words, count);
     return CACHE_HOLD_REFUSED;
 }
@@ -376,7 +380,7 @@ enum cache_hold cache_hold_came(struct cache_client *c)
     if (held->refused)
         return hold_refuse_held(held);
     if (held->told)
-        command_ring_owner(c, &held->parked.owner);
+        held->tell(c, &held->parked.owner);
     else if (held->stored)
         resp_i64(&c->reply, 1);
     else

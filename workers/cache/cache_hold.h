@@ -49,9 +49,11 @@ enum cache_hold cache_hold_again(struct cache_client *c, const struct command_qu
 enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_command *command,
                                   const struct slice *words, size_t count, uint64_t timeout_ms);
 
-/* Until the manager has said whose its key is, the second word; answered with that then. */
+/* Until the manager has said whose its key is, the second word; then `tell` writes its reply. */
 enum cache_hold cache_hold_owner(struct cache_client *c, const struct cache_command *command,
-                                 const struct slice *words, size_t count);
+                                 const struct slice *words, size_t count,
+                                 void (*tell)(struct cache_client *c,
+                                              const struct cache_member_owner *owner));
 
 /* The command that waited, to be looked at again; its copy. NULL: there is none, or it waits still. */
 struct command_queued *cache_hold_command(const struct cache_client *c);

@@ -107,7 +107,7 @@ enum cache_need_where cache_need_where_stored(struct cache_node *n, uint32_t ind
     char ms[24];
     uint64_t left = need->left_ms - need->left_ms / 8;
     snprintf(ms, sizeof ms, "%" PRIu64, left > 0 ? left : 1);
-    const struct slice words[] = {slice_of("platoon.dump"), key, slice_of("wait"), slice_of(ms)};
+    const struct slice words[] = {slice_of("PLATOON.DUMP"), key, slice_of("wait"), slice_of(ms)};
     return cache_need_where(n, index, words, 4, false, need);
 }
 

@@ -228,7 +228,7 @@ def test_status_shows_who_is_not_ready_too(cache, platoon):
                                                         "evicted", "expired", "forwarded", "dead", "clients", "dirty", "dirty_bytes", "at_risk_bytes", "oldest_dirty_ms"]
     assert {k: v for k, v in found[0].items() if k != "bytes"} == {
         "cache": "sessions", "node": NODE, "state": "READY", "objects": 1, "memory": 16 << 20, "hits": 1, "misses": 1, "loads": 0, "stores": 0, "store_errors": 0,
-        "evicted": 0, "expired": 0, "dead": 0, "clients": 1, "dirty": 0, "dirty_bytes": 0, "at_risk_bytes": 0, "oldest_dirty_ms": None}
+        "evicted": 0, "expired": 0, "forwarded": 0, "dead": 0, "clients": 1, "dirty": 0, "dirty_bytes": 0, "at_risk_bytes": 0, "oldest_dirty_ms": None}
     assert 0 < found[0]["bytes"] < 16 << 20
     shown = platoon.ctl("cache", "status", "sessions").stdout.splitlines()
     assert shown[0].split() == ["NODE", "STATE", "OBJECTS", "BYTES", "MEMORY", "HITS", "MISSES", "EVICTED", "EXPIRED", "CLIENTS"] and shown[1].split()[:3] == [NODE, "READY", "1"]

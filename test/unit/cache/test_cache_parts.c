@@ -149,7 +149,7 @@ START_TEST(calls)
     one_call("{\"get\":\"k2\"}", "PLATOON.FOR 2 1 0 GET k2", "$0\r\n\r\n", "{\"ok\":\"\"}");
     one_call("{\"get\":\"k2\"}", "PLATOON.FOR 2 1 0 GET k2", "$-1\r\n", "{\"ko\":true}");
     /* Its answer comes before the time of who asks is over. */
-    one_call("{\"persist\":\"k2\"}", "PLATOON.FOR 2 1 0 platoon.dump k2 wait 7000", ":1\r\n",
+    one_call("{\"persist\":\"k2\"}", "PLATOON.FOR 2 1 0 PLATOON.DUMP k2 wait 7000", ":1\r\n",
              "{\"ok\":true}");
     ck_assert_uint_eq(cache_db_count(node.db), 0);
     ck_assert_uint_eq(cache_forward_count(node.forward), 5);
@@ -221,7 +221,7 @@ START_TEST(dumped_everywhere)
 {
     far_get("SET own 1", "+OK\r\n");
     goes(ask, "dump k2 own");
-    ck_heard(2, "PLATOON.FOR 2 1 0 platoon.dump k2");
+    ck_heard(2, "PLATOON.FOR 2 1 0 PLATOON.DUMP k2");
     far_say(2, ":1\r\n");
     comes(ask, "dump k2 own", NULL);
     ck_assert_uint_eq(counted(), 2);

@@ -8,7 +8,6 @@
 #include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_list.h"
-#include "workers/cache/command/command_ring.h"
 
 static void ring_write_node(struct resp_reply *reply, const struct cache_member_peer *peer)
 {
@@ -29,7 +28,7 @@ static struct cache_member_peer ring_itself(const struct cache_node *n)
 
 /* ---- PLATOON.OWNER ---- */
 
-void command_ring_owner(struct cache_client *c, const struct cache_member_owner *owner)
+static void ring_tell_owner(struct cache_client *c, const struct cache_member_owner *owner)
 {
     if (owner->incarnation == 0) {
         resp_nil_array(&c->reply);
@@ -45,7 +44,7 @@ void command_platoon_owner(struct cache_client *c, const struct slice *words, si
 {
     struct cache_member *member = c->node->member;
     if (member != NULL && !cache_member_has(member, words[1])) {
-        cache_hold_owner(c, c->last, words, count);
+        cache_hold_owner(c, c->last, words, count, ring_tell_owner);
         return;
     }
     struct cache_member_peer peer = ring_itself(c->node);
