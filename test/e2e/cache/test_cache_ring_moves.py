@@ -208,7 +208,7 @@ def both_killed(ring):
 
 def all_killed(ring):
     die(ring.platoons[0])
-    ring.platoons[0].start()
+    ring.platoons[0].start_troubled()
 
 
 @pytest.mark.parametrize("death", [lambda ring: ring.nodes[1].kill(), both_killed, all_killed], ids=["a node", "both", "the platoon"])
