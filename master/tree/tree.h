@@ -164,8 +164,8 @@ struct node *tree_find(struct node *root, struct slice name);
 const char *tree_nearest(struct node *root, struct slice name);
 
 /*
- * The first READY worker of a type (its program's name) and section ("" matches any), or the one of that name; NULL when
- * there is none.
+ * The first READY worker of a type (its program's name) and section ("" matches any), or the one of that name; NULL
+ * when there is none.
  */
 struct node *tree_first_ready(struct node *root, struct slice type, struct slice section);
 

@@ -256,7 +256,8 @@
 #define CACHE_ASKS(X) \
     X("cache-manager", "ring", LOOK, "", \
       "map {gen, lease_ms, closed_ms, master, nodes: array of maps {incarnation, node, host, platoon, address, state " \
-      "(live, lost), cells (nil: of another platoon), still_ms (or nil)}, managers: array of maps {manager, host, still_ms (or nil)}}") \
+      "(live, lost), cells (nil: of another platoon), still_ms (or nil)}, " \
+      "managers: array of maps {manager, host, still_ms (or nil)}}") \
     X("cache-manager", "owner", LOOK, "KEY", \
       "map {cell, state (free, owned, lost), incarnation, node, host}; 0 and empty when it is free") \
     X("cache-manager", "forget", ACT, "NODE", "map {incarnation}: the lost node of this name or number is forgotten") \

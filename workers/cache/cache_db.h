@@ -91,7 +91,7 @@ const struct cache_object *cache_db_read(struct cache_db *db, struct slice key);
 /* The same without any trace of it (TTL, OBJECT, SCAN's filters, WATCH). */
 const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key);
 
-/* The version of what is there, a deletion too; 0: nothing is known of it. For who asks later whether it is the same. */
+/* The version of what is there, a deletion too; 0: nothing is known of it. For who asks later if it is still so. */
 uint64_t cache_db_seen(struct cache_db *db, struct slice key);
 
 /* What was read of something that is not in here, a copy, is a hit or a miss as well. */

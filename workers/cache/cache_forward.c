@@ -2,7 +2,6 @@
 #include "workers/cache/cache_forward_private.h"
 
 #include "common/clock.h"
-#include "workers/cache/cache_owner.h"
 #include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
@@ -11,14 +10,6 @@
 #include <stdlib.h>
 
 /* ---- slots ---- */
-
-void forward_free_slot(struct forward_slot *s)
-{
-    cache_split_fini(&s->split);
-    buffer_fini(&s->answer);
-    free(s->command);
-    free(s);
-}
 
 /* What is left of its time, counted from when it came: it may have waited, or been away before. */
 static uint64_t forward_deadline(const struct cache_client *c, const struct cache_forward *f)
@@ -72,6 +63,22 @@ static void forward_link(struct cache_client *c, struct forward_slot *s)
 }
 
 /* ---- sending ---- */
+
+static void forward_drain(struct cache_client *c);
+
+/* One part of one is answered, or is not. */
+static void forward_on_answer(enum cache_peer_result result, struct slice answer, const char *why,
+                              void *ctx)
+{
+    struct forward_part *part = ctx;
+    struct forward_slot *s = part->slot;
+    if (!forward_take(result, answer, why, part))
+        return;
+    if (s->sent)
+        forward_drain(s->client);
+    else
+        forward_later(s->client, 0);
+}
 
 /* NULL, or why not: words for an error. */
 static const char *forward_send(struct forward_slot *s, size_t part, uint32_t owner,
@@ -202,7 +209,7 @@ bool cache_forward_may_join(struct cache_client *c, const struct cache_command *
     struct slice key;
     size_t same = 0;
     if (command == NULL || !command_takes(command, count) || !c->trusted || c->large || c->multi ||
-        (command->flags & COMMAND_AT_ONCE) != 0 || cache_owner_is_crooked(command, count) ||
+        (command->flags & COMMAND_AT_ONCE) != 0 || command_is_crooked(command, count) ||
         a->owner == 0 || a->out != a->count || a->count >= FORWARD_AWAY_MAX || a->redo != NULL ||
         forward_stays(c, command, words, count))
         return false;
@@ -265,7 +272,7 @@ void cache_forward_go_on(struct cache_client *c)
         forward_later(c, 0);
 }
 
-void forward_drain(struct cache_client *c)
+static void forward_drain(struct cache_client *c)
 {
     struct cache_turn *t = &c->node->turn;
     cache_turn_begin(t);
@@ -318,6 +325,8 @@ struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers
     f->peers = peers;
     f->timeout_ms = timeout_ms;
     f->timer.data = f;
+    f->drain = forward_drain;
+    f->go_on = cache_forward_go_on;
     uv_timer_init(n->loop, &f->timer);
     return f;
 }

@@ -58,7 +58,7 @@ static void forward_look(struct cache_client *c)
     c->from = 0;
     c->reply_skip = s->hushed;
     if (cache_hold_again(c, s->command, left) != CACHE_HOLD_GO)
-        cache_forward_go_on(c);
+        c->node->forward->go_on(c);
     cache_turn_ready(c);
     cache_client_go_on(c);
 }
@@ -104,7 +104,7 @@ static void forward_on_timer(uv_timer_t *timer)
         if (c->away->redo != NULL)
             forward_look(c);
         else
-            forward_drain(c);
+            f->drain(c);
     }
     forward_set_timer(f);
 }
@@ -131,7 +131,7 @@ void forward_again(struct cache_client *c)
         forward_fail(s,
                      "TRYAGAIN the object's owner changed between two commands of this pipeline: "
                      "ask again");
-        forward_drain(c);
+        c->node->forward->drain(c);
         return;
     }
     a->first = s->next;

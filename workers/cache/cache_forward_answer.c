@@ -7,6 +7,7 @@
 #include "workers/cache/command/command_transaction.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -210,19 +211,15 @@ static void forward_unanswered(struct forward_slot *s, size_t part, bool ran, co
     }
 }
 
-void forward_on_answer(enum cache_peer_result result, struct slice answer, const char *why,
-                       void *ctx)
+bool forward_take(enum cache_peer_result result, struct slice answer, const char *why,
+                  struct forward_part *part)
 {
-    struct forward_part *part = ctx;
     struct forward_slot *s = part->slot;
-    struct cache_reads *reads = s->forward->node->reads;
     s->out--;
-    if (s->out == 0 && reads != NULL)
-        cache_reads_wrote(reads, NULL, s->command->command, s->command->words, s->command->count);
     if (s->client == NULL) {
         if (s->out == 0)
             forward_free_slot(s);
-        return;
+        return false;
     }
     if (result != CACHE_PEER_ANSWERED)
         forward_unanswered(s, part->index, result == CACHE_PEER_UNKNOWN, why);
@@ -231,13 +228,20 @@ void forward_on_answer(enum cache_peer_result result, struct slice answer, const
     else
         forward_take_part(s, part->index, answer);
     if (s->out > 0)
-        return;
+        return false;
     if (s->owner == 0)
         forward_join(s);
     forward_watched(s);
     s->client->away->out--;
-    if (s->sent)
-        forward_drain(s->client);
-    else
-        forward_later(s->client, 0);
+    return true;
+}
+
+/* ---- its end ---- */
+
+void forward_free_slot(struct forward_slot *s)
+{
+    cache_split_fini(&s->split);
+    buffer_fini(&s->answer);
+    free(s->command);
+    free(s);
 }

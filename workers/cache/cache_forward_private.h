@@ -65,13 +65,18 @@ struct cache_forward {
     uv_timer_t timer;            /* of those that pause */
     struct cache_client *paused; /* by cache_client.next_paused */
     struct buffer scratch;       /* words of a command that is sent */
+    /* Of cache_forward.c, for the files below it: the first of a client's are answered as far as they can be, from the
+     * loop; cache_forward_go_on. */
+    void (*drain)(struct cache_client *c);
+    void (*go_on)(struct cache_client *c);
 };
 
 /* ---- cache_forward_answer.c ---- */
 
-/* One of its parts is answered, or is not. */
-void forward_on_answer(enum cache_peer_result result, struct slice answer, const char *why,
-                       void *ctx);
+/* One of its parts is answered, or is not. True: all are, and its client waits for it. */
+bool forward_take(enum cache_peer_result result, struct slice answer, const char *why,
+                  struct forward_part *part);
+void forward_free_slot(struct forward_slot *s);
 
 /* It is answered with this error, a line with its code. */
 void forward_fail(struct forward_slot *s, const char *format, ...)
@@ -79,12 +84,6 @@ void forward_fail(struct forward_slot *s, const char *format, ...)
 
 /* RESP2 as another version: what is nil has another form in RESP3. */
 void forward_translate(struct buffer *out, struct slice answer, int version);
-
-/* ---- cache_forward.c ---- */
-
-/* The first of the client's are answered as far as they can be. From the loop. */
-void forward_drain(struct cache_client *c);
-void forward_free_slot(struct forward_slot *s);
 
 /* ---- cache_forward_again.c ---- */
 

@@ -1,6 +1,6 @@
 /*
- * cache_hold.h: a client's command that waits for the store, or to be told whose its keys are, and what the connection has sent
- * behind it.
+ * cache_hold.h: a client's command that waits for the store, or to be told whose its keys are, and what the connection
+ * has sent behind it.
  *
  * Runs in a cache node that has a store. The dispatcher (command_dispatch.c) asks here before it runs a command; one
  * that must wait is kept here as a copy, its client parked, and run when all its keys are known (cache_park.h). While

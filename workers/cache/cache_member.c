@@ -11,11 +11,6 @@
 
 /* ---- who needs a key ---- */
 
-void cache_member_now(struct cache_member *r)
-{
-    r->now_us = clock_boot_us();
-}
-
 /* Its owner is no node of the ring any more, or not known to be live: Redis is asked again. */
 static enum cache_cell_state member_state(struct cache_member *r, const struct cache_cells_entry *e)
 {
@@ -200,24 +195,7 @@ void cache_member_trouble(struct cache_member *r, char why[CACHE_MEMBER_WHY_SIZE
         cache_member_why(r, why);
 }
 
-/* ---- who acknowledges, writes, stores ---- */
-
-bool cache_member_serves(const struct cache_member *r)
-{
-    return r->walk == MEMBER_SETTLED && cache_lease_serves(&r->lease, clock_boot_us());
-}
-
-int64_t cache_member_version(struct cache_member *r)
-{
-    return cache_lease_version(&r->lease, clock_boot_us());
-}
-
-/* What was dirty at the start is of cells that are claimed first: nothing is settled until that is answered. */
-bool cache_member_may_store(struct cache_member *r)
-{
-    return cache_member_serves(r) && r->session == MEMBER_IN &&
-           cache_cells_count(r->cells, CACHE_CELL_HELD) == 0;
-}
+/* ---- who stores ---- */
 
 /* Before a new run grants anything: else who is granted the cell then loads what is older, and goes on from that. */
 enum cache_may_put cache_member_may_put(struct cache_member *r, struct slice key)

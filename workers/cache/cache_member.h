@@ -39,6 +39,13 @@ struct cache_member_peer {
     bool lost;
 };
 
+struct cache_member_owner {
+    uint64_t token;       /* of the question */
+    bool known;           /* false: nobody could say */
+    uint32_t incarnation; /* 0: the key's cell is free */
+    bool lost;
+};
+
 struct cache_member_options {
     struct cache_node *node; /* its db, log, park and behind are used */
     const char *address;     /* where other nodes reach this one */
@@ -51,6 +58,8 @@ struct cache_member_options {
     bool (*send)(void *ctx);
     /* The nodes of the ring are these now, this one among them. False: memory is short; it is told again. */
     bool (*on_nodes)(void *ctx, const struct cache_member_peer *peers, size_t count);
+    /* The answer to cache_member_ask_owner. */
+    void (*on_owner)(void *ctx, const struct cache_member_owner *owner);
     /* After cache_member_leave: it has left; false: it has not, and its cells stay its own. */
     void (*on_left)(void *ctx, bool left);
     void *ctx;
@@ -145,17 +154,10 @@ uint32_t cache_member_incarnation(const struct cache_member *r);
 
 /* ---- for who asks whose something is ---- */
 
-struct cache_member_owner {
-    uint64_t token;       /* of the question */
-    bool known;           /* false: nobody could say */
-    uint32_t incarnation; /* 0: the key's cell is free */
-    bool lost;
-};
-
 /* The key's cell is ours, and Redis would say so. Nothing is claimed, nor counted as a use. */
 bool cache_member_has(struct cache_member *r, struct slice key);
 
-/* Asks Redis, through the manager: cache_park_told_owner gets the answer. False: it cannot be asked. */
+/* Asks Redis, through the manager: on_owner is told. False: it cannot be asked. */
 bool cache_member_ask_owner(struct cache_member *r, struct slice key, uint64_t *token);
 
 /* The ring's nodes, as the manager told of them last. Slices live until it tells of them anew. */

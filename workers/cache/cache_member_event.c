@@ -95,6 +95,7 @@ static bool member_empty(struct cache_member *r, uint64_t cell, bool estranges)
         if (cache_db_leave(db, h, &left) == CACHE_OK && !left && estranges)
             left = cache_db_estrange(db, h) == CACHE_OK;
         all = all && left;
+        r->drops = r->drops || (left && estranges);
     }
     return all;
 }
@@ -122,6 +123,19 @@ static bool member_give_up(struct cache_member *r, uint64_t cell)
     return true;
 }
 
+/*
+ * What was dropped must be gone from the log, too, on the disk, before anything is served under a later claim: it would
+ * be taken for that claim's when the machine has died, and the log lost its end.
+ */
+static bool member_drop(struct cache_member *r, uint64_t cell)
+{
+    bool dropped = member_empty(r, cell, true);
+    if (r->drops && (r->walk == MEMBER_SETTLED || r->walk == MEMBER_RECLAIMS))
+        member_forget(r);
+    r->drops = false;
+    return dropped;
+}
+
 /* Whether it was; else it goes on as `state`, and nothing was done. */
 static bool member_do(struct cache_member *r, uint64_t cell, enum cache_cell_action action)
 {
@@ -137,7 +151,7 @@ static bool member_do(struct cache_member *r, uint64_t cell, enum cache_cell_act
         return member_give_up(r, cell);
     case CACHE_DO_DROP:
         r->look = true;
-        return member_empty(r, cell, true);
+        return member_drop(r, cell);
     case CACHE_DO_STORE:
         member_store(r, e);
         return true;

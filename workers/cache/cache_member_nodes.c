@@ -3,7 +3,6 @@
 
 #include "proto/cache/cache_ring_answer.h"
 #include "proto/message.h"
-#include "workers/cache/cache_park.h"
 #include "workers/cache/ring/cache_cell.h"
 
 #include <errno.h>
@@ -198,6 +197,6 @@ bool member_on_seen(struct cache_member *r, struct unpack *u)
         .known = m.result == CACHE_RING_OK,
         .incarnation = m.state == CACHE_RING_FREE_CELL ? 0 : (uint32_t)m.incarnation,
         .lost = m.state == CACHE_RING_LOST_CELL};
-    cache_park_told_owner(r->node->park, &owner);
+    r->options.on_owner(r->options.ctx, &owner);
     return true;
 }

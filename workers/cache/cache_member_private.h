@@ -110,6 +110,7 @@ struct cache_member {
     size_t cells_told;
     bool manager;                        /* it is there */
     bool reclaims;                       /* this walk has claimed some */
+    bool drops;                          /* the cell at hand has lost something */
     bool look;                           /* who waits for a cell may look again */
     bool short_of;                       /* memory was */
     char trouble[CACHE_MEMBER_WHY_SIZE]; /* of the identity's file; "" */
@@ -182,6 +183,9 @@ void member_take_offer(struct cache_member *r);
 /* ---- cache_member_walk.c ---- */
 
 void member_walk_begin(struct cache_member *r, enum member_walk walk);
+
+/* What has left memory leaves the log, on the disk; nothing is served before that. */
+void member_forget(struct cache_member *r);
 
 /* A part of it. True while there is more. */
 bool member_walk_on(struct cache_member *r);

@@ -79,10 +79,10 @@ static void member_end_walk(struct cache_member *r)
         member_settle(r);
 }
 
-/* All cells have been seen. */
-static void member_forget(struct cache_member *r)
+/* All cells have been seen, or some have lost what they had. */
+void member_forget(struct cache_member *r)
 {
-    bool drops = r->walk == MEMBER_OUTLIVED || r->walk == MEMBER_NEW_RUN;
+    bool drops = r->walk != MEMBER_REJOINS;
     if (r->walk == MEMBER_OUTLIVED)
         r->leaving.count = 0;
     r->dropped_end = drops && r->node->log != NULL ? cache_log_added(r->node->log) : 0;

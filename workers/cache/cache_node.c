@@ -50,7 +50,7 @@ static bool node_is_stored(const struct node *n)
 }
 
 /* Who waits for an answer has it before the end. */
-void node_finish(struct node *n)
+static void node_finish(struct node *n)
 {
     if (n->draining && cache_mail_is_empty(&n->mail) && node_is_stored(n) && node_has_left(n)) {
         n->draining = false;
@@ -319,12 +319,6 @@ static void node_on_down(struct worker *w, void *state, struct worker_peer *peer
 
 /* ---- life ---- */
 
-uint64_t node_number(const struct node *n)
-{
-    const char *dot = strrchr(worker_name(n->w), '.');
-    return dot != NULL ? strtoull(dot + 1, NULL, 10) : 1;
-}
-
 static int node_listen(struct node *n)
 {
     struct buffer text = BUFFER_EMPTY;
@@ -344,6 +338,7 @@ static int node_init(struct worker *w, void *state)
 {
     struct node *n = state;
     n->w = w;
+    n->finish = node_finish;
     n->hold = -1;
     n->cache.loop = worker_loop(w);
     n->cache.commands = command_all();

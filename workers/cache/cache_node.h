@@ -23,7 +23,7 @@
 #define CACHE_REDIS_VERSION "7.0.15"
 
 struct cache_node_options {
-    const char *name;   /* "cache/sessions/node.1" */
+    const char *name;    /* "cache/sessions/node.1" */
     const char *address; /* where other nodes, or clients, reach it; NULL: tests */
     const char *secret;  /* NULL: clients need none */
     size_t memory_max, object_max, clients_max;

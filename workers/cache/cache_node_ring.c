@@ -38,20 +38,28 @@ static bool node_send(void *ctx)
 
 /* ---- the other nodes ---- */
 
-/* Those that are lost answer nobody, but they may be back before the next of this comes. */
+/* Nobody waits for one that is lost: whose its objects are is asked again, and when it is back this comes anew. */
 static bool node_on_nodes(void *ctx, const struct cache_member_peer *peers, size_t count)
 {
     struct node *n = ctx;
     struct cache_peer_node *nodes = calloc(count + 1, sizeof *nodes);
+    size_t live = 0;
     for (size_t i = 0; nodes != NULL && i < count; i++)
-        nodes[i] = (struct cache_peer_node){.incarnation = peers[i].incarnation,
-                                            .name = peers[i].name,
-                                            .address = peers[i].address};
-    int rc = nodes != NULL ? cache_peers_set(n->peers, nodes, count) : -ENOMEM;
+        if (!peers[i].lost)
+            nodes[live++] = (struct cache_peer_node){.incarnation = peers[i].incarnation,
+                                                     .name = peers[i].name,
+                                                     .address = peers[i].address};
+    int rc = nodes != NULL ? cache_peers_set(n->peers, nodes, live) : -ENOMEM;
     if (rc != 0)
         log_warn("nodes-unknown", "count=%zu reason=%s", count, log_quote_text(strerror(-rc)));
     free(nodes);
     return rc != -ENOMEM; /* an incarnation that is there twice is so the next time, too */
+}
+
+static void node_on_owner(void *ctx, const struct cache_member_owner *owner)
+{
+    struct node *n = ctx;
+    cache_park_told_owner(n->cache.park, owner);
 }
 
 static void node_open_peers(struct node *n)
@@ -108,7 +116,7 @@ static void node_on_left(void *ctx, bool left)
     struct node *n = ctx;
     n->left = true;
     log_info("ring-left", "left=%s", left ? "yes" : "no");
-    node_finish(n);
+    n->finish(n);
 }
 
 void node_open_ring(struct node *n)
@@ -131,6 +139,7 @@ void node_open_ring(struct node *n)
         .compose = node_compose,
         .send = node_send,
         .on_nodes = node_on_nodes,
+        .on_owner = node_on_owner,
         .on_left = node_on_left,
         .ctx = n};
     n->cache.member = cache_member_new(&options, why, sizeof why);

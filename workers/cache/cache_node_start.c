@@ -17,6 +17,12 @@ const char *node_setting(const struct node *n, const char *name)
     return path != NULL && path[0] != '\0' ? path : NULL;
 }
 
+uint64_t node_number(const struct node *n)
+{
+    const char *dot = strrchr(worker_name(n->w), '.');
+    return dot != NULL ? strtoull(dot + 1, NULL, 10) : 1;
+}
+
 static void node_read_secret(struct node *n)
 {
     char why[PATH_MAX + 256];

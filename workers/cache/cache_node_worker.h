@@ -44,6 +44,7 @@ struct node {
     struct buffer *message;          /* to it, at hand */
     char *address;                   /* where other nodes reach it */
     char identity[PATH_MAX];         /* file of who it is in its ring */
+    void (*finish)(struct node *n);  /* ends it when nothing is to be waited for any more */
     uint64_t drain_ms;               /* when it began */
     int hold;
     bool draining, leaves, left; /* it has asked to leave its ring; it has been answered */
@@ -51,9 +52,6 @@ struct node {
 
 /* The number behind the dot of the worker's name. */
 uint64_t node_number(const struct node *n);
-
-/* Ends the process's life when nothing is to be waited for any more (worker_finished). */
-void node_finish(struct node *n);
 
 /* ---- cache_node_ring.c; each does nothing where there is no ring, but for its address ---- */
 

@@ -143,11 +143,6 @@ static void owner_look_ahead(struct cache_client *c, const struct cache_command 
         cache_member_look_ahead(c->node->member, key);
 }
 
-bool cache_owner_is_crooked(const struct cache_command *command, size_t count)
-{
-    return command->step > 1 && (count - (size_t)command->first) % (size_t)command->step != 0;
-}
-
 /* How it reads: a bounded one for which nothing is known that is fresh is a strong one. */
 static enum cache_consistency owner_reads(struct cache_client *c,
                                           const struct cache_command *command,
@@ -185,7 +180,7 @@ enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_comm
 {
     struct owner_view view = {0};
     c->reads = CACHE_STRONG;
-    if (!command_has_keys(c, command) || c->multi_bad || cache_owner_is_crooked(command, count))
+    if (!command_has_keys(c, command) || c->multi_bad || command_is_crooked(command, count))
         return CACHE_HOLD_GO;
     if (c->multi && command->run != command_exec) {
         owner_look_ahead(c, command, words, count);

@@ -15,9 +15,6 @@
 /* How the error begins that a command of another node is answered which surely has not run: it was not ours. */
 #define CACHE_OWNER_MOVED "PLATOONMOVED "
 
-/* MSET with a key that has no value: it is refused wherever it runs, so here. */
-bool cache_owner_is_crooked(const struct cache_command *command, size_t count);
-
 /* What is refused, whoever asks: a client, a call. */
 #define CACHE_OWNER_HIDDEN "ERR keys that begin with \\xffplatoon:stray are the node's own"
 #define CACHE_OWNER_LOST                                                                           \

@@ -141,6 +141,12 @@ static bool play_send(void *ctx)
     return true;
 }
 
+static void play_on_owner(void *ctx, const struct cache_member_owner *owner)
+{
+    (void)ctx;
+    cache_park_told_owner(node.park, owner);
+}
+
 static bool play_on_nodes(void *ctx, const struct cache_member_peer *peers, size_t count)
 {
     struct fake_manager *m = ctx;
@@ -399,6 +405,7 @@ struct cache_member *play_new(char *why, size_t why_size)
                                            .compose = play_compose,
                                            .send = play_send,
                                            .on_nodes = play_on_nodes,
+                                           .on_owner = play_on_owner,
                                            .on_left = play_on_left,
                                            .ctx = &fake_manager};
     return cache_member_new(&options, why, why_size);

@@ -1,6 +1,6 @@
 /*
- * peers_fixture.h: a cache node's connections to others, and what they told the test; and a server of the test's own, for
- * what a real one does not say on demand.
+ * peers_fixture.h: a cache node's connections to others, and what they told the test; and a server of the test's own,
+ * for what a real one does not say on demand.
  *
  * Runs in unit tests only (test_cache_peers*.c). Everything that goes wrong in here fails the test that called.
  */

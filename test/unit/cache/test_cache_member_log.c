@@ -110,6 +110,7 @@ START_TEST(ours_by_a_later_claim)
     ck_assert_str_eq(node_read(fd), "$9\r\nanother's\r\n");
     node_expect(fd, "GET clean\r\n", "");
     ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_OURS, 4));
+    play_sync();
     node_turn(2);
     ck_assert_ptr_nonnull(fake_find(FAKE_GET, "clean"));
     close(fd);
@@ -122,8 +123,10 @@ START_TEST(theirs_by_now)
     begin_with_log();
     uint64_t version = cache_db_dirty_version(node.db, slice_of("dirty"));
     ck_assert(play_own(reclaim(), CACHE_RING_THEIRS, 2));
-    node_turn(1);
     play_lease(PLAY_HOUR);
+    ck_assert_int_eq(play_looks("dirty"), CACHE_DO_WAIT); /* the log may have it, should the machine die */
+    play_sync();
+    node_turn(1);
     ck_assert_int_eq(play_looks("dirty"), CACHE_DO_FORWARD);
     ck_assert_uint_eq(cache_db_count(node.db), 1);
     cache_member_tick(node.member);
@@ -228,8 +231,8 @@ START_TEST(lost_by_now)
 {
     begin_with_log();
     ck_assert(play_own(reclaim(), CACHE_RING_LOST_CELL, 2));
-    node_turn(1);
     play_lease(PLAY_HOUR);
+    play_sync();
     ck_assert_int_eq(play_looks("dirty"), CACHE_DO_REFUSE);
     ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
 }
@@ -401,6 +404,7 @@ START_TEST(held_answers)
     const struct cache_ring_owner ours = {CACHE_RING_OURS, 1}, theirs = {CACHE_RING_THEIRS, 2};
     const struct cache_ring_owner owners[] = {first ? ours : theirs, first ? theirs : ours};
     ck_assert(play_own_each(held, owners, 2));
+    play_sync();
     ck_assert_int_eq(play_looks("theirs"), CACHE_DO_FORWARD);
     ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
     new_run();

@@ -160,6 +160,7 @@ START_TEST(held_and_lost)
                 node.member->later_us = 0;
                 ck_assert(play_own(play_heard(MESSAGE_RING_HELD), CACHE_RING_THEIRS, 2));
             }
+            play_sync();
             ck_assert_int_eq(play_looks(key_of(n)), CACHE_DO_FORWARD);
             ck_assert_uint_eq(cache_db_strays(node.db).alive, n);
             play_lease(PLAY_HOUR);

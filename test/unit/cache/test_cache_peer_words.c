@@ -13,7 +13,8 @@ START_TEST(test_in_a_caches_words)
 {
     ck_words("redis at h:1: connection refused: is the server running?",
              "connection refused: is it running?");
-    ck_words("redis at h:1: the server closed the connection", "it closed the connection: see its log");
+    ck_words("redis at h:1: the server closed the connection",
+             "it closed the connection: see its log");
     ck_words(
         "redis at h:1: AUTH: WRONGPASS: wrong user or password, or the user is disabled: check "
         "user and password_file",

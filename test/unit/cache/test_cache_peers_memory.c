@@ -10,7 +10,10 @@
 static struct peers_told calls[CALLS];
 static int rcs[CALLS];
 
-/* From nothing to the end, with the Nth allocation failing (no assertion: it asks for memory). Whether there were so many. */
+/*
+ * From nothing to the end, with the Nth allocation failing (no assertion: it asks for memory). Whether there were so
+ * many.
+ */
 static bool run_all(long n)
 {
     char address[200], why[300] = "";

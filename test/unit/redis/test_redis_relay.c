@@ -1,6 +1,6 @@
 /*
- * test_redis_relay.c: for who hands answers on to others: errors that do not end the connection, and what surely was not
- * sent (common/redis/redis_conn.h: relays, redis_conn_unsent).
+ * test_redis_relay.c: for who hands answers on to others: errors that do not end the connection, and what surely was
+ * not sent (common/redis/redis_conn.h: relays, redis_conn_unsent).
  */
 #include "test/unit/redis/redis_conn_client.h"
 

@@ -120,6 +120,9 @@ void command_resume(struct cache_client *c);
 /* Whether so many words, the name among them, are right for it. */
 bool command_takes(const struct cache_command *command, size_t count);
 
+/* MSET with a key that has no value: it takes them, and refuses them when it runs. */
+bool command_is_crooked(const struct cache_command *command, size_t count);
+
 /* A number as Redis reads it: no plus, no blanks, no leading zero, whole. */
 bool command_read_i64(struct slice word, int64_t *out);
 

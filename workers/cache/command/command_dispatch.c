@@ -17,8 +17,9 @@
 #include <stdlib.h>
 
 #define COMMAND_SAY_MS     60000 /* between two lines of the same in the log */
-#define COMMAND_FOR_WORDS  4     /* before the command that PLATOON.FOR carries */
-#define COMMAND_QUOTED_MAX 128   /* bytes of what a client has sent in an error of ours */
+#define COMMAND_FOR_NAME   "PLATOON.FOR"
+#define COMMAND_FOR_WORDS  4   /* before the command that PLATOON.FOR carries */
+#define COMMAND_QUOTED_MAX 128 /* bytes of what a client has sent in an error of ours */
 
 /* ---- the list ---- */
 
@@ -296,7 +297,7 @@ static bool command_unwrap(struct cache_client *c, const struct slice **words, s
     int64_t to, from, again;
     c->from = 0;
     c->again = false;
-    if (c->node->member == NULL || !command_is(w[0], "platoon.for") ||
+    if (c->node->member == NULL || !command_is(w[0], COMMAND_FOR_NAME) ||
         *count < COMMAND_FOR_WORDS + 1)
         return true;
     if (!command_read_i64(w[1], &to) || !command_read_i64(w[2], &from) ||

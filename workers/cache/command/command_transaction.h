@@ -42,7 +42,9 @@ bool command_seen_add(struct cache_client *c, struct slice key, uint64_t version
  * A transaction as one command, for the owner of all its keys. `count` keys stand first, those of all its commands and
  * those that are watched, so that they are seen to as any command's are.
  */
-#define COMMAND_EXEC_KEYS 2 /* the first key's word */
+#define COMMAND_EXEC_NAME "PLATOON.EXEC"
+#define COMMAND_EXEC_KEYS 2  /* the first key's word */
+#define EXEC_NUMBER_SIZE  24 /* a number's digits */
 
 /* How many keys; 0: it is not one. */
 size_t command_exec_key_count(const struct slice *words, size_t count);

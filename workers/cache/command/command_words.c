@@ -15,6 +15,11 @@ bool command_takes(const struct cache_command *command, size_t count)
     return command->arity >= 0 ? count == (size_t)command->arity : count >= (size_t)-command->arity;
 }
 
+bool command_is_crooked(const struct cache_command *command, size_t count)
+{
+    return command->step > 1 && (count - (size_t)command->first) % (size_t)command->step != 0;
+}
+
 bool command_read_i64(struct slice word, int64_t *out)
 {
     bool negative = word.len > 1 && word.ptr[0] == '-';
