@@ -26,7 +26,7 @@
     X(CACHE, "advertise", STRING, "", 0, 0, RESTART, \
       "redis: where other nodes reach a node, as HOST:PORT; {n} is the node's number; empty: the first address of " \
       "listen") \
-    X(CACHE, "lease", SPAN, "10s", 1000, 600000, RESTART, \
+    X(CACHE, "lease", SPAN, "10s", 2000, 600000, RESTART, \
       "redis: nearly so long a node serves what it has without hearing from Redis; the same for all of a cache") \
     X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \
       "a full node gives up what was used least; false: it refuses writes (OOM)") \

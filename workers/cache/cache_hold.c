@@ -25,9 +25,9 @@ struct cache_held {
     size_t bytes;                  /* of the objects of those that were looked at */
     struct slice key;              /* the one that was waited for */
     unsigned rounds;
-    bool missed;  /* some key of this round was not known */
-    bool stored;  /* it waited until an object was stored, and it is */
-    bool told;    /* it waited to be told whose its key is, and was: parked.owner */
+    bool missed; /* some key of this round was not known */
+    bool stored; /* it waited until an object was stored, and it is */
+    bool told;   /* it waited to be told whose its key is, and was: parked.owner */
     void (*tell)(struct cache_client *c, const struct cache_member_owner *owner);
     bool refused; /* `why` says it */
     char why[CACHE_PARK_WHY_SIZE];

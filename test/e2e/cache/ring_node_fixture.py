@@ -21,7 +21,7 @@ def configure_ring(to, server, store=None, user=None, platoon=None, **cache):
         section("platoon", {"runtime_dir": "run", "state_dir": "state", "libexec_dir": libexec, "backoff_min": "20ms", **(platoon or {})})
         + section("redis r", {"url": server.url, "retry_max": "100ms", **(user or {})})
         + section("store objects", store or {"type": "file", "path": "objects"})
-        + section("cache c", {"listen": f"unix:{to.dir}/c{{n}}.sock", "nodes": 2, "store": "objects", "redis": "r", "lease": "1s", **cache}))
+        + section("cache c", {"listen": f"unix:{to.dir}/c{{n}}.sock", "nodes": 2, "store": "objects", "redis": "r", "lease": "2s", **cache}))
 
 
 def say(platoon, node, line):

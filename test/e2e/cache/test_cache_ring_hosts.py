@@ -14,7 +14,7 @@ from platoon_fixture import elapsed, free_port, wait_until
 from ring_fixture import MANAGER, Ring, die, frozen, kill, refused, serves_all
 
 PREFIXES = itertools.count(1)
-SHORT = {"lease": "1s", "timeout": "1s", "write_delay": "100ms"}
+SHORT = {"lease": "2s", "timeout": "1s", "write_delay": "100ms"}
 UNSTORED = {"write_delay": "1h", "idle": "0s"}
 
 
@@ -268,7 +268,7 @@ def test_another_store_or_lease_is_refused(hosts, rgw, difference):
     if "prefix" in difference:
         text = text.replace(f"/bucket/{ring.stores[1].prefix}", "/bucket/another")
     else:
-        text = text.replace('lease = "1s"', 'lease = "2s"')
+        text = text.replace('lease = "2s"', 'lease = "3s"')
     assert text != stranger.config_path.read_text()
     stranger.config_path.write_text(text)
     stranger.start(ready=False)

@@ -171,7 +171,7 @@ def test_restarts(cache_ring, words):
 
 def test_a_stop_while_the_store_is_away(cache_ring):
     """It does not leave: what it has is its own until it is back, and nobody is told an older value."""
-    ring = cache_ring(lease="1s", timeout="1s", write_delay="1h", idle="0s")
+    ring = cache_ring(lease="2s", timeout="1s", write_delay="1h", idle="0s")
     one, other = ring.nodes
     key, = ring.keys_of(other)
     patient(lambda: other.client().execute_command("PLATOON.DUMP", key, "WAIT", 0))
@@ -248,7 +248,7 @@ def test_what_moved_away_is_not_there_after_a_death(cache_ring):
 
 def test_a_death_amid_moves(cache_ring):
     """kill -9 of who gives and of who takes, wherever they are in it; one client, so every number is known to be greater."""
-    ring = cache_ring(lease="1s", timeout="1s", write_delay="1h", idle="0s")
+    ring = cache_ring(lease="2s", timeout="1s", write_delay="1h", idle="0s")
     key, last, sent = ring.key(), 0, 0
     for turn in range(12):
         client, victim = ring.nodes[turn % 2].client(), ring.nodes[turn // 2 % 2]

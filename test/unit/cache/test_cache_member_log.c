@@ -124,7 +124,8 @@ START_TEST(theirs_by_now)
     uint64_t version = cache_db_dirty_version(node.db, slice_of("dirty"));
     ck_assert(play_own(reclaim(), CACHE_RING_THEIRS, 2));
     play_lease(PLAY_HOUR);
-    ck_assert_int_eq(play_looks("dirty"), CACHE_DO_WAIT); /* the log may have it, should the machine die */
+    ck_assert_int_eq(play_looks("dirty"),
+                     CACHE_DO_WAIT); /* the log may have it, should the machine die */
     play_sync();
     node_turn(1);
     ck_assert_int_eq(play_looks("dirty"), CACHE_DO_FORWARD);
