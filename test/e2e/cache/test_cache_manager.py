@@ -333,9 +333,9 @@ def test_a_master_that_stands_still_is_replaced_and_comes_back(ring, platoons):
 
 
 @pytest.mark.parametrize("has, wants, lease, what", [
-    (S3, {**S3, "url": "http://127.0.0.1:9/other"}, "1s", "has another store: make both sections alike"),
-    (S3, S3, "2s", "has another lease: make both sections alike"),
-    ("directory", "directory", "1s", "which share no directory: use s3"),
+    (S3, {**S3, "url": "http://127.0.0.1:9/other"}, "2s", "has another store: make both sections alike"),
+    (S3, S3, "3s", "has another lease: make both sections alike"),
+    ("directory", "directory", "2s", "which share no directory: use s3"),
 ])
 def test_another_platoon_must_have_the_same_settings(ring, platoons, has, wants, lease, what):
     first, second = platoons(), platoons()

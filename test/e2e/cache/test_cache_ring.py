@@ -6,7 +6,7 @@ import redis
 
 from differential_commands import KEYS, Commands
 from differential_fixture import Both, array
-from platoon_fixture import RedisServer
+from platoon_fixture import RedisServer, wait_until
 from ring_fixture import MOVE, serves_all, standing_ring
 
 SEEDS = range(1, 5)
@@ -132,10 +132,15 @@ def clear(pair, *keys):
         assert side.reply().kind == b":"
 
 
-def bring_all(owner):
-    """The last commands of all keys come from there."""
-    for _ in range(2 * MOVE):
-        owner.exists(*KEYS)
+def bring_all(node):
+    """The last commands of all keys come from there: they move there, one by one, as the store takes them."""
+    client = node.client()
+
+    def there():
+        for _ in range(2 * MOVE):
+            client.exists(*KEYS)
+        return all(client.execute_command("PLATOON.OWNER", key)[0] == node.name.encode() for key in KEYS)
+    wait_until(there, 30, "all keys to be there")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -144,7 +149,7 @@ def test_commands_at_random(two, both, seed):
     commands = commands_of(seed, OF_MANY_OWNERS)
     pair, owner = both(two[1]), two[0].client()
     clear(pair, *KEYS)
-    bring_all(owner)
+    bring_all(two[0])
     for step in range(STEPS):
         if step % (MOVE // 4) == 0:
             owner.exists(*KEYS)
@@ -180,7 +185,7 @@ def test_transactions_at_random(two, both, reference, seed):
     commands = commands_of(seed, OF_MANY_OWNERS)
     pair, owner = both(two[1]), two[0].client()
     clear(pair, *KEYS)
-    bring_all(owner)
+    bring_all(two[0])
     server = redis.Redis(unix_socket_path=reference)
     server.set_response_callback("COMMAND", lambda reply, **_: reply)
     for _ in range(STEPS // 5):

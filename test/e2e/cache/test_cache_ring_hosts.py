@@ -153,7 +153,7 @@ def test_a_host_is_stopped_in_order(hosts):
         hammer.more()
         assert ring.platoons[1].stop() == 0
         assert all(ring.stores[0].has(key) == key.encode() for key in others)
-        assert ring.state(other) is None
+        wait_until(lambda: ring.state(other) is None, 30, "the other host to hear of it")
         serves_all(one, others)
         assert all(ring.owner(key) is one for key in others)
         hammer.more(who=[one])

@@ -45,7 +45,7 @@ START_TEST(right_addresses)
         "cache c { listen = \"unix:/run/c.sock 127.0.0.1:6390\" " TLS " }\n",
         "cache c { listen = \"10.0.0.5:6390\" plain = true }\n",
         "cache c { listen = \"0.0.0.0:6390\" secret_file = s " TLS " }\n",
-        RING "cache c { listen = \"unix:/c.sock\" store = s redis = r lease = 1s }\n",
+        RING "cache c { listen = \"unix:/c.sock\" store = s redis = r lease = 2s }\n",
         RING "cache c { listen = \"unix:/c{n}.sock 127.0.0.1:1{n}\" nodes = 3 store = s redis = r "
              "advertise = \"h:1{n}\" }\n",
     };
