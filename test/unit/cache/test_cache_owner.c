@@ -203,6 +203,33 @@ START_TEST(sent_so_often_that_it_moves)
 }
 END_TEST
 
+/* The keys that a transaction says it has are those that its commands and what it watches name, and no others. */
+START_TEST(keys_of_a_transaction)
+{
+    static const char *const wrong[] = {
+        "0 0 3 SET k2 x",          "1 own 0 3 SET k2 x",          "1 own 0 2 GET own 2 GET k2",
+        "2 own k3 0 3 MSET own 1", "2 own own2 0 2 GET own",      "1 own 1 k2 0 2 GET own",
+        "1 own 1 own 0 2 GET own", "2 own k2 1 own2 0 2 GET own", "9 own 0 2 GET own",
+        "1 own 0 3 GET own"};
+    char line[128];
+    far_get("MSET own 1 own2 2", "+OK\r\n");
+    far_get("PLATOON.EXEC 3 own own2 own 0 2 GET own 3 MGET own2 own",
+            "*2\r\n$1\r\n1\r\n*2\r\n$1\r\n2\r\n$1\r\n1\r\n");
+    far_get("PLATOON.EXEC 0 0 1 PING", "*1\r\n+PONG\r\n");
+    far_get("PLATOON.EXEC 2 own own2 1 own2 1 3 SET own 2", "*-1\r\n");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(line, sizeof line, "PLATOON.FOR 1 2 0 PLATOON.EXEC %s", wrong[i]);
+        far_send(far_client, line);
+        const char *came = far_came(far_client, "\r\n");
+        ck_assert_msg(strcmp(came, "-ERR syntax error\r\n") == 0 ||
+                          strncmp(came, "-PLATOONMOVED ", 14) == 0,
+                      "%s: %s", line, came);
+    }
+    far_get("MGET own own2", "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    ck_assert_uint_eq(cache_db_count(node.db), 2);
+}
+END_TEST
+
 /* Strangers cannot send it, either. */
 START_TEST(sent_without_a_password)
 {
@@ -219,4 +246,5 @@ END_TEST
 SUITE_MAIN_WITH("cache_owner", set_up, far_tear_down, waits_until_somebody_says, waits_for_a_lease,
                 no_lease_in_time, of_a_lost_node, keys_of_strays, very_many_keys, sent_and_ours,
                 sent_to_another_incarnation, sent_by_nobody, sent_and_not_ours,
-                sent_without_a_lease, sent_so_often_that_it_moves, sent_without_a_password)
+                sent_without_a_lease, sent_so_often_that_it_moves, keys_of_a_transaction,
+                sent_without_a_password)

@@ -5,6 +5,7 @@
  * another node owns goes there as one command, which runs there as any other: all of its keys are seen to before, and
  * nothing comes in between. Watching is by version: the owner says what it was, and compares when it runs.
  */
+#include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
 
@@ -33,6 +34,14 @@ static size_t exec_count(struct exec_words *e, size_t each)
     return right ? (size_t)n : 0;
 }
 
+/* Such things are behind it; how many they are. */
+static size_t exec_skip(struct exec_words *e, size_t each)
+{
+    size_t n = exec_count(e, each);
+    e->at += each * n;
+    return n;
+}
+
 size_t command_exec_key_count(const struct slice *words, size_t count)
 {
     struct exec_words e = {.words = words, .count = count, .at = 1};
@@ -43,8 +52,8 @@ size_t command_exec_key_count(const struct slice *words, size_t count)
 static struct exec_words exec_commands(const struct slice *words, size_t count)
 {
     struct exec_words e = {.words = words, .count = count, .at = 1};
-    e.at += exec_count(&e, 1);
-    e.at += 2 * exec_count(&e, 2);
+    exec_skip(&e, 1);
+    exec_skip(&e, 2);
     return e;
 }
 
@@ -84,7 +93,7 @@ unsigned command_exec_flags(const struct cache_client *c, const struct slice *wo
 static bool exec_is_same(struct cache_client *c, const struct slice *words, size_t count)
 {
     struct exec_words e = {.words = words, .count = count, .at = 1};
-    e.at += exec_count(&e, 1);
+    exec_skip(&e, 1);
     size_t watched = exec_count(&e, 2);
     for (size_t i = 0; i < watched; i++) {
         char version[EXEC_NUMBER_SIZE];
@@ -96,16 +105,47 @@ static bool exec_is_same(struct cache_client *c, const struct slice *words, size
     return true;
 }
 
-/* How many commands there are; false: they are not right, and none is to run. */
+/* The next of the keys that stand first is this one: only those have been seen to. */
+static bool exec_takes_key(struct exec_words *keys, size_t end, struct slice key)
+{
+    return keys->at < end && slice_equal(keys->words[keys->at++], key);
+}
+
+/* So with all that a command names. */
+static bool exec_takes_keys(struct exec_words *keys, size_t end,
+                            const struct cache_command *command, const struct slice *words,
+                            size_t count)
+{
+    struct command_keys own;
+    struct slice key;
+    command_keys_start_all(&own, NULL, command, words, count);
+    while (command_keys_next(&own, &key))
+        if (!exec_takes_key(keys, end, key))
+            return false;
+    return true;
+}
+
+/*
+ * How many commands there are; false: they are not right, and none is to run. Their keys, and then those that are
+ * watched, stand first in this very order (command_exec_words.c), so that each is compared with one only.
+ */
 static bool exec_is_right(struct cache_client *c, const struct slice *words, size_t count,
                           size_t *commands)
 {
     struct exec_words e = exec_commands(words, count);
+    struct exec_words keys = {.words = words, .count = count, .at = COMMAND_EXEC_KEYS};
+    size_t end = COMMAND_EXEC_KEYS + command_exec_key_count(words, count), own_count;
+    const struct cache_command *command;
     const struct slice *own;
-    size_t own_count;
-    for (*commands = 0; exec_next(c, &e, &own, &own_count) != NULL; ++*commands)
-        continue;
-    return !e.wrong;
+    for (*commands = 0; (command = exec_next(c, &e, &own, &own_count)) != NULL; ++*commands)
+        if (!exec_takes_keys(&keys, end, command, own, own_count))
+            return false;
+    struct exec_words watched = {.words = words, .count = count, .at = end};
+    size_t left = e.wrong ? 0 : exec_count(&watched, 2);
+    for (; left > 0; left--, watched.at += 2)
+        if (!exec_takes_key(&keys, end, words[watched.at]))
+            return false;
+    return !e.wrong && keys.at == end;
 }
 
 void command_platoon_exec(struct cache_client *c, const struct slice *words, size_t count)

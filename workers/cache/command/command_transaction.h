@@ -40,7 +40,8 @@ bool command_seen_add(struct cache_client *c, struct slice key, uint64_t version
 /*
  * ---- PLATOON.EXEC count key… watched (key version)… (words word…)… (command_exec.c) ----
  * A transaction as one command, for the owner of all its keys. `count` keys stand first, those of all its commands and
- * those that are watched, so that they are seen to as any command's are.
+ * those that are watched, each as often as it is named there and in that order, so that they are seen to as any
+ * command's are; what names others is refused.
  */
 #define COMMAND_EXEC_NAME "PLATOON.EXEC"
 #define COMMAND_EXEC_KEYS 2  /* the first key's word */
