@@ -9,6 +9,10 @@
 
 #include <stdlib.h>
 
+#define FORWARD_OF_CLIENT                                                                          \
+    "ERR what is about the connection (CLIENT, HELLO, AUTH, READONLY, READWRITE) is not allowed "  \
+    "in a transaction of another node's objects: send it before MULTI"
+
 /* ---- slots ---- */
 
 /* What is left of its time, counted from when it came: it may have waited, or been away before. */
@@ -136,6 +140,10 @@ enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_c
 
 enum cache_hold cache_forward_exec(struct cache_client *c, uint32_t owner)
 {
+    if ((command_queued_flags(c) & COMMAND_OF_CLIENT) != 0) {
+        resp_error(&c->reply, "%s", FORWARD_OF_CLIENT);
+        return CACHE_HOLD_REFUSED;
+    }
     struct command_queued *q = command_exec_words(c);
     enum cache_hold result = forward_whole(c, q, owner);
     if (result == CACHE_HOLD_AWAY)

@@ -36,7 +36,11 @@ enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_c
 /* What WATCH is for another node: it tells the versions, and this one keeps them. */
 #define CACHE_FORWARD_WATCH "PLATOON.WATCH"
 
-/* What EXEC would do, to the owner of all its keys; the client's transaction is over. */
+/*
+ * What EXEC would do, to the owner of all its keys; the client's transaction is over. REFUSED where something in it is
+ * about the connection: there it would be that of all of this node's clients. Rejected: to run that part here, which
+ * knows neither whether the rest will run nor where its reply is to stand in theirs.
+ */
 enum cache_hold cache_forward_exec(struct cache_client *c, uint32_t owner);
 
 /* The same of a bounded read of one key, by PLATOON.COPY: what comes is kept as a copy (cache_reads.h). */

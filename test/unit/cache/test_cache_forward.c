@@ -71,6 +71,29 @@ START_TEST(what_needs_no_owner)
 }
 END_TEST
 
+/* In a transaction it would be about the connection that all clients of this node share. */
+START_TEST(what_is_of_a_connection_stays)
+{
+    static const char *const about[] = {"CLIENT REPLY SKIP", "CLIENT GETNAME", "HELLO 3",
+                                        "READONLY"};
+    char line[128];
+    for (size_t i = 0; i < sizeof about / sizeof about[0]; i++) {
+        snprintf(line, sizeof line, "MULTI|SET k2 1|%s|EXEC", about[i]);
+        far_send(far_client, line);
+        ck_says(far_came(far_client, "before MULTI\r\n"),
+                "+OK\r\n+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction discarded because of: what is "
+                "about the connection");
+    }
+    far_get("EXEC", "-ERR EXEC without MULTI\r\n");
+    far_get("MULTI|SET own 1|CLIENT GETNAME|EXEC",
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$-1\r\n");
+    far_send(far_client, "MULTI|PING|GET k2|SELECT 0|EXEC");
+    ck_heard(2, "PLATOON.FOR 2 1 0 PLATOON.EXEC 1 k2 0 1 PING 2 GET k2 2 SELECT 0");
+    far_say(2, "*3\r\n+PONG\r\n$-1\r\n+OK\r\n");
+    far_expect(far_client, "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+PONG\r\n$-1\r\n+OK\r\n");
+}
+END_TEST
+
 /* ---- order ---- */
 
 /* Ours behind another's waits for it; another's behind ours does not. */
@@ -340,7 +363,7 @@ START_TEST(nil_of_resp3)
 END_TEST
 
 SUITE_MAIN_WITH("cache_forward", set_up, far_tear_down, goes_to_the_owner, an_error_is_a_reply,
-                what_needs_no_owner, own_foreign_own, one_owner_is_pipelined, two_owners_wait,
-                later_and_others, many_are_bounded, lines_behind, quit_behind,
-                protocol_error_behind, large_word_behind, end_of_file_behind, reply_off_and_skip,
-                client_goes, all_clients_go, nil_of_resp3)
+                what_needs_no_owner, what_is_of_a_connection_stays, own_foreign_own,
+                one_owner_is_pipelined, two_owners_wait, later_and_others, many_are_bounded,
+                lines_behind, quit_behind, protocol_error_behind, large_word_behind,
+                end_of_file_behind, reply_off_and_skip, client_goes, all_clients_go, nil_of_resp3)

@@ -206,11 +206,20 @@ END_TEST
 /* The keys that a transaction says it has are those that its commands and what it watches name, and no others. */
 START_TEST(keys_of_a_transaction)
 {
-    static const char *const wrong[] = {
-        "0 0 3 SET k2 x",          "1 own 0 3 SET k2 x",          "1 own 0 2 GET own 2 GET k2",
-        "2 own k3 0 3 MSET own 1", "2 own own2 0 2 GET own",      "1 own 1 k2 0 2 GET own",
-        "1 own 1 own 0 2 GET own", "2 own k2 1 own2 0 2 GET own", "9 own 0 2 GET own",
-        "1 own 0 3 GET own"};
+    static const char *const wrong[] = {"0 0 3 SET k2 x",
+                                        "1 own 0 3 SET k2 x",
+                                        "1 own 0 2 GET own 2 GET k2",
+                                        "2 own k3 0 3 MSET own 1",
+                                        "2 own own2 0 2 GET own",
+                                        "1 own 1 k2 0 2 GET own",
+                                        "1 own 1 own 0 2 GET own",
+                                        "2 own k2 1 own2 0 2 GET own",
+                                        "9 own 0 2 GET own",
+                                        "1 own 0 3 GET own",
+                                        "1 own 0 2 GET own 3 CLIENT REPLY SKIP",
+                                        "1 own 0 2 GET own 3 CLIENT SETNAME x",
+                                        "1 own 0 2 GET own 2 HELLO 3",
+                                        "1 own 0 2 GET own 1 READONLY"};
     char line[128];
     far_get("MSET own 1 own2 2", "+OK\r\n");
     far_get("PLATOON.EXEC 3 own own2 own 0 2 GET own 3 MGET own2 own",

@@ -57,7 +57,10 @@ static struct exec_words exec_commands(const struct slice *words, size_t count)
     return e;
 }
 
-/* The next command; NULL at the end, or where it is none that a transaction may have. */
+/*
+ * The next command; NULL at the end, or where it is none that such a transaction may have: the connection is another
+ * node's, for all of its clients.
+ */
 static const struct cache_command *exec_next(const struct cache_client *c, struct exec_words *e,
                                              const struct slice **words, size_t *count)
 {
@@ -70,7 +73,7 @@ static const struct cache_command *exec_next(const struct cache_client *c, struc
     if (!e->wrong && *count > 0)
         command = command_named(c->node->commands->table, *words, *count, &container);
     bool right = command != NULL && command_takes(command, *count) &&
-                 (command->flags & (COMMAND_AT_ONCE | COMMAND_NO_MULTI)) == 0;
+                 (command->flags & (COMMAND_AT_ONCE | COMMAND_NO_MULTI | COMMAND_OF_CLIENT)) == 0;
     e->wrong = e->wrong || !right;
     return right ? command : NULL;
 }

@@ -81,13 +81,13 @@
 #define COMMANDS_CONNECTION(X) \
     X(ping, -1, FAST | CONNECTION, 0, 0, 0, "", "request_policy:all_shards response_policy:all_succeeded") \
     X(echo, 2, LOADING | STALE | FAST | CONNECTION, 0, 0, 0, "", "") \
-    X(auth, -2, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | CONNECTION, 0, 0, 0, "", "") \
-    X(hello, -1, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | CONNECTION, 0, 0, 0, "", "") \
+    X(auth, -2, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(hello, -1, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
     X(select, 2, LOADING | STALE | FAST | CONNECTION, 0, 0, 0, "", "") \
     X(quit, -1, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | AT_ONCE | CONNECTION, 0, 0, 0, "", "") \
     X(reset, 1, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | AT_ONCE | CONNECTION, 0, 0, 0, "", "") \
-    X(readonly, 1, LOADING | STALE | FAST | CONNECTION, 0, 0, 0, "", "") \
-    X(readwrite, 1, LOADING | STALE | FAST | CONNECTION, 0, 0, 0, "", "")
+    X(readonly, 1, LOADING | STALE | FAST | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(readwrite, 1, LOADING | STALE | FAST | CONNECTION | OF_CLIENT, 0, 0, 0, "", "")
 
 #define COMMANDS_SERVER(X) \
     X(time, 1, LOADING | STALE | FAST, 0, 0, 0, "", "nondeterministic_output") \
@@ -110,17 +110,18 @@
 #define CONTAINERS(X) X(client) X(config) X(memory)
 
 #define SUBCOMMANDS(X) \
-    X(client, id, "id", 2, NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
-    X(client, getname, "getname", 2, NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
-    X(client, setname, "setname", 3, NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
-    X(client, setinfo, "setinfo", 4, NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", \
+    X(client, id, "id", 2, NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(client, getname, "getname", 2, NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(client, setname, "setname", 3, NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(client, setinfo, "setinfo", 4, NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", \
       "request_policy:all_nodes response_policy:all_succeeded") \
-    X(client, list, "list", -2, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", \
+    X(client, list, "list", -2, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", \
       "nondeterministic_output") \
-    X(client, info, "info", 2, NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", "nondeterministic_output") \
-    X(client, kill, "kill", -3, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
-    X(client, no_evict, "no-evict", 3, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
-    X(client, reply, "reply", 3, NOSCRIPT | LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
+    X(client, info, "info", 2, NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", \
+      "nondeterministic_output") \
+    X(client, kill, "kill", -3, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(client, no_evict, "no-evict", 3, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(client, reply, "reply", 3, NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
     X(config, get, "get", -3, ADMIN | NOSCRIPT | LOADING | STALE, 0, 0, 0, "", "") \
     X(memory, usage, "usage", -3, READ, 2, 2, 1, "RO", "") \
     X(command, count, "count", 2, LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
