@@ -287,6 +287,7 @@ void cache_db_spare(struct cache_db *db, void (*shrink)(void *ctx, size_t bytes,
 struct cache_watch {
     struct cache_watch *next_of_key, *next_of_client;
     struct slice key; /* the caller's own copy */
+    uint64_t claim; /* the caller's: by which the key's cell was this node's (cache_member_claim) */
     bool touched;
 };
 

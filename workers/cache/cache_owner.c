@@ -73,8 +73,6 @@ static void owner_see_all(struct owner_view *v, struct cache_client *c,
         owner_see(v, c, key);
     if (command->run != command_exec)
         return;
-    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
-        owner_see(v, c, s->key);
     for (const struct cache_watch *w = c->watches; w != NULL; w = w->next_of_client)
         owner_see(v, c, w->key);
 }
@@ -127,7 +125,7 @@ static enum cache_hold owner_decide(struct cache_client *c, const struct cache_c
         return owner_refuse(c, v);
     if (v->waits)
         return cache_hold_cell(c, command, words, count, v->cell);
-    if (v->here == v->count && (command->run != command_exec || c->seen == NULL))
+    if (v->here == v->count)
         return CACHE_HOLD_GO;
     return owner_elsewhere(c, command, words, count, v);
 }
@@ -175,6 +173,14 @@ static enum cache_hold owner_read(struct cache_client *c, const struct cache_com
     return view.hidden ? owner_refuse(c, &view) : CACHE_HOLD_GO;
 }
 
+/* What it watches is told here, before it goes anywhere: whoever runs it knows nothing of that. */
+static enum cache_hold owner_aborts(struct cache_client *c)
+{
+    resp_nil_array(&c->reply);
+    command_forget(c);
+    return CACHE_HOLD_DONE;
+}
+
 enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
                                  const struct slice *words, size_t count)
 {
@@ -186,6 +192,8 @@ enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_comm
         owner_look_ahead(c, command, words, count);
         return CACHE_HOLD_GO;
     }
+    if (command->run == command_exec && command_is_touched(c))
+        return owner_aborts(c);
     c->reads = owner_reads(c, command, words, count, &view.bounded);
     if (c->reads != CACHE_STRONG)
         return owner_read(c, command, words, count);

@@ -265,6 +265,37 @@ def test_a_foreign_key_that_is_watched(ring, two):
             assert p.execute() == [True, b"mine"]
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_a_watched_key_that_leaves(ring, two, raw, back):
+    """What becomes of it elsewhere is not seen here: it is taken for changed, though it comes back."""
+    key, none = ring.keys_of(two[0], 2)
+    two[0].client().delete(none)
+    for watched in (key, none):
+        say = raw(two[0])
+        say(f"WATCH {watched}", "MULTI", f"SET {watched} mine")
+        ring.bring(two[1], watched)
+        two[1].client().set(watched, "theirs")
+        if back:
+            ring.bring(two[0], watched)
+        assert bytes_of(say("EXEC", "EXEC")) == [b"*-1\r\n", b"-ERR EXEC without MULTI\r\n"]
+        assert two[1].client().get(watched) == b"theirs"
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_foreign_watched_key_that_comes_here(ring, two, raw, changes):
+    for there in (True, False):
+        key, = ring.keys_of(two[0])
+        if not there:
+            two[0].client().delete(key)
+        say = raw(two[1])
+        say(f"WATCH {key}")
+        if changes:
+            two[0].client().set(key, "theirs")
+        ring.bring(two[1], key)
+        assert bytes_of(say("MULTI", f"SET {key} mine", "EXEC"))[-1] == (b"*-1\r\n" if changes else b"*1\r\n+OK\r\n")
+        assert two[0].client().get(key) == (b"theirs" if changes else b"mine")
+
+
 def test_a_tag_keeps_keys_together(ring, two, raw):
     a, b = (ring.key(tag=f"tag of {two[0].name}") for _ in "ab")
     assert two[0].client().set(a, 1)

@@ -9,6 +9,7 @@
 
 #include "test/unit/cache/plain_db.h"
 #include "test/unit/suite.h"
+#include "workers/cache/cache_member.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_reads.h"
 #include "workers/cache/command/command_list.h"
@@ -49,7 +50,7 @@ static const struct cache_command say_commands[] = {COMMANDS_STRING(X) COMMANDS_
 static struct cache_node node;
 static struct cache_client client, other;
 
-/* Without a ring neither is called; the real ones would bring loads along, and the real database. */
+/* Without a ring none of them is called; the real ones would bring loads along, and the real database. */
 void cache_reads_drop(struct cache_reads *r, struct slice key)
 {
     ck_assert_msg(r != NULL, "%.*s", (int)key.len, key.ptr);
@@ -60,6 +61,12 @@ bool cache_reads_find(struct cache_reads *r, struct slice key, enum cache_consis
 {
     ck_assert_msg(r != NULL && value != NULL, "%.*s: %d", (int)key.len, key.ptr, how);
     return false;
+}
+
+uint64_t cache_member_claim(struct cache_member *r, struct slice key)
+{
+    ck_assert_msg(r != NULL, "%.*s", (int)key.len, key.ptr);
+    return 0;
 }
 
 /* ---- saying something ---- */

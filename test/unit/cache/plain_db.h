@@ -169,6 +169,12 @@ const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key)
     return at != NULL ? (*at)->object : NULL;
 }
 
+/* Versions it has none. */
+uint64_t cache_db_seen(struct cache_db *db, struct slice key)
+{
+    return cache_db_peek(db, key) != NULL;
+}
+
 const struct cache_object *cache_db_read(struct cache_db *db, struct slice key)
 {
     const struct cache_object *o = cache_db_peek(db, key);

@@ -45,15 +45,11 @@ static void exec_put_keys(const struct cache_client *c, struct exec_out *out)
                            0);
     while (command_keys_next(&keys, &key))
         count++;
-    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
-        count++;
     exec_put_number(out, count);
     command_keys_start_all(&keys, c, command_find(c->node->commands->table, slice_of("exec")), NULL,
                            0);
     while (command_keys_next(&keys, &key))
         exec_put(out, key);
-    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
-        exec_put(out, s->key);
 }
 
 static void exec_put_all(const struct cache_client *c, struct exec_out *out)

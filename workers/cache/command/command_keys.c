@@ -47,8 +47,10 @@ static void command_keys_begin(struct command_keys *k, const struct cache_client
 {
     if (command->run != command_exec)
         command_keys_of(k, command, words, count);
-    else if (c != NULL && c->queued != NULL)
-        k->queued = c->queued->first;
+    else if (c != NULL) {
+        k->queued = c->queued != NULL ? c->queued->first : NULL;
+        k->seen = c->seen;
+    }
 }
 
 void command_keys_start(struct command_keys *k, const struct cache_client *c,
@@ -67,12 +69,21 @@ void command_keys_start_all(struct command_keys *k, const struct cache_client *c
     command_keys_begin(k, c, command, words, count);
 }
 
+static bool command_keys_seen(struct command_keys *k, struct slice *key)
+{
+    if (k->seen == NULL)
+        return false;
+    *key = k->seen->key;
+    k->seen = k->seen->next;
+    return true;
+}
+
 bool command_keys_next(struct command_keys *k, struct slice *key)
 {
     while (k->at >= k->end) {
         const struct command_queued *q = k->queued;
         if (q == NULL)
-            return false;
+            return command_keys_seen(k, key);
         command_keys_of(k, q->command, q->words, q->count);
         k->queued = q->next;
     }

@@ -1,7 +1,8 @@
 /*
  * command_keys.h: which keys a command has, and which of them it must know the values of before it runs.
  *
- * Runs in a cache node. From the list's first, last and step, and COMMAND_BLIND; EXEC's are those of what is queued.
+ * Runs in a cache node. From the list's first, last and step, and COMMAND_BLIND; EXEC's are those of what is queued, and
+ * behind them those that were watched while they were another node's, for EXEC compares them.
  * Pure: it neither looks whether a key is known, nor loads one.
  */
 #ifndef WORKERS_CACHE_COMMAND_KEYS_H
@@ -9,11 +10,13 @@
 
 #include "workers/cache/command/command.h"
 
+struct cache_seen;
 struct command_queued;
 
 /* A walk over them. What it walks over stays as it is meanwhile. */
 struct command_keys {
     const struct command_queued *queued; /* of EXEC: the one that follows */
+    const struct cache_seen *seen;       /* so too, behind all of those */
     const struct slice *words;
     size_t at, end; /* the next key's word; behind the last one */
     size_t step;

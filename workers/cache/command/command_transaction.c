@@ -7,6 +7,7 @@
  */
 #include "workers/cache/command/command_transaction.h"
 
+#include "workers/cache/cache_member.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_list.h"
 
@@ -104,6 +105,12 @@ static bool command_watches(const struct cache_client *c, struct slice key)
     return false;
 }
 
+/* By which its cell is this node's; 0: there is no ring. */
+static uint64_t command_claim(const struct cache_client *c, struct slice key)
+{
+    return c->node->member != NULL ? cache_member_claim(c->node->member, key) : 0;
+}
+
 /* False: memory is short. */
 static bool command_watch_key(struct cache_client *c, struct slice key)
 {
@@ -114,7 +121,9 @@ static bool command_watch_key(struct cache_client *c, struct slice key)
     if (w == NULL)
         return false;
     memcpy(w + 1, key.ptr, key.len);
-    *w = (struct cache_watch){.next_of_client = c->watches, .key = slice_make(w + 1, key.len)};
+    *w = (struct cache_watch){.next_of_client = c->watches,
+                              .key = slice_make(w + 1, key.len),
+                              .claim = command_claim(c, key)};
     if (!cache_db_watch(c->node->db, w)) {
         free(w);
         return false;
@@ -220,12 +229,30 @@ void command_discard(struct cache_client *c, const struct slice *words, size_t c
     resp_status(&c->reply, "OK");
 }
 
-/* Whether a watched key is another than it was; one whose time has come is, though nobody has looked at it since. */
-static bool command_was_touched(struct cache_client *c)
+/* Its cell is another node's, or was meanwhile: it may have been written there. */
+static bool command_has_left(const struct cache_client *c, const struct cache_watch *w)
 {
-    for (const struct cache_watch *w = c->watches; w != NULL; w = w->next_of_client)
+    uint64_t claim = command_claim(c, w->key);
+    return c->node->member != NULL && (claim == 0 || claim != w->claim);
+}
+
+bool command_is_touched(struct cache_client *c)
+{
+    bool left = false;
+    for (const struct cache_watch *w = c->watches; w != NULL; w = w->next_of_client) {
         cache_db_peek(c->node->db, w->key);
-    return command_touched(c);
+        left = left || command_has_left(c, w);
+    }
+    return left || command_touched(c);
+}
+
+/* What was another node's when it was watched is what it was there. */
+static bool command_is_seen_again(const struct cache_client *c)
+{
+    for (const struct cache_seen *s = c->seen; s != NULL; s = s->next)
+        if (cache_db_seen(c->node->db, s->key) != s->version)
+            return false;
+    return true;
 }
 
 static void command_run_all(struct cache_client *c, struct cache_queue *queue)
@@ -245,7 +272,7 @@ void command_exec(struct cache_client *c, const struct slice *words, size_t coun
         resp_error(&c->reply, "ERR EXEC without MULTI");
         return;
     }
-    bool touched = command_was_touched(c);
+    bool touched = command_is_touched(c) || !command_is_seen_again(c);
     if (touched || c->multi_bad) {
         if (c->multi_bad)
             resp_error(&c->reply, "EXECABORT Transaction discarded because of previous errors.");

@@ -34,6 +34,13 @@ struct cache_seen {
     struct slice key;
 };
 
+/*
+ * Whether a watched key is another than it was, or was not this node's all the time since; one whose time has come is,
+ * though nobody has looked at it since. Not of those that were another node's (command_seen_add): EXEC compares them,
+ * where it runs.
+ */
+bool command_is_touched(struct cache_client *c);
+
 /* False: memory is short. */
 bool command_seen_add(struct cache_client *c, struct slice key, uint64_t version);
 
