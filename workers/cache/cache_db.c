@@ -281,7 +281,8 @@ static uint32_t cache_db_find(struct cache_db *db, struct slice key, uint64_t ha
 uint64_t cache_db_seen(struct cache_db *db, struct slice key)
 {
     uint32_t handle = cache_db_handle(db, key, cache_db_hash(db, key));
-    return handle != 0 ? cache_table_at(db->table, handle)->version : 0;
+    const struct cache_object *o = handle != 0 ? cache_table_at(db->table, handle) : NULL;
+    return o != NULL ? 2 * o->version + o->gone : 0;
 }
 
 const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key)

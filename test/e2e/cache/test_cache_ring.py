@@ -6,7 +6,7 @@ import redis
 
 from differential_commands import KEYS, Commands
 from differential_fixture import Both, array
-from platoon_fixture import RedisServer, wait_until
+from platoon_fixture import SCALE, RedisServer, wait_until
 from ring_fixture import MOVE, serves_all, standing_ring
 
 SEEDS = range(1, 5)
@@ -263,6 +263,16 @@ def test_a_foreign_key_that_is_watched(ring, two):
             p.multi()
             p.set(key, "mine").get(key)
             assert p.execute() == [True, b"mine"]
+
+
+def test_a_watched_key_whose_time_is_over(ring, two, raw):
+    for at in two:
+        key, = ring.keys_of(two[0])
+        say = raw(at)
+        two[0].client().set(key, "v", px=1500 * SCALE)
+        assert bytes_of(say(f"WATCH {key}", f"GET {key}")) == [b"+OK\r\n", b"$1\r\nv\r\n"]
+        wait_until(lambda key=key: two[0].client().get(key) is None, 30, "its end")
+        assert bytes_of(say("MULTI", f"SET {key} new", "EXEC"))[-1] == b"*-1\r\n"
 
 
 @pytest.mark.parametrize("back", [False, True])

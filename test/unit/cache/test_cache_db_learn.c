@@ -232,7 +232,36 @@ START_TEST(what_does_not_fit)
 }
 END_TEST
 
+static uint64_t seen(const char *key)
+{
+    return cache_db_seen(db, slice_of(key));
+}
+
+/* What was seen is so again only if nothing has become of it: an end of its time is something. */
+START_TEST(what_was_seen)
+{
+    ck_assert_uint_eq(seen("a"), 0);
+    learn("a", "1", 7, NOW_MS + 1000);
+    uint64_t first = seen("a");
+    ck_assert_uint_ne(first, 0);
+    ck_assert_uint_eq(seen("a"), first);
+    cache_db_begin(db, (NOW_MS + 1000) * 1000, 0);
+    uint64_t over = seen("a"); /* nobody has looked at it since */
+    ck_assert(over != first && over != 0);
+    ck_assert_uint_eq(seen("a"), over);
+    set("a", "2", CACHE_NEVER);
+    uint64_t written = seen("a");
+    ck_assert(written != first && written != over);
+    ck_assert(del("a"));
+    ck_assert(seen("a") != written && seen("a") != over);
+    learn("b", "1", 7, CACHE_NEVER);
+    learn_absent("c", 7);
+    ck_assert_uint_ne(seen("b"), seen("c"));
+    ck_assert_uint_eq(seen("b"), first); /* one version is one value */
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_db_learn", set_up, tear_down, what_is_learned_is_clean, an_absence_is_known,
                 a_blind_write_goes_above, deletions_are_dirty_where_the_store_may_have_something,
                 what_expires, writes_do_not_postpone, volatile_keys_are_nobodys_business,
-                what_does_not_fit)
+                what_does_not_fit, what_was_seen)
