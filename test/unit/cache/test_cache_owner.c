@@ -131,6 +131,7 @@ START_TEST(sent_to_another_incarnation)
     far_get("PLATOON.FOR 2 3 0 INCR own", "-PLATOONMOVED this is another node by now\r\n");
     far_get("PLATOON.FOR 0 3 0 INCR own", "-PLATOONMOVED this is another node by now\r\n");
     far_get("PLATOON.FOR 4294967297 3 0 INCR own", "-PLATOONMOVED this is another node by now\r\n");
+    far_get("CLIENT REPLY SKIP|PLATOON.FOR 2 3 0 INCR own|PING", "+PONG\r\n");
     far_get("GET own", "$1\r\n1\r\n");
 }
 END_TEST
@@ -244,8 +245,10 @@ START_TEST(sent_without_a_password)
 {
     node.options.secret = "sesame";
     int fd = node_connect();
-    far_send(fd, "PLATOON.FOR 1 2 0 GET own");
-    far_expect(fd, "-NOAUTH Authentication required.\r\n");
+    far_send(fd, "PLATOON.FOR 1 2 0 GET own|PLATOON.FOR 9 2 0 GET own|PLATOON.FOR x 2 0 GET own");
+    far_expect(fd, "-NOAUTH Authentication required.\r\n" /* nor learn whether it is this node */
+                   "-NOAUTH Authentication required.\r\n"
+                   "-NOAUTH Authentication required.\r\n");
     far_send(fd, "AUTH sesame|PLATOON.FOR 1 2 0 PING");
     far_expect(fd, "+OK\r\n+PONG\r\n");
     close(fd);

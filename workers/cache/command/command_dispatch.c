@@ -290,7 +290,7 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
 
 /*
  * PLATOON.FOR to from again command…: another node's client has sent the command, and it took us for the owner. False:
- * the error is written.
+ * the error is written. Of a stranger it is a command as any other, which is refused and tells nothing.
  */
 static bool command_unwrap(struct cache_client *c, const struct slice **words, size_t *count)
 {
@@ -298,7 +298,7 @@ static bool command_unwrap(struct cache_client *c, const struct slice **words, s
     int64_t to, from, again;
     c->from = 0;
     c->again = false;
-    if (c->node->member == NULL || !command_is(w[0], COMMAND_FOR_NAME) ||
+    if (c->node->member == NULL || !c->trusted || !command_is(w[0], COMMAND_FOR_NAME) ||
         *count < COMMAND_FOR_WORDS + 1)
         return true;
     if (!command_read_i64(w[1], &to) || !command_read_i64(w[2], &from) ||
@@ -328,8 +328,10 @@ void command_execute(struct cache_client *c, const struct slice *words, size_t c
     size_t from = c->reply.out.len;
     enum cache_hold may = CACHE_HOLD_REFUSED;
     const struct cache_command *container = NULL;
-    if (!command_unwrap(c, &words, &count))
+    if (!command_unwrap(c, &words, &count)) {
+        command_hush(c, from);
         return;
+    }
     bool again = c->last != NULL && (c->last->flags & (COMMAND_CONTAINER | COMMAND_SUB)) == 0 &&
                  command_has_name(c->last, words[0]);
     const struct cache_command *command =
