@@ -71,6 +71,45 @@ START_TEST(what_needs_no_owner)
 }
 END_TEST
 
+/* What is watched here is looked at before a transaction goes elsewhere. */
+START_TEST(a_watch_of_this_node)
+{
+    know();
+    far_get("WATCH own|SET own 2|MULTI|SET k2 1|EXEC", "+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n*-1\r\n");
+    far_get("EXEC", "-ERR EXEC without MULTI\r\n");
+    far_get("WATCH own|MULTI|SET k2 1|EXEC",
+            "+OK\r\n+OK\r\n+QUEUED\r\n"
+            "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+    far_hears_nothing(2);
+}
+END_TEST
+
+/* Watched there, and compared there; what has come here meanwhile is compared here. */
+START_TEST(a_watch_of_another_node)
+{
+    int other = node_connect();
+    know();
+    far_send(far_client, "WATCH k2 j2");
+    ck_heard(2, "PLATOON.FOR 2 1 0 PLATOON.WATCH k2 j2");
+    far_say(2, "*2\r\n$1\r\n7\r\n$1\r\n8\r\n");
+    far_get("MULTI|SET k2 1", "+OK\r\n+OK\r\n+QUEUED\r\n");
+    play_owner("k2", 0);
+    play_owner("j2", 0);
+    far_send(other, "SET k2 theirs");
+    ck_heard(2, "PLATOON.FOR 2 1 0 SET k2 theirs");
+    far_say(2, "-PLATOONMOVED it is not n2's\r\n");
+    far_expect(other, "+OK\r\n");
+    far_send(other, "SET j2 theirs");
+    ck_heard(2, "PLATOON.FOR 2 1 0 SET j2 theirs");
+    far_say(2, "-PLATOONMOVED it is not n2's\r\n");
+    far_expect(other, "+OK\r\n");
+    far_get("EXEC|EXEC|GET k2", "*-1\r\n-ERR EXEC without MULTI\r\n$6\r\ntheirs\r\n");
+    far_hears_nothing(1);
+    far_hears_nothing(2);
+    close(other);
+}
+END_TEST
+
 /* In a transaction it would be about the connection that all clients of this node share. */
 START_TEST(what_is_of_a_connection_stays)
 {
@@ -363,7 +402,8 @@ START_TEST(nil_of_resp3)
 END_TEST
 
 SUITE_MAIN_WITH("cache_forward", set_up, far_tear_down, goes_to_the_owner, an_error_is_a_reply,
-                what_needs_no_owner, what_is_of_a_connection_stays, own_foreign_own,
-                one_owner_is_pipelined, two_owners_wait, later_and_others, many_are_bounded,
-                lines_behind, quit_behind, protocol_error_behind, large_word_behind,
-                end_of_file_behind, reply_off_and_skip, client_goes, all_clients_go, nil_of_resp3)
+                what_needs_no_owner, what_is_of_a_connection_stays, a_watch_of_this_node,
+                a_watch_of_another_node, own_foreign_own, one_owner_is_pipelined, two_owners_wait,
+                later_and_others, many_are_bounded, lines_behind, quit_behind,
+                protocol_error_behind, large_word_behind, end_of_file_behind, reply_off_and_skip,
+                client_goes, all_clients_go, nil_of_resp3)

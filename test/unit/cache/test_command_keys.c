@@ -6,6 +6,9 @@
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_transaction.h"
+
+#include <stdlib.h>
 
 #define WORDS 16
 
@@ -80,4 +83,29 @@ START_TEST(none)
 }
 END_TEST
 
-SUITE_MAIN("command_keys", reads, blind_writes, none)
+/* Of EXEC those of its commands, then those that were watched while they were another node's. */
+START_TEST(of_a_transaction)
+{
+    struct cache_seen second = {.key = slice_of("s2")};
+    struct cache_seen first = {.next = &second, .key = slice_of("s1")};
+    struct cache_client c = {.multi = true, .seen = &first};
+    const struct cache_command *exec = command_find(command_all()->table, slice_of("exec"));
+    static const char *const wanted[] = {"a", "s1", "s2"};
+    struct slice words[] = {slice_of("GET"), slice_of("a")}, key;
+    struct cache_queue queue = {
+        .first = command_queued_new(command_find(command_all()->table, words[0]), words, 2)};
+    struct command_keys keys;
+    for (int queued = 0; queued < 2; queued++) {
+        c.queued = queued ? &queue : NULL;
+        command_keys_start(&keys, &c, exec, NULL, 0);
+        for (int i = queued ? 0 : 1; i < 3; i++) {
+            ck_assert(command_keys_next(&keys, &key));
+            ck_assert(slice_is(key, wanted[i]));
+        }
+        ck_assert(!command_keys_next(&keys, &key));
+    }
+    free(queue.first);
+}
+END_TEST
+
+SUITE_MAIN("command_keys", reads, blind_writes, none, of_a_transaction)
