@@ -139,6 +139,9 @@ enum cache_fault cache_db_learn_absent(struct cache_db *db, struct slice key, ui
  */
 bool cache_db_knows(struct cache_db *db, struct slice key);
 
+/* Whether the store shall hear of what is written to this key: false: it is volatile, or there is no store. */
+bool cache_db_is_kept(const struct cache_db *db, struct slice key);
+
 /* What the store does not have yet. */
 struct cache_dirt {
     size_t keys, bytes; /* without dead letters; of keys and values */

@@ -170,9 +170,6 @@ bool cache_db_adopted_due(struct cache_db *db, uint32_t handle);
 /* ---- cache_db_stray.c: a stray of a key that is volatile by now, which the store shall not hear of. ---- */
 bool cache_db_is_stray_in_vain(const struct cache_db *db, struct slice key);
 
-/* Whether the store shall hear of what is written to this key. */
-bool cache_db_is_kept(const struct cache_db *db, struct slice key);
-
 /*
  * The store has that version of what is dirty here: this one's goes above it, so that it is taken. `key` is no slice of
  * the object.

@@ -24,13 +24,20 @@ bool member_push(struct member_list *list, uint64_t cell, uint64_t number, uint6
 
 /* ---- a cell's objects ---- */
 
+/* It is in this memory only, and is never dirty: given up, it would be nowhere, and a lock could be taken twice. */
+static bool member_is_only_here(const struct cache_member *r, const struct cache_object *o)
+{
+    struct slice key = cache_object_key(o);
+    return !o->gone && !cache_stray_is(key) && !cache_db_is_kept(r->node->db, key);
+}
+
 bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e)
 {
     for (uint32_t h = e != NULL ? e->first : 0; h != 0;
          h = cache_cell_list_next(&r->objects.list, h)) {
         const struct cache_object *o = cache_db_object(r->node->db, h);
         bool letter = o->dead && cache_stray_is(cache_object_key(o));
-        if ((o->dirty && !letter) || o->busy)
+        if ((o->dirty && !letter) || o->busy || member_is_only_here(r, o))
             return true;
     }
     return false;

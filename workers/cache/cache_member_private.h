@@ -138,7 +138,10 @@ static inline uint32_t member_since_s(const struct cache_member *r, uint32_t use
 enum cache_cell_action member_event(struct cache_member *r, uint64_t cell,
                                     enum cache_cell_event event, uint32_t owner);
 
-/* Some of its objects are not in the store as they are here; a stray that never will be does not count. */
+/*
+ * Some of its objects are not in the store as they are here, or never will be, for they are volatile; a stray that
+ * never will be does not count.
+ */
 bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e);
 
 /* The same of what is stored as ours only; a dead letter, too: what it is of is claimed at the start. */

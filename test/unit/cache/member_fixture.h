@@ -41,6 +41,7 @@ struct fake_manager {
     /* Of the next play_open. */
     enum cache_log_fsync fsync;
     uint64_t idle_ms, timeout_ms;
+    const char *volatiles;
     bool deaf; /* nothing can be sent to it */
     /* What was said and not taken. */
     struct play_said said[PLAY_SAID];

@@ -133,7 +133,8 @@ bool play_try_open(char *why, size_t why_size)
                                   .object_max = node.options.object_max,
                                   .dirty_max = node_dirty_max,
                                   .evict = true,
-                                  .stored = true};
+                                  .stored = true,
+                                  .volatiles = fake_manager.volatiles};
     fake_set_up();
     node.turn.began = false; /* the new one has not been told the time */
     cache_db_free(node.db);

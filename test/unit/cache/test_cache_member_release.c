@@ -54,6 +54,7 @@ static void set_up(void)
 {
     play_set_up();
     fake_manager.idle_ms = 60000;
+    fake_manager.volatiles = "lock:*";
     play_begin();
     fd = node_connect();
 }
@@ -280,6 +281,21 @@ START_TEST(a_dead_letter_stays)
 }
 END_TEST
 
+/* What the store never hears of is in this memory only: its cell goes when it has gone, and not before. */
+START_TEST(volatile_stays)
+{
+    write_one("lock:k");
+    ck_assert(!cache_db_is_dirty(node.db, slice_of("lock:k")));
+    time_passes();
+    play_hears_nothing();
+    ck_assert_int_eq(play_state("lock:k"), CACHE_CELL_OURS);
+    node_expect(fd, "GET lock:k\r\n", "$1\r\nv\r\n");
+    node_expect(fd, "DEL lock:k\r\n", ":1\r\n");
+    time_passes();
+    expect_release("lock:k", 1);
+}
+END_TEST
+
 /* Without a lease, and while it is not settled, nothing is given back. */
 START_TEST(not_without_a_lease)
 {
@@ -427,6 +443,19 @@ START_TEST(not_stored_in_time)
 }
 END_TEST
 
+/* A volatile one would be nowhere: it is served from here, however often it is used from elsewhere. */
+START_TEST(volatile_does_not_move)
+{
+    write_one("lock:k");
+    for (int i = 0; i < 3 * CACHE_CELLS_STREAK; i++) {
+        sent_from(2, "lock:k");
+        node_turn(1);
+    }
+    play_hears_nothing();
+    ck_assert_int_eq(play_state("lock:k"), CACHE_CELL_OURS);
+}
+END_TEST
+
 /* So many may be withheld at once; the next is served on, and moves later. */
 START_TEST(moves_are_bounded)
 {
@@ -447,6 +476,7 @@ END_TEST
 SUITE_MAIN_WITH("cache_member_release", set_up, tear_down, idle_is_given_back, never_idle,
                 not_while_it_is_loaded, empty_ones_when_memory_is_full,
                 not_what_is_of_the_next_second, not_before_the_disk, two_behind_each_other,
-                dirty_is_stored_first, a_dead_letter_stays, not_without_a_lease,
+                dirty_is_stored_first, a_dead_letter_stays, volatile_stays, not_without_a_lease,
                 release_is_not_sent, many_at_once, foreign_are_forgotten, leaving_while_it_rejoins,
-                moves_after_so_many, withheld_while_stored, not_stored_in_time, moves_are_bounded)
+                moves_after_so_many, withheld_while_stored, not_stored_in_time,
+                volatile_does_not_move, moves_are_bounded)
