@@ -32,8 +32,8 @@ static struct cache_member_sight member_run(struct cache_member *r,
                                             const struct cache_cells_entry *e, uint32_t from)
 {
     if (cache_cells_elsewhere(e) != 0)
-        member_move(r, e->cell);
-    if (member_is_moving(r, e->cell) || member_has_stray(r, e))
+        member_move(r, e);
+    if (member_is_withheld(r, e->cell) || member_has_stray(r, e))
         return member_wait(e->cell);
     if (from == 0 || e->streak <= 1) /* of the next ones from there it is marked no more */
         cache_cell_objects_own(&r->objects, e, from == 0);
@@ -52,7 +52,7 @@ static enum cache_cell_event member_need(struct cache_member_who who)
  */
 static bool member_is_ours(struct cache_member *r, struct slice key)
 {
-    return r->walk == MEMBER_SETTLED && !r->leaves && r->move_count == 0 &&
+    return r->walk == MEMBER_SETTLED && !r->leaves && r->withheld == 0 &&
            cache_lease_serves(&r->lease, r->now_us) &&
            cache_cells_count(r->cells, CACHE_CELL_HELD) == 0 && cache_db_is_owned(r->node->db, key);
 }
@@ -101,7 +101,7 @@ bool cache_member_same_cell(const struct cache_member *r, struct slice a, struct
 
 bool cache_member_is_settled(struct cache_member *r, uint64_t cell)
 {
-    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED || member_is_moving(r, cell))
+    if (r->incarnation == 0 || r->walk != MEMBER_SETTLED || member_is_withheld(r, cell))
         return false;
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
     enum cache_cell_state state = e != NULL ? e->state : CACHE_CELL_UNKNOWN;
@@ -135,7 +135,7 @@ uint64_t cache_member_claim(struct cache_member *r, struct slice key)
 bool cache_member_owns(struct cache_member *r, struct slice key)
 {
     return !r->leaves && cache_lease_serves(&r->lease, r->now_us) &&
-           cache_member_claim(r, key) != 0 && !member_is_moving(r, cache_cell(key, r->seed));
+           cache_member_claim(r, key) != 0 && !member_is_withheld(r, cache_cell(key, r->seed));
 }
 
 void cache_member_moved(struct cache_member *r, struct slice key, uint32_t owner)

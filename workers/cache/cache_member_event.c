@@ -43,6 +43,22 @@ bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e)
     return false;
 }
 
+struct member_dirt member_dirt(const struct cache_member *r, const struct cache_cells_entry *e)
+{
+    struct member_dirt dirt = {0};
+    for (uint32_t h = e != NULL ? e->first : 0; h != 0;
+         h = cache_cell_list_next(&r->objects.list, h)) {
+        const struct cache_object *o = cache_db_object(r->node->db, h);
+        dirt.stuck = dirt.stuck || member_is_only_here(r, o) ||
+                     (o->dead && !cache_stray_is(cache_object_key(o)));
+        if (!o->dirty || o->dead)
+            continue;
+        dirt.newest = o->version > dirt.newest ? o->version : dirt.newest;
+        dirt.oldest = dirt.oldest == 0 || o->version < dirt.oldest ? o->version : dirt.oldest;
+    }
+    return dirt;
+}
+
 bool member_owes(struct cache_member *r, const struct cache_cells_entry *e)
 {
     for (uint32_t h = e != NULL ? e->first : 0; h != 0;

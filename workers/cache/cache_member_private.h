@@ -14,7 +14,8 @@
 #include "workers/cache/cache_member.h"
 #include "workers/cache/ring/cache_lease.h"
 
-#define MEMBER_MOVES      64      /* cells that are withheld at once, to move */
+#define MEMBER_MOVES      64      /* cells that are to move at once, or could not */
+#define MEMBER_REST_US    5000000 /* one that could not is not to move for so long */
 #define MEMBER_FLIGHTS    16      /* requests to the manager that are not answered */
 #define MEMBER_CELLS_MAX  1000    /* of one */
 #define MEMBER_AWAY       4       /* of RING_CLAIMED and RING_LEFT: nothing may have been done */
@@ -62,6 +63,27 @@ struct member_offer {
     int64_t until_us, at_us, redis_us; /* at_us 0: none */
 };
 
+/* A cell that is to move, and whether commands wait for that. */
+enum member_move_stage {
+    MEMBER_STORES,   /* what is dirty of it is stored, and it is served meanwhile */
+    MEMBER_WITHHELD, /* it is clean, or only will be when nobody writes it */
+    MEMBER_RESTS,    /* the store has not taken it in time */
+};
+
+struct member_move {
+    uint64_t cell;
+    enum member_move_stage stage;
+    int64_t until_us;
+    uint64_t newest; /* version of what was dirty of it at first */
+    uint64_t stores; /* what the store had taken by then */
+};
+
+/* What a cell has of what is not in the store. */
+struct member_dirt {
+    bool stuck;              /* something never will be: a dead letter, or it is volatile */
+    uint64_t oldest, newest; /* versions of what is dirty; 0: nothing is */
+};
+
 struct member_node {
     uint32_t incarnation;
     bool lost;
@@ -96,10 +118,9 @@ struct cache_member {
     struct member_flight *flights[MEMBER_FLIGHTS];
     size_t flight_count;
     uint64_t last_token, last_look;
-    uint64_t moves[MEMBER_MOVES]; /* cells that are withheld */
-    int64_t moves_us[MEMBER_MOVES];
-    size_t move_count;
-    bool stirred; /* some of those may be stored by now, or is new */
+    struct member_move moves[MEMBER_MOVES];
+    size_t move_count, withheld; /* of them those that are */
+    bool stirred;                /* some of those may be stored by now, or is new */
     struct cache_cells_walk idle;
     struct cache_cells_walk strays; /* whose cells are claimed */
     uint32_t strays_s;              /* the next time */
@@ -143,6 +164,9 @@ enum cache_cell_action member_event(struct cache_member *r, uint64_t cell,
  * never will be does not count.
  */
 bool member_is_dirty(struct cache_member *r, const struct cache_cells_entry *e);
+
+/* The same in detail. */
+struct member_dirt member_dirt(const struct cache_member *r, const struct cache_cells_entry *e);
 
 /* The same of what is stored as ours only; a dead letter, too: what it is of is claimed at the start. */
 bool member_owes(struct cache_member *r, const struct cache_cells_entry *e);
@@ -193,9 +217,12 @@ void member_forget(struct cache_member *r);
 /* A part of it. True while there is more. */
 bool member_walk_on(struct cache_member *r);
 
-/* A cell whose last commands all came from one other node. */
-void member_move(struct cache_member *r, uint64_t cell);
-bool member_is_moving(const struct cache_member *r, uint64_t cell);
+/*
+ * A cell whose last commands all came from one other node: it is to move, unless it could not; and whether its commands
+ * wait for that.
+ */
+void member_move(struct cache_member *r, const struct cache_cells_entry *e);
+bool member_is_withheld(const struct cache_member *r, uint64_t cell);
 void member_move_on(struct cache_member *r);
 
 /* What nobody uses is given up. */

@@ -169,46 +169,115 @@ void member_owners_changed(struct cache_member *r)
 
 /* ---- moving ---- */
 
-static void member_move_end(struct cache_member *r, size_t i)
-{
-    r->move_count--;
-    r->moves[i] = r->moves[r->move_count];
-    r->moves_us[i] = r->moves_us[r->move_count];
-    r->look = true;
-}
+/*
+ * Commands wait for a cell that moves only when nothing else is left: it is stored first, and served meanwhile. One
+ * that is written all the time would never be clean so; it is withheld once all that was dirty of it has been written
+ * again and the store has taken something since. But not for long: one that the store does not take in time stays, is
+ * served, and rests.
+ */
 
-bool member_is_moving(const struct cache_member *r, uint64_t cell)
+static struct member_move *member_find_move(struct cache_member *r, uint64_t cell)
 {
     for (size_t i = 0; i < r->move_count; i++)
-        if (r->moves[i] == cell)
-            return true;
+        if (r->moves[i].cell == cell)
+            return &r->moves[i];
+    return NULL;
+}
+
+bool member_is_withheld(const struct cache_member *r, uint64_t cell)
+{
+    for (size_t i = 0; r->withheld > 0 && i < r->move_count; i++)
+        if (r->moves[i].cell == cell)
+            return r->moves[i].stage == MEMBER_WITHHELD;
     return false;
 }
 
-/*
- * One that is written all the time would never be clean: while it is stored its commands wait, but not for long. One
- * that the store does not take within that time stays, and is in peace until it was used from elsewhere as often again.
- */
-static void member_move_one(struct cache_member *r, size_t i)
+static void member_move_stage(struct cache_member *r, struct member_move *m,
+                              enum member_move_stage stage, int64_t us)
 {
-    uint64_t cell = r->moves[i];
-    enum cache_cell_action action = member_event(r, cell, CACHE_ON_ELSEWHERE, 0);
-    bool over = r->now_us >= r->moves_us[i];
-    if (action == CACHE_DO_STORE && !over)
-        return;
-    if (action != CACHE_DO_RELEASE)
-        cache_cells_use(r->cells, cell, 0, member_now_s(r));
-    member_move_end(r, i);
+    if (m->stage == MEMBER_WITHHELD) {
+        r->withheld--;
+        r->look = true;
+    }
+    r->withheld += stage == MEMBER_WITHHELD;
+    m->stage = stage;
+    m->until_us = r->now_us + us;
 }
 
-void member_move(struct cache_member *r, uint64_t cell)
+static void member_move_end(struct cache_member *r, struct member_move *m)
 {
-    if (r->move_count == MEMBER_MOVES || member_is_moving(r, cell))
+    member_move_stage(r, m, MEMBER_RESTS, 0);
+    *m = r->moves[--r->move_count];
+}
+
+static bool member_is_store_away(const struct cache_member *r)
+{
+    return cache_behind_trouble(r->node->behind)[0] != '\0';
+}
+
+static int64_t member_move_us(const struct cache_member *r)
+{
+    return (int64_t)r->options.write_wait_ms * 1000;
+}
+
+/* One that cannot be stored is not tried; nor is it looked at again for each of its commands. */
+void member_move(struct cache_member *r, const struct cache_cells_entry *e)
+{
+    if (r->move_count == MEMBER_MOVES || member_find_move(r, e->cell) != NULL ||
+        member_is_store_away(r))
         return;
-    r->moves[r->move_count] = cell;
-    r->moves_us[r->move_count] = r->now_us + (int64_t)r->options.write_wait_ms * 1000;
-    r->move_count++;
+    struct member_dirt dirt = member_dirt(r, e);
+    if (dirt.stuck) {
+        cache_cells_use(r->cells, e->cell, 0, member_now_s(r));
+        return;
+    }
+    struct member_move *m = &r->moves[r->move_count++];
+    *m = (struct member_move){.cell = e->cell,
+                              .stage = MEMBER_STORES,
+                              .newest = dirt.newest,
+                              .stores = cache_behind_counts(r->node->behind)->stores};
+    member_move_stage(r, m, dirt.newest > 0 ? MEMBER_STORES : MEMBER_WITHHELD, member_move_us(r));
     r->stirred = true;
+}
+
+/* It is being stored, or shall be. */
+static void member_move_wait(struct cache_member *r, struct member_move *m,
+                             const struct member_dirt *dirt)
+{
+    bool stores = cache_behind_counts(r->node->behind)->stores != m->stores;
+    if (m->stage == MEMBER_STORES && stores && dirt->oldest > m->newest)
+        member_move_stage(r, m, MEMBER_WITHHELD, member_move_us(r));
+}
+
+/* Not stored, and its time is over, or it never will be. */
+static void member_move_fail(struct cache_member *r, struct member_move *m)
+{
+    cache_cells_use(r->cells, m->cell, 0, member_now_s(r));
+    member_move_stage(r, m, MEMBER_RESTS, MEMBER_REST_US);
+}
+
+static void member_move_one(struct cache_member *r, struct member_move *m)
+{
+    bool over = r->now_us >= m->until_us;
+    if (m->stage == MEMBER_RESTS) {
+        if (over)
+            member_move_end(r, m);
+        return;
+    }
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, m->cell);
+    bool calm = e == NULL || cache_cells_elsewhere(e) == 0; /* somebody here was in between */
+    if (m->stage == MEMBER_STORES && calm) {
+        member_move_end(r, m);
+        return;
+    }
+    enum cache_cell_action action = member_event(r, m->cell, CACHE_ON_ELSEWHERE, 0);
+    struct member_dirt dirt = member_dirt(r, cache_cells_find(r->cells, m->cell));
+    if (action == CACHE_DO_RELEASE)
+        member_move_end(r, m);
+    else if (action != CACHE_DO_STORE || over || dirt.stuck || member_is_store_away(r))
+        member_move_fail(r, m);
+    else
+        member_move_wait(r, m, &dirt);
 }
 
 /* Not in each turn: what is asked to be stored now wakes the loop at once. */
@@ -217,8 +286,8 @@ void member_move_on(struct cache_member *r)
     bool stirred = r->stirred;
     r->stirred = false;
     for (size_t i = r->move_count; i > 0; i--)
-        if (stirred || r->now_us >= r->moves_us[i - 1])
-            member_move_one(r, i - 1);
+        if (stirred || r->now_us >= r->moves[i - 1].until_us)
+            member_move_one(r, &r->moves[i - 1]);
 }
 
 /* ---- idle ---- */
