@@ -68,12 +68,17 @@ struct cache_member_sight cache_member_look(struct cache_member *r, struct slice
     const struct cache_cells_entry *e = cache_cells_use(r->cells, cell, who.from, member_now_s(r));
     enum cache_cell_state state = member_state(r, e);
     uint32_t owner = state == CACHE_CELL_THEIRS ? e->incarnation : 0;
+    bool short_of = r->short_of;
+    r->short_of = false;
     enum cache_cell_action action = member_event(r, cell, member_need(who), 0);
+    struct cache_member_sight sight = {
+        .action = action, .owner = owner, .cell = cell, .short_of = r->short_of};
+    r->short_of = r->short_of || short_of;
     if (action == CACHE_DO_RUN)
         return member_run(r, e, who.from);
     if (action == CACHE_DO_ASK || action == CACHE_DO_WAIT)
         return member_wait(cell);
-    return (struct cache_member_sight){.action = action, .owner = owner, .cell = cell};
+    return sight;
 }
 
 bool cache_member_look_ahead(struct cache_member *r, struct slice key)

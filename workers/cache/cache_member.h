@@ -108,6 +108,7 @@ struct cache_member_sight {
     enum cache_cell_action action; /* RUN, WAIT, FORWARD or REFUSE */
     uint32_t owner;                /* of FORWARD; of RUN this node's incarnation */
     uint64_t cell;                 /* of WAIT: to wait for */
+    bool short_of;                 /* of REFUSE: memory is; nothing is known of any owner */
 };
 
 /* A command needs this key now. What must be asked for it is. */

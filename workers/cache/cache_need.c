@@ -1,6 +1,7 @@
 /* cache_need.c: see cache_need.h. */
 #include "workers/cache/cache_need.h"
 
+#include "workers/cache/cache_access.h"
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_owner.h"
@@ -29,6 +30,17 @@ static enum cache_need_where need_refuse(struct cache_need *need, const char *wh
     buffer_clear(&need->key);
     buffer_append_text(&need->key, why);
     return CACHE_NEED_WAITS;
+}
+
+/* Nobody is lost who is only not known, for want of memory here. */
+static enum cache_need_where need_nobody(const struct cache_node *n, bool short_of,
+                                         struct cache_need *need)
+{
+    char why[CACHE_ACCESS_WHY_SIZE];
+    if (!short_of)
+        return need_refuse(need, CACHE_OWNER_LOST);
+    cache_access_fault(n, CACHE_FAULT_MEMORY, why);
+    return need_refuse(need, why);
 }
 
 static enum cache_need_where need_cell(struct cache_need *need, uint64_t cell)
@@ -69,7 +81,7 @@ static enum cache_need_where need_look(struct cache_node *n, size_t index,
     case CACHE_DO_FORWARD:
         return need_send(index, sight.owner, words, count, writes, need);
     case CACHE_DO_REFUSE:
-        return need_refuse(need, CACHE_OWNER_LOST);
+        return need_nobody(n, sight.short_of, need);
     default:
         return need_cell(need, sight.cell);
     }

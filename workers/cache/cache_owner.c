@@ -55,6 +55,7 @@ static void owner_see(struct owner_view *v, struct cache_client *c, struct slice
     if (sight.action == CACHE_DO_WAIT && !v->waits)
         v->cell = sight.cell;
     v->waits = v->waits || sight.action == CACHE_DO_WAIT;
+    v->short_of = v->short_of || sight.short_of;
     v->lost = v->lost || sight.action == CACHE_DO_REFUSE;
     v->here += sight.action == CACHE_DO_RUN;
     owner_add(v, sight.owner);

@@ -10,6 +10,7 @@
 #include "workers/cache/cache_member_private.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 
 /* Runs the statement with the Nth allocation failing, for each N until none fails; `then` behind each. */
 #define EACH(n, statement, then)                                                                   \
@@ -109,10 +110,12 @@ START_TEST(none_for_a_while)
     const struct play_said *claim = play_heard(MESSAGE_RING_CLAIM);
     short_memory_fail(1, true);
     cache_member_turn(node.member);
-    enum cache_cell_action action = play_looks("more");
+    struct cache_member_sight sight =
+        cache_member_look(node.member, slice_of("more"), (struct cache_member_who){0});
     cache_member_why(node.member, why);
     short_memory_fail(0, false);
-    ck_assert_int_eq(action, CACHE_DO_REFUSE);
+    ck_assert_int_eq(sight.action, CACHE_DO_REFUSE);
+    ck_assert(sight.short_of); /* not that its owner is lost */
     ck_says(why, "no more memory");
     struct buffer out = BUFFER_EMPTY;
     message_ring_claimed_pack(
@@ -127,6 +130,32 @@ START_TEST(none_for_a_while)
     fake_manager.joined.mark++;
     play_join();
     ck_assert_uint_eq(play_heard(MESSAGE_RING_CLAIM)->count, 64);
+}
+END_TEST
+
+/* Who is refused for one that is missing is not told that a node is lost. */
+START_TEST(none_for_a_client)
+{
+    char line[32];
+    int said = 0;
+    play_begin();
+    for (int i = 0; i < 64; i++) /* as much as there is room for in its notes */
+        play_looks(key_of(i));
+    for (long n = 1; n <= 8; n++) {
+        int fd = node_connect();
+        node_expect(fd, "PING\r\n", "+PONG\r\n");
+        size_t len = (size_t)snprintf(line, sizeof line, "GET %s\r\n", key_of(n + 100));
+        ck_assert_int_eq(send(fd, line, len, MSG_NOSIGNAL), (ssize_t)len);
+        short_memory_fail(n, false);
+        uv_run(node.loop, UV_RUN_NOWAIT);
+        short_memory_fail(0, false);
+        const char *came = node_read(fd);
+        ck_assert_msg(strstr(came, "lost") == NULL, "%s", came);
+        said += strcmp(came, "-OOM the system has no more memory for this node\r\n") == 0;
+        close(fd);
+        node_turn(2);
+    }
+    ck_assert_int_gt(said, 0);
 }
 END_TEST
 
@@ -358,5 +387,5 @@ START_TEST(nodes)
 END_TEST
 
 SUITE_MAIN_WITH("cache_member_memory", play_set_up, play_tear_down, beginning, asking,
-                none_for_a_while, held_and_lost, held_by_another_claim, outlived, made_anew,
-                new_run, giving_back, nodes)
+                none_for_a_while, none_for_a_client, held_and_lost, held_by_another_claim, outlived,
+                made_anew, new_run, giving_back, nodes)
