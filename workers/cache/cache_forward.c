@@ -15,11 +15,21 @@
 
 /* ---- slots ---- */
 
-/* What is left of its time, counted from when it came: it may have waited, or been away before. */
-static uint64_t forward_deadline(const struct cache_client *c, const struct cache_forward *f)
+/* How long it may take: as long as anything, or as PLATOON.DUMP … WAIT says. */
+static uint64_t forward_patience(const struct command_queued *q, const struct cache_forward *f)
 {
-    uint64_t held = cache_hold_deadline(c);
-    return held != 0 ? held : uv_now(f->node->loop) + f->timeout_ms;
+    int64_t ms = 0;
+    bool given = q->command->run == command_platoon_dump && q->count == 4 &&
+                 command_read_i64(q->words[3], &ms) && ms > 0 && (uint64_t)ms < f->timeout_ms;
+    return given ? (uint64_t)ms : f->timeout_ms;
+}
+
+/* What is left of its time, counted from when it came: it may have waited, or been away before. */
+static uint64_t forward_deadline(const struct cache_client *c, const struct command_queued *q)
+{
+    const struct cache_forward *f = c->node->forward;
+    uint64_t held = cache_hold_deadline(c), own = uv_now(f->node->loop) + forward_patience(q, f);
+    return held != 0 && held < own ? held : own;
 }
 
 static struct forward_slot *forward_slot_new(struct cache_client *c, struct command_queued *q,
@@ -39,8 +49,9 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     s->client = c;
     s->command = q;
     s->out = parts;
-    s->deadline_ms = forward_deadline(c, f);
+    s->deadline_ms = forward_deadline(c, q);
     s->tries = c->away->redo != NULL ? c->away->redo->tries : 0;
+    s->waited = c->away->redo != NULL && c->away->redo->waited;
     s->hushed = c->reply_off || c->reply_skip;
     for (size_t i = 0; i < parts; i++)
         s->parts[i] = (struct forward_part){.slot = s, .index = i};

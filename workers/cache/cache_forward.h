@@ -77,6 +77,9 @@ const char *cache_forward_send(struct cache_forward *f, uint32_t owner, bool aga
 /* Whether a node's answer says that it is not the owner: the command surely has not run. */
 bool cache_forward_is_moved(struct slice answer);
 
+/* Of such an answer, why, without a code; *waits: its owner would have had to wait. */
+struct slice cache_forward_moved_why(struct slice answer, bool *waits);
+
 /* Commands that other nodes were sent, parts too. */
 uint64_t cache_forward_count(const struct cache_forward *f);
 

@@ -89,6 +89,30 @@ static void forward_repeat(struct forward_slot *s, const char *why)
         s->state = FORWARD_AGAIN;
 }
 
+/*
+ * It surely has not run: the object has moved, or its owner, whose other commands would wait behind it, has to wait
+ * for something. Who waits until an object is stored is told so by the answer of the next time.
+ */
+static void forward_sent_back(struct forward_slot *s, struct slice answer)
+{
+    char text[512];
+    bool waits;
+    struct slice why = cache_forward_moved_why(answer, &waits);
+    snprintf(text, sizeof text, "%.*s", (int)why.len, why.ptr);
+    s->unreached = s->unreached || waits;
+    s->waited = s->waited || waits;
+    if (!waits)
+        forward_moved(s, s->parts[0].owner);
+    forward_repeat(s, text);
+}
+
+/* It was not stored when it was asked for first, and is: what PLATOON.DUMP … WAIT would say that had waited there. */
+static bool forward_is_stored(const struct forward_slot *s, struct slice answer)
+{
+    return s->waited && s->command->command->run == command_platoon_dump &&
+           slice_is(answer, ":0\r\n");
+}
+
 /* The next version of an answer to PLATOON.WATCH: a bulk. False: it is none. */
 static bool forward_version(struct slice answer, size_t *at, uint64_t *version)
 {
@@ -150,8 +174,7 @@ static void forward_take_copy(struct forward_slot *s, struct slice answer)
 static void forward_take_whole(struct forward_slot *s, struct slice answer)
 {
     if (cache_forward_is_moved(answer)) {
-        forward_moved(s, s->parts[0].owner);
-        forward_repeat(s, "the object's owner changes: ask again");
+        forward_sent_back(s, answer);
         return;
     }
     if (s->copied_ms != 0 && answer.len > 0 && answer.ptr[0] != '-') {
@@ -160,6 +183,8 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
     }
     if (forward_is_nil_array(s, answer))
         answer = slice_of("*-1\r\n");
+    if (forward_is_stored(s, answer))
+        answer = slice_of(":1\r\n");
     forward_translate(&s->answer, answer, s->client->reply.version);
     s->state = FORWARD_ANSWERED;
 }

@@ -37,7 +37,8 @@ struct forward_slot {
     unsigned tries;
     bool sent;      /* all of it: what is answered is answered from the loop */
     bool hushed;    /* CLIENT REPLY: nothing is written */
-    bool unreached; /* its owner was not: not at once again */
+    bool unreached; /* its owner was not, or it has to wait for something: not at once again */
+    bool waited;    /* its owner had to wait for something, this time or one before */
     uint64_t
         copied_ms; /* when its owner was asked for a copy (clock_mono_ms); 0: for what the command says */
     uint64_t deadline_ms;

@@ -58,3 +58,13 @@ bool cache_forward_is_moved(struct slice answer)
     return answer.len > sizeof CACHE_OWNER_MOVED &&
            memcmp(answer.ptr, "-" CACHE_OWNER_MOVED, sizeof CACHE_OWNER_MOVED) == 0;
 }
+
+struct slice cache_forward_moved_why(struct slice answer, bool *waits)
+{
+    static const char text[] = "-" CACHE_OWNER_WAITS;
+    size_t head = sizeof text - 1;
+    *waits = answer.len >= head + 2 && memcmp(answer.ptr, text, head) == 0;
+    if (!*waits)
+        return slice_of("the object's owner changes: ask again");
+    return slice_make(answer.ptr + head, answer.len - head - 2);
+}

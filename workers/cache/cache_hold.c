@@ -4,6 +4,7 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_owner.h"
 #include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
@@ -286,9 +287,22 @@ enum cache_hold cache_hold_keys(struct cache_client *c, const struct cache_comma
 
 /* ---- room, and the store ---- */
 
+/*
+ * What another node has sent waits here for loads, and for Redis' word, only: all that its clients ask of us comes by
+ * one connection, and would wait behind it. It asks again, within the time that its client has. Rejected: to run what
+ * comes behind out of its order, which its node cannot put right.
+ */
+static enum cache_hold hold_send_back(struct cache_client *c, const char *why)
+{
+    resp_error(&c->reply, CACHE_OWNER_WAITS "%s", why);
+    return CACHE_HOLD_REFUSED;
+}
+
 enum cache_hold cache_hold_room(struct cache_client *c, const struct cache_command *command,
                                 const struct slice *words, size_t count)
 {
+    if (c->from != 0)
+        return hold_send_back(c, "its owner has no room until more is stored: see its store");
     if (c->held == NULL && c->late > 0) {
         command_fault(c, CACHE_FAULT_OOM);
         return CACHE_HOLD_REFUSED;
@@ -305,6 +319,8 @@ enum cache_hold cache_hold_cell(struct cache_client *c, const struct cache_comma
                                 const struct slice *words, size_t count, uint64_t cell)
 {
     char why[CACHE_PARK_WHY_SIZE];
+    if (c->from != 0 && cache_member_is_withheld(c->node->member, cell))
+        return hold_send_back(c, "the object's owner changes: ask again");
     if (c->held == NULL && c->late > 0 && !cache_member_serves(c->node->member)) {
         cache_park_refuse_ring(c->node->park, why);
         return hold_refuse(c, why);
@@ -341,6 +357,9 @@ enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_com
                                   const struct slice *words, size_t count, uint64_t timeout_ms)
 {
     char why[CACHE_PARK_WHY_SIZE];
+    if (c->from != 0)
+        return hold_send_back(
+            c, "the store has not taken the object in time: it is tried on: see its owner's store");
     if (c->late > 0 && cache_behind_trouble(c->node->behind)[0] != '\0') {
         cache_park_refuse(c->node->park, why);
         return hold_refuse(c, why);
@@ -455,12 +474,21 @@ static bool hold_read(struct hold_look *l, char line[HOLD_LINE_MAX])
     return result == RESP_REQUEST_WHOLE;
 }
 
+/* Words before the command, where another node's client has sent it. */
+static size_t hold_wrap(const struct cache_client *c, const struct slice *words, size_t count)
+{
+    bool wrapped = c->node->member != NULL && count > CACHE_OWNER_FOR_WORDS &&
+                   command_is(words[0], CACHE_OWNER_FOR);
+    return wrapped ? CACHE_OWNER_FOR_WORDS : 0;
+}
+
 /* What needs nothing of the store needs to be ours all the same: whose its keys are is asked at once, too. */
-static void hold_ask_at(struct hold_look *l, const struct cache_command *command)
+static void hold_ask_at(struct hold_look *l, const struct cache_command *command,
+                        const struct slice *words, size_t count)
 {
     struct command_keys keys;
     struct slice key;
-    command_keys_start_all(&keys, NULL, command, l->request.words, l->request.count);
+    command_keys_start_all(&keys, NULL, command, words, count);
     while (l->left > 0 && command_keys_next(&keys, &key)) {
         l->left--;
         cache_member_look_ahead(l->client->node->member, key);
@@ -470,7 +498,9 @@ static void hold_ask_at(struct hold_look *l, const struct cache_command *command
 static void hold_look_at(struct hold_look *l)
 {
     const struct slice *words = l->request.words;
-    size_t count = l->request.count;
+    size_t count = l->request.count, wrap = hold_wrap(l->client, words, count);
+    words += wrap;
+    count -= wrap;
     const struct cache_command *container,
         *command = count > 0
                        ? command_named(l->client->node->commands->table, words, count, &container)
@@ -482,13 +512,14 @@ static void hold_look_at(struct hold_look *l)
         return;
     enum cache_consistency how = cache_reads_asked(l->client, command, words, count, &ms);
     command_keys_start(&keys, NULL, command, words, count);
-    size_t before = l->left;
+    size_t left = l->left;
     while (l->left > 0 && command_keys_next(&keys, &key)) {
         l->left--;
-        hold_ahead(l->client->node, how, key);
+        if (wrap == 0 || cache_member_owns(l->client->node->member, key)) /* not claimed */
+            hold_ahead(l->client->node, how, key);
     }
-    if (l->left == before && l->client->node->member != NULL)
-        hold_ask_at(l, command);
+    if (wrap == 0 && l->left == left && l->client->node->member != NULL)
+        hold_ask_at(l, command, words, count);
 }
 
 void cache_hold_look_ahead(struct cache_client *c)

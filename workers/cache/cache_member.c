@@ -115,6 +115,13 @@ bool cache_member_is_settled(struct cache_member *r, uint64_t cell)
     return state != CACHE_CELL_ASKED && state != CACHE_CELL_HELD && state != CACHE_CELL_LEAVING;
 }
 
+bool cache_member_is_withheld(struct cache_member *r, uint64_t cell)
+{
+    const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
+    return e != NULL && (member_is_moving(r, cell) || e->state == CACHE_CELL_HELD ||
+                         e->state == CACHE_CELL_LEAVING || member_has_stray(r, e));
+}
+
 bool cache_member_wait(struct cache_member *r, uint64_t cell)
 {
     return cache_cells_wait(r->cells, cell);

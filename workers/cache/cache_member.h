@@ -125,6 +125,9 @@ bool cache_member_same_cell(const struct cache_member *r, struct slice a, struct
 /* Who waits for that cell may look again. */
 bool cache_member_is_settled(struct cache_member *r, uint64_t cell);
 
+/* It waits for more than an answer of Redis: the cell is being given up, moved or confirmed, or has a stray. */
+bool cache_member_is_withheld(struct cache_member *r, uint64_t cell);
+
 /*
  * The cell of a key. Somebody waits for it, or for something in it that is to be loaded: until it does no more, the
  * cell is not given up for not being used. False: nothing is known of it, and there is no end to be told.

@@ -133,18 +133,24 @@ static void parts_not_answered(struct cache_parts *p, const struct cache_part *p
     parts_again(p, part->index, why);
 }
 
-/* Redis is asked again whose the key is. */
-static void parts_moved(struct cache_parts *p, const struct cache_part *part)
+/* It has not run. Redis is asked again whose the key is, but where its owner just has to wait for something. */
+static void parts_moved(struct cache_parts *p, const struct cache_part *part, struct slice answer)
 {
-    cache_member_moved(p->node->member, slice_make(part->key, part->key_len), part->owner);
-    parts_again(p, part->index, "the object's owner changes: ask again");
+    char text[512];
+    bool waits;
+    struct slice why = cache_forward_moved_why(answer, &waits);
+    snprintf(text, sizeof text, "%.*s", (int)why.len, why.ptr);
+    p->unreached = p->unreached || waits;
+    if (!waits)
+        cache_member_moved(p->node->member, slice_make(part->key, part->key_len), part->owner);
+    parts_again(p, part->index, text);
 }
 
 static void parts_answered(struct cache_parts *p, const struct cache_part *part,
                            struct slice answer)
 {
     if (cache_forward_is_moved(answer)) {
-        parts_moved(p, part);
+        parts_moved(p, part, answer);
     } else {
         if (!parts_take(p, part, answer))
             snprintf(p->why, sizeof p->why, "ERR another node gave no answer to its part");

@@ -31,7 +31,7 @@ struct cache_parts {
     size_t out_count;
     unsigned tries; /* times that some of them were to be looked at again */
     bool again;     /* some are since they were last sent */
-    bool unreached; /* an owner was not: not at once again */
+    bool unreached; /* an owner was not, or it has to wait for something: not at once again */
     uint64_t deadline_ms;
     int64_t sum;                   /* of the numbers that were answered */
     bool found;                    /* a value was: */

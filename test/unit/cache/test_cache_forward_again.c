@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define WAITS "-PLATOONMOVED WAITS it is not stored\r\n"
 #define MOVED "-PLATOONMOVED it is not node.2's\r\n"
 
 static void begin(uint64_t timeout_ms)
@@ -50,6 +51,46 @@ START_TEST(moved_to_us)
     ck_assert_uint_eq(cache_db_count(node.db), 1);
     far_get("GET k2", "$1\r\nv\r\n");
     far_hears_nothing(2);
+}
+END_TEST
+
+/* It is asked for until it is stored: the answer is what would have been told to one that waited there. */
+START_TEST(waits_until_it_is_stored)
+{
+    far_send(far_client, "PLATOON.DUMP k2 WAIT 0|GET j2");
+    ck_heard(2, "PLATOON.FOR 2 1 0 PLATOON.DUMP k2 WAIT 0");
+    ck_heard(2, "PLATOON.FOR 2 1 0 GET j2");
+    far_say(2, WAITS);
+    far_say(2, "$1\r\nj\r\n");
+    for (int i = 0; i < 3; i++) {
+        ck_heard(2, "PLATOON.FOR 2 1 1 PLATOON.DUMP k2 WAIT 0");
+        far_say(2, i < 2 ? WAITS : ":0\r\n");
+    }
+    far_expect(far_client, ":1\r\n$1\r\nj\r\n");
+    far_send(far_client, "PLATOON.DUMP k2 WAIT 0"); /* there is nothing to store */
+    far_heard(2);
+    far_say(2, ":0\r\n");
+    far_expect(far_client, ":0\r\n");
+}
+END_TEST
+
+/* No longer than it says, and it is told why. */
+START_TEST(waits_as_long_as_it_says)
+{
+    far_send(far_client, "PLATOON.DUMP k2 WAIT 60");
+    far_heard(2);
+    far_say(2, WAITS);
+    for (int i = 0; i < 1000; i++) {
+        const char *came = node_read(far_client);
+        if (came[0] != '\0') {
+            ck_assert_str_eq(came, "-TRYAGAIN it is not stored\r\n");
+            return;
+        }
+        if (far_takes(2))
+            far_say(2, WAITS);
+        node_wait();
+    }
+    ck_abort_msg("it waits for ever");
 }
 END_TEST
 
@@ -277,7 +318,8 @@ START_TEST(no_node_any_more)
 }
 END_TEST
 
-SUITE_MAIN_WITH("cache_forward_again", set_up, far_tear_down, moved_to_us, moved_to_another,
-                moved_again_and_again, moved_until_its_time_is_over, a_pause_delays_its_client_only,
-                some_of_a_pipeline, overtaken, hushed_again, client_goes_in_a_pause, not_there,
-                not_there_in_time, no_answer_in_time, cut_behind_it, no_node_any_more)
+SUITE_MAIN_WITH("cache_forward_again", set_up, far_tear_down, moved_to_us, waits_until_it_is_stored,
+                waits_as_long_as_it_says, moved_to_another, moved_again_and_again,
+                moved_until_its_time_is_over, a_pause_delays_its_client_only, some_of_a_pipeline,
+                overtaken, hushed_again, client_goes_in_a_pause, not_there, not_there_in_time,
+                no_answer_in_time, cut_behind_it, no_node_any_more)

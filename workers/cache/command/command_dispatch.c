@@ -17,9 +17,7 @@
 #include <stdlib.h>
 
 #define COMMAND_SAY_MS     60000 /* between two lines of the same in the log */
-#define COMMAND_FOR_NAME   "PLATOON.FOR"
-#define COMMAND_FOR_WORDS  4   /* before the command that PLATOON.FOR carries */
-#define COMMAND_QUOTED_MAX 128 /* bytes of what a client has sent in an error of ours */
+#define COMMAND_QUOTED_MAX 128   /* bytes of what a client has sent in an error of ours */
 
 /* ---- the list ---- */
 
@@ -298,8 +296,8 @@ static bool command_unwrap(struct cache_client *c, const struct slice **words, s
     int64_t to, from, again;
     c->from = 0;
     c->again = false;
-    if (c->node->member == NULL || !c->trusted || !command_is(w[0], COMMAND_FOR_NAME) ||
-        *count < COMMAND_FOR_WORDS + 1)
+    if (c->node->member == NULL || !c->trusted || !command_is(w[0], CACHE_OWNER_FOR) ||
+        *count < CACHE_OWNER_FOR_WORDS + 1)
         return true;
     if (!command_read_i64(w[1], &to) || !command_read_i64(w[2], &from) ||
         !command_read_i64(w[3], &again) || from <= 0 || from > UINT32_MAX)
@@ -309,8 +307,8 @@ static bool command_unwrap(struct cache_client *c, const struct slice **words, s
     else {
         c->from = (uint32_t)from;
         c->again = again != 0;
-        *words += COMMAND_FOR_WORDS;
-        *count -= COMMAND_FOR_WORDS;
+        *words += CACHE_OWNER_FOR_WORDS;
+        *count -= CACHE_OWNER_FOR_WORDS;
         return true;
     }
     return false;
