@@ -118,7 +118,7 @@ bool cache_member_is_settled(struct cache_member *r, uint64_t cell)
 bool cache_member_is_withheld(struct cache_member *r, uint64_t cell)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cell);
-    return e != NULL && (member_is_moving(r, cell) || e->state == CACHE_CELL_HELD ||
+    return e != NULL && (member_is_withheld(r, cell) || e->state == CACHE_CELL_HELD ||
                          e->state == CACHE_CELL_LEAVING || member_has_stray(r, e));
 }
 
