@@ -74,9 +74,13 @@ END_TEST
 /* What is watched here is looked at before a transaction goes elsewhere. */
 START_TEST(a_watch_of_this_node)
 {
+    int other = node_connect();
     know();
-    far_get("WATCH own|SET own 2|MULTI|SET k2 1|EXEC", "+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n*-1\r\n");
-    far_get("EXEC", "-ERR EXEC without MULTI\r\n");
+    far_get("WATCH own|MULTI|SET k2 1", "+OK\r\n+OK\r\n+QUEUED\r\n");
+    far_send(other, "SET own 2");
+    far_expect(other, "+OK\r\n");
+    far_get("EXEC|EXEC", "*-1\r\n-ERR EXEC without MULTI\r\n");
+    close(other);
     far_get("WATCH own|MULTI|SET k2 1|EXEC",
             "+OK\r\n+OK\r\n+QUEUED\r\n"
             "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
