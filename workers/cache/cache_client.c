@@ -22,9 +22,15 @@
 
 /* ---- what it may do ---- */
 
+/* Another node has not read what its clients have asked for so far. */
+static bool client_is_full(const struct cache_client *c)
+{
+    return c->linked && c->unsent.len - c->unsent_at > CACHE_CLIENT_LINK_MAX;
+}
+
 static bool client_is_held(const struct cache_client *c)
 {
-    return c->syncing || c->parked > 0 || c->stalled;
+    return c->syncing || c->parked > 0 || c->stalled || client_is_full(c);
 }
 
 static bool client_is_over(const struct cache_client *c)
@@ -124,10 +130,22 @@ static bool client_may_join(struct cache_client *c)
            c->node->commands->may_join(c, c->request.words, c->request.count);
 }
 
+/*
+ * One answer of the greatest size, behind what may be there before it: of a turn, and of those before. Rejected: to
+ * drop it as other clients, for all that its clients have asked would be lost, and asked again.
+ */
+static size_t client_unsent_max(const struct cache_client *c)
+{
+    size_t link = CACHE_CLIENT_LINK_MAX + 2 * CACHE_TURN_REPLIES;
+    return CACHE_CLIENT_UNSENT_MAX + (c->linked ? link : 0);
+}
+
 static void client_command(struct cache_client *c)
 {
     if (c->request.count > 0)
         c->node->commands->execute(c, c->request.words, c->request.count);
+    c->linked = c->linked || c->from != 0;
+    c->reply.max = c->linked ? client_unsent_max(c) : c->reply.max;
     c->large = false;
     client_trim(c);
 }
@@ -383,19 +401,21 @@ static void client_sent(struct cache_client *c, size_t sent)
 
 void cache_client_write(struct cache_client *c)
 {
-    bool tries = !c->writing || c->writable;
+    bool tries = !c->writing || c->writable, full = client_is_full(c);
     c->writable = false;
     bool failed = !buffer_ok(&c->reply.out) || !buffer_ok(&c->unsent);
     bool over = c->gone || failed || !cache_tls_seal(c);
     ssize_t sent = over ? -1 : tries ? client_send(c) : 0;
     if (sent >= 0)
         client_sent(c, (size_t)sent);
-    bool slow = failed || cache_client_unsent(c) > CACHE_CLIENT_UNSENT_MAX;
+    bool slow = failed || cache_client_unsent(c) > client_unsent_max(c);
     c->node->turn.dropped += slow && !c->gone;
     if (sent < 0 || slow || (c->closing && (!c->writing || c->ended))) {
         client_close(c);
         return;
     }
+    if (full && !client_is_full(c))
+        cache_turn_more(c);
     client_charge(c);
     client_watch(c);
 }

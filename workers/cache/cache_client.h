@@ -7,8 +7,10 @@
  * part of a command is there, and one for replies only until they are written, so that an idle one costs little.
  *
  * Bounds: what is not yet a command (1 GB as Redis'); a word (512 MB as Redis'; what is above object_max is not kept,
- * and its command answered with an error); what is not yet read by the client (64 MB, then it is dropped); how many
- * there are; what one may have executed in a turn, so that a long pipeline does not starve others. It knows no command.
+ * and its command answered with an error); what is not yet read by the client (64 MB, then it is dropped; another node
+ * of the ring, whose connection is that of all its clients, is not: none of its commands runs while 1 MB is not read,
+ * and one answer has at most 64 MB); how many there are; what one may have executed in a turn, so that a long pipeline
+ * does not starve others. It knows no command.
  */
 #ifndef WORKERS_CACHE_CLIENT_H
 #define WORKERS_CACHE_CLIENT_H
@@ -22,6 +24,7 @@
 
 #define CACHE_CLIENT_ADDRESS_SIZE 128
 #define CACHE_CLIENT_UNSENT_MAX   ((size_t)64 << 20)
+#define CACHE_CLIENT_LINK_MAX     ((size_t)1 << 20) /* of another node: not read, then it waits */
 
 struct cache_away;
 struct cache_held;
@@ -67,6 +70,7 @@ struct cache_client {
     unsigned ahead; /* commands that have been read ahead, and are not executed */
     int parked;     /* loads and answers that the command at hand waits for */
     bool again;     /* that node has sent it before, and was refused */
+    bool linked;    /* another node: it has sent commands of its clients */
     bool stalled;   /* what it has sent waits until `away` is answered */
     bool trusted;   /* authenticated, or no secret is set */
     bool multi;     /* between MULTI and EXEC */

@@ -7,6 +7,8 @@
 #include "test/unit/suite.h"
 #include "workers/cache/ring/cache_cells.h"
 
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void set_up(void)
@@ -286,6 +288,69 @@ START_TEST(sent_and_read_ahead)
 }
 END_TEST
 
+#define LARGE      ((size_t)1 << 19)
+#define LARGE_KEYS 5 /* so that none is asked for so often that it moves */
+
+static void far_set_large(void)
+{
+    char *value = calloc(1, LARGE + 1);
+    memset(value, 'x', LARGE);
+    for (int i = 0; i < LARGE_KEYS; i++) {
+        struct buffer line = BUFFER_EMPTY;
+        char key[16];
+        snprintf(key, sizeof key, "own%d", i);
+        buffer_printf(&line, "SET %s %s", key, value);
+        far_get(buffer_text(&line), "+OK\r\n");
+        buffer_fini(&line);
+        ck_assert(cache_behind_ask(node.behind, slice_of(key)));
+        play_stored(key);
+    }
+    free(value);
+}
+
+/* Another node does not read for a while: its commands wait, and nothing of what its clients asked for is lost. */
+START_TEST(sent_and_not_read)
+{
+    char line[64];
+    size_t all = 30 * LARGE_KEYS * (LARGE + strlen("$524288\r\n\r\n")), came = 0;
+    far_set_large();
+    uint64_t before = node.counts.commands;
+    for (int i = 0; i < 30 * LARGE_KEYS; i++) {
+        snprintf(line, sizeof line, "PLATOON.FOR 1 2 0 GET own%d", i % LARGE_KEYS);
+        far_send(far_client, line);
+    }
+    node_turn(20);
+    ck_assert_uint_lt(node.counts.commands - before, 20);
+    ck_assert_uint_lt(cache_client_unsent(node.clients), 4 * CACHE_CLIENT_LINK_MAX);
+    for (int i = 0; i < 100000 && came < all; i++) {
+        char bytes[65536];
+        ssize_t got = recv(far_client, bytes, sizeof bytes, MSG_DONTWAIT);
+        came += got > 0 ? (size_t)got : 0;
+        node_turn(1);
+    }
+    ck_assert_uint_eq(came, all);
+    ck_assert_uint_eq(node.turn.dropped, 0);
+    far_get("PLATOON.FOR 1 2 0 STRLEN own0", ":524288\r\n");
+}
+END_TEST
+
+/* One answer that is more than 64 MB is an error, and the connection goes on. */
+START_TEST(sent_and_too_large)
+{
+    struct buffer many = BUFFER_EMPTY;
+    far_set_large();
+    buffer_append_text(&many, "PLATOON.FOR 1 2 0 STRLEN own0|PLATOON.FOR 1 2 0 MGET");
+    for (int i = 0; i < 28 * LARGE_KEYS; i++)
+        buffer_printf(&many, " own%d", i % LARGE_KEYS);
+    buffer_append_text(&many, "|PLATOON.FOR 1 2 0 STRLEN own0");
+    far_get(buffer_text(&many),
+            ":524288\r\n-ERR the answer is larger than 64 MB, or than the memory there is: ask "
+            "for less at a time\r\n:524288\r\n");
+    ck_assert_uint_eq(node.turn.dropped, 0);
+    buffer_fini(&many);
+}
+END_TEST
+
 /* Strangers cannot send it, either. */
 START_TEST(sent_without_a_password)
 {
@@ -305,4 +370,5 @@ SUITE_MAIN_WITH("cache_owner", set_up, far_tear_down, waits_until_somebody_says,
                 no_lease_in_time, of_a_lost_node, keys_of_strays, very_many_keys, sent_and_ours,
                 sent_to_another_incarnation, sent_by_nobody, sent_and_not_ours,
                 sent_without_a_lease, sent_so_often_that_it_moves, keys_of_a_transaction,
-                sent_and_not_stored, sent_and_no_room, sent_and_read_ahead, sent_without_a_password)
+                sent_and_not_stored, sent_and_no_room, sent_and_read_ahead, sent_and_not_read,
+                sent_and_too_large, sent_without_a_password)

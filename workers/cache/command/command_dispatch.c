@@ -264,6 +264,21 @@ static bool command_is_leased(const struct cache_client *c, const struct cache_c
     return c->node->member != NULL && c->reads == CACHE_STRONG && command_has_keys(c, command);
 }
 
+/*
+ * What another node takes in one piece. It is told, and its other clients' answers follow; the node of a client that
+ * asks itself drops that one (cache_client.c), as Redis does.
+ */
+static void command_bound(struct cache_client *c, size_t from)
+{
+    struct buffer *out = &c->reply.out;
+    if (buffer_ok(out) && out->len - from <= CACHE_CLIENT_UNSENT_MAX)
+        return;
+    out->failed = false;
+    out->len = from;
+    resp_error(&c->reply, "ERR the answer is larger than 64 MB, or than the memory there is: ask "
+                          "for less at a time");
+}
+
 /* What has been found (NULL: nothing was) runs, is refused, or waits. */
 static void command_go(struct cache_client *c, const struct cache_command *command,
                        const struct slice *words, size_t count, enum cache_hold may, size_t from)
@@ -273,10 +288,13 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
         return;
     struct cache_held *held = cache_hold_take(c);
     bool leased = may == CACHE_HOLD_GO && command_is_leased(c, command);
+    bool bounded = c->from != 0 && buffer_ok(&c->reply.out);
     if (may == CACHE_HOLD_GO)
         end = command_do(c, command, words, count);
     else if (may == CACHE_HOLD_REFUSED)
         command_refused(c, command, from);
+    if (bounded)
+        command_bound(c, from);
     if (c->parked == 0)
         command_hush(c, from);
     if (end != 0 || leased)
