@@ -32,19 +32,29 @@ static uint64_t forward_deadline(const struct cache_client *c, const struct comm
     return held != 0 && held < own ? held : own;
 }
 
+/* What is away waits as what is held here does, and counts as that; one that is looked at again did before. */
+static bool forward_has_room(const struct cache_client *c, const struct command_queued *q)
+{
+    bool redo = c->away != NULL && c->away->redo != NULL;
+    return q == NULL || redo || cache_node_may_wait(c->node, q->bytes);
+}
+
 static struct forward_slot *forward_slot_new(struct cache_client *c, struct command_queued *q,
                                              size_t parts)
 {
     struct cache_forward *f = c->node->forward;
-    struct forward_slot *s = calloc(1, sizeof *s + parts * sizeof s->parts[0]);
-    if (c->away == NULL)
+    bool room = forward_has_room(c, q);
+    struct forward_slot *s = room ? calloc(1, sizeof *s + parts * sizeof s->parts[0]) : NULL;
+    if (c->away == NULL && s != NULL)
         c->away = calloc(1, sizeof *c->away);
     if (s == NULL || q == NULL || c->away == NULL) {
         free(q);
         free(s);
-        command_fault(c, CACHE_FAULT_MEMORY);
+        command_fault(c, room ? CACHE_FAULT_MEMORY : CACHE_FAULT_OOM);
         return NULL;
     }
+    s->node = c->node;
+    forward_charge(s, q->bytes);
     s->forward = f;
     s->client = c;
     s->command = q;

@@ -196,8 +196,10 @@ static void forward_take_part(struct forward_slot *s, size_t part, struct slice 
     if (moved)
         forward_moved(s, s->parts[part].owner);
     int rc = moved ? -EBADMSG : cache_split_take(&s->split, part, answer, FORWARD_ANSWER_MAX);
-    if (rc == 0)
+    if (rc == 0) {
+        forward_charge(s, answer.len);
         return;
+    }
     s->unreached = s->unreached || moved;
     cache_split_fail(
         &s->split, part,
@@ -257,14 +259,23 @@ bool forward_take(enum cache_peer_result result, struct slice answer, const char
     if (s->owner == 0)
         forward_join(s);
     forward_watched(s);
+    forward_charge(s, s->answer.len); /* it may be kept behind others */
     s->client->away->out--;
     return true;
 }
 
 /* ---- its end ---- */
 
+void forward_charge(struct forward_slot *s, size_t bytes)
+{
+    s->charged += bytes;
+    s->node->waiting += bytes;
+}
+
 void forward_free_slot(struct forward_slot *s)
 {
+    if (s->charged > 0)
+        s->node->waiting -= s->charged;
     cache_split_fini(&s->split);
     buffer_fini(&s->answer);
     free(s->command);

@@ -31,6 +31,8 @@ struct forward_slot {
     struct forward_slot *next;
     struct cache_forward *forward;
     struct cache_client *client; /* NULL: it is gone */
+    struct cache_node *node;     /* that knows of it */
+    size_t charged; /* bytes that cache_node.waiting knows of: its words, and what was answered */
     struct command_queued *command;
     enum forward_state state;
     uint32_t owner; /* 0: several */
@@ -78,6 +80,9 @@ struct cache_forward {
 bool forward_take(enum cache_peer_result result, struct slice answer, const char *why,
                   struct forward_part *part);
 void forward_free_slot(struct forward_slot *s);
+
+/* So much more is kept for it, until it is freed. */
+void forward_charge(struct forward_slot *s, size_t bytes);
 
 /* It is answered with this error, a line with its code. */
 void forward_fail(struct forward_slot *s, const char *format, ...)

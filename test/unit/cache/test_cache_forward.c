@@ -405,7 +405,53 @@ START_TEST(nil_of_resp3)
 }
 END_TEST
 
-SUITE_MAIN_WITH("cache_forward", set_up, far_tear_down, goes_to_the_owner, an_error_is_a_reply,
+/* What is away counts as what waits here, and what was answered and is kept; no more than that may. */
+START_TEST(what_is_away_counts)
+{
+    size_t before = node.waiting;
+    far_send(far_client, "SET k2 0123456789|GET j2");
+    far_heard(2);
+    far_heard(2);
+    size_t away = node.waiting;
+    ck_assert_uint_gt(away, before + 10);
+    node.waiting += CACHE_WAITING_MIN;
+    int other = node_connect();
+    far_send(other, "GET k2|PING");
+    ck_says(far_came(other, "+PONG\r\n"), "-OOM ");
+    far_hears_nothing(2);
+    node.waiting -= CACHE_WAITING_MIN;
+    ck_assert_uint_eq(node.waiting, away);
+    far_say(2, "+OK\r\n$1\r\n1\r\n");
+    far_expect(far_client, "+OK\r\n$1\r\n1\r\n");
+    ck_assert_uint_eq(node.waiting, before);
+    far_send(other, "GET k2");
+    far_heard(2);
+    close(other); /* it is gone; what it has asked for is not, yet */
+    node_turn(3);
+    ck_assert_uint_gt(node.waiting, before);
+    far_say(2, "$1\r\n1\r\n");
+    node_until(node.waiting == before);
+}
+END_TEST
+
+/* In parts: so do the answers that wait for the others. */
+START_TEST(parts_that_are_kept_count)
+{
+    size_t before = node.waiting;
+    far_send(far_client, "MGET k2 k3");
+    far_heard(2);
+    far_heard(3);
+    size_t away = node.waiting;
+    far_say(2, "*1\r\n$10\r\n0123456789\r\n");
+    node_until(node.waiting >= away + 10);
+    far_say(3, "*1\r\n$1\r\n3\r\n");
+    far_expect(far_client, "*2\r\n$10\r\n0123456789\r\n$1\r\n3\r\n");
+    ck_assert_uint_eq(node.waiting, before);
+}
+END_TEST
+
+SUITE_MAIN_WITH("cache_forward", set_up, far_tear_down, what_is_away_counts,
+                parts_that_are_kept_count, goes_to_the_owner, an_error_is_a_reply,
                 what_needs_no_owner, what_is_of_a_connection_stays, a_watch_of_this_node,
                 a_watch_of_another_node, own_foreign_own, one_owner_is_pipelined, two_owners_wait,
                 later_and_others, many_are_bounded, lines_behind, quit_behind,
