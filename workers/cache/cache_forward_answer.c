@@ -238,11 +238,24 @@ static void forward_unanswered(struct forward_slot *s, size_t part, bool ran, co
     }
 }
 
+/*
+ * What was confirmed before it ran, and came while it was away, is no copy any more: dropped when it was sent (so that
+ * nothing older is read meanwhile), and again when it is answered, also when nobody knows whether it ran.
+ */
+static void forward_wrote(const struct forward_slot *s)
+{
+    const struct command_queued *q = s->command;
+    if (s->forward->node->reads != NULL)
+        cache_reads_wrote(s->forward->node->reads, NULL, q->command, q->words, q->count);
+}
+
 bool forward_take(enum cache_peer_result result, struct slice answer, const char *why,
                   struct forward_part *part)
 {
     struct forward_slot *s = part->slot;
     s->out--;
+    if (s->out == 0)
+        forward_wrote(s);
     if (s->client == NULL) {
         if (s->out == 0)
             forward_free_slot(s);

@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from cache_store_fixture import stored
+from differential_fixture import array
 from incr_hammer import patient
 from platoon_fixture import wait_until
 from ring_fixture import frozen, refused, standing_ring
@@ -151,6 +152,21 @@ def test_what_is_bounded(ring):
     transaction.set(key, "5")
     assert patient(transaction.execute) == [True]
     assert get(other, key, "BOUNDED", HOUR) == b"5" and ring.owner(key) is one
+
+
+@pytest.mark.parametrize("write, value", [("SET {} new", b"$3\r\nnew\r\n"), ("APPEND {} new", b"$4\r\n1new\r\n"), ("DEL {}", b"$-1\r\n")])
+def test_a_copy_that_comes_behind_a_write_was_sent(ring, write, value):
+    """Both are away at once. The owner confirmed the copy before it wrote: who was told of the write reads no older one."""
+    one, other = ring.nodes
+    key = stored_at(ring, one, b"1")
+    get(other, key)
+    connection = other.connection()
+    read = array(f"PLATOON.GET {key} BOUNDED {HOUR}".encode().split())
+    connection.send(read + array(write.format(key).encode().split()))
+    assert connection.reply().value == b"1" and not connection.reply().raw.startswith(b"-")
+    connection.send(read)
+    assert connection.reply().raw == value
+    connection.socket.close()
 
 
 def test_a_copy_ends_with_its_object(ring):
