@@ -70,6 +70,12 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     return s;
 }
 
+static void forward_append(struct cache_away *a, struct forward_slot *s)
+{
+    *(a->last != NULL ? &a->last->next : &a->first) = s;
+    a->last = s;
+}
+
 /* Behind the client's others; one that is looked at again, before them. */
 static void forward_link(struct cache_client *c, struct forward_slot *s)
 {
@@ -82,9 +88,27 @@ static void forward_link(struct cache_client *c, struct forward_slot *s)
         a->first = s;
         a->last = a->last != NULL ? a->last : s;
     } else {
-        *(a->last != NULL ? &a->last->next : &a->first) = s;
-        a->last = s;
+        forward_append(a, s);
     }
+}
+
+void cache_forward_behind(struct cache_client *c, size_t from)
+{
+    struct cache_away *a = c->away;
+    struct buffer *out = &c->reply.out;
+    if (a == NULL || a->first == NULL || a->redo != NULL || !buffer_ok(out) || out->len == from)
+        return;
+    struct forward_slot *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        out->failed = true; /* it ends with its turn */
+        return;
+    }
+    buffer_append(&s->answer, out->data + from, out->len - from);
+    out->len = from;
+    s->client = c;
+    s->state = FORWARD_ANSWERED;
+    a->count++;
+    forward_append(a, s);
 }
 
 /* ---- sending ---- */

@@ -59,6 +59,13 @@ enum cache_hold cache_forward_parts(struct cache_client *c, const struct cache_c
 bool cache_forward_may_join(struct cache_client *c, const struct cache_command *command,
                             const struct slice *words, size_t count);
 
+/*
+ * What a command has been answered at once stands in the reply from there on, an error: memory was short, or too much
+ * waits. While others of its client are away it comes behind theirs; without memory even for that the client ends, for
+ * every reply behind it would be another command's.
+ */
+void cache_forward_behind(struct cache_client *c, size_t from);
+
 /* A command that was looked at again has been answered: so are those behind it, as far as they are. */
 void cache_forward_go_on(struct cache_client *c);
 

@@ -41,7 +41,7 @@ static bool forward_meets(const struct forward_slot *a, const struct forward_slo
 static bool forward_is_overtaken(const struct forward_slot *s)
 {
     for (const struct forward_slot *later = s->next; later != NULL; later = later->next)
-        if (later->state == FORWARD_ANSWERED && forward_meets(s, later))
+        if (later->state == FORWARD_ANSWERED && later->command != NULL && forward_meets(s, later))
             return true;
     return false;
 }

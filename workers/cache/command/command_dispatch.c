@@ -300,8 +300,10 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
     if (end != 0 || leased)
         cache_turn_wrote(c, from, end); /* what CLIENT REPLY leaves of it */
     cache_hold_free(held);
-    if (c->away != NULL && c->parked == 0 && may != CACHE_HOLD_AWAY)
+    if (c->away != NULL && c->parked == 0 && may != CACHE_HOLD_AWAY) {
+        cache_forward_behind(c, from);
         cache_forward_go_on(c);
+    }
 }
 
 /*
