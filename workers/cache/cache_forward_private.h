@@ -33,7 +33,7 @@ struct forward_slot {
     struct cache_client *client; /* NULL: it is gone */
     struct cache_node *node;     /* that knows of it */
     size_t charged; /* bytes that cache_node.waiting knows of: its words, and what was answered */
-    struct command_queued *command; /* NULL: refused here, behind others that are away */
+    struct command_queued *command; /* NULL: refused here */
     enum forward_state state;
     uint32_t owner; /* 0: several */
     unsigned tries;
