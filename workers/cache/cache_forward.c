@@ -45,7 +45,7 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     struct cache_forward *f = c->node->forward;
     bool room = forward_has_room(c, q);
     struct forward_slot *s = room ? calloc(1, sizeof *s + parts * sizeof s->parts[0]) : NULL;
-    if (c->away == NULL && s != NULL)
+    if (c->away == NULL && s != NULL && q != NULL)
         c->away = calloc(1, sizeof *c->away);
     if (s == NULL || q == NULL || c->away == NULL) {
         free(q);

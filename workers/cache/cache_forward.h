@@ -10,8 +10,8 @@
  *
  * Run again is only what surely did not run, or what only reads: whose owner says that it is not (it moved), or was not
  * reached. It is looked at from the beginning, and may be ours by then. Of several that were under way at once they run
- * again in their order when all are answered, and none that a later one of the same cell has overtaken: that one, and a
- * write of which nobody knows whether it ran, is TRYAGAIN.
+ * again in their order when all are answered, and none that a later one of the same cell has overtaken, unless both only
+ * read: that one, and a write of which nobody knows whether it ran, is TRYAGAIN.
  *
  * Bounds: FORWARD_AWAY_MAX of one client at once; each has the time of cache_park.h in all.
  */

@@ -20,30 +20,68 @@ uint64_t forward_pause(const struct forward_slot *s)
     return pause < FORWARD_PAUSE_MAX ? pause : FORWARD_PAUSE_MAX;
 }
 
-/* Whether two commands have a key in one cell; EXEC may have any. */
-static bool forward_meets(const struct forward_slot *a, const struct forward_slot *b)
+/* Two that only read may run in any order; but what was read behind a WATCH must not be older than that. */
+static bool forward_is_ordered(const struct forward_slot *s)
 {
-    struct cache_member *member = a->forward->node->member;
-    struct command_keys of_a, of_b;
-    struct slice key, other;
-    command_keys_start_all(&of_a, NULL, a->command->command, a->command->words, a->command->count);
-    while (command_keys_next(&of_a, &key)) {
-        command_keys_start_all(&of_b, NULL, b->command->command, b->command->words,
-                               b->command->count);
-        while (command_keys_next(&of_b, &other))
-            if (cache_member_same_cell(member, key, other))
-                return true;
+    return (s->command->command->flags & (COMMAND_WRITE | COMMAND_AT_ONCE)) != 0;
+}
+
+static int forward_compare(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return one < other ? -1 : one > other;
+}
+
+/* The cells of its keys, sorted. NULL: memory is short. */
+static uint64_t *forward_cells(const struct forward_slot *s, size_t *count)
+{
+    const struct command_queued *q = s->command;
+    uint64_t *cells = malloc(q->count * sizeof *cells);
+    struct command_keys keys;
+    struct slice key;
+    *count = 0;
+    if (cells == NULL)
+        return NULL;
+    command_keys_start_all(&keys, NULL, q->command, q->words, q->count);
+    while (command_keys_next(&keys, &key))
+        cells[(*count)++] = cache_member_cell(s->forward->node->member, key);
+    qsort(cells, *count, sizeof *cells, forward_compare);
+    return cells;
+}
+
+static bool forward_meets(const struct forward_slot *s, const uint64_t *cells, size_t count)
+{
+    const struct command_queued *q = s->command;
+    struct command_keys keys;
+    struct slice key;
+    command_keys_start_all(&keys, NULL, q->command, q->words, q->count);
+    while (command_keys_next(&keys, &key)) {
+        uint64_t cell = cache_member_cell(s->forward->node->member, key);
+        if (bsearch(&cell, cells, count, sizeof cell, forward_compare) != NULL)
+            return true;
     }
     return false;
 }
 
-/* A later one of the client's has run on what this one would: run now, it would undo that. */
+/*
+ * A later one of the client's has run on what this one would: run now, it would undo that. Sorted, for both may have a
+ * million keys: each with each would stop the node. Without memory for that it is taken for overtaken.
+ */
 static bool forward_is_overtaken(const struct forward_slot *s)
 {
-    for (const struct forward_slot *later = s->next; later != NULL; later = later->next)
-        if (later->state == FORWARD_ANSWERED && later->command != NULL && forward_meets(s, later))
-            return true;
-    return false;
+    uint64_t *cells = NULL;
+    size_t count = 0;
+    bool met = false;
+    for (const struct forward_slot *later = s->next; later != NULL && !met; later = later->next) {
+        if (later->state != FORWARD_ANSWERED || later->command == NULL ||
+            !(forward_is_ordered(s) || forward_is_ordered(later)))
+            continue;
+        if (cells == NULL)
+            cells = forward_cells(s, &count);
+        met = cells == NULL || forward_meets(later, cells, count);
+    }
+    free(cells);
+    return met;
 }
 
 /* From its beginning: whose its keys are now. */

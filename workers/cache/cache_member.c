@@ -99,11 +99,6 @@ uint32_t cache_member_owner(const struct cache_member *r, struct slice key)
     return theirs && r->walk == MEMBER_SETTLED ? e->incarnation : 0;
 }
 
-bool cache_member_same_cell(const struct cache_member *r, struct slice a, struct slice b)
-{
-    return cache_cell(a, r->seed) == cache_cell(b, r->seed);
-}
-
 bool cache_member_is_settled(struct cache_member *r, uint64_t cell)
 {
     if (r->incarnation == 0 || r->walk != MEMBER_SETTLED || member_is_withheld(r, cell))

@@ -118,9 +118,8 @@ struct cache_member_sight cache_member_look(struct cache_member *r, struct slice
 /* The same of a key that will be needed: asks, and answers whether what it needs may be loaded ahead. */
 bool cache_member_look_ahead(struct cache_member *r, struct slice key);
 
-/* Without any trace: another node that has it, as far as is known, and is there; 0: none. Whether two share a cell. */
+/* Without any trace: another node that has it, as far as is known, and is there; 0: none. */
 uint32_t cache_member_owner(const struct cache_member *r, struct slice key);
-bool cache_member_same_cell(const struct cache_member *r, struct slice a, struct slice b);
 
 /* Who waits for that cell may look again. */
 bool cache_member_is_settled(struct cache_member *r, uint64_t cell);

@@ -206,6 +206,58 @@ START_TEST(overtaken)
 }
 END_TEST
 
+/* Of many keys one is enough, wherever it stands among the others. */
+START_TEST(overtaken_by_one_of_many)
+{
+    static const char *const later[] = {"MSET {k2}b 2 {y}j2 1", "MSET {y}j2 1 {k2}b 2",
+                                        "SET {k2}b 2"};
+    know();
+    play_owner("{y}j2", 2);
+    play_owner("{x}1", 2);
+    far_send(far_client, "MGET {x}1 {y}j2");
+    far_heard(2);
+    far_say(2, "*2\r\n$-1\r\n$-1\r\n");
+    far_expect(far_client, "*2\r\n$-1\r\n$-1\r\n");
+    for (size_t i = 0; i < 3; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "MGET %s|%s",
+                 i % 2 == 0 ? "k2 {x}1 {x}2 {x}3" : "{x}1 {x}2 {x}3 k2", later[i]);
+        far_send(far_client, line);
+        far_heard(2);
+        far_heard(2);
+        far_say(2, MOVED "+OK\r\n");
+        ck_says(far_came(far_client, "+OK\r\n"), "-TRYAGAIN the object's owner changed between");
+    }
+    far_send(far_client, "MSET {x}1 1 {x}2 2|SET {y}j2 2");
+    far_heard(2);
+    far_heard(2);
+    far_say(2, MOVED "+OK\r\n");
+    ck_heard(2, "PLATOON.FOR 2 1 1 MSET {x}1 1 {x}2 2");
+    far_say(2, "+OK\r\n");
+    far_expect(far_client, "+OK\r\n+OK\r\n");
+}
+END_TEST
+
+/* Two that read do not disturb each other, but for WATCH: what is read behind it would be older than what it watches. */
+START_TEST(reads_are_not_overtaken)
+{
+    know();
+    far_send(far_client, "MGET k2 j2|GET {k2}b|MGET j2 k2");
+    for (int i = 0; i < 3; i++)
+        far_heard(2);
+    far_say(2, MOVED "$1\r\nb\r\n*2\r\n$-1\r\n$-1\r\n");
+    ck_heard(2, "PLATOON.FOR 2 1 1 MGET k2 j2");
+    far_say(2, "*2\r\n$-1\r\n$1\r\na\r\n");
+    far_expect(far_client, "*2\r\n$-1\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$-1\r\n$-1\r\n");
+    far_send(far_client, "WATCH k2|GET k2");
+    far_heard(2);
+    far_heard(2);
+    far_say(2, MOVED "$1\r\nb\r\n");
+    ck_says(far_came(far_client, "b\r\n"), "-TRYAGAIN the object's owner changed between");
+    far_hears_nothing(2);
+}
+END_TEST
+
 /* Hushed as it was, also when it runs again. */
 START_TEST(hushed_again)
 {
@@ -321,5 +373,6 @@ END_TEST
 SUITE_MAIN_WITH("cache_forward_again", set_up, far_tear_down, moved_to_us, waits_until_it_is_stored,
                 waits_as_long_as_it_says, moved_to_another, moved_again_and_again,
                 moved_until_its_time_is_over, a_pause_delays_its_client_only, some_of_a_pipeline,
-                overtaken, hushed_again, client_goes_in_a_pause, not_there, not_there_in_time,
+                overtaken, overtaken_by_one_of_many, reads_are_not_overtaken, hushed_again,
+                client_goes_in_a_pause, not_there, not_there_in_time,
                 no_answer_in_time, cut_behind_it, no_node_any_more)
