@@ -140,10 +140,13 @@ static const char *forward_send(struct forward_slot *s, size_t part, uint32_t ow
                               &s->parts[part]);
 }
 
-/* What was not sent at all surely did not run. */
+/* What was not sent at all surely did not run; what never can be is not tried again. */
 static void forward_not_sent(struct forward_slot *s, size_t part, const char *why)
 {
-    forward_on_answer(CACHE_PEER_AWAY, slice_of(""), why, &s->parts[part]);
+    if (why[0] == '-')
+        forward_on_answer(CACHE_PEER_ANSWERED, slice_of(why), "", &s->parts[part]);
+    else
+        forward_on_answer(CACHE_PEER_AWAY, slice_of(""), why, &s->parts[part]);
 }
 
 /* It stands for the one that was looked at again. */

@@ -75,7 +75,7 @@ void cache_forward_forget(struct cache_client *c);
 /*
  * A command for an owner, whoever wants it: a client's, a part of one, or a call's (cache_parts.h). `again`: it was
  * refused by an owner before, and Redis has been asked since. NULL: fn is told of it as cache_peers_send does; else it
- * was not sent, and why: words for the end of an error.
+ * was not sent, and why: words for the end of an error, or, of what can never be sent, an answer: '-', the line, its end.
  */
 const char *cache_forward_send(struct cache_forward *f, uint32_t owner, bool again,
                                const struct slice *words, size_t count, uint64_t timeout_ms,

@@ -6,7 +6,8 @@
 #include <errno.h>
 
 #define FORWARD_NUMBER_SIZE 10 /* digits of 32 bits */
-#define FORWARD_WORDS       4  /* before the command: PLATOON.FOR to from again */
+#define FORWARD_NEVER       "-ERR "
+#define FORWARD_WORDS       4 /* before the command: PLATOON.FOR to from again */
 
 static const char *forward_why(int rc)
 {
@@ -17,6 +18,14 @@ static const char *forward_why(int rc)
         return "it is no node of the ring any more";
     case -ENOBUFS:
         return "more waits for it than it takes";
+    case -EMSGSIZE:
+        return FORWARD_NEVER
+            "the command is larger than the 64 MB that another node is sent at once: ask "
+            "for less at a time\r\n";
+    case -EINVAL:
+        return FORWARD_NEVER
+            "the command has more than the million words that another node is sent at "
+            "once: ask for less at a time\r\n";
     default:
         return "the system has no more memory for this node";
     }

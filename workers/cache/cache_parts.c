@@ -257,7 +257,10 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
     if (why == NULL)
         return;
     parts_leave(part);
-    parts_not_answered(p, part, false, why);
+    if (why[0] == '-')
+        parts_answered(p, part, slice_of(why));
+    else
+        parts_not_answered(p, part, false, why);
     free(part);
 }
 

@@ -370,9 +370,40 @@ START_TEST(no_node_any_more)
 }
 END_TEST
 
+/* Larger than what another node is sent at once: said now, and never tried again; in parts, of which one is, too. */
+START_TEST(never_to_be_sent)
+{
+    static const char *const heads[] = {"MSET k2 ", "MSET k3 1 k2 "};
+    enum { VALUE = 600 * 1024 }; /* two of them: more than the fixture's queue_max */
+    struct buffer line = BUFFER_EMPTY;
+    play_owner("k3", 3);
+    know();
+    for (size_t i = 0; i < 2; i++) {
+        buffer_clear(&line);
+        buffer_append_text(&line, heads[i]);
+        memset(buffer_reserve(&line, VALUE), 'x', VALUE);
+        line.len += VALUE;
+        buffer_append_text(&line, " {k2}b ");
+        memset(buffer_reserve(&line, VALUE), 'x', VALUE);
+        line.len += VALUE;
+        far_send(far_client, buffer_text(&line));
+        if (i == 1) {
+            ck_heard(3, "PLATOON.FOR 3 1 0 MSET k3 1");
+            far_say(3, "+OK\r\n");
+        }
+        const char *came = far_came(far_client, "\r\n");
+        ck_says(came,
+                "-ERR the command is larger than the 64 MB that another node is sent at once");
+        far_hears_nothing(2);
+    }
+    buffer_fini(&line);
+    far_get("PING", "+PONG\r\n");
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_forward_again", set_up, far_tear_down, moved_to_us, waits_until_it_is_stored,
                 waits_as_long_as_it_says, moved_to_another, moved_again_and_again,
                 moved_until_its_time_is_over, a_pause_delays_its_client_only, some_of_a_pipeline,
                 overtaken, overtaken_by_one_of_many, reads_are_not_overtaken, hushed_again,
                 client_goes_in_a_pause, not_there, not_there_in_time,
-                no_answer_in_time, cut_behind_it, no_node_any_more)
+                no_answer_in_time, cut_behind_it, no_node_any_more, never_to_be_sent)

@@ -207,6 +207,10 @@ START_TEST(test_queue_is_bounded)
     peers_until(all[0].times > 0);
     ck_answered(all[0], "+OK\r\n");
     ck_assert_int_eq(cache_peers_send(peers.p, PEER, words, 3, 20000, peers_on_told, &a), 0);
+    static char large[10000]; /* never, however little waits */
+    words[2] = slice_make(large, sizeof large);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, words, 3, 20000, peers_on_told, &a),
+                     -EMSGSIZE);
 }
 END_TEST
 

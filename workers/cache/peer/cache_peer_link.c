@@ -380,6 +380,8 @@ int cache_peer_send(struct cache_peer *peer, const struct slice *words, size_t c
 {
     struct cache_peers *p = peer->all;
     size_t size = peer_size(words, count);
+    if (size > p->queue_max)
+        return -EMSGSIZE;
     if (size > p->queue_max - peer->bytes)
         return -ENOBUFS;
     struct cache_peer_call *call = malloc(sizeof *call);

@@ -85,8 +85,8 @@ int cache_peers_set(struct cache_peers *p, const struct cache_peer_node *nodes, 
 /*
  * Sends a command of `count` words (copied) to a node. 0: `fn` is called once, from the loop, not before this returns,
  * at most timeout_ms from now (and 1 ms; one that is late is answered UNKNOWN, or AWAY, and its answer goes nowhere). A
- * negative errno: it is not called: -ENOENT: there is no such node; -ENOBUFS: too much waits for it; -ENOMEM; -EINVAL:
- * no words, or too many.
+ * negative errno: it is not called: -ENOENT: there is no such node; -ENOBUFS: too much waits for it; -ENOMEM; and of
+ * what can never be sent -EMSGSIZE: it is larger than queue_max, -EINVAL: no words, or more than REDIS_ARGC_MAX.
  */
 int cache_peers_send(struct cache_peers *p, uint32_t incarnation, const struct slice *words,
                      size_t count, uint64_t timeout_ms, cache_peer_fn fn, void *ctx);
