@@ -61,7 +61,8 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     s->out = parts;
     s->deadline_ms = forward_deadline(c, q);
     s->tries = c->away->redo != NULL ? c->away->redo->tries : 0;
-    s->waited = c->away->redo != NULL && c->away->redo->waited;
+    s->again = s->tries > 0 && !c->away->redo->waits;
+    s->waited = s->tries > 0 && c->away->redo->waited;
     s->hushed = c->reply_off || c->reply_skip;
     for (size_t i = 0; i < parts; i++)
         s->parts[i] = (struct forward_part){.slot = s, .index = i};
@@ -135,7 +136,7 @@ static const char *forward_send(struct forward_slot *s, size_t part, uint32_t ow
 {
     uint64_t now = uv_now(s->forward->node->loop);
     s->parts[part].owner = owner;
-    return cache_forward_send(s->forward, owner, s->tries > 0, words, count,
+    return cache_forward_send(s->forward, owner, s->again, words, count,
                               s->deadline_ms > now ? s->deadline_ms - now : 1, forward_on_answer,
                               &s->parts[part]);
 }

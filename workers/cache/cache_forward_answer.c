@@ -91,7 +91,8 @@ static void forward_repeat(struct forward_slot *s, const char *why)
 
 /*
  * It surely has not run: the object has moved, or its owner, whose other commands would wait behind it, has to wait
- * for something. Who waits until an object is stored is told so by the answer of the next time.
+ * for something: Redis, which says as before that it is that one's, is not asked, and no owner is to claim anew what it has
+ * given up meanwhile. Who waits until an object is stored is told so by the answer of the next time.
  */
 static void forward_sent_back(struct forward_slot *s, struct slice answer)
 {
@@ -99,6 +100,7 @@ static void forward_sent_back(struct forward_slot *s, struct slice answer)
     bool waits;
     struct slice why = cache_forward_moved_why(answer, &waits);
     snprintf(text, sizeof text, "%.*s", (int)why.len, why.ptr);
+    s->waits = waits;
     s->unreached = s->unreached || waits;
     s->waited = s->waited || waits;
     if (!waits)
@@ -192,8 +194,11 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
 /* Of a command in parts some may have run: it is not sent again, but where it only reads. */
 static void forward_take_part(struct forward_slot *s, size_t part, struct slice answer)
 {
-    bool moved = cache_forward_is_moved(answer);
+    bool moved = cache_forward_is_moved(answer), waits = false;
     if (moved)
+        cache_forward_moved_why(answer, &waits);
+    s->waits = s->waits || waits;
+    if (moved && !waits)
         forward_moved(s, s->parts[part].owner);
     int rc = moved ? -EBADMSG : cache_split_take(&s->split, part, answer, FORWARD_ANSWER_MAX);
     if (rc == 0) {

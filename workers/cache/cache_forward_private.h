@@ -40,7 +40,9 @@ struct forward_slot {
     bool sent;      /* all of it: what is answered is answered from the loop */
     bool hushed;    /* CLIENT REPLY: nothing is written */
     bool unreached; /* its owner was not, or it has to wait for something: not at once again */
-    bool waited;    /* its owner had to wait for something, this time or one before */
+    bool again;     /* Redis has been asked since its owner said that it is not */
+    bool waits;     /* its owner has to wait for something: that it is the owner is true so far */
+    bool waited;    /* it had to, this time or one before */
     uint64_t
         copied_ms; /* when its owner was asked for a copy (clock_mono_ms); 0: for what the command says */
     uint64_t deadline_ms;

@@ -144,6 +144,8 @@ static void parts_moved(struct cache_parts *p, const struct cache_part *part, st
     if (!waits)
         cache_member_moved(p->node->member, slice_make(part->key, part->key_len), part->owner);
     parts_again(p, part->index, text);
+    if (waits)
+        p->states[part->index] = CACHE_PART_LATER;
 }
 
 static void parts_answered(struct cache_parts *p, const struct cache_part *part,

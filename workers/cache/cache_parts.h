@@ -20,6 +20,7 @@ enum cache_part_state {
     CACHE_PART_NONE,  /* it was never sent */
     CACHE_PART_OUT,   /* it is not answered */
     CACHE_PART_AGAIN, /* it did not run, or may run twice: to be looked at again */
+    CACHE_PART_LATER, /* so too: its owner has to wait for something, and is the owner so far */
     CACHE_PART_DONE,
 };
 

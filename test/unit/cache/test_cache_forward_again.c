@@ -63,7 +63,7 @@ START_TEST(waits_until_it_is_stored)
     far_say(2, WAITS);
     far_say(2, "$1\r\nj\r\n");
     for (int i = 0; i < 3; i++) {
-        ck_heard(2, "PLATOON.FOR 2 1 1 PLATOON.DUMP k2 WAIT 0");
+        ck_heard(2, "PLATOON.FOR 2 1 0 PLATOON.DUMP k2 WAIT 0");
         far_say(2, i < 2 ? WAITS : ":0\r\n");
     }
     far_expect(far_client, ":1\r\n$1\r\nj\r\n");
