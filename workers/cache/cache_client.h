@@ -71,6 +71,7 @@ struct cache_client {
     int parked;     /* loads and answers that the command at hand waits for */
     bool again;     /* that node has sent it before, and was refused */
     bool linked;    /* another node: it has sent commands of its clients */
+    bool above;     /* came when there were clients_max, and has not shown that it is a node */
     bool stalled;   /* what it has sent waits until `away` is answered */
     bool trusted;   /* authenticated, or no secret is set */
     bool multi;     /* between MULTI and EXEC */

@@ -2,10 +2,13 @@
  * cache_listen.h: where a cache node listens.
  *
  * Runs in a cache node. Several addresses, unix and TCP; each new connection becomes a client, unless there are too
- * many. Short of files it pauses, and says so, instead of spinning.
+ * many: in a ring a few more, for its nodes, and who turns out to be none is ended. Short of files it pauses, and says
+ * so, instead of spinning.
  */
 #ifndef WORKERS_CACHE_LISTEN_H
 #define WORKERS_CACHE_LISTEN_H
+
+#include "common/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +18,7 @@
 
 #define CACHE_LISTEN_PATH_SIZE 112
 
+struct cache_client;
 struct cache_node;
 
 struct cache_listener {
@@ -37,7 +41,13 @@ struct cache_listen {
  */
 int cache_listen_start(struct cache_node *n, const char *addresses, char *why, size_t why_size);
 
-/* Once a second: goes on after a pause. */
+/* Whether the next one is above clients_max: it is kept as long as it may be another node's. */
+bool cache_listen_is_above(const struct cache_node *n);
+
+/* Its next command begins with that word. False: it is no node, the error is written, and it ends. */
+bool cache_listen_keeps(struct cache_client *c, struct slice word);
+
+/* Once a second: goes on after a pause; ends who is above clients_max and has not shown that it is a node. */
 void cache_listen_tick(struct cache_node *n);
 
 /* Takes no more connections; its handles close while the loop goes on. */

@@ -351,6 +351,45 @@ START_TEST(sent_and_too_large)
 }
 END_TEST
 
+/* However many clients there are: a node of the ring gets in, and nobody else does. */
+START_TEST(sent_when_there_are_too_many)
+{
+    int fd[8], count = 0;
+    far_get("SET own 0", "+OK\r\n");
+    while (node.client_count < node.options.clients_max)
+        fd[count++] = node_connect();
+    int other = node_connect(), client = node_connect();
+    far_send(other, "AUTH|PING|PLATOON.FOR 1 2 0 SET own 1|PLATOON.FOR 1 2 0 GET own|PING");
+    far_expect(other, "-ERR wrong number of arguments for 'auth' command\r\n+PONG\r\n+OK\r\n"
+                      "$1\r\n1\r\n+PONG\r\n");
+    far_send(client, "PING|GET own|GET own");
+    far_expect(client, "+PONG\r\n-ERR max number of clients reached\r\n");
+    ck_assert(node_is_closed(client));
+    close(client);
+    far_get("GET own", "$1\r\n1\r\n");
+    client = node_connect(); /* says nothing */
+    cache_listen_tick(&node);
+    node_turn(2);
+    ck_assert(!node_is_closed(client));
+    node.clients->born_ms = 0;
+    node.clients->next->born_ms = 0;
+    cache_listen_tick(&node);
+    node_turn(2);
+    ck_assert(node_is_closed(client));
+    ck_assert(!node_is_closed(other));
+    close(client);
+    client = node_connect();
+    while (count > 0)
+        close(fd[--count]);
+    node_turn(2);
+    cache_listen_tick(&node); /* there is a place by now */
+    far_send(client, "GET own");
+    far_expect(client, "$1\r\n1\r\n");
+    close(client);
+    close(other);
+}
+END_TEST
+
 /* Strangers cannot send it, either. */
 START_TEST(sent_without_a_password)
 {
@@ -371,4 +410,4 @@ SUITE_MAIN_WITH("cache_owner", set_up, far_tear_down, waits_until_somebody_says,
                 sent_to_another_incarnation, sent_by_nobody, sent_and_not_ours,
                 sent_without_a_lease, sent_so_often_that_it_moves, keys_of_a_transaction,
                 sent_and_not_stored, sent_and_no_room, sent_and_read_ahead, sent_and_not_read,
-                sent_and_too_large, sent_without_a_password)
+                sent_and_too_large, sent_when_there_are_too_many, sent_without_a_password)
