@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/redis/redis_tls.h"
+#include "workers/cache/cache_above.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_tls.h"
@@ -142,7 +143,7 @@ static size_t client_unsent_max(const struct cache_client *c)
 
 static void client_command(struct cache_client *c)
 {
-    if (c->request.count > 0 && cache_listen_keeps(c, c->request.words[0]))
+    if (c->request.count > 0 && cache_above_keeps(c, c->request.words[0]))
         c->node->commands->execute(c, c->request.words, c->request.count);
     c->linked = c->linked || c->from != 0;
     c->reply.max = c->linked ? client_unsent_max(c) : c->reply.max;
@@ -441,7 +442,7 @@ void cache_client_new(struct cache_node *n, int fd, const char *path)
     c->id = ++n->last_id;
     c->reply = (struct resp_reply){.version = 2, .max = CACHE_CLIENT_UNSENT_MAX};
     c->trusted = n->options.secret == NULL;
-    c->above = cache_listen_is_above(n);
+    c->above = cache_above_is(n);
     c->born_ms = c->used_ms = uv_now(n->loop);
     c->next = n->clients;
     if (c->next != NULL)

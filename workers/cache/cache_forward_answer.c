@@ -91,8 +91,8 @@ static void forward_repeat(struct forward_slot *s, const char *why)
 
 /*
  * It surely has not run: the object has moved, or its owner, whose other commands would wait behind it, has to wait
- * for something: Redis, which says as before that it is that one's, is not asked, and no owner is to claim anew what it has
- * given up meanwhile. Who waits until an object is stored is told so by the answer of the next time.
+ * for something. Redis says as before that it is that one's: it is not asked, and no owner is to claim anew what it
+ * has given up meanwhile. Who waits until an object is stored is told so by the answer of the next time.
  */
 static void forward_sent_back(struct forward_slot *s, struct slice answer)
 {

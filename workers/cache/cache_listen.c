@@ -4,10 +4,8 @@
 #include "common/listen_address.h"
 #include "common/log.h"
 #include "common/words.h"
-#include "workers/cache/cache_member.h"
+#include "workers/cache/cache_above.h"
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_owner.h"
-#include "workers/cache/cache_turn.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,15 +17,12 @@
 
 #define LISTEN_ACCEPTS_MAX 256 /* in one turn */
 #define LISTEN_KEEPALIVE_S 300 /* Redis' tcp-keepalive */
-#define LISTEN_RESERVE     8   /* above clients_max, and one for each node of the ring */
-#define LISTEN_SHOWS_MS    10000
-#define LISTEN_TOO_MANY    "ERR max number of clients reached"
 
 /* ---- accepting ---- */
 
 static void listen_refuse(struct cache_node *n, int fd, bool tls)
 {
-    static const char text[] = "-" LISTEN_TOO_MANY "\r\n";
+    static const char text[] = "-" CACHE_ABOVE_REFUSED "\r\n";
     n->counts.rejected++;
     if (!tls && send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         errno = 0; /* it is gone: so much the better */
@@ -45,48 +40,10 @@ static void listen_tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
-/*
- * Ordinary clients, however many, do not keep the ring's nodes out. Who is one is only known by what it says: places
- * above clients_max are given to anybody, and taken back.
- */
-static size_t listen_reserve(const struct cache_node *n)
-{
-    return n->member != NULL ? cache_member_node_count(n->member) + LISTEN_RESERVE : 0;
-}
-
-bool cache_listen_is_above(const struct cache_node *n)
-{
-    return n->member != NULL && n->client_count >= n->options.clients_max;
-}
-
-/* What a node says before it sends a command, and that. */
-bool cache_listen_keeps(struct cache_client *c, struct slice word)
-{
-    if (!c->above || c->linked || command_is(word, "auth") || command_is(word, "ping") ||
-        command_is(word, CACHE_OWNER_FOR))
-        return true;
-    c->node->counts.rejected++;
-    resp_error(&c->reply, LISTEN_TOO_MANY);
-    cache_turn_end(c, false);
-    return false;
-}
-
-/* Who has not shown in time that it is a node. There may be a place for it as for others by now. */
-static void listen_look_above(struct cache_node *n)
-{
-    uint64_t now = uv_now(n->loop);
-    bool room = n->client_count <= n->options.clients_max;
-    for (struct cache_client *c = n->clients; c != NULL; c = c->next) {
-        c->above = c->above && !room && !c->linked;
-        if (c->above && now >= c->born_ms + LISTEN_SHOWS_MS)
-            cache_turn_end(c, true);
-    }
-}
-
 static void listen_take(struct cache_listener *l, int fd)
 {
     struct cache_node *n = l->node;
-    if (n->client_count >= n->options.clients_max + listen_reserve(n)) {
+    if (n->client_count >= n->options.clients_max + cache_above_places(n)) {
         listen_refuse(n, fd, n->tls != NULL && l->path[0] == '\0');
         return;
     }
@@ -124,8 +81,6 @@ static void listen_on_poll(uv_poll_t *poll, int status, int events)
 
 void cache_listen_tick(struct cache_node *n)
 {
-    if (n->member != NULL)
-        listen_look_above(n);
     if (n->listen.error == 0)
         return;
     n->listen.error = 0;

@@ -8,8 +8,6 @@
 #ifndef WORKERS_CACHE_LISTEN_H
 #define WORKERS_CACHE_LISTEN_H
 
-#include "common/slice.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
@@ -18,7 +16,6 @@
 
 #define CACHE_LISTEN_PATH_SIZE 112
 
-struct cache_client;
 struct cache_node;
 
 struct cache_listener {
@@ -41,13 +38,7 @@ struct cache_listen {
  */
 int cache_listen_start(struct cache_node *n, const char *addresses, char *why, size_t why_size);
 
-/* Whether the next one is above clients_max: it is kept as long as it may be another node's. */
-bool cache_listen_is_above(const struct cache_node *n);
-
-/* Its next command begins with that word. False: it is no node, the error is written, and it ends. */
-bool cache_listen_keeps(struct cache_client *c, struct slice word);
-
-/* Once a second: goes on after a pause; ends who is above clients_max and has not shown that it is a node. */
+/* Once a second: goes on after a pause. */
 void cache_listen_tick(struct cache_node *n);
 
 /* Takes no more connections; its handles close while the loop goes on. */

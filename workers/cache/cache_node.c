@@ -7,6 +7,7 @@
  * one log would spoil it. READY comes when the log is read and clients can connect. It stops when what is acknowledged
  * is on the disk; what clients are in the middle of they ask its successor.
  */
+#include "workers/cache/cache_above.h"
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_far.h"
 #include "workers/cache/cache_node_worker.h"
@@ -361,6 +362,7 @@ static void node_on_tick(struct worker *w, void *state)
     (void)w;
     cache_log_tick(n->cache.log);
     cache_listen_tick(&n->cache);
+    cache_above_tick(&n->cache);
     cache_tls_tick(&n->cache);
     cache_turn_tick(&n->cache.turn);
     cache_mail_tick(&n->mail);

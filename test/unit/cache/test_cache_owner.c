@@ -5,6 +5,7 @@
 #include "test/unit/cache/forward_fixture.h"
 
 #include "test/unit/suite.h"
+#include "workers/cache/cache_above.h"
 #include "workers/cache/ring/cache_cells.h"
 
 #include <stdlib.h>
@@ -368,12 +369,12 @@ START_TEST(sent_when_there_are_too_many)
     close(client);
     far_get("GET own", "$1\r\n1\r\n");
     client = node_connect(); /* says nothing */
-    cache_listen_tick(&node);
+    cache_above_tick(&node);
     node_turn(2);
     ck_assert(!node_is_closed(client));
     node.clients->born_ms = 0;
     node.clients->next->born_ms = 0;
-    cache_listen_tick(&node);
+    cache_above_tick(&node);
     node_turn(2);
     ck_assert(node_is_closed(client));
     ck_assert(!node_is_closed(other));
@@ -382,7 +383,7 @@ START_TEST(sent_when_there_are_too_many)
     while (count > 0)
         close(fd[--count]);
     node_turn(2);
-    cache_listen_tick(&node); /* there is a place by now */
+    cache_above_tick(&node); /* there is a place by now */
     far_send(client, "GET own");
     far_expect(client, "$1\r\n1\r\n");
     close(client);
