@@ -89,6 +89,42 @@ def test_numbers_of_many_while_keys_move(cache_ring):
     assert not hammer.refusals
 
 
+def test_a_lock_is_given_once(cache_ring):
+    """What the store never hears of is in one memory only: it stays there, used from elsewhere or idle."""
+    ring = cache_ring(**{**CALM, "idle": "1s", "volatile": "lock:*"})
+    one, other = ring.nodes
+    lock = "lock:" + ring.key()
+    assert one.client().set(lock, "one", nx=True, ex=3600)
+    assert ring.owner(lock) is one
+    taker = other.client()
+    for _ in range(4 * MOVE):
+        assert taker.set(lock, "other", nx=True, ex=3600) is None
+    wait_until(elapsed(4), 10, "it to be idle")
+    assert ring.owner(lock) is one and taker.get(lock) == b"one"
+    assert one.client().delete(lock) == 1
+    ring.bring(other, lock)
+    assert taker.set(lock, "other", nx=True) and one.client().get(lock) == b"other"
+
+
+def test_nothing_moves_while_the_store_is_away(cache_ring):
+    """It is served from where it is; when the store is back it follows its user."""
+    ring = cache_ring(**{**CALM, "write_delay": "100ms", "idle": "0s"})
+    one, other = ring.nodes
+    clean, dirty = ring.keys_of(one, 2)
+    number = f"{{{dirty}}}"  # of its cell
+    one.client().set(number, 0)
+    stored(one.client())
+    ring.stores[0].away()
+    one.client().set(dirty, "newer")
+    user = other.client()
+    for count in range(1, 10 * MOVE):
+        assert user.get(dirty) == b"newer" and user.incr(number) == count
+    assert ring.owner(dirty) is one
+    ring.stores[0].back()
+    ring.bring(other, clean, dirty)
+    assert ring.stores[0].has(dirty) == b"newer" and one.client().get(dirty) == b"newer"
+
+
 # ---- idle ones are free ----
 
 def test_an_idle_cell_is_free(cache_ring):
