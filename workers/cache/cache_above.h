@@ -1,10 +1,10 @@
 /*
  * cache_above.h: connections of a cache node above clients_max.
  *
- * Runs in a cache node of a ring; elsewhere there are none. Without them ordinary clients, when they are too many, would
- * keep out the ring's other nodes, and all objects that are here with them. Who comes above clients_max may say what a
- * node says before it sends a command (AUTH, PING), and PLATOON.FOR, and stays then; whoever says anything else, or
- * nothing for 10 seconds, is ended. It never opens a connection, and knows nothing of addresses.
+ * Runs in a cache node of a ring; elsewhere there are none. Without them ordinary clients, when they are too many,
+ * would keep out the ring's other nodes, and all objects that are here with them. Who comes above clients_max may say
+ * what a node says before it sends a command (AUTH, PING), and PLATOON.FOR, and stays then; whoever says anything else,
+ * or nothing for 10 seconds, is ended. It never opens a connection, and knows nothing of addresses.
  */
 #ifndef WORKERS_CACHE_ABOVE_H
 #define WORKERS_CACHE_ABOVE_H

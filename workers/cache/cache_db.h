@@ -92,9 +92,9 @@ const struct cache_object *cache_db_read(struct cache_db *db, struct slice key);
 const struct cache_object *cache_db_peek(struct cache_db *db, struct slice key);
 
 /*
- * What is there, a deletion too, as a number that another value never has; 0: nothing is known of it. For who asks later
- * if it is still so. It is not the version alone: what has expired goes with the version that it had, so that the store
- * may have it still, and is another than it was all the same.
+ * What is there, a deletion too, as a number that no other value has; 0: nothing is known of it. For who asks
+ * later if it is still so. It is not the version alone: what has expired goes with the version that it had, so that the
+ * store may have it still, and is another than it was all the same.
  */
 uint64_t cache_db_seen(struct cache_db *db, struct slice key);
 

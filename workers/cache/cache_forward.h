@@ -10,8 +10,8 @@
  *
  * Run again is only what surely did not run, or what only reads: whose owner says that it is not (it moved), or was not
  * reached. It is looked at from the beginning, and may be ours by then. Of several that were under way at once they run
- * again in their order when all are answered, and none that a later one of the same cell has overtaken, unless both only
- * read: that one, and a write of which nobody knows whether it ran, is TRYAGAIN.
+ * again in their order when all are answered, and none that a later one of the same cell has overtaken, unless both
+ * only read: that one, and a write of which nobody knows whether it ran, is TRYAGAIN.
  *
  * Bounds: FORWARD_AWAY_MAX of one client at once; each has the time of cache_park.h in all.
  */
@@ -75,7 +75,7 @@ void cache_forward_forget(struct cache_client *c);
 /*
  * A command for an owner, whoever wants it: a client's, a part of one, or a call's (cache_parts.h). `again`: it was
  * refused by an owner before, and Redis has been asked since. NULL: fn is told of it as cache_peers_send does; else it
- * was not sent, and why: words for the end of an error, or, of what can never be sent, an answer: '-', the line, its end.
+ * was not sent, and why: words for the end of an error; or, of what can never be sent, an answer ('-' and a line).
  */
 const char *cache_forward_send(struct cache_forward *f, uint32_t owner, bool again,
                                const struct slice *words, size_t count, uint64_t timeout_ms,

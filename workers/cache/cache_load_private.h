@@ -28,7 +28,7 @@ struct cache_load {
     uint64_t due_ms;        /* of one that pauses */
     uint64_t begun_ms;
     uint64_t hash;
-    uint64_t claim; /* whose its key was when it began */
+    uint64_t claim;           /* whose its key was when it began */
     struct cache_watch watch; /* of its key, while it is under way */
     bool watches;
     size_t key_len;

@@ -238,7 +238,7 @@ START_TEST(overtaken_by_one_of_many)
 }
 END_TEST
 
-/* Two that read do not disturb each other, but for WATCH: what is read behind it would be older than what it watches. */
+/* Two that read do not disturb each other, but for WATCH: what is read behind it must not be older than it. */
 START_TEST(reads_are_not_overtaken)
 {
     know();
@@ -405,5 +405,5 @@ SUITE_MAIN_WITH("cache_forward_again", set_up, far_tear_down, moved_to_us, waits
                 waits_as_long_as_it_says, moved_to_another, moved_again_and_again,
                 moved_until_its_time_is_over, a_pause_delays_its_client_only, some_of_a_pipeline,
                 overtaken, overtaken_by_one_of_many, reads_are_not_overtaken, hushed_again,
-                client_goes_in_a_pause, not_there, not_there_in_time,
-                no_answer_in_time, cut_behind_it, no_node_any_more, never_to_be_sent)
+                client_goes_in_a_pause, not_there, not_there_in_time, no_answer_in_time,
+                cut_behind_it, no_node_any_more, never_to_be_sent)

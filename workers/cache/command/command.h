@@ -32,7 +32,7 @@ enum command_flag {
     COMMAND_CONNECTION = 1 << 18,
     COMMAND_TRANSACTION = 1 << 19,
     COMMAND_DANGEROUS = 1 << 20, /* ADMIN is too */
-    /* Changes or tells of its client's connection: in no transaction that another node runs, over one that many share. */
+    /* Changes or tells of its client's connection: in no transaction that another node runs. */
     COMMAND_OF_CLIENT = 1 << 21,
     /* How fresh what it reads must be (command_consistency.h). */
     COMMAND_SAYS = 1 << 22, /* the words behind its key say it; without any as GETS */

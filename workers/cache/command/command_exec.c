@@ -42,12 +42,6 @@ static size_t exec_skip(struct exec_words *e, size_t each)
     return n;
 }
 
-size_t command_exec_key_count(const struct slice *words, size_t count)
-{
-    struct exec_words e = {.words = words, .count = count, .at = 1};
-    return exec_count(&e, 1);
-}
-
 /* Behind keys and what is watched. */
 static struct exec_words exec_commands(const struct slice *words, size_t count)
 {

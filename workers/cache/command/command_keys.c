@@ -23,6 +23,13 @@ static bool command_is_blind(const struct cache_command *command, const struct s
            ((command->flags & COMMAND_BLIND_UNLESS) != 0 && !command_asks_for_old(words, count));
 }
 
+size_t command_exec_key_count(const struct slice *words, size_t count)
+{
+    int64_t n = 0;
+    bool right = count > 2 && command_read_i64(words[1], &n) && n >= 0 && (uint64_t)n <= count - 2;
+    return right ? (size_t)n : 0;
+}
+
 static void command_keys_of(struct command_keys *k, const struct cache_command *command,
                             const struct slice *words, size_t count)
 {

@@ -1,8 +1,8 @@
 /*
  * command_keys.h: which keys a command has, and which of them it must know the values of before it runs.
  *
- * Runs in a cache node. From the list's first, last and step, and COMMAND_BLIND; EXEC's are those of what is queued, and
- * behind them those that were watched while they were another node's, for EXEC compares them.
+ * Runs in a cache node. From the list's first, last and step, and COMMAND_BLIND; EXEC's are those of what is queued,
+ * and behind them those that were watched while they were another node's, for EXEC compares them.
  * Pure: it neither looks whether a key is known, nor loads one.
  */
 #ifndef WORKERS_CACHE_COMMAND_KEYS_H

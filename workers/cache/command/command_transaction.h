@@ -54,7 +54,7 @@ bool command_seen_add(struct cache_client *c, struct slice key, uint64_t version
 #define COMMAND_EXEC_KEYS 2  /* the first key's word */
 #define EXEC_NUMBER_SIZE  24 /* a number's digits */
 
-/* How many keys; 0: it is not one. */
+/* How many keys; 0: it is not one (command_keys.c). */
 size_t command_exec_key_count(const struct slice *words, size_t count);
 
 /* The flags of all its commands, as far as they can be read. */
