@@ -46,7 +46,7 @@
       "writes wait") \
     X(CACHE, "timeout", SPAN, "5s", 100, 600000, RESTART, \
       "how long a command waits for the store before it is refused") \
-    X(CACHE, "clients_max", INT, "10000", 1, 1000000, RESTART, "connections of one node") \
+    X(CACHE, "clients_max", INT, "10000", 1, 1000000, RESTART, "connections of one node (a ring's nodes: some more)") \
     X(CACHE, "secret_file", PATH, "", 0, 0, RESTART, \
       "file that holds the password that clients must give (AUTH); empty: none is asked for") \
     X(CACHE, "tls_cert_file", PATH, "", 0, 0, RESTART, \

@@ -363,4 +363,4 @@ def test_a_manager_that_ends_is_no_master_any_more(ring, platoons):
     ring(second, server, start=False)
     second.start(ready=False)
     wait_until(lambda: "has another store" in second.log(), 30, "the refusal")
-    assert second.workers()[MANAGER]["state"] != "READY"
+    wait_until(lambda: second.workers()[MANAGER]["state"] == "FATAL", 30, "that it is not tried again")

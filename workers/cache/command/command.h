@@ -45,6 +45,7 @@ enum command_flag {
     COMMAND_BLIND = 1 << 27,        /* needs nothing of what was there: nothing is loaded for it */
     COMMAND_BLIND_UNLESS = 1 << 28, /* so too, unless one of SET's options asks for it */
     COMMAND_SHRINKS = 1 << 29,      /* deletes: done however much is not yet stored */
+    COMMAND_COUNTS = 1 << 30,       /* its first argument is the number of its keys */
 };
 
 /* `words` are name and arguments. They live for the call, and are never NUL-ended. */

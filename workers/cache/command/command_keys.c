@@ -33,7 +33,7 @@ size_t command_exec_key_count(const struct slice *words, size_t count)
 static void command_keys_of(struct command_keys *k, const struct cache_command *command,
                             const struct slice *words, size_t count)
 {
-    if (command->run == command_platoon_exec) {
+    if ((command->flags & COMMAND_COUNTS) != 0) {
         k->words = words;
         k->at = COMMAND_EXEC_KEYS;
         k->end = k->at + command_exec_key_count(words, count);

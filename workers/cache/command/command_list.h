@@ -102,7 +102,7 @@
     X(dump, -2, READ | NO_MULTI | KEYSPACE | BLIND, 1, 1, 1, "RO", "") \
     X(dirty, 1, READ | FAST | KEYSPACE, 0, 0, 0, "", "") \
     X(watch, -2, READ | NO_MULTI | TRANSACTION, 1, -1, 1, "RO", "") \
-    X(exec, -4, WRITE | NO_MULTI | TRANSACTION, 2, 2, 1, "", "") \
+    X(exec, -4, WRITE | NO_MULTI | TRANSACTION | COUNTS, 2, 2, 1, "", "") \
     X(owner, 2, FAST | NO_MULTI | KEYSPACE, 0, 0, 0, "", "nondeterministic_output") \
     X(ring, 1, FAST | KEYSPACE, 0, 0, 0, "", "nondeterministic_output") \
     X(for, -5, ADMIN | NO_MULTI, 0, 0, 0, "", "")
