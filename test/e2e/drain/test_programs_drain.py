@@ -23,6 +23,7 @@ def test_a_worker_that_has_grown_too_large_is_restarted_with_that_reason(platoon
     limit = max(16, (most >> 20) + 2)
     platoon.configure(platoon={"worker_memory_restart": f"{limit}MB", "backoff_min": "20ms"})
     assert platoon.ctl("--timeout", "60s", "reload").returncode == 0
+    wait_until(lambda: platoon.redis().info("persistence")["loading"] == 0, 30, "that the server, restarted as all, has loaded")
     total = 0
 
     def work_on():
