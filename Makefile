@@ -154,7 +154,7 @@ endef
 $(foreach f,$(UNIT_FILES),$(eval $(call unit_rule,$(f))))
 .SECONDARY:
 
-.PHONY: unit check check-asan check-asan-unit faults docs lint clean install
+.PHONY: unit check build-asan check-asan check-asan-unit faults docs lint clean install
 unit: $(UNIT)
 
 # Fault points (common/fault.h) exist only in this build; the end-to-end tests that kill workers at named steps use it.
@@ -164,19 +164,22 @@ faults: $(BUILD)/test/fault/shim.so
 check: all unit faults
 	BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/lib/run-tests
 
+ASAN := BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined"
+build-asan:
+	$(MAKE) $(ASAN) all unit faults
 check-asan:
 	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 \
-	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" check
+	$(MAKE) $(ASAN) check
 
 # The unit suites alone, for a quick look.
 check-asan-unit:
-	$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" unit
+	$(MAKE) $(ASAN) unit
 	BUILD=build/asan scripts/lib/run-tests unit
 
 # ---- long tests: what make check has no time for ----
 
 # Fuzzers of every decoder (libFuzzer, hence clang), SECONDS each; test/fuzz/*/corpus holds what they start from.
-SECONDS ?= 40
+SECONDS ?= 25
 SEED ?= 1
 STORMS ?= 20
 FUZZER_FILES := $(sort $(wildcard test/fuzz/*/fuzz_*.c))
@@ -189,10 +192,11 @@ $(BUILD)/test/fuzz/$(basename $(notdir $(1))): $(call objects,$(1)) $(WORKER) $(
 endef
 $(foreach f,$(FUZZER_FILES),$(eval $(call fuzzer_rule,$(f))))
 
-.PHONY: fuzz fuzzers check-long
+.PHONY: fuzz fuzzers build-fuzz check-long
 fuzzers: $(FUZZERS)
-fuzz:
+build-fuzz:
 	$(MAKE) CC=clang BUILD=build/fuzz CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined,fuzzer-no-link" fuzzers
+fuzz: build-fuzz
 	scripts/lib/run-fuzz build/fuzz/test/fuzz $(SECONDS)
 
 # Calls that fail or take long on order, preloaded (test/fault/plan.py gives the orders).
@@ -205,7 +209,12 @@ $(BUILD)/test/fault/shim.so: test/fault/shim.c Makefile
 # times, to LONG_BESIDE what only computes, and is done beside it at lower priority. Of each, two at a time.
 LONG :=
 LONG_BESIDE := check-systems
+# And what check-tsan needs: built in one go, since two makes must not build in one folder at once.
+TSAN_BUILT :=
 include $(sort $(wildcard test/*/*/*.mk))
+build-tsan:
+	$(MAKE) BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" $(TSAN_BUILT)
+.PHONY: build-tsan
 
 # A system is added to a copy of the tree by its folders, and the drain taken out of another: two whole builds.
 check-systems: all

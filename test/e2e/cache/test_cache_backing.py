@@ -12,6 +12,8 @@ import pytest
 from platoon_fixture import BUILD, SCALE, section, wait_until
 from radosgw_fixture import SECRET
 
+TAKES = 110
+
 NODE = "cache/sessions/node.1"
 ONE, TWO = "cache/sessions/backing.1", "cache/sessions/backing.2"
 

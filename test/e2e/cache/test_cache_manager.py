@@ -9,6 +9,8 @@ import pytest
 from platoon_fixture import BUILD, freeze, wait_until
 from ring_node_fixture import MANAGER, ONE, TWO, claim, configure_ring, say, serves, state
 
+TAKES = 90
+
 S3 = {"type": "s3", "url": "http://127.0.0.1:9/bucket", "region": "r", "credentials_file": "aws"}  # nobody listens there
 
 

@@ -8,6 +8,8 @@ from incr_hammer import patient
 from platoon_fixture import elapsed, wait_until
 from ring_fixture import BACKING, MANAGER, die, frozen, kill, refused, serves_all
 
+TAKES = 250
+
 ONE, TWO = "cache/c/node.1", "cache/c/node.2"
 FOREVER = {"write_delay": "1h", "idle": "0s"}
 

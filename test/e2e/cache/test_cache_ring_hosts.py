@@ -13,6 +13,8 @@ from incr_hammer import patient
 from platoon_fixture import elapsed, free_port, wait_until
 from ring_fixture import MANAGER, Ring, die, frozen, kill, refused, serves_all
 
+TAKES = 200
+
 PREFIXES = itertools.count(1)
 SHORT = {"lease": "2s", "timeout": "1s", "write_delay": "100ms"}
 UNSTORED = {"write_delay": "1h", "idle": "0s"}

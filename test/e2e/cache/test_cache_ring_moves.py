@@ -11,6 +11,8 @@ from incr_hammer import passes, patient
 from platoon_fixture import elapsed, wait_until
 from ring_fixture import BACKING, MANAGER, MOVE, die, kill, refused, serves_all
 
+TAKES = 300
+
 CALM = {"lease": "10s", "timeout": "60s"}  # nothing is refused, on a busy machine neither
 UNSTORED = {**CALM, "write_delay": "1h", "idle": "0s"}
 

@@ -14,6 +14,8 @@ from drain_fixture import members
 from platoon_fixture import SCALE, elapsed, freeze, wait_until
 from refusal_sweep import RIGHTS, Case, sweep
 
+TAKES = 90
+
 # Each in one of the ways that it may be refused: a claim's first and last steps, what reads, what ends a claim, how scripts are called,
 # and what is done without; a key of the ledger that is of another type, and all writes.
 SOME = [Case("RENAME", "acl", "before", "take"), Case("RENAME", "rename", "mid", "take"), Case("PERSIST", "acl", "mid", "take"),

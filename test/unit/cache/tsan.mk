@@ -4,8 +4,8 @@
 TSAN_CACHE := test_cache_log_sync test_cache_log_clean test_cache_log_kill test_cache_behind_file $(basename $(notdir $(wildcard test/unit/cache/test_backing_file*.c)))
 TSAN_WORKERS := build/tsan/libexec/platoon/cache-node build/tsan/libexec/platoon/cache-backing
 check-tsan: check-tsan-cache
-check-tsan-cache: all
-	$(MAKE) BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" $(addprefix build/tsan/test/unit/,$(TSAN_CACHE)) $(TSAN_WORKERS)
+TSAN_BUILT += $(addprefix build/tsan/test/unit/,$(TSAN_CACHE)) $(TSAN_WORKERS)
+check-tsan-cache: all build-tsan
 	BUILD=build/tsan TSAN_OPTIONS=exitcode=66:die_after_fork=0 scripts/lib/run-tests $(TSAN_CACHE)
 	cp $(BUILD)/platoon $(BUILD)/platoonctl build/tsan
 	cp -u $(filter-out $(addprefix %/,transfer cache-node cache-backing),$(wildcard $(BUILD)/libexec/platoon/*)) build/tsan/libexec/platoon
