@@ -65,9 +65,10 @@ def kill(platoon, names, wait=True):
 
 
 def die(platoon):
-    """All of its processes are killed at once, as when its host loses its power: nobody ends in order because another did."""
+    """All of its processes are killed at once, as when its host loses its power: nobody ends in order because another did. The master last: its
+    workers hear of its death, and would store what they have."""
     freeze(platoon.process.pid)  # or it would start others
-    for pid in marked(platoon.mark):
+    for pid in set(marked(platoon.mark)) - {platoon.process.pid}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     platoon.kill9()

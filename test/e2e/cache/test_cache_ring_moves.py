@@ -73,7 +73,7 @@ def test_numbers_go_on_while_a_key_moves_to_and_fro(cache_ring):
         client = ring.nodes[turn % 2].client()
         for _ in range(MOVE * 2):
             assert client.incr(key) == next(numbers)
-        owners.add(ring.owner(key))
+        owners.add(wait_until(lambda: ring.owner(key), 30, "somebody to have it, for between two it is free"))
     assert owners == set(ring.nodes)
 
 
