@@ -41,17 +41,19 @@ class Writer(threading.Thread):
         self.given_up = set()
         self.wrong = []
         self.version = self.made = self.read = 0
-        self.client = None
+        self.client = self.seen = None
 
     def run(self):
         while not self.storm.over.is_set():
             key, act = self.choose()
             try:
-                self.client = self.client or client(self.storm.platoon, socket_timeout=4)
+                self.client = self.client or self.storm.client(4, self.random)
                 act(key)
             except redis.ResponseError as error:
                 if not str(error).startswith((*NOT_DONE, "MISCONF ")):
                     self.wrong.append(f"{key}: {error}")
+                if self.storm.may_come_later(error):
+                    self.given_up.add(key)
             except (redis.RedisError, OSError, AttributeError):  # redis-py 4.3 looks for a unix socket's host to name it in its error
                 self.given_up.add(key)
                 self.client = None  # what a frozen node has of it is done when it is thawed
@@ -76,7 +78,7 @@ class Writer(threading.Thread):
         try:
             answer = self.client.execute_command(*words)
         except redis.ResponseError as error:
-            if str(error).startswith(NOT_DONE):
+            if str(error).startswith(NOT_DONE) and not self.storm.is_unsure(error):
                 self.possible[key] = before
             raise
         self.possible[key] = {value}
@@ -112,7 +114,7 @@ class Writer(threading.Thread):
             self.wrong.append(f"{key}: INCR told {told}, must be {value}")
 
     def look(self, key):
-        told = self.client.get(key)
+        told = self.seen = self.client.get(key)
         self.read += 1
         if told not in self.possible.get(key, {None}):
             self.wrong.append(f"{key}: read {shown(told)}, must be one of {[shown(v) for v in self.possible.get(key, {None})]}")
@@ -128,6 +130,7 @@ def shown(value):
 
 class CacheStorm(StormBase):
     STAYS = ("c.sock",)
+    CACHE = "sessions"
 
     def __init__(self, seed, seconds):
         super().__init__(seed, seconds, Platoon())
@@ -142,6 +145,18 @@ class CacheStorm(StormBase):
             self.platoon, self.store, write_delay=self.random.choice(["1ms", "100ms", "1s"]), memory=self.random.choice(["8MB", "32MB"]),
             idle=self.random.choice(["300ms", "2s", "10m"]), dirty_max=self.random.choice(["1MB", "64MB"]), object_max="256KB",
             fsync=self.random.choice(["always", "everysec", "no"]), timeout="2s"))
+
+    def client(self, seconds, choice=None):
+        """For somebody who waits so long for an answer."""
+        return client(self.platoon, socket_timeout=seconds)
+
+    def is_unsure(self, error):
+        """Whether what is refused so may be done all the same."""
+        return False
+
+    def may_come_later(self, error):
+        """Whether it may be done when it was refused long since."""
+        return False
 
     # ---- what goes wrong ----
 
@@ -214,24 +229,24 @@ class CacheStorm(StormBase):
 
     def dry(self):
         try:
-            wait_until(lambda: self.platoon.ctl("--timeout", "2s", "cache", "wait", "sessions").returncode == 0, 90, "all to be stored")
+            wait_until(lambda: self.platoon.ctl("--timeout", "2s", "cache", "wait", self.CACHE).returncode == 0, 90, "all to be stored")
         except BaseException:
             self.note_state("cache status")
             raise
 
     def no_dead_letter(self):
         """What failed again and again while the disk was full may be one, until it is put once more."""
-        letters = self.platoon.json("cache", "dead", "sessions", "list")
+        letters = self.platoon.json("cache", "dead", self.CACHE, "list")
         assert all("newer" not in letter["reason"] for letter in letters), f"somebody else has written: {letters[:5]}"
         if letters:
-            assert self.platoon.ctl("cache", "dead", "sessions", "retry", "all").returncode == 0
+            assert self.platoon.ctl("cache", "dead", self.CACHE, "retry", "all").returncode == 0
             self.dry()
-        left = self.platoon.json("cache", "dead", "sessions", "list")
+        left = self.platoon.json("cache", "dead", self.CACHE, "list")
         assert not left, f"the store does not take: {left[:5]}"
         return len(letters)
 
     def values(self, writers):
-        wrong, found, r = [], {}, client(self.platoon, socket_timeout=20)
+        wrong, found, r = [], {}, self.client(20)
         for writer in writers:
             wrong += writer.wrong
             for key, may in writer.possible.items():
@@ -241,12 +256,15 @@ class CacheStorm(StormBase):
         assert not wrong, f"{len(wrong)} are wrong: {wrong[:5]}"
         return found
 
+    def lose(self):
+        lose(self.platoon)
+
     def account(self, writers):
         self.dry()
         letters = self.no_dead_letter()
         found = self.values(writers)
         self.dry()
-        lose(self.platoon)
+        self.lose()
         alone = self.values(writers)
         wrong = [f"{key}: {shown(value)} in the node, {shown(alone[key])} in the store" for key, value in found.items()
                  if alone[key] != value and not for_a_while(value or alone[key])]
