@@ -15,6 +15,12 @@ struct cache_node;
 /* Writes that wait for the log's thread: above that they are refused. */
 #define CACHE_ACCESS_WAITING_MAX 65536
 
+/* Of a key that a stray might have (cache_db.h): a client's, a call's. */
+#define CACHE_ACCESS_HIDDEN                                                                        \
+    "ERR a key must not begin with \\xffplatoon:stray\\x00: so a node keeps what it has to store " \
+    "of "                                                                                          \
+    "objects that other nodes have by now"
+
 #define CACHE_ACCESS_WHY_SIZE 640 /* a log's trouble with its code */
 
 /* The text of a fault, as an error of Redis' protocol has it: "OOM command not allowed …". Ends of lines in it stay. */

@@ -234,11 +234,20 @@ bool cache_db_idle_is_over(const struct cache_db *db);
  * - When its real key has become volatile it goes with the next start: the store shall not hear of that key any more.
  *   Without a store (the configuration has none any more) it stays until there is one again, or memory is full.
  *
- * No command finds it: SCAN, RANDOMKEY and the numbers of keys pass over it. What is dirty includes it.
+ * No command finds it: SCAN, RANDOMKEY and the numbers of keys pass over it, and no client can name it: whoever asks
+ * for such a key is refused (CACHE_ACCESS_HIDDEN), by a cache that is in no ring as well: it may have been in one, or
+ * be in one later, with the same log. What is dirty includes it.
  */
 static inline bool cache_stray_is(struct slice key)
 {
     return key.len >= CACHE_STRAY_HEAD &&
+           memcmp(key.ptr, CACHE_STRAY_PREFIX, CACHE_STRAY_PREFIX_LEN) == 0;
+}
+
+/* A key that nobody may ask for, nor give to an object: it would be taken for a stray's. In a ring, and without one. */
+static inline bool cache_stray_may_be(struct slice key)
+{
+    return key.len >= CACHE_STRAY_PREFIX_LEN &&
            memcmp(key.ptr, CACHE_STRAY_PREFIX, CACHE_STRAY_PREFIX_LEN) == 0;
 }
 

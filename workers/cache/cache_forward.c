@@ -272,7 +272,7 @@ bool cache_forward_may_join(struct cache_client *c, const struct cache_command *
         return false;
     command_keys_start_all(&keys, c, command, words, count);
     for (; command_keys_next(&keys, &key); same++)
-        if (cache_stray_is(key) || cache_member_owner(c->node->member, key) != a->owner)
+        if (cache_stray_may_be(key) || cache_member_owner(c->node->member, key) != a->owner)
             return false;
     return same > 0;
 }

@@ -218,6 +218,12 @@ static bool mail_park_away(struct mail_held *h, char why[CACHE_PARK_WHY_SIZE])
     return why[0] == '\0' && cache_park_pause(&h->parked, cache_parts_pause(p), why);
 }
 
+/* Of what waits in vain. */
+static void mail_why(const struct buffer *key, char why[CACHE_PARK_WHY_SIZE])
+{
+    snprintf(why, CACHE_PARK_WHY_SIZE, "%.*s", (int)key->len, key->data);
+}
+
 /* It waits for what *need says; false: `why` it must not. */
 static bool mail_park(struct mail_held *h, struct cache_need *need, char why[CACHE_PARK_WHY_SIZE])
 {
@@ -226,7 +232,7 @@ static bool mail_park(struct mail_held *h, struct cache_need *need, char why[CAC
     h->looked = need->looked;
     need->key = BUFFER_EMPTY;
     if (need->refused) {
-        snprintf(why, CACHE_PARK_WHY_SIZE, "%.*s", (int)h->key.len, h->key.data);
+        mail_why(&h->key, why);
         return false;
     }
     if (need->what == CACHE_PARKED_AWAY)
@@ -320,7 +326,11 @@ static void mail_do(struct cache_mail *m, struct cache_mail_queue *queue, const 
     struct cache_need need = {0};
     char why[CACHE_PARK_WHY_SIZE] = "TRYAGAIN too much that was called for waits for the store";
     bool behind = queue != &m->asked && queue->first != NULL;
-    if (behind || !mail_try(m, to, verb, said, &need)) {
+    bool waits = behind || !mail_try(m, to, verb, said, &need);
+    if (waits && need.refused) { /* a node without store and ring can hold nothing */
+        mail_why(&need.key, why);
+        mail_refuse(m, to, why);
+    } else if (waits) {
         struct mail_held *h = mail_held_new(m, queue, to, verb, said);
         if (h == NULL || (!behind && !mail_park(h, &need, why))) {
             mail_refuse(m, to, why);

@@ -71,8 +71,6 @@ static enum cache_need_where need_look(struct cache_node *n, size_t index,
                                        const struct slice *words, size_t count, bool writes,
                                        struct cache_need *need)
 {
-    if (cache_stray_is(words[1]))
-        return need_refuse(need, CACHE_OWNER_HIDDEN);
     struct cache_member_sight sight =
         cache_member_look(n->member, words[1], (struct cache_member_who){.from = 0});
     switch (sight.action) {
@@ -91,6 +89,8 @@ enum cache_need_where cache_need_where(struct cache_node *n, size_t index,
                                        const struct slice *words, size_t count, bool writes,
                                        struct cache_need *need)
 {
+    if (cache_stray_may_be(words[1]))
+        return need_refuse(need, CACHE_ACCESS_HIDDEN);
     if (n->member == NULL)
         return CACHE_NEED_HERE;
     if (need->looks) {
@@ -146,8 +146,6 @@ bool cache_need_knows(struct cache_node *n, struct slice key, struct cache_need 
 static enum cache_need_where need_known(struct cache_node *n, struct slice key,
                                         struct cache_need *need)
 {
-    if (cache_stray_is(key))
-        return need_refuse(need, CACHE_OWNER_HIDDEN);
     if (!need->looks && cache_reads_knows(n->reads, key))
         return CACHE_NEED_HERE;
     if (need->looks)
@@ -161,8 +159,8 @@ static enum cache_need_where need_known(struct cache_node *n, struct slice key,
 /* A bounded one, of what was confirmed lately. */
 static bool need_is_fresh(struct cache_node *n, struct slice key, const struct cache_need *need)
 {
-    return need->consistency == CACHE_BOUNDED && !need->looks && !cache_stray_is(key) &&
-           !cache_reads_owns(n->reads, key) && cache_reads_is_fresh(n->reads, key, need->bound_ms);
+    return need->consistency == CACHE_BOUNDED && !need->looks && !cache_reads_owns(n->reads, key) &&
+           cache_reads_is_fresh(n->reads, key, need->bound_ms);
 }
 
 enum cache_need_where cache_need_where_read(struct cache_node *n, struct slice key,
@@ -170,6 +168,8 @@ enum cache_need_where cache_need_where_read(struct cache_node *n, struct slice k
 {
     bool bounded = need->consistency == CACHE_BOUNDED;
     const struct slice words[] = {slice_of(bounded ? "PLATOON.COPY" : "GET"), key};
+    if (cache_stray_may_be(key))
+        return need_refuse(need, CACHE_ACCESS_HIDDEN);
     if (n->reads != NULL && need->consistency == CACHE_EVENTUAL)
         return need_known(n, key, need);
     if (n->reads != NULL && need_is_fresh(n, key, need))

@@ -19,7 +19,7 @@ struct owner_view {
     uint32_t few[OWNER_FEW], *owners; /* of each key; few, until there are more */
     size_t count, capacity;
     size_t here; /* keys that are ours */
-    bool waits, lost, hidden, short_of;
+    bool waits, lost, short_of;
     bool bounded;  /* what its owner answers is kept as a copy */
     uint64_t cell; /* the first that is waited for */
 };
@@ -51,7 +51,6 @@ static void owner_see(struct owner_view *v, struct cache_client *c, struct slice
 {
     struct cache_member_who who = {.from = c->from, .again = c->again};
     struct cache_member_sight sight = cache_member_look(c->node->member, key, who);
-    v->hidden = v->hidden || cache_stray_is(key);
     if (sight.action == CACHE_DO_WAIT && !v->waits)
         v->cell = sight.cell;
     v->waits = v->waits || sight.action == CACHE_DO_WAIT;
@@ -81,9 +80,7 @@ static void owner_see_all(struct owner_view *v, struct cache_client *c,
 static enum cache_hold owner_refuse(struct cache_client *c, const struct owner_view *v)
 {
     const char *name = c->node->options.name;
-    if (v->hidden)
-        resp_error(&c->reply, "%s", CACHE_OWNER_HIDDEN);
-    else if (v->short_of)
+    if (v->short_of)
         command_fault(c, CACHE_FAULT_MEMORY);
     else if (c->from != 0)
         resp_error(&c->reply, CACHE_OWNER_MOVED "it is not %s's", name);
@@ -122,7 +119,7 @@ static enum cache_hold owner_decide(struct cache_client *c, const struct cache_c
                                     const struct slice *words, size_t count,
                                     const struct owner_view *v)
 {
-    if (v->hidden || v->short_of || v->lost)
+    if (v->short_of || v->lost)
         return owner_refuse(c, v);
     if (v->waits)
         return cache_hold_cell(c, command, words, count, v->cell);
@@ -162,16 +159,13 @@ static enum cache_consistency owner_reads(struct cache_client *c,
 static enum cache_hold owner_read(struct cache_client *c, const struct cache_command *command,
                                   const struct slice *words, size_t count)
 {
-    struct owner_view view = {0};
     struct command_keys keys;
     struct slice key;
     command_keys_start_all(&keys, c, command, words, count);
-    while (command_keys_next(&keys, &key)) {
-        view.hidden = view.hidden || cache_stray_is(key);
+    while (command_keys_next(&keys, &key))
         if (cache_reads_owns(c->node->reads, key))
             cache_member_look(c->node->member, key, (struct cache_member_who){0});
-    }
-    return view.hidden ? owner_refuse(c, &view) : CACHE_HOLD_GO;
+    return CACHE_HOLD_GO;
 }
 
 /* What it watches is told here, before it goes anywhere: whoever runs it knows nothing of that. */

@@ -23,7 +23,6 @@
 #define CACHE_OWNER_WAITS CACHE_OWNER_MOVED "WAITS "
 
 /* What is refused, whoever asks: a client, a call. */
-#define CACHE_OWNER_HIDDEN "ERR keys that begin with \\xffplatoon:stray are the node's own"
 #define CACHE_OWNER_LOST                                                                           \
     "TRYAGAIN the node that has this object is lost: it is served again when that node is back "   \
     "(platoonctl cache ring), or was forgotten (cache forget)"

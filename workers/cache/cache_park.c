@@ -452,7 +452,8 @@ void cache_park_passed(void *ctx, struct slice key, uint64_t version)
 void cache_park_ahead(struct cache_park *park, struct slice key)
 {
     const struct cache_node *n = park->options.node;
-    bool may = n->member == NULL || cache_member_look_ahead(n->member, key);
+    bool may =
+        !cache_stray_may_be(key) && (n->member == NULL || cache_member_look_ahead(n->member, key));
     if (!may || cache_db_knows(n->db, key))
         return;
     park_drop_copy(park, key);
@@ -462,7 +463,7 @@ void cache_park_ahead(struct cache_park *park, struct slice key)
 void cache_park_ahead_copy(struct cache_park *park, struct slice key)
 {
     struct cache_reads *reads = park->options.node->reads;
-    if (cache_reads_owns(reads, key))
+    if (cache_stray_may_be(key) || cache_reads_owns(reads, key))
         cache_park_ahead(park, key);
     else
         cache_reads_ahead(reads, key);

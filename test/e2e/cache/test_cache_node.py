@@ -1,5 +1,7 @@
 """A cache node under a platoon: real clients, its life, its bounds, TLS and the secret, and that it is warm after any end."""
+import base64
 import fcntl
+import json
 import socket
 import ssl
 import subprocess
@@ -56,6 +58,21 @@ def test_objects_live_in_memory_and_in_the_log(cache, platoon):
         assert r.dbsize() == 1000
     counters = wait_until(lambda: (c := platoon.workers()[NODE]["counters"]).get("cache_hits_total", 0) >= 2 and c)
     assert counters["cache_objects"] == 1000
+
+
+def test_keys_that_begin_as_a_stray_s(cache, platoon):
+    """A node keeps what is not its own any more under keys of its own: nobody else has one, with a ring or without, nor hurts who has not."""
+    cache()
+    r = client(platoon)
+    key = b"\xffplatoon:stray\0" + b"\0" * 8 + b"other"
+    for words in (("SET", key, "v"), ("GET", key), ("DEL", "a", key), ("MSET", "a", 1, key, 2), ("WATCH", key)):
+        with pytest.raises(redis.exceptions.ResponseError, match="a key must not begin with"):
+            r.execute_command(*words)
+    named = {"base64": base64.b64encode(key).decode()}
+    for call in ({"get": named}, {"set": named, "value": "v"}, {"persist": named}):
+        done = platoon.ctl("send", NODE, json.dumps(call))
+        assert done.returncode == 1 and "a key must not begin with" in done.stderr, done
+    assert r.set("other", "v") and r.get("other") == b"v" and r.dbsize() == 1
 
 
 def test_a_platoon_that_is_killed_whole_leaves_a_warm_node(cache, platoon):

@@ -367,6 +367,19 @@ def test_bytes(ring, two, key):
     assert other.set(key, b"") and one.get(key) == b"" and other.delete(key) == 1
 
 
+def test_keys_that_begin_as_a_stray_s(ring, two):
+    """Whosever the cell of such a key would be; behind it nothing is done for its command."""
+    key, = ring.keys_of(two[0])
+    for node in two:
+        client = node.client()
+        for words in (("SET", b"%s", "v"), ("GET", b"%s"), ("MSET", key, "changed", b"%s", 2), ("PLATOON.GET", b"%s", "EVENTUAL")):
+            for version in range(4):
+                stray = b"\xffplatoon:stray\0" + bytes(7) + bytes([version]) + key.encode()
+                with pytest.raises(redis.exceptions.ResponseError, match="a key must not begin with"):
+                    client.execute_command(*(stray if word == b"%s" else word for word in words))
+        assert client.get(key) == key.encode()
+
+
 def test_large_values(ring, two):
     (a, b), (c,) = ring.keys_of(two[0], 2), ring.keys_of(two[1])
     value = bytes(i * 7 % 251 for i in range(1 << 20))

@@ -434,6 +434,105 @@ START_TEST(requests_wait_for_the_store)
 }
 END_TEST
 
+/* ---- keys that a stray might have ---- */
+
+#define STRAY      CACHE_STRAY_PREFIX "\0\0\0\0\0\0\0\1k"
+#define STRAY_LINE "\"\\xffplatoon:stray\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01k\""
+#define STRAY_JSON "{\"base64\":\"/3BsYXRvb246c3RyYXkAAAAAAAAAAAFr\"}"
+
+/* Each command that has a key; what is queued with one is no transaction. */
+static void no_client_has_it(void)
+{
+    static const char *const lines[] = {"SET " STRAY_LINE " v\r\n",
+                                        "GET " STRAY_LINE "\r\n",
+                                        "DEL " STRAY_LINE "\r\n",
+                                        "MSET a 1 " STRAY_LINE " 2\r\n",
+                                        "MGET a " STRAY_LINE "\r\n",
+                                        "EXISTS a " STRAY_LINE "\r\n",
+                                        "INCR " STRAY_LINE "\r\n",
+                                        "SET " STRAY_LINE " v NX EX 9\r\n",
+                                        "EXPIRE " STRAY_LINE " 9\r\n",
+                                        "GETEX " STRAY_LINE "\r\n",
+                                        "WATCH " STRAY_LINE "\r\n",
+                                        "MEMORY USAGE " STRAY_LINE "\r\n",
+                                        "TYPE " STRAY_LINE "\r\n",
+                                        "PLATOON.DUMP " STRAY_LINE "\r\n",
+                                        "PLATOON.GET " STRAY_LINE " EVENTUAL\r\n",
+                                        "GET \"\\xffplatoon:stray\\x00\"\r\n"};
+    int fd = node_connect();
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        node_expect(fd, lines[i], "-" CACHE_ACCESS_HIDDEN "\r\n");
+    node_expect(fd, "MULTI\r\nSET a 1\r\n", "+OK\r\n+QUEUED\r\n");
+    node_expect(fd, "SET " STRAY_LINE " v\r\n", "-" CACHE_ACCESS_HIDDEN "\r\n");
+    node_expect(fd, "EXEC\r\n", "-EXECABORT Transaction discarded because of previous errors.\r\n");
+    close(fd);
+}
+
+static void is_refused_it(void)
+{
+    ck_assert(need.waits && need.refused);
+    ck_assert_str_eq(buffer_text(&need.key), CACHE_ACCESS_HIDDEN);
+    buffer_fini(&need.key);
+    need = (struct cache_need){0};
+}
+
+static void no_call_has_it(void)
+{
+    static const char *const calls[] = {
+        "{\"set\":" STRAY_JSON ",\"value\":\"v\"}", "{\"get\":" STRAY_JSON "}",
+        "{\"get\":" STRAY_JSON ",\"consistency\":false}", "{\"persist\":" STRAY_JSON "}"};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        ck_assert(!call(calls[i]));
+        is_refused_it();
+    }
+}
+
+static void no_request_has_it(bool stored)
+{
+    const struct slice words[] = {slice_make(STRAY, sizeof STRAY - 1), slice_of("v")};
+    static const char *const verbs[] = {"get", "del", "dump", "dump-wait"};
+    ck_assert_int_eq(ask("set", 2, words), CONTROL_ERROR);
+    is_refused_it();
+    for (size_t i = 0; i < (stored ? 4 : 2); i++) {
+        ck_assert_int_eq(ask(verbs[i], 1, words), CONTROL_ERROR);
+        is_refused_it();
+    }
+}
+
+/* Of a node that is in no ring, too: put under the key behind it, it would overwrite another object in the store. */
+START_TEST(keys_of_strays)
+{
+    no_client_has_it();
+    no_call_has_it();
+    no_request_has_it(false);
+    node_store(60000);
+    no_client_has_it();
+    no_call_has_it();
+    no_request_has_it(true);
+    need.looks = true;
+    call("{\"get\":" STRAY_JSON "}");
+    buffer_fini(&need.key);
+    need = (struct cache_need){0};
+    ck_assert_uint_eq(cache_db_strays(node.db).count, 0);
+    ck_assert_uint_eq(cache_db_dirt(node.db).keys, 0);
+    ck_assert_uint_eq(fake_waiting(FAKE_GET), 0);
+}
+END_TEST
+
+/* Behind one that waits it is not loaded ahead either. */
+START_TEST(keys_of_strays_ahead)
+{
+    node_store(60000);
+    int fd = node_connect();
+    static const char line[] = "GET a\r\nGET " STRAY_LINE "\r\nGET b\r\n";
+    node_send(fd, line, sizeof line - 1);
+    node_turn(2);
+    ck_assert_ptr_nonnull(fake_find(FAKE_GET, "b"));
+    ck_assert_uint_eq(fake_waiting(FAKE_GET), 2);
+    close(fd);
+}
+END_TEST
+
 /* Who only looks does nothing, and has begun what it will need. */
 START_TEST(looking_does_nothing)
 {
@@ -452,4 +551,5 @@ SUITE_MAIN_WITH("cache_call", node_set_up, tear_down, set_and_get, how_fresh, be
                 any_bytes_come_back, malformed, faults, memory_is_short, more_than_a_message, asked,
                 asked_how_fresh, asked_how_fresh_wrongly, asked_in_json, asked_wrongly,
                 calls_wait_for_the_store, what_was_stored_is_not_asked_for_again,
-                requests_wait_for_the_store, looking_does_nothing)
+                requests_wait_for_the_store, keys_of_strays, keys_of_strays_ahead,
+                looking_does_nothing)

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "workers/cache/cache_access.h"
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_node.h"
@@ -176,6 +177,19 @@ static enum cache_hold command_is_full(struct cache_client *c, const struct cach
     return CACHE_HOLD_REFUSED;
 }
 
+/* It names a key that a stray might have: in a ring or not, whoever asks. EXEC's have been seen when they were queued. */
+static bool command_is_hidden(const struct cache_command *command, const struct slice *words,
+                              size_t count)
+{
+    struct command_keys keys;
+    struct slice key;
+    command_keys_start_all(&keys, NULL, command, words, count);
+    while (command_keys_next(&keys, &key))
+        if (cache_stray_may_be(key))
+            return true;
+    return false;
+}
+
 /* In Redis' order. */
 static enum cache_hold command_may(struct cache_client *c, const struct cache_command *command,
                                    const struct slice *words, size_t count)
@@ -189,6 +203,8 @@ static enum cache_hold command_may(struct cache_client *c, const struct cache_co
         command_fault(c, CACHE_FAULT_LARGE);
     else if (c->multi && (command->flags & COMMAND_NO_MULTI) != 0)
         resp_error(&c->reply, "ERR Command not allowed inside a transaction");
+    else if (command_is_hidden(command, words, count))
+        resp_error(&c->reply, "%s", CACHE_ACCESS_HIDDEN);
     else if (c->node->member != NULL &&
              (owner = cache_owner_look(c, command, words, count)) != CACHE_HOLD_GO)
         return owner;
