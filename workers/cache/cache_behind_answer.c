@@ -41,9 +41,10 @@ static void behind_taken(struct cache_behind *b, struct behind_put *p)
     cache_pace_answered(&b->pace);
     cache_behind_is_sure(b);
     b->counts.stores++;
-    if (!cache_db_stored(b->db, cache_behind_key(p), p->meta.version, p->asked) &&
-        b->options.on_stored != NULL)
-        b->options.on_stored(b->options.ctx, cache_behind_key(p), p->meta.version);
+    struct slice key = cache_behind_key(p);
+    bool clean = cache_db_stored(b->db, key, p->meta.version, p->asked);
+    if ((!clean || cache_stray_is(key)) && b->options.on_stored != NULL)
+        b->options.on_stored(b->options.ctx, cache_stray_key(key), p->meta.version);
     cache_behind_end(p);
 }
 

@@ -128,6 +128,13 @@ bool cache_member_is_settled(struct cache_member *r, uint64_t cell);
 bool cache_member_is_withheld(struct cache_member *r, uint64_t cell);
 
 /*
+ * What was written to the key here, in that version or a later one, and is not ours any more: to be stored still, or a
+ * dead letter; NULL: there is none. Lives until an object changes.
+ */
+const struct cache_object *cache_member_stray(const struct cache_member *r, struct slice key,
+                                              uint64_t version);
+
+/*
  * The cell of a key. Somebody waits for it, or for something in it that is to be loaded: until it does no more, the
  * cell is not given up for not being used. False: nothing is known of it, and there is no end to be told.
  */

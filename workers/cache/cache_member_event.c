@@ -2,6 +2,7 @@
 #include "workers/cache/cache_member_private.h"
 
 #include "workers/cache/cache_behind.h"
+#include "workers/cache/ring/cache_cell.h"
 
 #include <stdlib.h>
 
@@ -81,6 +82,22 @@ bool member_has_stray(struct cache_member *r, const struct cache_cells_entry *e)
             return true;
     }
     return false;
+}
+
+const struct cache_object *cache_member_stray(const struct cache_member *r, struct slice key,
+                                              uint64_t version)
+{
+    if (cache_db_strays(r->node->db).count == 0)
+        return NULL;
+    for (uint32_t h = cache_cell_objects_first(&r->objects, cache_cell(key, r->seed)); h != 0;
+         h = cache_cell_list_next(&r->objects.list, h)) {
+        const struct cache_object *o = cache_db_object(r->node->db, h);
+        struct slice name = cache_object_key(o);
+        if (cache_stray_is(name) && o->version >= version && o->dirty &&
+            slice_equal(cache_stray_key(name), key))
+            return o;
+    }
+    return NULL;
 }
 
 /* All that is dirty of it is put now. */

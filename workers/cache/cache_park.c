@@ -359,26 +359,39 @@ static void park_tell_room(struct cache_park *park)
         park_go(park->lists[CACHE_PARKED_ROOM].first, NULL);
 }
 
-/* It is no longer to be stored, as it was when that began: it is, or it never will be. */
-static void park_tell_clean(struct cache_parked *p)
+/* It is no longer to be stored, as it was when that began: it is, or it never will be. `dead`: the letter's key. */
+static void park_tell_clean(struct cache_parked *p, const struct slice *dead)
 {
     const struct cache_node *n = p->park->options.node;
     char why[CACHE_PARK_WHY_SIZE];
-    bool dead = !p->stored && cache_db_is_dead(n->db, p->key);
-    if (dead)
+    if (dead != NULL)
         snprintf(why, sizeof why, "ERR the store of %s does not take this object: %s",
-                 n->options.name, cache_behind_why(n->behind, p->key));
-    park_go(p, dead ? why : NULL);
+                 n->options.name, cache_behind_why(n->behind, *dead));
+    park_go(p, dead != NULL ? why : NULL);
+}
+
+/* What has left with its cell is stored when its stray is: who waits for it waits for that one then. */
+static void park_look_stored(struct cache_parked *p)
+{
+    const struct cache_node *n = p->park->options.node;
+    const struct cache_object *stray =
+        n->member != NULL ? cache_member_stray(n->member, p->key, p->version) : NULL;
+    struct slice name = stray != NULL ? cache_object_key(stray) : p->key;
+    if (stray != NULL ? stray->dead : cache_db_is_dead(n->db, name))
+        park_tell_clean(p, &name);
+    else if (stray == NULL && !cache_db_is_dirty(n->db, p->key))
+        park_tell_clean(p, NULL);
 }
 
 static void park_tell_stored(struct cache_park *park)
 {
-    struct cache_db *db = park->options.node->db;
     park->cursor = park->lists[CACHE_PARKED_STORED].first;
     for (struct cache_parked *p; (p = park->cursor) != NULL;) {
         park->cursor = p->next;
-        if (p->stored || !cache_db_is_dirty(db, p->key))
-            park_tell_clean(p);
+        if (p->stored)
+            park_tell_clean(p, NULL);
+        else
+            park_look_stored(p);
     }
 }
 

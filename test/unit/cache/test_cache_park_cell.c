@@ -114,5 +114,73 @@ START_TEST(nothing_is_asked_twice)
 }
 END_TEST
 
+/* ---- what is to be stored leaves with its cell ---- */
+
+/* The first waits until "k" is stored, and the node is told that it was lost: "k" is a stray. */
+static void loses_what_is_waited_for(void)
+{
+    ask(0, "SET k 1\r\n");
+    play_grant("k");
+    ck_assert_str_eq(node_read(fds[0]), "+OK\r\n");
+    ask(0, "PLATOON.DUMP k WAIT 60000\r\n");
+    node_until(fake_find(FAKE_PUT, "k") != NULL);
+    cache_member_on_down(node.member);
+    fake_manager.joined.incarnation = 4;
+    fake_manager.joined.mark = 104;
+    fake_manager.joined.was = CACHE_RING_LOST_NODE;
+    fake_manager.joined.number = 1;
+    play_join();
+    play_lease(PLAY_HOUR);
+    ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
+    fake_stored("k");              /* of the object that was: the stray is put all the same */
+    cache_park_changed(node.park); /* whatever else was stored */
+    node_turn(2);
+    ck_assert_str_eq(node_read(fds[0]), "");
+    ck_assert_uint_eq(cache_park_count(node.park), 1);
+}
+
+START_TEST(a_stray_is_not_stored)
+{
+    loses_what_is_waited_for();
+    cache_member_tick(node.member);
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_OURS, 9));
+    play_stored("k");
+    node_until(cache_park_count(node.park) == 0);
+    ck_assert_str_eq(node_read(fds[0]), ":1\r\n");
+}
+END_TEST
+
+/* Written again by then, it has waited for what it was. */
+START_TEST(a_stray_is_stored_and_its_key_written)
+{
+    loses_what_is_waited_for();
+    ask(1, "SET k 2\r\n");
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_OURS, 9));
+    cache_behind_tick(node.behind);
+    node_until(fake_find(FAKE_PUT, "k") != NULL);
+    fake_stored("k");
+    node_until(cache_park_count(node.park) == 0);
+    ck_assert(cache_db_is_dirty(node.db, slice_of("k")));
+    ck_assert_str_eq(node_read(fds[1]), "+OK\r\n");
+    ck_assert_str_eq(node_read(fds[0]), ":1\r\n");
+}
+END_TEST
+
+/* Another node has written it since: it never will be stored. */
+START_TEST(a_stray_is_a_dead_letter)
+{
+    loses_what_is_waited_for();
+    cache_member_tick(node.member);
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_THEIRS, 2));
+    cache_behind_tick(node.behind);
+    node_until(fake_find(FAKE_GET, "k") != NULL);
+    fake_have("k", "another's", UINT64_C(1) << 61);
+    node_until(cache_park_count(node.park) == 0);
+    const char *came = node_read(fds[0]);
+    ck_says(came, "-ERR the store of cache/test/node.1 does not take this object: the store has");
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_park_cell", set_up, tear_down, in_order, one_leaves, several_cells,
-                the_node_ends, nothing_is_asked_twice)
+                the_node_ends, nothing_is_asked_twice, a_stray_is_not_stored,
+                a_stray_is_stored_and_its_key_written, a_stray_is_a_dead_letter)
