@@ -63,6 +63,7 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     s->tries = c->away->redo != NULL ? c->away->redo->tries : 0;
     s->again = s->tries > 0 && !c->away->redo->waits;
     s->waited = s->tries > 0 && c->away->redo->waited;
+    s->sum = s->tries > 0 ? c->away->redo->sum : 0;
     s->hushed = c->reply_off || c->reply_skip;
     for (size_t i = 0; i < parts; i++)
         s->parts[i] = (struct forward_part){.slot = s, .index = i};

@@ -11,7 +11,8 @@
  * Run again is only what surely did not run, or what only reads: whose owner says that it is not (it moved), or was not
  * reached. It is looked at from the beginning, and may be ours by then. Of several that were under way at once they run
  * again in their order when all are answered, and none that a later one of the same cell has overtaken, unless both
- * only read: that one, and a write of which nobody knows whether it ran, is TRYAGAIN.
+ * only read: that one, and a write of which nobody knows whether it ran, is TRYAGAIN. Of a command in parts only the
+ * parts that did not run are run again, on their own; of MGET, whose values must be in their order, all.
  *
  * Bounds: FORWARD_AWAY_MAX of one client at once; each has the time of cache_park.h in all.
  */
@@ -65,6 +66,12 @@ bool cache_forward_may_join(struct cache_client *c, const struct cache_command *
  * every reply behind it would be another command's.
  */
 void cache_forward_behind(struct cache_client *c, size_t from);
+
+/*
+ * What stands in the reply from there on answers what was left of a command in parts: what those that are done have
+ * counted is added. Only of a client that has something away.
+ */
+void cache_forward_add(struct cache_client *c, size_t from);
 
 /* A command that was looked at again has been answered: so are those behind it, as far as they are. */
 void cache_forward_go_on(struct cache_client *c);

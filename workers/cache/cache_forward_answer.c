@@ -7,6 +7,7 @@
 #include "workers/cache/command/command_transaction.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -173,6 +174,23 @@ static void forward_take_copy(struct forward_slot *s, struct slice answer)
     s->state = FORWARD_ANSWERED;
 }
 
+/* To a number that stands at the end of `out`, from there on; what is none (an error) stays as it is. */
+static void forward_add(struct buffer *out, size_t from, int64_t sum)
+{
+    int64_t number = 0;
+    if (sum == 0 || !buffer_ok(out) || out->len < from + 4 || out->data[from] != ':' ||
+        !command_read_i64(slice_make(out->data + from + 1, out->len - from - 3), &number))
+        return;
+    out->len = from;
+    buffer_printf(out, ":%" PRId64 "\r\n", number + sum);
+}
+
+void cache_forward_add(struct cache_client *c, size_t from)
+{
+    if (c->away->redo != NULL)
+        forward_add(&c->reply.out, from, c->away->redo->sum);
+}
+
 static void forward_take_whole(struct forward_slot *s, struct slice answer)
 {
     if (cache_forward_is_moved(answer)) {
@@ -188,40 +206,79 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
     if (forward_is_stored(s, answer))
         answer = slice_of(":1\r\n");
     forward_translate(&s->answer, answer, s->client->reply.version);
+    forward_add(&s->answer, 0, s->sum);
     s->state = FORWARD_ANSWERED;
 }
 
-/* Of a command in parts some may have run: it is not sent again, but where it only reads. */
+/* A part that surely has not run, or only reads. */
+static void forward_undo(struct forward_slot *s, size_t part, const char *why, size_t len)
+{
+    char text[1024];
+    int written = snprintf(text, sizeof text, "TRYAGAIN %.*s", (int)len, why);
+    size_t all = (size_t)written < sizeof text ? (size_t)written : sizeof text - 1;
+    cache_split_undo(&s->split, part, slice_make(text, all));
+}
+
+static void forward_part_moved(struct forward_slot *s, size_t part, struct slice answer)
+{
+    bool waits;
+    struct slice why = cache_forward_moved_why(answer, &waits);
+    s->waits = s->waits || waits;
+    s->unreached = s->unreached || waits;
+    if (!waits)
+        forward_moved(s, s->parts[part].owner);
+    forward_undo(s, part, why.ptr, why.len);
+}
+
 static void forward_take_part(struct forward_slot *s, size_t part, struct slice answer)
 {
-    bool moved = cache_forward_is_moved(answer), waits = false;
-    if (moved)
-        cache_forward_moved_why(answer, &waits);
-    s->waits = s->waits || waits;
-    if (moved && !waits)
-        forward_moved(s, s->parts[part].owner);
-    int rc = moved ? -EBADMSG : cache_split_take(&s->split, part, answer, FORWARD_ANSWER_MAX);
+    if (cache_forward_is_moved(answer)) {
+        forward_part_moved(s, part, answer);
+        return;
+    }
+    int rc = cache_split_take(&s->split, part, answer, FORWARD_ANSWER_MAX);
     if (rc == 0) {
         forward_charge(s, answer.len);
         return;
     }
-    s->unreached = s->unreached || moved;
-    cache_split_fail(
-        &s->split, part,
-        slice_of(moved ? "TRYAGAIN the owner of some of these objects changes: ask again"
-                 : rc == -EMSGSIZE ? "ERR the answer is larger than 64 MB: ask for less at a time"
-                 : rc == -ENOMEM   ? "OOM the system has no more memory for this node"
-                                   : "ERR another node gave no answer to its part"));
+    cache_split_fail(&s->split, part,
+                     slice_of(rc == -EMSGSIZE
+                                  ? "ERR the answer is larger than 64 MB: ask for less at a time"
+                              : rc == -ENOMEM ? "OOM the system has no more memory for this node"
+                                              : "ERR another node gave no answer to its part"));
+}
+
+/*
+ * It is now what is left of it: the parts that are undone. What the others have done is not done again: DEL would say
+ * that there was nothing, MSET undo what was written since. Values are asked for anew, all of them: they only are read,
+ * and their order is that of the whole command. False: memory is short.
+ */
+static bool forward_leave_rest(struct forward_slot *s)
+{
+    if (s->split.join == CACHE_SPLIT_JOIN_VALUES)
+        return true;
+    struct slice *words = malloc(s->command->count * sizeof *words);
+    size_t count = words != NULL ? cache_split_rest(&s->split, s->command->words, words) : 0;
+    struct command_queued *rest =
+        words != NULL ? command_queued_new(s->command->command, words, count) : NULL;
+    free(words);
+    if (rest == NULL)
+        return false;
+    s->sum += s->split.sum;
+    free(s->command);
+    s->command = rest;
+    return true;
 }
 
 /* All parts are answered. */
 static void forward_join(struct forward_slot *s)
 {
-    if (s->unreached && !forward_writes(s) && !forward_is_over(s)) {
+    if (cache_split_may_go_on(&s->split) && !forward_is_over(s) && forward_leave_rest(s)) {
         s->state = FORWARD_AGAIN;
         return;
     }
     struct resp_reply reply = {.version = s->client->reply.version};
+    s->split.sum += s->sum;
     cache_split_write(&s->split, &reply);
     s->answer = reply.out;
     s->state = FORWARD_ANSWERED;
@@ -232,9 +289,11 @@ static void forward_unanswered(struct forward_slot *s, size_t part, bool ran, co
     char text[1024];
     bool unsure = ran && forward_writes(s);
     snprintf(text, sizeof text, "TRYAGAIN %s%s", why, unsure ? "; it may have been done" : "");
-    if (s->owner == 0) {
+    if (s->owner == 0 && unsure) {
         cache_split_fail(&s->split, part, slice_of(text));
+    } else if (s->owner == 0) {
         s->unreached = true;
+        forward_undo(s, part, why, strlen(why));
     } else if (unsure) {
         forward_fail(s, "%s", text);
     } else {

@@ -46,7 +46,8 @@ struct forward_slot {
     uint64_t
         copied_ms; /* when its owner was asked for a copy (clock_mono_ms); 0: for what the command says */
     uint64_t deadline_ms;
-    struct buffer answer;     /* RESP in the client's version */
+    int64_t sum;          /* of what was in parts, and of which this is left: theirs, to be added */
+    struct buffer answer; /* RESP in the client's version */
     struct cache_split split; /* of one in parts */
     size_t out;               /* parts that are not answered */
     struct forward_part parts[];

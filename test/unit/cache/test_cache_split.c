@@ -45,6 +45,8 @@ static void expect_joined(const char *text)
     buffer_clear(&reply.out);
 }
 
+#define REST SIZE_MAX /* as a part: what is left of the command */
+
 static void expect_words(size_t part, const char *words, const char *text)
 {
     struct slice in[16], out[16];
@@ -53,8 +55,13 @@ static void expect_words(size_t part, const char *words, const char *text)
     snprintf(copy, sizeof copy, "%s", words);
     for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
         in[count++] = slice_of(word);
-    cache_split_words(&s, part, in, out);
-    for (size_t i = 0; i < cache_split_count(&s, part); i++)
+    if (part == REST) {
+        count = cache_split_rest(&s, in, out);
+    } else {
+        cache_split_words(&s, part, in, out);
+        count = cache_split_count(&s, part);
+    }
+    for (size_t i = 0; i < count; i++)
         snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s%.*s", i ? " " : "",
                  (int)out[i].len, out[i].ptr);
     ck_assert_str_eq(joined, text);
@@ -201,6 +208,31 @@ START_TEST(the_first_error_is_the_answer)
     ck_assert_int_eq(take(1, ":1\r\n"), -EALREADY);
     ck_assert_int_eq(take(0, ":1\r\n"), 0);
     expect_joined("-TRYAGAIN its node is gone\r\n");
+}
+END_TEST
+
+/* Parts that did not run are no failure yet; one that has failed is. */
+START_TEST(what_is_undone_is_left)
+{
+    ck_assert_int_eq(PLAN("mset", 5, 6, 5, 7), CACHE_SPLIT_PARTS);
+    ck_assert_int_eq(take(1, "+OK\r\n"), 0);
+    ck_assert(!cache_split_may_go_on(&s));
+    cache_split_undo(&s, 2, slice_of("TRYAGAIN it moves"));
+    cache_split_undo(&s, 0, slice_of("TRYAGAIN it waits"));
+    cache_split_undo(&s, 0, slice_of("TRYAGAIN twice"));
+    cache_split_undo(&s, 1, slice_of("TRYAGAIN it has run"));
+    ck_assert(cache_split_is_done(&s) && cache_split_may_go_on(&s));
+    expect_words(REST, "MSET a 1 b 2 c 3 d 4", "MSET a 1 c 3 d 4");
+    expect_joined("-TRYAGAIN it moves\r\n");
+    cache_split_fini(&s);
+    ck_assert_int_eq(PLAN("del", 5, 6, 7), CACHE_SPLIT_PARTS);
+    cache_split_undo(&s, 2, slice_of("TRYAGAIN it moves"));
+    ck_assert_int_eq(take(1, ":1\r\n"), 0);
+    ck_assert_int_eq(take(0, "-OOM no room\r\n"), 0);
+    ck_assert(!cache_split_may_go_on(&s));
+    ck_assert_int_eq(s.sum, 1);
+    expect_words(REST, "DEL a b c", "DEL c");
+    expect_joined("-OOM no room\r\n");
 }
 END_TEST
 
@@ -383,6 +415,6 @@ SUITE_MAIN_WITH("cache_split", set_up, tear_down, one_owner_gets_the_whole_comma
                 each_part_has_its_keys_in_their_order, a_pair_stays_together, owners_are_bounded,
                 values_come_in_the_order_of_their_keys, nothing_is_nothing_in_both_versions,
                 numbers_are_added, ok_when_all_say_so, the_first_error_is_the_answer,
-                an_answer_is_taken_once, what_is_no_answer_is_not_taken,
+                what_is_undone_is_left, an_answer_is_taken_once, what_is_no_answer_is_not_taken,
                 no_part_of_an_answer_is_one, answers_are_bounded, without_memory_nothing_changes,
                 split_and_joined_is_as_asked_of_one)

@@ -308,6 +308,8 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
     bool bounded = c->from != 0 && buffer_ok(&c->reply.out);
     if (may == CACHE_HOLD_GO)
         end = command_do(c, command, words, count);
+    if (may == CACHE_HOLD_GO && c->away != NULL)
+        cache_forward_add(c, from);
     else if (may == CACHE_HOLD_REFUSED)
         command_refused(c, command, from);
     if (bounded)

@@ -257,9 +257,34 @@ void cache_split_fail(struct cache_split *s, size_t part, struct slice error)
         return;
     p->answered = true;
     s->left--;
-    if (!s->failed)
+    if (s->failed == 0 || cache_split_may_go_on(s)) {
+        buffer_clear(&s->error);
         buffer_append_slice(&s->error, error);
-    s->failed = true;
+    }
+    s->failed++;
+}
+
+void cache_split_undo(struct cache_split *s, size_t part, struct slice error)
+{
+    struct cache_split_part *p = &s->parts[part];
+    if (p->answered)
+        return;
+    p->answered = p->undone = true;
+    s->left--;
+    if (s->failed == 0)
+        buffer_append_slice(&s->error, error);
+    s->failed++;
+    s->undone++;
+}
+
+size_t cache_split_rest(const struct cache_split *s, const struct slice *words, struct slice *out)
+{
+    struct slice *at = out;
+    *at++ = words[0];
+    for (size_t key = 0; key < s->keys; key++)
+        for (unsigned i = 0; i < s->step && s->parts[s->part_of[key]].undone; i++)
+            *at++ = words[1 + key * s->step + i];
+    return (size_t)(at - out);
 }
 
 /* ---- the joined answer ---- */
@@ -289,7 +314,7 @@ static void split_write_error(struct cache_split *s, struct resp_reply *reply)
 
 void cache_split_write(struct cache_split *s, struct resp_reply *reply)
 {
-    if (s->failed)
+    if (s->failed > 0)
         split_write_error(s, reply);
     else if (s->join == CACHE_SPLIT_JOIN_VALUES)
         split_write_values(s, reply);

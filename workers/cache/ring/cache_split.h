@@ -6,7 +6,8 @@
  * client of Redis Cluster would do it; each part is one command for its owner, its keys in their order. What needs all
  * of its keys at one moment (MSETNX, EXEC, any other command) is Redis' CROSSSLOT. Split, a command is no longer one
  * step: another client may see what one owner has done and the next has not yet, and when one of them fails, what the
- * others did stays done. The answer is that error then.
+ * others did stays done. The answer is that error then. Parts that surely did not run are no failure yet: what is left
+ * of the command may be run on its own (cache_split_rest).
  *
  * Answers are taken as RESP, version 2 or 3, as they came from their nodes, in any order, each once; the joined answer
  * is in the version of the client.
@@ -60,6 +61,7 @@ struct cache_split_part {
     uint32_t owner;
     uint32_t keys;        /* of this part */
     bool answered;        /* or failed */
+    bool undone;          /* failed, and surely has not run */
     struct buffer answer; /* VALUES: what it has answered */
     size_t next;          /* where its next value stands there */
 };
@@ -75,8 +77,8 @@ struct cache_split {
     size_t left;  /* that have not answered */
     size_t held;  /* bytes of answers */
     int64_t sum;
-    bool failed;
-    struct buffer error; /* the first that came, without '-' and the line's end */
+    size_t failed, undone; /* parts */
+    struct buffer error;   /* the first that came, without '-' and the line's end */
 };
 
 /* How a command of that name (any case) is split. *step: words a key; 0 when it is not. */
@@ -110,6 +112,21 @@ int cache_split_take(struct cache_split *s, size_t part, struct slice answer, si
  * the client. Of a part that has an answer nothing changes.
  */
 void cache_split_fail(struct cache_split *s, size_t part, struct slice error);
+
+/* The same of one that surely has not run, or may as well run twice. */
+void cache_split_undo(struct cache_split *s, size_t part, struct slice error);
+
+/* Of one that is done: whether it would be right but for parts that were undone. */
+static inline bool cache_split_may_go_on(const struct cache_split *s)
+{
+    return s->undone > 0 && s->undone == s->failed;
+}
+
+/*
+ * The command of all undone parts' keys, in their order, out of the words of the whole one: to `out`, which has room for
+ * as many. How many there are. Its answer joins: OK is the whole one's, and of a SUM what `sum` has is to be added.
+ */
+size_t cache_split_rest(const struct cache_split *s, const struct slice *words, struct slice *out);
 
 /* All have answered, or failed. */
 static inline bool cache_split_is_done(const struct cache_split *s)
