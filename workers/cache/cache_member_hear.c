@@ -54,6 +54,17 @@ static void member_become(struct cache_member *r, const struct message_ring_join
     r->session = MEMBER_IN;
 }
 
+/*
+ * Killed before its walk is at its end it would come back as who it was, or nobody, and get one more incarnation: this
+ * one, which has nothing, would be lost for ever. So it says at once who it is, and that the log is not. If that cannot
+ * be written, its trouble is told; the walk's end, before which nothing is claimed, tries it again.
+ */
+static void member_is_new(struct cache_member *r, enum member_walk walk)
+{
+    if (walk == MEMBER_OUTLIVED)
+        member_identity_write(r, true);
+}
+
 static bool member_on_joined(struct cache_member *r, struct unpack *u)
 {
     struct message_ring_joined m;
@@ -67,6 +78,7 @@ static bool member_on_joined(struct cache_member *r, struct unpack *u)
              "incarnation=%" PRIu64 " mark=%" PRIu64 " was=%" PRIu64 " closed_ms=%" PRIu64,
              m.incarnation, m.mark, m.was, m.closed_ms);
     member_become(r, &m);
+    member_is_new(r, walk);
     member_forget_flights(r);
     r->asks.count = r->holds.count = r->laters.count = 0;
     member_walk_begin(r, walk);

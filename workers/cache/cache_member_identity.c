@@ -1,7 +1,7 @@
 /*
  * cache_member_identity.c: who a node is in its ring, from one start to the next: a file in its directory, "ring", of
- * one line: incarnation, mark of its last join, epoch of that run of the ring, and the ring's seed in hex digits. See
- * cache_member_private.h.
+ * one line: incarnation, mark of its last join, epoch of that run of the ring, and the ring's seed in hex digits; and
+ * "old" while the log may still have what is of an earlier incarnation. See cache_member_private.h.
  */
 #include "workers/cache/cache_member_private.h"
 
@@ -16,16 +16,17 @@
 #include <unistd.h>
 
 #define MEMBER_IDENTITY_SIZE 256
+#define MEMBER_OLD           " old"
 
 /* The line that a file of `r` has. */
-static void member_identity_format(const struct cache_member *r, const uint8_t *seed,
+static void member_identity_format(const struct cache_member *r, const uint8_t *seed, bool old,
                                    char text[MEMBER_IDENTITY_SIZE])
 {
     char digits[2 * SIPHASH_KEY_SIZE + 1];
     for (size_t i = 0; i < SIPHASH_KEY_SIZE; i++)
         snprintf(digits + 2 * i, 3, "%02x", seed[i]);
-    snprintf(text, MEMBER_IDENTITY_SIZE, "%" PRIu32 " %" PRIu64 " %" PRIu64 " %s\n", r->incarnation,
-             r->mark, r->epoch, digits);
+    snprintf(text, MEMBER_IDENTITY_SIZE, "%" PRIu32 " %" PRIu64 " %" PRIu64 " %s%s\n",
+             r->incarnation, r->mark, r->epoch, digits, old ? MEMBER_OLD : "");
 }
 
 /* sscanf takes much that is never written, -1 and numbers that do not fit among it: so it is written, and compared. */
@@ -42,7 +43,8 @@ static bool member_identity_parse(struct cache_member *r, const char *text)
             return false;
         r->seed[i] = (uint8_t)byte;
     }
-    member_identity_format(r, r->seed, again);
+    r->owed = strstr(text, MEMBER_OLD) != NULL ? MEMBER_OUTLIVED : MEMBER_SETTLED;
+    member_identity_format(r, r->seed, r->owed != MEMBER_SETTLED, again);
     return r->incarnation != 0 && strcmp(text, again) == 0;
 }
 
@@ -79,10 +81,10 @@ int member_identity_read(struct cache_member *r, char *why, size_t why_size)
     return -EINVAL;
 }
 
-bool member_identity_write(struct cache_member *r)
+bool member_identity_write(struct cache_member *r, bool old)
 {
     char text[MEMBER_IDENTITY_SIZE];
-    member_identity_format(r, r->next_seed, text);
+    member_identity_format(r, r->next_seed, old, text);
     int rc = whole_file_write(r->options.path, slice_of(text));
     r->trouble[0] = '\0';
     if (rc != 0)

@@ -250,11 +250,11 @@ void member_tell_cells(struct cache_member *r);
 
 /* ---- cache_member_identity.c ---- */
 
-/* What the file says; none: nobody. 0, or a negative errno with `why`. */
+/* What the file says; none: nobody. One that says "old" owes the walk of OUTLIVED. 0, or a negative errno with `why`. */
 int member_identity_read(struct cache_member *r, char *why, size_t why_size);
 
-/* False, r->trouble says why. */
-bool member_identity_write(struct cache_member *r);
+/* `old`: the log is not this incarnation's yet. False, r->trouble says why. */
+bool member_identity_write(struct cache_member *r, bool old);
 void member_identity_remove(struct cache_member *r);
 
 #endif

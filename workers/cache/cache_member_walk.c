@@ -68,7 +68,7 @@ static void member_end_walk(struct cache_member *r)
     const struct cache_log *log = r->node->log;
     if (log != NULL && cache_log_synced(log) < r->dropped_end)
         return;
-    if (!member_identity_write(r)) {
+    if (!member_identity_write(r, false)) {
         r->session = MEMBER_OUT;
         return;
     }

@@ -9,6 +9,7 @@
 #include "workers/cache/cache_behind_private.h"
 #include "workers/cache/cache_member_private.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 static void write_one(int fd, const char *key, const char *value)
@@ -265,6 +266,69 @@ START_TEST(outlived)
 }
 END_TEST
 
+static void is_old(bool old)
+{
+    char text[256] = "";
+    FILE *file = fopen(fake_manager.path, "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
+    fclose(file);
+    ck_assert_msg(strncmp(text, "4 ", 2) == 0 && (strstr(text, " old\n") != NULL) == old, "%s",
+                  text);
+}
+
+/*
+ * Killed between the join and the walk's end it comes back as that incarnation: else that one would be a lost node that
+ * has nothing. What its log has is no more that one's than before.
+ */
+START_TEST(killed_before_the_walk_ends)
+{
+    begin_with_log();
+    fake_manager.joined.incarnation = 4;
+    fake_manager.joined.was = CACHE_RING_NEW;
+    cache_member_on_up(node.member);
+    play_heard(MESSAGE_RING_JOIN);
+    play_say_joined();
+    ck_assert_int_eq(node.member->walk, MEMBER_OUTLIVED);
+    is_old(true);
+    play_shut();
+    fake_manager.joined.was = CACHE_RING_LIVE;
+    fake_manager.joined.number = 9; /* more than what its log was claimed under */
+    play_open();
+    ck_assert_uint_eq(cache_member_incarnation(node.member), 4);
+    ck_assert_uint_eq(cache_db_count(node.db), 2);
+    play_lease(PLAY_HOUR);
+    ck_assert_int_eq(play_looks("clean"), CACHE_DO_WAIT);
+    cache_member_on_up(node.member);
+    ck_assert_uint_eq(play_heard(MESSAGE_RING_JOIN)->incarnation, 4);
+    play_say_joined();
+    node_until(node.member->walk == MEMBER_SETTLED);
+    ck_assert_uint_eq(cache_db_count(node.db), 0);
+    ck_assert_uint_eq(cache_db_strays(node.db).alive, 1);
+    is_old(false);
+    /* And then its log is its own. */
+    play_shut();
+    play_open();
+    ck_assert_int_eq(node.member->owed, MEMBER_SETTLED);
+}
+END_TEST
+
+/* What was dropped is on its way out of the log, and not on the disk: the same. */
+START_TEST(killed_before_the_log_is_synced)
+{
+    begin_with_log();
+    fake_manager.joined.incarnation = 4;
+    cache_member_on_up(node.member);
+    play_heard(MESSAGE_RING_JOIN);
+    play_say_joined();
+    node_until(cache_db_count(node.db) == 0);
+    is_old(node.member->walk == MEMBER_FORGETS);
+    node_until(node.member->walk == MEMBER_SETTLED);
+    ck_assert_uint_eq(cache_log_synced(node.log), cache_log_added(node.log));
+    is_old(false);
+}
+END_TEST
+
 /* The ring is another by its seed: places are new, what is dirty a stray. */
 START_TEST(made_anew)
 {
@@ -480,6 +544,7 @@ END_TEST
 SUITE_MAIN_WITH("cache_member_log", play_set_up, play_tear_down, dirty_is_claimed_first,
                 ours_since_before, ours_by_a_later_claim, theirs_by_now, written_by_them,
                 not_written_by_them, strays_are_stored_before_it_opens, strays_when_it_may_be_open,
-                lost_by_now, outlived, made_anew, new_run_at_the_start, joins_again_meanwhile,
-                held_with_a_lease, no_lease_while_held, held_without_a_lease, held_answers,
-                held_by_another_claim, many_at_the_start)
+                lost_by_now, outlived, killed_before_the_walk_ends, killed_before_the_log_is_synced,
+                made_anew, new_run_at_the_start, joins_again_meanwhile, held_with_a_lease,
+                no_lease_while_held, held_without_a_lease, held_answers, held_by_another_claim,
+                many_at_the_start)
