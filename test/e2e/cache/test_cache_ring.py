@@ -245,6 +245,24 @@ def test_a_transaction_of_one_foreign_owner(ring, two, raw):
     assert ring.owner(a) is two[0]
 
 
+ABOUT_A_CONNECTION = ["CLIENT REPLY OFF", "CLIENT REPLY SKIP", "CLIENT SETNAME mine", "CLIENT SETINFO lib-name mine", "CLIENT ID",
+                      "CLIENT KILL ID 1", "CLIENT NO-EVICT ON", "HELLO 3", "READONLY", "READWRITE"]
+
+
+@pytest.mark.parametrize("line", ABOUT_A_CONNECTION)
+def test_what_is_about_a_connection_stays_with_it(ring, two, raw, line):
+    """All clients of a node share one connection to another: no transaction there is about it, and nobody gets another's replies."""
+    a, b, c = ring.keys_of(two[0], 3)
+    say, others = raw(two[1]), raw(two[1])
+    aborted = bytes_of(say("MULTI", f"GET {a}", line, "EXEC"))[-1]
+    assert aborted.startswith(b"-EXECABORT Transaction discarded because of: what is about the connection"), aborted
+    crafted = bytes_of(say(f"PLATOON.EXEC 1 {a} 0 2 GET {a} {len(line.split())} {line}"))[-1]
+    assert crafted.startswith(b"-ERR syntax error"), crafted
+    for key in (a, b, c):
+        assert bytes_of(others(f"GET {key}", "CLIENT GETNAME")) == [b"$%d\r\n%s\r\n" % (len(key), key.encode()), b"$-1\r\n"]
+    assert bytes_of(say("MULTI", f"SET {a} {a}", "EXEC", f"GET {c}"))[2:] == [b"*1\r\n+OK\r\n", b"$%d\r\n%s\r\n" % (len(c), c.encode())]
+
+
 def test_a_foreign_key_that_is_watched(ring, two):
     key, = ring.keys_of(two[0])
     client = two[1].client()

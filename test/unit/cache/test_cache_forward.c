@@ -117,8 +117,22 @@ END_TEST
 /* In a transaction it would be about the connection that all clients of this node share. */
 START_TEST(what_is_of_a_connection_stays)
 {
-    static const char *const about[] = {"CLIENT REPLY SKIP", "CLIENT GETNAME", "HELLO 3",
-                                        "READONLY"};
+    static const char *const about[] = {"CLIENT REPLY SKIP",
+                                        "CLIENT REPLY OFF",
+                                        "client reply on",
+                                        "CLIENT GETNAME",
+                                        "CLIENT SETNAME x",
+                                        "CLIENT SETINFO lib-name x",
+                                        "CLIENT ID",
+                                        "CLIENT INFO",
+                                        "CLIENT LIST",
+                                        "CLIENT KILL ID 1",
+                                        "CLIENT NO-EVICT on",
+                                        "HELLO",
+                                        "HELLO 3",
+                                        "AUTH x",
+                                        "READONLY",
+                                        "READWRITE"};
     char line[128];
     for (size_t i = 0; i < sizeof about / sizeof about[0]; i++) {
         snprintf(line, sizeof line, "MULTI|SET k2 1|%s|EXEC", about[i]);
@@ -127,6 +141,7 @@ START_TEST(what_is_of_a_connection_stays)
                 "+OK\r\n+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction discarded because of: what is "
                 "about the connection");
     }
+    far_hears_nothing(2);
     far_get("EXEC", "-ERR EXEC without MULTI\r\n");
     far_get("MULTI|SET own 1|CLIENT GETNAME|EXEC",
             "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$-1\r\n");

@@ -223,8 +223,11 @@ START_TEST(keys_of_a_transaction)
                                         "9 own 0 2 GET own",
                                         "1 own 0 3 GET own",
                                         "1 own 0 2 GET own 3 CLIENT REPLY SKIP",
+                                        "1 own 0 2 GET own 3 CLIENT REPLY OFF",
                                         "1 own 0 2 GET own 3 CLIENT SETNAME x",
+                                        "1 own 0 2 GET own 4 CLIENT KILL ID 1",
                                         "1 own 0 2 GET own 2 HELLO 3",
+                                        "1 own 0 2 GET own 2 AUTH x",
                                         "1 own 0 2 GET own 1 READONLY"};
     char line[128];
     far_get("MSET own 1 own2 2", "+OK\r\n");
