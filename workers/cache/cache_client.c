@@ -52,7 +52,10 @@ static bool client_has_enough(const struct cache_client *c)
 /* What is waited for at its socket. */
 static void client_watch(struct cache_client *c)
 {
-    bool reads = !client_is_over(c) && !c->ended && !client_has_enough(c);
+    bool may = !client_is_over(c) && !c->ended && !client_has_enough(c);
+    bool reads = may && !c->input.waits;
+    if (!may && !c->more)
+        cache_input_rests(c);
     int events = (reads ? UV_READABLE : 0) | (c->writing ? UV_WRITABLE : 0);
     if (events == c->events)
         return;
@@ -69,6 +72,7 @@ static void client_charge(struct cache_client *c)
     size_t waits = c->parked > 0 ? c->in.cap : 0, holds = c->in.cap + c->unsent.cap - waits;
     c->node->waiting += waits - c->waiting;
     c->waiting = waits;
+    cache_input_count(c, c->in.cap - waits);
     if (holds != c->charged)
         cache_db_charge(c->node->db, (ptrdiff_t)holds - (ptrdiff_t)c->charged);
     c->charged = holds;
@@ -91,6 +95,7 @@ static void client_on_close(uv_handle_t *handle)
 static void client_close(struct cache_client *c)
 {
     struct cache_node *n = c->node;
+    cache_input_forget(c);
     cache_turn_remove(c);
     n->commands->forget(c);
     cache_turn_return(&n->turn, &c->reply.out);
@@ -181,6 +186,7 @@ static size_t client_skip(struct cache_client *c, char *data, size_t len)
  */
 static void client_passed(struct cache_client *c, size_t used)
 {
+    cache_input_passed(c);
     c->ahead -= c->ahead > 0;
     c->late -= used < c->late ? used : c->late;
 }
@@ -259,6 +265,19 @@ static void client_rest(struct cache_client *c)
     client_watch(c);
 }
 
+/* What is left behind a large command does not keep its room. */
+static void client_shrink(struct cache_client *c)
+{
+    struct buffer small = BUFFER_EMPTY;
+    if (c->in.cap <= CACHE_INPUT_SMALL || c->in.len > c->in.cap / 4)
+        return;
+    buffer_append(&small, c->in.data, c->in.len);
+    if (!buffer_ok(&small))
+        return;
+    buffer_fini(&c->in);
+    c->in = small;
+}
+
 void cache_client_go_on(struct cache_client *c)
 {
     if ((c->in.len == 0 && c->held == NULL) || client_is_held(c) || client_is_over(c)) {
@@ -272,6 +291,8 @@ void cache_client_go_on(struct cache_client *c)
     if (c->in.len == 0) {
         buffer_fini(&c->in);
         c->late = c->ahead = 0;
+    } else if (used > 0) {
+        client_shrink(c);
     }
     c->node->commands->look_ahead(c);
     client_charge(c);
@@ -307,6 +328,10 @@ static void client_read(struct cache_client *c)
 {
     bool own = c->in.len > 0;
     size_t room = own ? client_lacks(c) : CACHE_READ_SIZE;
+    if (own && !cache_input_may(c, room)) {
+        client_watch(c);
+        return;
+    }
     char *to = own ? buffer_reserve(&c->in, room) : c->node->read;
     bool may = to != NULL && c->in.len < CLIENT_IN_MAX;
     ssize_t got = may ? cache_tls_recv(c, to, room) : 0;

@@ -6,7 +6,7 @@
  * goes into one buffer of all clients, and is executed where it stands: a client has a buffer of its own only while a
  * part of a command is there, and one for replies only until they are written, so that an idle one costs little.
  *
- * Bounds: what is not yet a command (1 GB as Redis'); a word (512 MB as Redis'; what is above object_max is not kept,
+ * Bounds: what is not yet a command (1 GB as Redis', and of all clients together: cache_input.h); a word (512 MB as Redis'; what is above object_max is not kept,
  * and its command answered with an error); what is not yet read by the client (64 MB, then it is dropped; another node
  * of the ring, whose connection is that of all its clients, is not: none of its commands runs while 1 MB is not read,
  * and one answer has at most 64 MB); how many there are; what one may have executed in a turn, so that a long pipeline
@@ -19,6 +19,7 @@
 #include "common/resp/resp_request.h"
 #include "workers/cache/cache_consistency.h"
 #include "workers/cache/cache_db.h"
+#include "workers/cache/cache_input.h"
 
 #include <uv.h>
 
@@ -43,8 +44,9 @@ struct cache_client {
     struct redis_tls_session *tls; /* NULL: plain */
     uint64_t id;                   /* CLIENT ID */
     struct resp_request request;
-    struct resp_reply reply; /* of this turn; knows RESP2 from RESP3 */
-    struct buffer in;        /* what has come and is not executed */
+    struct resp_reply reply;       /* of this turn; knows RESP2 from RESP3 */
+    struct buffer in;              /* what has come and is not executed */
+    struct cache_input_part input; /* what of that all clients share room for */
     struct buffer
         unsent; /* replies of earlier turns from `unsent_at` on, which the socket did not take */
     size_t unsent_at;

@@ -75,6 +75,7 @@ struct cache_node {
     struct cache_turn turn;
     struct cache_listen listen;
     struct cache_client *clients;
+    struct cache_input input; /* of their commands that are not whole yet */
     size_t client_count;
     uint64_t last_id;
     size_t

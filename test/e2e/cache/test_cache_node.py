@@ -1,7 +1,9 @@
 """A cache node under a platoon: real clients, its life, its bounds, TLS and the secret, and that it is warm after any end."""
 import base64
+import contextlib
 import fcntl
 import json
+import select
 import socket
 import ssl
 import subprocess
@@ -215,6 +217,31 @@ def test_who_does_not_read_is_dropped_and_the_others_go_on(cache, platoon):
                 assert r.get("k") is not None
     wait_until(lambda: "clients-dropped count=1" in platoon.log(), 20, "the log line")
     assert rss_bytes(platoon.pid_of(NODE)) - before < 200 << 20
+
+
+def test_many_large_commands_at_once(cache, platoon):
+    """They come a part at a time, turn by turn: what all hold together is bounded, small ones go on meanwhile, and each is answered."""
+    cache(memory="64MB")
+    pid, small = platoon.pid_of(NODE), client(platoon)
+    command = b"*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$%d\r\n" % (15 << 20) + b"v" * (15 << 20) + b"\r\n"
+    before, most, sent = rss_bytes(pid), 0, {}
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            s = stack.enter_context(socket.socket(socket.AF_UNIX))
+            s.connect(f"{platoon.dir}/c.sock")
+            s.setblocking(False)
+            sent[s] = 0
+        while least := [s for s in sent if sent[s] < len(command)]:
+            _, writable, _ = select.select([], least, [], 60)
+            assert writable, sent.values()
+            for s in writable:
+                sent[s] += s.send(command[sent[s]:sent[s] + 65536])
+            most = max(most, rss_bytes(pid) - before)
+            assert small.echo("small") == b"small"
+        for s in sent:
+            s.settimeout(60)
+            assert s.recv(100) == b"+OK\r\n"
+    assert most < 256 << 20, most >> 20
 
 
 def test_idle_clients_cost_little(cache, platoon):
