@@ -1,7 +1,6 @@
 /* cache_forward.c: see cache_forward.h. */
 #include "workers/cache/cache_forward_private.h"
 
-#include "common/clock.h"
 #include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
@@ -208,7 +207,7 @@ enum cache_hold cache_forward_copy(struct cache_client *c, const struct cache_co
     struct forward_slot *s = forward_slot_new(c, command_queued_new(command, words, count), 1);
     if (s == NULL)
         return CACHE_HOLD_REFUSED;
-    s->copied_ms = clock_mono_ms();
+    s->copied = cache_reads_ask(c->node->reads);
     return forward_one(c, s, asked, 2, owner);
 }
 

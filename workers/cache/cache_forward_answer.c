@@ -166,7 +166,7 @@ static void forward_take_copy(struct forward_slot *s, struct slice answer)
 {
     struct resp_reply reply = {.version = s->client->reply.version};
     struct slice key = s->command->words[s->command->command->first];
-    if (!cache_reads_take(s->forward->node->reads, key, answer, s->copied_ms, &reply)) {
+    if (!cache_reads_take(s->forward->node->reads, key, answer, s->copied, &reply)) {
         forward_fail(s, "ERR another node gave no answer to what it was asked for");
         return;
     }
@@ -197,7 +197,7 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
         forward_sent_back(s, answer);
         return;
     }
-    if (s->copied_ms != 0 && answer.len > 0 && answer.ptr[0] != '-') {
+    if (s->copied.ms != 0 && answer.len > 0 && answer.ptr[0] != '-') {
         forward_take_copy(s, answer);
         return;
     }

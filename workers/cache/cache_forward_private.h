@@ -10,6 +10,7 @@
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_reads.h"
 
 #define FORWARD_AWAY_MAX   64
 #define FORWARD_ANSWER_MAX ((size_t)64 << 20) /* bytes of one command's parts */
@@ -43,8 +44,8 @@ struct forward_slot {
     bool again;     /* Redis has been asked since its owner said that it is not */
     bool waits;     /* its owner has to wait for something: that it is the owner is true so far */
     bool waited;    /* it had to, this time or one before */
-    uint64_t
-        copied_ms; /* when its owner was asked for a copy (clock_mono_ms); 0: for what the command says */
+    struct cache_reads_when
+        copied; /* its owner was asked for a copy; ms 0: for what the command says */
     uint64_t deadline_ms;
     int64_t sum;          /* of what was in parts, and of which this is left: theirs, to be added */
     struct buffer answer; /* RESP in the client's version */

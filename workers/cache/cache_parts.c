@@ -1,7 +1,6 @@
 /* cache_parts.c: see cache_parts.h. */
 #include "workers/cache/cache_parts.h"
 
-#include "common/clock.h"
 #include "common/text.h"
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
@@ -23,7 +22,7 @@ struct cache_part {
     size_t index;
     uint32_t owner;
     bool writes;
-    uint64_t sent_ms; /* clock_mono_ms */
+    struct cache_reads_when asked; /* for a copy, if it is */
     size_t key_len;
     char key[];
 };
@@ -71,7 +70,7 @@ static bool parts_take_copy(struct cache_parts *p, const struct cache_part *part
 {
     struct resp_reply value = {.version = 2};
     bool taken = cache_reads_take(p->node->reads, slice_make(part->key, part->key_len), answer,
-                                  part->sent_ms, &value) &&
+                                  part->asked, &value) &&
                  (!buffer_ok(&value.out) || parts_take_value(p, buffer_slice(&value.out)));
     if (!buffer_ok(&value.out))
         snprintf(p->why, sizeof p->why, "%s", PARTS_SHORT);
@@ -227,7 +226,6 @@ static struct cache_part *parts_new(struct cache_parts *p, size_t index, struct 
         return NULL;
     part->parts = p;
     part->node = p->node;
-    part->sent_ms = clock_mono_ms();
     part->index = index;
     part->key_len = key.len;
     memcpy(part->key, key.ptr, key.len);
@@ -251,6 +249,8 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
     bool again = p->states[index] == CACHE_PART_AGAIN;
     part->owner = owner;
     part->writes = writes;
+    if (p->node->reads != NULL && command_is(words[0], "platoon.copy"))
+        part->asked = cache_reads_ask(p->node->reads);
     parts_wrote(part);
     const char *why =
         cache_forward_send(p->node->forward, owner, again, words, count,

@@ -2,6 +2,7 @@
 #include "workers/cache/cache_reads.h"
 
 #include "common/clock.h"
+#include "common/siphash.h"
 #include "workers/cache/cache_load.h"
 #include "workers/cache/cache_reads_answer.h"
 
@@ -15,12 +16,21 @@
  */
 #define READS_KEPT_PART 4
 
+#define READS_DROPPED 1024
+
 struct cache_reads {
     struct cache_reads_options options;
     struct cache_copies *copies;
     struct cache_loads *loads;
     size_t bytes_max;
     size_t charged; /* bytes that cache_db knows of */
+    /*
+     * When a key of that hash was written last, counted in drops. A few of them share a place: then a copy is not kept
+     * that could be, no more. Rejected: a list of what is being asked for, through which each write would go.
+     */
+    uint64_t drops, dropped[READS_DROPPED];
+    uint8_t hash_key[SIPHASH_KEY_SIZE];
+    bool asks; /* an owner was ever asked for a copy */
     /* What has just come and is no copy, for it is too large. */
     bool passes;
     struct buffer passing_key, passing_value;
@@ -155,18 +165,30 @@ static enum cache_fault reads_learn(void *ctx, struct slice key, const struct ba
     return kept ? CACHE_OK : CACHE_FAULT_MEMORY;
 }
 
+static uint64_t *reads_dropped(struct cache_reads *r, struct slice key)
+{
+    return &r->dropped[siphash(key, r->hash_key) % READS_DROPPED];
+}
+
+struct cache_reads_when cache_reads_ask(struct cache_reads *r)
+{
+    r->asks = true;
+    return (struct cache_reads_when){.ms = clock_mono_ms(), .drops = r->drops};
+}
+
 bool cache_reads_take(struct cache_reads *r, struct slice key, struct slice answer,
-                      uint64_t asked_ms, struct resp_reply *reply)
+                      struct cache_reads_when asked, struct resp_reply *reply)
 {
     struct cache_copy copy;
     if (!cache_reads_answer(answer, &copy))
         return false;
-    copy.confirmed_ms = asked_ms;
+    copy.confirmed_ms = asked.ms;
     if (copy.absent)
         resp_nil(reply);
     else
         resp_bulk(reply, copy.value);
-    reads_keep(r, key, &copy);
+    if (*reads_dropped(r, key) <= asked.drops)
+        reads_keep(r, key, &copy);
     return true;
 }
 
@@ -180,13 +202,15 @@ void cache_reads_ahead(struct cache_reads *r, struct slice key)
 
 bool cache_reads_are_none(const struct cache_reads *r)
 {
-    return cache_copies_count(r->copies) == 0 && !r->passes && cache_loads_count(r->loads) == 0;
+    return !r->asks && cache_copies_count(r->copies) == 0 && !r->passes &&
+           cache_loads_count(r->loads) == 0;
 }
 
 void cache_reads_drop(struct cache_reads *r, struct slice key)
 {
     if (cache_reads_are_none(r))
         return;
+    *reads_dropped(r, key) = ++r->drops;
     if (r->passes && slice_equal(buffer_slice(&r->passing_key), key))
         reads_pass_end(r);
     cache_copies_drop(r->copies, key);
@@ -235,6 +259,7 @@ struct cache_reads *cache_reads_new(const struct cache_reads_options *options)
     if (r == NULL)
         return NULL;
     r->options = *options;
+    memcpy(r->hash_key, options->hash_key, sizeof r->hash_key);
     r->bytes_max = options->node->options.memory_max / READS_PART;
     r->copies = cache_copies_new(r->bytes_max, options->hash_key);
     r->loads = r->copies != NULL ? reads_loads_new(r) : NULL;

@@ -68,12 +68,22 @@ void cache_reads_drop(struct cache_reads *r, struct slice key);
 /* Nothing is known that could be dropped, nor on its way. */
 bool cache_reads_are_none(const struct cache_reads *r);
 
+/* When an owner was asked for a copy; ms 0: it was not. */
+struct cache_reads_when {
+    uint64_t ms;    /* clock_mono_ms */
+    uint64_t drops; /* what had been written by then */
+};
+
+/* Now one is. */
+struct cache_reads_when cache_reads_ask(struct cache_reads *r);
+
 /*
- * The owner's answer to PLATOON.COPY, asked for at asked_ms (clock_mono_ms): kept, and its value written to *reply.
- * False: it is none, and nothing is written.
+ * The owner's answer to PLATOON.COPY: kept, and its value written to *reply. False: it is none, and nothing is written.
+ * It is not kept when the key was written since it was asked for: the answer may come from who was the owner before,
+ * behind what the next one has answered to the write. Who has read it had asked before the write was done.
  */
 bool cache_reads_take(struct cache_reads *r, struct slice key, struct slice answer,
-                      uint64_t asked_ms, struct resp_reply *reply);
+                      struct cache_reads_when asked, struct resp_reply *reply);
 
 /* At the end of each turn: what is too large for a copy goes. */
 void cache_reads_turn(struct cache_reads *r);

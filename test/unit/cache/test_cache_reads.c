@@ -97,10 +97,18 @@ static const char *found(const char *key, enum cache_consistency how)
     return text;
 }
 
+static struct cache_reads_when asked(uint64_t ms)
+{
+    struct cache_reads_when when = cache_reads_ask(node.reads);
+    when.ms = ms;
+    return when;
+}
+
 static void take(const char *key, const char *answer, uint64_t asked_ms)
 {
     struct resp_reply reply = {.version = 2};
-    ck_assert(cache_reads_take(node.reads, slice_of(key), slice_of(answer), asked_ms, &reply));
+    ck_assert(
+        cache_reads_take(node.reads, slice_of(key), slice_of(answer), asked(asked_ms), &reply));
     buffer_fini(&reply.out);
 }
 
@@ -337,14 +345,14 @@ START_TEST(what_the_client_gets)
 {
     struct resp_reply reply = {.version = 3};
     struct slice key = slice_of("f");
-    ck_assert(!cache_reads_take(node.reads, key, slice_of("$1\r\nv\r\n"), 1, &reply));
+    ck_assert(!cache_reads_take(node.reads, key, slice_of("$1\r\nv\r\n"), asked(1), &reply));
     ck_assert(reply.out.len == 0 && cache_reads_count(node.reads) == 0);
-    ck_assert(
-        cache_reads_take(node.reads, key, slice_of("*4\r\n$-1\r\n:-1\r\n:0\r\n:0\r\n"), 1, &reply));
+    ck_assert(cache_reads_take(node.reads, key, slice_of("*4\r\n$-1\r\n:-1\r\n:0\r\n:0\r\n"),
+                               asked(1), &reply));
     ck_assert_str_eq(buffer_text(&reply.out), "_\r\n");
     leased = true;
     ck_assert(cache_reads_take(node.reads, slice_of("o"),
-                               slice_of("*4\r\n$1\r\nv\r\n:-1\r\n:7\r\n:0\r\n"), 1, &reply));
+                               slice_of("*4\r\n$1\r\nv\r\n:-1\r\n:7\r\n:0\r\n"), asked(1), &reply));
     ck_assert_str_eq(buffer_text(&reply.out), "_\r\n$1\r\nv\r\n");
     ck_assert_uint_eq(cache_reads_count(node.reads), 1); /* not what is ours by now */
     buffer_fini(&reply.out);
@@ -368,6 +376,29 @@ START_TEST(what_a_node_answers)
 END_TEST
 
 /* ---- what is written ---- */
+
+/*
+ * The key is written when its copy is on its way, and the answer is from before: who has asked reads it, and nobody
+ * else does.
+ */
+START_TEST(written_while_it_is_asked_for)
+{
+    struct resp_reply reply = {.version = 2};
+    struct cache_reads_when before = cache_reads_ask(node.reads);
+    cache_reads_drop(node.reads, slice_of("f"));
+    ck_assert(cache_reads_take(node.reads, slice_of("f"),
+                               slice_of("*4\r\n$3\r\nold\r\n:-1\r\n:7\r\n:0\r\n"), before, &reply));
+    ck_assert_str_eq(buffer_text(&reply.out), "$3\r\nold\r\n");
+    ck_assert(!knows("f"));
+    buffer_clear(&reply.out);
+    ck_assert(cache_reads_take(node.reads, slice_of("g"),
+                               slice_of("*4\r\n$3\r\nold\r\n:-1\r\n:7\r\n:0\r\n"), before, &reply));
+    ck_assert(knows("g"));
+    confirm("f", "new");
+    ck_assert_str_eq(found("f", CACHE_BOUNDED), "new");
+    buffer_fini(&reply.out);
+}
+END_TEST
 
 static void each_is_dropped_by(const char *command)
 {
@@ -637,6 +668,7 @@ SUITE_MAIN_WITH("cache_reads", set_up, tear_down, what_is_anothers_becomes_a_cop
                 when_the_lease_is_over, what_becomes_ours_meanwhile, what_the_owner_confirmed,
                 not_what_was_ours, how_long_ago, a_copy_does_not_outlive_its_object,
                 what_the_client_gets, what_a_node_answers, who_writes_drops_the_copy,
-                who_only_reads_does_not, written_while_it_was_loaded, written_by_a_call,
-                calls_wait_as_commands_do, bounded_calls, copies_are_counted, copies_go_first,
-                what_is_too_large_for_a_copy, what_does_not_fit_together, memory_that_is_short)
+                who_only_reads_does_not, written_while_it_was_loaded, written_while_it_is_asked_for,
+                written_by_a_call, calls_wait_as_commands_do, bounded_calls, copies_are_counted,
+                copies_go_first, what_is_too_large_for_a_copy, what_does_not_fit_together,
+                memory_that_is_short)
