@@ -6,11 +6,11 @@
  * goes into one buffer of all clients, and is executed where it stands: a client has a buffer of its own only while a
  * part of a command is there, and one for replies only until they are written, so that an idle one costs little.
  *
- * Bounds: what is not yet a command (1 GB as Redis', and of all clients together: cache_input.h); a word (512 MB as Redis'; what is above object_max is not kept,
- * and its command answered with an error); what is not yet read by the client (64 MB, then it is dropped; another node
- * of the ring, whose connection is that of all its clients, is not: none of its commands runs while 1 MB is not read,
- * and one answer has at most 64 MB); how many there are; what one may have executed in a turn, so that a long pipeline
- * does not starve others. It knows no command.
+ * Bounds: what is not yet a command (1 GB as Redis', and of all clients together: cache_input.h); a word (512 MB as
+ * Redis'; what is above object_max is not kept, and its command answered with an error); what is not yet read by the
+ * client (64 MB, then it is dropped; another node of the ring, whose connection is that of all its clients, is not:
+ * none of its commands runs while 1 MB is not read, and one answer has at most 64 MB); how many there are; what one may
+ * have executed in a turn, so that a long pipeline does not starve others. It knows no command.
  */
 #ifndef WORKERS_CACHE_CLIENT_H
 #define WORKERS_CACHE_CLIENT_H

@@ -45,8 +45,8 @@ struct cache_input_part {
 };
 
 /*
- * So much may be held: an eighth of memory, for it counts as that, and what comes must find room in it besides. Where an
- * object may be larger, large commands come one by one.
+ * So much may be held: an eighth of memory, for it counts as that, and what comes must find room in it besides. Where
+ * an object may be larger, large commands come one by one.
  */
 size_t cache_input_max(const struct cache_node *n);
 

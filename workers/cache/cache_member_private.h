@@ -250,7 +250,7 @@ void member_tell_cells(struct cache_member *r);
 
 /* ---- cache_member_identity.c ---- */
 
-/* What the file says; none: nobody. One that says "old" owes the walk of OUTLIVED. 0, or a negative errno with `why`. */
+/* What the file says; none: nobody. One that says "old" owes OUTLIVED's walk. 0, or a negative errno with `why`. */
 int member_identity_read(struct cache_member *r, char *why, size_t why_size);
 
 /* `old`: the log is not this incarnation's yet. False, r->trouble says why. */

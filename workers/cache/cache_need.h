@@ -2,8 +2,9 @@
  * cache_need.h: what a call or a request must wait for before it can be done.
  *
  * Runs in a cache node. Who does something asks here first, about all that it will need: nothing has been done when it
- * must wait, and it is done again from its beginning when it has (cache_mail.c). Without a store nothing waits, but what
- * is asked of a key that nobody may have is refused, with a ring and without. In a ring whose a key is is asked about first (cache_need_where), and what another node has is done there.
+ * must wait, and it is done again from its beginning when it has (cache_mail.c). Without a store nothing waits, but
+ * what is asked of a key that nobody may have is refused, with a ring and without. In a ring whose a key is is asked
+ * about first (cache_need_where), and what another node has is done there.
  */
 #ifndef WORKERS_CACHE_NEED_H
 #define WORKERS_CACHE_NEED_H

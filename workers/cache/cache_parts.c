@@ -249,7 +249,7 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
     bool again = p->states[index] == CACHE_PART_AGAIN;
     part->owner = owner;
     part->writes = writes;
-    if (p->node->reads != NULL && command_is(words[0], "platoon.copy"))
+    if (p->node->reads != NULL && slice_is(words[0], "PLATOON.COPY"))
         part->asked = cache_reads_ask(p->node->reads);
     parts_wrote(part);
     const char *why =

@@ -177,7 +177,7 @@ static enum cache_hold command_is_full(struct cache_client *c, const struct cach
     return CACHE_HOLD_REFUSED;
 }
 
-/* It names a key that a stray might have: in a ring or not, whoever asks. EXEC's have been seen when they were queued. */
+/* It names a key that a stray might have, in a ring or not. EXEC's have been seen when they were queued. */
 static bool command_is_hidden(const struct cache_command *command, const struct slice *words,
                               size_t count)
 {

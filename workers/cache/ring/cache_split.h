@@ -123,8 +123,8 @@ static inline bool cache_split_may_go_on(const struct cache_split *s)
 }
 
 /*
- * The command of all undone parts' keys, in their order, out of the words of the whole one: to `out`, which has room for
- * as many. How many there are. Its answer joins: OK is the whole one's, and of a SUM what `sum` has is to be added.
+ * The command of all undone parts' keys, in their order, out of the words of the whole one: to `out`, which has room
+ * for as many. How many there are. Its answer joins: OK is the whole one's, and of a SUM what `sum` has is to be added.
  */
 size_t cache_split_rest(const struct cache_split *s, const struct slice *words, struct slice *out);
 
