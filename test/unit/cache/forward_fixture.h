@@ -39,6 +39,12 @@ void far_expect_nothing(int fd);
 /* What comes until it ends with that; lives until the next call. */
 const char *far_came(int fd, const char *end);
 
+/* It is TRYAGAIN with that reason; or, on a busy machine, the last time was not answered within what was left of it. */
+#define ck_is_over(came, why)                                                                      \
+    ck_assert_msg(strncmp(came, "-TRYAGAIN ", 10) == 0 &&                                          \
+                      (strstr(came, why) != NULL || strstr(came, "no answer within") != NULL),     \
+                  "\"%s\" does not say \"%s\"", came, why)
+
 /* The next command that this node was sent, words with blanks between; lives until the next call. */
 const char *far_heard(unsigned at);
 bool far_takes(unsigned at); /* whether one has come by now; it is taken */
