@@ -61,7 +61,7 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     s->deadline_ms = forward_deadline(c, q);
     s->tries = c->away->redo != NULL ? c->away->redo->tries : 0;
     s->again = s->tries > 0 && !c->away->redo->waits;
-    s->waited = s->tries > 0 && c->away->redo->waited;
+    s->waited_at = s->tries > 0 ? c->away->redo->waited_at : 0;
     s->sum = s->tries > 0 ? c->away->redo->sum : 0;
     s->hushed = c->reply_off || c->reply_skip;
     for (size_t i = 0; i < parts; i++)

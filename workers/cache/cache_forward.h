@@ -34,6 +34,10 @@ void cache_forward_free(struct cache_forward *f);
 enum cache_hold cache_forward_whole(struct cache_client *c, const struct cache_command *command,
                                     const struct slice *words, size_t count, uint32_t owner);
 
+/* Who waited until an object is stored is told so when the one that had it is gone. */
+#define CACHE_FORWARD_NOT_KNOWN                                                                    \
+    "TRYAGAIN the node that had the object is gone: whether it has stored it is not known"
+
 /* What WATCH is for another node: it tells the versions, and this one keeps them. */
 #define CACHE_FORWARD_WATCH "PLATOON.WATCH"
 
@@ -68,10 +72,11 @@ bool cache_forward_may_join(struct cache_client *c, const struct cache_command *
 void cache_forward_behind(struct cache_client *c, size_t from);
 
 /*
- * What stands in the reply from there on answers what was left of a command in parts: what those that are done have
- * counted is added. Only of a client that has something away.
+ * What stands in the reply from there on answers here what other nodes were asked before: it is made the answer to all
+ * of it. What those parts of it that are done have counted is added; what was waited for is said to be stored, or that
+ * nobody knows. Only of a client that has something away.
  */
-void cache_forward_add(struct cache_client *c, size_t from);
+void cache_forward_complete(struct cache_client *c, size_t from);
 
 /* A command that was looked at again has been answered: so are those behind it, as far as they are. */
 void cache_forward_go_on(struct cache_client *c);

@@ -103,7 +103,7 @@ static void forward_sent_back(struct forward_slot *s, struct slice answer)
     snprintf(text, sizeof text, "%.*s", (int)why.len, why.ptr);
     s->waits = waits;
     s->unreached = s->unreached || waits;
-    s->waited = s->waited || waits;
+    s->waited_at = waits ? s->parts[0].owner : s->waited_at;
     if (!waits)
         forward_moved(s, s->parts[0].owner);
     forward_repeat(s, text);
@@ -112,8 +112,19 @@ static void forward_sent_back(struct forward_slot *s, struct slice answer)
 /* It was not stored when it was asked for first, and is: what PLATOON.DUMP … WAIT would say that had waited there. */
 static bool forward_is_stored(const struct forward_slot *s, struct slice answer)
 {
-    return s->waited && s->command->command->run == command_platoon_dump &&
+    return s->waited_at != 0 && s->command->command->run == command_platoon_dump &&
            slice_is(answer, ":0\r\n");
+}
+
+/*
+ * Who said that it was not stored gives it up when it is, and not before; but one that is gone may have kept it, and
+ * whoever has the object since knows nothing of that.
+ */
+static const char *forward_stored(const struct forward_slot *s, uint32_t owner)
+{
+    bool known =
+        owner == s->waited_at || cache_member_is_live(s->forward->node->member, s->waited_at);
+    return known ? ":1\r\n" : "-" CACHE_FORWARD_NOT_KNOWN "\r\n";
 }
 
 /* The next version of an answer to PLATOON.WATCH: a bulk. False: it is none. */
@@ -185,10 +196,17 @@ static void forward_add(struct buffer *out, size_t from, int64_t sum)
     buffer_printf(out, ":%" PRId64 "\r\n", number + sum);
 }
 
-void cache_forward_add(struct cache_client *c, size_t from)
+void cache_forward_complete(struct cache_client *c, size_t from)
 {
-    if (c->away->redo != NULL)
-        forward_add(&c->reply.out, from, c->away->redo->sum);
+    const struct forward_slot *redo = c->away->redo;
+    struct buffer *out = &c->reply.out;
+    if (redo == NULL || !buffer_ok(out))
+        return;
+    if (forward_is_stored(redo, slice_make(out->data + from, out->len - from))) {
+        out->len = from;
+        buffer_append_text(out, forward_stored(redo, cache_member_incarnation(c->node->member)));
+    }
+    forward_add(out, from, redo->sum);
 }
 
 static void forward_take_whole(struct forward_slot *s, struct slice answer)
@@ -204,7 +222,7 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
     if (forward_is_nil_array(s, answer))
         answer = slice_of("*-1\r\n");
     if (forward_is_stored(s, answer))
-        answer = slice_of(":1\r\n");
+        answer = slice_of(forward_stored(s, s->parts[0].owner));
     forward_translate(&s->answer, answer, s->client->reply.version);
     forward_add(&s->answer, 0, s->sum);
     s->state = FORWARD_ANSWERED;

@@ -43,7 +43,7 @@ struct forward_slot {
     bool unreached; /* its owner was not, or it has to wait for something: not at once again */
     bool again;     /* Redis has been asked since its owner said that it is not */
     bool waits;     /* its owner has to wait for something: that it is the owner is true so far */
-    bool waited;    /* it had to, this time or one before */
+    uint32_t waited_at; /* one that had to, this time or one before; 0: none */
     struct cache_reads_when
         copied; /* its owner was asked for a copy; ms 0: for what the command says */
     uint64_t deadline_ms;

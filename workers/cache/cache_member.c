@@ -16,7 +16,7 @@ static enum cache_cell_state member_state(struct cache_member *r, const struct c
 {
     if (e == NULL)
         return CACHE_CELL_UNKNOWN;
-    if (e->state != CACHE_CELL_THEIRS || member_is_live(r, e->incarnation))
+    if (e->state != CACHE_CELL_THEIRS || cache_member_is_live(r, e->incarnation))
         return e->state;
     member_event(r, e->cell, CACHE_ON_OWNER_GONE, 0);
     return CACHE_CELL_UNKNOWN;
@@ -95,7 +95,8 @@ bool cache_member_look_ahead(struct cache_member *r, struct slice key)
 uint32_t cache_member_owner(const struct cache_member *r, struct slice key)
 {
     const struct cache_cells_entry *e = cache_cells_find(r->cells, cache_cell(key, r->seed));
-    bool theirs = e != NULL && e->state == CACHE_CELL_THEIRS && member_is_live(r, e->incarnation);
+    bool theirs =
+        e != NULL && e->state == CACHE_CELL_THEIRS && cache_member_is_live(r, e->incarnation);
     return theirs && r->walk == MEMBER_SETTLED ? e->incarnation : 0;
 }
 

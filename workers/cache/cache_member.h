@@ -170,6 +170,9 @@ bool cache_member_has(struct cache_member *r, struct slice key);
 /* Asks Redis, through the manager: on_owner is told. False: it cannot be asked. */
 bool cache_member_ask_owner(struct cache_member *r, struct slice key, uint64_t *token);
 
+/* Whether it is a node of the ring, and not lost, as far as is known. */
+bool cache_member_is_live(const struct cache_member *r, uint32_t incarnation);
+
 /* The ring's nodes, as the manager told of them last. Slices live until it tells of them anew. */
 size_t cache_member_node_count(const struct cache_member *r);
 struct cache_member_peer cache_member_node(const struct cache_member *r, size_t index);

@@ -183,7 +183,8 @@ static void member_own(struct cache_member *r, uint64_t cell, const struct cache
         if (cache_cells_state(r->cells, cell) == CACHE_CELL_OURS) /* memory may have been short */
             cache_cells_set_number(r->cells, cell, owner->value);
         member_store_strays(r, cell);
-    } else if (owner->state == CACHE_RING_THEIRS && !member_is_live(r, (uint32_t)owner->value)) {
+    } else if (owner->state == CACHE_RING_THEIRS &&
+               !cache_member_is_live(r, (uint32_t)owner->value)) {
         /* Redis knows more than we have been told so far: else it is asked again and again until we are. */
         member_wake_at(r, clock_boot_us() + (int64_t)MEMBER_LATER_MS * 1000);
         member_event(r, cell, CACHE_ON_SAID_LATER, 0);

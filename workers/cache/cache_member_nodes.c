@@ -58,7 +58,7 @@ static const struct member_node *member_find(const struct cache_member *r, uint3
                : NULL;
 }
 
-bool member_is_live(const struct cache_member *r, uint32_t incarnation)
+bool cache_member_is_live(const struct cache_member *r, uint32_t incarnation)
 {
     const struct member_node *n = member_find(r, incarnation);
     return n != NULL && !n->lost;

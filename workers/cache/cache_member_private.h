@@ -236,7 +236,6 @@ void member_claim_strays(struct cache_member *r);
 
 /* Those of nodes that are lost may be somebody's again. */
 void member_owners_changed(struct cache_member *r);
-bool member_is_live(const struct cache_member *r, uint32_t incarnation);
 
 /* ---- cache_member_nodes.c ---- */
 

@@ -3,6 +3,7 @@
 
 #include "workers/cache/cache_access.h"
 #include "workers/cache/cache_behind.h"
+#include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_owner.h"
 #include "workers/cache/cache_reads.h"
@@ -202,6 +203,10 @@ bool cache_need_is_stored(struct cache_node *n, uint32_t index, struct slice key
                           struct cache_need *need)
 {
     bool was = index < need->stored;
+    if (need->parts != NULL && cache_parts_is_unsure(need->parts, index)) {
+        need_refuse(need, CACHE_FORWARD_NOT_KNOWN);
+        return false;
+    }
     need->looked = need->waits ? need->looked : index + 1;
     if (was || n->behind == NULL || (!need->looks && !cache_need_ask(n, key)))
         return true;

@@ -21,7 +21,7 @@ struct cache_part {
     struct cache_node *node;
     size_t index;
     uint32_t owner;
-    bool writes;
+    bool writes, stores;           /* stores: it waits until its object is stored */
     struct cache_reads_when asked; /* for a copy, if it is */
     size_t key_len;
     char key[];
@@ -117,7 +117,7 @@ static bool parts_are_late(const struct cache_parts *p)
 
 static void parts_again(struct cache_parts *p, size_t index, const char *why)
 {
-    p->states[index] = CACHE_PART_AGAIN;
+    p->states[index].state = CACHE_PART_AGAIN;
     p->again = true;
     if (parts_are_late(p))
         parts_fail(p, why, "");
@@ -144,7 +144,24 @@ static void parts_moved(struct cache_parts *p, const struct cache_part *part, st
         cache_member_moved(p->node->member, slice_make(part->key, part->key_len), part->owner);
     parts_again(p, part->index, text);
     if (waits)
-        p->states[part->index] = CACHE_PART_LATER;
+        p->states[part->index] =
+            (struct cache_part_at){.state = CACHE_PART_LATER, .waited_at = part->owner};
+}
+
+bool cache_parts_is_unsure(const struct cache_parts *p, size_t index)
+{
+    uint32_t at = index < p->count ? p->states[index].waited_at : 0;
+    return at != 0 && !cache_member_is_live(p->node->member, at);
+}
+
+/* As cache_forward_answer.c has it: it was not stored where it was, and is not to be stored where it is now. */
+static void parts_know_stored(struct cache_parts *p, const struct cache_part *part,
+                              struct slice answer)
+{
+    bool clean = part->stores && slice_is(answer, ":0\r\n");
+    if (clean && p->states[part->index].waited_at != part->owner &&
+        cache_parts_is_unsure(p, part->index) && p->why[0] == '\0')
+        snprintf(p->why, sizeof p->why, "%s", CACHE_FORWARD_NOT_KNOWN);
 }
 
 static void parts_answered(struct cache_parts *p, const struct cache_part *part,
@@ -155,7 +172,8 @@ static void parts_answered(struct cache_parts *p, const struct cache_part *part,
     } else {
         if (!parts_take(p, part, answer))
             snprintf(p->why, sizeof p->why, "ERR another node gave no answer to its part");
-        p->states[part->index] = CACHE_PART_DONE;
+        parts_know_stored(p, part, answer);
+        p->states[part->index].state = CACHE_PART_DONE;
     }
 }
 
@@ -208,11 +226,11 @@ static bool parts_have(struct cache_parts *p, size_t index)
         count *= 2;
     if (count == p->count)
         return true;
-    enum cache_part_state *grown = realloc(p->states, count * sizeof *grown);
+    struct cache_part_at *grown = realloc(p->states, count * sizeof *grown);
     if (grown == NULL)
         return false;
     for (size_t i = p->count; i < count; i++)
-        grown[i] = CACHE_PART_NONE;
+        grown[i] = (struct cache_part_at){.state = CACHE_PART_NONE};
     p->states = grown;
     p->count = count;
     return true;
@@ -246,16 +264,17 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
         snprintf(p->why, sizeof p->why, "%s", PARTS_SHORT);
         return;
     }
-    bool again = p->states[index] == CACHE_PART_AGAIN;
+    bool again = p->states[index].state == CACHE_PART_AGAIN;
     part->owner = owner;
     part->writes = writes;
+    part->stores = slice_is(words[0], "PLATOON.DUMP") && count == 4;
     if (p->node->reads != NULL && slice_is(words[0], "PLATOON.COPY"))
         part->asked = cache_reads_ask(p->node->reads);
     parts_wrote(part);
     const char *why =
         cache_forward_send(p->node->forward, owner, again, words, count,
                            p->deadline_ms > now ? p->deadline_ms - now : 1, parts_on_answer, part);
-    p->states[index] = CACHE_PART_OUT;
+    p->states[index].state = CACHE_PART_OUT;
     if (why == NULL)
         return;
     parts_leave(part);
@@ -278,7 +297,7 @@ uint64_t cache_parts_pause(const struct cache_parts *p)
 
 enum cache_part_state cache_parts_state(const struct cache_parts *p, size_t index)
 {
-    return index < p->count ? p->states[index] : CACHE_PART_NONE;
+    return index < p->count ? p->states[index].state : CACHE_PART_NONE;
 }
 
 struct cache_parts *cache_parts_new(struct cache_node *n, uint64_t deadline_ms,

@@ -24,9 +24,14 @@ enum cache_part_state {
     CACHE_PART_DONE,
 };
 
+struct cache_part_at {
+    enum cache_part_state state;
+    uint32_t waited_at; /* its owner had to wait for something; 0: none had */
+};
+
 struct cache_parts {
     struct cache_node *node;
-    enum cache_part_state *states; /* by the keys' indexes; of those behind `count`: NONE */
+    struct cache_part_at *states; /* by the keys' indexes; of those behind `count`: NONE */
     size_t count;
     struct cache_part *out; /* those that are not answered */
     size_t out_count;
@@ -50,6 +55,9 @@ struct cache_parts *cache_parts_new(struct cache_node *n, uint64_t deadline_ms,
 void cache_parts_free(struct cache_parts *p);
 
 enum cache_part_state cache_parts_state(const struct cache_parts *p, size_t index);
+
+/* Its owner had to wait for something, and is gone: whether it has done what it was to is not known. */
+bool cache_parts_is_unsure(const struct cache_parts *p, size_t index);
 
 /* Sends the words (copied) of the part, the key second; it is OUT, or, when it cannot be sent, as if not reached. */
 void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,

@@ -374,7 +374,7 @@ START_TEST(nodes)
     message_ring_nodes_pack(&out,
                             &(struct message_ring_nodes){.gen = 2, .nodes = buffer_slice(&list)});
     EACH(n, hear(&out), {
-        ck_assert(member_is_live(node.member, failed ? 2 : 9));
+        ck_assert(cache_member_is_live(node.member, failed ? 2 : 9));
         ck_assert_int_eq(node.member->session, failed ? MEMBER_OUT : MEMBER_IN);
         if (failed) {
             cache_member_tick(node.member);

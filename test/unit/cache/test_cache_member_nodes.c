@@ -69,8 +69,8 @@ START_TEST(malformed_nodes)
         add_node(&list, 4, i, 0);
     ck_assert(!say_nodes(&list)); /* more than a ring has */
     ck_assert_uint_eq(fake_manager.listed, 1);
-    ck_assert(member_is_live(node.member, 2));
-    ck_assert(!member_is_live(node.member, 4));
+    ck_assert(cache_member_is_live(node.member, 2));
+    ck_assert(!cache_member_is_live(node.member, 4));
     buffer_clear(&list);
     pack_array(&list, 4096);
     for (uint64_t i = 4096; i >= 1; i--)
@@ -78,11 +78,11 @@ START_TEST(malformed_nodes)
     ck_assert(say_nodes(&list));
     ck_assert_uint_eq(fake_manager.nodes, 4096);
     for (uint32_t i = 0; i <= 4097; i++)
-        ck_assert_int_eq(member_is_live(node.member, i), i > 0 && i < 4097 && i % 2 == 0);
+        ck_assert_int_eq(cache_member_is_live(node.member, i), i > 0 && i < 4097 && i % 2 == 0);
     buffer_clear(&list);
     pack_array(&list, 0);
     ck_assert(say_nodes(&list));
-    ck_assert(!member_is_live(node.member, 2));
+    ck_assert(!cache_member_is_live(node.member, 2));
     buffer_fini(&list);
 }
 END_TEST

@@ -286,6 +286,50 @@ END_TEST
 
 /* ---- an owner that is none any more ---- */
 
+#define PERSIST "{\"persist\":\"k2\"}"
+#define UNKNOWN "the node that had the object is gone: whether it has stored it is not known"
+
+/* It waits until k2 is stored at node 2, which has not; then it is this one's (0: ours), and node 2 is lost. */
+static void stored_at_one_that_goes(uint32_t owner, bool lost)
+{
+    static const char *const says[] = {"-PLATOONMOVED WAITS not yet\r\n",
+                                       "-PLATOONMOVED it is not node.2's\r\n"};
+    forget();
+    play_nodes((const int[]){1, 2, 3, 0});
+    play_owner("k2", 2);
+    for (uint32_t i = 1; i <= 3; i++)
+        cache_member_moved(node.member, slice_of("k2"), i);
+    for (int i = 0; i < 2; i++) {
+        int before = gone_on;
+        goes(call, PERSIST);
+        far_heard(2);
+        if (i == 1)
+            play_owner("k2", owner);
+        far_say(2, says[i]);
+        node_until(gone_on > before);
+        ck_assert_str_eq(parts->why, "");
+    }
+    if (lost)
+        play_nodes((const int[]){1, -2, 3, 0});
+    if (owner == 0)
+        return;
+    goes(call, PERSIST);
+    far_heard(owner);
+    far_say(owner, ":0\r\n");
+}
+
+START_TEST(stored_at_one_that_is_gone)
+{
+    stored_at_one_that_goes(3, false);
+    comes(call, PERSIST, "{\"ok\":true}");
+    stored_at_one_that_goes(3, true);
+    fails("TRYAGAIN " UNKNOWN);
+    stored_at_one_that_goes(0, true);
+    ck_assert(!asks(call, PERSIST) && need.refused);
+    ck_says(buffer_text(&need.key), "TRYAGAIN " UNKNOWN);
+}
+END_TEST
+
 START_TEST(moved)
 {
     goes(call, "{\"set\":\"k2\",\"value\":\"v\"}");
@@ -398,5 +442,6 @@ START_TEST(ahead)
 END_TEST
 
 SUITE_MAIN_WITH("cache_parts", set_up, tear_down, calls, errors, no_answer_to_that,
-                asked_by_the_tool, deleted_everywhere, dumped_everywhere, one_fails, many, moved,
-                moved_here, lost_connections, never_reached, nobody_waits, refused, ahead)
+                asked_by_the_tool, deleted_everywhere, dumped_everywhere, one_fails, many,
+                stored_at_one_that_is_gone, moved, moved_here, lost_connections, never_reached,
+                nobody_waits, refused, ahead)

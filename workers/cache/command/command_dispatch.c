@@ -309,7 +309,7 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
     if (may == CACHE_HOLD_GO)
         end = command_do(c, command, words, count);
     if (may == CACHE_HOLD_GO && c->away != NULL)
-        cache_forward_add(c, from);
+        cache_forward_complete(c, from);
     else if (may == CACHE_HOLD_REFUSED)
         command_refused(c, command, from);
     if (bounded)
