@@ -103,7 +103,7 @@ class RingStorm(CacheStorm):
 
     def everybody_is_there(self):
         try:
-            wait_until(lambda: [row["state"] for row in self.ring.rows()] == ["live"] * NODES, 60, "all nodes to be back")
+            wait_until(lambda: [row["state"] for row in self.ring.rows()] == ["live"] * NODES, 120, "all nodes to be back, and none besides")
         except BaseException:
             self.note_state("cache ring c", "cache status")
             raise

@@ -9,7 +9,7 @@ import pytest
 from platoon_fixture import BUILD, freeze, wait_until
 from ring_node_fixture import MANAGER, ONE, TWO, claim, configure_ring, say, serves, state
 
-TAKES = 90
+TAKES = 130
 
 S3 = {"type": "s3", "url": "http://127.0.0.1:9/bucket", "region": "r", "credentials_file": "aws"}  # nobody listens there
 
@@ -143,6 +143,21 @@ def test_a_node_that_is_gone_is_lost_then_forgotten(ring, platoon):
     assert claim(platoon, ONE, 7)[0][0] == 1
     assert platoon.ctl("start", TWO).returncode == 0
     assert serves(platoon, TWO)["incarnation"] != gone
+
+
+def test_a_lost_node_that_has_nothing_is_struck_out(ring, platoon):
+    """Nobody is asked to forget it. One that has a cell stays: what it has is nowhere else."""
+    ring()
+    claim(platoon, ONE, 7)
+    serves(platoon, TWO)
+    for node in (ONE, TWO):
+        assert platoon.ctl("stop", node).returncode == 0
+    wait_until(lambda: states(platoon) == [(ONE, "lost"), (TWO, "lost")], 30, "both to be lost")
+    wait_until(lambda: states(platoon) == [(ONE, "lost")], 60, "the one without a cell to be struck out")
+    assert "ring-node-empty" in platoon.log()
+    assert platoon.ctl("start", ONE).returncode == platoon.ctl("start", TWO).returncode == 0
+    assert serves(platoon, ONE)["was"] == 2 and serves(platoon, TWO)["was"] == 0
+    assert say(platoon, ONE, "sweep")[1].startswith("7:")
 
 
 def test_a_node_asks_what_it_has(ring, platoon):

@@ -19,6 +19,13 @@ static const struct cache_watched *manager_dead(const struct manager *m, const c
     return one != NULL && cache_watch_still_us(&m->watch, one) >= limit_us ? one : NULL;
 }
 
+bool manager_stands_still(const struct manager *m, const struct manager_known *k, int64_t limit_us)
+{
+    char who[24];
+    snprintf(who, sizeof who, "%" PRIu64, k->who.incarnation);
+    return manager_dead(m, who, limit_us) != NULL;
+}
+
 /* ---- lost nodes ---- */
 
 /* The first live node whose beats have stood still long enough. */
@@ -148,5 +155,6 @@ void manager_duties(struct manager *m)
 {
     if (m->on_duty || !m->is_master || m->closed_ms > 0 || m->draining)
         return;
-    m->on_duty = manager_lose(m) || manager_retire_dead(m) || manager_free_page(m);
+    m->on_duty = manager_lose(m) || manager_retire_dead(m) || manager_free_page(m) ||
+                 manager_strike_empty(m);
 }

@@ -47,6 +47,12 @@ static inline int64_t cache_manager_retire_us(uint64_t lease_ms)
     return (int64_t)lease_ms * 10000;
 }
 
+/* And a lost node without a cell: later than a manager, for people want to see what has been lost. */
+static inline int64_t cache_manager_empty_us(uint64_t lease_ms)
+{
+    return (int64_t)lease_ms * 20000;
+}
+
 struct cache_watched {
     char who[REDIS_IDENTITY_SIZE]; /* an incarnation in decimal, or a manager */
     uint64_t beats;

@@ -3,7 +3,8 @@
  *
  * Runs in a cache manager. cache_manager.c is its life and what nodes say; cache_manager_ring.c how Redis is called,
  * nodes join and leave; cache_manager_beat.c its beats; cache_manager_claim.c the nodes' cells;
- * cache_manager_master.c what the ring's master does for all; cache_manager_verbs.c what people ask.
+ * cache_manager_master.c what the ring's master does for all; cache_manager_empty.c of it what becomes of lost nodes
+ * without cells; cache_manager_verbs.c what people ask.
  */
 #ifndef WORKERS_CACHE_MANAGER_PRIVATE_H
 #define WORKERS_CACHE_MANAGER_PRIVATE_H
@@ -46,6 +47,7 @@ struct manager_node {
 struct manager_known {
     struct cache_ring_holder who; /* of a lost one with the mark of its loss */
     bool lost;
+    bool holds; /* a lost one: it has a cell, or copies */
     char name[CONTRACT_NAME_MAX];
     char host[MANAGER_ADDRESS_SIZE];
     char platoon[CONTRACT_NAME_MAX];
@@ -94,6 +96,11 @@ struct manager {
     uint64_t duty_incarnation; /* of whom lost was said */
     uint64_t free_bucket;      /* where the walk that takes away free cells goes on */
     char free_cursor[CACHE_RING_CURSOR_SIZE];
+    struct manager_empty {
+        struct cache_ring_holder who; /* whose cells are looked for, by the mark of its loss */
+        uint64_t bucket;              /* where that goes on */
+        char cursor[CACHE_RING_CURSOR_SIZE];
+    } empty;
     size_t batches; /* under way */
     char errors[CACHE_RING_SCRIPT_COUNT][MANAGER_ERROR_SIZE];
     uint64_t error_ms[CACHE_RING_SCRIPT_COUNT]; /* when each was last so; clock_mono_ms */
@@ -185,6 +192,14 @@ void manager_duties(struct manager *m);
 
 /* Cells of nodes that were struck out are taken away from now on. */
 void manager_free_cells(struct manager *m);
+
+/* Whether its beats have stood still for so long, as this manager has seen. */
+bool manager_stands_still(const struct manager *m, const struct manager_known *k, int64_t limit_us);
+
+/* ---- cache_manager_empty.c ---- */
+
+/* One step more towards that; false: there is none to do, or it was not sent. */
+bool manager_strike_empty(struct manager *m);
 
 /* ---- cache_manager_verbs.c ---- */
 
