@@ -62,6 +62,19 @@ static void manager_copy_node(struct manager_known *to, const struct cache_ring_
     slice_copy(from->address, to->address, sizeof to->address);
 }
 
+/* What this manager has found out of one that is lost, by its loss. */
+static void manager_copy_loss(const struct manager *m, struct manager_known *to)
+{
+    to->lost_ms = clock_mono_ms();
+    for (size_t i = 0; i < m->known_count; i++) {
+        const struct manager_known *k = &m->known[i];
+        if (k->lost && k->who.incarnation == to->who.incarnation && k->who.mark == to->who.mark) {
+            to->lost_ms = k->lost_ms;
+            to->holds = k->holds;
+        }
+    }
+}
+
 /* 0, -ENOMEM, or -EBADMSG: what was known stays. */
 static int manager_take_nodes(struct manager *m, struct cache_ring_list list)
 {
@@ -70,8 +83,12 @@ static int manager_take_nodes(struct manager *m, struct cache_ring_list list)
     size_t count = 0;
     if (known == NULL)
         return -ENOMEM;
-    while (cache_ring_next_node(&list, &node))
-        manager_copy_node(&known[count++], &node);
+    while (cache_ring_next_node(&list, &node)) {
+        manager_copy_node(&known[count], &node);
+        if (node.lost)
+            manager_copy_loss(m, &known[count]);
+        count++;
+    }
     if (!cache_ring_list_ok(&list)) {
         free(known);
         return -EBADMSG;

@@ -8,6 +8,7 @@
  */
 #include "workers/cache/manager/cache_manager_private.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #include <inttypes.h>
@@ -16,9 +17,10 @@
 /* It is lost for so long that people have seen it, and not known to have a cell. */
 static struct manager_known *manager_next_empty(struct manager *m)
 {
+    uint64_t now = clock_mono_ms();
     for (size_t i = 0; i < m->known_count; i++) {
         struct manager_known *k = &m->known[i];
-        if (k->lost && !k->holds && manager_stands_still(m, k, cache_manager_empty_us(m->lease_ms)))
+        if (k->lost && !k->holds && now - k->lost_ms >= cache_manager_empty_ms(m->lease_ms))
             return k;
     }
     return NULL;

@@ -6,6 +6,7 @@
  */
 #include "workers/cache/manager/cache_manager_private.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #include <inttypes.h>
@@ -17,13 +18,6 @@ static const struct cache_watched *manager_dead(const struct manager *m, const c
 {
     const struct cache_watched *one = cache_watch_find(&m->watch, slice_of(who));
     return one != NULL && cache_watch_still_us(&m->watch, one) >= limit_us ? one : NULL;
-}
-
-bool manager_stands_still(const struct manager *m, const struct manager_known *k, int64_t limit_us)
-{
-    char who[24];
-    snprintf(who, sizeof who, "%" PRIu64, k->who.incarnation);
-    return manager_dead(m, who, limit_us) != NULL;
 }
 
 /* ---- lost nodes ---- */
@@ -62,6 +56,7 @@ static void manager_on_lost_node(struct redis_conn *c, const redisReply *reply, 
     if (a.status != CACHE_RING_OK || k == NULL || k->who.incarnation != m->duty_incarnation)
         return; /* what is so now, the next beat says */
     k->lost = true;
+    k->lost_ms = clock_mono_ms();
     k->who.mark = a.value;
     log_warn("ring-node-lost", "node=%s host=%s platoon=%s incarnation=%" PRIu64, k->name, k->host,
              k->platoon, k->who.incarnation);

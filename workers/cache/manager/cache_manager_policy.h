@@ -48,9 +48,9 @@ static inline int64_t cache_manager_retire_us(uint64_t lease_ms)
 }
 
 /* And a lost node without a cell: later than a manager, for people want to see what has been lost. */
-static inline int64_t cache_manager_empty_us(uint64_t lease_ms)
+static inline uint64_t cache_manager_empty_ms(uint64_t lease_ms)
 {
-    return (int64_t)lease_ms * 20000;
+    return lease_ms * 20;
 }
 
 struct cache_watched {

@@ -47,7 +47,8 @@ struct manager_node {
 struct manager_known {
     struct cache_ring_holder who; /* of a lost one with the mark of its loss */
     bool lost;
-    bool holds; /* a lost one: it has a cell, or copies */
+    uint64_t lost_ms; /* when this manager has seen that first; clock_mono_ms */
+    bool holds;       /* a lost one: it has a cell, or copies */
     char name[CONTRACT_NAME_MAX];
     char host[MANAGER_ADDRESS_SIZE];
     char platoon[CONTRACT_NAME_MAX];
@@ -192,9 +193,6 @@ void manager_duties(struct manager *m);
 
 /* Cells of nodes that were struck out are taken away from now on. */
 void manager_free_cells(struct manager *m);
-
-/* Whether its beats have stood still for so long, as this manager has seen. */
-bool manager_stands_still(const struct manager *m, const struct manager_known *k, int64_t limit_us);
 
 /* ---- cache_manager_empty.c ---- */
 
