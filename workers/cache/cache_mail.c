@@ -301,10 +301,12 @@ static void mail_on_go(struct cache_parked *p, const char *refused)
     mail_held_go(h, refused);
 }
 
+/* It may have waited for something here meanwhile: it looks at all of it again, and waits in one place at a time. */
 static void mail_on_parts(void *ctx)
 {
     struct mail_held *h = ctx;
     char why[CACHE_PARK_WHY_SIZE];
+    cache_park_leave(&h->parked);
     snprintf(why, sizeof why, "%s", h->parts->why);
     mail_held_go(h, why[0] != '\0' ? why : NULL);
 }

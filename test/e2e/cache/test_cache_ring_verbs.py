@@ -165,3 +165,15 @@ def test_nothing_is_flushed(ring):
             with pytest.raises(redis.exceptions.ResponseError, match="store"):
                 node.client().execute_command(name)
         assert node.client().get(key) == key.encode()
+
+
+def test_what_waits_here_and_there(cache_ring):
+    """One question for objects of both nodes: what is stored here is waited for while the other answers, in whichever order that comes."""
+    ring = cache_ring(lease="10s", timeout="20s", write_delay="1h")
+    keys = [key for node in ring.nodes for key in ring.keys_of(node, 3)]
+    for turn in range(20):
+        for number, key in enumerate(keys):
+            ring.nodes[number // 3].client().set(key, turn)
+        done = ring.platoons[0].ctl("--timeout", "40s", "--json", "cache", "dump", "c", *keys, "--wait")
+        assert done.returncode == 0 and json.loads(done.stdout) == {"count": len(keys)}, done
+    assert all(node.worker()["restarts"] == 0 for node in ring.nodes)
