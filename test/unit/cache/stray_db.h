@@ -1,6 +1,6 @@
 /*
- * stray_db.h: a database with its log in a directory, whose objects become strays; for the suites of what is not ours any
- * more. In a header: each suite is a program with one of them.
+ * stray_db.h: a database with its log in a directory, whose objects become strays; for the suites of what is not ours
+ * any more. In a header: each suite is a program with one of them.
  */
 #ifndef TEST_UNIT_CACHE_STRAY_DB_H
 #define TEST_UNIT_CACHE_STRAY_DB_H
