@@ -288,6 +288,29 @@ START_TEST(test_comes_back)
 }
 END_TEST
 
+/*
+ * One that waited for a node without an address is told at the next turn, or goes with those of after when they are
+ * quicker: then it has its own time again, and is not told after 1 ms that it has no answer.
+ */
+START_TEST(test_sent_before_it_was_told)
+{
+    redis_fixture_start(&peers.server, false, NULL);
+    peers_open();
+    for (int i = 0; i < 2000; i++) {
+        peers_ring("none");
+        ck_assert_int_eq(peers_send(&a, "BLPOP none 0.01"), 0);
+        peers_ring("unix:%s", peers.server.socket);
+        ck_assert_int_eq(peers_send(&b, "ECHO b"), 0);
+        peers_until(a.times > 0 && b.times > 0);
+        ck_answered(b, "$1\r\nb\r\n");
+        if (a.result == CACHE_PEER_ANSWERED)
+            break;
+        ck_assert_msg(a.result == CACHE_PEER_AWAY, "%s", a.why);
+    }
+    ck_answered(a, "$-1\r\n");
+}
+END_TEST
+
 START_TEST(test_answer_that_is_too_large)
 {
     peers.options.reply_max = 1000;
@@ -309,4 +332,4 @@ SUITE_MAIN_WITH("cache_peers", peers_set_up, peers_tear_down, test_answers_as_th
                 test_sends_from_an_answer, test_who_is_not_there, test_several_nodes,
                 test_errors_are_the_callers, test_secret, test_secret_is_another,
                 test_secret_is_missing, test_secret_where_none_is_wanted, test_comes_back,
-                test_answer_that_is_too_large)
+                test_sent_before_it_was_told, test_answer_that_is_too_large)

@@ -199,6 +199,8 @@ static void peer_flush(struct cache_peer *peer)
         peer_unlink(call);
         free(call->words);
         call->words = NULL;
+        /* Hurried, and sent before it was told: else a command that may take seconds is unknown after 1 ms. */
+        cache_peer_dues_put(&peer->all->dues, &call->due, call->deadline);
         peer->in_flight++;
     }
 }
@@ -398,7 +400,8 @@ int cache_peer_send(struct cache_peer *peer, const struct slice *words, size_t c
     }
     peer->bytes += size;
     uint64_t limit = timeout_ms < PEER_TIMEOUT_MAX ? timeout_ms : PEER_TIMEOUT_MAX;
-    cache_peer_dues_put(&p->dues, &call->due, uv_now(p->loop) + (limit > 0 ? limit : 1));
+    call->deadline = uv_now(p->loop) + (limit > 0 ? limit : 1);
+    cache_peer_dues_put(&p->dues, &call->due, call->deadline);
     cache_peer_arm(p, call->due.at);
     if (call->words != NULL && peer->conn == NULL)
         peer_hurry(peer, call); /* no address, or no memory */

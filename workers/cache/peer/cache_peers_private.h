@@ -31,6 +31,8 @@ struct cache_peer_call {
     cache_peer_fn fn; /* NULL: it has been told */
     void *ctx;
     uint64_t timeout_ms;
+    uint64_t
+        deadline; /* on the loop's clock: `due` may come before, while it waits for what will not come */
     size_t size;                          /* as the queue counts it */
     struct cache_peer_call *next, **prev; /* of those that wait */
     struct slice *words; /* while it waits: owned, the bytes behind them; else NULL */
