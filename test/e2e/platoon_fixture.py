@@ -50,8 +50,12 @@ def wait_until(condition, timeout=10.0, what="the condition"):
 
 def process_state(pid):
     """The letter of /proc/PID/stat; X for a process that is gone."""
+    return _state(f"/proc/{pid}/stat")
+
+
+def _state(path):
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return pathlib.Path(path).read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return "X"
 
@@ -61,9 +65,15 @@ def alive(pid):
 
 
 def freeze(pid):
-    """SIGSTOP and its effect: on a busy machine the process runs on for a while, and the test would test something else."""
+    """
+    SIGSTOP and its effect: on a busy machine the process runs on for a while, and the test would test something else. All threads: before that the kernel takes it
+    for one that runs, and does not continue it when its parent dies.
+    """
     os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: process_state(pid) in "TXZ", 10, f"process {pid} to stop")
+
+    def stopped():
+        return all(_state(f"/proc/{pid}/task/{task}/stat") in "TXZ" for task in os.listdir(f"/proc/{pid}/task"))
+    wait_until(lambda: process_state(pid) in "XZ" or stopped(), 10, f"process {pid} to stop")
 
 
 def cpu_seconds(pids):
