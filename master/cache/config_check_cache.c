@@ -5,6 +5,7 @@
  */
 #include "common/listen_address.h"
 #include "common/words.h"
+#include "master/cache/config_check_ring.h"
 #include "master/config/config_check_key.h"
 #include "master/systems_config.h"
 #include "proto/contract.h"
@@ -327,6 +328,7 @@ void config_check_cache(const struct config *c, const struct config_section *s,
     cache_check_places(c, s, errors);
     cache_check_nodes(c, s, errors);
     cache_check_redis(s, errors);
+    config_check_ring(c, s, errors);
     cache_check_object_max(c, s, errors);
     cache_check_store(c, s, errors);
     cache_check_store_is_own(c, s, errors);

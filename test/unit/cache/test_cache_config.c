@@ -46,6 +46,10 @@ START_TEST(right_addresses)
         "cache c { listen = \"10.0.0.5:6390\" plain = true }\n",
         "cache c { listen = \"0.0.0.0:6390\" secret_file = s " TLS " }\n",
         RING "cache c { listen = \"unix:/c.sock\" store = s redis = r lease = 2s }\n",
+        RING "cache c { listen = \"0.0.0.0:6390\" plain = true store = s redis = r "
+             "advertise = \"front-1.example:6390\" }\n",
+        "store s { type = s3 url = \"https://h/b\" region = r conditional = false }\n"
+        "cache c { listen = \"unix:/a.sock\" store = s }\n",
         RING "cache c { listen = \"unix:/c{n}.sock 127.0.0.1:1{n}\" nodes = 3 store = s redis = r "
              "advertise = \"h:1{n}\" }\n",
     };
@@ -107,6 +111,24 @@ START_TEST(errors_name_line_cause_and_remedy)
         {RING "cache c { listen = \"unix:/a.sock\" store = s redis = q }\n", "3: redis: "},
         {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r lease = 999ms }\n",
          "3: lease: "},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r advertise = \"none\" }\n",
+         "3: advertise: 'none' is not one address at which other nodes reach this one"},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r advertise = \"a:1 b:2\" }\n",
+         "3: advertise: 'a:1 b:2' is not one address"},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r advertise = \"a:70000\" }\n",
+         "3: advertise: 'a:70000' is not one address"},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r "
+              "advertise = \"0.0.0.0:6390\" }\n",
+         "3: advertise: 0.0.0.0:6390 is every address of this machine"},
+        {RING "cache c { listen = \"unix:/a.sock [::]:6390\" plain = true store = s redis = r }\n",
+         "3: listen: other nodes are told of [::]:6390, which is every address of this machine, "
+         "and "
+         "none that they reach: set advertise to one, as in 10.0.0.5:6390"},
+        {"redis r { url = \"redis://127.0.0.1:6379\" }\n"
+         "store s { type = s3 url = \"https://h/b\" region = r conditional = false }\n"
+         "cache c { listen = \"unix:/a.sock\" store = s redis = r }\n",
+         "3: store: a ring needs a store that keeps conditions, and conditional is false in store "
+         "s"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         says(cases[i].text, cases[i].says);

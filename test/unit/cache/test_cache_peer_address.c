@@ -1,6 +1,6 @@
 /* test_cache_peer_address.c: what a node has registered is an address, or it is none. */
 #include "test/unit/suite.h"
-#include "workers/cache/peer/cache_peer_address.h"
+#include "proto/cache/cache_peer_address.h"
 
 #include <errno.h>
 #include <stdlib.h>

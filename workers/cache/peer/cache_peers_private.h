@@ -15,7 +15,7 @@
 #define WORKERS_CACHE_PEERS_PRIVATE_H
 
 #include "common/redis/redis_conn.h"
-#include "workers/cache/peer/cache_peer_address.h"
+#include "proto/cache/cache_peer_address.h"
 #include "workers/cache/peer/cache_peer_due.h"
 #include "workers/cache/peer/cache_peers.h"
 #include "common/resp/resp_reply.h"

@@ -1,10 +1,11 @@
 /*
  * cache_peer_address.h: where another node is reached: what it has registered, taken apart.
  *
- * Runs in a cache node of a ring. Pure: no name is looked up. What is read comes from another machine, by way of Redis.
+ * Runs in a cache node of a ring, and in the master and the tool, which check `advertise`. Pure: no name is looked up. What
+ * a node reads comes from another machine, by way of Redis.
  */
-#ifndef WORKERS_CACHE_PEER_ADDRESS_H
-#define WORKERS_CACHE_PEER_ADDRESS_H
+#ifndef PROTO_CACHE_CACHE_PEER_ADDRESS_H
+#define PROTO_CACHE_CACHE_PEER_ADDRESS_H
 
 #include "common/slice.h"
 

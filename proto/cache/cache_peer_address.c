@@ -1,5 +1,5 @@
 /* cache_peer_address.c: see cache_peer_address.h. */
-#include "workers/cache/peer/cache_peer_address.h"
+#include "proto/cache/cache_peer_address.h"
 
 #include "common/text.h"
 
