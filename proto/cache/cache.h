@@ -24,8 +24,8 @@
     X(CACHE, "redis", SECTION, "", CONFIG_REDIS, 0, RESTART, \
       "the redis section that says which node has an object: several nodes need it, and it needs store; empty: none") \
     X(CACHE, "advertise", STRING, "", 0, 0, RESTART, \
-      "redis: where other nodes reach a node, as HOST:PORT; {n} is the node's number; empty: the first TCP address of " \
-      "listen, or its first") \
+      "redis: where other nodes reach a node, as HOST:PORT; {n} is the node's number; empty: the first TCP address " \
+      "of listen, or its first") \
     X(CACHE, "lease", SPAN, "10s", 2000, 600000, RESTART, \
       "redis: nearly so long a node serves what it has without hearing from Redis; the same for all of a cache") \
     X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \

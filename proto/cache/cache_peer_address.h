@@ -1,8 +1,8 @@
 /*
  * cache_peer_address.h: where another node is reached: what it has registered, taken apart.
  *
- * Runs in a cache node of a ring, and in the master and the tool, which check `advertise`. Pure: no name is looked up. What
- * a node reads comes from another machine, by way of Redis.
+ * Runs in a cache node of a ring, and in the master and the tool, which check `advertise`. Pure: no name is looked up.
+ * What a node reads comes from another machine, by way of Redis.
  */
 #ifndef PROTO_CACHE_CACHE_PEER_ADDRESS_H
 #define PROTO_CACHE_CACHE_PEER_ADDRESS_H

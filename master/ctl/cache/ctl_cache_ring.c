@@ -24,10 +24,10 @@ static int ring_ask(struct ctl *c, const char *verb, const struct slice *word, j
 
 /* ---- ring ---- */
 
-static void ring_cell_still(struct ctl_table *t, const json_t *row)
+static void ring_cell_beat(struct ctl_table *t, const json_t *row)
 {
     char text[TEXT_NUMBER_SIZE] = "-";
-    const json_t *ms = json_object_get(row, "still_ms");
+    const json_t *ms = json_object_get(row, "beat_ms");
     if (json_is_integer(ms))
         text_format_span((uint64_t)json_integer_value(ms), text);
     ctl_table_cell(t, CTL_PLAIN, slice_of(text));
@@ -46,7 +46,7 @@ static void ring_render_nodes(const json_t *ring, size_t width, bool color, stru
 {
     static const struct ctl_column columns[] = {
         {"NUMBER", true, false},  {"NODE", false, false}, {"STATE", false, false},
-        {"CELLS", true, false},   {"STILL", true, false}, {"HOST", false, false},
+        {"CELLS", true, false},   {"BEAT", true, false},  {"HOST", false, false},
         {"ADDRESS", false, true},
     };
     struct ctl_table t;
@@ -57,10 +57,10 @@ static void ring_render_nodes(const json_t *ring, size_t width, bool color, stru
     {
         const char *state = ctl_value_text(node, "state");
         ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(node, "incarnation"));
-        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(node, "node")));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(node, "name")));
         ctl_table_cell(&t, strcmp(state, "lost") == 0 ? CTL_RED : CTL_GREEN, slice_of(state));
         ring_cell_cells(&t, node);
-        ring_cell_still(&t, node);
+        ring_cell_beat(&t, node);
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(node, "host")));
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(node, "address")));
     }
@@ -72,21 +72,19 @@ static void ring_render_managers(const json_t *ring, size_t width, bool color, s
 {
     static const struct ctl_column columns[] = {
         {"MANAGER", false, true},
-        {"MASTER", false, false},
-        {"STILL", true, false},
+        {"ROLE", false, false},
+        {"BEAT", true, false},
         {"HOST", false, false},
     };
-    const char *master = ctl_value_text(ring, "master");
     struct ctl_table t;
     ctl_table_init(&t, columns, sizeof columns / sizeof columns[0]);
     size_t i;
     const json_t *manager;
     json_array_foreach(json_object_get(ring, "managers"), i, manager)
     {
-        const char *name = ctl_value_text(manager, "manager");
-        ctl_table_cell(&t, CTL_PLAIN, slice_of(name));
-        ctl_table_cell(&t, CTL_PLAIN, slice_of(strcmp(name, master) == 0 ? "yes" : ""));
-        ring_cell_still(&t, manager);
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(manager, "name")));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(manager, "role")));
+        ring_cell_beat(&t, manager);
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(manager, "host")));
     }
     ctl_table_render(&t, width, color, out);

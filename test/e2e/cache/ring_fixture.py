@@ -142,7 +142,7 @@ class Ring:
     def row(self, node):
         """What the ring knows of a node; None: nothing."""
         places = [node.path, f":{node.port}"]
-        return next((row for row in self.rows() if row["node"] == node.name and any(p in row["address"] for p in places)), None)
+        return next((row for row in self.rows() if row["name"] == node.name and any(p in row["address"] for p in places)), None)
 
     def state(self, node):
         row = self.row(node)

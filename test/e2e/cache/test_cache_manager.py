@@ -32,7 +32,7 @@ def ring_of(platoon):
 
 
 def states(platoon):
-    return sorted((node["node"], node["state"]) for node in ring_of(platoon)["nodes"])
+    return sorted((node["name"], node["state"]) for node in ring_of(platoon)["nodes"])
 
 
 def test_nodes_join_and_have_leases(ring, platoon):
@@ -46,9 +46,9 @@ def test_nodes_join_and_have_leases(ring, platoon):
     assert state(platoon, ONE)["joins"] == one["joins"]
     told = ring_of(platoon)
     assert states(platoon) == [(ONE, "live"), (TWO, "live")]
-    assert [manager["manager"] for manager in told["managers"]] == [told["master"]]
+    assert [manager["role"] for manager in told["managers"]] == ["master"] and told["cache"] == "c"
     shown = platoon.ctl("cache", "ring", "c").stdout
-    assert ONE in shown and told["master"] in shown
+    assert ONE in shown and told["managers"][0]["name"] in shown
     assert platoon.ctl("status").returncode == 0
 
 

@@ -37,8 +37,8 @@ def hosts(redis_server, platoons, rgw):
 
 def master(ring):
     """The manager that is master, and all there are."""
-    told = ring.ask("ring", "c")
-    return told["master"], [row["manager"] for row in told["managers"]]
+    rows = ring.ask("ring", "c")["managers"]
+    return next((row["name"] for row in rows if row["role"] == "master"), None), [row["name"] for row in rows]
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])

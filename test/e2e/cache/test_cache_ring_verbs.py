@@ -48,9 +48,10 @@ def test_whose_a_tag_is(ring):
 
 def test_the_ring(ring):
     told = ring.ask("ring", "c")
-    assert sorted((row["node"], row["state"]) for row in told["nodes"]) == [(node.name, "live") for node in ring.nodes]
+    assert sorted((row["name"], row["state"]) for row in told["nodes"]) == [(node.name, "live") for node in ring.nodes]
     assert [row["address"] for row in map(ring.row, ring.nodes)] == [f"unix:{node.path}" for node in ring.nodes]
-    assert len(told["managers"]) == 1 and told["managers"][0]["manager"] == told["master"]
+    assert [(row["host"], row["role"]) for row in told["managers"]] == [(told["nodes"][0]["host"], "master")]
+    assert told["cache"] == "c" and all(row["beat_ms"] < 60000 for row in told["nodes"])
     shown = ring.platoons[0].ctl("cache", "ring", "c").stdout
     for node in ring.nodes:
         assert node.name in shown

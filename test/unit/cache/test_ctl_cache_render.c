@@ -166,14 +166,14 @@ END_TEST
 
 /* Names come from other hosts, by way of Redis. */
 #define RING                                                                                       \
-    "{\"gen\":5,\"lease_ms\":1000,\"closed_ms\":%d,\"master\":\"a:1:m:1\",\"nodes\":["             \
-    "{\"incarnation\":1,\"node\":\"cache/c/node.1\",\"host\":\"front1\",\"platoon\":\"p\","        \
-    "\"address\":\"10.0.0.1:6390\",\"state\":\"live\",\"cells\":1234,\"still_ms\":900},"           \
-    "{\"incarnation\":12,\"node\":\"cache/c/node.2\",\"host\":\"f\\u001b\",\"platoon\":\"q\","     \
-    "\"address\":\"10.0.0.2:6390\",\"state\":\"lost\",\"cells\":null,\"still_ms\":null}],"         \
+    "{\"cache\":\"c\",\"gen\":5,\"lease_ms\":1000,\"closed_ms\":%d,\"nodes\":["                    \
+    "{\"incarnation\":1,\"name\":\"cache/c/node.1\",\"host\":\"front1\",\"platoon\":\"p\","        \
+    "\"address\":\"10.0.0.1:6390\",\"state\":\"live\",\"cells\":1234,\"beat_ms\":900},"            \
+    "{\"incarnation\":12,\"name\":\"cache/c/node.2\",\"host\":\"f\\u001b\",\"platoon\":\"q\","     \
+    "\"address\":\"10.0.0.2:6390\",\"state\":\"lost\",\"cells\":null,\"beat_ms\":null}],"          \
     "\"managers\":["                                                                               \
-    "{\"manager\":\"a:1:m:1\",\"host\":\"front1\",\"still_ms\":0},"                                \
-    "{\"manager\":\"b:1:m:1\",\"host\":\"front2\",\"still_ms\":65000}]}"
+    "{\"name\":\"a:1:m:1\",\"host\":\"front1\",\"role\":\"master\",\"beat_ms\":0},"                \
+    "{\"name\":\"b:1:m:1\",\"host\":\"front2\",\"role\":\"slave\",\"beat_ms\":65000}]}"
 
 static const char *ring_shown(int closed_ms)
 {
@@ -186,15 +186,15 @@ static const char *ring_shown(int closed_ms)
 
 START_TEST(rings)
 {
-    ck_assert_str_eq(ring_shown(0), "NUMBER  NODE            STATE  CELLS  STILL  HOST    ADDRESS\n"
+    ck_assert_str_eq(ring_shown(0), "NUMBER  NODE            STATE  CELLS   BEAT  HOST    ADDRESS\n"
                                     "     1  cache/c/node.1  live   1,234  900ms  front1  "
                                     "10.0.0.1:6390\n"
                                     "    12  cache/c/node.2  lost       -      -  f\\x1b   "
                                     "10.0.0.2:6390\n"
                                     "\n"
-                                    "MANAGER  MASTER  STILL  HOST\n"
-                                    "a:1:m:1  yes       0ms  front1\n"
-                                    "b:1:m:1            65s  front2\n");
+                                    "MANAGER  ROLE    BEAT  HOST\n"
+                                    "a:1:m:1  master   0ms  front1\n"
+                                    "b:1:m:1  slave    65s  front2\n");
     ck_assert_ptr_nonnull(strstr(ring_shown(1200), "\nclosed for 2"));
 }
 END_TEST

@@ -68,10 +68,10 @@ static void manager_put_number(struct buffer *out, const char *key, uint64_t val
 }
 
 /* For how long this one has not beaten: nil, when nobody has watched it yet. */
-static void manager_put_still(const struct manager *m, struct buffer *out, const char *who)
+static void manager_put_beat(const struct manager *m, struct buffer *out, const char *who)
 {
     const struct cache_watched *one = cache_watch_find(&m->watch, slice_of(who));
-    pack_text(out, "still_ms");
+    pack_text(out, "beat_ms");
     if (one != NULL)
         pack_u64(out, (uint64_t)cache_watch_still_us(&m->watch, one) / 1000);
     else
@@ -86,7 +86,7 @@ static void manager_put_node(const struct manager *m, struct buffer *out,
     uint64_t cells;
     pack_map(out, 8);
     manager_put_number(out, "incarnation", k->who.incarnation);
-    manager_put_text(out, "node", k->name);
+    manager_put_text(out, "name", k->name);
     manager_put_text(out, "host", k->host);
     manager_put_text(out, "platoon", k->platoon);
     manager_put_text(out, "address", k->address);
@@ -96,7 +96,7 @@ static void manager_put_node(const struct manager *m, struct buffer *out,
         pack_u64(out, cells);
     else
         pack_nil(out);
-    manager_put_still(m, out, who);
+    manager_put_beat(m, out, who);
 }
 
 static void manager_on_ring(struct manager *m, uint64_t id)
@@ -107,10 +107,10 @@ static void manager_on_ring(struct manager *m, uint64_t id)
         return;
     }
     pack_map(&out, 6);
+    manager_put_text(&out, "cache", worker_setting_text(m->w, "cache.name"));
     manager_put_number(&out, "gen", m->gen);
     manager_put_number(&out, "lease_ms", m->lease_ms);
     manager_put_number(&out, "closed_ms", m->closed_ms);
-    manager_put_text(&out, "master", m->master);
     pack_text(&out, "nodes");
     pack_array(&out, (uint32_t)m->known_count);
     for (size_t i = 0; i < m->known_count; i++)
@@ -118,10 +118,12 @@ static void manager_on_ring(struct manager *m, uint64_t id)
     pack_text(&out, "managers");
     pack_array(&out, (uint32_t)m->other_count);
     for (size_t i = 0; i < m->other_count; i++) {
-        pack_map(&out, 3);
-        manager_put_text(&out, "manager", m->others[i].manager);
+        bool is_master = strcmp(m->others[i].manager, m->master) == 0;
+        pack_map(&out, 4);
+        manager_put_text(&out, "name", m->others[i].manager);
         manager_put_text(&out, "host", m->others[i].host);
-        manager_put_still(m, &out, m->others[i].manager);
+        manager_put_text(&out, "role", is_master ? "master" : "slave");
+        manager_put_beat(m, &out, m->others[i].manager);
     }
     if (buffer_ok(&out))
         worker_reply(m->w, id, CONTROL_OK, buffer_slice(&out));
