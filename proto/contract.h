@@ -57,6 +57,13 @@
  */
 #define CONTRACT_PROOFS "platoon.proofs"
 
+/*
+ * The setting in CONFIG that says for how many milliseconds a worker may be silent while nothing happens to it: a third
+ * of hang_timeout, at most CONTRACT_REST_MAX_MS. Without it, from an older master: CONTRACT_QUIET_BEATS beats.
+ */
+#define CONTRACT_REST        "platoon.rest"
+#define CONTRACT_REST_MAX_MS 10000
+
 /* What the program of a temporary child is told. */
 #define CONTRACT_ENV_OWNER    "PLATOON_OWNER"
 #define CONTRACT_ENV_ARGUMENT "PLATOON_ARGUMENT"

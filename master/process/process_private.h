@@ -66,6 +66,7 @@ struct process {
     bool greeted;
     bool unwatched;     /* we had no memory to hear it: its end is none of its own */
     uint64_t beat_ms;   /* when the last beat came; 0: none yet */
+    uint64_t rest_ms;   /* it was told that it may be silent for so long */
     char said[384];     /* BYE's reason */
     char killed[192];   /* why the master kills it; empty: it does not */
     uint64_t oom_kills; /* in its group before its birth */

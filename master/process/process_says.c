@@ -48,20 +48,26 @@ static bool process_believes_hello(struct process *p, const struct link_hello *m
  * What the link understands is no setting of the node: those are compared, and a difference is a restart. So it stands
  * in front of them here.
  */
-static void process_pack_settings(struct buffer *out, struct slice settings)
+static void process_pack_settings(struct buffer *out, struct slice settings, uint64_t rest_ms)
 {
     struct unpack u = unpack_start(settings);
     uint32_t count = unpack_map(&u);
-    pack_map(out, count + 1);
+    pack_map(out, count + 2);
     pack_text(out, CONTRACT_PROOFS);
     pack_text(out, "1");
+    pack_text(out, CONTRACT_REST);
+    char rest[24];
+    snprintf(rest, sizeof rest, "%" PRIu64, rest_ms);
+    pack_text(out, rest);
     buffer_append_slice(out, slice_make(u.at, (size_t)(u.end - u.at)));
 }
 
 void process_configure(struct process *p)
 {
     struct buffer out = BUFFER_EMPTY, settings = BUFFER_EMPTY;
-    process_pack_settings(&settings, buffer_slice(&p->node->settings));
+    uint64_t third_ms = process_context.settings.hang_timeout_ms / 3;
+    p->rest_ms = third_ms < CONTRACT_REST_MAX_MS ? third_ms : CONTRACT_REST_MAX_MS;
+    process_pack_settings(&settings, buffer_slice(&p->node->settings), p->rest_ms);
     struct link_config config = {.settings = buffer_slice(&settings)};
     link_config_pack(&out, &config);
     if (!buffer_ok(&settings) || !buffer_ok(&out) || process_send(p->node, &out) != 0)
@@ -115,6 +121,14 @@ static bool process_says_proves(struct process *p, struct slice frame)
     return true;
 }
 
+/* hang_timeout may have become less since the worker was told for how long it may rest. */
+static uint64_t process_silence_ms(const struct process *p)
+{
+    uint64_t least = p->rest_ms + 2 * CONTRACT_BEAT_MS;
+    uint64_t wanted = process_context.settings.hang_timeout_ms;
+    return wanted > least ? wanted : least;
+}
+
 static bool process_says_ready(struct process *p, struct slice frame)
 {
     struct link_ready m;
@@ -124,7 +138,7 @@ static bool process_says_ready(struct process *p, struct slice frame)
         return p->node->state == NODE_DRAINING; /* told to stop meanwhile; twice is garbage */
     if (!process_believes_address(p, m.address))
         return false;
-    process_expect(p, PROCESS_BEAT, process_context.settings.hang_timeout_ms);
+    process_expect(p, PROCESS_BEAT, process_silence_ms(p));
     supervisor_on_ready(p->node);
     process_set_level(p->node); /* changed while it was starting */
     return true;
@@ -163,7 +177,7 @@ static bool process_says_beat(struct process *p, struct slice frame)
         supervisor_on_trouble();
     /* The timer is not moved with each beat: when it fires early it is set for the rest. */
     if (p->waiting_for == PROCESS_BEAT)
-        p->deadline_ms = clock_mono_ms() + process_context.settings.hang_timeout_ms;
+        p->deadline_ms = clock_mono_ms() + process_silence_ms(p);
     return true;
 }
 

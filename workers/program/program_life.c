@@ -51,6 +51,24 @@ static void program_reap_adopted(const struct program_life *c)
     }
 }
 
+static void program_on_child(uv_signal_t *signal, int number)
+{
+    (void)number;
+    program_reap_adopted(signal->data);
+}
+
+/* Nobody waits for them but us: without this a program that leaves many behind would fill the table of processes. */
+static void program_watch_adopted(struct program_life *c)
+{
+    int rc = uv_signal_init(worker_loop(c->w), &c->child_signal);
+    c->child_signal.data = c;
+    if (rc == 0)
+        rc = uv_signal_start(&c->child_signal, program_on_child, SIGCHLD);
+    if (rc != 0)
+        worker_exit_for(c->w, -rc, NULL, "cannot hear of processes that %s leaves behind",
+                        c->spec.argv[0]);
+}
+
 /*
  * Who has gone into the background leaves a child that was adopted by us (PR_SET_CHILD_SUBREAPER), and ends itself with
  * 0: it would be started again for ever.
@@ -306,6 +324,7 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
     rc = program_watch_exit(c);
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "cannot watch %s", c->spec.argv[0]);
+    program_watch_adopted(c);
     worker_doing(w, "runs %s, pid %d", c->spec.argv[0], (int)c->pid);
 }
 
@@ -366,8 +385,11 @@ void program_life_tick(struct program_life *c)
     struct worker *w = c->w;
     struct process_usage usage;
     uint64_t now = clock_mono_ms();
-    program_reap_adopted(c);
+    program_reap_adopted(c); /* what ended while a probe was waited for */
     program_output_tick(c->output);
+    if (c->memory_restart == 0 && program_output_is_idle(c->output) &&
+        !program_ready_is_probing(c->ready))
+        worker_rest(w);
     char used[TEXT_NUMBER_SIZE], limit[TEXT_NUMBER_SIZE];
     if (c->memory_restart == 0 || c->pid == 0 || worker_stopping(w))
         return;

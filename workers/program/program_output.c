@@ -171,6 +171,11 @@ void program_output_tick(struct program_output *o)
     uv_read_start((uv_stream_t *)&o->pipe, program_output_on_alloc, program_output_on_read);
 }
 
+bool program_output_is_idle(const struct program_output *o)
+{
+    return o == NULL || (!o->waits && !o->troubled);
+}
+
 static uint64_t program_output_number(struct worker *w, const char *name)
 {
     return worker_setting(w, name) != NULL ? worker_setting_u64(w, name) : 0;

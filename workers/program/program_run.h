@@ -57,6 +57,9 @@ struct program_output *program_output_new(struct worker *w, const char *how, int
 /* Once a second: goes on with what memory was short for. Accepts NULL. */
 void program_output_tick(struct program_output *o);
 
+/* Whether that has nothing to do before the program prints something. */
+bool program_output_is_idle(const struct program_output *o);
+
 /* Reads what is there without waiting: the last words, before the end is told. Accepts NULL, as does free. */
 void program_output_drain(struct program_output *o);
 
@@ -114,6 +117,7 @@ struct program_life {
     pid_t pid; /* 0: none */
     int pidfd;
     uv_poll_t exit_poll;
+    uv_signal_t child_signal; /* of those that were adopted */
     int stop_signal;
     uint64_t started_ms;
     uint64_t oom_kills; /* in its group before its start */

@@ -226,6 +226,7 @@ static void worker_link_on_frame(struct stream *s, struct slice frame, void *ctx
     struct worker *w = ctx;
     if (w->phase == WORKER_ENDING)
         return;
+    worker_wake(w);
     uint64_t type = link_frame_type(frame);
     if (!worker_link_take(w, type, frame))
         worker_exit(w, CONTRACT_EXIT_INCONSISTENT,

@@ -138,6 +138,9 @@ struct worker {
     uint64_t beat_at;             /* clock_mono_ms of the last beat */
     struct buffer last_beat;      /* as sent */
     uint64_t quiet_beats;         /* that had nothing to say, in a row */
+    uint64_t rest_ms;             /* CONTRACT_REST; 0: it never rests */
+    bool idle;                    /* worker_rest was called in this tick */
+    bool rests;                   /* the next tick comes only when it must beat */
     char doing[128];
     char trouble[WORKER_TROUBLE_SIZE];
     char last_words[1024];
@@ -164,6 +167,9 @@ void worker_link_prove(struct worker *w);
 /* ---- reports ---- */
 
 void worker_report_start(struct worker *w);
+
+/* Something has happened: who rests ticks within a second. */
+void worker_wake(struct worker *w);
 
 /* Right before READY: the master reads both at once, and knows what is wrong before it counts the worker as ready. */
 void worker_report_ready(struct worker *w);

@@ -5,6 +5,7 @@
  */
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "common/utf8.h"
 #include "workers/skeleton/worker_private.h"
 
@@ -14,6 +15,8 @@
 void worker_count(struct worker *w, enum counter counter, uint64_t more)
 {
     w->counters[counter] += more;
+    if (more > 0)
+        worker_wake(w);
 }
 
 void worker_gauge(struct worker *w, enum counter counter, uint64_t value)
@@ -24,6 +27,8 @@ void worker_gauge(struct worker *w, enum counter counter, uint64_t value)
         log_warn("warning", "%s", warning);
     else if (warning != NULL && value == 0 && was)
         log_info("warning-over", "was=%s", log_quote_text(warning));
+    if (value != w->counters[counter])
+        worker_wake(w);
     w->counters[counter] = value;
 }
 
@@ -34,15 +39,20 @@ uint64_t worker_counted(const struct worker *w, enum counter counter)
 
 void worker_doing(struct worker *w, const char *format, ...)
 {
+    char was[sizeof w->doing];
+    memcpy(was, w->doing, sizeof was);
     va_list args;
     va_start(args, format);
     vsnprintf(w->doing, sizeof w->doing, format, args);
     va_end(args);
     utf8_mend(w->doing);
+    if (strcmp(was, w->doing) != 0)
+        worker_wake(w);
 }
 
-static void __attribute__((format(printf, 2, 0)))
-worker_change_trouble(char trouble[WORKER_TROUBLE_SIZE], const char *format, va_list args)
+static void __attribute__((format(printf, 3, 0)))
+worker_change_trouble(struct worker *w, char trouble[WORKER_TROUBLE_SIZE], const char *format,
+                      va_list args)
 {
     char text[WORKER_TROUBLE_SIZE];
     vsnprintf(text, sizeof text, format, args);
@@ -54,13 +64,14 @@ worker_change_trouble(char trouble[WORKER_TROUBLE_SIZE], const char *format, va_
     else
         log_info("trouble-over", "was=%s", log_quote_text(trouble));
     memcpy(trouble, text, sizeof text);
+    worker_wake(w);
 }
 
 void worker_trouble(struct worker *w, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    worker_change_trouble(w->trouble, format, args);
+    worker_change_trouble(w, w->trouble, format, args);
     va_end(args);
 }
 
@@ -68,7 +79,7 @@ void worker_peer_trouble(struct worker *w, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    worker_change_trouble(w->peer_trouble, format, args);
+    worker_change_trouble(w, w->peer_trouble, format, args);
     va_end(args);
 }
 
@@ -128,7 +139,45 @@ static bool worker_beat_is_due(struct worker *w)
     bool same =
         buffer_ok(&w->frame) && slice_equal(buffer_slice(&w->frame), buffer_slice(&w->last_beat));
     w->quiet_beats = same ? w->quiet_beats + 1 : 0;
-    return w->quiet_beats == 0 || w->quiet_beats % CONTRACT_QUIET_BEATS == 1;
+    return w->rests || w->quiet_beats == 0 || w->quiet_beats % CONTRACT_QUIET_BEATS == 1;
+}
+
+/* ---- rest ---- */
+
+void worker_rest(struct worker *w)
+{
+    w->idle = true;
+}
+
+static void worker_on_beat(uv_timer_t *timer);
+
+void worker_wake(struct worker *w)
+{
+    if (!w->rests)
+        return;
+    w->rests = false;
+    uv_timer_start(&w->beat_timer, worker_on_beat, CONTRACT_BEAT_MS, CONTRACT_BEAT_MS);
+}
+
+/*
+ * A thousand programs that do nothing would each wake their command worker once a second, which is 3 % of a processor
+ * for nothing. One that has told the same twice (rates are nothing then) rests.
+ */
+static bool worker_may_rest(const struct worker *w)
+{
+    return w->rest_ms > CONTRACT_QUIET_BEATS * CONTRACT_BEAT_MS && w->phase == WORKER_READY &&
+           w->transport == NULL && w->memory_restart == 0 && w->quiet_beats > 1 &&
+           (w->ops->on_tick == NULL || w->idle);
+}
+
+static void worker_settle(struct worker *w)
+{
+    bool rests = worker_may_rest(w);
+    if (rests && !w->rests)
+        uv_timer_start(&w->beat_timer, worker_on_beat, w->rest_ms, w->rest_ms);
+    else if (!rests)
+        worker_wake(w);
+    w->rests = rests;
 }
 
 void worker_keepalive(struct worker *w)
@@ -143,6 +192,7 @@ void worker_keepalive(struct worker *w)
 static void worker_on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
+    w->idle = false;
     worker_peers_tick(w);
     worker_limits_tick(w);
     if (w->ops->on_tick != NULL)
@@ -152,10 +202,14 @@ static void worker_on_beat(uv_timer_t *timer)
     worker_pack_beat(w);
     if (worker_beat_is_due(w))
         worker_send_beat(w);
+    worker_settle(w);
 }
 
 void worker_report_start(struct worker *w)
 {
+    const char *rest = worker_setting(w, CONTRACT_REST);
+    if (rest == NULL || text_parse_u64(slice_of(rest), &w->rest_ms) != 0)
+        w->rest_ms = 0;
     uv_timer_start(&w->beat_timer, worker_on_beat, CONTRACT_BEAT_MS, CONTRACT_BEAT_MS);
     worker_on_beat(&w->beat_timer);
 }
