@@ -22,6 +22,7 @@ static struct {
     bool hang;
     bool idle;
     struct slice answer; /* to "say" */
+    const char *rest;    /* what the master says of it; NULL: nothing */
 } plan;
 
 /* How often it ticked: shared with the child. */
@@ -41,6 +42,8 @@ static int type_init(struct worker *w, void *state)
 static void type_on_tick(struct worker *w, void *state)
 {
     ++*ticks;
+    if (plan.rest != NULL)
+        worker_rest(w);
     if (plan.idle)
         return;
     worker_count(w, COUNTER_MESSAGES_STALE, 2);
@@ -198,9 +201,13 @@ static void greet(void)
 static void configure(void)
 {
     struct buffer map = BUFFER_EMPTY;
-    pack_map(&map, 1);
+    pack_map(&map, plan.rest != NULL ? 2 : 1);
     pack_text(&map, "test.word");
     pack_text(&map, "words");
+    if (plan.rest != NULL) {
+        pack_text(&map, CONTRACT_REST);
+        pack_text(&map, plan.rest);
+    }
     TELL(config, .settings = buffer_slice(&map));
     buffer_fini(&map);
 }
@@ -296,6 +303,44 @@ START_TEST(beats_become_rare_with_nothing_to_say)
     struct link_beat beat;
     ck_assert(link_beat_unpack(expect(LINK_BEAT), &beat));
     ck_assert(slice_is(beat.trouble, "no luck"));
+    close(link_fd);
+    exit_code();
+}
+END_TEST
+
+/* Each beat is one tick then; what happens is told with the next second's. */
+START_TEST(who_has_nothing_to_do_rests)
+{
+    plan.idle = true;
+    plan.rest = "3100";
+    start();
+    expect(LINK_BEAT); /* the same as with READY, once more */
+    expect(LINK_BEAT);
+    unsigned before = *ticks;
+    expect(LINK_BEAT);
+    ck_assert_uint_eq(*ticks, before + 1);
+    ask("trouble", "\x90");
+    struct link_beat beat;
+    ck_assert(link_beat_unpack(expect(LINK_BEAT), &beat));
+    ck_assert(slice_is(beat.trouble, "no luck"));
+    ck_assert_uint_eq(*ticks, before + 2);
+    expect(LINK_BEAT);
+    ck_assert_uint_eq(*ticks, before + 3);
+    close(link_fd);
+    ck_assert_int_eq(exit_code(), CONTRACT_EXIT_DONE);
+}
+END_TEST
+
+/* Whoever hears no word of it from its master, an older one, is heard as often as that expects it. */
+START_TEST(nobody_rests_for_less_than_quiet_beats_have)
+{
+    plan.idle = true;
+    plan.rest = "3000";
+    start();
+    for (unsigned i = 0; i < 3; i++) {
+        expect(LINK_BEAT);
+        ck_assert_uint_ge(*ticks, 2 + i * CONTRACT_QUIET_BEATS);
+    }
     close(link_fd);
     exit_code();
 }
@@ -485,6 +530,8 @@ int main(void)
                                   whole_life,
                                   beats_tell_what_it_does,
                                   beats_become_rare_with_nothing_to_say,
+                                  who_has_nothing_to_do_rests,
+                                  nobody_rests_for_less_than_quiet_beats_have,
                                   requests,
                                   an_answer_that_nobody_could_read,
 

@@ -1,0 +1,66 @@
+"""Programs that do nothing, while nobody looks: what they cost, and that they are looked after all the same."""
+import os
+import pathlib
+import signal
+
+from platoon_fixture import alive, elapsed, freeze, wait_until
+from test_programs import PLACES, program_pid, run
+
+IDLE = 40
+WINDOW = 10  # seconds: as long as nobody need be heard of
+
+
+def wakeups(pid):
+    """How often it has waited for something: the kernel's count."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("voluntary_ctxt_switches"))
+
+
+def test_nothing_wakes_once_a_second_for_each_program(platoon):
+    """A command worker is heard of three times in hang_timeout. Told once a second, as it was, it would be ten times as often."""
+    run(platoon, f'program p {{ command = "sleep 1000"  processes = {IDLE} }}')
+    helpers = [worker["pid"] for name, worker in platoon.workers().items() if name.startswith("p.")]
+    assert len(helpers) == IDLE
+
+    def seldom():
+        before = [wakeups(pid) for pid in (*helpers, platoon.process.pid)]
+        wait_until(elapsed(WINDOW), WINDOW + 5, "some time in which nothing happens")
+        told.append(sum(wakeups(pid) for pid in (*helpers, platoon.process.pid)) - sum(before))
+        return told[-1] < IDLE * WINDOW / 4
+    told = []
+    wait_until(seldom, 60, lambda: f"them to rest: {told} wake-ups of {IDLE} in {WINDOW} s")
+
+
+def test_one_that_rests_and_stands_still_is_replaced(platoon):
+    run(platoon, 'program p { command = "sleep 1000" }', places=PLACES.replace("}", "hang_timeout = 10s }"))
+    before = platoon.workers()["p.1"]
+    program = program_pid(platoon, "p.1")
+    wait_until(elapsed(6), 10, "it to have nothing more to say")
+    freeze(before["pid"])
+    platoon.replaced(before, 60)
+    assert "it has not been heard of for hang_timeout = 10s" in platoon.log()
+    wait_until(lambda: not alive(program), 5, "its program's end")
+
+
+def test_what_it_left_behind_is_reaped_at_once(platoon):
+    """Those that were adopted by a command worker that rests: no zombie waits for its next beat."""
+    run(platoon, '''program p { command = "sh -c '(sleep 8 & sleep 8 & sleep 8 &); exec sleep 1000'" }''')
+    helper = platoon.workers()["p.1"]["pid"]
+
+    def children():
+        found = []
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    state, parent = pathlib.Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[:2]
+                except OSError:
+                    continue
+                if int(parent) == helper:
+                    found.append((int(entry), state))
+        return found
+    adopted = [pid for pid, _ in wait_until(lambda: len(children()) == 4 and children(), 10, "the processes it left behind")]
+    program = program_pid(platoon, "p.1")
+    for pid in adopted:
+        if pid != program:
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: [pid for pid, _ in children()] == [program], 3, lambda: f"them to be gone: {children()}")
