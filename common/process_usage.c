@@ -20,21 +20,23 @@ static bool usage_read_file(const char *path, char *text, size_t size)
 }
 
 /*
- * Fields 14 to 17 are utime stime cutime cstime in ticks, 24 is rss in pages; the name in field 2 may hold anything,
+ * Field 4 is the parent, 14 to 17 are utime stime cutime cstime in ticks, 24 is rss in pages; the name in field 2 may hold anything,
  * and ends at the last ')'.
  */
-static void usage_add(pid_t pid, struct process_usage *usage)
+static void usage_add(pid_t pid, pid_t parent, struct process_usage *usage)
 {
     char path[64], text[1024];
+    int of;
     unsigned long long utime, stime;
     long long cutime, cstime, rss;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     const char *rest = usage_read_file(path, text, sizeof text) ? strrchr(text, ')') : NULL;
     if (rest == NULL ||
         sscanf(rest + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d "
+               " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d "
                "%*u %*u %lld",
-               &utime, &stime, &cutime, &cstime, &rss) != 5)
+               &of, &utime, &stime, &cutime, &cstime, &rss) != 6 ||
+        (parent != 0 && of != parent))
         return;
     uint64_t ticks = utime + stime + (uint64_t)cutime + (uint64_t)cstime;
     usage->cpu_ms += ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
@@ -60,14 +62,24 @@ static size_t usage_children(pid_t pid, pid_t *list, size_t count)
     return count;
 }
 
-void process_usage_read(pid_t pid, bool family, struct process_usage *usage)
+static void usage_read(pid_t pid, pid_t parent, bool family, struct process_usage *usage)
 {
     pid_t list[PROCESS_USAGE_FAMILY_MAX] = {pid};
     size_t count = 1;
     *usage = (struct process_usage){0};
     for (size_t i = 0; i < count; i++) {
-        usage_add(list[i], usage);
-        if (family)
+        usage_add(list[i], i == 0 ? parent : 0, usage);
+        if (family && usage->rss_bytes != 0)
             count = usage_children(list[i], list, count);
     }
+}
+
+void process_usage_read(pid_t pid, bool family, struct process_usage *usage)
+{
+    usage_read(pid, 0, family, usage);
+}
+
+void process_usage_read_child(pid_t parent, pid_t pid, bool family, struct process_usage *usage)
+{
+    usage_read(pid, parent, family, usage);
 }

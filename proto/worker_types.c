@@ -35,11 +35,21 @@ const char *worker_type_program(enum worker_type type)
     return worker_type_name(type);
 }
 
-bool worker_type_is_custom(const char *name)
+static bool worker_type_runs(const char *name, enum worker_runs runs)
 {
     for (int type = 0; type < WORKER_TYPE_COUNT; type++)
-        if (worker_type_record((enum worker_type)type)->runs == WORKER_RUNS_CUSTOM &&
+        if (worker_type_record((enum worker_type)type)->runs == runs &&
             strcmp(name, worker_type_name((enum worker_type)type)) == 0)
             return true;
     return false;
+}
+
+bool worker_type_is_custom(const char *name)
+{
+    return worker_type_runs(name, WORKER_RUNS_CUSTOM);
+}
+
+bool worker_type_runs_program(const char *name)
+{
+    return worker_type_runs(name, WORKER_RUNS_PROGRAM);
 }

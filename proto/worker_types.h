@@ -43,6 +43,9 @@ const char *worker_type_name(enum worker_type type);
 /* True of the name of a type that is not of our making. */
 bool worker_type_is_custom(const char *name);
 
+/* True of the name of a type whose work is a program, below it: command, port. */
+bool worker_type_runs_program(const char *name);
+
 /*
  * Its program in libexec_dir: mostly its name. Of a custom worker, whose own is the user's, the one that begins for it
  * (CONTRACT_ENTER): whichever type of ours runs programs.

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_usage.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -199,7 +200,7 @@ int ctl_status_run(struct ctl *c)
 {
     struct slice name = slice_of(c->args.argc > 0 ? c->args.argv[0] : "");
     json_t *node = NULL;
-    int status = ctl_request_json(c, "status", (size_t)c->args.argc, &name, &node);
+    int status = ctl_usage_request(c, "status", (size_t)c->args.argc, &name, &node);
     if (status != CONTROL_OK)
         return status;
     if (ctl_status_add_warnings(node) != 0)

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_usage.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_top.h"
@@ -57,7 +58,7 @@ static int top_look(struct top *t)
 {
     json_t *tree = NULL;
     t->c->deadline = clock_mono_ms() + t->c->timeout_ms;
-    int status = ctl_request_json(t->c, "tree", 0, NULL, &tree);
+    int status = ctl_usage_request(t->c, "tree", 0, NULL, &tree);
     if (status != CONTROL_OK)
         return status;
     json_decref(t->before);

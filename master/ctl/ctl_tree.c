@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_usage.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -144,7 +145,7 @@ void ctl_tree_render(const json_t *root, size_t width, bool color, struct buffer
 int ctl_tree_show(struct ctl *c, void (*render)(struct ctl *c, const json_t *root))
 {
     json_t *root = NULL;
-    int status = ctl_request_json(c, "tree", 0, NULL, &root);
+    int status = ctl_usage_request(c, "tree", 0, NULL, &root);
     if (status != CONTROL_OK)
         return status;
     if (c->args.json)

@@ -52,11 +52,6 @@ pid_t process_pid(const struct process *p)
     return p->pid;
 }
 
-void process_read_usage(const struct process *p, bool family, struct process_usage *usage)
-{
-    process_usage_read(p->pid, family, usage);
-}
-
 bool process_monitors(const struct node *watcher, const char *name)
 {
     const struct process *p = watcher->process;

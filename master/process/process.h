@@ -7,7 +7,6 @@
 #ifndef MASTER_WORKER_PROCESS_H
 #define MASTER_WORKER_PROCESS_H
 
-#include "common/process_usage.h"
 #include "master/tree/death.h"
 #include "master/tree/tree.h"
 
@@ -56,8 +55,6 @@ void process_explain(const struct node *worker, int error, struct buffer *out);
 
 pid_t process_pid(const struct process *p);
 
-/* What it uses now, with `family` all its descendants too (a command worker is nothing beside its program). */
-void process_read_usage(const struct process *p, bool family, struct process_usage *usage);
 
 /* Sends one link frame. 0, or negative: nobody there, or the worker does not read and is killed for it. */
 int process_send(struct node *worker, const struct buffer *frame);

@@ -92,9 +92,6 @@ static void node_pack_children(struct buffer *out, const struct node *n, uint64_
 void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32_t extra_pairs)
 {
     const struct process *p = n->process;
-    struct process_usage usage = {0};
-    if (p != NULL)
-        process_read_usage(p, worker_type_record(n->type)->runs == WORKER_RUNS_PROGRAM, &usage);
     pack_map(out, NODE_PAIRS + extra_pairs);
     node_pack_text(out, "name", n->name);
     node_pack_text(out, "kind", n->kind == NODE_WORKER ? "worker" : "branch");
@@ -108,8 +105,9 @@ void node_pack(struct buffer *out, const struct node *n, uint64_t now_ms, uint32
     pack_text(out, "unstable");
     pack_bool(out, !node_is_stable(n));
     node_pack_optional(out, "uptime_ms", p != NULL, now_ms - n->started_ms);
-    node_pack_optional(out, "rss_bytes", usage.rss_bytes != 0, usage.rss_bytes);
-    node_pack_optional(out, "cpu_ms", p != NULL, usage.cpu_ms);
+    /* Whoever shows them looks by himself (common/process_usage.h), and has their place here. */
+    node_pack_optional(out, "rss_bytes", false, 0);
+    node_pack_optional(out, "cpu_ms", false, 0);
     node_pack_text(out, "group", n->kind == NODE_WORKER ? n->group : "");
     pack_text(out, "last_exit");
     if (n->last_exit[0] != '\0')

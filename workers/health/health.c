@@ -10,6 +10,7 @@
 #include "common/fault.h"
 #include "common/listen_address.h"
 #include "common/log.h"
+#include "common/process_usage.h"
 #include "workers/health/health_clients.h"
 #include "workers/health/health_metrics.h"
 #include "workers/skeleton/worker.h"
@@ -17,6 +18,7 @@
 #include <inttypes.h>
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define HEALTH_ANSWER_MS 2000 /* the master gets so long; probes time out soon after */
 #define HEALTH_URL_MAX   64
@@ -79,11 +81,20 @@ static void health_answer_ready(struct health_question *q, const struct link_tre
     }
 }
 
+/* We are a child of the master, as the others are. */
+static uint64_t health_read_memory(uint64_t pid, bool family)
+{
+    struct process_usage usage;
+    process_usage_read_child(getppid(), (pid_t)pid, family, &usage);
+    return usage.rss_bytes;
+}
+
 static void health_answer_metrics(struct health_question *q, const struct link_tree *tree)
 {
     struct unpack u = unpack_start(tree->problems);
     q->status = MHD_HTTP_OK;
-    if (health_metrics(&q->body, tree->node, unpack_array(&u) == 0, tree->uptime_ms))
+    if (health_metrics(&q->body, tree->node, unpack_array(&u) == 0, tree->uptime_ms,
+                       health_read_memory))
         return;
     buffer_clear(&q->body);
     q->status = MHD_HTTP_INTERNAL_SERVER_ERROR;

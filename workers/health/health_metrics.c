@@ -8,15 +8,17 @@
 
 #include "common/unpack.h"
 #include "proto/counters.h"
+#include "proto/worker_types.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #define HEALTH_DEPTH_MAX 32
+#define HEALTH_TYPE_MAX  64
 
 struct health_row {
     struct slice name, type, state;
-    uint64_t restarts, uptime_ms, rss_bytes, generation;
+    uint64_t pid, restarts, uptime_ms, rss_bytes, generation;
     uint64_t counters[COUNTER_COUNT];
     bool counted[COUNTER_COUNT];
     bool running, unstable;
@@ -99,8 +101,8 @@ static void health_read_pair(struct unpack *u, struct slice key, struct health_r
         row->generation = unpack_u64(u);
     else if (slice_is(key, "uptime_ms"))
         row->uptime_ms = health_read_number(u, &row->running);
-    else if (slice_is(key, "rss_bytes"))
-        row->rss_bytes = health_read_number(u, &there);
+    else if (slice_is(key, "pid"))
+        row->pid = health_read_number(u, &there);
     else if (slice_is(key, "counters"))
         health_read_counters(u, row);
     else
@@ -192,12 +194,24 @@ static double health_uptime(const struct health_row *row)
     return row->running ? (double)row->uptime_ms / 1000 : 0;
 }
 
-static double health_memory(const struct health_row *row)
+static double health_resident(const struct health_row *row)
 {
     return (double)row->rss_bytes;
 }
 
-bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t uptime_ms)
+/* A program's worker is nothing beside its program. */
+static void health_measure(struct health_rows *rows, health_memory *memory)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        struct health_row *row = &rows->list[i];
+        char type[HEALTH_TYPE_MAX];
+        if (row->pid != 0 && slice_copy(row->type, type, sizeof type))
+            row->rss_bytes = memory(row->pid, worker_type_runs_program(type));
+    }
+}
+
+bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t uptime_ms,
+                    health_memory *memory)
 {
     static const char *const helps[] = {
 #define X(NAME, name, kind, help) [COUNTER_##NAME] = help,
@@ -208,6 +222,8 @@ bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t 
     struct unpack u = unpack_start(node);
     health_read_node(&u, &rows, 0);
     bool good = unpack_end(&u) && !rows.failed;
+    if (good)
+        health_measure(&rows, memory);
     if (good) {
         health_head(out, "build_info", "gauge", "version of platoon");
         buffer_append_text(out, "platoon_build_info{version=\"" PLATOON_VERSION "\"} 1\n");
@@ -223,7 +239,7 @@ bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t 
         health_numbers(out, &rows, "worker_uptime_seconds", "gauge",
                        "age of the worker's process, 0 without one", health_uptime);
         health_numbers(out, &rows, "worker_resident_memory_bytes", "gauge",
-                       "resident memory of the worker's process", health_memory);
+                       "resident memory of the worker's process", health_resident);
         for (int c = 0; c < COUNTER_COUNT; c++)
             health_counter(out, &rows, (enum counter)c, helps[c]);
     }

@@ -39,6 +39,28 @@ START_TEST(ourselves_and_a_child)
 }
 END_TEST
 
+/* A number that somebody else has told may be another's by now. */
+START_TEST(only_a_child_of_who_was_named)
+{
+    struct process_usage usage;
+    pid_t child = suite_fork();
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    process_usage_read_child(getpid(), child, false, &usage);
+    ck_assert_uint_gt(usage.rss_bytes, 0);
+    process_usage_read_child(child, getpid(), true, &usage);
+    ck_assert_uint_eq(usage.rss_bytes, 0);
+    process_usage_read_child(getppid(), getpid(), false, &usage);
+    ck_assert_uint_gt(usage.rss_bytes, 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    process_usage_read_child(getpid(), child, true, &usage);
+    ck_assert_uint_eq(usage.rss_bytes + usage.cpu_ms, 0);
+}
+END_TEST
+
 START_TEST(processor_time_grows)
 {
     struct process_usage before, after;
@@ -59,4 +81,4 @@ START_TEST(nobody)
 }
 END_TEST
 
-SUITE_MAIN("process_usage", ourselves_and_a_child, processor_time_grows, nobody)
+SUITE_MAIN("process_usage", ourselves_and_a_child, only_a_child_of_who_was_named, processor_time_grows, nobody)

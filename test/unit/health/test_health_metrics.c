@@ -24,8 +24,11 @@ static void pack_worker(struct buffer *b, const char *name, const char *state, b
         pack_u64(b, 1500);
     else
         pack_nil(b);
-    pack_text(b, "rss_bytes");
-    pack_nil(b);
+    pack_text(b, "pid");
+    if (running)
+        pack_u64(b, 41);
+    else
+        pack_nil(b);
     pack_text(b, "counters");
     pack_map(b, 2);
     pack_text(b, "redis_commands_total");
@@ -47,11 +50,18 @@ static void pack_tree(struct buffer *b)
     pack_worker(b, "redis/b/send.1", "BACKOFF", false);
 }
 
+static uint64_t memory_of(uint64_t pid, bool family)
+{
+    ck_assert_uint_eq(pid, 41);
+    ck_assert(!family);
+    return 5 << 20;
+}
+
 START_TEST(a_tree)
 {
     struct buffer tree = BUFFER_EMPTY, out = BUFFER_EMPTY;
     pack_tree(&tree);
-    ck_assert(health_metrics(&out, buffer_slice(&tree), false, 61250));
+    ck_assert(health_metrics(&out, buffer_slice(&tree), false, 61250, memory_of));
     const char *text = buffer_text(&out);
     static const char *const lines[] = {
         "# TYPE platoon_ready gauge\nplatoon_ready 0\n",
@@ -62,6 +72,8 @@ START_TEST(a_tree)
         "platoon_worker_state{worker=\"redis/b/send.1\",type=\"send\",state=\"BACKOFF\"} 1\n",
         "platoon_worker_uptime_seconds{worker=\"redis/a/send.1\",type=\"send\"} 1.5\n"
         "platoon_worker_uptime_seconds{worker=\"redis/b/send.1\",type=\"send\"} 0\n",
+        "platoon_worker_resident_memory_bytes{worker=\"redis/a/send.1\",type=\"send\"} 5242880\n"
+        "platoon_worker_resident_memory_bytes{worker=\"redis/b/send.1\",type=\"send\"} 0\n",
         "platoon_worker_restarts_total{worker=\"redis/a/send.1\",type=\"send\"} 3\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
@@ -79,7 +91,7 @@ START_TEST(what_is_no_tree)
     pack_tree(&tree);
     for (size_t len = 0; len < tree.len; len++) {
         struct buffer out = BUFFER_EMPTY;
-        ck_assert(!health_metrics(&out, slice_make(tree.data, len), true, 1));
+        ck_assert(!health_metrics(&out, slice_make(tree.data, len), true, 1, memory_of));
         buffer_fini(&out);
     }
     buffer_fini(&tree);
@@ -90,7 +102,7 @@ START_TEST(what_is_no_tree)
     }
     pack_map(&tree, 0);
     struct buffer out = BUFFER_EMPTY;
-    ck_assert(!health_metrics(&out, buffer_slice(&tree), true, 1));
+    ck_assert(!health_metrics(&out, buffer_slice(&tree), true, 1, memory_of));
     buffer_fini(&out);
     buffer_fini(&tree);
 }
