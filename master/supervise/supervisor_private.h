@@ -24,10 +24,13 @@ extern struct supervisor_state {
     bool again;   /* an event came in during a pass */
     bool changed; /* since the watches were last called */
     /* What a pass may leave out while nothing is so: with a thousand workers each look at all of them counts. */
-    bool starting;   /* somebody may have to come up */
-    bool stopping;   /* somebody may have to be told to go */
-    bool cycling;    /* a cycle may be over */
-    bool retiring;   /* somebody has retired */
+    bool starting;       /* somebody may have to come up */
+    bool stopping;       /* somebody may have to be told to go */
+    bool cycling;        /* a cycle may be over */
+    bool retiring;       /* somebody has retired */
+    bool cut;            /* the slice was over before all were started */
+    size_t slice_starts; /* in this turn of the loop */
+    uint64_t slice_end_ms;
     uint64_t due_ms; /* when a pause is over the next time; UINT64_MAX: there is none */
     uint64_t visits;
     uint64_t short_logged_ms; /* when a shortage was last logged; 0: never */

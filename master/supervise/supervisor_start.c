@@ -74,6 +74,12 @@ static void supervisor_spawn(struct node *n)
     supervisor_soon(); /* what it means for others: who retires, who stops, who need not wait for it */
 }
 
+/* One is always started: what else a turn has taken long for must not keep everybody down. */
+static bool supervisor_slice_is_over(void)
+{
+    return supervisor.slice_starts > 0 && supervisor_now() >= supervisor.slice_end_ms;
+}
+
 /* For what stands in its `after`; the tree shows what that is. */
 static bool supervisor_must_wait(struct node *n)
 {
@@ -100,8 +106,13 @@ static bool supervisor_start_worker(struct node *n, uint64_t now)
     if (n->process == NULL && supervisor_must_wait(n))
         return true;
     bool due = n->state == NODE_STARTING || (n->state == NODE_BACKOFF && n->next_start_ms <= now);
-    if (n->process == NULL && due)
+    if (n->process == NULL && due) {
+        supervisor.cut = supervisor.cut || supervisor_slice_is_over();
+        if (supervisor.cut)
+            return false;
         supervisor_spawn(n);
+        supervisor.slice_starts++;
+    }
     bool failed = n->failures > 0 || n->is_short;
     return n->state == NODE_READY || (failed && n->parent->strategy == POLICY_ONE_FOR_ONE);
 }

@@ -63,6 +63,9 @@ struct policy_death {
 #define POLICY_SHORTAGE_MS     1000
 #define POLICY_SHORTAGE_LOG_MS 30000
 
+/* So long a turn of the loop may take for starts: a person who asks meanwhile does not notice. */
+#define POLICY_SLICE_MS 20
+
 /* From so many ends in a row on, until it has been READY for `stable_after`, a worker is unstable. */
 #define POLICY_UNSTABLE_ENDS 3
 

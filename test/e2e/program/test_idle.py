@@ -1,9 +1,10 @@
-"""Programs that do nothing, while nobody looks: what they cost, and that they are looked after all the same."""
+"""Programs that do nothing, while nobody looks: what they cost, and that they are looked after all the same; and many that come up at once."""
 import os
 import pathlib
 import signal
+import threading
 
-from platoon_fixture import alive, elapsed, freeze, wait_until
+from platoon_fixture import ASAN, alive, elapsed, freeze, wait_until
 from test_programs import PLACES, program_pid, run
 
 IDLE = 40
@@ -64,3 +65,27 @@ def test_what_it_left_behind_is_reaped_at_once(platoon):
         if pid != program:
             os.kill(pid, signal.SIGKILL)
     wait_until(lambda: [pid for pid, _ in children()] == [program], 3, lambda: f"them to be gone: {children()}")
+
+
+def test_who_asks_while_many_start_is_answered(platoon):
+    """A thousand are not started in one turn of the master's loop: an answer tells of some of them, and not of the others."""
+    many = 100 if ASAN else 1000
+    run(platoon, f'supervisor site {{ children = p }} program p {{ command = "sleep 1000"  processes = {many} }}')
+    told = []
+
+    def ask(over):
+        while not over.is_set():
+            told.append(sum(worker["pid"] is not None for worker in platoon.workers().values()))
+
+    def answered():
+        over = threading.Event()
+        told.clear()
+        assert platoon.ctl("--timeout", "60s", "stop", "site").returncode == 0
+        asks = threading.Thread(target=ask, args=[over])
+        asks.start()
+        started = platoon.ctl("--timeout", "60s", "start", "site")
+        over.set()
+        asks.join()
+        assert started.returncode == 0, started.stderr
+        return any(0 < count < many for count in told)
+    wait_until(answered, 120, lambda: f"an answer amid the start: {told}")

@@ -126,6 +126,62 @@ START_TEST(what_comes_due_during_a_pass_is_started)
 }
 END_TEST
 
+static int fake_spawn_slowly(struct node *n)
+{
+    now += 15;
+    return fake_spawn(n);
+}
+
+static const struct supervisor_ops slow_ops = {fake_spawn_slowly, fake_stop, fake_force, fake_up,
+                                               fake_down,         NULL,      NULL,       NULL};
+
+static void turns_until_started(const struct node *n)
+{
+    while (n->process == NULL) {
+        ck_assert_msg(uv_loop_alive(&loop), "nobody goes on");
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+}
+
+/* A thousand births take a second, in which nobody would be answered: the loop turns in between. */
+START_TEST(a_start_of_many_is_cut_into_slices)
+{
+    teardown();
+    setup_with(&slow_ops);
+    all_ready();
+    struct node *all[] = {a, b, c, d};
+    for (size_t i = 0; i < 4; i++)
+        dies(all[i], -1);
+    supervisor_step();
+    journal[0] = '\0';
+    now += 60000;
+    expect("+a +b");
+    turns_until_started(c);
+    expect("+c +d");
+    for (size_t i = 0; i < 4; i++)
+        supervisor_on_ready(all[i]);
+    expect("^a ^b ^c ^d");
+}
+END_TEST
+
+/* Whatever else a turn has taken long for, somebody is started in each. */
+START_TEST(each_slice_starts_somebody)
+{
+    teardown();
+    setup_with(&slow_ops);
+    all_ready();
+    dies(a, -1);
+    dies(d, -1);
+    supervisor_step();
+    journal[0] = '\0';
+    now += 60000;
+    tick = POLICY_SLICE_MS;
+    expect("+a");
+    turns_until_started(d);
+    tick = 0;
+}
+END_TEST
+
 START_TEST(two_restarts_at_once_make_one_process)
 {
     all_ready();
@@ -310,6 +366,7 @@ SUITE_MAIN_WITH("supervisor", setup, teardown, starts_in_order_each_after_ready,
                 one_that_failed_does_not_hold_up_the_rest,
                 stops_in_reverse_order_one_after_the_other, a_pool_goes_together,
                 after_waits_for_what_it_names, what_comes_due_during_a_pass_is_started,
+                a_start_of_many_is_cut_into_slices, each_slice_starts_somebody,
                 two_restarts_at_once_make_one_process, stop_during_back_off_starts_nothing,
                 restart_during_back_off_starts_at_once, force_kills_every_process,
                 a_restart_of_many_costs_each_of_them_the_same,
