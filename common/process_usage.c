@@ -20,8 +20,8 @@ static bool usage_read_file(const char *path, char *text, size_t size)
 }
 
 /*
- * Field 4 is the parent, 14 to 17 are utime stime cutime cstime in ticks, 24 is rss in pages; the name in field 2 may hold anything,
- * and ends at the last ')'.
+ * Field 4 is the parent, 14 to 17 are utime stime cutime cstime in ticks, 24 is rss in pages; the name in field 2 may
+ * hold anything, and ends at the last ')'.
  */
 static void usage_add(pid_t pid, pid_t parent, struct process_usage *usage)
 {

@@ -34,9 +34,9 @@ _platoonctl_places() {
     'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '*) ;;
     'drain dead '* | 'cache dead '*) echo 'list show retry drop' ;;
     'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '*) ;;
-    'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-manager:1' ;;
+    'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
+    'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-node:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
-    'cache ring' | 'cache owner' | 'cache forget') echo '@worker' ;;
     'signal '*) echo 'HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
     'level '*) echo 'error warn info debug' ;;
     'wait '*) echo 'ready stopped' ;;

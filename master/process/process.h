@@ -55,7 +55,6 @@ void process_explain(const struct node *worker, int error, struct buffer *out);
 
 pid_t process_pid(const struct process *p);
 
-
 /* Sends one link frame. 0, or negative: nobody there, or the worker does not read and is killed for it. */
 int process_send(struct node *worker, const struct buffer *frame);
 
