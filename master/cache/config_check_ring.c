@@ -1,5 +1,6 @@
 /*
- * config_check_ring.c: where its nodes reach each other, and what its store must be able to do. See config_check_ring.h.
+ * config_check_ring.c: where its nodes reach each other, and what its store must be able to do. See
+ * config_check_ring.h.
  *
  * Runs in the master and in the tool. That each of several nodes has an address of its own is config_check_cache.c's.
  */
@@ -7,13 +8,13 @@
 
 #include "common/words.h"
 #include "master/config/config_check_key.h"
-#include "proto/cache/cache_peer_address.h"
+#include "common/peer_address.h"
 
 #include <errno.h>
 
 #define RING_ADDRESSES_MAX 16
 
-/* The first of these words that does not begin with unix:, else the first; NULL: there is none. As the node takes it. */
+/* As the node takes it: the first of these words that does not begin with unix:, else the first; NULL: none. */
 static const char *ring_first(const struct buffer *words, int count)
 {
     const char *word = NULL, *first = NULL;
@@ -27,7 +28,7 @@ static const char *ring_first(const struct buffer *words, int count)
 }
 
 /* It is every address of this machine, and another machine that is told so asks itself. */
-static bool ring_is_any(const struct cache_peer_address *a)
+static bool ring_is_any(const struct peer_address *a)
 {
     return a->path[0] == '\0' && (strcmp(a->host, "0.0.0.0") == 0 || strcmp(a->host, "::") == 0);
 }
@@ -36,8 +37,8 @@ static void ring_check_given(const struct config_section *s, const char *address
                              struct config_errors *errors)
 {
     unsigned line = config_check_line(s, "advertise");
-    struct cache_peer_address a;
-    if (count != 1 || cache_peer_address_parse(slice_of(address), &a) != 0)
+    struct peer_address a;
+    if (count != 1 || peer_address_parse(slice_of(address), &a) != 0)
         config_errors_add(errors, line,
                           "advertise: '%s' is not one address at which other nodes reach this one: "
                           "front1.example:6390, 10.0.0.5:6390, unix:/run/app/cache.sock",
@@ -53,8 +54,8 @@ static void ring_check_given(const struct config_section *s, const char *address
 static void ring_check_default(const struct config_section *s, const char *address,
                                struct config_errors *errors)
 {
-    struct cache_peer_address a;
-    if (address != NULL && cache_peer_address_parse(slice_of(address), &a) == 0 && ring_is_any(&a))
+    struct peer_address a;
+    if (address != NULL && peer_address_parse(slice_of(address), &a) == 0 && ring_is_any(&a))
         config_errors_add(errors, config_check_line(s, "listen"),
                           "listen: other nodes are told of %s, which is every address of this "
                           "machine, and none that they reach: set advertise to one, as in "
@@ -84,8 +85,11 @@ static void ring_check_advertise(const struct config_section *s, struct config_e
 static void ring_check_conditional(const struct config *c, const struct config_section *s,
                                    struct config_errors *errors)
 {
-    if (strcmp(config_check_named(c, s, "store", CONFIG_STORE, "type"), "s3") == 0 &&
-        strcmp(config_check_named(c, s, "store", CONFIG_STORE, "conditional"), "false") == 0)
+    bool s3 = strcmp(config_check_named(c, s, "store", CONFIG_STORE, "type"), "s3") == 0;
+    const struct config_section *store =
+        s3 ? config_section_find(c, CONFIG_STORE, config_get(s, "store")) : NULL;
+    if (store != NULL && !config_check_broken(store, "conditional") &&
+        config_get_u64(store, "conditional") == 0)
         config_errors_add(errors, config_check_line(s, "store"),
                           "store: a ring needs a store that keeps conditions, and conditional is "
                           "false in store %s: take that out, or redis out of this cache",

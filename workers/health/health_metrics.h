@@ -17,7 +17,8 @@ typedef uint64_t health_memory(uint64_t pid, bool family);
 
 /*
  * Appends all metrics. `memory`: is asked once for each worker that runs. `node`: the root as PROTOCOL.md, Control
- * socket, has it; `ready` and `uptime_ms` are the master's. False when the node cannot be read; `out` is then of no use.
+ * socket, has it; `ready` and `uptime_ms` are the master's. False when the node cannot be read; `out` is then of no
+ * use.
  */
 bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t uptime_ms,
                     health_memory *memory);

@@ -162,8 +162,8 @@ uint64_t worker_counted(const struct worker *w, enum counter counter);
 
 /*
  * Called in on_tick: nothing of this type needs the next one before something happens. Then, and when a type has no
- * on_tick, a worker without a mailbox is woken only as often as it must beat, every CONTRACT_REST; a request, a stop, and
- * whatever it counts or tells have it tick each second again.
+ * on_tick, a worker without a mailbox is woken only as often as it must beat, every CONTRACT_REST; a request, a stop,
+ * and whatever it counts or tells have it tick each second again.
  */
 void worker_rest(struct worker *w);
 

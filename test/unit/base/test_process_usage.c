@@ -81,4 +81,5 @@ START_TEST(nobody)
 }
 END_TEST
 
-SUITE_MAIN("process_usage", ourselves_and_a_child, only_a_child_of_who_was_named, processor_time_grows, nobody)
+SUITE_MAIN("process_usage", ourselves_and_a_child, only_a_child_of_who_was_named,
+           processor_time_grows, nobody)

@@ -48,7 +48,8 @@ START_TEST(right_addresses)
         RING "cache c { listen = \"unix:/c.sock\" store = s redis = r lease = 2s }\n",
         RING "cache c { listen = \"0.0.0.0:6390\" plain = true store = s redis = r "
              "advertise = \"front-1.example:6390\" }\n",
-        "store s { type = s3 url = \"https://h/b\" region = r conditional = false }\n"
+        "store s { type = s3 url = \"https://h/b\" region = r credentials_file = k conditional = "
+        "false }\n"
         "cache c { listen = \"unix:/a.sock\" store = s }\n",
         RING "cache c { listen = \"unix:/c{n}.sock 127.0.0.1:1{n}\" nodes = 3 store = s redis = r "
              "advertise = \"h:1{n}\" }\n",
@@ -125,7 +126,8 @@ START_TEST(errors_name_line_cause_and_remedy)
          "and "
          "none that they reach: set advertise to one, as in 10.0.0.5:6390"},
         {"redis r { url = \"redis://127.0.0.1:6379\" }\n"
-         "store s { type = s3 url = \"https://h/b\" region = r conditional = false }\n"
+         "store s { type = s3 url = \"https://h/b\" region = r credentials_file = k conditional = "
+         "false }\n"
          "cache c { listen = \"unix:/a.sock\" store = s redis = r }\n",
          "3: store: a ring needs a store that keeps conditions, and conditional is false in store "
          "s"},

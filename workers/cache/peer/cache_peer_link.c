@@ -308,8 +308,8 @@ static void peer_hurry_all(struct cache_peer *peer)
 
 void cache_peer_aim(struct cache_peer *peer, const struct cache_peer_node *node)
 {
-    struct cache_peer_address at;
-    bool valid = cache_peer_address_parse(node->address, &at) == 0;
+    struct peer_address at;
+    bool valid = peer_address_parse(node->address, &at) == 0;
     bool same = valid && peer->valid && memcmp(&at, &peer->at, sizeof at) == 0;
     peer_show(peer->name, sizeof peer->name, node->name);
     if (same)

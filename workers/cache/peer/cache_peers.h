@@ -60,7 +60,7 @@ struct cache_peer_node {
     uint32_t incarnation;
     struct slice name; /* for people */
     struct slice
-        address; /* cache_peer_address.h; one that is none is that node's trouble, not the call's */
+        address; /* peer_address.h; one that is none is that node's trouble, not the call's */
 };
 
 struct cache_peers;

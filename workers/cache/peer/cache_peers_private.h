@@ -15,7 +15,7 @@
 #define WORKERS_CACHE_PEERS_PRIVATE_H
 
 #include "common/redis/redis_conn.h"
-#include "proto/cache/cache_peer_address.h"
+#include "common/peer_address.h"
 #include "workers/cache/peer/cache_peer_due.h"
 #include "workers/cache/peer/cache_peers.h"
 #include "common/resp/resp_reply.h"
@@ -50,10 +50,10 @@ struct cache_peer {
     bool leaving; /* no node of the ring any more */
     bool moving;  /* `conn` is to where it was before */
     bool valid;   /* its address is one */
-    struct cache_peer_address at;
+    struct peer_address at;
     char name[CACHE_PEER_NAME_SIZE];
-    char address[CACHE_PEER_ADDRESS_MAX + 1]; /* for people too: only what can be shown */
-    char trouble[600];                        /* cause and remedy; "": none */
+    char address[PEER_ADDRESS_MAX + 1]; /* for people too: only what can be shown */
+    char trouble[600];                  /* cause and remedy; "": none */
 };
 
 struct cache_peers {

@@ -1,17 +1,17 @@
-/* test_cache_peer_address.c: what a node has registered is an address, or it is none. */
+/* test_peer_address.c: what a node has registered is an address, or it is none. */
 #include "test/unit/suite.h"
-#include "proto/cache/cache_peer_address.h"
+#include "common/peer_address.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static int parse(const char *text, struct cache_peer_address *a)
+static int parse(const char *text, struct peer_address *a)
 {
     /* Memory of its own, so that a byte too many is seen. */
     size_t len = strlen(text);
     char *copy = malloc(len > 0 ? len : 1);
     memcpy(copy, text, len);
-    int rc = cache_peer_address_parse(slice_make(copy, len), a);
+    int rc = peer_address_parse(slice_make(copy, len), a);
     free(copy);
     return rc;
 }
@@ -31,7 +31,7 @@ START_TEST(test_addresses)
         {"[2001:db8::5]:80", "", "2001:db8::5", 80},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct cache_peer_address a;
+        struct peer_address a;
         ck_assert_msg(parse(rows[i].text, &a) == 0, "%s", rows[i].text);
         ck_assert_str_eq(a.path, rows[i].path);
         ck_assert_str_eq(a.host, rows[i].host);
@@ -83,20 +83,20 @@ START_TEST(test_no_addresses)
                                        "UNIX:/a",
                                        "unix:/a\x7f"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct cache_peer_address a;
+        struct peer_address a;
         ck_assert_msg(parse(rows[i], &a) == -EINVAL, "%s", rows[i]);
     }
-    struct cache_peer_address a;
-    ck_assert_int_eq(cache_peer_address_parse(slice_make("h\0h:1", 5), &a), -EINVAL);
-    ck_assert_int_eq(cache_peer_address_parse(slice_make("unix:/a\0b", 9), &a), -EINVAL);
-    ck_assert_int_eq(cache_peer_address_parse(slice_make(NULL, 0), &a), -EINVAL);
+    struct peer_address a;
+    ck_assert_int_eq(peer_address_parse(slice_make("h\0h:1", 5), &a), -EINVAL);
+    ck_assert_int_eq(peer_address_parse(slice_make("unix:/a\0b", 9), &a), -EINVAL);
+    ck_assert_int_eq(peer_address_parse(slice_make(NULL, 0), &a), -EINVAL);
 }
 END_TEST
 
 /* As long as may be, and a byte more. */
 START_TEST(test_longest)
 {
-    struct cache_peer_address a;
+    struct peer_address a;
     char text[400] = "unix:/", host[400];
     memset(text + 6, 'p', 106);
     ck_assert_int_eq(parse(text, &a), 0);
@@ -116,4 +116,4 @@ START_TEST(test_longest)
 }
 END_TEST
 
-SUITE_MAIN("cache_peer_address", test_addresses, test_no_addresses, test_longest)
+SUITE_MAIN("peer_address", test_addresses, test_no_addresses, test_longest)

@@ -1,5 +1,5 @@
-/* cache_peer_address.c: see cache_peer_address.h. */
-#include "proto/cache/cache_peer_address.h"
+/* peer_address.c: see peer_address.h. */
+#include "common/peer_address.h"
 
 #include "common/text.h"
 
@@ -13,7 +13,7 @@ static bool peer_is_name(char c)
            c == '_' || c == '.';
 }
 
-static int peer_parse_path(struct slice path, struct cache_peer_address *a)
+static int peer_parse_path(struct slice path, struct peer_address *a)
 {
     if (path.len < 2 || path.ptr[0] != '/' || !slice_copy(path, a->path, sizeof a->path))
         return -EINVAL;
@@ -23,7 +23,7 @@ static int peer_parse_path(struct slice path, struct cache_peer_address *a)
     return 0;
 }
 
-static int peer_parse_v6(struct slice host, struct cache_peer_address *a)
+static int peer_parse_v6(struct slice host, struct peer_address *a)
 {
     unsigned char address[sizeof(struct in6_addr)];
     if (!slice_copy(host, a->host, sizeof a->host))
@@ -32,7 +32,7 @@ static int peer_parse_v6(struct slice host, struct cache_peer_address *a)
 }
 
 /* An IPv4 address is such a name as well. */
-static int peer_parse_name(struct slice host, struct cache_peer_address *a)
+static int peer_parse_name(struct slice host, struct peer_address *a)
 {
     if (host.len == 0 || host.ptr[0] == '-' || !slice_copy(host, a->host, sizeof a->host))
         return -EINVAL;
@@ -42,15 +42,15 @@ static int peer_parse_name(struct slice host, struct cache_peer_address *a)
     return 0;
 }
 
-int cache_peer_address_parse(struct slice text, struct cache_peer_address *a)
+int peer_address_parse(struct slice text, struct peer_address *a)
 {
     static const char local[] = "unix:";
     const size_t skip = sizeof local - 1;
-    *a = (struct cache_peer_address){.port = 0};
+    *a = (struct peer_address){.port = 0};
     if (text.len > skip && memcmp(text.ptr, local, skip) == 0)
         return peer_parse_path(slice_make(text.ptr + skip, text.len - skip), a);
     const char *colon = text.len > 0 ? memrchr(text.ptr, ':', text.len) : NULL;
-    if (colon == NULL || text.len > CACHE_PEER_ADDRESS_MAX)
+    if (colon == NULL || text.len > PEER_ADDRESS_MAX)
         return -EINVAL;
     struct slice host = slice_make(text.ptr, (size_t)(colon - text.ptr));
     struct slice digits = slice_make(colon + 1, text.len - host.len - 1);
