@@ -50,5 +50,5 @@ def test_two_nodes_are_one_cache(platoon):
     assert other.get("user:1") == b"walrus"
     assert platoon.ctl("cache", "owner", "sessions", "user:1").stdout.startswith("cache/sessions/node.1 ")
     shown = platoon.ctl("cache", "ring", "sessions").stdout.splitlines()
-    assert shown[0].split() == ["NUMBER", "NODE", "STATE", "CELLS", "STILL", "HOST", "ADDRESS"]
+    assert shown[0].split() == ["NUMBER", "NODE", "STATE", "CELLS", "BEAT", "HOST", "ADDRESS"]
     assert sorted(line.split()[1] for line in shown[1:3]) == ["cache/sessions/node.1", "cache/sessions/node.2"]
