@@ -2,6 +2,7 @@
 #include "common/peer_address.h"
 
 #include "common/text.h"
+#include "common/words.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,4 +61,18 @@ int peer_address_parse(struct slice text, struct peer_address *a)
     a->port = (int)port;
     bool v6 = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
     return v6 ? peer_parse_v6(slice_make(host.ptr + 1, host.len - 2), a) : peer_parse_name(host, a);
+}
+
+static bool peer_is_local(const char *address)
+{
+    return strncmp(address, "unix:", 5) == 0;
+}
+
+const char *peer_address_choose(const struct buffer *words)
+{
+    const char *first = NULL;
+    for (const char *word = NULL; (word = words_next(words, 0, word)) != NULL;)
+        if (first == NULL || (peer_is_local(first) && !peer_is_local(word)))
+            first = word;
+    return first;
 }

@@ -7,7 +7,7 @@
 #ifndef COMMON_PEER_ADDRESS_H
 #define COMMON_PEER_ADDRESS_H
 
-#include "common/slice.h"
+#include "common/buffer.h"
 
 #define PEER_ADDRESS_HOST_SIZE 254 /* a name of the DNS has 253 letters */
 #define PEER_ADDRESS_PATH_SIZE 108 /* of a unix socket */
@@ -26,5 +26,12 @@ struct peer_address {
  * that can be shown. 0, or -EINVAL.
  */
 int peer_address_parse(struct slice text, struct peer_address *a);
+
+/*
+ * Which of a node's own addresses others are told of: the first by TCP, since other machines cannot reach a unix
+ * socket, else the first. `words`: as words_split filled it from its beginning on; it owns what is returned. NULL:
+ * there is none.
+ */
+const char *peer_address_choose(const struct buffer *words);
 
 #endif

@@ -6,26 +6,13 @@
  */
 #include "master/cache/config_check_ring.h"
 
+#include "common/peer_address.h"
 #include "common/words.h"
 #include "master/config/config_check_key.h"
-#include "common/peer_address.h"
 
 #include <errno.h>
 
 #define RING_ADDRESSES_MAX 16
-
-/* As the node takes it: the first of these words that does not begin with unix:, else the first; NULL: none. */
-static const char *ring_first(const struct buffer *words, int count)
-{
-    const char *word = NULL, *first = NULL;
-    for (int i = 0; i < count; i++) {
-        word = words_next(words, 0, word);
-        if (first == NULL ||
-            (config_check_starts(first, "unix:") && !config_check_starts(word, "unix:")))
-            first = word;
-    }
-    return first;
-}
 
 /* It is every address of this machine, and another machine that is told so asks itself. */
 static bool ring_is_any(const struct peer_address *a)
@@ -76,7 +63,7 @@ static void ring_check_advertise(const struct config_section *s, struct config_e
     else if (given)
         ring_check_given(s, count > 0 ? words_next(&words, 0, NULL) : "", count, errors);
     else
-        ring_check_default(s, ring_first(&words, count), errors);
+        ring_check_default(s, count > 0 ? peer_address_choose(&words) : NULL, errors);
     buffer_fini(&text);
     buffer_fini(&words);
 }

@@ -33,8 +33,10 @@ static bool usage_fill(json_t *node, pid_t master)
                json_object_set_new(node, "cpu_ms", json_integer((json_int_t)usage.cpu_ms)) == 0;
     size_t i;
     json_t *child;
-    json_array_foreach(json_object_get(node, "children"), i, child) done =
-        usage_fill(child, master) && done;
+    json_array_foreach(json_object_get(node, "children"), i, child)
+    {
+        done = usage_fill(child, master) && done;
+    }
     return done;
 }
 

@@ -259,6 +259,14 @@ class Platoon:
         assert done.returncode == 0 or wrong, f"{words}: exit {done.returncode}: {done.stderr}"
         return json.loads(done.stdout)
 
+    def completed(self, *words):
+        """What the shell offers behind these words."""
+        line = ["platoonctl", "-s", str(self.dir / "run/control.sock"), *words, ""]
+        script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _platoonctl; printf "%s\\n" "${COMPREPLY[@]}"'
+        done = subprocess.run(["bash", "-c", script, "bash", str(ROOT / "etc/completion/platoonctl.bash"), *line], capture_output=True, text=True, check=True,
+                              timeout=60 * SCALE, env={**os.environ, "PATH": f"{self.build}:{os.environ['PATH']}"})
+        return set(done.stdout.split())
+
     def tree(self):
         return self.json("tree")
 

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/peer_address.h"
 #include "common/words.h"
 
 #include <stdio.h>
@@ -90,22 +91,19 @@ static void node_open_peers(struct node *n)
 /* ---- its place ---- */
 
 /*
- * Where others reach it: as it was told, else by the first of its addresses that other machines can reach at all. NULL:
- * memory is short, or there is none, which cache_listen.h says better.
+ * Where others reach it: as it was told, else one of its addresses (peer_address_choose). NULL: memory is short, or
+ * there is none, which cache_listen.h says better.
  */
 static char *node_advertised(struct node *n)
 {
     struct buffer text = BUFFER_EMPTY, words = BUFFER_EMPTY;
     const char *given = node_setting(n, "cache.advertise");
-    const char *listen = worker_setting_text(n->w, "cache.listen"), *first = NULL;
+    const char *listen = worker_setting_text(n->w, "cache.listen"), *chosen = NULL;
     words_expand_number(given != NULL ? given : listen, node_number(n), &text);
     if (buffer_text(&text) != NULL &&
         words_split(buffer_slice(&text), NODE_ADDRESSES_MAX, &words) > 0)
-        for (const char *word = NULL; (word = words_next(&words, 0, word)) != NULL;)
-            if (first == NULL ||
-                (strncmp(first, "unix:", 5) == 0 && strncmp(word, "unix:", 5) != 0))
-                first = word;
-    char *address = first != NULL ? strdup(first) : NULL;
+        chosen = peer_address_choose(&words);
+    char *address = chosen != NULL ? strdup(chosen) : NULL;
     buffer_fini(&text);
     buffer_fini(&words);
     return address;

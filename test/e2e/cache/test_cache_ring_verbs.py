@@ -39,6 +39,11 @@ def test_whose_a_key_is(ring):
     assert ring.platoons[0].ctl("cache", "owner", "c", free).stdout.startswith("free")
 
 
+def test_names_are_completed(ring):
+    for verb in ("ring", "owner", "forget", "status", "get"):
+        assert ring.platoons[0].completed("cache", verb) == {"c"}, verb
+
+
 def test_whose_a_tag_is(ring):
     a, b = (ring.key(tag="together") for _ in "ab")
     ring.nodes[1].client().set(a, 1)

@@ -110,6 +110,12 @@ def test_an_actor_calls(cache, platoon, fsync):
     assert r.ttl("known") == -1
 
 
+def test_names_are_completed(cache, platoon):
+    """Of a cache that is no ring for what every cache has."""
+    cache()
+    assert [platoon.completed("cache", verb) for verb in ("status", "get", "wait", "ring", "owner")] == [{"sessions"}] * 3 + [set()] * 2
+
+
 def test_a_call_that_is_none_is_told_what_there_is(cache, platoon):
     cache(object_max="2KB")
     pid = platoon.pid_of(NODE)

@@ -1,6 +1,7 @@
 /* test_peer_address.c: what a node has registered is an address, or it is none. */
 #include "test/unit/suite.h"
 #include "common/peer_address.h"
+#include "common/words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -116,4 +117,23 @@ START_TEST(test_longest)
 }
 END_TEST
 
-SUITE_MAIN("peer_address", test_addresses, test_no_addresses, test_longest)
+START_TEST(test_chosen)
+{
+    static const struct {
+        const char *text, *chosen;
+    } rows[] = {
+        {"unix:/a unix:/b", "unix:/a"},
+        {"unix:/a 127.0.0.1:1 10.0.0.5:2", "127.0.0.1:1"},
+        {"127.0.0.1:1 unix:/a", "127.0.0.1:1"},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer words = BUFFER_EMPTY;
+        ck_assert_int_ge(words_split(slice_of(rows[i].text), 8, &words), 0);
+        ck_assert_pstr_eq(peer_address_choose(&words), rows[i].chosen);
+        buffer_fini(&words);
+    }
+}
+END_TEST
+
+SUITE_MAIN("peer_address", test_addresses, test_no_addresses, test_longest, test_chosen)

@@ -14,8 +14,8 @@
 #ifndef WORKERS_CACHE_PEERS_PRIVATE_H
 #define WORKERS_CACHE_PEERS_PRIVATE_H
 
-#include "common/redis/redis_conn.h"
 #include "common/peer_address.h"
+#include "common/redis/redis_conn.h"
 #include "workers/cache/peer/cache_peer_due.h"
 #include "workers/cache/peer/cache_peers.h"
 #include "common/resp/resp_reply.h"
@@ -31,9 +31,8 @@ struct cache_peer_call {
     cache_peer_fn fn; /* NULL: it has been told */
     void *ctx;
     uint64_t timeout_ms;
-    uint64_t
-        deadline; /* on the loop's clock: `due` may come before, while it waits for what will not come */
-    size_t size;                          /* as the queue counts it */
+    uint64_t deadline; /* `due` is earlier while it waits for what will not come */
+    size_t size;       /* as the queue counts it */
     struct cache_peer_call *next, **prev; /* of those that wait */
     struct slice *words; /* while it waits: owned, the bytes behind them; else NULL */
     size_t count;
