@@ -333,7 +333,8 @@ def test_a_file_that_cannot_be_read_further(redis_server):
 def test_a_signal_leaves_no_hash_without_a_name(redis_server, order, status):
     server = redis_server()
     client = server.client()
-    process = subprocess.Popen([TRACK, "--redis", server.url, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([TRACK, "--redis", server.url, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(order, signal.SIG_DFL))  # nohup, and a shell's &, have the tests ignore them
     process.stdin.write(numbered(2500))
     process.stdin.flush()
     wait_until(lambda: client.dbsize() >= 2000, 20, "two chunks")
