@@ -26,7 +26,12 @@ MAKEFLAGS += --no-builtin-rules
 # msgpack-c renamed its pkg-config file in 6.0 (Debian 13).
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
 PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson libmicrohttpd
+# libei (erlang-dev) has no file for pkg-config, and a folder of its version: the newest, of Debian's or another Erlang's.
+EI ?= $(lastword $(sort $(dir $(wildcard $(foreach d,/usr/lib/erlang /usr/local/lib/erlang,$(d)/lib/erl_interface-*/lib/libei.a)))))
 ifneq ($(MAKECMDGOALS),clean)
+ifeq ($(wildcard $(EI)libei.a),)
+$(error missing library libei.a (Debian: erlang-dev): run scripts/lib/setup build, or say where it is, EI=/opt/erlang/lib/erl_interface-5.3/lib/)
+endif
 ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) && echo yes),yes)
 $(error missing libraries ($(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 | head -n 1)): run scripts/lib/setup build)
 endif
@@ -37,7 +42,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 	-Wimplicit-fallthrough -Wvla -Wformat=2 -Wundef -Werror \
 	$(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DPLATOON_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(WARNINGS) -fno-common \
-	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS) $(SANITIZE) $(FAULTS)
+	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) -isystem $(EI)../include $(CFLAGS) $(SANITIZE) $(FAULTS)
 ALL_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(findstring clang,$(CC)),,-static-libgcc) $(LDFLAGS) $(SANITIZE)
 
 # Which libraries a program may use (ARCHITECTURE, The rooms: heavy ones only where they are needed). Worker types and theirs: workers/<room>/libs.mk.
@@ -48,7 +53,7 @@ LIBS_platoonctl := $(LIBS_CORE) libconfuse jansson
 TYPES :=
 include $(sort $(wildcard workers/*/libs.mk workers/*/*/libs.mk))
 
-libs = $(shell $(PKG_CONFIG) --libs $(1)) -lm
+libs = $(shell $(PKG_CONFIG) --libs $(filter-out ei,$(1))) $(if $(filter ei,$(1)),$(EI)libei.a) -lm
 
 # One short line a step; `make V=1` shows whole commands.
 Q := $(if $(V),,@)
@@ -149,7 +154,7 @@ define unit_rule
 $(BUILD)/test/unit/$(basename $(notdir $(1))): $(call objects,$(1)) $(UNIT_SUPPORT) $(WORKER) $(CTL) $(MASTER) $(PROTO) $(COMMON)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(PACKAGES) check)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(PACKAGES) ei check)
 endef
 $(foreach f,$(UNIT_FILES),$(eval $(call unit_rule,$(f))))
 .SECONDARY:
@@ -188,7 +193,7 @@ define fuzzer_rule
 $(BUILD)/test/fuzz/$(basename $(notdir $(1))): $(call objects,$(1)) $(WORKER) $(MASTER) $(PROTO) $(COMMON)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(ALL_LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(call libs,$$(PACKAGES))
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(call libs,$$(PACKAGES) ei)
 endef
 $(foreach f,$(FUZZER_FILES),$(eval $(call fuzzer_rule,$(f))))
 

@@ -43,22 +43,41 @@ struct slice secret_file_line(struct slice *rest)
     return line;
 }
 
-int secret_file_read(const char *path, char *text, size_t size, char *why, size_t why_size)
+static int secret_file_one_line(const char *path, const char *what, bool private, char *text,
+                                size_t size, char *why, size_t why_size)
 {
-    ssize_t len = secret_file_load(path, text, size, NULL);
+    struct stat st;
+    ssize_t len = secret_file_load(path, text, size, &st);
     if (len < 0) {
-        snprintf(why, why_size, "%s: %s: write the password into it, one line, for platoon's user",
-                 path, secret_file_say((int)len));
+        snprintf(why, why_size, "%s: %s: write the %s into it, one line, for platoon's user", path,
+                 secret_file_say((int)len), what);
         return (int)len;
+    }
+    if (private && (st.st_mode & 077) != 0) {
+        snprintf(why, why_size, "%s: others than its owner may read or write it: chmod 600 %s",
+                 path, path);
+        return -EPERM;
     }
     struct slice rest = slice_make(text, (size_t)len), line = secret_file_line(&rest);
     bool nul = line.len > 0 && memchr(line.ptr, '\0', line.len) != NULL;
     text[line.len] = '\0';
     if (line.len > 0 && rest.len == 0 && !nul)
         return 0;
-    snprintf(why, why_size, "%s: it holds %s: write the password into it, one line", path,
-             line.len == 0  ? "no password"
+    snprintf(why, why_size, "%s: it holds %s%s: write the %s into it, one line", path,
+             line.len == 0  ? "no "
              : rest.len > 0 ? "more than one line"
-                            : "a NUL");
+                            : "a NUL",
+             line.len == 0 ? what : "", what);
     return -EBADMSG;
+}
+
+int secret_file_read(const char *path, char *text, size_t size, char *why, size_t why_size)
+{
+    return secret_file_one_line(path, "password", false, text, size, why, why_size);
+}
+
+int secret_file_read_private(const char *path, const char *what, char *text, size_t size, char *why,
+                             size_t why_size)
+{
+    return secret_file_one_line(path, what, true, text, size, why, why_size);
 }

@@ -30,4 +30,11 @@ struct slice secret_file_line(struct slice *rest);
  */
 int secret_file_read(const char *path, char *text, size_t size, char *why, size_t why_size);
 
+/*
+ * The same of a file that nobody but its owner may read or write (-EPERM, when others may), and that holds a `what`
+ * ("cookie").
+ */
+int secret_file_read_private(const char *path, const char *what, char *text, size_t size, char *why,
+                             size_t why_size);
+
 #endif

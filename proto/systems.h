@@ -109,6 +109,7 @@
 #include "proto/redis/redis.h"
 #include "proto/drain/drain.h"
 #include "proto/cache/cache.h"
+#include "proto/erlang/erlang.h"
 #include "proto/program/program.h"
 
 #include "proto/absent_lists.h"
@@ -120,6 +121,7 @@
     SYSTEM(redis, REDIS_##LIST(X)) \
     SYSTEM(drain, DRAIN_##LIST(X)) \
     SYSTEM(cache, CACHE_##LIST(X)) \
+    SYSTEM(erlang, ERLANG_##LIST(X)) \
     SYSTEM(program, PROGRAM_##LIST(X))
 /* clang-format on */
 

@@ -40,12 +40,14 @@ static bool access_done(const struct cache_node *n, enum cache_fault fault,
 }
 
 bool cache_access_get(struct cache_node *n, struct slice key, enum cache_consistency how,
-                      struct slice *value)
+                      struct slice *value, enum cache_form *form)
 {
     if (how != CACHE_STRONG && n->reads != NULL)
-        return cache_reads_find(n->reads, key, how, value);
+        return cache_reads_find(n->reads, key, how, value, form);
     const struct cache_object *o = cache_db_read(n->db, key);
     *value = o != NULL ? cache_object_value(o) : slice_of("");
+    if (form != NULL)
+        *form = o != NULL ? (enum cache_form)o->form : CACHE_FORM_BYTES;
     return o != NULL;
 }
 
@@ -69,11 +71,11 @@ static bool access_may(struct cache_node *n, enum cache_fault room, char why[CAC
 }
 
 bool cache_access_set(struct cache_node *n, struct slice key, struct slice value, int64_t expiry_ms,
-                      char why[CACHE_ACCESS_WHY_SIZE])
+                      enum cache_form form, char why[CACHE_ACCESS_WHY_SIZE])
 {
     access_wrote(n, key);
     return access_may(n, cache_db_room(n->db), why) &&
-           access_done(n, cache_db_set(n->db, key, value, expiry_ms, CACHE_FORM_BYTES), why);
+           access_done(n, cache_db_set(n->db, key, value, expiry_ms, form), why);
 }
 
 bool cache_access_delete(struct cache_node *n, struct slice key, bool *was,

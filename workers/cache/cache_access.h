@@ -27,13 +27,16 @@ struct cache_node;
 void cache_access_fault(const struct cache_node *n, enum cache_fault fault,
                         char why[CACHE_ACCESS_WHY_SIZE]);
 
-/* As cache_need has come to (cache_need.h, consistency). False: there is none. The value lives until the next call. */
+/*
+ * As cache_need has come to (cache_need.h, consistency). False: there is none. The value lives until the next call.
+ * `form` may be NULL.
+ */
 bool cache_access_get(struct cache_node *n, struct slice key, enum cache_consistency how,
-                      struct slice *value);
+                      struct slice *value, enum cache_form *form);
 
 /* CACHE_NEVER: it does not expire. False: `why` says it. */
 bool cache_access_set(struct cache_node *n, struct slice key, struct slice value, int64_t expiry_ms,
-                      char why[CACHE_ACCESS_WHY_SIZE]);
+                      enum cache_form form, char why[CACHE_ACCESS_WHY_SIZE]);
 
 /* *was: whether there was one. False: `why` says it. */
 bool cache_access_delete(struct cache_node *n, struct slice key, bool *was,

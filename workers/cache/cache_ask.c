@@ -65,7 +65,7 @@ static enum control_status ask_get(struct cache_asked *a)
     if (where == CACHE_NEED_DONE)
         return ask_got(a, a->need->parts->found, buffer_slice(&a->need->parts->value));
     a->need->leased = a->need->consistency == CACHE_STRONG;
-    bool found = cache_access_get(a->node, key, a->need->consistency, &value);
+    bool found = cache_access_get(a->node, key, a->need->consistency, &value, NULL);
     return ask_got(a, found, value);
 }
 
@@ -95,7 +95,7 @@ static enum control_status ask_set(struct cache_asked *a)
         return ask_ok(a);
     if (where == CACHE_NEED_WAITS || !cache_need_has_room(a->node, a->need))
         return CONTROL_ERROR;
-    if (!cache_access_set(a->node, key, value, expiry_ms, why))
+    if (!cache_access_set(a->node, key, value, expiry_ms, CACHE_FORM_BYTES, why))
         return cache_ask_fail(a, why);
     return ask_ok(a);
 }

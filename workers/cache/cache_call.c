@@ -7,6 +7,7 @@
 #include "common/utf8.h"
 #include "proto/message.h"
 #include "workers/cache/cache_access.h"
+#include "workers/cache/cache_form.h"
 #include "workers/cache/cache_need.h"
 #include "workers/cache/cache_node.h"
 
@@ -21,9 +22,10 @@
 #define CALL_OK "{\"ok\":true}"
 
 #define CALL_USAGE                                                                                 \
-    "a cache node takes {\"set\":KEY,\"value\":VALUE}, {\"get\":KEY,\"consistency\":true|false} "  \
-    "and {\"persist\":KEY}; KEY and VALUE are strings, or {\"base64\":\"…\"} for what is not "   \
-    "UTF-8"
+    "a cache node takes {\"set\":KEY,\"value\":VALUE,\"form\":\"bytes\"|\"string\"|\"term\"}, "    \
+    "{\"get\":KEY,\"consistency\":true|false}, {\"dump\":KEY} and {\"persist\":KEY}; KEY and "     \
+    "VALUE are "                                                                                   \
+    "strings, or {\"base64\":\"…\"} for what is not UTF-8"
 
 /* ---- saying ---- */
 
@@ -63,6 +65,15 @@ static bool call_bytes(const json_t *said, struct buffer *room, struct slice *by
     return true;
 }
 
+/* Bytes where nothing is said. */
+static bool call_form(const json_t *said, enum cache_form *form)
+{
+    *form = CACHE_FORM_BYTES;
+    return said == NULL ||
+           (json_is_string(said) &&
+            cache_form_find(slice_make(json_string_value(said), json_string_length(said)), form));
+}
+
 /* ---- doing ---- */
 
 struct call {
@@ -79,16 +90,18 @@ static bool call_ok(struct call *c)
     return true;
 }
 
-static bool call_put(struct call *c, struct slice value)
+static bool call_put(struct call *c, struct slice value, enum cache_form form)
 {
-    const struct slice words[] = {slice_of("set"), c->key, value};
+    bool plain = form == CACHE_FORM_BYTES;
+    const struct slice words[] = {slice_of(plain ? "set" : "PLATOON.SET"), c->key, value,
+                                  slice_of(cache_form_name(form))};
     char why[CACHE_ACCESS_WHY_SIZE];
-    enum cache_need_where where = cache_need_where(c->node, 0, words, 3, true, c->need);
+    enum cache_need_where where = cache_need_where(c->node, 0, words, plain ? 3 : 4, true, c->need);
     if (where == CACHE_NEED_DONE)
         return call_ok(c);
     if (where == CACHE_NEED_WAITS || !cache_need_has_room(c->node, c->need))
         return false;
-    return cache_access_set(c->node, c->key, value, CACHE_NEVER, why)
+    return cache_access_set(c->node, c->key, value, CACHE_NEVER, form, why)
                ? call_ok(c)
                : call_fail(c->out, "%s", why);
 }
@@ -97,18 +110,22 @@ static bool call_set(struct call *c)
 {
     struct buffer room = BUFFER_EMPTY;
     struct slice value;
+    enum cache_form form;
     bool read = call_bytes(json_object_get(c->said, "value"), &room, &value), done = false;
-    if (!read)
+    if (!call_form(json_object_get(c->said, "form"), &form))
+        call_fail(c->out, "its \"form\" is none: " CALL_USAGE);
+    else if (!read)
         call_fail(c->out, "its \"value\" is missing, or no string and no base64: " CALL_USAGE);
     else if (!buffer_ok(&room))
         c->out->failed = true;
     else
-        done = call_put(c, value);
+        done = call_put(c, value, form);
     buffer_fini(&room);
     return done;
 }
 
-static bool call_got(struct call *c, bool found, struct slice value)
+/* Its form is said where it is more than bytes: who knows no forms sees what it always saw. */
+static bool call_got(struct call *c, bool found, struct slice value, enum cache_form form)
 {
     if (!found) {
         buffer_append_text(c->out, "{\"ko\":true}");
@@ -116,6 +133,8 @@ static bool call_got(struct call *c, bool found, struct slice value)
     }
     buffer_append_text(c->out, "{\"ok\":");
     json_write_bytes(c->out, value);
+    if (form != CACHE_FORM_BYTES)
+        buffer_printf(c->out, ",\"form\":\"%s\"", cache_form_name(form));
     buffer_append_char(c->out, '}');
     if (c->out->len <= CALL_TEXT_MAX)
         return true;
@@ -133,14 +152,17 @@ static bool call_get(struct call *c)
     if (consistency != NULL && !json_is_boolean(consistency))
         return call_fail(c->out, "its \"consistency\" is neither true nor false: " CALL_USAGE);
     c->need->consistency = json_is_false(consistency) ? CACHE_EVENTUAL : CACHE_STRONG;
+    c->need->form = true;
     enum cache_need_where where = cache_need_where_read(c->node, c->key, c->need);
     if (where == CACHE_NEED_DONE)
-        return call_got(c, c->need->parts->found, buffer_slice(&c->need->parts->value));
+        return call_got(c, c->need->parts->found, buffer_slice(&c->need->parts->value),
+                        c->need->parts->form);
     if (where == CACHE_NEED_WAITS)
         return false;
     c->need->leased = c->need->consistency == CACHE_STRONG;
-    bool found = cache_access_get(c->node, c->key, c->need->consistency, &value);
-    return call_got(c, found, value);
+    enum cache_form form;
+    bool found = cache_access_get(c->node, c->key, c->need->consistency, &value, &form);
+    return call_got(c, found, value, form);
 }
 
 /* What is acknowledged is in the log; where there is a store behind that, it has it then. */
@@ -152,14 +174,27 @@ static bool call_persist(struct call *c)
     return done && call_ok(c);
 }
 
+/* The same, without waiting until the store has it. */
+static bool call_dump(struct call *c)
+{
+    const struct slice words[] = {slice_of("PLATOON.DUMP"), c->key};
+    enum cache_need_where where = cache_need_where(c->node, 0, words, 2, false, c->need);
+    if (where == CACHE_NEED_WAITS)
+        return false;
+    if (where == CACHE_NEED_HERE)
+        cache_need_ask(c->node, c->key);
+    return call_ok(c);
+}
+
 static const struct call_row {
     const char *name;
-    const char *more; /* a further member; NULL: none */
+    const char *more[2]; /* further members; NULL: none */
     bool (*run)(struct call *c);
 } call_rows[] = {
-    {"set", "value", call_set},
-    {"get", "consistency", call_get},
-    {"persist", NULL, call_persist},
+    {"set", {"value", "form"}, call_set},
+    {"get", {"consistency", NULL}, call_get},
+    {"persist", {NULL, NULL}, call_persist},
+    {"dump", {NULL, NULL}, call_dump},
 };
 
 #define CALL_ROWS (sizeof call_rows / sizeof call_rows[0])
@@ -172,6 +207,14 @@ static const struct call_row *call_row(const json_t *said)
     return NULL;
 }
 
+static bool call_is_more(const struct call_row *row, const char *name)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (row->more[i] != NULL && strcmp(name, row->more[i]) == 0)
+            return true;
+    return false;
+}
+
 /* A member that nobody would look at is a mistake: "expire" would be believed in. */
 static bool call_has_other(json_t *said, const struct call_row *row, struct buffer *out)
 {
@@ -180,7 +223,7 @@ static bool call_has_other(json_t *said, const struct call_row *row, struct buff
     json_object_foreach(said, name, value)
     {
         (void)value;
-        if (strcmp(name, row->name) == 0 || (row->more != NULL && strcmp(name, row->more) == 0))
+        if (strcmp(name, row->name) == 0 || call_is_more(row, name))
             continue;
         call_fail(out, "a call to %s has no \"%.100s\": " CALL_USAGE, row->name, name);
         return true;

@@ -11,6 +11,7 @@
 #ifndef WORKERS_CACHE_DB_H
 #define WORKERS_CACHE_DB_H
 
+#include "workers/cache/cache_form.h"
 #include "workers/cache/log/cache_log.h"
 #include "workers/cache/memory/cache_policy.h"
 #include "workers/cache/memory/cache_table.h"
@@ -24,8 +25,6 @@
 
 /* Above what any clock says: a version that says so is none, or nothing could ever be written over it. */
 #define CACHE_VERSION_MAX (UINT64_C(1) << 62)
-
-enum cache_form { CACHE_FORM_BYTES, CACHE_FORM_STRING, CACHE_FORM_TERM };
 
 /* Why a write was not done. Each has its error text (cache_access_fault). */
 enum cache_fault {

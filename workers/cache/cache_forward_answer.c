@@ -177,7 +177,7 @@ static void forward_take_copy(struct forward_slot *s, struct slice answer)
 {
     struct resp_reply reply = {.version = s->client->reply.version};
     struct slice key = s->command->words[s->command->command->first];
-    if (!cache_reads_take(s->forward->node->reads, key, answer, s->copied, &reply)) {
+    if (!cache_reads_take(s->forward->node->reads, key, answer, s->copied, &reply, NULL)) {
         forward_fail(s, "ERR another node gave no answer to what it was asked for");
         return;
     }

@@ -357,8 +357,9 @@ bool cache_mail_on_message(struct cache_mail *m, struct worker_peer *from, uint6
     to.id = call.token;
     slice_copy(slice_of(from->name), to.name, sizeof to.name);
     if (from->user == NULL)
-        from->user = worker_must_alloc(m->w, sizeof(struct cache_mail_queue));
-    mail_do(m, from->user, &to, slice_of(""), call.text);
+        from->user = worker_must_alloc(m->w, sizeof(struct cache_mail_caller));
+    struct cache_mail_caller *caller = from->user;
+    mail_do(m, &caller->lanes[(call.token >> 32) % CACHE_MAIL_LANES], &to, slice_of(""), call.text);
     return true;
 }
 
@@ -370,8 +371,9 @@ static void mail_queue_drop(struct cache_mail_queue *queue)
 
 void cache_mail_on_down(struct worker_peer *peer)
 {
-    if (peer->user != NULL)
-        mail_queue_drop(peer->user);
+    struct cache_mail_caller *caller = peer->user;
+    for (size_t i = 0; caller != NULL && i < CACHE_MAIL_LANES; i++)
+        mail_queue_drop(&caller->lanes[i]);
 }
 
 void cache_mail_on_request(struct cache_mail *m, const struct link_request *request)

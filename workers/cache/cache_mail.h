@@ -15,9 +15,16 @@
 
 struct mail_held;
 
-/* What waits for the store, in order: of one caller (its peer's `user`), or all that was asked. */
+/* What waits for the store, in order: of one lane of a caller's, or all that was asked. */
 struct cache_mail_queue {
     struct mail_held *first, *last;
+};
+
+/* A caller (its peer's `user`). Which lane a call is of its token says (CACHE.md, Calls). */
+#define CACHE_MAIL_LANES 64
+
+struct cache_mail_caller {
+    struct cache_mail_queue lanes[CACHE_MAIL_LANES];
 };
 
 struct cache_mail {

@@ -167,8 +167,8 @@ static bool need_is_fresh(struct cache_node *n, struct slice key, const struct c
 enum cache_need_where cache_need_where_read(struct cache_node *n, struct slice key,
                                             struct cache_need *need)
 {
-    bool bounded = need->consistency == CACHE_BOUNDED;
-    const struct slice words[] = {slice_of(bounded ? "PLATOON.COPY" : "GET"), key};
+    bool whole = need->consistency == CACHE_BOUNDED || (need->form && n->reads != NULL);
+    const struct slice words[] = {slice_of(whole ? "PLATOON.COPY" : "GET"), key};
     if (cache_stray_may_be(key))
         return need_refuse(need, CACHE_ACCESS_HIDDEN);
     if (n->reads != NULL && need->consistency == CACHE_EVENTUAL)

@@ -21,6 +21,7 @@ struct cache_need {
     enum cache_consistency
         consistency; /* of its reads: said before a key is asked about; strong then, if nothing is fresh */
     uint64_t bound_ms; /* of CACHE_BOUNDED */
+    bool form;         /* who reads wants the form too: said before, likewise */
     bool looks;  /* nothing is done, what it will need is loaded: who asks has its turn later */
     bool leased; /* what was read here is an answer only while this node has its lease */
     bool waits;  /* nothing has been done; what for: */

@@ -70,7 +70,7 @@ static bool parts_take_copy(struct cache_parts *p, const struct cache_part *part
 {
     struct resp_reply value = {.version = 2};
     bool taken = cache_reads_take(p->node->reads, slice_make(part->key, part->key_len), answer,
-                                  part->asked, &value) &&
+                                  part->asked, &value, &p->form) &&
                  (!buffer_ok(&value.out) || parts_take_value(p, buffer_slice(&value.out)));
     if (!buffer_ok(&value.out))
         snprintf(p->why, sizeof p->why, "%s", PARTS_SHORT);

@@ -12,6 +12,7 @@
 #define WORKERS_CACHE_PARTS_H
 
 #include "common/buffer.h"
+#include "workers/cache/cache_form.h"
 #include "workers/cache/cache_park.h"
 
 #define CACHE_PARTS_OUT_MAX 256 /* of one call at once */
@@ -42,6 +43,7 @@ struct cache_parts {
     int64_t sum;                   /* of the numbers that were answered */
     bool found;                    /* a value was: */
     struct buffer value;           /* it */
+    enum cache_form form;          /* of one that was asked for by PLATOON.COPY */
     char why[CACHE_PARK_WHY_SIZE]; /* the call has failed: an error with its code; "" */
     void (*go)(void *ctx);         /* from the loop: none is out any more. It may free this */
     void *ctx;

@@ -119,17 +119,21 @@ bool cache_reads_is_fresh(struct cache_reads *r, struct slice key, uint64_t ms)
 }
 
 bool cache_reads_find(struct cache_reads *r, struct slice key, enum cache_consistency how,
-                      struct slice *value)
+                      struct slice *value, enum cache_form *form)
 {
     if (how == CACHE_EVENTUAL && cache_db_knows(reads_db(r), key)) {
         const struct cache_object *o = cache_db_read(reads_db(r), key);
         *value = o != NULL ? cache_object_value(o) : slice_of("");
+        if (form != NULL)
+            *form = o != NULL ? (enum cache_form)o->form : CACHE_FORM_BYTES;
         return o != NULL;
     }
     const struct cache_copy *copy = reads_copy(r, key);
     bool found = copy != NULL && !copy->absent;
     cache_db_count_read(reads_db(r), found);
     *value = found ? copy->value : slice_of("");
+    if (form != NULL)
+        *form = found ? (enum cache_form)copy->form : CACHE_FORM_BYTES;
     return found;
 }
 
@@ -177,12 +181,15 @@ struct cache_reads_when cache_reads_ask(struct cache_reads *r)
 }
 
 bool cache_reads_take(struct cache_reads *r, struct slice key, struct slice answer,
-                      struct cache_reads_when asked, struct resp_reply *reply)
+                      struct cache_reads_when asked, struct resp_reply *reply,
+                      enum cache_form *form)
 {
     struct cache_copy copy;
     if (!cache_reads_answer(answer, &copy))
         return false;
     copy.confirmed_ms = asked.ms;
+    if (form != NULL)
+        *form = (enum cache_form)copy.form;
     if (copy.absent)
         resp_nil(reply);
     else

@@ -55,9 +55,12 @@ bool cache_reads_knows(struct cache_reads *r, struct slice key);
 /* Whether a bounded one can: its owner confirmed a copy less than so many milliseconds ago. */
 bool cache_reads_is_fresh(struct cache_reads *r, struct slice key, uint64_t ms);
 
-/* Of what is known, or fresh, now. False: there is no such object. The value lives until the next call. */
+/*
+ * Of what is known, or fresh, now. False: there is no such object. The value lives until the next call. *form: what it
+ * is to an Erlang client; NULL: that does not matter.
+ */
 bool cache_reads_find(struct cache_reads *r, struct slice key, enum cache_consistency how,
-                      struct slice *value);
+                      struct slice *value, enum cache_form *form);
 
 /* An eventual read will need it: unless it is known, it is loaded as a copy. Not what cache_reads_owns. */
 void cache_reads_ahead(struct cache_reads *r, struct slice key);
@@ -78,12 +81,14 @@ struct cache_reads_when {
 struct cache_reads_when cache_reads_ask(struct cache_reads *r);
 
 /*
- * The owner's answer to PLATOON.COPY: kept, and its value written to *reply. False: it is none, and nothing is written.
+ * The owner's answer to PLATOON.COPY: kept, its value written to *reply, and its form, unless that is NULL. False: it is none, and
+ * nothing is written.
  * It is not kept when the key was written since it was asked for: the answer may come from who was the owner before,
  * behind what the next one has answered to the write. Who has read it had asked before the write was done.
  */
 bool cache_reads_take(struct cache_reads *r, struct slice key, struct slice answer,
-                      struct cache_reads_when asked, struct resp_reply *reply);
+                      struct cache_reads_when asked, struct resp_reply *reply,
+                      enum cache_form *form);
 
 /* At the end of each turn: what is too large for a copy goes. */
 void cache_reads_turn(struct cache_reads *r);

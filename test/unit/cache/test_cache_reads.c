@@ -91,7 +91,7 @@ static const char *found(const char *key, enum cache_consistency how)
 {
     static char text[1024];
     struct slice value;
-    if (!cache_reads_find(node.reads, slice_of(key), how, &value))
+    if (!cache_reads_find(node.reads, slice_of(key), how, &value, NULL))
         return NULL;
     ck_assert(slice_copy(value, text, sizeof text));
     return text;
@@ -107,8 +107,8 @@ static struct cache_reads_when asked(uint64_t ms)
 static void take(const char *key, const char *answer, uint64_t asked_ms)
 {
     struct resp_reply reply = {.version = 2};
-    ck_assert(
-        cache_reads_take(node.reads, slice_of(key), slice_of(answer), asked(asked_ms), &reply));
+    ck_assert(cache_reads_take(node.reads, slice_of(key), slice_of(answer), asked(asked_ms), &reply,
+                               NULL));
     buffer_fini(&reply.out);
 }
 
@@ -345,14 +345,15 @@ START_TEST(what_the_client_gets)
 {
     struct resp_reply reply = {.version = 3};
     struct slice key = slice_of("f");
-    ck_assert(!cache_reads_take(node.reads, key, slice_of("$1\r\nv\r\n"), asked(1), &reply));
+    ck_assert(!cache_reads_take(node.reads, key, slice_of("$1\r\nv\r\n"), asked(1), &reply, NULL));
     ck_assert(reply.out.len == 0 && cache_reads_count(node.reads) == 0);
     ck_assert(cache_reads_take(node.reads, key, slice_of("*4\r\n$-1\r\n:-1\r\n:0\r\n:0\r\n"),
-                               asked(1), &reply));
+                               asked(1), &reply, NULL));
     ck_assert_str_eq(buffer_text(&reply.out), "_\r\n");
     leased = true;
     ck_assert(cache_reads_take(node.reads, slice_of("o"),
-                               slice_of("*4\r\n$1\r\nv\r\n:-1\r\n:7\r\n:0\r\n"), asked(1), &reply));
+                               slice_of("*4\r\n$1\r\nv\r\n:-1\r\n:7\r\n:0\r\n"), asked(1), &reply,
+                               NULL));
     ck_assert_str_eq(buffer_text(&reply.out), "_\r\n$1\r\nv\r\n");
     ck_assert_uint_eq(cache_reads_count(node.reads), 1); /* not what is ours by now */
     buffer_fini(&reply.out);
@@ -455,7 +456,7 @@ START_TEST(written_by_a_call)
     bool was;
     confirm("f", "old");
     cache_turn_begin(&node.turn);
-    ck_assert(cache_access_set(&node, slice_of("f"), slice_of("new"), CACHE_NEVER, why));
+    ck_assert(cache_access_set(&node, slice_of("f"), slice_of("new"), CACHE_NEVER, 0, why));
     ck_assert(!cache_reads_is_fresh(node.reads, slice_of("f"), HOUR_MS));
     confirm("f", "old");
     ck_assert(cache_access_delete(&node, slice_of("f"), &was, why) && was);
@@ -498,7 +499,7 @@ START_TEST(bounded_calls)
     confirm("f", "value");
     ck_assert_int_eq(cache_need_where_read(&node, slice_of("f"), &need), CACHE_NEED_HERE);
     ck_assert_int_eq(need.consistency, CACHE_BOUNDED);
-    ck_assert(cache_access_get(&node, slice_of("f"), need.consistency, &value));
+    ck_assert(cache_access_get(&node, slice_of("f"), need.consistency, &value, NULL));
     ck_assert(slice_is(value, "value"));
     ck_assert_int_eq(cache_need_where_read(&node, slice_of("g"), &need), CACHE_NEED_WAITS);
     ck_assert(need.consistency == CACHE_STRONG && need.what == CACHE_PARKED_LOAD);

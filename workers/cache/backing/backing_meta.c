@@ -3,16 +3,12 @@
 
 #include "common/text.h"
 #include "workers/cache/cache_db.h"
+#include "workers/cache/cache_form.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 _Static_assert(BACKING_NEVER == CACHE_NEVER, "one never");
-
-static const char *const meta_forms[] = {
-    [CACHE_FORM_BYTES] = "bytes", [CACHE_FORM_STRING] = "string", [CACHE_FORM_TERM] = "term"};
-
-#define META_FORMS (sizeof meta_forms / sizeof *meta_forms)
 
 char *backing_meta_write(const struct backing_meta *meta, char text[BACKING_META_SIZE])
 {
@@ -20,8 +16,8 @@ char *backing_meta_write(const struct backing_meta *meta, char text[BACKING_META
     if (meta->expiry_ms != BACKING_NEVER)
         n += snprintf(text + n, BACKING_META_SIZE - (size_t)n, ";e=%" PRId64, meta->expiry_ms);
     if (meta->form != CACHE_FORM_BYTES)
-        n += snprintf(text + n, BACKING_META_SIZE - (size_t)n, ";f=%s",
-                      meta_forms[meta->form < META_FORMS ? meta->form : CACHE_FORM_BYTES]);
+        n +=
+            snprintf(text + n, BACKING_META_SIZE - (size_t)n, ";f=%s", cache_form_name(meta->form));
     if (meta->deleted)
         snprintf(text + n, BACKING_META_SIZE - (size_t)n, ";d=1");
     return text;
@@ -38,12 +34,11 @@ static bool meta_read_expiry(struct slice value, struct backing_meta *meta)
 
 static bool meta_read_form(struct slice value, struct backing_meta *meta)
 {
-    for (unsigned i = 0; i < META_FORMS; i++)
-        if (slice_is(value, meta_forms[i])) {
-            meta->form = i;
-            return true;
-        }
-    return false;
+    enum cache_form form;
+    if (!cache_form_find(value, &form))
+        return false;
+    meta->form = form;
+    return true;
 }
 
 static bool meta_read_field(char name, struct slice value, struct backing_meta *meta)

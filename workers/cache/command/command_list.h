@@ -99,6 +99,7 @@
 #define COMMANDS_OWN(X) \
     X(get, -2, READ | FAST | STRING | GETS | SAYS, 1, 1, 1, "RO access", "") \
     X(copy, 2, READ | FAST | STRING, 1, 1, 1, "RO access", "") \
+    X(set, 4, WRITE | DENYOOM | STRING | BLIND, 1, 1, 1, "OW update", "") \
     X(dump, -2, READ | NO_MULTI | KEYSPACE | BLIND, 1, 1, 1, "RO", "") \
     X(dirty, 1, READ | FAST | KEYSPACE, 0, 0, 0, "", "") \
     X(watch, -2, READ | NO_MULTI | TRANSACTION, 1, -1, 1, "RO", "") \

@@ -1,10 +1,11 @@
 /*
- * command_platoon.c: what a cache node is asked that Redis is not: PLATOON.GET, PLATOON.COPY, PLATOON.DUMP,
- * PLATOON.DIRTY.
+ * command_platoon.c: what a cache node is asked that Redis is not: PLATOON.GET, PLATOON.COPY, PLATOON.SET,
+ * PLATOON.DUMP, PLATOON.DIRTY.
  *
  * Runs in a cache node. One node has all objects, so that all ways of reading are one; its words are checked all the
  * same, for a program that is right here must be right in a ring.
  */
+#include "workers/cache/cache_form.h"
 #include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_need.h"
 #include "workers/cache/cache_node.h"
@@ -36,6 +37,17 @@ void command_platoon_copy(struct cache_client *c, const struct slice *words, siz
     resp_i64(&c->reply, expiry_ms == CACHE_NEVER ? -1 : expiry_ms);
     resp_i64(&c->reply, o != NULL ? (int64_t)o->version : 0);
     resp_i64(&c->reply, o != NULL ? o->form : 0);
+}
+
+/* What another node was called to set in a form that SET has no word for. */
+void command_platoon_set(struct cache_client *c, const struct slice *words, size_t count)
+{
+    enum cache_form form;
+    (void)count;
+    if (!cache_form_find(words[3], &form))
+        resp_error(&c->reply, "ERR syntax error");
+    else if (command_fault(c, cache_db_set(c->node->db, words[1], words[2], CACHE_NEVER, form)))
+        resp_status(&c->reply, "OK");
 }
 
 /* Milliseconds; false: the error is written. */

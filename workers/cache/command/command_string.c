@@ -37,7 +37,7 @@ static void command_read(struct cache_client *c, struct slice key)
     struct slice value;
     if (c->reads == CACHE_STRONG)
         command_value(c, cache_db_read(c->node->db, key));
-    else if (cache_reads_find(c->node->reads, key, c->reads, &value))
+    else if (cache_reads_find(c->node->reads, key, c->reads, &value, NULL))
         resp_bulk(&c->reply, value);
     else
         resp_nil(&c->reply);
