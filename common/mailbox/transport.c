@@ -152,7 +152,7 @@ static void transport_on_readable(uv_poll_t *poll, int status, int events)
 
 /* ---- sending ---- */
 
-static size_t transport_peer_queued(const struct transport_peer *p)
+size_t transport_peer_queued(const struct transport_peer *p)
 {
     return p->out.len - p->head;
 }

@@ -81,7 +81,8 @@ void transport_tick(struct transport *t);
  */
 size_t transport_depth(struct transport *t);
 
-/* Bytes accepted and not yet handed to the pipe, over all peers. */
+/* Bytes accepted and not yet handed to the pipe, over all peers; of one. */
 size_t transport_queued(const struct transport *t);
+size_t transport_peer_queued(const struct transport_peer *p);
 
 #endif

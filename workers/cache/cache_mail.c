@@ -16,7 +16,9 @@
 
 #define MAIL_TEXT_SIZE 64                 /* of what acknowledges a write */
 #define MAIL_KEEP_SIZE ((size_t)64 << 10) /* of the answers' buffer between two */
-#define MAIL_HELD_MAX  ((size_t)64 << 20) /* of all that wait for the store */
+#define MAIL_HELD_MAX  ((size_t)64 << 20) /* of all that wait */
+#define MAIL_UNREAD    ((size_t)16 << 20) /* who has so much to read is answered nothing more */
+#define MAIL_UNREAD_MS 5u                 /* until it is looked whether it has read it */
 
 /* To whom the answer goes. */
 struct mail_to {
@@ -46,6 +48,7 @@ struct mail_held {
     struct buffer key;       /* that it waits for */
     uint32_t stored, looked; /* as in cache_need.h */
     size_t bytes;
+    bool unread;               /* it waits until its caller has read its answers */
     struct cache_parts *parts; /* at other nodes; NULL: none was needed so far */
 };
 
@@ -154,7 +157,27 @@ static bool mail_try(struct cache_mail *m, const struct mail_to *to, struct slic
     return !need->waits;
 }
 
-/* ---- who waits for the store ---- */
+/* ---- who waits ---- */
+
+/* An answer has as many bytes as a frame may have: so much room there is then. */
+static bool mail_is_unread(const struct cache_mail *m, const struct mail_to *to)
+{
+    const struct worker_peer *peer = to->name[0] != '\0' ? worker_peer_find(m->w, to->name) : NULL;
+    return peer != NULL && worker_queued(m->w, peer) > MAIL_UNREAD;
+}
+
+static void mail_on_timer(uv_timer_t *timer);
+
+static void mail_wait_unread(struct mail_held *h)
+{
+    struct cache_mail *m = h->mail;
+    h->unread = true;
+    if (!m->timer_open)
+        uv_timer_init(m->node->loop, &m->timer);
+    m->timer_open = true;
+    m->timer.data = m;
+    uv_timer_start(&m->timer, mail_on_timer, MAIL_UNREAD_MS, 0);
+}
 
 static void mail_held_free(struct mail_held *h)
 {
@@ -197,7 +220,8 @@ static struct mail_held *mail_held_new(struct cache_mail *m, struct cache_mail_q
     m->held += bytes;
     m->held_count++;
     m->node->waiting += bytes;
-    cache_park_begin(m->node->park, &h->parked, 0, mail_on_go);
+    if (m->node->park != NULL)
+        cache_park_begin(m->node->park, &h->parked, 0, mail_on_go);
     return h;
 }
 
@@ -252,6 +276,10 @@ static bool mail_park(struct mail_held *h, struct cache_need *need, char why[CAC
 static bool mail_held_try(struct mail_held *h)
 {
     struct cache_mail *m = h->mail;
+    if (mail_is_unread(m, &h->to)) {
+        mail_wait_unread(h);
+        return false;
+    }
     uint64_t now = uv_now(m->node->loop), end = h->parked.deadline_ms;
     struct cache_need need = {
         .stored = h->stored, .parts = h->parts, .left_ms = end > now ? end - now : 0};
@@ -268,7 +296,7 @@ static bool mail_held_try(struct mail_held *h)
 
 static bool mail_is_waiting(const struct mail_held *h)
 {
-    return h->parked.waits || (h->parts != NULL && h->parts->out_count > 0);
+    return h->parked.waits || h->unread || (h->parts != NULL && h->parts->out_count > 0);
 }
 
 /* Those of one caller are done in their order. What was asked through the master has none: each is a tool's own. */
@@ -276,6 +304,28 @@ static void mail_queue_go_on(struct cache_mail_queue *queue)
 {
     while (queue->first != NULL && !mail_is_waiting(queue->first) && mail_held_try(queue->first))
         continue;
+}
+
+/* Those that waited for their callers look again. */
+static void mail_caller_go_on(struct cache_mail_caller *caller)
+{
+    for (size_t i = 0; i < CACHE_MAIL_LANES; i++) {
+        struct mail_held *first = caller->lanes[i].first;
+        if (first == NULL || !first->unread)
+            continue;
+        first->unread = false;
+        mail_queue_go_on(&caller->lanes[i]);
+    }
+}
+
+static void mail_on_timer(uv_timer_t *timer)
+{
+    struct cache_mail *m = timer->data;
+    struct worker_peer *peer = NULL;
+    cache_turn_begin(&m->node->turn);
+    while ((peer = worker_peer_next(m->w, peer)) != NULL)
+        if (peer->user != NULL)
+            mail_caller_go_on(peer->user);
 }
 
 /* What it waited for has come, or never will: it goes on, and those behind it. */
@@ -326,15 +376,18 @@ static void mail_do(struct cache_mail *m, struct cache_mail_queue *queue, const 
                     struct slice verb, struct slice said)
 {
     struct cache_need need = {0};
-    char why[CACHE_PARK_WHY_SIZE] = "TRYAGAIN too much that was called for waits for the store";
+    char why[CACHE_PARK_WHY_SIZE] = "TRYAGAIN too much that was called for waits already";
     bool behind = queue != &m->asked && queue->first != NULL;
-    bool waits = behind || !mail_try(m, to, verb, said, &need);
+    bool unread = !behind && mail_is_unread(m, to);
+    bool waits = behind || unread || !mail_try(m, to, verb, said, &need);
     if (waits && need.refused) { /* a node without store and ring can hold nothing */
         mail_why(&need.key, why);
         mail_refuse(m, to, why);
     } else if (waits) {
         struct mail_held *h = mail_held_new(m, queue, to, verb, said);
-        if (h == NULL || (!behind && !mail_park(h, &need, why))) {
+        if (h != NULL && unread) {
+            mail_wait_unread(h);
+        } else if (h == NULL || (!behind && !mail_park(h, &need, why))) {
             mail_refuse(m, to, why);
             if (h != NULL)
                 mail_held_free(h);
@@ -403,6 +456,8 @@ void cache_mail_tick(struct cache_mail *m)
 /* What its callers wait for goes with their peers. */
 void cache_mail_fini(struct cache_mail *m)
 {
+    if (m->timer_open)
+        uv_timer_stop(&m->timer);
     mail_queue_drop(&m->asked);
     for (struct worker_peer *peer = NULL; (peer = worker_peer_next(m->w, peer)) != NULL;)
         cache_mail_on_down(peer);

@@ -3,9 +3,9 @@
  *
  * Runs in a cache node. What a call or a request means is cache_call.c's and cache_ask.c's. Each has one answer: what
  * was read, or could not be done, at once; a write when the log has it, as a client's reply (cache_turn_answer); what
- * needs the store when it has answered (cache_park.h), and what the same caller calls for meanwhile behind it. A
- * caller that does not read its answers loses them when its queue is full, and the log says so: it must not end a node
- * that others use.
+ * needs the store when it has answered (cache_park.h), and what the same caller calls for meanwhile in that lane behind
+ * it. What a caller calls for that has much to read already waits until it has read it. Where that is too much, or where
+ * it does not fit all the same, the answer is lost, and the log says so: it must not end a node that others use.
  */
 #ifndef WORKERS_CACHE_MAIL_H
 #define WORKERS_CACHE_MAIL_H
@@ -32,6 +32,8 @@ struct cache_mail {
     struct cache_node *node;
     struct buffer text; /* of the answer at hand */
     struct cache_mail_queue asked;
+    uv_timer_t timer; /* until it is looked whether callers have read their answers */
+    bool timer_open;
     size_t held, held_count; /* bytes of what waits for the store; how many */
     uint64_t lost, logged;   /* answers that could not be sent; of them those the log knows of */
 };

@@ -1,14 +1,13 @@
 /* erlang_cache.c: see erlang_cache.h. */
 #include "workers/erlang/erlang_cache.h"
 
-#include "common/base64.h"
 #include "common/clock.h"
 #include "common/json/json_write.h"
 #include "common/log.h"
 #include "proto/cache/cache_client.h"
+#include "workers/erlang/erlang_answer.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #define CACHE_OUT_MAX   1024u               /* calls under way */
 #define CACHE_BYTES_MAX ((size_t)32 << 20)  /* of these, and of the answers that gets may have */
 #define CACHE_EXPECTED  ((size_t)512 << 10) /* bytes of an answer, at least */
-#define CACHE_GRACE_MS  5000u               /* the node's own refusal comes first */
+#define CACHE_GRACE_MS  60000u /* the node's own refusal comes first, behind large answers */
 
 enum call_kind { CALL_SET, CALL_GET, CALL_PERSIST };
 
@@ -230,44 +229,15 @@ void erlang_cache_persist(struct erlang_cache *c, const struct erlang_caller *ca
 
 /* ---- answers ---- */
 
-/* A value as JSON has it: a string, or base64 (CACHE.md, Calls). */
-static bool answer_bytes(const json_t *said, struct buffer *room, struct slice *bytes)
+static void answer_take(struct erlang_cache *c, struct erlang_call *call, struct slice text)
 {
-    const json_t *base64 = json_object_get(said, "base64");
-    if (json_is_string(said)) {
-        *bytes = slice_make(json_string_value(said), json_string_length(said));
-        return true;
-    }
-    if (!json_is_string(base64) ||
-        !base64_append_bytes(room,
-                             slice_make(json_string_value(base64), json_string_length(base64))))
-        return false;
-    *bytes = buffer_slice(room);
-    return buffer_ok(room);
-}
-
-/* False: it is no answer to a get, or memory is short. */
-static bool answer_got(struct erlang_cache *c, const struct erlang_call *call, const json_t *said)
-{
-    const json_t *ok = json_object_get(said, "ok"), *named = json_object_get(said, "form");
-    enum erlang_form form = ERLANG_FORM_BYTES;
     struct buffer room = BUFFER_EMPTY;
-    struct slice value = slice_of("");
-    bool found = ok != NULL;
-    bool good = found ? answer_bytes(ok, &room, &value) : json_object_get(said, "ko") != NULL;
-    if (good && json_is_string(named))
-        good = erlang_form_find(json_string_value(named), &form);
+    enum erlang_form form;
+    struct slice value;
+    bool found, good = erlang_answer_read(text, &room, &found, &value, &form);
     if (good)
         c->events->on_got(c->ctx, &call->caller, found, value, form);
     buffer_fini(&room);
-    return good;
-}
-
-static void answer_take(struct erlang_cache *c, struct erlang_call *call, struct slice text)
-{
-    json_t *said = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-    bool good = answer_got(c, call, said);
-    json_decref(said);
     if (good)
         call_over(c, call);
     else

@@ -144,8 +144,11 @@ struct buffer *worker_compose(struct worker *w);
  */
 int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *message);
 
+/* Bytes that wait until the peer reads: who answers much asks before. */
+size_t worker_queued(const struct worker *w, const struct worker_peer *to);
+
 /*
- * The same for a message the peer would wait for in vain: on any error the process ends, and its successor
+ * As worker_send, for a message the peer would wait for in vain: on any error the process ends, and its successor
  * starts with a clean slate.
  */
 void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message);

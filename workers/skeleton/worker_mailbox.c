@@ -13,4 +13,5 @@ const struct worker_mailbox worker_mailbox = {
     .peer_new = transport_peer_new,
     .peer_free = transport_peer_free,
     .send = transport_send,
+    .peer_queued = transport_peer_queued,
 };

@@ -20,6 +20,7 @@ struct worker_mailbox {
     struct transport_peer *(*peer_new)(struct transport *t, const char *address, uint64_t proof);
     void (*peer_free)(struct transport_peer *p);
     int (*send)(struct transport_peer *p, struct slice message);
+    size_t (*peer_queued)(const struct transport_peer *p);
 };
 
 #endif

@@ -592,6 +592,11 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
     return 0;
 }
 
+size_t worker_queued(const struct worker *w, const struct worker_peer *to)
+{
+    return to->transport != NULL ? w->ops->mailbox->peer_queued(to->transport) : 0;
+}
+
 void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
 {
     int rc = worker_send(w, to, message);
