@@ -181,7 +181,7 @@ static bool call_dump(struct call *c)
     enum cache_need_where where = cache_need_where(c->node, 0, words, 2, false, c->need);
     if (where == CACHE_NEED_WAITS)
         return false;
-    if (where == CACHE_NEED_HERE)
+    if (where == CACHE_NEED_HERE && !c->need->looks)
         cache_need_ask(c->node, c->key);
     return call_ok(c);
 }

@@ -79,4 +79,28 @@ START_TEST(one_line)
 }
 END_TEST
 
-SUITE_MAIN("secret_file", whole_or_not, lines, one_line)
+START_TEST(for_its_owner_alone)
+{
+    static const mode_t others[] = {0640, 0604, 0620, 0602, 0610};
+    char text[64], why[512];
+    written("walrus\n", 7);
+    ck_assert_int_eq(secret_file_read_private(path, "cookie", text, sizeof text, why, sizeof why),
+                     0);
+    ck_assert_str_eq(text, "walrus");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        ck_assert_int_eq(chmod(path, others[i]), 0);
+        ck_assert_int_eq(
+            secret_file_read_private(path, "cookie", text, sizeof text, why, sizeof why), -EPERM);
+        ck_assert(strstr(why, "others than its owner may read or write it: chmod 600 ") != NULL);
+    }
+    ck_assert_int_eq(secret_file_read(path, text, sizeof text, why, sizeof why), 0);
+    unlink(path);
+    written("", 0);
+    ck_assert_int_eq(secret_file_read_private(path, "cookie", text, sizeof text, why, sizeof why),
+                     -EBADMSG);
+    ck_assert(strstr(why, "it holds no cookie: write the cookie into it") != NULL);
+    unlink(path);
+}
+END_TEST
+
+SUITE_MAIN("secret_file", whole_or_not, lines, one_line, for_its_owner_alone)

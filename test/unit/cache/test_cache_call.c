@@ -59,6 +59,34 @@ START_TEST(set_and_get)
 }
 END_TEST
 
+/* Said where it is more than bytes; what Redis' protocol writes is bytes again. */
+START_TEST(forms)
+{
+    expect("{\"set\":\"k\",\"value\":\"v\",\"form\":\"term\"}", "{\"ok\":true}");
+    expect("{\"get\":\"k\"}", "{\"ok\":\"v\",\"form\":\"term\"}");
+    expect("{\"get\":\"k\",\"consistency\":false}", "{\"ok\":\"v\",\"form\":\"term\"}");
+    expect("{\"form\":\"string\",\"value\":{\"base64\":\"/w==\"},\"set\":\"k\"}", "{\"ok\":true}");
+    expect("{\"get\":\"k\"}", "{\"ok\":{\"base64\":\"/w==\"},\"form\":\"string\"}");
+    expect("{\"set\":\"k\",\"value\":\"v\",\"form\":\"bytes\"}", "{\"ok\":true}");
+    expect("{\"get\":\"k\"}", "{\"ok\":\"v\"}");
+    ck_assert(need.form);
+    refused("{\"set\":\"k\",\"value\":\"v\",\"form\":\"atom\"}", "its \\\"form\\\" is none");
+    refused("{\"set\":\"k\",\"value\":\"v\",\"form\":1}", "its \\\"form\\\" is none");
+    refused("{\"get\":\"k\",\"form\":\"term\"}", "has no \\\"form\\\"");
+}
+END_TEST
+
+/* Nobody waits for the store; without one there is nothing to do. */
+START_TEST(dump)
+{
+    expect("{\"dump\":\"never\"}", "{\"ok\":true}");
+    expect("{\"set\":\"k\",\"value\":\"v\"}", "{\"ok\":true}");
+    expect("{\"dump\":\"k\"}", "{\"ok\":true}");
+    ck_assert(!need.waits);
+    refused("{\"dump\":\"k\",\"value\":\"v\"}", "has no");
+}
+END_TEST
+
 /* How fresh it must be is known before the key is asked about. */
 START_TEST(how_fresh)
 {
@@ -541,15 +569,16 @@ START_TEST(looking_does_nothing)
     ck_assert(!call("{\"get\":\"k\"}") && !need.waits);
     ck_assert(!call("{\"set\":\"s\",\"value\":\"v\"}") && !need.waits);
     ck_assert(!call("{\"persist\":\"k\"}") && !need.waits);
+    ck_assert(call("{\"dump\":\"k\"}") && !need.waits);
     ck_assert_ptr_nonnull(fake_find(FAKE_GET, "k"));
     ck_assert_ptr_null(cache_db_peek(node.db, slice_of("s")));
     need.looks = false;
 }
 END_TEST
 
-SUITE_MAIN_WITH("cache_call", node_set_up, tear_down, set_and_get, how_fresh, beside_clients, bytes,
-                any_bytes_come_back, malformed, faults, memory_is_short, more_than_a_message, asked,
-                asked_how_fresh, asked_how_fresh_wrongly, asked_in_json, asked_wrongly,
-                calls_wait_for_the_store, what_was_stored_is_not_asked_for_again,
+SUITE_MAIN_WITH("cache_call", node_set_up, tear_down, set_and_get, forms, dump, how_fresh,
+                beside_clients, bytes, any_bytes_come_back, malformed, faults, memory_is_short,
+                more_than_a_message, asked, asked_how_fresh, asked_how_fresh_wrongly, asked_in_json,
+                asked_wrongly, calls_wait_for_the_store, what_was_stored_is_not_asked_for_again,
                 requests_wait_for_the_store, keys_of_strays, keys_of_strays_ahead,
                 looking_does_nothing)
