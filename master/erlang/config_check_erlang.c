@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-/* What is said between nodes can be read by whoever is between them: beyond this machine that takes a line of its own. */
+/* What is said between nodes whoever is between them can read: beyond this machine that takes a line of its own. */
 static void erlang_check_listen(const struct config_section *s, struct config_errors *errors)
 {
     struct sockaddr_in address;

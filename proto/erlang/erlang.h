@@ -6,7 +6,7 @@
 #ifndef PROTO_ERLANG_ERLANG_H
 #define PROTO_ERLANG_ERLANG_H
 
-#include "proto/cache/cache_client.h"
+#include "proto/cache/cache_calls.h"
 
 /* clang-format off */
 #define ERLANG_SECTIONS(X) \
@@ -18,12 +18,13 @@
     X(ERLANG, "node", STRING, "!", 0, 0, RESTART, \
       "its name among Erlang nodes, NAME@HOST: HOST is what leads others to the address of listen") \
     X(ERLANG, "cookie_file", PATH, "!", 0, 0, RESTART, \
-      "file that holds the cookie, one line, which every node must have that connects; nobody else may read it (0600)") \
+      "file that holds the cookie, one line, which every node that connects must have; nobody else may read it " \
+      "(0600)") \
     X(ERLANG, "listen", STRING, "127.0.0.1", 0, 0, RESTART, \
       "where nodes connect: an IPv4 address, or ADDRESS:PORT; without a port any free one, which epmd tells them") \
     X(ERLANG, "plain", BOOL, "false", 0, 0, RESTART, \
       "an address that other machines reach may be listened on, though nothing said there is encrypted") \
-    X(ERLANG, "cache", SECTION, "", CACHE_CLIENT_SECTION, 0, RESTART, \
+    X(ERLANG, "cache", SECTION, "", CACHE_CALLS_SECTION, 0, RESTART, \
       "the cache section whose objects clients set and get; empty: none") \
     X(ERLANG, "redis", SECTION, "", CONFIG_REDIS, 0, RESTART, \
       "the redis section that one-off commands go to; empty: none") \

@@ -4,8 +4,8 @@
  * Runs in a cache node. What a call or a request means is cache_call.c's and cache_ask.c's. Each has one answer: what
  * was read, or could not be done, at once; a write when the log has it, as a client's reply (cache_turn_answer); what
  * needs the store when it has answered (cache_park.h), and what the same caller calls for meanwhile in that lane behind
- * it. What a caller calls for that has much to read already waits until it has read it. Where that is too much, or where
- * it does not fit all the same, the answer is lost, and the log says so: it must not end a node that others use.
+ * it. What a caller calls for that has much to read already waits until it has read that. Where this is too much, or an
+ * answer does not fit all the same, it is lost, and the log says so: it must not end a node that others use.
  */
 #ifndef WORKERS_CACHE_MAIL_H
 #define WORKERS_CACHE_MAIL_H

@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/json/json_write.h"
 #include "common/log.h"
-#include "proto/cache/cache_client.h"
+#include "proto/cache/cache_calls.h"
 #include "workers/erlang/erlang_answer.h"
 
 #include <inttypes.h>
@@ -282,9 +282,9 @@ static unsigned cache_number(const struct erlang_cache *c, const struct worker_p
     char name[CONTRACT_NAME_MAX];
     const char *dot = strrchr(peer->name, '.');
     unsigned long number = dot != NULL ? strtoul(dot + 1, NULL, 10) : 0;
-    if (number == 0 || number > CACHE_CLIENT_NODES_MAX)
+    if (number == 0 || number > CACHE_CALLS_NODES_MAX)
         return 0;
-    snprintf(name, sizeof name, CACHE_CLIENT_NODE, c->title, (unsigned)number);
+    snprintf(name, sizeof name, CACHE_CALLS_NODE, c->title, (unsigned)number);
     return strcmp(name, peer->name) == 0 ? (unsigned)number : 0;
 }
 
@@ -337,8 +337,8 @@ void erlang_cache_open(struct erlang_cache *c, struct worker *w, const char *tit
 void erlang_cache_start(struct erlang_cache *c)
 {
     char name[CONTRACT_NAME_MAX];
-    for (unsigned i = 1; i <= CACHE_CLIENT_NODES_MAX; i++) {
-        snprintf(name, sizeof name, CACHE_CLIENT_NODE, c->title, i);
+    for (unsigned i = 1; i <= CACHE_CALLS_NODES_MAX; i++) {
+        snprintf(name, sizeof name, CACHE_CALLS_NODE, c->title, i);
         worker_monitor(c->w, slice_of(name));
     }
 }

@@ -60,8 +60,8 @@ void erlang_cache_fini(struct erlang_cache *c);
 bool erlang_cache_is_full(const struct erlang_cache *c);
 
 /*
- * Each calls for one thing; on_over follows, from the loop or at once. Terms are as the client sent them. When memory is
- * short the process ends.
+ * Each calls for one thing; on_over follows, from the loop or at once. Terms are as the client sent them. When memory
+ * is short the process ends.
  */
 void erlang_cache_set(struct erlang_cache *c, const struct erlang_caller *caller, struct slice id,
                       struct slice value);

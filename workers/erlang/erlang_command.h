@@ -17,8 +17,8 @@ struct erlang_command {
 };
 
 /*
- * 0, and the caller calls erlang_command_fini; or, nothing to be freed, -EINVAL: it is no command, -ENOMEM. `why` is one
- * line then.
+ * 0, and the caller calls erlang_command_fini; or, nothing to be freed, -EINVAL: it is no command, -ENOMEM. `why` is
+ * one line then.
  */
 int erlang_command_read(struct slice term, struct erlang_command *c, const char **why);
 void erlang_command_fini(struct erlang_command *c);

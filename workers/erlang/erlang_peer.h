@@ -45,7 +45,7 @@ size_t erlang_peers_count(const struct erlang_peers *all);
 /* Takes a connection over, socket and all. */
 void erlang_peers_add(struct erlang_peers *all, int fd, struct slice name);
 
-/* Sends a message (a term) to a process of a node. False: the node is not connected, or it was ended for its silence. */
+/* Sends a message (a term) to a process of a node. False: the node is not connected, or was ended for its silence. */
 bool erlang_peers_send(struct erlang_peers *all, struct slice node, struct slice pid,
                        struct slice message);
 
