@@ -100,6 +100,25 @@ def test_a_form_outlives_the_node_and_its_memory(gate, client, platoon):
     assert node.get("\"s\"") == "{ok,[116,101,120,116]}"
 
 
+def test_forms_of_objects_that_another_node_of_the_ring_has(gate, client, platoon):
+    store = Objects(platoon.dir / "objects")
+    gate(store.section(), cache_store="objects", cache_write_delay="1h", cache_redis="main", cache_nodes=2, cache_lease="2s", cache_listen=f"unix:{platoon.dir}/c{{n}}.sock")
+    node = client()
+    second = redis.Redis(unix_socket_path=f"{platoon.dir}/c2.sock")
+    for i in range(8):
+        wait_until(lambda i=i: second.set(f"k{i}", "first"), 20, "the second node to have the object")
+        assert node.get(f"\"k{i}\"") == "{ok,<<102,105,114,115,116>>}"
+        node.set(f"\"k{i}\"", "{a, term}" if i % 2 else "\"text\"")
+        wanted = "{ok,{a,term}}" if i % 2 else "{ok,[116,101,120,116]}"
+        assert node.get(f"\"k{i}\"") == wanted
+    assert second.execute_command("PLATOON.COPY", "k1")[3] == 2
+    assert second.execute_command("PLATOON.COPY", "k2")[3] == 1
+    node("P ! {p, \"k1\"}, ok")
+    wait_until(lambda: store.has("k1"), 20, "the object to be stored by its owner")
+    assert b"f=term" in store.form("k1")
+    wait_until(lambda: node.get("\"k1\"", strong="false") == "{ok,{a,term}}", 20, "what the store has")
+
+
 def test_who_sets_and_gets_sees_its_own_in_order(gate, client):
     """Two nodes, two keys, none waits for an answer before it goes on; every get must see the set before it."""
     gate()
