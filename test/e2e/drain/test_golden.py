@@ -28,6 +28,7 @@ ADDED = {
     # The lists of each system, which worker.h needs, and what stands beside PROTOCOL.md.
     "installed": {"usr/include/platoon/proto/systems.h", "usr/include/platoon/proto/absent_lists.h"}
     | {f"usr/include/platoon/proto/{s}/{s}.h" for s in SYSTEMS}
+    | {f"usr/include/platoon/{path.relative_to(ROOT)}" for path in ROOT.glob("proto/*/*_calls.h")}
     | {f"usr/share/doc/platoon/{path.name}" for path in ROOT.glob("proto/*/*.md")}
     | {f"usr/libexec/platoon/{name}" for name in LATER_TYPES},
     # Blocks, as (command, heading, text).
