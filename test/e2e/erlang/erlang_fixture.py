@@ -85,7 +85,7 @@ class Client:
         (self.dir / "client.escript").write_text(CLIENT)
         self.process = subprocess.Popen(["escript", str(self.dir / "client.escript"), name + "@localhost", cookie, gate], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "HOME": str(self.dir)})
-        assert self("node()") == name + "@localhost" or self.close(), "it is not distributed"
+        assert self("node()", 120) == name + "@localhost" or self.close(), "it is not distributed"  # of its start a busy machine makes a minute
 
     def say(self, text):
         self.process.stdin.write(text.encode("latin1") + b".\n")
@@ -207,7 +207,7 @@ def binary(value):
 
 
 def gate_text(directory, more="", cache=True, redis=True, **keys):
-    """A configuration with a gate; keys of the cache have the prefix cache_."""
+    """A configuration with a gate; keys of the cache have the prefix cache_, `redis` may be further keys of that section."""
     cookie = directory / "cookie"
     if not cookie.exists():
         cookie.write_text(COOKIE + "\n")
@@ -215,6 +215,6 @@ def gate_text(directory, more="", cache=True, redis=True, **keys):
     of_cache = {key.removeprefix("cache_"): keys.pop(key) for key in list(keys) if key.startswith("cache_")}
     gate = {"node": NODE, "cookie_file": cookie, **({"cache": "sessions"} if cache else {}), **({"redis": "main"} if redis else {}), **keys}
     return (section("platoon", {"runtime_dir": "run", "state_dir": "state", "backoff_min": "20ms"})
-            + (section("redis main", {"url": "embedded"}) if redis else "")
+            + (section("redis main", {"url": "embedded", **(redis if isinstance(redis, dict) else {})}) if redis else "")
             + (section("cache sessions", {"listen": f"unix:{directory}/c.sock", **of_cache}) if cache else "")
             + more + section("erlang gate", gate))

@@ -165,22 +165,36 @@ def test_control_messages_by_hand(gate, epmd):
     raw.close()
 
 
-def test_who_does_not_read_is_dropped_and_others_are_served(gate, epmd, client):
+def test_who_reads_late_is_held_back_and_others_are_served(gate, epmd, client):
     platoon, node = gate(cache_memory="256MB"), client()
-    node("P ! {s, large, binary:copy(<<255>>, 14000000)}, ok")
-    assert node("P ! {g, true, large, self(), x}, receive {ok, B} -> byte_size(B) after 60000 -> nothing end", 90) == "14000000"
+    node("P ! {s, large, binary:copy(<<255>>, 3000000)}, ok")
+    assert node("P ! {g, true, large, self(), x}, receive {ok, B} -> byte_size(B) after 60000 -> nothing end", 90) == "3000000"
     slow = Raw(port_of(epmd)).shake()
     for _ in range(40):
         slow.send(b"h\5" + atom("g") + atom("true") + atom("large") + slow.pid() + atom("x"))
     node.set("k", "1")
     assert node.get("k") == "{ok,1}"
-    # What is read of it is held back before it is too much; so it is not dropped for asking, and memory stays bounded.
+    # It is read no further than it reads itself; so it is not dropped for asking, and memory stays bounded.
     wait_until(lambda: counted(platoon, "erlang_messages_total") > 4, 10, "some to be asked for")
-    assert platoon.workers()[GATE]["rss_bytes"] < 500e6
+    assert platoon.workers()[GATE]["rss_bytes"] < 300e6
     answers = [slow.hear() for _ in range(40)]
-    assert all(len(a) > 14000000 for a in answers)
+    assert all(len(a) > 3000000 for a in answers)
     slow.close()
     assert platoon.workers()[GATE]["restarts"] == 0
+    assert counted(platoon, "erlang_dropped_total") == 0
+
+
+def test_who_does_not_read_at_all_is_dropped(gate, epmd, client):
+    """Of commands for Redis all that it has said are under way, and their answers are more than may wait."""
+    platoon, node = gate(redis={"timeout": "60s"}), client()
+    platoon.redis().set("large", b"x" * 3000000)
+    slow = Raw(port_of(epmd)).shake()
+    for _ in range(30):
+        slow.send(b"h\3" + atom("send") + b"l\0\0\0\2" + atom("get") + atom("large") + b"j" + slow.pid())
+    wait_until(lambda: counted(platoon, "erlang_dropped_total") == 1, 60, "it to be dropped")
+    assert "node-slow node=raw@localhost" in platoon.log()
+    assert node("{manager, G} ! {send, [ping], self()}, receive {ok, Pong} -> Pong after 10000 -> nothing end") == "<<80,79,78,71>>"
+    slow.close()
 
 
 def test_a_node_that_connects_anew_takes_the_place_of_its_old_connection(gate, epmd):

@@ -191,6 +191,24 @@ START_TEST(a_client_is_told)
 }
 END_TEST
 
+/* As SET, which makes bytes of it again; also within MULTI. */
+START_TEST(a_value_in_a_form)
+{
+    int fd = node_connect();
+    node_expect(fd, "PLATOON.SET k v term\r\nGET k\r\n", "+OK\r\n$1\r\nv\r\n");
+    ck_assert_uint_eq(cache_db_peek(node.db, slice_of("k"))->form, CACHE_FORM_TERM);
+    node_expect(fd, "SET k w\r\n", "+OK\r\n");
+    ck_assert_uint_eq(cache_db_peek(node.db, slice_of("k"))->form, CACHE_FORM_BYTES);
+    node_expect(fd, "MULTI\r\nplatoon.set k v string\r\nEXEC\r\n",
+                "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+    ck_assert_uint_eq(cache_db_peek(node.db, slice_of("k"))->form, CACHE_FORM_STRING);
+    node_expect(fd, "PLATOON.SET k v atom\r\nPLATOON.SET k v\r\nGET k\r\n",
+                "-" SYNTAX
+                "\r\n-ERR wrong number of arguments for 'platoon.set' command\r\n$1\r\nv\r\n");
+    close(fd);
+}
+END_TEST
+
 /* In RESP3 nothing is `_`, wherever it stands; values and errors are as in RESP2. */
 START_TEST(a_client_is_told_in_resp3)
 {
@@ -226,4 +244,4 @@ END_TEST
 SUITE_MAIN_WITH("command_consistency", node_set_up, node_tear_down, all_is_strong_at_first,
                 after_readonly_gets_are_eventual, a_word_says_it, nobody_is_asked_for_an_error,
                 a_transaction_is_strong, words_behind_a_key, words_of_other_bytes, a_client_is_told,
-                a_client_is_told_in_resp3, readonly_until_readwrite_or_reset)
+                a_value_in_a_form, a_client_is_told_in_resp3, readonly_until_readwrite_or_reset)
