@@ -128,7 +128,7 @@ static void gate_pong(struct gate *g, const struct erlang_request *r)
 static void gate_ignore(struct gate *g, const struct erlang_peer *from, const char *why)
 {
     worker_count(g->w, COUNTER_ERLANG_IGNORED, 1);
-    log_debug("ignored", "node=%s reason=\"%s\"", erlang_peer_name(from), why);
+    log_debug("ignored", "node=%s reason=\"%s\"", log_quote_text(erlang_peer_name(from)), why);
 }
 
 static void gate_call(struct gate *g, struct erlang_peer *from, const struct erlang_request *r)

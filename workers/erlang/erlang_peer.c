@@ -134,7 +134,7 @@ static void peer_end(struct erlang_peer *p, const char *why)
     if (p->over)
         return;
     peer_leave(p);
-    log_info("node-gone", "node=%s reason=%s", p->name, log_quote_text(why));
+    log_info("node-gone", "node=%s reason=\"%s\"", log_quote_text(p->name), why);
     stream_close(&p->stream);
 }
 
@@ -178,13 +178,15 @@ static bool peer_send(struct erlang_peer *p)
     buffer_reset(&all->out, PEER_QUEUED);
     p->said_ms = clock_mono_ms();
     if (rc == -EMSGSIZE) {
-        log_warn("answer-lost", "node=%s reason=\"it is larger than a message may be\"", p->name);
+        log_warn("answer-lost", "node=%s reason=\"it is larger than a message may be\"",
+                 log_quote_text(p->name));
         return true;
     }
     if (rc == UV_ENOBUFS) {
         worker_count(all->w, COUNTER_ERLANG_DROPPED, 1);
         log_warn("node-slow",
-                 "node=%s reason=\"it does not read its answers; its connection ends\"", p->name);
+                 "node=%s reason=\"it does not read its answers; its connection ends\"",
+                 log_quote_text(p->name));
     }
     if (rc != 0)
         peer_end(p, uv_strerror(rc));
@@ -216,7 +218,7 @@ static void peer_on_frame(struct stream *s, struct slice frame, void *ctx)
     if (control.kind == ERLANG_CONTROL_MESSAGE) {
         worker_count(p->of->w, COUNTER_ERLANG_MESSAGES, 1);
         p->of->events->on_message(p->of->ctx, p, &control);
-    } else if (control.kind == ERLANG_CONTROL_TICK && peer_reads_slowly(p) == false) {
+    } else if (control.kind == ERLANG_CONTROL_TICK) {
         if (p->heard_ms - p->said_ms >= ERLANG_TICK_MS / 2)
             peer_tick(p);
     } else if (control.kind != ERLANG_CONTROL_NONE && !peer_is_kernel(&control)) {
