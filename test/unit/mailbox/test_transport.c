@@ -113,6 +113,7 @@ START_TEST(one_turn_is_one_frame)
     send_text("two ");
     send_text("three");
     ck_assert_uint_eq(transport_queued(sender), 4 + 5 + 4 + 4 + 5);
+    ck_assert_uint_eq(transport_peer_queued(peer), transport_queued(sender));
     run_until_bytes(13);
     ck_assert_uint_eq(got.frames, 1);
     ck_assert_mem_eq(got.all.data, "one two three", 13);
