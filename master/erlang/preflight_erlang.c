@@ -20,8 +20,8 @@ void preflight_erlang(const struct config_section *s, struct preflight_findings 
     explicit_bzero(text, sizeof text);
     if (rc == 0)
         return;
-    /* Who checks need not be who will run it. */
-    bool passing = f->when == PREFLIGHT_CHECK && rc == -EACCES;
+    /* Who checks need not be who will run it, nor on the machine where it will run. */
+    bool passing = f->when == PREFLIGHT_CHECK && (rc == -EACCES || rc == -ENOENT);
     preflight_found(f, passing ? PREFLIGHT_PASSING : PREFLIGHT_CONFIG, s, "cookie_file",
                     "cookie_file: %s", why);
 }
