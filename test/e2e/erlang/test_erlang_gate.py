@@ -190,7 +190,7 @@ def test_a_gate_with_one_of_both(platoon, epmd, client):
 
 def test_large_values_and_larger_ones(gate, client):
     platoon, node = gate(cache_memory="256MB"), client()
-    for size in (1000000, 12000000):
+    for size in (1000000, 6000000):
         for made in ("binary:copy(<<255>>, {})", "lists:duplicate({}, $x)", "{{binary:copy(<<7>>, {})}}"):
             value = made.format(size)
             if size > 1000000 and "lists" in made:
