@@ -4,6 +4,7 @@ import os
 import pytest
 
 from platoon_fixture import BUILD, Platoon, RedisServer
+from radosgw_fixture import Radosgw
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -66,6 +67,18 @@ def redis_server():
     yield make
     for server in made:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def rgw():
+    """A real S3 server, one for a whole suite."""
+    server = Radosgw()
+    try:
+        server.start()
+        assert server.ask("PUT", "/bucket")[0] == 200
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

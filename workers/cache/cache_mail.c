@@ -361,11 +361,11 @@ static void mail_on_parts(void *ctx)
     mail_held_go(h, why[0] != '\0' ? why : NULL);
 }
 
-/* What its turn will need is loaded until then. */
+/* What its turn will need is loaded until then. Without a store all is here: who looks would do it. */
 static void mail_look(struct cache_mail *m, const struct mail_to *to, struct slice said)
 {
     struct cache_need need = {.looks = true};
-    if (to->name[0] != '\0')
+    if (to->name[0] != '\0' && m->node->park != NULL)
         cache_call(m->node, said, &m->text, &need);
     buffer_fini(&need.key);
     buffer_reset(&m->text, MAIL_KEEP_SIZE);

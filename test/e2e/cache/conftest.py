@@ -1,19 +1,7 @@
-"""A real S3 server, one for a whole suite; rings."""
+"""Rings."""
 import pytest
 
-from radosgw_fixture import Radosgw
 from ring_fixture import Ring
-
-
-@pytest.fixture(scope="module")
-def rgw():
-    server = Radosgw()
-    try:
-        server.start()
-        assert server.ask("PUT", "/bucket")[0] == 200
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

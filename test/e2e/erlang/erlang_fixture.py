@@ -198,6 +198,25 @@ class Objects:
         return os.getxattr(self.path / hashlib.sha256(key.encode()).hexdigest()[:2] / key, "user.platoon")
 
 
+class Bucket:
+    """The same of type s3, on a real server."""
+
+    def __init__(self, server, prefix, directory):
+        self.server, self.prefix = server, prefix
+        self.credentials = server.credentials(directory / "credentials")
+
+    def section(self):
+        return section("store objects", {"type": "s3", "url": f"{self.server.url}/bucket/{self.prefix}", "credentials_file": self.credentials})
+
+    def has(self, key):
+        status, _, body = self.server.ask("GET", f"/bucket/{self.prefix}/{key}")
+        return body if status == 200 else None
+
+    def form(self, key):
+        headers = self.server.ask("HEAD", f"/bucket/{self.prefix}/{key}")[1]
+        return {name.lower(): value for name, value in headers.items()}["x-amz-meta-platoon"].encode()
+
+
 def atom(text):
     return b"w" + bytes([len(text)]) + text.encode()
 

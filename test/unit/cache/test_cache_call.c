@@ -506,9 +506,13 @@ static void is_refused_it(void)
 
 static void no_call_has_it(void)
 {
-    static const char *const calls[] = {
-        "{\"set\":" STRAY_JSON ",\"value\":\"v\"}", "{\"get\":" STRAY_JSON "}",
-        "{\"get\":" STRAY_JSON ",\"consistency\":false}", "{\"persist\":" STRAY_JSON "}"};
+    static const char *const calls[] = {"{\"set\":" STRAY_JSON ",\"value\":\"v\"}",
+                                        "{\"set\":" STRAY_JSON
+                                        ",\"value\":\"v\",\"form\":\"term\"}",
+                                        "{\"dump\":" STRAY_JSON "}",
+                                        "{\"get\":" STRAY_JSON "}",
+                                        "{\"get\":" STRAY_JSON ",\"consistency\":false}",
+                                        "{\"persist\":" STRAY_JSON "}"};
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         ck_assert(!call(calls[i]));
         is_refused_it();

@@ -388,12 +388,14 @@ START_TEST(written_while_it_is_asked_for)
     struct cache_reads_when before = cache_reads_ask(node.reads);
     cache_reads_drop(node.reads, slice_of("f"));
     ck_assert(cache_reads_take(node.reads, slice_of("f"),
-                               slice_of("*4\r\n$3\r\nold\r\n:-1\r\n:7\r\n:0\r\n"), before, &reply));
+                               slice_of("*4\r\n$3\r\nold\r\n:-1\r\n:7\r\n:0\r\n"), before, &reply,
+                               NULL));
     ck_assert_str_eq(buffer_text(&reply.out), "$3\r\nold\r\n");
     ck_assert(!knows("f"));
     buffer_clear(&reply.out);
     ck_assert(cache_reads_take(node.reads, slice_of("g"),
-                               slice_of("*4\r\n$3\r\nold\r\n:-1\r\n:7\r\n:0\r\n"), before, &reply));
+                               slice_of("*4\r\n$3\r\nold\r\n:-1\r\n:7\r\n:0\r\n"), before, &reply,
+                               NULL));
     ck_assert(knows("g"));
     confirm("f", "new");
     ck_assert_str_eq(found("f", CACHE_BOUNDED), "new");
