@@ -110,7 +110,7 @@ class Client:
 
     def asked(self, message, to="{manager, G}", ms=10000):
         """What comes for a message."""
-        return self(f"{to} ! {message}, (fun() -> receive M -> M after {ms} -> nothing end end)()")
+        return self(f"{to} ! {message}, (fun() -> receive M -> M after {ms} -> nothing end end)()", 30 + ms / 1000)
 
     def get(self, key, strong="true", ms=10000):
         return self.asked(f"{{g, {strong}, {key}, self(), x}}", ms=ms)

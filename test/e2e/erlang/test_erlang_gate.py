@@ -146,7 +146,7 @@ def test_large_values_and_larger_ones(gate, client):
             assert same == "same", value
     node.set("small", "1")
     node("P ! {s, small, binary:copy(<<255>>, 17000000)}, ok")
-    assert node.get("small") == "{ok,1}"  # above object_max: refused, and the connection goes on
+    assert node.get("small", ms=60000) == "{ok,1}"  # above object_max: refused, and the connection goes on
     wait_until(lambda: counted(platoon, "erlang_unanswered_total") == 1, 10, "the refusal to be counted")
     assert "object_max" in platoon.log()
 

@@ -60,3 +60,34 @@ def test_forms_of_objects_that_another_node_of_the_ring_has(gate, client, platoo
     wait_until(lambda: store.has("k1"), 20, "the object to be stored by its owner")
     assert b"f=term" in store.form("k1")
     wait_until(lambda: node.get("\"k1\"", strong="false") == "{ok,{a,term}}", 20, "what the store has")
+
+
+def test_while_the_ring_cannot_answer_nothing_is_told(gate, client, platoon):
+    """Redis is away for longer than the lease: what is strong is answered by nothing, never by ko; what is known here is told on."""
+    store = Objects(platoon.dir / "objects")
+    gate(store.section(), cache_store="objects", cache_redis="main", cache_lease="2s", cache_timeout="1s")
+    node = client()
+    node.set("\"k\"", "{a, term}")
+    wait_until(lambda: node.get("\"k\"", ms=2000) == "{ok,{a,term}}", 30, "the ring to grant it")
+    platoon.ctl("stop", "redis/server")
+    wait_until(lambda: node.get("\"k\"", ms=500) == "nothing", 30, "the lease to be over")
+    assert node.get("\"k\"", ms=3000) == "nothing"
+    assert node.get("\"nobody\"", ms=3000) == "nothing"
+    assert node.get("\"k\"", strong="false") == "{ok,{a,term}}"
+    platoon.ctl("start", "redis/server")
+    wait_until(lambda: node.get("\"k\"", ms=2000) == "{ok,{a,term}}", 60, "the ring to answer")
+    wait_until(lambda: node.get("\"nobody\"", ms=2000) == "ko", 30, "the ring to say that there is none")
+
+
+def test_while_the_store_is_away_nothing_is_told(gate, client, platoon):
+    store = Objects(platoon.dir / "objects")
+    gate(store.section(), cache_store="objects", cache_timeout="1s")
+    node = client()
+    node.set("\"here\"", "1")
+    assert node.get("\"here\"") == "{ok,1}"
+    store.path.rename(store.path.with_suffix(".away"))
+    for strong in ("true", "false"):
+        assert node.get("\"not:here\"", strong=strong, ms=3000) == "nothing"
+    assert node.get("\"here\"") == "{ok,1}"
+    store.path.with_suffix(".away").rename(store.path)
+    wait_until(lambda: node.get("\"not:here\"", ms=1500) == "ko", 30, "the store to say that there is none")
