@@ -81,8 +81,8 @@ struct cache_reads_when {
 struct cache_reads_when cache_reads_ask(struct cache_reads *r);
 
 /*
- * The owner's answer to PLATOON.COPY: kept, its value written to *reply, and its form, unless that is NULL. False: it is none, and
- * nothing is written.
+ * The owner's answer to PLATOON.COPY: kept, its value written to *reply, and its form to *form, unless that is NULL.
+ * False: it is none, and nothing is written.
  * It is not kept when the key was written since it was asked for: the answer may come from who was the owner before,
  * behind what the next one has answered to the write. Who has read it had asked before the write was done.
  */

@@ -67,8 +67,11 @@ def test_while_the_ring_cannot_answer_nothing_is_told(gate, client, platoon):
     store = Objects(platoon.dir / "objects")
     gate(store.section(), cache_store="objects", cache_redis="main", cache_lease="2s", cache_timeout="1s")
     node = client()
-    node.set("\"k\"", "{a, term}")
-    wait_until(lambda: node.get("\"k\"", ms=2000) == "{ok,{a,term}}", 30, "the ring to grant it")
+
+    def is_set():
+        node.set("\"k\"", "{a, term}")
+        return node.get("\"k\"", ms=2000) == "{ok,{a,term}}"
+    wait_until(is_set, 30, "the ring to grant it")
     platoon.ctl("stop", "redis/server")
     wait_until(lambda: node.get("\"k\"", ms=500) == "nothing", 30, "the lease to be over")
     assert node.get("\"k\"", ms=3000) == "nothing"
