@@ -267,7 +267,7 @@ def test_objects_from_the_command_line(cache, platoon):
     assert platoon.json("send", NODE, '{"get":"k"}') == {"ok": "w"} and platoon.json("send", NODE, '{"set":"k","value":"x"}') == {"ok": True}
     assert platoon.json("send", NODE, '{"set":"n\\u0000l","value":"\\u0000"}') == {"ok": True} and client(platoon).getdel("n\0l") == b"\0"
     done = platoon.ctl("send", NODE, '{"gte":"k"}')
-    assert done.returncode == 1 and 'a cache node takes {"set":KEY,"value":VALUE}' in done.stderr
+    assert done.returncode == 1 and 'a cache node takes {"set":KEY,"value":VALUE,"form":' in done.stderr
     assert platoon.json("cache", "set", "sessions", "l", "") == {"ok": True} and r.get("l") == b""
     assert platoon.json("cache", "del", "sessions", "l") == {"count": 1}
     assert platoon.ctl("cache", "del", "sessions", "k", "base64:AP8=", "none").stdout == "sessions: 2 deleted\n"
