@@ -268,6 +268,17 @@ static void cache_check_redis(const struct config_section *s, struct config_erro
                       "is none: name a section of type file or s3 (store)");
 }
 
+/* The second copies are in Redis. */
+static void cache_check_copies(const struct config_section *s, struct config_errors *errors)
+{
+    if (config_check_broken(s, "copies") || config_check_broken(s, "redis") ||
+        config_get_u64(s, "copies") < 2 || config_get(s, "redis")[0] != '\0')
+        return;
+    config_errors_add(errors, config_check_line(s, "copies"),
+                      "copies: the second copy of what is written is in Redis, and there is none: "
+                      "name a redis section (redis), or take it out");
+}
+
 /* Objects of two caches would have the same names there. */
 static void cache_check_store_is_own(const struct config *c, const struct config_section *s,
                                      struct config_errors *errors)
@@ -329,6 +340,7 @@ void config_check_cache(const struct config *c, const struct config_section *s,
     cache_check_nodes(c, s, errors);
     cache_check_redis(s, errors);
     config_check_ring(c, s, errors);
+    cache_check_copies(s, errors);
     cache_check_object_max(c, s, errors);
     cache_check_store(c, s, errors);
     cache_check_store_is_own(c, s, errors);

@@ -28,6 +28,9 @@
       "of listen, or its first") \
     X(CACHE, "lease", SPAN, "10s", 2000, 600000, RESTART, \
       "redis: nearly so long a node serves what it has without hearing from Redis; the same for all of a cache") \
+    X(CACHE, "copies", INT, "1", 1, 2, RESTART, \
+      "redis: 2: what is written is in Redis, too, before it is acknowledged, until the store has it: a host that is " \
+      "lost loses nothing; the same for all of a cache") \
     X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \
       "a full node gives up what was used least; false: it refuses writes (OOM)") \
     X(CACHE, "fsync", CHOICE, "everysec", 0, 0, RESTART, \
@@ -76,6 +79,7 @@
     X("cache.redis") \
     X("cache.advertise") \
     X("cache.lease") \
+    X("cache.copies") \
     X("cache.timeout") \
     X("cache.backing.parallel")
 
@@ -116,7 +120,10 @@
     X(121, RING_SWEPT, ring_swept, "cache-manager to cache-node: some of them, and where it goes on") \
     X(122, RING_LOOK, ring_look, "cache-node to cache-manager: whose is this cell?") \
     X(123, RING_SEEN, ring_seen, "cache-manager to cache-node: the answer") \
-    X(124, RING_CELLS, ring_cells, "cache-node to cache-manager: so many cells are mine")
+    X(124, RING_CELLS, ring_cells, "cache-node to cache-manager: so many cells are mine") \
+    X(125, RING_COPY, ring_copy, "cache-node to cache-manager: keep these until the store has them") \
+    X(126, RING_DROP, ring_drop, "cache-node to cache-manager: the store has these, or newer ones") \
+    X(127, RING_COPIED, ring_copied, "cache-manager to cache-node: they are kept, or dropped, or why not")
 
 #define MESSAGE_FIELDS_OBJECT_CHECK(F) \
     F(u64, token, "names the answer; unique within the sender's incarnation") \
@@ -228,6 +235,21 @@
     F(u64, incarnation, "whose; 0: it is free")
 
 #define MESSAGE_FIELDS_RING_CELLS(F) F(u64, cells, "for people to see; nobody waits for it")
+
+#define MESSAGE_FIELDS_RING_COPY(F) \
+    F(u64, token, "names the answer; unique within the sender's incarnation") \
+    F(u64, mark, "of its join") \
+    F(bin, copies, "key, version and record of each (proto/cache/cache_ring_record.h); at most 1000")
+
+#define MESSAGE_FIELDS_RING_DROP(F) \
+    F(u64, token, "as above") \
+    F(u64, mark, "of its join") \
+    F(bin, copies, "as those of a copy, without records")
+
+#define MESSAGE_FIELDS_RING_COPIED(F) \
+    F(u64, token, "of the request") \
+    F(u64, result, "0 done; 1 join; 3 moved (drop): join; 4 away: it may have been done, or not") \
+    F(bin, why, "away: one line with cause and remedy, or nothing")
 
 #define CACHE_VERBS(X) \
     X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \

@@ -3,6 +3,7 @@
 
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_reads.h"
+#include "workers/cache/cache_second.h"
 
 #include <stdio.h>
 
@@ -65,6 +66,10 @@ static bool access_may(struct cache_node *n, enum cache_fault room, char why[CAC
         snprintf(why, CACHE_ACCESS_WHY_SIZE,
                  "TRYAGAIN %zu writes wait until the disk has them (fsync = always)",
                  n->turn.answer_count);
+        return false;
+    }
+    if (n->second != NULL && cache_second_is_late(n->second)) {
+        snprintf(why, CACHE_ACCESS_WHY_SIZE, "%s", CACHE_SECOND_REFUSED);
         return false;
     }
     return access_done(n, room == CACHE_OK && n->turn.failed ? CACHE_FAULT_LOG : room, why);

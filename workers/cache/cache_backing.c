@@ -24,7 +24,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define BACKING_NODE_TYPE "cache-node"
+#define BACKING_NODE_TYPE    "cache-node"
+#define BACKING_MANAGER_TYPE "cache-manager" /* it stores what a lost node has left */
 
 #define BACKING_CHECK_MS                                                                           \
     10000u /* a check that takes longer is said to fail, so that READY does not wait for it */
@@ -340,7 +341,7 @@ static bool backing_on_message(struct worker *w, void *state, struct worker_peer
 {
     (void)w;
     struct backing_worker *b = state;
-    if (strcmp(from->type, BACKING_NODE_TYPE) != 0)
+    if (strcmp(from->type, BACKING_NODE_TYPE) != 0 && strcmp(from->type, BACKING_MANAGER_TYPE) != 0)
         return false; /* what others write there the nodes would take for their own */
     struct backing_ask ask = {.to = {.generation = from->generation},
                               .key = slice_of(""),

@@ -44,6 +44,8 @@ struct cache_behind_options {
     void (*on_change)(void *ctx);
     /* Before that: the store has this version, and it is dirty all the same, for it was written meanwhile. */
     void (*on_stored)(void *ctx, struct slice key, uint64_t version);
+    /* Before those: the store has this version of that real key, or a newer one. */
+    void (*on_kept)(void *ctx, struct slice key, uint64_t version);
     void *ctx;
 };
 

@@ -36,10 +36,17 @@ static void behind_land(struct cache_behind *b, struct behind_put *p)
     p->call = NULL;
 }
 
+static void behind_kept(struct cache_behind *b, const struct behind_put *p)
+{
+    if (b->options.on_kept != NULL)
+        b->options.on_kept(b->options.ctx, cache_stray_key(cache_behind_key(p)), p->meta.version);
+}
+
 static void behind_taken(struct cache_behind *b, struct behind_put *p)
 {
     cache_pace_answered(&b->pace);
     cache_behind_is_sure(b);
+    behind_kept(b, p);
     b->counts.stores++;
     struct slice key = cache_behind_key(p);
     bool clean = cache_db_stored(b->db, key, p->meta.version, p->asked);
@@ -61,6 +68,8 @@ static void behind_dead(struct cache_behind *b, struct behind_put *p,
                  p->meta.version,
                  stray ? "this node had lost it, and another node has written it since"
                        : "somebody else has written it");
+    if (above > p->meta.version)
+        behind_kept(b, p);
     if (cache_db_give_up(b->db, cache_behind_key(p), p->meta.version, above))
         cache_behind_note_letter(b, cache_behind_key(p), why);
     cache_behind_end(p);

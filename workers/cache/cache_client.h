@@ -61,6 +61,8 @@ struct cache_client {
     struct cache_queue *queued; /* between MULTI and EXEC */
     uint64_t
         log_end; /* cache_log_added after its last write: with fsync = always its replies wait for that */
+    uint64_t copy; /* so far second copies must be before its replies go; 0: it does not wait */
+    uint64_t late_round; /* cache_turn.c */
     struct cache_held *
         held; /* the command that waits for the store (cache_hold.h), or has just been told to go on */
     struct cache_away *away;          /* commands that other nodes run; NULL: none */

@@ -16,7 +16,7 @@ struct cache_db *cache_db_new(const struct cache_db_options *options, const uint
     memcpy(db->hash_key, hash_key, sizeof db->hash_key);
     db->table = cache_table_new(hash_key);
     db->policy = db->table != NULL ? cache_policy_new(db->table) : NULL;
-    if (db->policy == NULL) {
+    if (db->policy == NULL || !cache_db_copy_open(db)) {
         cache_db_free(db);
         return NULL;
     }
@@ -32,6 +32,7 @@ void cache_db_free(struct cache_db *db)
     if (db->table != NULL)
         cache_table_free(db->table);
     cache_due_fini(&db->due);
+    cache_db_copy_close(db);
     free(db->watches);
     free(db->dead);
     free(db);
@@ -152,6 +153,7 @@ void cache_db_drop(struct cache_db *db, uint32_t handle, uint64_t hash)
     cache_db_supersede(db, o);
     cache_db_tally(db, o, -1);
     db->strays.count -= cache_stray_is(cache_object_key(o));
+    cache_db_copy_over(db, handle, cache_db_dirt_of(o));
     db->dirty_bytes -= cache_db_dirt_of(o);
     cache_db_own(db, handle, cache_db_size_of(o));
     cache_due_remove(&db->due, handle);
@@ -389,6 +391,7 @@ enum cache_fault cache_db_write(struct cache_db *db, uint32_t handle, uint64_t h
                                 struct cache_log_record *r, const struct slice *tail)
 {
     bool made = handle == 0;
+    r->behind = r->behind || (r->dirty && db->options.copied); /* there may be a copy of it */
     if (r->dirty && !cache_due_reserve(&db->due))
         return CACHE_FAULT_MEMORY;
     if (made && (handle = cache_db_make(db, r->key, hash, 0, CACHE_NEVER)) == 0)

@@ -41,6 +41,7 @@ struct cache_db_options {
     size_t dirty_max;  /* bytes of dirty keys and values; only with a store */
     bool evict;        /* a full node evicts clean objects; false: OOM */
     bool stored;       /* there is a store behind: what is written is dirty until it is stored */
+    bool copied;       /* what is dirty gets a second copy elsewhere (cache_db_copy.c) */
     const char *
         volatiles; /* globs with blanks between, of keys that it never hears of; NULL: none. Lives on */
 };
@@ -271,6 +272,42 @@ struct cache_strays {
     size_t alive; /* of them dirty and no dead letters: to be stored */
 };
 struct cache_strays cache_db_strays(const struct cache_db *db);
+
+/*
+ * ---- second copies (cache_db_copy.c; options.copied) ----
+ * What is dirty is to be copied elsewhere until the store has it. Each change that is has a number, one above that of
+ * the change before; who copies takes what is to be copied in the order of these, and says what has been. Deletions
+ * are such changes, also of what the store surely does not have: there may be a copy of it, which must not come back.
+ * Not copied are strays, dead letters, and what was there before the store that is behind. What is stored needs no
+ * copy.
+ */
+
+/*
+ * The number of the last change, 0: there was none; of the last one of this key, or of another that shares its place.
+ */
+uint64_t cache_db_copy_end(const struct cache_db *db);
+uint64_t cache_db_copy_of(const struct cache_db *db, struct slice key);
+
+/* The next to be copied, with the number of its first change that was not taken; it is taken. NULL: none. */
+const struct cache_object *cache_db_copy_take(struct cache_db *db, uint64_t *number);
+
+/* The number that would come with that; 0: none. */
+uint64_t cache_db_copy_next(const struct cache_db *db);
+
+/* What of this key is to be copied, or was taken and is not copied yet, as it is now; NULL: nothing. */
+const struct cache_object *cache_db_copy_find(const struct cache_db *db, struct slice key);
+
+/* This version has a copy. Nothing, if it is another by now. */
+void cache_db_copied(struct cache_db *db, struct slice key, uint64_t version);
+
+/* Bytes of keys and values that are dirty, no dead letters, and have one. */
+size_t cache_db_copied_bytes(const struct cache_db *db);
+
+/* The copies there were are none: all that is dirty is to be copied. A part at a time, by cache_db_copy_work. */
+void cache_db_copy_anew(struct cache_db *db);
+
+/* Goes on with that, for at most some 500 us. True while not all has been seen, and numbers say nothing. */
+bool cache_db_copy_work(struct cache_db *db);
 
 /* ---- all of them, without strays ---- */
 

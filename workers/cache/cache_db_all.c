@@ -25,7 +25,7 @@ size_t cache_db_expiring(const struct cache_db *db)
 size_t cache_db_bytes(const struct cache_db *db)
 {
     return cache_table_bytes(db->table) + cache_policy_bytes(db->policy) + db->due.bytes +
-           db->charged;
+           db->copies.bytes + db->charged;
 }
 
 const struct cache_stats *cache_db_stats(const struct cache_db *db)

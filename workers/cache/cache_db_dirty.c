@@ -70,6 +70,7 @@ void cache_db_dirtied(struct cache_db *db, uint32_t handle, size_t before)
 {
     const struct cache_object *o = cache_table_at(db->table, handle);
     db->dirty_bytes += cache_db_dirt_of(o) - before;
+    cache_db_copy_changed(db, handle, before);
     if (!o->dirty) {
         cache_due_remove(&db->due, handle);
         return;
@@ -253,6 +254,7 @@ bool cache_db_stored(struct cache_db *db, struct slice key, uint64_t version, bo
     }
     size_t before = cache_db_dirt_of(o);
     cache_db_own(db, handle, cache_db_size_of(o));
+    cache_db_copy_over(db, handle, before);
     o->busy = o->dirty = o->blind = false;
     db->dirty_bytes -= before;
     cache_due_remove(&db->due, handle);
@@ -285,6 +287,7 @@ bool cache_db_give_up(struct cache_db *db, struct slice key, uint64_t version, u
         return false;
     }
     o->busy = false;
+    cache_db_copy_over(db, handle, cache_db_dirt_of(o));
     db->dirty_bytes -= cache_db_dirt_of(o);
     cache_db_own(db, handle, cache_db_size_of(o));
     db->strays.dead += cache_stray_is(key);
@@ -323,6 +326,7 @@ bool cache_db_dead_retry(struct cache_db *db, struct slice key)
     o->dead = false;
     db->strays.dead -= cache_stray_is(cache_object_key(o));
     db->dirty_bytes += cache_db_dirt_of(o);
+    cache_db_copy_changed(db, handle, 0);
     cache_due_put(&db->due, handle, CACHE_DUE_NOW, cache_db_now_ms(db));
     return true;
 }

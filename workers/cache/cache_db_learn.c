@@ -58,7 +58,7 @@ static enum cache_fault learn_absent(struct cache_db *db, uint32_t handle, uint6
     if (o->version <= version)
         return cache_db_rise(db, handle, hash, key, version);
     o->blind = false;
-    o->behind = o->behind && (o->gone || o->busy || o->dead);
+    o->behind = o->behind && (o->gone || o->busy || o->dead || db->options.copied);
     return CACHE_OK;
 }
 

@@ -43,11 +43,19 @@ struct cache_db {
         due; /* what the store shall hear of; of a dead letter's mark: the version it has, or 0 */
     size_t dirty_bytes; /* without dead letters, and what is adopted */
     size_t adopted_keys, adopted_bytes;
-    size_t adopted_left; /* of them in no list of `due` yet */
-    uint64_t adopted_at; /* cursor of the search for those */
-    uint64_t adopted_ns; /* it has found none: not again before that */
-    int64_t adopted_ms;  /* since when they are dirty */
-    unsigned takes;      /* turns of what is adopted and what is not */
+    size_t adopted_left;     /* of them in no list of `due` yet */
+    uint64_t adopted_at;     /* cursor of the search for those */
+    uint64_t adopted_ns;     /* it has found none: not again before that */
+    int64_t adopted_ms;      /* since when they are dirty */
+    unsigned takes;          /* turns of what is adopted and what is not */
+    struct cache_due copies; /* what is to be copied; of a mark: the number of its first change */
+    uint64_t copy_end;       /* the last number */
+    uint64_t *copy_seen;     /* by hash of the key: the last number; NULL: nothing is copied */
+    size_t copied_bytes;
+    uint64_t copy_at; /* cursor of the search for what has no copy */
+    bool copy_search; /* it goes on, or is to begin */
+    bool copy_short;  /* and once more from its start, for memory was */
+    bool copy_all;    /* what has one has none */
     size_t room;      /* bytes that the last search for room has left; SIZE_MAX: there was none */
     uint64_t sweep;   /* cursor of the search for what has expired */
     int64_t sweep_ms; /* when it goes on: cache_db_now_ms */
@@ -150,6 +158,17 @@ uint32_t cache_db_make(struct cache_db *db, struct slice key, uint64_t hash, siz
 size_t cache_db_dirt_of(const struct cache_object *o);
 size_t cache_db_size_of(const struct cache_object *o); /* key and value */
 void cache_db_dirtied(struct cache_db *db, uint32_t handle, size_t before);
+
+/*
+ * ---- cache_db_copy.c ----
+ * After each change of what is dirty, and before an object goes; before: as of cache_db_dirtied. False: memory is
+ * short.
+ */
+bool cache_db_copy_open(struct cache_db *db);
+void cache_db_copy_close(struct cache_db *db);
+void cache_db_copy_changed(struct cache_db *db, uint32_t handle, size_t before);
+void cache_db_copy_over(struct cache_db *db, uint32_t handle, size_t before);
+void cache_db_copy_emptied(struct cache_db *db);
 
 /*
  * ---- cache_db_adopt.c ----

@@ -37,6 +37,7 @@ static void cache_db_replace(struct cache_db *db, struct cache_table *table,
     memset(&db->strays, 0, sizeof db->strays);
     db->adopted_keys = db->adopted_bytes = db->adopted_left = 0;
     cache_due_fini(&db->due);
+    cache_db_copy_emptied(db);
     if (db->places != NULL)
         db->places->emptied(db->places->ctx);
     db->sweep = db->idle = db->anew_at = db->adopted_at = 0;

@@ -34,7 +34,7 @@ struct mail_answer {
     struct cache_mail *mail;
     struct mail_to to;
     size_t len;
-    char text[MAIL_TEXT_SIZE];
+    char text[]; /* MAIL_TEXT_SIZE, or more of what is read and has no second copy yet */
 };
 
 /* What waits for the store, or behind such a one of its caller's. One allocation: verb and text follow. */
@@ -118,13 +118,43 @@ static void mail_tell_now(struct cache_mail *m, const struct mail_to *to,
 }
 
 /*
+ * How far second copies must be before that is told; 0: they are. Rejected: to look at its keys, as for clients: who
+ * calls while others write waits for a moment longer, and it is in one place.
+ */
+static uint64_t mail_copies(const struct cache_mail *m, bool matters)
+{
+    uint64_t end = matters ? cache_db_copy_end(m->node->db) : 0;
+    return cache_turn_is_copied(&m->node->turn, end) ? 0 : end;
+}
+
+/* *a: the memory there is for it, which is taken. */
+static bool mail_wait(struct cache_mail *m, const struct mail_to *to, struct mail_answer **a,
+                      uint64_t end, uint64_t copy)
+{
+    if (m->text.len > MAIL_TEXT_SIZE) {
+        struct mail_answer *grown = realloc(*a, sizeof **a + m->text.len);
+        if (grown == NULL)
+            return false;
+        *a = grown;
+    }
+    **a = (struct mail_answer){.wait = {.log_end = end, .copy = copy, .go = mail_go},
+                               .mail = m,
+                               .to = *to,
+                               .len = m->text.len};
+    memcpy((*a)->text, m->text.data, m->text.len);
+    cache_turn_answer(&m->node->turn, &(*a)->wait);
+    *a = NULL;
+    return true;
+}
+
+/*
  * Does it, and tells what came of it, now or when the log has it. False, nothing done nor told: need->waits. Memory for
  * what must be said of a write is there before it is done.
  */
 static bool mail_try(struct cache_mail *m, const struct mail_to *to, struct slice verb,
                      struct slice said, struct cache_need *need)
 {
-    struct mail_answer *a = malloc(sizeof *a);
+    struct mail_answer *a = malloc(sizeof *a + MAIL_TEXT_SIZE);
     uint64_t before = cache_access_end(m->node);
     enum control_status status = CONTROL_ERROR;
     need->waits = false;
@@ -137,19 +167,15 @@ static bool mail_try(struct cache_mail *m, const struct mail_to *to, struct slic
     else if (cache_call(m->node, said, &m->text, need))
         status = CONTROL_OK;
     uint64_t end = cache_access_end(m->node);
-    bool waits = status == CONTROL_OK && end != before && m->text.len <= MAIL_TEXT_SIZE;
+    bool done = status == CONTROL_OK && !need->waits, wrote = end != before;
+    uint64_t copy = mail_copies(m, done && (wrote || need->leased));
+    bool waits = done && ((wrote && m->text.len <= MAIL_TEXT_SIZE) || copy != 0);
     if (!buffer_ok(&m->text) || !buffer_ok(&need->key)) {
         need->waits = false;
         mail_refuse(m, to, "OOM the system has no more memory for this node");
-    } else if (need->waits) {
-        waits = false;
-    } else if (waits) {
-        *a = (struct mail_answer){
-            .wait = {.log_end = end, .go = mail_go}, .mail = m, .to = *to, .len = m->text.len};
-        memcpy(a->text, m->text.data, a->len);
-        cache_turn_answer(&m->node->turn, &a->wait);
-        a = NULL;
-    } else {
+    } else if (waits && !mail_wait(m, to, &a, wrote ? end : 0, copy)) {
+        mail_refuse(m, to, "OOM the system has no more memory for this node");
+    } else if (!waits && !need->waits) {
         mail_tell_now(m, to, status, status == CONTROL_OK && need->leased);
     }
     free(a);

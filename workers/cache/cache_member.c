@@ -2,6 +2,7 @@
 #include "workers/cache/cache_member_private.h"
 
 #include "common/clock.h"
+#include "workers/cache/cache_second.h"
 #include "workers/cache/ring/cache_cell.h"
 
 #include <errno.h>
@@ -293,6 +294,8 @@ void cache_member_on_up(struct cache_member *r)
 void cache_member_on_down(struct cache_member *r)
 {
     r->manager = false;
+    if (r->node->second != NULL)
+        cache_second_parted(r->node->second);
 }
 
 /* Who has never been there has nothing to leave. */

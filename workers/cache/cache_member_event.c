@@ -2,6 +2,7 @@
 #include "workers/cache/cache_member_private.h"
 
 #include "workers/cache/cache_behind.h"
+#include "workers/cache/cache_second.h"
 #include "workers/cache/ring/cache_cell.h"
 
 #include <stdlib.h>
@@ -159,7 +160,9 @@ static bool member_give_up(struct cache_member *r, uint64_t cell)
         r->leaving.count--;
         return false;
     }
-    r->leaving.at[r->leaving.count - 1].log_end = member_log_end(r);
+    struct member_held *leaves = &r->leaving.at[r->leaving.count - 1];
+    leaves->log_end = member_log_end(r);
+    leaves->drop_end = r->node->second != NULL ? cache_second_drop_end(r->node->second) : 0;
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "proto/cache/cache_ring_cells.h"
 #include "proto/message.h"
+#include "workers/cache/cache_second.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -77,8 +78,11 @@ static bool member_on_joined(struct cache_member *r, struct unpack *u)
     log_info("ring-joined",
              "incarnation=%" PRIu64 " mark=%" PRIu64 " was=%" PRIu64 " closed_ms=%" PRIu64,
              m.incarnation, m.mark, m.was, m.closed_ms);
+    bool anew = member_walk_for(r, &m) != MEMBER_REJOINS;
     member_become(r, &m);
     member_is_new(r, walk);
+    if (r->node->second != NULL)
+        cache_second_joined(r->node->second, r->mark, anew);
     member_forget_flights(r);
     r->asks.count = r->holds.count = r->laters.count = 0;
     member_walk_begin(r, walk);

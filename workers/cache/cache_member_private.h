@@ -40,9 +40,12 @@ enum member_walk {
     MEMBER_RECLAIMS, /* and those of which the log has something dirty are claimed */
 };
 
-/* A cell of ours, and the number of its claim; `log_end`: of one that leaves, when the log has forgotten it. */
+/*
+ * A cell of ours, and the number of its claim. Of one that leaves, `log_end`: when the log has forgotten it;
+ * `drop_end`: when it has no second copies any more (cache_second.h).
+ */
 struct member_held {
-    uint64_t cell, number, log_end;
+    uint64_t cell, number, log_end, drop_end;
 };
 
 struct member_list {

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "proto/cache/cache_ring_cells.h"
 #include "proto/message.h"
+#include "workers/cache/cache_second.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,13 +192,16 @@ void member_wake_free(struct cache_member *r)
 
 /* ---- releases ---- */
 
-/* How many of those that leave have been forgotten by the log, on the disk: they are in its order. */
+/* How many of those that leave have been forgotten by the log, on the disk, and by Redis: they are in its order. */
 static size_t member_forgotten(const struct cache_member *r)
 {
     const struct cache_log *log = r->node->log;
+    const struct cache_second *second = r->node->second;
     uint64_t synced = log != NULL ? cache_log_synced(log) : UINT64_MAX;
+    uint64_t dropped = second != NULL ? cache_second_dropped(second) : UINT64_MAX;
     size_t count = 0;
-    while (count < r->leaving.count && r->leaving.at[count].log_end <= synced)
+    while (count < r->leaving.count && r->leaving.at[count].log_end <= synced &&
+           r->leaving.at[count].drop_end <= dropped)
         count++;
     return count < MEMBER_CELLS_MAX ? count : MEMBER_CELLS_MAX;
 }

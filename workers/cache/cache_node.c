@@ -109,6 +109,7 @@ static void node_open_db(struct node *n)
                                        .dirty_max = worker_setting_u64(n->w, "cache.dirty_max"),
                                        .evict = o->evict,
                                        .stored = o->stored,
+                                       .copied = node_copies(n),
                                        .volatiles = node_setting(n, "cache.volatile")};
     node_random(n, n->hash_key, sizeof n->hash_key);
     node_random(n, id, sizeof id);
@@ -189,10 +190,18 @@ static void node_on_stored(void *ctx, struct slice key, uint64_t version)
     cache_park_passed(n->cache.park, key, version);
 }
 
+static void node_on_kept(void *ctx, struct slice key, uint64_t version)
+{
+    struct node *n = ctx;
+    if (n->cache.second != NULL)
+        cache_second_drop(n->cache.second, key, version);
+}
+
 static bool node_may_store(void *ctx)
 {
     struct node *n = ctx;
-    return n->cache.member == NULL || cache_member_may_store(n->cache.member);
+    return (n->cache.member == NULL || cache_member_may_store(n->cache.member)) &&
+           (n->cache.second == NULL || !cache_second_is_full(n->cache.second));
 }
 
 static enum cache_may_put node_may_put(void *ctx, struct slice key)
@@ -214,6 +223,7 @@ static void node_open_behind(struct node *n)
         .may_put = node_may_put,
         .on_change = node_on_change,
         .on_stored = node_on_stored,
+        .on_kept = node_on_kept,
         .ctx = n};
     n->cache.behind = cache_behind_new(n->cache.loop, n->cache.db, n->store, &options);
 }

@@ -29,7 +29,8 @@ struct cache_node_options {
     size_t memory_max, object_max, clients_max;
     enum cache_log_fsync fsync;
     bool evict;
-    bool stored; /* there is a store behind */
+    bool stored;         /* there is a store behind */
+    uint64_t timeout_ms; /* of who waits for second copies */
 };
 
 /* What executes commands, which is above clients: they know it by this only. */
@@ -57,6 +58,7 @@ struct cache_forward;
 struct cache_park;
 struct cache_member;
 struct cache_reads;
+struct cache_second;
 struct command_table;
 struct redis_tls;
 
@@ -69,6 +71,7 @@ struct cache_node {
     struct cache_park *park;       /* who waits for the store; NULL: there is none */
     struct cache_behind *behind;   /* what is to be stored; NULL: there is none */
     struct cache_member *member;   /* whose is what; NULL: all is this node's */
+    struct cache_second *second;   /* second copies of what is dirty; NULL: there are none */
     struct cache_forward *forward; /* commands for other nodes; NULL: there are none */
     struct cache_reads *reads; /* what is read without asking whose it is; NULL: there is no ring */
     struct redis_tls *tls;     /* of its TCP addresses; NULL: plain */

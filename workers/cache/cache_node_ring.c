@@ -117,6 +117,26 @@ static void node_on_left(void *ctx, bool left)
     n->finish(n);
 }
 
+bool node_copies(const struct node *n)
+{
+    return node_setting(n, "cache.redis") != NULL && worker_setting_u64(n->w, "cache.copies") > 1;
+}
+
+static void node_open_second(struct node *n)
+{
+    struct cache_second_options options = {.loop = n->cache.loop,
+                                           .db = n->cache.db,
+                                           .timeout_ms = n->cache.options.timeout_ms,
+                                           .compose = node_compose,
+                                           .send = node_send,
+                                           .ctx = n};
+    if (!node_copies(n))
+        return;
+    n->cache.second = cache_second_new(&options);
+    if (n->cache.second == NULL)
+        worker_exit(n->w, CONTRACT_EXIT_TEMPORARY, "out of memory");
+}
+
 void node_open_ring(struct node *n)
 {
     char why[PATH_MAX + 512];
@@ -143,11 +163,14 @@ void node_open_ring(struct node *n)
     n->cache.member = cache_member_new(&options, why, sizeof why);
     if (n->cache.member == NULL)
         worker_exit(n->w, CONTRACT_EXIT_CONFIG, "%s", why);
+    node_open_second(n);
     node_open_peers(n);
 }
 
 void node_close_ring(struct node *n)
 {
+    cache_second_free(n->cache.second);
+    n->cache.second = NULL;
     cache_forward_free(n->cache.forward);
     cache_peers_free(n->peers);
     cache_member_free(n->cache.member);
@@ -177,7 +200,11 @@ void node_ring_on_down(struct node *n, const struct worker_peer *peer)
 bool node_ring_on_message(struct node *n, const struct worker_peer *from, uint64_t type,
                           struct unpack *u)
 {
-    return n->manager == from && cache_member_on_message(n->cache.member, type, u);
+    if (n->manager != from)
+        return false;
+    if (type == MESSAGE_RING_COPIED && n->cache.second != NULL)
+        return cache_second_on_message(n->cache.second, type, u);
+    return cache_member_on_message(n->cache.member, type, u);
 }
 
 /* Whether it may end: it has left, or has something that the store does not, and does not leave. */
@@ -185,6 +212,8 @@ bool node_has_left(struct node *n)
 {
     if (n->cache.member == NULL || n->left || cache_db_dirt(n->cache.db).keys > 0)
         return true;
+    if (!n->leaves && n->cache.second != NULL)
+        cache_second_turn(n->cache.second); /* what it drops goes before */
     if (!n->leaves)
         cache_member_leave(n->cache.member);
     n->leaves = true;

@@ -64,7 +64,8 @@ void node_read_settings(struct node *n)
                                     .clients_max = worker_setting_u64(w, "cache.clients_max"),
                                     .evict = worker_setting_u64(w, "cache.evict") != 0,
                                     .stored = node_setting(n, "cache.store") != NULL,
-                                    .fsync = node_fsync(n)};
+                                    .fsync = node_fsync(n),
+                                    .timeout_ms = worker_setting_u64(w, "cache.timeout")};
     node_read_secret(n);
     node_read_tls(n);
 }

@@ -40,7 +40,8 @@ static void node_tell_store(struct node *n)
     node_count(n, COUNTER_CACHE_STORE_ERRORS, stores->errors, &n->told_stores.errors);
     worker_gauge(n->w, COUNTER_CACHE_DIRTY, dirt.keys);
     worker_gauge(n->w, COUNTER_CACHE_DIRTY_BYTES, dirt.bytes);
-    worker_gauge(n->w, COUNTER_CACHE_AT_RISK_BYTES, dirt.bytes);
+    worker_gauge(n->w, COUNTER_CACHE_AT_RISK_BYTES,
+                 dirt.bytes - cache_db_copied_bytes(n->cache.db));
     worker_gauge(n->w, COUNTER_CACHE_OLDEST_DIRTY_MS,
                  dirt.oldest_ms != 0 && age > 0 ? (uint64_t)age : 0);
     worker_gauge(n->w, COUNTER_CACHE_DEAD, dirt.dead);
@@ -70,6 +71,8 @@ static void node_tell_trouble(struct node *n)
     const struct node_trouble all[] = {
         {"", cache_log_trouble(n->cache.log)},
         {"the ring: ", ring},
+        {"no second copies are kept, so that writes are refused: ",
+         n->cache.second != NULL ? cache_second_trouble(n->cache.second) : ""},
         {"nothing is stored: ", stored ? cache_behind_trouble(n->cache.behind) : ""},
         {"nothing is loaded: ", stored ? cache_park_loads_trouble(n->cache.park) : ""},
         {"", n->peers != NULL ? cache_peers_trouble(n->peers) : ""},

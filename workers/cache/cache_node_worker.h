@@ -13,6 +13,7 @@
 #include "workers/cache/cache_load.h"
 #include "workers/cache/cache_mail.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_second.h"
 #include "workers/cache/cache_trouble.h"
 #include "workers/cache/memory/cache_trim.h"
 
@@ -54,6 +55,9 @@ struct node {
 uint64_t node_number(const struct node *n);
 
 /* ---- cache_node_ring.c; each does nothing where there is no ring, but for its address ---- */
+
+/* Whether what is dirty has a second copy. */
+bool node_copies(const struct node *n);
 
 /* Before the log is replayed. */
 void node_open_ring(struct node *n);

@@ -6,6 +6,7 @@
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_park.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_second.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 static void turn_take_back(const struct cache_turn_write *w, const char *why)
 {
     struct buffer *out = &w->client->reply.out;
-    w->client->log_end = 0;
+    w->client->log_end = w->client->copy = 0;
     if (w->from == w->to || !buffer_ok(out))
         return; /* CLIENT REPLY OFF */
     struct resp_reply error = {.version = 2};
@@ -75,11 +76,17 @@ static bool turn_in_trouble(const struct cache_turn *t)
     return cache_log_trouble(t->node->log)[0] != '\0';
 }
 
-/* Whether the log's thread has still to come so far before that is acknowledged. */
-static bool turn_is_early(const struct cache_turn *t, uint64_t log_end)
+bool cache_turn_is_copied(const struct cache_turn *t, uint64_t copy)
 {
-    return t->node->options.fsync == CACHE_LOG_ALWAYS && t->node->log != NULL &&
-           log_end > cache_log_synced(t->node->log);
+    return t->node->second == NULL || copy <= cache_second_end(t->node->second);
+}
+
+/* Whether the log's thread, or second copies, have still to come so far before that is acknowledged. */
+static bool turn_is_early(const struct cache_turn *t, uint64_t log_end, uint64_t copy)
+{
+    return (t->node->options.fsync == CACHE_LOG_ALWAYS && t->node->log != NULL &&
+            log_end > cache_log_synced(t->node->log)) ||
+           !cache_turn_is_copied(t, copy);
 }
 
 /* What is acknowledged for good can no longer be taken back: its client has other replies there now. */
@@ -87,7 +94,7 @@ static void turn_forget_synced(struct cache_turn *t)
 {
     size_t kept = 0;
     for (size_t i = 0; i < t->write_count; i++)
-        if (t->writes[i].client != NULL && turn_is_early(t, t->writes[i].end))
+        if (t->writes[i].client != NULL && turn_is_early(t, t->writes[i].end, t->writes[i].copy))
             t->writes[kept++] = t->writes[i];
     t->write_count = kept;
 }
@@ -115,7 +122,40 @@ static bool turn_flush(struct cache_turn *t, char why[CACHE_TURN_WHY_SIZE])
 
 static bool turn_must_wait(const struct cache_turn *t, const struct cache_client *c)
 {
-    return !c->gone && turn_is_early(t, c->log_end);
+    return !c->gone && turn_is_early(t, c->log_end, c->copy);
+}
+
+/* ---- second copies ---- */
+
+static bool turn_is_late(const struct cache_turn *t, uint64_t copy, uint64_t at_ms)
+{
+    return !cache_turn_is_copied(t, copy) &&
+           (cache_second_is_late(t->node->second) ||
+            uv_now(t->node->loop) - at_ms >= t->node->options.timeout_ms);
+}
+
+/*
+ * Who has waited too long is told so. All that waits of that client is taken back, from the last on: it is of one turn,
+ * and places behind what is taken back would be others.
+ */
+static void turn_take_late_back(struct cache_turn *t)
+{
+    bool some = false;
+    uint64_t round = ++t->late_round;
+    for (size_t i = 0; i < t->write_count; i++) {
+        const struct cache_turn_write *w = &t->writes[i];
+        if (w->client == NULL || !turn_is_late(t, w->copy, w->at_ms))
+            continue;
+        w->client->late_round = round;
+        some = true;
+    }
+    for (size_t i = some ? t->write_count : 0; i > 0; i--) {
+        struct cache_turn_write *w = &t->writes[i - 1];
+        if (w->client == NULL || w->client->late_round != round)
+            continue;
+        turn_take_back(w, CACHE_SECOND_REFUSED);
+        w->client = NULL;
+    }
 }
 
 /* Who is no client is told; `refused`: why not all that they wrote is acknowledged, NULL: it is. */
@@ -126,10 +166,12 @@ static void turn_tell_answers(struct cache_turn *t, const char *refused)
     t->answer_count = 0;
     for (struct cache_turn_answer *next; a != NULL; a = next) {
         next = a->next;
-        if (refused == NULL && turn_is_early(t, a->log_end))
+        if (turn_is_late(t, a->copy, a->at_ms))
+            a->go(a, CACHE_SECOND_REFUSED);
+        else if (refused == NULL && turn_is_early(t, a->log_end, a->copy))
             cache_turn_answer(t, a);
         else
-            a->go(a, a->log_end != 0 ? refused : NULL);
+            a->go(a, a->log_end != 0 || a->copy != 0 ? refused : NULL);
     }
 }
 
@@ -146,21 +188,10 @@ static void turn_end_client(struct cache_turn *t, struct cache_client *c)
     t->syncing = c;
 }
 
-/*
- * A failed sync is tried again by the log; who waited for it is told. It comes in the middle of a turn, whose own
- * writes the log does not have yet: they wait for its end, and without always nobody waits for a sync.
- */
-void cache_turn_synced(struct cache_turn *t)
+/* Those who wait no more have their replies. */
+static void turn_go_on(struct cache_turn *t)
 {
     struct cache_client *waiting = t->syncing;
-    char why[CACHE_TURN_WHY_SIZE] = "";
-    t->failed = turn_in_trouble(t);
-    if (t->node->options.fsync != CACHE_LOG_ALWAYS)
-        return;
-    bool kept = turn_may_acknowledge(t, why) && !t->failed;
-    if (!kept && why[0] == '\0')
-        turn_take_writes_back(t, why);
-    turn_tell_answers(t, kept ? NULL : why);
     t->syncing = NULL;
     for (struct cache_client *c = waiting, *next; c != NULL; c = next) {
         next = c->next_syncing;
@@ -174,6 +205,23 @@ void cache_turn_synced(struct cache_turn *t)
         cache_turn_more(c);
         cache_client_write(c);
     }
+}
+
+/*
+ * A failed sync is tried again by the log; who waited for it is told. It comes in the middle of a turn, whose own
+ * writes the log does not have yet: they wait for its end, and without always nobody waits for a sync.
+ */
+void cache_turn_synced(struct cache_turn *t)
+{
+    char why[CACHE_TURN_WHY_SIZE] = "";
+    t->failed = turn_in_trouble(t);
+    if (t->node->options.fsync != CACHE_LOG_ALWAYS)
+        return;
+    bool kept = turn_may_acknowledge(t, why) && !t->failed;
+    if (!kept && why[0] == '\0')
+        turn_take_writes_back(t, why);
+    turn_tell_answers(t, kept ? NULL : why);
+    turn_go_on(t);
     turn_forget_synced(t);
     if (t->more != NULL)
         uv_idle_start(&t->idle, t->idle.idle_cb);
@@ -203,6 +251,8 @@ static bool turn_work(struct cache_turn *t)
         cache_park_turn(t->node->park);
     if (t->node->member != NULL)
         more = cache_member_turn(t->node->member) || more;
+    if (t->node->second != NULL)
+        more = cache_second_turn(t->node->second) || more;
     if (t->node->behind != NULL)
         cache_behind_turn(t->node->behind);
     if (t->node->log != NULL)
@@ -214,7 +264,12 @@ static bool turn_work(struct cache_turn *t)
 void cache_turn_finish(struct cache_turn *t)
 {
     char why[CACHE_TURN_WHY_SIZE];
-    turn_tell_answers(t, turn_flush(t, why) ? NULL : why);
+    bool kept = turn_flush(t, why);
+    if (t->node->second != NULL)
+        turn_take_late_back(t);
+    turn_tell_answers(t, kept ? NULL : why);
+    if (t->node->second != NULL)
+        turn_go_on(t);
     if (t->node->member != NULL)
         cache_member_written(t->node->member);
     while (t->ready != NULL) {

@@ -6,7 +6,8 @@
  * acknowledgement leaves before what it acknowledges is in the log. With fsync = always the replies of those who wrote
  * wait until the log's thread has come so far. When the log cannot be written, what the turn's writes would have
  * acknowledged becomes an error; reads go on. In a ring the answers of a turn, reads too, go only while the node's
- * lease runs: else they become errors.
+ * lease runs: else they become errors. With copies = 2 who has written, or read what has no second copy yet, waits for
+ * that, at most the cache's timeout (cache_second.h).
  */
 #ifndef WORKERS_CACHE_TURN_H
 #define WORKERS_CACHE_TURN_H
@@ -22,7 +23,9 @@
 struct cache_turn_write {
     struct cache_client *client;
     size_t from, to;
-    uint64_t end; /* cache_log_added behind it; 0: it has written nothing */
+    uint64_t end;   /* cache_log_added behind it; 0: it has written nothing */
+    uint64_t copy;  /* so far second copies must be (cache_second_end); 0: it needs none */
+    uint64_t at_ms; /* uv_now */
 };
 
 /*
@@ -32,6 +35,8 @@ struct cache_turn_write {
 struct cache_turn_answer {
     struct cache_turn_answer *next;
     uint64_t log_end; /* cache_log_added after what it acknowledges; 0: nothing */
+    uint64_t copy;    /* as cache_turn_write's */
+    uint64_t at_ms;
     /* Once. NULL: the log has it; else why it is not acknowledged, a line with its code. */
     void (*go)(struct cache_turn_answer *a, const char *refused);
 };
@@ -51,9 +56,10 @@ struct cache_turn {
         [CACHE_TURN_SPARES]; /* for replies: a client has one only while it has something to say */
     size_t spare_count;
     uint64_t dropped,
-        dropped_before; /* clients that did not read; of them those the log knows of */
-    bool failed;        /* the log cannot be written: writes are refused */
-    bool began;         /* cache_db knows this turn's time */
+        dropped_before;  /* clients that did not read; of them those the log knows of */
+    uint64_t late_round; /* of those who have waited too long for second copies */
+    bool failed;         /* the log cannot be written: writes are refused */
+    bool began;          /* cache_db knows this turn's time */
 };
 
 /* 0, or a negative libuv error. */
@@ -89,9 +95,12 @@ bool cache_turn_is_full(const struct cache_turn *t);
 
 /*
  * It has written to the log, up to there: its reply's bytes from `from` on must not go before. 0: it has not; they must
- * not go when the lease is over.
+ * not go when the lease is over. `copy`: nor before second copies are that far.
  */
-void cache_turn_wrote(struct cache_client *c, size_t from, uint64_t end);
+void cache_turn_wrote(struct cache_client *c, size_t from, uint64_t end, uint64_t copy);
+
+/* Whether second copies are that far; without them always. */
+bool cache_turn_is_copied(const struct cache_turn *t, uint64_t copy);
 
 /* To be told when a client's reply of this turn could go. Takes it. `go` gives no further one. */
 void cache_turn_answer(struct cache_turn *t, struct cache_turn_answer *a);

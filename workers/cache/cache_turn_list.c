@@ -111,6 +111,7 @@ void cache_turn_return(struct cache_turn *t, struct buffer *b)
 void cache_turn_answer(struct cache_turn *t, struct cache_turn_answer *a)
 {
     a->next = NULL;
+    a->at_ms = a->at_ms != 0 ? a->at_ms : uv_now(t->node->loop);
     if (t->answers == NULL)
         t->answers = a;
     else
@@ -135,10 +136,11 @@ void cache_turn_begin(struct cache_turn *t)
 }
 
 /* Without memory for the note the client ends: nobody could take its acknowledgement back. */
-void cache_turn_wrote(struct cache_client *c, size_t from, uint64_t end)
+void cache_turn_wrote(struct cache_client *c, size_t from, uint64_t end, uint64_t copy)
 {
     struct cache_turn *t = &c->node->turn;
     c->log_end = end != 0 ? end : c->log_end;
+    c->copy = copy > c->copy ? copy : c->copy;
     if (t->write_count == t->write_capacity) {
         size_t capacity = t->write_capacity > 0 ? 2 * t->write_capacity : 256;
         struct cache_turn_write *grown = realloc(t->writes, capacity * sizeof *grown);
@@ -149,6 +151,10 @@ void cache_turn_wrote(struct cache_client *c, size_t from, uint64_t end)
         t->writes = grown;
         t->write_capacity = capacity;
     }
-    t->writes[t->write_count++] =
-        (struct cache_turn_write){.client = c, .from = from, .to = c->reply.out.len, .end = end};
+    t->writes[t->write_count++] = (struct cache_turn_write){.client = c,
+                                                            .from = from,
+                                                            .to = c->reply.out.len,
+                                                            .end = end,
+                                                            .copy = copy,
+                                                            .at_ms = uv_now(c->node->loop)};
 }

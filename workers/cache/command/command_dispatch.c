@@ -10,6 +10,7 @@
 #include "workers/cache/cache_owner.h"
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_reads_command.h"
+#include "workers/cache/cache_second.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -212,6 +213,9 @@ static enum cache_hold command_may(struct cache_client *c, const struct cache_co
         return command_is_full(c, command, words, count);
     else if (c->node->turn.failed && (command_flags(c, command, words, count) & COMMAND_WRITE) != 0)
         command_fault(c, CACHE_FAULT_LOG);
+    else if (c->node->second != NULL && cache_second_is_late(c->node->second) &&
+             (command_flags(c, command, words, count) & COMMAND_WRITE) != 0)
+        resp_error(&c->reply, CACHE_SECOND_REFUSED);
     else
         return c->node->park != NULL ? cache_hold_keys(c, command, words, count) : CACHE_HOLD_GO;
     return CACHE_HOLD_REFUSED;
@@ -275,6 +279,23 @@ static void command_hush(struct cache_client *c, size_t from)
     c->reply_skip_next = false;
 }
 
+/* So far second copies must be before it is told what it reads: of the last changes of its keys. */
+static uint64_t command_copies(struct cache_client *c, const struct cache_command *command,
+                               const struct slice *words, size_t count)
+{
+    struct command_keys keys;
+    struct slice key;
+    uint64_t copy = 0;
+    if (cache_turn_is_copied(&c->node->turn, cache_db_copy_end(c->node->db)))
+        return 0;
+    command_keys_start(&keys, c, command, words, count);
+    while (command_keys_next(&keys, &key)) {
+        uint64_t number = cache_db_copy_of(c->node->db, key);
+        copy = number > copy ? number : copy;
+    }
+    return copy;
+}
+
 /* Its answer holds only while the lease runs: it tells of objects as their owner, and not of some that may be old. */
 static bool command_is_leased(const struct cache_client *c, const struct cache_command *command)
 {
@@ -300,12 +321,14 @@ static void command_bound(struct cache_client *c, size_t from)
 static void command_go(struct cache_client *c, const struct cache_command *command,
                        const struct slice *words, size_t count, enum cache_hold may, size_t from)
 {
-    uint64_t end = 0;
+    uint64_t end = 0, copied = cache_db_copy_end(c->node->db), copy = 0;
     if (may == CACHE_HOLD_WAITS)
         return;
     struct cache_held *held = cache_hold_take(c);
     bool leased = may == CACHE_HOLD_GO && command_is_leased(c, command);
     bool bounded = c->from != 0 && buffer_ok(&c->reply.out);
+    if (leased)
+        copy = command_copies(c, command, words, count);
     if (may == CACHE_HOLD_GO)
         end = command_do(c, command, words, count);
     if (may == CACHE_HOLD_GO && c->away != NULL)
@@ -316,8 +339,10 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
         command_bound(c, from);
     if (c->parked == 0)
         command_hush(c, from);
+    if (cache_db_copy_end(c->node->db) != copied)
+        copy = cache_db_copy_end(c->node->db);
     if (end != 0 || leased)
-        cache_turn_wrote(c, from, end); /* what CLIENT REPLY leaves of it */
+        cache_turn_wrote(c, from, end, copy); /* what CLIENT REPLY leaves of it */
     cache_hold_free(held);
     if (c->away != NULL && c->parked == 0 && may != CACHE_HOLD_AWAY) {
         cache_forward_behind(c, from);

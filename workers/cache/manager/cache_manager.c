@@ -26,12 +26,21 @@
 
 /* ---- nodes ---- */
 
+static void manager_on_up(struct worker *w, void *state, struct worker_peer *peer)
+{
+    (void)w;
+    struct manager *m = state;
+    if (m->backing != NULL)
+        cache_far_on_up(m->backing, peer);
+}
+
 static void manager_on_down(struct worker *w, void *state, struct worker_peer *peer,
                             struct slice reason)
 {
     (void)w;
-    (void)state;
-    (void)reason;
+    struct manager *m = state;
+    if (m->backing != NULL)
+        cache_far_on_down(m->backing, peer, reason);
     if (peer->user != NULL)
         manager_drop_batch(peer->user); /* its beats stand still from now on, until it comes back */
 }
@@ -74,6 +83,8 @@ static bool manager_on_message(struct worker *w, void *state, struct worker_peer
 {
     (void)w;
     struct manager *m = state;
+    if (m->backing != NULL && cache_far_on_message(m->backing, from, type, u))
+        return true;
     if (strcmp(from->type, MANAGER_NODE_TYPE) != 0)
         return false;
     switch (type) {
@@ -85,6 +96,10 @@ static bool manager_on_message(struct worker *w, void *state, struct worker_peer
         return manager_on_held(m, from, u);
     case MESSAGE_RING_RELEASE:
         return manager_on_release(m, from, u);
+    case MESSAGE_RING_COPY:
+        return manager_on_copy(m, from, u);
+    case MESSAGE_RING_DROP:
+        return manager_on_drop(m, from, u);
     case MESSAGE_RING_SWEEP:
         return manager_on_sweep(m, from, u);
     case MESSAGE_RING_LOOK:
@@ -132,6 +147,20 @@ static void manager_name(struct manager *m)
                     "the names of platoon and cache are too long for Redis' keys: shorten them");
 }
 
+/* What a lost node has left is stored by this platoon's backing workers. */
+static void manager_open_store(struct manager *m)
+{
+    char workers[CONTRACT_NAME_MAX];
+    struct cache_far_options options = {
+        .workers = workers, .parallel = worker_setting_u64(m->w, "cache.backing.parallel")};
+    if (m->copies < 2)
+        return;
+    snprintf(workers, sizeof workers, "cache/%s/backing", worker_setting_text(m->w, "cache.name"));
+    m->backing = cache_far_new(m->w, &options);
+    if (m->backing == NULL)
+        worker_exit(m->w, CONTRACT_EXIT_SHORT, "out of memory");
+}
+
 static void manager_open_timer(struct manager *m, uv_timer_t *timer)
 {
     uv_timer_init(worker_loop(m->w), timer);
@@ -148,8 +177,10 @@ static int manager_init(struct worker *w, void *state)
     struct manager *m = state;
     m->w = w;
     m->lease_ms = worker_setting_u64(w, "cache.lease");
+    m->copies = worker_setting_u64(w, "cache.copies");
     manager_name_store(m);
     manager_name(m);
+    manager_open_store(m);
     manager_open_timer(m, &m->beat_timer);
     manager_open_timer(m, &m->turn_timer);
     manager_open_timer(m, &m->drain_timer);
@@ -221,6 +252,8 @@ static void manager_tell(struct manager *m)
         worker_trouble(w,
                        "this Redis gives up keys when its memory is full, and then two nodes may "
                        "have one object: set its maxmemory-policy to noeviction");
+    else if (m->is_master && m->rescue.trouble[0] != '\0')
+        worker_trouble(w, "%s", m->rescue.trouble);
     else
         worker_trouble(w, "%s", "");
 }
@@ -285,6 +318,7 @@ static void manager_fini(struct worker *w, void *state)
         return;
     uv_timer_stop(&m->drain_timer);
     redis_link_close(&m->link);
+    manager_rescue_close(m);
     for (struct worker_peer *p = NULL; (p = worker_peer_next(w, p)) != NULL;)
         if (p->user != NULL)
             manager_drop_batch(p->user);
@@ -303,6 +337,7 @@ const struct worker_ops worker_ops = {
     .mailbox = &worker_mailbox,
     .state_size = sizeof(struct manager),
     .init = manager_init,
+    .on_up = manager_on_up,
     .on_down = manager_on_down,
     .on_message = manager_on_message,
     .on_request = manager_on_request,

@@ -186,9 +186,7 @@ static struct manager_batch *manager_batch(struct manager *m, struct worker_peer
     return n->batch;
 }
 
-/* Why a node's request of this session cannot be sent at all; 0: it can. */
-static uint64_t manager_obstacle(const struct manager *m, const struct manager_node *n,
-                                 uint64_t mark)
+uint64_t manager_obstacle(const struct manager *m, const struct manager_node *n, uint64_t mark)
 {
     if (m->run[0] == '\0')
         return MANAGER_AWAY;

@@ -60,7 +60,7 @@ static void manager_on_lost_node(struct redis_conn *c, const redisReply *reply, 
     k->who.mark = a.value;
     log_warn("ring-node-lost", "node=%s host=%s platoon=%s incarnation=%" PRIu64, k->name, k->host,
              k->platoon, k->who.incarnation);
-    manager_duties(m);
+    manager_duties(m); /* its copies are stored at once */
 }
 
 static bool manager_lose(struct manager *m)
@@ -148,7 +148,10 @@ static bool manager_free_page(struct manager *m)
 
 void manager_duties(struct manager *m)
 {
-    if (m->on_duty || !m->is_master || m->closed_ms > 0 || m->draining)
+    if (!m->is_master || m->closed_ms > 0 || m->draining)
+        return;
+    manager_rescue(m);
+    if (m->on_duty)
         return;
     m->on_duty = manager_lose(m) || manager_retire_dead(m) || manager_free_page(m) ||
                  manager_strike_empty(m);

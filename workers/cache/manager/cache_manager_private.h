@@ -2,14 +2,17 @@
  * cache_manager_private.h: what the files of the worker type cache-manager share: its state.
  *
  * Runs in a cache manager. cache_manager.c is its life and what nodes say; cache_manager_ring.c how Redis is called,
- * nodes join and leave; cache_manager_beat.c its beats; cache_manager_claim.c the nodes' cells;
- * cache_manager_master.c what the ring's master does for all; cache_manager_empty.c of it what becomes of lost nodes
- * without cells; cache_manager_verbs.c what people ask.
+ * nodes join and leave; cache_manager_beat.c its beats; cache_manager_claim.c the nodes' cells; cache_manager_copy.c
+ * second copies; cache_manager_master.c what the ring's master does for all; cache_manager_rescue.c how it takes over
+ * what a lost node has left, cache_manager_empty.c what becomes of lost nodes without cells where there are no copies;
+ * cache_manager_verbs.c what people ask.
  */
 #ifndef WORKERS_CACHE_MANAGER_PRIVATE_H
 #define WORKERS_CACHE_MANAGER_PRIVATE_H
 
+#include "common/buffer.h"
 #include "proto/cache/cache_ring_answer.h"
+#include "workers/cache/cache_far.h"
 #include "workers/cache/manager/cache_manager_policy.h"
 #include "workers/redis/redis_look.h"
 #include "workers/redis/redis_rights.h"
@@ -60,6 +63,28 @@ struct manager_other {
     char host[MANAGER_ADDRESS_SIZE];
 };
 
+struct manager_put;
+
+/* The lost node whose second copies are stored. */
+struct manager_rescue {
+    bool running;
+    struct cache_ring_holder who; /* or the last one; with the mark of its loss */
+    char node[CONTRACT_NAME_MAX], host[MANAGER_ADDRESS_SIZE];
+    char cursor[CACHE_RING_CURSOR_SIZE];
+    bool more;    /* pages behind this one */
+    bool reading; /* its page is being read */
+    struct manager_put *puts;
+    size_t put_count;
+    struct buffer drops; /* key and version of what the store has of this page */
+    size_t dropped;      /* bytes of it that Redis has been told of */
+    size_t kept;         /* copies that the store has not taken */
+    uint64_t stored;
+    unsigned failures;                /* in a row, of whomever */
+    uint64_t again_ms;                /* not before; clock_mono_ms */
+    char why[BACKING_WHY_SIZE + 128]; /* of the first of those kept */
+    char trouble[2 * BACKING_WHY_SIZE];
+};
+
 struct manager {
     struct worker *w;
     struct redis_link link;
@@ -72,6 +97,9 @@ struct manager {
     char token[64]; /* of the node that is joined */
     char *store;    /* as the ring knows it */
     uint64_t lease_ms;
+    uint64_t copies;
+    struct backing *backing; /* for what is lost; NULL: copies = 1 */
+    struct manager_rescue rescue;
     struct cache_ring_call call;
     char run[64]; /* of the server; "" until this connection has told it */
     char seed[CACHE_RING_SEED_SIZE];
@@ -172,6 +200,15 @@ void manager_on_turn(uv_timer_t *timer);
 /* What it asked for and was not sent is forgotten with it. */
 void manager_drop_batch(struct manager_node *n);
 
+/* Why a node's request of the session with this mark cannot be sent at all; 0: it can. */
+uint64_t manager_obstacle(const struct manager *m, const struct manager_node *n, uint64_t mark);
+
+/* ---- cache_manager_copy.c ---- */
+
+/* RING_COPY, RING_DROP. False: malformed. */
+bool manager_on_copy(struct manager *m, struct worker_peer *from, struct unpack *u);
+bool manager_on_drop(struct manager *m, struct worker_peer *from, struct unpack *u);
+
 /* ---- cache_manager_sweep.c ---- */
 
 /* RING_SWEEP. False: malformed. */
@@ -198,6 +235,12 @@ void manager_free_cells(struct manager *m);
 
 /* One step more towards that; false: there is none to do, or it was not sent. */
 bool manager_strike_empty(struct manager *m);
+
+/* ---- cache_manager_rescue.c ---- */
+
+/* One that is lost is taken over, if that is due and nobody is yet. By the master. */
+void manager_rescue(struct manager *m);
+void manager_rescue_close(struct manager *m);
 
 /* ---- cache_manager_verbs.c ---- */
 

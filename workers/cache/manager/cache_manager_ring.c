@@ -181,7 +181,7 @@ static void manager_join(struct manager *m, struct worker_peer *peer, struct man
         .seed = slice_make(n->seed, sizeof n->seed),
         .store = slice_of(m->store),
         .file = strcmp(worker_setting_text(m->w, "store.type"), "file") == 0,
-        .copies = 1,
+        .copies = m->copies,
         .lease_ms = m->lease_ms,
         .name = slice_of(peer->name),
         .host = slice_of(m->host),

@@ -26,7 +26,8 @@ struct cache_object {
     uint64_t version;     /* cache_db */
     uint32_t next;        /* the table: handle of the next of its bucket */
     uint32_t segment;     /* cache_db: of the log, that has its record; 0: none */
-    unsigned used_s : 31; /* cache_db: when it was used last, in seconds of its monotonic clock */
+    unsigned used_s : 30; /* cache_db: when it was used last, in seconds of its monotonic clock */
+    unsigned copied : 1;  /* cache_db: dirty, and this version has a second copy elsewhere */
     unsigned
         owned : 1; /* cache_db: in a ring: ours, and who uses it is this node's (cache_db_is_owned) */
     uint32_t older;     /* cache_policy: its neighbours' handles in the queue */
