@@ -123,7 +123,9 @@
     X(124, RING_CELLS, ring_cells, "cache-node to cache-manager: so many cells are mine") \
     X(125, RING_COPY, ring_copy, "cache-node to cache-manager: keep these until the store has them") \
     X(126, RING_DROP, ring_drop, "cache-node to cache-manager: the store has these, or newer ones") \
-    X(127, RING_COPIED, ring_copied, "cache-manager to cache-node: they are kept, or dropped, or why not")
+    X(127, RING_COPIED, ring_copied, "cache-manager to cache-node: they are kept, or dropped, or why not") \
+    X(128, RING_FETCH, ring_fetch, "cache-node to cache-manager: which copies are there of what I wrote?") \
+    X(129, RING_FETCHED, ring_fetched, "cache-manager to cache-node: some of them, and where it goes on")
 
 #define MESSAGE_FIELDS_OBJECT_CHECK(F) \
     F(u64, token, "names the answer; unique within the sender's incarnation") \
@@ -250,6 +252,17 @@
     F(u64, token, "of the request") \
     F(u64, result, "0 done; 1 join; 3 moved (drop): join; 4 away: it may have been done, or not") \
     F(bin, why, "away: one line with cause and remedy, or nothing")
+
+#define MESSAGE_FIELDS_RING_FETCH(F) \
+    F(u64, token, "as above") \
+    F(u64, mark, "of its join") \
+    F(bin, cursor, "the text 0 at first, then as it was answered")
+
+#define MESSAGE_FIELDS_RING_FETCHED(F) \
+    F(u64, token, "of the request") \
+    F(u64, result, "0 a page; 1 join; 4 away") \
+    F(bin, cursor, "where it goes on; 0: that was all") \
+    F(bin, copies, "as those of a copy")
 
 #define CACHE_VERBS(X) \
     X(CACHE_STATUS, cache_status, "cache status", 0, 1, ANSWER, LOOK, "cache status [NAME]", \

@@ -41,6 +41,12 @@ void cache_ring_put_drop(struct buffer *out, struct slice key, uint64_t version)
     record_put_head(out, key, version, 0);
 }
 
+void cache_ring_put_same(struct buffer *out, const struct cache_ring_copy *copy)
+{
+    record_put_head(out, copy->key, copy->version, copy->record.len);
+    buffer_append_slice(out, copy->record);
+}
+
 bool cache_ring_take_copy(struct slice *list, struct cache_ring_copy *copy)
 {
     if (list->len < CACHE_RING_COPY_SIZE)

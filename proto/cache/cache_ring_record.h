@@ -24,10 +24,11 @@ struct cache_ring_object {
 #define CACHE_RING_RECORD_SIZE 9
 #define CACHE_RING_COPY_SIZE   16
 
-/* One more of a list; the latter without a record, as drops are. */
+/* One more of a list: of an object, as a drop without a record, or as it is. */
 void cache_ring_put_copy(struct buffer *out, struct slice key, uint64_t version,
                          const struct cache_ring_object *object);
 void cache_ring_put_drop(struct buffer *out, struct slice key, uint64_t version);
+void cache_ring_put_same(struct buffer *out, const struct cache_ring_copy *copy);
 
 /* The next of a list, which is taken off its front. False: that was all, or (list->len > 0) it is none. */
 bool cache_ring_take_copy(struct slice *list, struct cache_ring_copy *copy);

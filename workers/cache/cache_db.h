@@ -297,6 +297,21 @@ uint64_t cache_db_copy_next(const struct cache_db *db);
 /* What of this key is to be copied, or was taken and is not copied yet, as it is now; NULL: nothing. */
 const struct cache_object *cache_db_copy_find(const struct cache_db *db, struct slice key);
 
+/*
+ * There is a copy of this version, which this node wrote and may have lost (its log lost its end). *newer: what is here
+ * is older, or nothing: that is forgotten, and the copy becomes a stray (below), which nobody misses if the store has a
+ * newer one. `key` is no slice of an object. CACHE_FAULT_MEMORY: to be told again.
+ */
+struct cache_db_copy {
+    struct slice key, value;
+    uint64_t version;
+    int64_t expiry_ms;
+    enum cache_form form;
+    bool deleted;
+};
+enum cache_fault cache_db_restore(struct cache_db *db, const struct cache_db_copy *copy,
+                                  bool *newer);
+
 /* This version has a copy. Nothing, if it is another by now. */
 void cache_db_copied(struct cache_db *db, struct slice key, uint64_t version);
 

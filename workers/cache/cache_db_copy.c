@@ -127,6 +127,46 @@ size_t cache_db_copied_bytes(const struct cache_db *db)
     return db->copied_bytes;
 }
 
+/* ---- what the log has lost ---- */
+
+static enum cache_fault copy_stray(struct cache_db *db, const struct cache_db_copy *copy)
+{
+    char *name = cache_db_stray_name(copy->key, copy->version);
+    struct slice key = slice_make(name, CACHE_STRAY_HEAD + copy->key.len);
+    struct cache_log_record r = {.kind = copy->deleted ? CACHE_LOG_DELETE : CACHE_LOG_SET,
+                                 .key = key,
+                                 .value = copy->value,
+                                 .version = copy->version,
+                                 .expiry_ms = copy->expiry_ms,
+                                 .form = copy->form,
+                                 .dirty = true,
+                                 .behind = true,
+                                 .blind = true};
+    uint64_t hash = name != NULL ? cache_db_hash(db, key) : 0;
+    enum cache_fault fault = CACHE_FAULT_MEMORY;
+    if (name != NULL)
+        fault = cache_table_find(db->table, key, hash) != 0 ? CACHE_OK
+                                                            : cache_db_write(db, 0, hash, &r, NULL);
+    free(name);
+    return fault;
+}
+
+/* In the log it is the stray first: neither is lost. */
+enum cache_fault cache_db_restore(struct cache_db *db, const struct cache_db_copy *copy,
+                                  bool *newer)
+{
+    uint64_t hash = cache_db_hash(db, copy->key);
+    uint32_t handle = cache_table_find(db->table, copy->key, hash);
+    const struct cache_object *o = handle != 0 ? cache_table_at(db->table, handle) : NULL;
+    *newer = (o == NULL || o->version < copy->version) && cache_db_is_kept(db, copy->key);
+    if (!*newer)
+        return CACHE_OK;
+    enum cache_fault fault = copy_stray(db, copy);
+    if (fault != CACHE_OK || handle == 0)
+        return fault;
+    return cache_db_forget(db, handle, hash) ? CACHE_OK : CACHE_FAULT_MEMORY;
+}
+
 /* ---- all of it ---- */
 
 static void copy_on_seen(struct cache_table *t, uint32_t handle, void *ctx)

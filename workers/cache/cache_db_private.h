@@ -186,6 +186,9 @@ bool cache_db_adopted_next(struct cache_db *db);
 /* The same for this one. False: it is in a list, or none of them, or memory is short. */
 bool cache_db_adopted_due(struct cache_db *db, uint32_t handle);
 
+/* ---- cache_db_stray.c: its key, to be freed; NULL: memory is short. ---- */
+char *cache_db_stray_name(struct slice key, uint64_t version);
+
 /* ---- cache_db_stray.c: a stray of a key that is volatile by now, which the store shall not hear of. ---- */
 bool cache_db_is_stray_in_vain(const struct cache_db *db, struct slice key);
 

@@ -20,17 +20,15 @@ bool cache_db_is_stray_in_vain(const struct cache_db *db, struct slice key)
     return db->options.stored && cache_stray_is(key) && !cache_db_is_kept(db, key);
 }
 
-/* To be freed; NULL: memory is short. */
-static char *stray_name(const struct cache_object *o)
+char *cache_db_stray_name(struct slice key, uint64_t version)
 {
-    struct slice key = cache_object_key(o);
     char *name = malloc(CACHE_STRAY_HEAD + key.len), *at = name;
     if (name == NULL)
         return NULL;
     memcpy(at, CACHE_STRAY_PREFIX, CACHE_STRAY_PREFIX_LEN);
     at += CACHE_STRAY_PREFIX_LEN;
     for (int shift = 56; shift >= 0; shift -= 8)
-        *at++ = (char)(uint8_t)(o->version >> shift);
+        *at++ = (char)(uint8_t)(version >> shift);
     memcpy(at, key.ptr, key.len);
     return name;
 }
@@ -82,7 +80,7 @@ enum cache_fault cache_db_estrange(struct cache_db *db, uint32_t handle)
     if (cache_stray_is(key))
         return CACHE_OK;
     if (o->dirty) {
-        char *name = stray_name(o);
+        char *name = cache_db_stray_name(key, o->version);
         enum cache_fault fault = CACHE_FAULT_MEMORY;
         if (name != NULL)
             fault = stray_make(db, handle, slice_make(name, CACHE_STRAY_HEAD + key.len));

@@ -256,6 +256,7 @@ void cache_member_tick(struct cache_member *r)
     if (r->session == MEMBER_OUT)
         member_join(r);
     member_leave(r);
+    member_restore(r);
     member_idle(r);
     member_claim_strays(r);
     member_tell_cells(r);
@@ -331,6 +332,7 @@ struct cache_member *cache_member_new(const struct cache_member_options *options
     r->troubled_us = clock_boot_us();
     r->cells = cache_cells_new(CACHE_CELLS_FOREIGN_MAX);
     if (r->cells != NULL && member_wake_new(r) && member_identity_read(r, why, why_size) == 0) {
+        r->restores = options->copied && r->incarnation != 0;
         cache_cell_objects_init(&r->objects, r->node->db, r->cells, r->seed);
         if (cache_db_place(r->node->db, &r->objects.places))
             return r;

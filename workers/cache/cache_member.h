@@ -50,6 +50,7 @@ struct cache_member_options {
     struct cache_node *node; /* its db, log, park and behind are used */
     const char *address;     /* where other nodes reach this one */
     const char *path;        /* file of its identity: made, replaced, removed */
+    bool copied;             /* copies = 2 */
     uint64_t idle_ms;        /* 0: what is not used is kept */
     uint64_t
         write_wait_ms; /* a cell that is to move is withheld so long at most, while it is stored */

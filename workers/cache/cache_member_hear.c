@@ -79,6 +79,7 @@ static bool member_on_joined(struct cache_member *r, struct unpack *u)
              "incarnation=%" PRIu64 " mark=%" PRIu64 " was=%" PRIu64 " closed_ms=%" PRIu64,
              m.incarnation, m.mark, m.was, m.closed_ms);
     bool anew = member_walk_for(r, &m) != MEMBER_REJOINS;
+    r->restores = r->restores && member_walk_for(r, &m) != MEMBER_OUTLIVED; /* they are stored */
     member_become(r, &m);
     member_is_new(r, walk);
     if (r->node->second != NULL)
@@ -281,6 +282,8 @@ bool cache_member_on_message(struct cache_member *r, uint64_t type, struct unpac
         return member_on_claimed(r, u);
     case MESSAGE_RING_NODES:
         return member_on_nodes(r, u);
+    case MESSAGE_RING_FETCHED:
+        return member_on_fetched(r, u);
     case MESSAGE_RING_SEEN:
         return member_on_seen(r, u);
     case MESSAGE_RING_LEFT:

@@ -4,11 +4,13 @@
  * Runs in a cache node of a ring. cache_member.c is its life and what it tells; cache_member_event.c what an event
  * makes of a cell, and does with its objects; cache_member_say.c what it says to the manager; cache_member_hear.c what
  * it hears from it, and cache_member_nodes.c of that who else is there, and whose something is; cache_member_walk.c
- * what is done with many cells, a part at a time; cache_member_identity.c who it was.
+ * what is done with many cells, a part at a time; cache_member_restore.c what the log has lost; cache_member_identity.c
+ * who it was.
  */
 #ifndef WORKERS_CACHE_MEMBER_PRIVATE_H
 #define WORKERS_CACHE_MEMBER_PRIVATE_H
 
+#include "proto/cache/cache_ring_answer.h"
 #include "workers/cache/cache_cell_objects.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
@@ -37,6 +39,7 @@ enum member_walk {
     MEMBER_NEW_RUN,  /* Redis may have forgotten its last moments */
     MEMBER_OUTLIVED, /* another incarnation: all is to go */
     MEMBER_FORGETS, /* all cells have been seen; what they lost is still to leave the log, on the disk */
+    MEMBER_RESTORES, /* copies = 2: what the log has lost is asked for */
     MEMBER_RECLAIMS, /* and those of which the log has something dirty are claimed */
 };
 
@@ -132,8 +135,12 @@ struct cache_member {
     size_t charged;  /* bytes that memory_max counts */
     bool told_cells; /* the manager knows `cells_told` */
     size_t cells_told;
-    bool manager;                        /* it is there */
-    bool reclaims;                       /* this walk has claimed some */
+    bool manager;           /* it is there */
+    bool reclaims;          /* this walk has claimed some */
+    bool restores;          /* this process has not asked yet which copies there are */
+    uint64_t restore_token; /* of what it asks for; 0: it does not now */
+    int64_t restore_us;     /* not before */
+    char restore_cursor[CACHE_RING_CURSOR_SIZE];
     bool drops;                          /* the cell at hand has lost something */
     bool look;                           /* who waits for a cell may look again */
     bool short_of;                       /* memory was */
@@ -239,6 +246,18 @@ void member_claim_strays(struct cache_member *r);
 
 /* Those of nodes that are lost may be somebody's again. */
 void member_owners_changed(struct cache_member *r);
+
+/* Cells of which something is dirty are claimed, and then it serves. */
+void member_reclaim(struct cache_member *r);
+
+/* ---- cache_member_restore.c ---- */
+
+/* Copies of what this node wrote are asked for, and then the walk goes on. */
+void member_restore_begin(struct cache_member *r);
+void member_restore(struct cache_member *r);
+
+/* RING_FETCHED. False: malformed. */
+bool member_on_fetched(struct cache_member *r, struct unpack *u);
 
 /* ---- cache_member_nodes.c ---- */
 

@@ -58,6 +58,14 @@ static void member_settle(struct cache_member *r)
     r->look = true;
 }
 
+void member_reclaim(struct cache_member *r)
+{
+    if (r->reclaims)
+        r->walk = MEMBER_RECLAIMS;
+    else
+        member_settle(r);
+}
+
 /*
  * Who it is must be on the disk before it claims anything: it would come back as nobody, and its cells would be lost
  * with what only its log has. And not before the log has forgotten what it dropped, on the disk: it would come back as
@@ -73,10 +81,10 @@ static void member_end_walk(struct cache_member *r)
         return;
     }
     r->owed = MEMBER_SETTLED;
-    if (r->reclaims)
-        r->walk = MEMBER_RECLAIMS;
+    if (r->restores)
+        member_restore_begin(r);
     else
-        member_settle(r);
+        member_reclaim(r);
 }
 
 /* All cells have been seen, or some have lost what they had. */
@@ -100,6 +108,8 @@ bool member_walk_on(struct cache_member *r)
     struct cache_cells_entry page[MEMBER_PAGE];
     if (r->session == MEMBER_IN && r->walk == MEMBER_FORGETS)
         member_end_walk(r);
+    if (r->walk == MEMBER_RESTORES)
+        member_restore(r);
     if (r->walk == MEMBER_RECLAIMS && cache_cells_count(r->cells, CACHE_CELL_ASKED) == 0)
         member_settle(r);
     if (!member_walks(r))

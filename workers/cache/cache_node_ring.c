@@ -152,6 +152,7 @@ void node_open_ring(struct node *n)
         .node = &n->cache,
         .address = n->address,
         .path = n->identity,
+        .copied = node_copies(n),
         .idle_ms = worker_setting_u64(n->w, "cache.idle"),
         .write_wait_ms = timeout / 4 < NODE_MOVE_MS ? timeout / 4 : NODE_MOVE_MS,
         .compose = node_compose,

@@ -383,7 +383,6 @@ static void second_on_copied(struct cache_second *s, struct second_batch *b)
         second_take_rest(b);
     else
         second_free_batch(second_pull(&s->copies, b->token));
-    second_reckon(s);
 }
 
 static struct second_batch *second_find(const struct second_list *l, uint64_t token)

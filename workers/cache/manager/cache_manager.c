@@ -100,6 +100,8 @@ static bool manager_on_message(struct worker *w, void *state, struct worker_peer
         return manager_on_copy(m, from, u);
     case MESSAGE_RING_DROP:
         return manager_on_drop(m, from, u);
+    case MESSAGE_RING_FETCH:
+        return manager_on_fetch(m, from, u);
     case MESSAGE_RING_SWEEP:
         return manager_on_sweep(m, from, u);
     case MESSAGE_RING_LOOK:

@@ -1,6 +1,6 @@
 /*
- * cache_manager_copy.c: second copies of what nodes have written (copies = 2): kept, and dropped. See
- * cache_manager_private.h.
+ * cache_manager_copy.c: second copies of what nodes have written (copies = 2): kept, dropped, and
+ * told. See cache_manager_private.h.
  *
  * Each request is one call of a script, and has one answer while the manager lives. Nothing is tried again from here: a
  * node does, with what is newest by then.
@@ -27,6 +27,18 @@ static void manager_send_copied(struct manager *m, struct worker_peer *peer, uin
     struct buffer *out = worker_compose(m->w);
     message_ring_copied_pack(out, &message);
     worker_must_send(m->w, peer, out);
+}
+
+static struct manager_copying *manager_copying(struct manager *m, const struct worker_peer *from,
+                                               enum cache_ring_script script, uint64_t token)
+{
+    struct manager_copying *v = calloc(1, sizeof *v);
+    if (v == NULL)
+        return NULL;
+    *v = (struct manager_copying){
+        .m = m, .generation = from->generation, .token = token, .script = script};
+    slice_copy(slice_of(from->name), v->name, sizeof v->name);
+    return v;
 }
 
 /* Why Redis has not done it: what it said, or what is wrong with the connection. */
@@ -92,16 +104,11 @@ static bool manager_copies(struct manager *m, struct worker_peer *from,
     uint64_t result = manager_obstacle(m, from->user, mark);
     if (count == 0)
         return false;
-    struct manager_copying *v = result == 0 ? calloc(1, sizeof *v) : NULL;
-    if (v != NULL) {
-        *v = (struct manager_copying){
-            .m = m, .generation = from->generation, .token = token, .script = script};
-        slice_copy(slice_of(from->name), v->name, sizeof v->name);
-        if (manager_send(m, manager_call_copies(m, from->user, script, copies, count),
-                         manager_on_copied, v) == 0)
-            return true;
-        free(v);
-    }
+    struct manager_copying *v = result == 0 ? manager_copying(m, from, script, token) : NULL;
+    if (v != NULL && manager_send(m, manager_call_copies(m, from->user, script, copies, count),
+                                  manager_on_copied, v) == 0)
+        return true;
+    free(v);
     manager_send_copied(m, from, token, result != 0 ? result : MANAGER_AWAY,
                         manager_copy_why(m, script));
     return true;
@@ -119,4 +126,95 @@ bool manager_on_drop(struct manager *m, struct worker_peer *from, struct unpack 
     struct message_ring_drop message;
     return message_ring_drop_unpack(u, &message) &&
            manager_copies(m, from, CACHE_RING_DROP, message.token, message.mark, message.copies);
+}
+
+/* ---- what is there ---- */
+
+static void manager_send_fetched(struct manager *m, struct worker_peer *peer,
+                                 const struct message_ring_fetched *message)
+{
+    struct buffer *out = worker_compose(m->w);
+    message_ring_fetched_pack(out, message);
+    worker_must_send(m->w, peer, out);
+}
+
+static void manager_refuse_fetch(struct manager *m, struct worker_peer *peer, uint64_t token,
+                                 uint64_t result)
+{
+    struct message_ring_fetched message = {
+        .token = token, .result = result, .cursor = slice_of("0"), .copies = slice_of("")};
+    manager_send_fetched(m, peer, &message);
+}
+
+static void manager_send_copies(const struct manager_copying *v, struct worker_peer *peer,
+                                struct cache_ring_page *page)
+{
+    struct buffer copies = BUFFER_EMPTY;
+    struct cache_ring_copy copy;
+    while (cache_ring_next_copy(&page->list, &copy))
+        cache_ring_put_same(&copies, &copy);
+    bool good = cache_ring_list_ok(&page->list);
+    if (!good)
+        manager_is_garbled(v->m, v->script);
+    struct message_ring_fetched message = {
+        .token = v->token, .cursor = slice_of(page->cursor), .copies = buffer_slice(&copies)};
+    if (good && buffer_ok(&copies))
+        manager_send_fetched(v->m, peer, &message);
+    else
+        manager_refuse_fetch(v->m, peer, v->token, MANAGER_AWAY);
+    buffer_fini(&copies);
+}
+
+static void manager_take_page(const struct manager_copying *v, struct worker_peer *peer,
+                              struct slice bytes)
+{
+    const struct manager_node *n = peer->user;
+    struct cache_ring_answer a;
+    struct cache_ring_page page;
+    uint64_t mark;
+    bool lost;
+    if (!cache_ring_read_copies(bytes, &a, &mark, &lost, &page)) {
+        manager_is_garbled(v->m, v->script);
+        manager_refuse_fetch(v->m, peer, v->token, MANAGER_AWAY);
+    } else if (a.status != CACHE_RING_OK || lost || mark != n->who.mark) {
+        manager_refuse_fetch(v->m, peer, v->token, CACHE_RING_MUST_JOIN);
+    } else {
+        manager_send_copies(v, peer, &page);
+    }
+}
+
+static void manager_on_page(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    struct manager_copying *v = ctx;
+    struct slice bytes;
+    struct worker_peer *peer;
+    bool there = manager_find(v->m, v->name, v->generation, &peer) != NULL;
+    bool told = manager_bytes(v->m, v->script, reply, &bytes);
+    if (there && told)
+        manager_take_page(v, peer, bytes);
+    else if (there)
+        manager_refuse_fetch(v->m, peer, v->token, MANAGER_AWAY);
+    free(v);
+}
+
+bool manager_on_fetch(struct manager *m, struct worker_peer *from, struct unpack *u)
+{
+    struct message_ring_fetch message;
+    char cursor[CACHE_RING_CURSOR_SIZE];
+    if (!message_ring_fetch_unpack(u, &message) || message.cursor.len == 0 ||
+        !slice_copy(message.cursor, cursor, sizeof cursor))
+        return false;
+    const struct manager_node *n = from->user;
+    uint64_t result = manager_obstacle(m, n, message.mark);
+    struct manager_copying *v =
+        result == 0 ? manager_copying(m, from, CACHE_RING_COPIES, message.token) : NULL;
+    if (v != NULL &&
+        manager_send(
+            m, cache_ring_copies(&m->call, manager_run(m), n->who.incarnation, slice_of(cursor)),
+            manager_on_page, v) == 0)
+        return true;
+    free(v);
+    manager_refuse_fetch(m, from, message.token, result != 0 ? result : MANAGER_AWAY);
+    return true;
 }

@@ -205,9 +205,10 @@ uint64_t manager_obstacle(const struct manager *m, const struct manager_node *n,
 
 /* ---- cache_manager_copy.c ---- */
 
-/* RING_COPY, RING_DROP. False: malformed. */
+/* RING_COPY, RING_DROP, RING_FETCH. False: malformed. */
 bool manager_on_copy(struct manager *m, struct worker_peer *from, struct unpack *u);
 bool manager_on_drop(struct manager *m, struct worker_peer *from, struct unpack *u);
+bool manager_on_fetch(struct manager *m, struct worker_peer *from, struct unpack *u);
 
 /* ---- cache_manager_sweep.c ---- */
 

@@ -2,8 +2,8 @@
  * cache_copies.c: a cache_table of copies, and a list through them in the order of their use. See cache_copies.h.
  *
  * Fields of cache_object: version, form, older and newer are what they are called; gone: it is absent; used_s and
- * segment: the low and the high half of confirmed_ms (there is neither a log nor an idle time here, and 8 bytes more
- * before each value would be to be read unaligned).
+ * segment: the low 30 bits of confirmed_ms, and those above (there is neither a log nor an idle time here, and 8
+ * bytes more before each value would be to be read unaligned).
  */
 #include "workers/cache/memory/cache_copies.h"
 #include "workers/cache/memory/cache_memory.h"
@@ -88,7 +88,7 @@ void cache_copies_drop_all(struct cache_copies *c)
 
 static uint64_t copies_confirmed_ms(const struct cache_object *o)
 {
-    return (uint64_t)o->segment << 31 | o->used_s;
+    return (uint64_t)o->segment << 30 | o->used_s;
 }
 
 static void copies_fill(struct cache_object *o, const struct cache_copy *copy)
@@ -96,8 +96,8 @@ static void copies_fill(struct cache_object *o, const struct cache_copy *copy)
     o->version = copy->version;
     o->form = copy->form & 3u;
     o->gone = copy->absent;
-    o->used_s = copy->confirmed_ms & 0x7fffffff;
-    o->segment = (uint32_t)(copy->confirmed_ms >> 31);
+    o->used_s = copy->confirmed_ms & 0x3fffffff;
+    o->segment = (uint32_t)(copy->confirmed_ms >> 30);
     if (o->value_len > 0)
         memcpy((char *)(uintptr_t)cache_object_value(o).ptr, copy->value.ptr, o->value_len);
 }
