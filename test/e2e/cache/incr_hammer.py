@@ -1,6 +1,6 @@
 """Clients that INCR the same keys, whatever breaks, and what their numbers say when it is over: an acknowledged number is there once.
 
-A client never stops for an error that passes (TRYAGAIN, LOADING, a connection that is lost): that INCR was done or was not, and is
+A client never stops for an error that passes (TRYAGAIN, NOREPLICAS, LOADING, a connection that is lost): that INCR was done or was not, and is
 counted as sent. Every other error is wrong.
 """
 import collections
@@ -23,7 +23,7 @@ def passes(error):
     if isinstance(error, redis.exceptions.AuthenticationError):
         return False
     return (isinstance(error, (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError))
-            or isinstance(error, redis.exceptions.ResponseError) and str(error).startswith("TRYAGAIN "))
+            or isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(("TRYAGAIN ", "NOREPLICAS ")))
 
 
 def patient(ask, timeout=60):

@@ -1,6 +1,9 @@
 """copies = 2: what is acknowledged is in Redis too until the store has it, and a host that is lost for good loses nothing: the other one serves it."""
 import itertools
+import os
 import shutil
+import signal
+import threading
 
 import pytest
 import redis
@@ -8,9 +11,9 @@ import redis
 from cache_store_fixture import Bucket
 from incr_hammer import patient
 from platoon_fixture import wait_until
-from ring_fixture import Ring, die, serves_all
+from ring_fixture import MANAGER, Ring, die, refused, serves_all
 
-TAKES = 250
+TAKES = 300
 
 PREFIXES = itertools.count(1)
 SHORT = {"lease": "2s", "timeout": "1s"}
@@ -29,11 +32,36 @@ def hosts(redis_server, platoons, rgw):
     return make
 
 
+@pytest.fixture
+def alone(redis_server, platoon):
+    """One node of a ring, whose store is a directory; started."""
+    def make(*options, **cache):
+        return Ring(redis_server(*options)).add(platoon, **{"copies": 2, "timeout": "1s", **UNSTORED, **cache}).start()
+    return make
+
+
 def burn(platoon):
     """Its host is lost, with all that it had."""
     die(platoon)
     shutil.rmtree(platoon.dir / "state")
 
+
+def copies(ring, number):
+    """How many there are of that incarnation."""
+    return ring.server.client().hlen(f"platoon:{{cache:c}}:copies:{number}")
+
+
+def tells(platoon, worker, *parts):
+    """Waits until that is its trouble."""
+    last = []
+
+    def look():
+        last[:] = [platoon.workers()[worker].get("trouble") or ""]
+        return all(part in last[0] for part in parts)
+    wait_until(look, 60, lambda: f"{parts}; its trouble is {last}")
+
+
+# ---- a host is lost ----
 
 def test_a_host_is_lost_for_good(hosts):
     """Nothing of it is stored: all of its acknowledged writes are served by the other one, by their newest value."""
@@ -55,3 +83,256 @@ def test_a_host_is_lost_for_good(hosts):
     assert patient(lambda: here.get(keys[15])) == b"soon" and 3500 < here.ttl(keys[15]) <= 3600
     serves_all(one, keys[16:])
     assert ring.row(other) is None and all(ring.owner(key) is one for key in keys)
+
+
+@pytest.mark.parametrize("behind", [UNSTORED, {"write_delay": "100ms", "idle": "1s"}], ids=["unstored", "stored"])
+def test_numbers_while_hosts_are_lost(hosts, behind):
+    """The hosts are lost in turn, each with its state; no number of an INCR is lost, or given twice."""
+    ring = hosts(**behind).start()
+    with ring.hammer([ring.key() for _ in range(4)]) as hammer:
+        for turn in range(3):
+            hammer.more()
+            lost, left = ring.platoons[turn % 2], ring.nodes[1 - turn % 2]
+            burn(lost)
+            hammer.more(who=[left])
+            lost.start()
+        hammer.more()
+        hammer.check(ring.nodes[0].client())
+
+
+def test_a_host_that_was_taken_over_comes_back(hosts):
+    """With its log: what the other one has written since stays, and is a dead letter here."""
+    ring = hosts().start()
+    one, other = ring.nodes
+    kept, overwritten, gone = ring.keys_of(other, 3)
+    number = ring.row(other)["incarnation"]
+    die(ring.platoons[1])
+    wait_until(lambda: ring.state(other) is None, 60, "it to be taken over")
+    patient(lambda: one.client().set(overwritten, "newer"))
+    patient(lambda: one.client().delete(gone))
+    patient(lambda: one.client().execute_command("PLATOON.DUMP", overwritten, "WAIT", 0))
+    ring.platoons[1].start()
+    ring.serves(other)
+    for node in ring.nodes:
+        serves_all(node, [kept])
+        assert patient(lambda node=node: node.client().get(overwritten)) == b"newer" and patient(lambda node=node: node.client().get(gone)) is None
+    wait_until(lambda: ring.state(other) == "live", 30, "it to be in the ring")
+    assert ring.row(other)["incarnation"] != number and ring.stores[0].has(kept) == kept.encode()
+
+
+# ---- in the middle of a take-over ----
+
+def lose(ring, count=300, size=2000):
+    """The last platoon is lost, with so many objects. Its incarnation, and what each of them is."""
+    other = ring.nodes[-1]
+    values = {ring.key(): os.urandom(size // 2).hex() for _ in range(count)}
+    for key, value in values.items():
+        patient(lambda key=key, value=value: other.client().set(key, value))
+    number = ring.row(other)["incarnation"]
+    wait_until(lambda: copies(ring, number) >= count, 30, "all copies")
+    burn(ring.platoons[-1])
+    return number, values
+
+
+def has_all(node, values):
+    client = node.client()
+    for key, value in values.items():
+        assert patient(lambda key=key: client.get(key)) == value.encode(), key
+
+
+def test_masters_are_killed_while_they_take_over(hosts):
+    """Whoever is master goes on with what is left."""
+    ring = hosts(3).start()
+    number, values = lose(ring, 1000)
+    deaths = itertools.count()
+    over = threading.Event()
+
+    def kills():
+        """The master, each time that some more are stored."""
+        last = len(values)
+        while not over.is_set() and (left := copies(ring, number)) > 0:
+            if left < last - 50:
+                last = left
+                told = ring.ask("ring", "c")["master"]
+                for platoon in ring.platoons[:-1]:
+                    worker = platoon.workers()[MANAGER]
+                    if worker["pid"] and f":{worker['generation']}" in told:
+                        os.kill(worker["pid"], signal.SIGKILL)
+                        next(deaths)
+            over.wait(0.01)
+    thread = threading.Thread(target=kills, daemon=True)
+    thread.start()
+    try:
+        wait_until(lambda: ring.state(ring.nodes[-1]) is None, 120, "it to be taken over")
+    finally:
+        over.set()
+        thread.join(60)
+    has_all(ring.nodes[0], values)
+    has_all(ring.nodes[1], values)
+
+
+def test_the_store_is_away_while_it_is_taken_over(hosts):
+    ring = hosts().start()
+    ring.stores[0].away()
+    try:
+        number, values = lose(ring, 50)
+        key = next(iter(values))
+        tells(ring.platoons[0], MANAGER, ring.nodes[1].name, "is lost, and 5", "objects that it wrote are not stored", "Failed to connect")
+        refused(lambda: ring.nodes[0].client().get(key))
+        assert copies(ring, number) >= 50 and ring.state(ring.nodes[1]) == "lost"
+    finally:
+        ring.stores[0].back()
+    has_all(ring.nodes[0], values)
+    assert ring.state(ring.nodes[1]) is None
+    wait_until(lambda: not ring.platoons[0].workers()[MANAGER].get("trouble"), 30, "no trouble")
+
+
+# ---- no second copy ----
+
+def test_redis_stands_still(alone):
+    """A write has no second copy: it is refused, as what reads it is, and what was copied before is read on."""
+    ring = alone(lease="30s")
+    node, = ring.nodes
+    client = node.client()
+    client.set("k", "copied")
+    client.set("n", 1)
+    ring.server.pause()
+    try:
+        with pytest.raises(redis.exceptions.ResponseError, match="^NOREPLICAS Not enough good replicas to write"):
+            client.set("k", "not copied")
+        with pytest.raises(redis.exceptions.ResponseError, match="^NOREPLICAS "):
+            client.get("k")
+        with pytest.raises(redis.exceptions.ResponseError, match="^NOREPLICAS "):
+            client.set("other", "refused at once")
+        assert client.get("n") == b"1" and client.get("other") is None
+        tells(ring.platoons[0], node.name, "no second copies are kept")
+    finally:
+        ring.server.resume()
+    assert patient(lambda: client.get("k")) == b"not copied"
+    assert patient(lambda: client.incr("n")) == 2
+    wait_until(lambda: not node.worker().get("trouble"), 30, "no trouble")
+
+
+def test_redis_is_full(alone):
+    """It says so, the node tells why, and when there is room again all goes on."""
+    ring = alone(lease="30s")
+    node, = ring.nodes
+    client, server = node.client(), ring.server.client()
+    client.set("k", "copied")
+    server.config_set("maxmemory", 1)
+    with pytest.raises(redis.exceptions.ResponseError, match="^NOREPLICAS "):
+        client.set("k", "not copied")
+    tells(ring.platoons[0], node.name, "no second copies are kept", "maxmemory")
+    server.config_set("maxmemory", 0)
+    assert patient(lambda: client.get("k")) == b"not copied" and patient(lambda: client.set("k", "again"))
+
+
+def test_bytes_at_risk(alone):
+    """Those that are dirty and have no second copy; a copy goes when the store has the object."""
+    ring = alone(lease="30s")
+    node, = ring.nodes
+    number = ring.row(node)["incarnation"]
+    node.client().set("k", "v" * 1000)
+    ready = node.status()["dirty_bytes"]
+    wait_until(lambda: node.status()["dirty_bytes"] > 1000 and node.status()["at_risk_bytes"] == 0, 30, lambda: f"copies; {node.status()}")
+    ring.server.pause()
+    try:
+        with pytest.raises(redis.exceptions.ResponseError, match="^NOREPLICAS "):
+            node.client().set("k", "v" * 3000)
+        wait_until(lambda: 3000 < node.status()["at_risk_bytes"] < 3000 + ready, 30, lambda: f"one at risk; {node.status()}")
+    finally:
+        ring.server.resume()
+    wait_until(lambda: node.status()["at_risk_bytes"] == 0, 30, "copies")
+    assert copies(ring, number) == node.status()["dirty"] > 0
+    assert ring.platoons[0].ctl("cache", "dump", "c", "--all", "--wait").returncode == 0
+    wait_until(lambda: copies(ring, number) == 0, 30, "no copies")
+
+
+def test_one_copy_is_all_at_risk(alone):
+    ring = alone(copies=1)
+    node, = ring.nodes
+    node.client().set("k", "v" * 1000)
+    wait_until(lambda: node.status()["at_risk_bytes"] == node.status()["dirty_bytes"] > 1000, 30, "bytes at risk")
+    assert copies(ring, ring.row(node)["incarnation"]) == 0
+
+
+# ---- Redis is another ----
+
+def test_a_new_run_without_the_last_copies(alone):
+    """What Redis has forgotten is copied again, before anything is acknowledged: then the host may be lost."""
+    ring = alone(lease="2s")
+    node, = ring.nodes
+    number = ring.row(node)["incarnation"]
+    for name in ("a", "b", "c"):
+        node.client().set(name, name)
+    ring.server.client().delete(f"platoon:{{cache:c}}:copies:{number}")
+    ring.server.stop()
+    ring.server.start()
+    assert patient(lambda: node.client().set("d", "d"))
+    found = ring.server.client().hkeys(f"platoon:{{cache:c}}:copies:{number}")
+    assert {b"a", b"b", b"c", b"d"} <= set(found)
+
+
+def test_redis_restarts(hosts):
+    ring = hosts().start()
+    with ring.hammer([ring.key() for _ in range(4)]) as hammer:
+        for _ in range(2):
+            hammer.more()
+            ring.server.stop()
+            hammer.refused()
+            ring.server.start()
+        hammer.more()
+        burn(ring.platoons[1])
+        hammer.more(who=[ring.nodes[0]])
+        hammer.stop()
+        ring.platoons[1].start()
+        hammer.check(ring.nodes[0].client())
+
+
+# ---- a log that has lost its end ----
+
+def test_a_log_without_its_end(alone):
+    """The host has lost its power, and what was acknowledged is not in the log: it is in Redis, and comes back from there."""
+    ring = alone(lease="2s")
+    node, = ring.nodes
+    platoon = ring.platoons[0]
+    number = ring.row(node)["incarnation"]
+    values = {name: name * 100 for name in "abc"}
+    for name, value in values.items():
+        node.client().set(name, "old")
+        node.client().set(name, value)
+    node.client().set("gone", 1)
+    node.client().delete("gone")
+    die(platoon)
+    for path in (platoon.dir / "state/cache/c/node.1").glob("*.log"):
+        path.unlink()
+    platoon.start()
+    has_all(node, values)
+    assert patient(lambda: node.client().get("gone")) is None and ring.row(node)["incarnation"] == number
+    assert patient(lambda: node.client().append("a", "+")) == 101
+
+
+# ---- orderly ends, and mistakes ----
+
+def test_a_host_is_stopped_in_order(hosts):
+    """It leaves nothing in Redis, and nothing is refused for long."""
+    ring = hosts().start()
+    one, other = ring.nodes
+    keys, number = ring.keys_of(other, 10), ring.row(other)["incarnation"]
+    assert ring.platoons[1].stop() == 0
+    wait_until(lambda: ring.state(other) is None, 30, "the other host to hear of it")
+    serves_all(one, keys)
+    assert copies(ring, number) == 0
+
+
+def test_other_copies_are_refused(hosts):
+    ring = hosts()
+    ring.platoons[0].start()
+    ring.serves(ring.nodes[0])
+    stranger = ring.platoons[1]
+    text = stranger.config_path.read_text()
+    stranger.config_path.write_text(text.replace('copies = "2"', 'copies = "1"'))
+    assert text != stranger.config_path.read_text()
+    stranger.start(ready=False)
+    wait_until(lambda: stranger.workers()[MANAGER]["state"] == "FATAL", 30, "the refusal")
+    assert MANAGER in stranger.problems()

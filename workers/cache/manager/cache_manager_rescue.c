@@ -49,9 +49,14 @@ static void rescue_fail(struct manager *m, const char *why)
     uint64_t pause = (uint64_t)RESCUE_PAUSE_MS << (r->failures < 16 ? r->failures : 16);
     r->failures++;
     r->again_ms = clock_mono_ms() + (pause < max ? pause : max);
-    snprintf(r->trouble, sizeof r->trouble,
-             "%s of host %s is lost, and not all that it wrote is stored: %s", r->node, r->host,
-             why);
+    if (r->kept > 0)
+        snprintf(r->trouble, sizeof r->trouble,
+                 "%s of host %s is lost, and %zu objects that it wrote are not stored: %s", r->node,
+                 r->host, r->kept, why);
+    else
+        snprintf(r->trouble, sizeof r->trouble,
+                 "%s of host %s is lost, and what it wrote is not stored: %s", r->node, r->host,
+                 why);
     rescue_end(m);
 }
 
