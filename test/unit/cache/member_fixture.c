@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "workers/cache/cache_member_private.h"
+#include "workers/cache/cache_second.h"
 #include "workers/cache/ring/cache_cell.h"
 
 #include <stdlib.h>
@@ -94,9 +95,58 @@ static bool said_look(struct play_said *s, struct unpack *u)
     return right;
 }
 
+static bool said_list(struct play_said *s, struct slice list)
+{
+    struct cache_ring_copy copy;
+    s->list_len = list.len;
+    if (list.len <= sizeof s->list)
+        memcpy(s->list, list.ptr, list.len);
+    while (cache_ring_take_copy(&list, &copy))
+        s->count++;
+    return list.len == 0 && s->count > 0;
+}
+
+static bool said_copy(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_copy m;
+    if (!message_ring_copy_unpack(u, &m))
+        return false;
+    s->token = m.token;
+    s->mark = m.mark;
+    return said_list(s, m.copies);
+}
+
+static bool said_drop(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_drop m;
+    if (!message_ring_drop_unpack(u, &m))
+        return false;
+    s->token = m.token;
+    s->mark = m.mark;
+    return said_list(s, m.copies);
+}
+
+/* The cursor is its list. */
+static bool said_fetch(struct play_said *s, struct unpack *u)
+{
+    struct message_ring_fetch m;
+    if (!message_ring_fetch_unpack(u, &m))
+        return false;
+    s->token = m.token;
+    s->mark = m.mark;
+    s->list_len = m.cursor.len;
+    return slice_copy(m.cursor, s->list, sizeof s->list);
+}
+
 static bool said_read(struct play_said *s, struct unpack *u)
 {
     switch (s->type) {
+    case MESSAGE_RING_COPY:
+        return said_copy(s, u);
+    case MESSAGE_RING_DROP:
+        return said_drop(s, u);
+    case MESSAGE_RING_FETCH:
+        return said_fetch(s, u);
     case MESSAGE_RING_JOIN:
         return said_join(s, u);
     case MESSAGE_RING_CLAIM:
@@ -193,7 +243,9 @@ bool play_say(const struct buffer *message)
 {
     ck_assert(buffer_ok(message));
     struct unpack u = unpack_start(buffer_slice(message));
-    return cache_member_on_message(node.member, message_type(u), &u);
+    uint64_t type = message_type(u);
+    return type == MESSAGE_RING_COPIED ? cache_second_on_message(node.second, type, &u)
+                                       : cache_member_on_message(node.member, type, &u);
 }
 
 #define SAY(name, ...)                                                                             \
@@ -213,6 +265,13 @@ void play_say_joined(void)
     message_ring_joined_pack(&out, &m->joined);
     ck_assert(play_say(&out));
     buffer_fini(&out);
+}
+
+bool play_copied(const struct play_said *request, uint64_t result, const char *why)
+{
+    bool said;
+    SAY(ring_copied, .token = request->token, .result = result, .why = slice_of(why));
+    return said;
 }
 
 void play_join(void)
@@ -400,6 +459,7 @@ struct cache_member *play_new(char *why, size_t why_size)
     struct cache_member_options options = {.node = &node,
                                            .address = "unix:/run/node",
                                            .path = fake_manager.path,
+                                           .copied = fake_manager.copied,
                                            .idle_ms = fake_manager.idle_ms,
                                            .write_wait_ms = fake_manager.timeout_ms / 4,
                                            .compose = play_compose,
@@ -409,6 +469,18 @@ struct cache_member *play_new(char *why, size_t why_size)
                                            .on_left = play_on_left,
                                            .ctx = &fake_manager};
     return cache_member_new(&options, why, why_size);
+}
+
+void play_open_second(void)
+{
+    struct cache_second_options options = {.loop = node.loop,
+                                           .db = node.db,
+                                           .timeout_ms = fake_manager.timeout_ms,
+                                           .compose = play_compose,
+                                           .send = play_send,
+                                           .ctx = &fake_manager};
+    node.second = cache_second_new(&options);
+    ck_assert_ptr_nonnull(node.second);
 }
 
 void play_manager_begin(void)

@@ -10,6 +10,7 @@
 #define TEST_UNIT_CACHE_MEMBER_FIXTURE_H
 
 #include "proto/cache/cache_ring_cells.h"
+#include "proto/cache/cache_ring_record.h"
 #include "proto/message.h"
 #include "test/unit/cache/backing_fake.h"
 #include "test/unit/cache/node_fixture.h"
@@ -22,6 +23,7 @@
 #define PLAY_CELLS  1000 /* of one message */
 #define PLAY_SAID   64   /* messages that were not taken yet */
 #define PLAY_OWNERS 64
+#define PLAY_LIST   4096 /* bytes of copies */
 #define PLAY_HOUR   ((uint64_t)3600 * 1000)
 
 /* One message of the node. */
@@ -30,6 +32,8 @@ struct play_said {
     uint8_t seed[16];
     char address[64];
     size_t count;
+    size_t list_len; /* of copies; the list, if it is not longer */
+    char list[PLAY_LIST];
     struct cache_ring_held cells[PLAY_CELLS]; /* of a claim without numbers */
 };
 
@@ -42,7 +46,8 @@ struct fake_manager {
     enum cache_log_fsync fsync;
     uint64_t idle_ms, timeout_ms;
     const char *volatiles;
-    bool deaf; /* nothing can be sent to it */
+    bool deaf;   /* nothing can be sent to it */
+    bool copied; /* copies = 2, of the next play_open */
     /* What was said and not taken. */
     struct play_said said[PLAY_SAID];
     size_t first, count;
@@ -78,6 +83,9 @@ bool play_try_open(char *why, size_t why_size);
 /* The node's place in the ring alone. NULL: not, `why` says it. */
 struct cache_member *play_new(char *why, size_t why_size);
 
+/* Its second copies, to the same manager. */
+void play_open_second(void);
+
 /* The process ends, as if it was killed: what is left is the directory. */
 void play_shut(void);
 
@@ -108,6 +116,9 @@ bool play_own_each(const struct play_said *request, const struct cache_ring_owne
 bool play_see(const struct play_said *request, uint64_t result, struct cache_ring_owner owner);
 
 bool play_obstruct(const struct play_said *request, uint64_t result, uint64_t wait_ms);
+
+/* To RING_COPY, RING_DROP: `why`: of a result that is not 0. */
+bool play_copied(const struct play_said *request, uint64_t result, const char *why);
 
 /* Any message, packed. */
 bool play_say(const struct buffer *message);

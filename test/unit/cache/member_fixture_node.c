@@ -1,6 +1,8 @@
 /* member_fixture_node.c: the node itself: its log, its store, its life. See member_fixture.h. */
 #include "test/unit/cache/member_fixture.h"
 
+#include "workers/cache/cache_second.h"
+
 #include <ftw.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -87,6 +89,13 @@ static void play_on_stored(void *ctx, struct slice key, uint64_t version)
     cache_park_passed(node.park, key, version);
 }
 
+static void play_on_kept(void *ctx, struct slice key, uint64_t version)
+{
+    (void)ctx;
+    if (node.second != NULL)
+        cache_second_drop(node.second, key, version);
+}
+
 static void play_open_store(void)
 {
     struct cache_park_options park = {.node = &node,
@@ -102,7 +111,8 @@ static void play_open_store(void)
                                           .may = play_may,
                                           .may_put = play_may_put,
                                           .on_change = play_on_change,
-                                          .on_stored = play_on_stored};
+                                          .on_stored = play_on_stored,
+                                          .on_kept = play_on_kept};
     node.park = cache_park_new(&park);
     node.behind = cache_behind_new(node.loop, node.db, &fake.head, &behind);
     ck_assert(node.park != NULL && node.behind != NULL);
@@ -134,17 +144,21 @@ bool play_try_open(char *why, size_t why_size)
                                   .dirty_max = node_dirty_max,
                                   .evict = true,
                                   .stored = true,
+                                  .copied = fake_manager.copied,
                                   .volatiles = fake_manager.volatiles};
     fake_set_up();
     node.turn.began = false; /* the new one has not been told the time */
     cache_db_free(node.db);
     node.options.stored = true;
     node.options.fsync = fake_manager.fsync;
+    node.options.timeout_ms = fake_manager.timeout_ms;
     node.db = cache_db_new(&db, play_key);
     ck_assert_ptr_nonnull(node.db);
     node.member = play_new(why, why_size);
     if (node.member == NULL)
         return false;
+    if (fake_manager.copied)
+        play_open_second();
     play_open_log();
     play_open_store();
     return true;
@@ -160,6 +174,8 @@ void play_open(void)
 void play_shut(void)
 {
     cache_client_end_all(&node);
+    cache_second_free(node.second);
+    node.second = NULL;
     cache_member_free(node.member);
     node.member = NULL;
     node_store_end();

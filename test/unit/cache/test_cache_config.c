@@ -51,6 +51,8 @@ START_TEST(right_addresses)
         "store s { type = s3 url = \"https://h/b\" region = r credentials_file = k conditional = "
         "false }\n"
         "cache c { listen = \"unix:/a.sock\" store = s }\n",
+        RING "cache c { listen = \"unix:/c.sock\" store = s redis = r copies = 2 }\n",
+        "cache c { listen = \"unix:/c.sock\" copies = 1 }\n",
         RING "cache c { listen = \"unix:/c{n}.sock 127.0.0.1:1{n}\" nodes = 3 store = s redis = r "
              "advertise = \"h:1{n}\" }\n",
     };
@@ -131,6 +133,10 @@ START_TEST(errors_name_line_cause_and_remedy)
          "cache c { listen = \"unix:/a.sock\" store = s redis = r }\n",
          "3: store: a ring needs a store that keeps conditions, and conditional is false in store "
          "s"},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s copies = 2 }\n",
+         "3: copies: the second copy of what is written is in Redis, and there is none"},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r copies = 3 }\n",
+         "3: copies: "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         says(cases[i].text, cases[i].says);

@@ -1,0 +1,460 @@
+/*
+ * test_cache_second.c: what is dirty is sent to be copied, in order and again, and how far it is; what is stored is
+ * dropped (workers/cache/cache_second.h). Its manager is the test's.
+ */
+#include "proto/cache/cache_ring_answer.h"
+#include "proto/cache/cache_ring_record.h"
+#include "proto/message.h"
+#include "test/unit/suite.h"
+#include "workers/cache/cache_second.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define START_US   INT64_C(1700000000000000)
+#define SAID       64
+#define TIMEOUT_MS 300
+
+static const uint8_t hash_key[16] = {7};
+static uv_loop_t loop;
+static struct cache_db *db;
+static struct cache_second *second;
+static struct buffer composed;
+
+/* What was sent: its message, until the test has heard it. */
+static struct buffer said[SAID];
+static unsigned said_first, said_count;
+static bool deaf;
+
+static struct buffer *compose(void *ctx)
+{
+    (void)ctx;
+    buffer_clear(&composed);
+    return &composed;
+}
+
+static bool transmit(void *ctx)
+{
+    (void)ctx;
+    if (deaf)
+        return false;
+    ck_assert_uint_lt(said_count, SAID);
+    struct buffer *b = &said[(said_first + said_count++) % SAID];
+    buffer_clear(b);
+    buffer_append_slice(b, buffer_slice(&composed));
+    return true;
+}
+
+static void set_up(void)
+{
+    const struct cache_db_options options = {.memory_max = 256 << 20,
+                                             .object_max = 4 << 20,
+                                             .dirty_max = 64 << 20,
+                                             .stored = true,
+                                             .copied = true};
+    uv_loop_init(&loop);
+    db = cache_db_new(&options, hash_key);
+    cache_db_begin(db, START_US, 1);
+    const struct cache_second_options o = {
+        .loop = &loop, .db = db, .timeout_ms = TIMEOUT_MS, .compose = compose, .send = transmit};
+    second = cache_second_new(&o);
+    ck_assert(db != NULL && second != NULL);
+    cache_second_joined(second, 11, false);
+    said_first = said_count = 0;
+    deaf = false;
+}
+
+static void tear_down(void)
+{
+    cache_second_free(second);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+    cache_db_free(db);
+    buffer_fini(&composed);
+    for (unsigned i = 0; i < SAID; i++)
+        buffer_fini(&said[i]);
+}
+
+static void turn(void)
+{
+    uv_run(&loop, UV_RUN_NOWAIT);
+    while (cache_second_turn(second))
+        continue;
+}
+
+/* Turns until the time is over that one of them waits for. */
+static void turns_until(bool (*condition)(void))
+{
+    for (unsigned i = 0; i < 20000 && !condition(); i++) {
+        uv_sleep(1);
+        turn();
+    }
+    ck_assert(condition());
+}
+
+static void set(const char *key, const char *value)
+{
+    ck_assert_int_eq(
+        cache_db_set(db, slice_of(key), slice_of(value), CACHE_NEVER, CACHE_FORM_BYTES), CACHE_OK);
+}
+
+/* A request as it was heard; its list lives until SAID more were. */
+struct request {
+    uint64_t token, mark;
+    struct slice list;
+};
+
+static struct request heard(uint64_t type)
+{
+    ck_assert_uint_gt(said_count, 0);
+    struct unpack u = unpack_start(buffer_slice(&said[said_first]));
+    struct unpack head = u;
+    unpack_array(&head);
+    ck_assert_uint_eq(unpack_u64(&head), type);
+    said_first = (said_first + 1) % SAID;
+    said_count--;
+    struct message_ring_copy copy;
+    struct message_ring_drop drop;
+    if (type == MESSAGE_RING_COPY) {
+        ck_assert(message_ring_copy_unpack(&u, &copy));
+        return (struct request){copy.token, copy.mark, copy.copies};
+    }
+    ck_assert(message_ring_drop_unpack(&u, &drop));
+    return (struct request){drop.token, drop.mark, drop.copies};
+}
+
+static void answer(struct request r, uint64_t result, const char *why)
+{
+    struct buffer out = BUFFER_EMPTY;
+    struct message_ring_copied m = {.token = r.token, .result = result, .why = slice_of(why)};
+    message_ring_copied_pack(&out, &m);
+    struct unpack u = unpack_start(buffer_slice(&out));
+    ck_assert(cache_second_on_message(second, MESSAGE_RING_COPIED, &u));
+    buffer_fini(&out);
+    turn();
+}
+
+/* Its list is exactly this: "key=value", of a drop "key", a blank behind each. */
+static void ck_list(struct request r, const char *wanted)
+{
+    struct buffer text = BUFFER_EMPTY;
+    struct cache_ring_copy copy;
+    struct cache_ring_object object;
+    while (cache_ring_take_copy(&r.list, &copy)) {
+        buffer_append_slice(&text, copy.key);
+        if (copy.record.len > 0) {
+            ck_assert(cache_ring_read_record(copy.record, &object));
+            buffer_append_text(&text, object.deleted ? "!" : "=");
+            buffer_append_slice(&text, object.value);
+        }
+        buffer_append_text(&text, " ");
+    }
+    ck_assert_str_eq(buffer_text(&text), wanted);
+    buffer_fini(&text);
+}
+
+/* The store takes what is dirty of that key. */
+static void stored(const char *key)
+{
+    ck_assert(cache_db_ask(db, slice_of(key)));
+    const struct cache_object *o = cache_db_take(db, INT64_MAX);
+    ck_assert(o != NULL && slice_is(cache_object_key(o), key));
+    uint64_t version = o->version;
+    cache_second_drop(second, slice_of(key), version);
+    ck_assert(cache_db_stored(db, slice_of(key), version, false));
+}
+
+/* ---- copying ---- */
+
+START_TEST(a_turn_is_one_request)
+{
+    turn();
+    ck_assert_uint_eq(said_count, 0);
+    set("a", "1");
+    set("b", "2");
+    set("a", "3");
+    ck_assert_uint_eq(cache_second_end(second), 0);
+    turn();
+    struct request r = heard(MESSAGE_RING_COPY);
+    ck_assert_uint_eq(r.mark, 11);
+    ck_list(r, "a=3 b=2 ");
+    ck_assert_uint_eq(said_count, 0);
+    ck_assert_uint_eq(cache_second_end(second), 0);
+    answer(r, CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_end(second), 3);
+    ck_assert_uint_eq(cache_db_copied_bytes(db), 4);
+}
+END_TEST
+
+START_TEST(answers_in_any_order)
+{
+    set("a", "1");
+    turn();
+    struct request first = heard(MESSAGE_RING_COPY);
+    set("b", "1");
+    turn();
+    struct request next = heard(MESSAGE_RING_COPY);
+    set("a", "2");
+    answer(next, CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_end(second), 0);
+    ck_list(heard(MESSAGE_RING_COPY), "a=2 ");
+    answer(first, CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_end(second), 2);
+    ck_assert_ptr_nonnull(cache_db_copy_find(db, slice_of("a"))); /* that was the older one */
+}
+END_TEST
+
+START_TEST(a_deletion)
+{
+    bool was;
+    set("a", "1");
+    turn();
+    answer(heard(MESSAGE_RING_COPY), CACHE_RING_OK, "");
+    ck_assert_int_eq(cache_db_delete(db, slice_of("a"), &was), CACHE_OK);
+    turn();
+    ck_list(heard(MESSAGE_RING_COPY), "a! ");
+}
+END_TEST
+
+START_TEST(many_are_several_requests)
+{
+    char key[16];
+    for (unsigned i = 0; i < 10 * CACHE_RING_CALL_MAX; i++) {
+        snprintf(key, sizeof key, "%u", i);
+        set(key, "v");
+    }
+    turn();
+    ck_assert_uint_eq(said_count, 8);
+    for (unsigned i = 0; i < 10; i++) {
+        struct request r = heard(MESSAGE_RING_COPY);
+        struct cache_ring_copy copy;
+        unsigned count = 0;
+        for (struct slice list = r.list; cache_ring_take_copy(&list, &copy); count++)
+            continue;
+        ck_assert_uint_eq(count, CACHE_RING_CALL_MAX);
+        answer(r, CACHE_RING_OK, "");
+        ck_assert_uint_eq(cache_second_end(second), (i + 1) * CACHE_RING_CALL_MAX);
+    }
+}
+END_TEST
+
+static char large[(1 << 20) + 1];
+
+/* What one request had has become more than one takes since. */
+START_TEST(what_has_grown_goes_in_parts)
+{
+    memset(large, 'x', sizeof large - 1);
+    set("a", "1");
+    set("b", "1");
+    set("c", "1");
+    turn();
+    struct request r = heard(MESSAGE_RING_COPY);
+    set("a", large);
+    set("b", large);
+    cache_second_joined(second, 12, false); /* the answer is lost */
+    turn();
+    r = heard(MESSAGE_RING_COPY);
+    ck_assert_uint_gt(r.list.len, sizeof large);
+    ck_assert_uint_lt(r.list.len, 2 * sizeof large);
+    while (cache_second_end(second) < cache_db_copy_end(db)) {
+        answer(r, CACHE_RING_OK, "");
+        if (said_count > 0)
+            r = heard(MESSAGE_RING_COPY);
+        ck_assert_uint_lt(r.list.len, 2 * sizeof large);
+    }
+    ck_assert_uint_eq(cache_db_copied_bytes(db), 2 * sizeof large + 2);
+}
+END_TEST
+
+/* ---- what goes wrong ---- */
+
+static bool says_again(void)
+{
+    return said_count > 0;
+}
+
+static bool late(void)
+{
+    return cache_second_is_late(second);
+}
+
+START_TEST(what_is_refused_is_sent_again_as_it_is_then)
+{
+    set("a", "1");
+    set("b", "1");
+    turn();
+    answer(heard(MESSAGE_RING_COPY), 4, "Redis is full");
+    ck_assert_uint_eq(said_count, 0);
+    ck_assert_uint_eq(cache_second_end(second), 0);
+    set("a", "2");
+    stored("b");
+    turns_until(says_again);
+    unsigned copies = 0, drops = 0;
+    while (said_count > 0) {
+        struct unpack u = unpack_start(buffer_slice(&said[said_first]));
+        unpack_array(&u);
+        if (unpack_u64(&u) == MESSAGE_RING_DROP) {
+            ck_list(heard(MESSAGE_RING_DROP), "b ");
+            drops++;
+            turns_until(says_again);
+            continue;
+        }
+        struct request r = heard(MESSAGE_RING_COPY);
+        ck_list(r, "a=2 ");
+        answer(r, CACHE_RING_OK, "");
+        copies++;
+    }
+    ck_assert(copies > 0 && drops == 1);
+    ck_assert_uint_eq(cache_second_end(second), 3);
+}
+END_TEST
+
+START_TEST(late_is_what_is_not_copied_in_time)
+{
+    ck_assert(!late());
+    set("a", "1");
+    ck_assert(!late());
+    turn();
+    struct request r = heard(MESSAGE_RING_COPY);
+    ck_assert_str_eq(cache_second_trouble(second), "");
+    answer(r, 4, "Redis is full");
+    deaf = true;
+    turns_until(late);
+    ck_assert_str_eq(cache_second_trouble(second), "Redis is full");
+    deaf = false;
+    turns_until(says_again);
+    answer(heard(MESSAGE_RING_COPY), CACHE_RING_OK, "");
+    ck_assert(!late());
+    ck_assert_str_eq(cache_second_trouble(second), "");
+    set("b", "1"); /* its time begins now */
+    ck_assert(!late());
+    turn();
+    ck_assert(!late());
+}
+END_TEST
+
+START_TEST(in_another_session_it_is_sent_again)
+{
+    set("a", "1");
+    turn();
+    struct request old = heard(MESSAGE_RING_COPY);
+    cache_second_parted(second);
+    set("b", "1");
+    turn();
+    ck_assert_uint_eq(said_count, 0);
+    cache_second_joined(second, 12, false);
+    answer(old, CACHE_RING_OK, ""); /* late */
+    ck_assert_uint_eq(cache_second_end(second), 0);
+    struct request r = heard(MESSAGE_RING_COPY);
+    ck_assert_uint_eq(r.mark, 12);
+    ck_list(r, "a=1 ");
+    answer(r, CACHE_RING_OK, "");
+    answer(heard(MESSAGE_RING_COPY), CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_end(second), 2);
+}
+END_TEST
+
+/* Redis is another: nothing more is acknowledged before all that is dirty has a copy there. */
+START_TEST(in_a_new_run_all_is_copied_first)
+{
+    set("a", "1");
+    set("b", "1");
+    turn();
+    answer(heard(MESSAGE_RING_COPY), CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_end(second), 2);
+    cache_second_joined(second, 12, true);
+    set("c", "1");
+    ck_assert_uint_eq(cache_db_copy_end(db), 3);
+    turn();
+    struct request r = heard(MESSAGE_RING_COPY);
+    unsigned count = 0;
+    struct cache_ring_copy copy;
+    for (struct slice list = r.list; cache_ring_take_copy(&list, &copy); count++)
+        continue;
+    ck_assert_uint_eq(count, 3);
+    ck_assert_uint_eq(cache_second_end(second), 2);
+    answer(r, CACHE_RING_OK, "");
+    ck_assert_uint_ge(cache_second_end(second), 3);
+    ck_assert_uint_eq(cache_second_end(second), cache_db_copy_end(db));
+}
+END_TEST
+
+START_TEST(what_is_no_message)
+{
+    struct buffer out = BUFFER_EMPTY;
+    message_ring_copied_pack(&out, &(struct message_ring_copied){.token = 0, .why = slice_of("")});
+    struct unpack u = unpack_start(buffer_slice(&out));
+    ck_assert(!cache_second_on_message(second, MESSAGE_RING_COPIED, &u));
+    u = unpack_start(slice_make(out.data, out.len - 2));
+    ck_assert(!cache_second_on_message(second, MESSAGE_RING_COPIED, &u));
+    u = unpack_start(buffer_slice(&out));
+    ck_assert(!cache_second_on_message(second, MESSAGE_RING_LEFT, &u));
+    buffer_fini(&out);
+}
+END_TEST
+
+/* ---- dropping ---- */
+
+START_TEST(what_is_stored_is_dropped)
+{
+    set("a", "1");
+    set("b", "1");
+    turn();
+    answer(heard(MESSAGE_RING_COPY), CACHE_RING_OK, "");
+    stored("a");
+    stored("b");
+    ck_assert_uint_eq(cache_second_drop_end(second), 2);
+    ck_assert_uint_eq(cache_second_dropped(second), 0);
+    turn();
+    struct request r = heard(MESSAGE_RING_DROP);
+    ck_list(r, "a b ");
+    ck_assert_uint_eq(cache_second_dropped(second), 0);
+    answer(r, CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_dropped(second), 2);
+    ck_assert_uint_eq(said_count, 0);
+}
+END_TEST
+
+START_TEST(drops_are_sent_again)
+{
+    cache_second_drop(second, slice_of("a"), 1);
+    turn();
+    answer(heard(MESSAGE_RING_DROP), 4, "");
+    cache_second_drop(second, slice_of("b"), 1);
+    turns_until(says_again);
+    struct request r = heard(MESSAGE_RING_DROP);
+    ck_list(r, "a ");
+    cache_second_joined(second, 12, true);
+    turn();
+    answer(r, CACHE_RING_OK, ""); /* of the earlier session */
+    ck_assert_uint_eq(cache_second_dropped(second), 0);
+    while (said_count > 0)
+        answer(heard(MESSAGE_RING_DROP), CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_dropped(second), 2);
+}
+END_TEST
+
+START_TEST(drops_are_bounded)
+{
+    static char key[4096];
+    memset(key, 'k', sizeof key - 1);
+    cache_second_parted(second);
+    while (!cache_second_is_full(second))
+        cache_second_drop(second, slice_of(key), 1);
+    ck_assert_uint_lt(cache_second_drop_end(second), 5000);
+    cache_second_joined(second, 12, false);
+    turn();
+    ck_assert_uint_eq(said_count, 8);
+    while (said_count > 0)
+        answer(heard(MESSAGE_RING_DROP), CACHE_RING_OK, "");
+    ck_assert(!cache_second_is_full(second));
+    ck_assert_uint_eq(cache_second_dropped(second), cache_second_drop_end(second));
+}
+END_TEST
+
+SUITE_MAIN_WITH("cache_second", set_up, tear_down, a_turn_is_one_request, answers_in_any_order,
+                a_deletion, many_are_several_requests, what_has_grown_goes_in_parts,
+                what_is_refused_is_sent_again_as_it_is_then, late_is_what_is_not_copied_in_time,
+                in_another_session_it_is_sent_again, in_a_new_run_all_is_copied_first,
+                what_is_no_message, what_is_stored_is_dropped, drops_are_sent_again,
+                drops_are_bounded)
