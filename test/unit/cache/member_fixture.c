@@ -404,6 +404,9 @@ static void play_on_prepare(uv_prepare_t *handle)
     (void)handle;
     while (m->answers && m->count > 0) {
         const struct play_said *s = &m->said[m->first];
+        if (s->type == MESSAGE_RING_COPY || s->type == MESSAGE_RING_DROP ||
+            s->type == MESSAGE_RING_FETCH)
+            break; /* the test's */
         m->first = (m->first + 1) % PLAY_SAID;
         m->count--;
         if (s->type == MESSAGE_RING_LOOK)
