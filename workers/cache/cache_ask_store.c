@@ -6,6 +6,7 @@
 #include "workers/cache/cache_access.h"
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/cache_second.h"
 
 #define ASK_LETTERS_MAX 1000u              /* of a page of the list */
 #define ASK_SHOWN_MAX   ((size_t)64 << 10) /* bytes of a dead letter's value */
@@ -229,6 +230,9 @@ static enum control_status ask_drop(struct cache_asked *a, struct slice key, uin
 {
     char why[CACHE_ACCESS_WHY_SIZE];
     bool was;
+    uint64_t version = a->node->second != NULL ? cache_db_seen(a->node->db, key) / 2 : 0;
+    if (version != 0)
+        cache_second_drop(a->node->second, cache_stray_key(key), version);
     enum cache_fault fault =
         a->node->turn.failed ? CACHE_FAULT_LOG : cache_db_dead_drop(a->node->db, key, &was);
     if (fault != CACHE_OK) {

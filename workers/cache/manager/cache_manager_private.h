@@ -77,7 +77,9 @@ struct manager_rescue {
     size_t put_count;
     struct buffer drops; /* key and version of what the store has of this page */
     size_t dropped;      /* bytes of it that Redis has been told of */
-    size_t kept;         /* copies that the store has not taken */
+    size_t kept;         /* copies that the store has not taken; of them */
+    size_t refused;      /* those that it never will */
+    uint64_t refused_of; /* the incarnation of which nothing else is left, 0: none */
     uint64_t stored;
     unsigned failures;                /* in a row, of whomever */
     uint64_t again_ms;                /* not before; clock_mono_ms */

@@ -126,6 +126,7 @@ static void rescue_on_forgotten(struct redis_conn *c, const redisReply *reply, v
 static void rescue_strike(struct manager *m)
 {
     struct manager_rescue *r = &m->rescue;
+    r->refused_of = r->kept > 0 && r->kept == r->refused ? r->who.incarnation : 0;
     if (r->kept > 0)
         rescue_fail(m, r->why);
     else
@@ -212,6 +213,7 @@ static void rescue_on_put(const struct backing_answer *answer, void *ctx)
             log_info("copy-superseded", "key=%s version=%" PRIu64 " stored=%" PRIu64,
                      log_quote(key), p->version, answer->meta.version);
     } else {
+        r->refused += answer->result == BACKING_REFUSED;
         rescue_keep(r, key, answer->why);
     }
     free(p);
@@ -331,7 +333,7 @@ void manager_rescue(struct manager *m)
         return;
     r->running = true;
     r->who = k->who;
-    r->kept = 0;
+    r->kept = r->refused = 0;
     r->stored = 0;
     r->more = true;
     slice_copy(slice_of(k->name), r->node, sizeof r->node);

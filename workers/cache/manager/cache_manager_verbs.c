@@ -219,11 +219,12 @@ static void manager_reply_forgotten(const struct manager_question *q,
                           " ms more, as Redis is another since: ask again then",
                           a->value);
     } else if (a->status == CACHE_RING_COPIED) {
-        worker_reply_text(m->w, q->id, CONTROL_ERROR,
-                          "forget: Redis has %" PRIu64
-                          " copies of what it wrote, which the store may not have: wait until they "
-                          "are stored",
-                          a->value);
+        worker_reply_text(
+            m->w, q->id, CONTROL_ERROR,
+            "forget: Redis has %" PRIu64
+            " copies of what it wrote, which the store does not have: the master stores "
+            "them, and then it is forgotten; its manager's trouble says what keeps it",
+            a->value);
     } else {
         manager_fail(m, q->id, "forget", "that node has come back meanwhile: see 'cache ring'");
     }
@@ -279,7 +280,8 @@ static void manager_on_forget(struct manager *m, uint64_t id, struct slice word)
     struct manager_question *q = manager_question(m, id);
     if (q != NULL)
         q->who = k->who;
-    int rc = q == NULL ? -ENOMEM : cache_ring_forget(&m->call, manager_run(m), &k->who, false);
+    bool even = m->copies < 2 || m->rescue.refused_of == k->who.incarnation;
+    int rc = q == NULL ? -ENOMEM : cache_ring_forget(&m->call, manager_run(m), &k->who, even);
     manager_ask(q, m, id, "forget", rc, manager_on_forgotten);
 }
 
