@@ -261,7 +261,7 @@
 #define MESSAGE_FIELDS_RING_FETCHED(F) \
     F(u64, token, "of the request") \
     F(u64, result, "0 a page; 1 join; 4 away") \
-    F(bin, cursor, "where it goes on; 0: that was all") \
+    F(bin, cursor, "where it goes on; 0: that was all; empty: more of this page follows, with this token") \
     F(bin, copies, "as those of a copy")
 
 #define CACHE_VERBS(X) \

@@ -94,6 +94,7 @@ static void mail_refuse(struct cache_mail *m, const struct mail_to *to, const ch
 static void mail_go(struct cache_turn_answer *wait, const char *refused)
 {
     struct mail_answer *a = (struct mail_answer *)wait;
+    a->mail->answered -= a->len;
     if (refused == NULL)
         mail_tell(a->mail, &a->to, CONTROL_OK, slice_make(a->text, a->len));
     else
@@ -132,6 +133,8 @@ static bool mail_wait(struct cache_mail *m, const struct mail_to *to, struct mai
                       uint64_t end, uint64_t copy)
 {
     if (m->text.len > MAIL_TEXT_SIZE) {
+        if (m->answered + m->text.len > MAIL_HELD_MAX)
+            return false;
         struct mail_answer *grown = realloc(*a, sizeof **a + m->text.len);
         if (grown == NULL)
             return false;
@@ -142,6 +145,7 @@ static bool mail_wait(struct cache_mail *m, const struct mail_to *to, struct mai
                                .to = *to,
                                .len = m->text.len};
     memcpy((*a)->text, m->text.data, m->text.len);
+    m->answered += m->text.len;
     cache_turn_answer(&m->node->turn, &(*a)->wait);
     *a = NULL;
     return true;

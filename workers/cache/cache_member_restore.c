@@ -97,11 +97,15 @@ bool member_on_fetched(struct cache_member *r, struct unpack *u)
         return false;
     if (m.token == 0 || m.token != r->restore_token || r->walk != MEMBER_RESTORES)
         return true; /* of an earlier session */
-    r->restore_token = 0;
+    r->restore_token = 0; /* unless more of this page follows */
     if (m.result == CACHE_RING_OK && !restore_page(r, m.copies, &all))
         return false;
     if (!all) {
         restore_later(r);
+        return true;
+    }
+    if (m.cursor.len == 0) {
+        r->restore_token = m.token;
         return true;
     }
     slice_copy(m.cursor, r->restore_cursor, sizeof r->restore_cursor);

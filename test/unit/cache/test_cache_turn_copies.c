@@ -241,6 +241,14 @@ START_TEST(a_process_asks_for_what_its_log_lost)
     const struct play_said *fetch = again();
     ck_assert(slice_is(slice_make(fetch->list, fetch->list_len), "0"));
     cache_ring_put_copy(&list, slice_of("k"), version + 10, &lost);
+    struct play_said first = *fetch;
+    ck_assert(tell(&first, 0, "", buffer_slice(&list))); /* a part of a page */
+    node_turn(2);
+    while (is_said(MESSAGE_RING_COPY))
+        ck_assert(play_copied(play_heard(MESSAGE_RING_COPY), CACHE_RING_OK, ""));
+    play_hears_nothing();
+    buffer_clear(&list);
+    fetch = &first;
     cache_ring_put_copy(&list, slice_of("same"), version - 10, &lost);
     ck_assert(tell(fetch, 0, "17", buffer_slice(&list)));
     node_turn(2);

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#define MANAGER_PART_SIZE ((size_t)2 << 20) /* of copies in one message, or one copy */
+
 /* A request that is not answered. */
 struct manager_copying {
     struct manager *m;
@@ -146,13 +148,28 @@ static void manager_refuse_fetch(struct manager *m, struct worker_peer *peer, ui
     manager_send_fetched(m, peer, &message);
 }
 
+/* A page of large objects is more than a frame may have. */
+static void manager_send_part(const struct manager_copying *v, struct worker_peer *peer,
+                              struct buffer *copies)
+{
+    struct message_ring_fetched message = {
+        .token = v->token, .cursor = slice_of(""), .copies = buffer_slice(copies)};
+    if (!buffer_ok(copies))
+        return; /* of that the last one speaks */
+    manager_send_fetched(v->m, peer, &message);
+    buffer_clear(copies);
+}
+
 static void manager_send_copies(const struct manager_copying *v, struct worker_peer *peer,
                                 struct cache_ring_page *page)
 {
     struct buffer copies = BUFFER_EMPTY;
     struct cache_ring_copy copy;
-    while (cache_ring_next_copy(&page->list, &copy))
+    while (cache_ring_next_copy(&page->list, &copy)) {
+        if (copies.len > 0 && copies.len + copy.key.len + copy.record.len > MANAGER_PART_SIZE)
+            manager_send_part(v, peer, &copies);
         cache_ring_put_same(&copies, &copy);
+    }
     bool good = cache_ring_list_ok(&page->list);
     if (!good)
         manager_is_garbled(v->m, v->script);
