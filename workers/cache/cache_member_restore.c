@@ -96,7 +96,7 @@ bool member_on_fetched(struct cache_member *r, struct unpack *u)
     if (!message_ring_fetched_unpack(u, &m) || m.cursor.len >= sizeof r->restore_cursor)
         return false;
     if (m.token == 0 || m.token != r->restore_token || r->walk != MEMBER_RESTORES)
-        return true; /* of an earlier session */
+        return true;      /* of an earlier session */
     r->restore_token = 0; /* unless more of this page follows */
     if (m.result == CACHE_RING_OK && !restore_page(r, m.copies, &all))
         return false;
