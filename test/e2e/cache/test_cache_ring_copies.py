@@ -167,6 +167,7 @@ def test_masters_are_killed_while_they_take_over(hosts):
     finally:
         over.set()
         thread.join(60)
+    assert next(deaths) > 0, "nobody was killed"
     has_all(ring.nodes[0], values)
     has_all(ring.nodes[1], values)
 
