@@ -39,6 +39,7 @@ static void rescue_end(struct manager *m)
     struct manager_rescue *r = &m->rescue;
     r->running = false;
     buffer_clear(&r->drops);
+    r->dropped = 0;
 }
 
 /* Tried again, with longer pauses, when others that are lost have had their turn. */
