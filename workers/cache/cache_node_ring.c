@@ -122,11 +122,27 @@ bool node_copies(const struct node *n)
     return node_setting(n, "cache.redis") != NULL && worker_setting_u64(n->w, "cache.copies") > 1;
 }
 
+static uint64_t node_log_end(void *ctx)
+{
+    return cache_log_added(((struct node *)ctx)->cache.log);
+}
+
+static bool node_log_synced(void *ctx, uint64_t end)
+{
+    struct node *n = ctx;
+    bool synced = cache_log_synced(n->cache.log) >= end;
+    if (!synced)
+        cache_log_sync_soon(n->cache.log);
+    return synced;
+}
+
 static void node_open_second(struct node *n)
 {
     struct cache_second_options options = {.loop = n->cache.loop,
                                            .db = n->cache.db,
                                            .timeout_ms = n->cache.options.timeout_ms,
+                                           .log_end = node_log_end,
+                                           .log_synced = node_log_synced,
                                            .compose = node_compose,
                                            .send = node_send,
                                            .ctx = n};

@@ -19,8 +19,9 @@
 struct second_batch {
     struct second_batch *next;
     uint64_t token;
-    uint64_t number; /* of copies the first change in it, of drops the last */
-    uint64_t at_ms;  /* tried again then */
+    uint64_t number;  /* of copies the first change in it, of drops the last */
+    uint64_t at_ms;   /* tried again then */
+    uint64_t log_end; /* of drops: the log has all that is dropped before that */
     size_t count;
     struct buffer keys;
     struct buffer rest; /* keys that are sent when these are copied */
@@ -326,7 +327,14 @@ void cache_second_drop(struct cache_second *s, struct slice key, uint64_t versio
     cache_ring_put_drop(&b->keys, key, version);
     b->count++;
     b->number = ++s->drop_end;
+    b->log_end = s->options.log_end != NULL ? s->options.log_end(s->options.ctx) : 0;
     s->drop_bytes += b->keys.len - before;
+}
+
+static bool second_may_drop(const struct cache_second *s, const struct second_batch *b)
+{
+    return b->token == 0 && b->at_ms <= second_now(s) &&
+           (s->options.log_synced == NULL || s->options.log_synced(s->options.ctx, b->log_end));
 }
 
 static void second_send_drops(struct cache_second *s)
@@ -337,11 +345,11 @@ static void second_send_drops(struct cache_second *s)
         s->making = NULL;
     }
     for (struct second_batch *b = s->drops.first; s->mark != 0 && b != NULL; b = b->next) {
-        bool due = b->token == 0 && b->at_ms <= second_now(s);
-        if (flying++ == SECOND_FLIGHTS || (b->token == 0 && !due))
-            return; /* in their order */
-        if (due && !second_send(s, b, buffer_slice(&b->keys), true))
+        if (flying++ == SECOND_FLIGHTS)
             return;
+        if (b->token == 0 &&
+            (!second_may_drop(s, b) || !second_send(s, b, buffer_slice(&b->keys), true)))
+            return; /* in their order */
     }
 }
 

@@ -4,8 +4,9 @@
  *
  * Runs in a cache node of a ring; one thread. cache_db knows what is to be copied, and gives each change a number; this
  * sends it, some of it in each turn, hears what came of it, and says up to which number all has a copy: what is
- * acknowledged must not be beyond that (cache_turn.h). What has one and is stored is dropped there again. It knows
- * neither clients nor the ring, but the mark of the node's join, which each request says.
+ * acknowledged must not be beyond that (cache_turn.h). What has one and is stored is dropped there again, once the log
+ * is synced: of a host that loses its power the log may have what was there before, as clean, and nobody would know
+ * that it is old. It knows neither clients nor the ring, but the mark of the node's join, which each request says.
  *
  * What could not be copied is tried again, for as long as it is dirty, with its newest version. Nothing is kept of a
  * request but keys and versions: values are in memory, and may be newer by then.
@@ -26,6 +27,9 @@ struct cache_second_options {
     uv_loop_t *loop;
     struct cache_db *db;
     uint64_t timeout_ms; /* nothing was copied for so long: it is late */
+    /* Where the log ends, and whether it is synced up to there, which is asked for if not; NULL: there is none. */
+    uint64_t (*log_end)(void *ctx);
+    bool (*log_synced)(void *ctx, uint64_t end);
     /* As those of cache_member.h. */
     struct buffer *(*compose)(void *ctx);
     bool (*send)(void *ctx);

@@ -33,6 +33,23 @@ static struct buffer *compose(void *ctx)
     return &composed;
 }
 
+/* The log, and how far it is synced: all of it, unless the test says else. */
+static uint64_t log_end, log_synced;
+static unsigned log_asked;
+
+static uint64_t end_of_log(void *ctx)
+{
+    (void)ctx;
+    return log_end;
+}
+
+static bool is_synced(void *ctx, uint64_t end)
+{
+    (void)ctx;
+    log_asked++;
+    return log_synced >= end;
+}
+
 static bool transmit(void *ctx)
 {
     (void)ctx;
@@ -55,8 +72,15 @@ static void set_up(void)
     uv_loop_init(&loop);
     db = cache_db_new(&options, hash_key);
     cache_db_begin(db, START_US, 1);
-    const struct cache_second_options o = {
-        .loop = &loop, .db = db, .timeout_ms = TIMEOUT_MS, .compose = compose, .send = transmit};
+    const struct cache_second_options o = {.loop = &loop,
+                                           .db = db,
+                                           .timeout_ms = TIMEOUT_MS,
+                                           .log_end = end_of_log,
+                                           .log_synced = is_synced,
+                                           .compose = compose,
+                                           .send = transmit};
+    log_end = log_synced = 0;
+    log_asked = 0;
     second = cache_second_new(&o);
     ck_assert(db != NULL && second != NULL);
     cache_second_joined(second, 11, false);
@@ -441,6 +465,33 @@ START_TEST(drops_are_sent_again)
 }
 END_TEST
 
+/* Without its end the log would have what was there before, as clean. */
+START_TEST(drops_wait_for_the_log)
+{
+    log_end = 100;
+    cache_second_drop(second, slice_of("a"), 1);
+    log_synced = 99;
+    turn();
+    ck_assert_uint_eq(said_count, 0);
+    ck_assert_uint_gt(log_asked, 0);
+    log_end = 200;
+    cache_second_drop(second, slice_of("b"), 1);
+    log_synced = 199;
+    turn();
+    struct request r = heard(MESSAGE_RING_DROP);
+    ck_list(r, "a ");
+    ck_assert_uint_eq(said_count, 0);
+    answer(r, CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_dropped(second), 1);
+    log_synced = 200;
+    turn();
+    r = heard(MESSAGE_RING_DROP);
+    ck_list(r, "b ");
+    answer(r, CACHE_RING_OK, "");
+    ck_assert_uint_eq(cache_second_dropped(second), 2);
+}
+END_TEST
+
 START_TEST(drops_are_bounded)
 {
     static char key[4096];
@@ -464,4 +515,4 @@ SUITE_MAIN_WITH("cache_second", set_up, tear_down, a_turn_is_one_request, answer
                 what_is_refused_is_sent_again_as_it_is_then, late_is_what_is_not_copied_in_time,
                 in_another_session_it_is_sent_again, in_a_new_run_all_is_copied_first,
                 what_is_no_message, what_is_stored_is_dropped, drops_are_sent_again,
-                drops_are_bounded)
+                drops_wait_for_the_log, drops_are_bounded)
