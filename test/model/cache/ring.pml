@@ -19,6 +19,8 @@
  * Where a step will be in the code (issue 13; proto/cache's scripts, the manager, the node):
  *   tick, "beat"        the manager's beat; its answer to the nodes; what a node thinks of its lease
  *   join, take_joined   the manager's start and reconnection; what the node makes of the answer, after its log was replayed
+ *   fetch               RING_FETCH: a process that has just begun asks for its copies
+ *   gone                RING_DROP: a copy of what the store has is taken away, and that is confirmed
  *   sync, drop          the node's log; a crash of the host leaves of it what was synced
  *   claim, load         claim script; the node's load
  *   execute, acknowledge  a turn of the node, and its end
@@ -42,7 +44,10 @@
  * it. So a claim's answer "yours" with a number that was given before the last join is served from the log; with a later one the cell is loaded.
  * After a join as another incarnation, or in another run of Redis (unless the lease still runs: then what is held goes on), nothing of the log is
  * served: what is clean is dropped, what is dirty is a STRAY, and that is synced before the node says anywhere which incarnation and run it is
- * of. A stray is put only under a claim of its cell, and before the cell is loaded: the higher version stays, the other is a dead letter. A
+ * of. Copies = 2: a process that goes on as who it was asks for its copies before it claims anything; one that is newer than what the log has, as
+ * after a crash of the host, is a stray. A copy of what is stored is dropped when that is synced, and a cell is released when the drops of its
+ * copies are confirmed: else a later loss would have an old copy stored when the store knows of no newer version any more (a tombstone is ERASED).
+ * A stray is put only under a claim of its cell, and before the cell is loaded: the higher version stays, the other is a dead letter. A
  * version is never ahead of Redis' clock by more than the lease runs: the clock of versions stands still when the lease is over. An `again`
  * gives back the lease only to a node whose lease still runs; others join after open.
  *
@@ -50,7 +55,8 @@
  * and only its answer, a PUT or a release may come late. One object a cell; a forwarded command is a client's. Beats are one step a tick while
  * nothing is wrong; a manager that is stopped or cut off (STALLS) has none, and its last answer may come late. Taken for granted: an old
  * primary confirms nothing any more once the new one answers; Redis' clock does not go back by more than 1.2 lease at a
- * fail-over; no version is ahead of Redis' clock but by "more than the object's last"; an acknowledgement is synced (fsync = always: else a crash may take what was acknowledged).
+ * fail-over; no version is ahead of Redis' clock but by "more than the object's last"; an acknowledgement is synced (fsync = always: else a crash may take what was acknowledged; with
+ * -DLAZY it is not, and copies = 2 must do without it); a tombstone is erased when no older put is under way, and no other node has a stray of it.
  * Time is in ticks by the master's clock, with a node's up to 10 % slower: a node serves up to the tick that ends 0.88 lease.
  *
  * -DBROKEN=n takes one rule away; check-model demands that each is caught:
@@ -63,6 +69,9 @@
  *  13 lost does not compare the beat            14 a release of an earlier session is done
  *  15 no time is closed after a fail-over       16 what a join drops is not synced before the node is another
  *  17 versions go on with Redis' clock when the lease is over
+ *  18 a process that begins does not ask for its copies
+ *  19 a cell is released before its copies are gone
+ *  20 a copy is dropped before the log is synced
  * -DPAUSE: a process may stop between its last look at the lease and write(2). -DKEEPS: the Redis of a fail-over has forgotten nothing.
  */
 #ifndef CELLS
@@ -100,6 +109,9 @@
 #endif
 #ifndef CUTS
 #define CUTS 0
+#endif
+#ifndef ERASES
+#define ERASES 0
 #endif
 #ifndef FAILOVERS
 #define FAILOVERS 0
@@ -181,6 +193,9 @@ bool synced_has[NODES * CELLS];
 
 /* ---- and what is not ---- */
 
+bool owes[NODES * CELLS];          /* copies = 2: the store has it, and its copy may be there */
+bool fetching[NODES];              /* a process that has not asked for its copies yet */
+
 bool up[NODES] = true;
 bool burnt[NODES];
 bool stalled[NODES];               /* its manager is stopped, or cut off from Redis */
@@ -219,6 +234,7 @@ byte stalls = STALLS;
 byte lates = LATES;
 byte cuts = CUTS;
 byte failovers = FAILOVERS;
+byte erases = ERASES;
 
 #define VALID(n)    (up[n] && joined[n] && lease[n] <= SERVE)
 #define SERVES(n, c) (VALID(n) && mode[I(n, c)] == HELD)
@@ -301,6 +317,7 @@ inline execute(n, c)
     :: else
     fi;
     dirty[I(n, c)] = true;
+    owes[I(n, c)] = false;
     turn[n] = (COPIES == 2 -> DONE : COPIED)
 }
 
@@ -335,6 +352,16 @@ inline load(n, c)
     mode[I(n, c)] = HELD
 }
 
+inline gone(n, c)
+{
+#if defined(LAZY) && BROKEN != 20
+    sync(n);
+#endif
+    redis.copy_ops[I(n, c)] = 0;
+    redis.copy_version[I(n, c)] = 0;
+    owes[I(n, c)] = false
+}
+
 inline stored(n, c)
 {
     if
@@ -343,10 +370,9 @@ inline stored(n, c)
     fi;
     dirty[I(n, c)] = false;
     if
-    :: COPIES == 2 && CONNECTED(n) ->
-        redis.copy_ops[I(n, c)] = 0;
-        redis.copy_version[I(n, c)] = 0
-    :: COPIES == 2 && cuts > 0 -> cuts--
+    :: COPIES == 2 && CONNECTED(n) -> gone(n, c)
+    :: COPIES == 2 && CONNECTED(n) && cuts > 0 -> cuts--; owes[I(n, c)] = true
+    :: COPIES == 2 && !CONNECTED(n) -> owes[I(n, c)] = true
     :: else
     fi
 }
@@ -365,7 +391,7 @@ end:
     :: atomic { if
 
     /* claim */
-    :: CONNECTED(n) && !closed && FREE_LOOP(n) && mode[I(n, c)] == NONE && asked[I(n, c)] == 0 &&
+    :: CONNECTED(n) && !closed && !fetching[n] && FREE_LOOP(n) && mode[I(n, c)] == NONE && asked[I(n, c)] == 0 &&
        redis.owner[c] == NOBODY && claims > 0 && WANTED(n, c) ->
         claims--;
         redis.seq++;
@@ -373,7 +399,7 @@ end:
         redis.number[c] = redis.seq;
         asked[I(n, c)] = redis.seq;
         floor[n] = redis.clock + 1
-    :: CONNECTED(n) && !closed && FREE_LOOP(n) && mode[I(n, c)] == NONE && asked[I(n, c)] == 0 && redis.owner[c] == n && WANTED(n, c) ->
+    :: CONNECTED(n) && !closed && !fetching[n] && FREE_LOOP(n) && mode[I(n, c)] == NONE && asked[I(n, c)] == 0 && redis.owner[c] == n && WANTED(n, c) ->
         asked[I(n, c)] = redis.number[c];
         floor[n] = redis.clock + 1
     :: FREE_LOOP(n) && joined[n] && asked[I(n, c)] != 0 ->
@@ -406,7 +432,9 @@ end:
     :: up[n] && turn[n] == COPIED && turn_cell[n] == c ->
         if
         :: SERVES(n, c) || BROKEN == 2 ->
+#ifndef LAZY
             sync(n);
+#endif
 #ifdef PAUSE
             turn[n] = LEAVING
 #else
@@ -427,6 +455,16 @@ end:
         late_ops = ops[I(n, c)];
         late_cell = c
 
+#if COPIES == 2
+    :: FREE_LOOP(n) && CONNECTED(n) && !closed && owes[I(n, c)] && !dirty[I(n, c)] -> gone(n, c)
+#endif
+#if ERASES
+    :: FREE_LOOP(n) && SERVES(n, c) && !dirty[I(n, c)] && !dirty[I(1 - n, c)] && late_version == 0 && store_version[c] != 0 &&
+       version[I(n, c)] == store_version[c] && erases > 0 ->
+        erases--;
+        store_version[c] = 0
+#endif
+
     /* release */
     :: FREE_LOOP(n) && CONNECTED(n) && mode[I(n, c)] == HELD && (!dirty[I(n, c)] || BROKEN == 3) &&
        (turn[n] == IDLE || turn_cell[n] != c) && claims > 0 && ops_left > 0 ->
@@ -435,14 +473,14 @@ end:
 #if BROKEN != 8
         sync(n)
 #endif
-    :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed ->
+    :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed && (!owes[I(n, c)] || BROKEN == 19) ->
         if
         :: redis.owner[c] == n && redis.number[c] == num[I(n, c)] -> redis.owner[c] = NOBODY; redis.number[c] = 0
         :: else
         fi;
         mode[I(n, c)] = NONE;
         num[I(n, c)] = 0
-    :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed && lates > 0 && free_node == NOBODY ->
+    :: FREE_LOOP(n) && mode[I(n, c)] == RELEASING && CONNECTED(n) && !closed && (!owes[I(n, c)] || BROKEN == 19) && lates > 0 && free_node == NOBODY ->
         lates--;
         free_node = n;
         free_cell = c;
@@ -477,10 +515,11 @@ inline go_down(n)
     stalled[n] = false;
     lease[n] = GONE_BY;
     floor[n] = 0;
+    fetching[n] = (COPIES == 2 && BROKEN != 18);
     end_turn(n);
     c = 0;
     do
-    :: c < CELLS -> mode[I(n, c)] = NONE; num[I(n, c)] = 0; asked[I(n, c)] = 0; c++
+    :: c < CELLS -> mode[I(n, c)] = NONE; num[I(n, c)] = 0; asked[I(n, c)] = 0; owes[I(n, c)] = false; c++
     :: else -> break
     od;
     c = 0
@@ -507,7 +546,33 @@ inline take_joined(n)
     :: anew[n] && BROKEN != 16 -> sync(n)
     :: else
     fi;
+    if
+    :: anew[n] -> fetching[n] = false /* there are none of this incarnation */
+    :: else
+    fi;
     anew[n] = false
+}
+
+/* Of what the log has lost, or the store has and this process does not know that a copy is left. */
+inline fetch(n)
+{
+    c = 0;
+    do
+    :: c < CELLS ->
+        if
+        :: redis.copy_version[I(n, c)] > version[I(n, c)] ->
+            ops[I(n, c)] = redis.copy_ops[I(n, c)];
+            version[I(n, c)] = redis.copy_version[I(n, c)];
+            dirty[I(n, c)] = true;
+            has[I(n, c)] = false
+        :: redis.copy_version[I(n, c)] <= version[I(n, c)] && redis.copy_version[I(n, c)] != 0 && !dirty[I(n, c)] -> owes[I(n, c)] = true
+        :: else
+        fi;
+        c++
+    :: else -> break
+    od;
+    c = 0;
+    fetching[n] = false
 }
 
 /* The log has what is held only: what was not asked for since a start is of the earlier run. */
@@ -614,6 +679,9 @@ end:
         joining[n] = true;
         given[n] = redis.seq;
         joined_at[n] = server
+#if COPIES == 2
+    :: FREE_LOOP(n) && CONNECTED(n) && !closed && fetching[n] -> fetch(n)
+#endif
     /* after a fail-over */
     :: FREE_LOOP(n) && !stalled[n] && closed && joined_at[n] != server && !said[n] && BROKEN != 12 ->
         claim_again(n);
