@@ -31,6 +31,11 @@
     X(CACHE, "copies", INT, "1", 1, 2, RESTART, \
       "redis: 2: what is written is in Redis, too, before it is acknowledged, until the store has it: a host that is " \
       "lost loses nothing; the same for all of a cache") \
+    X(CACHE, "when_lost", CHOICE, "refuse", 0, 0, RESTART, \
+      "copies = 1: objects of a node that is lost are refused until it is back, or, after failover_wait, are what the " \
+      "store has (refuse|backing)") \
+    X(CACHE, "failover_wait", SPAN, "30s", 0, 86400000, RESTART, \
+      "when_lost = backing: for so long a node is lost before others have its objects") \
     X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \
       "a full node gives up what was used least; false: it refuses writes (OOM)") \
     X(CACHE, "fsync", CHOICE, "everysec", 0, 0, RESTART, \
@@ -80,6 +85,8 @@
     X("cache.advertise") \
     X("cache.lease") \
     X("cache.copies") \
+    X("cache.when_lost") \
+    X("cache.failover_wait") \
     X("cache.timeout") \
     X("cache.backing.parallel")
 

@@ -150,6 +150,32 @@ def test_a_node_that_is_gone_is_lost_then_forgotten(ring, platoon):
     assert serves(platoon, TWO)["incarnation"] != gone
 
 
+def test_a_lost_node_is_given_up(ring, platoon):
+    """when_lost = backing, and its time is over: its cells are others', and it comes back as somebody else."""
+    ring(when_lost="backing", failover_wait="2s")
+    claim(platoon, TWO, 7)
+    gone = serves(platoon, TWO)["incarnation"]
+    assert platoon.ctl("stop", TWO).returncode == 0
+    wait_until(lambda: claim(platoon, ONE, 7)[0][0] == 1, 30, "it to be given up")
+    line, = [line for line in platoon.log().splitlines() if "ring-node-given-up" in line]
+    assert f"node={TWO}" in line and f"incarnation={gone}" in line and int(line.split("lost_ms=")[1].split()[0]) >= 2000, line
+    assert states(platoon) == [(ONE, "live")] and platoon.ctl("start", TWO).returncode == 0
+    assert serves(platoon, TWO)["incarnation"] != gone
+
+
+def test_who_is_back_in_time_is_not_given_up(ring, platoon):
+    """One that was back within it begins anew when it is lost again."""
+    ring(when_lost="backing", failover_wait="1h")
+    claim(platoon, TWO, 7)
+    before = serves(platoon, TWO)["incarnation"]
+    for _ in range(2):
+        assert platoon.ctl("stop", TWO).returncode == 0
+        wait_until(lambda: (TWO, "lost") in states(platoon), 30, "it to be lost")
+        assert platoon.ctl("start", TWO).returncode == 0
+        assert serves(platoon, TWO)["incarnation"] == before
+    assert "ring-node-given-up" not in platoon.log() and claim(platoon, ONE, 7) == [(2, before)]
+
+
 def test_a_lost_node_that_has_nothing_is_struck_out(ring, platoon):
     """Nobody is asked to forget it. One that has a cell stays: what it has is nowhere else."""
     ring()

@@ -53,6 +53,9 @@ START_TEST(right_addresses)
         "cache c { listen = \"unix:/a.sock\" store = s }\n",
         RING "cache c { listen = \"unix:/c.sock\" store = s redis = r copies = 2 }\n",
         "cache c { listen = \"unix:/c.sock\" copies = 1 }\n",
+        RING "cache c { listen = \"unix:/c.sock\" store = s redis = r when_lost = backing "
+             "failover_wait = 0s }\n",
+        RING "cache c { listen = \"unix:/c.sock\" store = s redis = r when_lost = refuse }\n",
         RING "cache c { listen = \"unix:/c{n}.sock 127.0.0.1:1{n}\" nodes = 3 store = s redis = r "
              "advertise = \"h:1{n}\" }\n",
     };
@@ -137,6 +140,10 @@ START_TEST(errors_name_line_cause_and_remedy)
          "3: copies: the second copy of what is written is in Redis, and there is none"},
         {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r copies = 3 }\n",
          "3: copies: "},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r when_lost = store }\n",
+         "3: when_lost: "},
+        {RING "cache c { listen = \"unix:/a.sock\" store = s redis = r failover_wait = 2d }\n",
+         "3: failover_wait: "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         says(cases[i].text, cases[i].says);

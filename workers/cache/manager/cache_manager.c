@@ -180,6 +180,8 @@ static int manager_init(struct worker *w, void *state)
     m->w = w;
     m->lease_ms = worker_setting_u64(w, "cache.lease");
     m->copies = worker_setting_u64(w, "cache.copies");
+    m->gives_up = strcmp(worker_setting_text(w, "cache.when_lost"), "backing") == 0;
+    m->failover_ms = worker_setting_u64(w, "cache.failover_wait");
     manager_name_store(m);
     manager_name(m);
     manager_open_store(m);

@@ -4,7 +4,8 @@
  * A node that is killed before it has noted who it is, as when its disk is full, comes back as another: what it was
  * would be lost for ever, and people would be asked to forget what holds nothing. One that has a cell is kept: what is
  * in its log is nowhere else. While it is lost it gets none, and should it come back meanwhile it has another mark, and
- * forget changes nothing.
+ * forget changes nothing. With copies = 2 nobody is struck out here: who takes copies over (cache_manager_rescue.c)
+ * does that, with cells and without, as soon as there are none.
  */
 #include "workers/cache/manager/cache_manager_private.h"
 
@@ -80,7 +81,7 @@ static void manager_on_looked(struct redis_conn *c, const redisReply *reply, voi
 
 bool manager_strike_empty(struct manager *m)
 {
-    const struct manager_known *k = manager_next_empty(m);
+    const struct manager_known *k = m->copies < 2 ? manager_next_empty(m) : NULL;
     if (k == NULL)
         return false;
     if (manager_empty(m) == NULL) {

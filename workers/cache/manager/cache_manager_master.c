@@ -153,6 +153,6 @@ void manager_duties(struct manager *m)
     manager_rescue(m);
     if (m->on_duty)
         return;
-    m->on_duty = manager_lose(m) || manager_retire_dead(m) || manager_free_page(m) ||
-                 manager_strike_empty(m);
+    m->on_duty = manager_lose(m) || manager_fail_over(m) || manager_retire_dead(m) ||
+                 manager_free_page(m) || manager_strike_empty(m);
 }

@@ -4,8 +4,8 @@
  * Runs in a cache manager. cache_manager.c is its life and what nodes say; cache_manager_ring.c how Redis is called,
  * nodes join and leave; cache_manager_beat.c its beats; cache_manager_claim.c the nodes' cells; cache_manager_copy.c
  * second copies; cache_manager_master.c what the ring's master does for all; cache_manager_rescue.c how it takes over
- * what a lost node has left, cache_manager_empty.c what becomes of lost nodes without cells where there are no copies;
- * cache_manager_verbs.c what people ask.
+ * what a lost node has left; and where there are no copies cache_manager_empty.c what becomes of lost nodes without
+ * cells, cache_manager_failover.c of those whose time is over; cache_manager_verbs.c what people ask.
  */
 #ifndef WORKERS_CACHE_MANAGER_PRIVATE_H
 #define WORKERS_CACHE_MANAGER_PRIVATE_H
@@ -100,6 +100,8 @@ struct manager {
     char *store;    /* as the ring knows it */
     uint64_t lease_ms;
     uint64_t copies;
+    bool gives_up;           /* when_lost = backing */
+    uint64_t failover_ms;    /* for so long somebody is lost before */
     struct backing *backing; /* for what is lost; NULL: copies = 1 */
     struct manager_rescue rescue;
     struct cache_ring_call call;
@@ -124,7 +126,7 @@ struct manager {
     size_t other_count;
     char master[REDIS_IDENTITY_SIZE];
     bool is_master, on_duty;
-    uint64_t duty_incarnation; /* of whom lost was said */
+    uint64_t duty_incarnation; /* of whom lost, or forget, was said */
     uint64_t free_bucket;      /* where the walk that takes away free cells goes on */
     char free_cursor[CACHE_RING_CURSOR_SIZE];
     struct manager_empty {
@@ -238,6 +240,11 @@ void manager_free_cells(struct manager *m);
 
 /* One step more towards that; false: there is none to do, or it was not sent. */
 bool manager_strike_empty(struct manager *m);
+
+/* ---- cache_manager_failover.c ---- */
+
+/* Gives up the next one whose time is over; false as above. By the master. */
+bool manager_fail_over(struct manager *m);
 
 /* ---- cache_manager_rescue.c ---- */
 
