@@ -1,4 +1,5 @@
 """copies = 2: what is acknowledged is in Redis too until the store has it, and a host that is lost for good loses nothing: the other one serves it."""
+import hashlib
 import itertools
 import os
 import shutil
@@ -172,20 +173,71 @@ def test_masters_are_killed_while_they_take_over(hosts):
     has_all(ring.nodes[1], values)
 
 
-def test_the_store_is_away_while_it_is_taken_over(hosts):
-    ring = hosts().start()
+@pytest.mark.parametrize("keys", [{}, {"when_lost": "backing", "failover_wait": "0s"}], ids=["refuse", "backing"])
+def test_the_store_is_away_while_it_is_taken_over(hosts, keys):
+    """Nobody is given up, by whatever `when_lost`, nor by a person, while what it acknowledged can still be stored."""
+    ring = hosts(**keys).start()
     ring.stores[0].away()
     try:
         number, values = lose(ring, 50)
         key = next(iter(values))
         tells(ring.platoons[0], MANAGER, ring.nodes[1].name, "is lost, and 5", "objects that it wrote are not stored", "Failed to connect")
         refused(lambda: ring.nodes[0].client().get(key))
+        done = ring.platoons[0].ctl("cache", "forget", "c", str(number))
+        assert done.returncode != 0 and " copies of what it wrote" in done.stderr, done
         assert copies(ring, number) >= 50 and ring.state(ring.nodes[1]) == "lost"
     finally:
         ring.stores[0].back()
     has_all(ring.nodes[0], values)
     assert ring.state(ring.nodes[1]) is None
     wait_until(lambda: not ring.platoons[0].workers()[MANAGER].get("trouble"), 30, "no trouble")
+
+
+def in_the_way(store, key):
+    """Something in the object's place, which the store refuses for good to replace."""
+    path = store.path / hashlib.sha256(key.encode()).hexdigest()[:2] / key
+    path.mkdir(parents=True)
+    return path
+
+
+def test_what_the_store_refuses_for_good_is_forgotten_by_a_person(alone):
+    """It is in Redis, and told of, until somebody throws it away, or mends the store: the rest is stored all the same."""
+    ring = alone(nodes=2, lease="2s", timeout="60s")
+    one, other = ring.nodes
+    for mended in (False, True):
+        key, *rest = ring.keys_of(other, 3)
+        number = ring.row(other)["incarnation"]
+        path = in_the_way(ring.stores[0], key)
+        with ring.stays_dead(other):
+            tells(ring.platoons[0], MANAGER, other.name, "is lost, and 1 objects that it wrote are not stored", "it is a directory", key)
+            assert ring.server.client().hkeys(f"platoon:{{cache:c}}:copies:{number}") == [key.encode()]
+            assert [ring.stores[0].has(k) for k in rest] == [k.encode() for k in rest]
+            if not mended:
+                assert ring.ask("forget", "c", str(number)) == {"incarnation": number}
+            path.rmdir()
+            wait_until(lambda: ring.state(other) is None, 30, "it to be struck out")
+            assert patient(lambda: one.client().get(key)) == (key.encode() if mended else None)
+            serves_all(one, rest)
+            assert copies(ring, number) == 0
+        ring.serves()
+
+
+def test_a_dead_letter_that_is_dropped_has_no_copy(alone):
+    """Until then it has one: nobody else has it."""
+    ring = alone(lease="30s", timeout="60s")
+    node, = ring.nodes
+    number = ring.row(node)["incarnation"]
+    key = ring.key()
+    path = in_the_way(ring.stores[0], key)
+    node.client().set(key, "refused")
+    assert ring.platoons[0].ctl("cache", "dump", "c", "--all").returncode == 0
+    wait_until(lambda: [letter["key"] for letter in ring.ask("dead", "c")] == [key], 30, "the dead letter")
+    assert ring.server.client().hkeys(f"platoon:{{cache:c}}:copies:{number}") == [key.encode()]
+    assert node.status()["at_risk_bytes"] == 0
+    assert ring.ask("dead", "c", "drop", key) == {"count": 1}
+    wait_until(lambda: copies(ring, number) == 0, 30, "no copies")
+    path.rmdir()
+    assert patient(lambda: node.client().get(key)) is None
 
 
 # ---- no second copy ----
