@@ -56,7 +56,7 @@
  * nothing is wrong; a manager that is stopped or cut off (STALLS) has none, and its last answer may come late. Taken for granted: an old
  * primary confirms nothing any more once the new one answers; Redis' clock does not go back by more than 1.2 lease at a
  * fail-over; no version is ahead of Redis' clock but by "more than the object's last"; an acknowledgement is synced (fsync = always: else a crash may take what was acknowledged; with
- * -DLAZY it is not, and copies = 2 must do without it); a tombstone is erased when no older put is under way, and no other node has a stray of it.
+ * -DLAZY it is not, and copies = 2 must do without it); a tombstone is erased, 16 minutes later, when no older put is under way, its own node's copy is dropped, and no other node has a stray of it, or takes it for its own.
  * Time is in ticks by the master's clock, with a node's up to 10 % slower: a node serves up to the tick that ends 0.88 lease.
  *
  * -DBROKEN=n takes one rule away; check-model demands that each is caught:
@@ -423,10 +423,11 @@ end:
     :: up[n] && turn[n] == CHECKED && turn_cell[n] == c && ops_left == 0 -> end_turn(n)
     :: up[n] && turn[n] == DONE && turn_cell[n] == c ->
         if
-        :: CONNECTED(n) ->
+        :: CONNECTED(n) && dirty[I(n, c)] ->
             redis.copy_ops[I(n, c)] = ops[I(n, c)];
             redis.copy_version[I(n, c)] = version[I(n, c)];
             turn[n] = COPIED
+        :: CONNECTED(n) && !dirty[I(n, c)] -> turn[n] = COPIED /* the store has it already */
         :: else -> end_turn(n)
         fi
     :: up[n] && turn[n] == COPIED && turn_cell[n] == c ->
@@ -460,7 +461,7 @@ end:
 #endif
 #if ERASES
     :: FREE_LOOP(n) && SERVES(n, c) && !dirty[I(n, c)] && !dirty[I(1 - n, c)] && late_version == 0 && store_version[c] != 0 &&
-       version[I(n, c)] == store_version[c] && erases > 0 ->
+       version[I(n, c)] == store_version[c] && redis.copy_version[I(n, c)] == 0 && mode[I(1 - n, c)] == NONE && erases > 0 ->
         erases--;
         store_version[c] = 0
 #endif
