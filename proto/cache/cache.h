@@ -32,8 +32,8 @@
       "redis: 2: what is written is in Redis, too, before it is acknowledged, until the store has it: a host that is " \
       "lost loses nothing; the same for all of a cache") \
     X(CACHE, "when_lost", CHOICE, "refuse", 0, 0, RESTART, \
-      "copies = 1: objects of a node that is lost are refused until it is back, or, after failover_wait, are what the " \
-      "store has (refuse|backing)") \
+      "copies = 1: objects of a lost node are refused until it is back, or, after failover_wait, are what the store " \
+      "has (refuse|backing)") \
     X(CACHE, "failover_wait", SPAN, "30s", 0, 86400000, RESTART, \
       "when_lost = backing: for so long a node is lost before others have its objects") \
     X(CACHE, "evict", BOOL, "true", 0, 0, RESTART, \

@@ -1,7 +1,7 @@
 /*
- * fuzz_ring_record.c: lists of second copies, as a node's RING_COPY and RING_DROP and a manager's RING_FETCHED have them
- * (cache_ring_record.h): what can be read is written again as it was; and what a node that has just begun makes of
- * one that its log may have lost (cache_db_copy.h): nothing is there twice, and nothing is dirty that it was not told.
+ * fuzz_ring_record.c: lists of second copies, as RING_COPY, RING_DROP and RING_FETCHED have them (cache_ring_record.h):
+ * what can be read is written again as it was; and what a node that has just begun makes of one that its log may have
+ * lost (cache_db.h): nothing is there twice.
  *
  * The input is the list.
  */

@@ -1,6 +1,6 @@
 /*
- * manager_fixture.h: parts of a cache's manager, one file of it at a time: what its other files, the skeleton (worker.h)
- * and Redis would do is played here. Calls of scripts wait until the test answers them, in their order; what is sent to
+ * manager_fixture.h: a cache's manager, one file of it at a time: what its other files, the skeleton (worker.h) and
+ * Redis would do is played here. Calls of scripts wait until the test answers them, in their order; what is sent to
  * nodes is kept as it was read again; its store is backing_fake.h's.
  */
 #ifndef TEST_UNIT_CACHE_MANAGER_FIXTURE_H
@@ -45,7 +45,10 @@ struct manager_known *managed_lose(uint64_t incarnation);
 /* How many calls wait. */
 size_t managed_calls(void);
 
-/* The oldest that waits must be of this script and have these arguments, with blanks between and a . for each byte that is none. */
+/*
+ * The oldest that waits must be of this script and have these arguments behind the run, with blanks between, and a . for
+ * each byte that cannot be printed.
+ */
 void managed_expect(enum cache_ring_script script, const char *args);
 
 /* Answers it: with these numbers one behind the other, or not at all. */

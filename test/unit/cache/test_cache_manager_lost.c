@@ -125,7 +125,7 @@ START_TEST(at_once)
 }
 END_TEST
 
-/* It is back, the ring is closed, there is no answer, or none that is one: nothing has changed, and the next beat sees. */
+/* It is back, the ring is closed, there is no answer, or none that is one: nothing has changed. */
 START_TEST(what_is_not_done_changes_nothing)
 {
     managed.gives_up = true;
