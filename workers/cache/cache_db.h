@@ -286,6 +286,12 @@ struct cache_strays cache_db_strays(const struct cache_db *db);
  * The number of the last change, 0: there was none; of the last one of this key, or of another that shares its place.
  */
 uint64_t cache_db_copy_end(const struct cache_db *db);
+
+/*
+ * How many objects the store has got before they had a copy, which they need no more then. But of a host that loses its
+ * power the log may have lost them, and nothing would say so: they are as good as copied once that is synced.
+ */
+uint64_t cache_db_copy_skips(const struct cache_db *db);
 uint64_t cache_db_copy_of(const struct cache_db *db, struct slice key);
 
 /* The next to be copied, with the number of its first change that was not taken; it is taken. NULL: none. */

@@ -62,6 +62,13 @@ void cache_db_copy_over(struct cache_db *db, uint32_t handle, size_t before)
     cache_due_remove(&db->copies, handle);
 }
 
+void cache_db_copy_stored(struct cache_db *db, uint32_t handle, size_t before)
+{
+    const struct cache_object *o = cache_table_at(db->table, handle);
+    db->copy_skips += copy_is_needed(o) && !o->copied;
+    cache_db_copy_over(db, handle, before);
+}
+
 void cache_db_copy_changed(struct cache_db *db, uint32_t handle, size_t before)
 {
     struct cache_object *o = cache_table_at(db->table, handle);
@@ -81,6 +88,11 @@ void cache_db_copy_changed(struct cache_db *db, uint32_t handle, size_t before)
 uint64_t cache_db_copy_end(const struct cache_db *db)
 {
     return db->copy_end;
+}
+
+uint64_t cache_db_copy_skips(const struct cache_db *db)
+{
+    return db->copy_skips;
 }
 
 uint64_t cache_db_copy_of(const struct cache_db *db, struct slice key)

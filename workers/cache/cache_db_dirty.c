@@ -254,7 +254,7 @@ bool cache_db_stored(struct cache_db *db, struct slice key, uint64_t version, bo
     }
     size_t before = cache_db_dirt_of(o);
     cache_db_own(db, handle, cache_db_size_of(o));
-    cache_db_copy_over(db, handle, before);
+    cache_db_copy_stored(db, handle, before);
     o->busy = o->dirty = o->blind = false;
     db->dirty_bytes -= before;
     cache_due_remove(&db->due, handle);

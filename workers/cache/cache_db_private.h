@@ -50,6 +50,7 @@ struct cache_db {
     unsigned takes;          /* turns of what is adopted and what is not */
     struct cache_due copies; /* what is to be copied; of a mark: the number of its first change */
     uint64_t copy_end;       /* the last number */
+    uint64_t copy_skips;     /* what was stored before it had a copy */
     uint64_t *copy_seen;     /* by hash of the key: the last number; NULL: nothing is copied */
     size_t copied_bytes;
     uint64_t copy_at; /* cursor of the search for what has no copy */
@@ -168,6 +169,7 @@ bool cache_db_copy_open(struct cache_db *db);
 void cache_db_copy_close(struct cache_db *db);
 void cache_db_copy_changed(struct cache_db *db, uint32_t handle, size_t before);
 void cache_db_copy_over(struct cache_db *db, uint32_t handle, size_t before);
+void cache_db_copy_stored(struct cache_db *db, uint32_t handle, size_t before);
 void cache_db_copy_emptied(struct cache_db *db);
 
 /*

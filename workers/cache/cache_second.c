@@ -4,6 +4,7 @@
 #include "proto/cache/cache_ring_answer.h"
 #include "proto/cache/cache_ring_record.h"
 #include "proto/message.h"
+#include "workers/cache/cache_second_batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,23 +16,6 @@
 #define SECOND_TICK_MS   100
 #define SECOND_WHY_SIZE  512
 
-/* A request: key and version of each copy, as in a message. It waits when it has no token. */
-struct second_batch {
-    struct second_batch *next;
-    uint64_t token;
-    uint64_t number;  /* of copies the first change in it, of drops the last */
-    uint64_t at_ms;   /* tried again then */
-    uint64_t log_end; /* of drops: the log has all that is dropped before that */
-    size_t count;
-    struct buffer keys;
-    struct buffer rest; /* keys that are sent when these are copied */
-};
-
-struct second_list {
-    struct second_batch *first, **end;
-    size_t count;
-};
-
 struct cache_second {
     struct cache_second_options options;
     uv_timer_t timer;
@@ -41,6 +25,8 @@ struct cache_second {
     struct second_batch *making;      /* drops that no request has yet; NULL: none */
     size_t drop_bytes;
     uint64_t drop_end;
+    uint64_t skips;    /* of cache_db, as they were last seen */
+    uint64_t skip_end; /* up to there the log must be synced for them; 0: it is */
     uint64_t end;      /* all up to there have a copy */
     uint64_t least;    /* and nothing more has before all up to there have */
     uint64_t since_ms; /* uv_now: something was copied then, or the first was to be */
@@ -48,62 +34,6 @@ struct cache_second {
     bool searches;
     char why[SECOND_WHY_SIZE];
 };
-
-/* ---- batches ---- */
-
-static void second_init_list(struct second_list *l)
-{
-    *l = (struct second_list){.end = &l->first};
-}
-
-static void second_push(struct second_list *l, struct second_batch *b)
-{
-    b->next = NULL;
-    *l->end = b;
-    l->end = &b->next;
-    l->count++;
-}
-
-static void second_free_batch(struct second_batch *b)
-{
-    if (b != NULL) {
-        buffer_fini(&b->keys);
-        buffer_fini(&b->rest);
-    }
-    free(b);
-}
-
-/* Out of the list; NULL: none has that token. */
-static struct second_batch *second_pull(struct second_list *l, uint64_t token)
-{
-    struct second_batch **link = &l->first, *b;
-    while (*link != NULL && (*link)->token != token)
-        link = &(*link)->next;
-    if ((b = *link) == NULL)
-        return NULL;
-    *link = b->next;
-    if (l->end == &b->next)
-        l->end = link;
-    l->count--;
-    return b;
-}
-
-static void second_clear(struct second_list *l)
-{
-    while (l->first != NULL) {
-        struct second_batch *b = l->first;
-        l->first = b->next;
-        second_free_batch(b);
-    }
-    second_init_list(l);
-}
-
-/* None of them is answered any more. */
-static void second_recall(struct second_list *l)
-{
-    for (struct second_batch *b = l->first; b != NULL; b = b->next)
-        b->token = b->at_ms = 0;
-}
 
 /* ---- how far it is ---- */
 
@@ -117,17 +47,40 @@ static bool second_is_idle(const struct cache_second *s)
     return !s->searches && s->end == cache_db_copy_end(s->options.db);
 }
 
+static bool second_is_synced(const struct cache_second *s, uint64_t log_end)
+{
+    return s->options.log_synced == NULL || s->options.log_synced(s->options.ctx, log_end);
+}
+
+static uint64_t second_log_end(const struct cache_second *s)
+{
+    return s->options.log_end != NULL ? s->options.log_end(s->options.ctx) : 0;
+}
+
+/* What was stored before it was copied is in the log for good. */
+static bool second_has_skipped(struct cache_second *s)
+{
+    uint64_t skips = cache_db_copy_skips(s->options.db);
+    if (skips != s->skips)
+        s->skip_end = second_log_end(s);
+    s->skips = skips;
+    if (s->skip_end > 0 && second_is_synced(s, s->skip_end))
+        s->skip_end = 0;
+    return s->skip_end == 0;
+}
+
 /*
  * The first change without a copy is the first of the oldest request, or, where all are answered, the first that is in
  * none. While not all is known that is to be copied, nothing is said.
  */
 static void second_reckon(struct cache_second *s)
 {
+    bool skipped = second_has_skipped(s);
     uint64_t next = cache_db_copy_next(s->options.db);
     const struct second_batch *b = s->copies.first;
     uint64_t first = b != NULL && (next == 0 || b->number < next) ? b->number : next;
     uint64_t end = first > 0 ? first - 1 : cache_db_copy_end(s->options.db);
-    if (!s->searches && end >= s->least && end > s->end) {
+    if (skipped && !s->searches && end >= s->least && end > s->end) {
         s->end = end;
         s->since_ms = second_now(s);
         s->why[0] = '\0';
@@ -327,14 +280,8 @@ void cache_second_drop(struct cache_second *s, struct slice key, uint64_t versio
     cache_ring_put_drop(&b->keys, key, version);
     b->count++;
     b->number = ++s->drop_end;
-    b->log_end = s->options.log_end != NULL ? s->options.log_end(s->options.ctx) : 0;
+    b->log_end = second_log_end(s);
     s->drop_bytes += b->keys.len - before;
-}
-
-static bool second_may_drop(const struct cache_second *s, const struct second_batch *b)
-{
-    return b->token == 0 && b->at_ms <= second_now(s) &&
-           (s->options.log_synced == NULL || s->options.log_synced(s->options.ctx, b->log_end));
 }
 
 static void second_send_drops(struct cache_second *s)
@@ -347,8 +294,8 @@ static void second_send_drops(struct cache_second *s)
     for (struct second_batch *b = s->drops.first; s->mark != 0 && b != NULL; b = b->next) {
         if (flying++ == SECOND_FLIGHTS)
             return;
-        if (b->token == 0 &&
-            (!second_may_drop(s, b) || !second_send(s, b, buffer_slice(&b->keys), true)))
+        if (b->token == 0 && (b->at_ms > second_now(s) || !second_is_synced(s, b->log_end) ||
+                              !second_send(s, b, buffer_slice(&b->keys), true)))
             return; /* in their order */
     }
 }

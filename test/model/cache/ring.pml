@@ -427,7 +427,7 @@ end:
             redis.copy_ops[I(n, c)] = ops[I(n, c)];
             redis.copy_version[I(n, c)] = version[I(n, c)];
             turn[n] = COPIED
-        :: CONNECTED(n) && !dirty[I(n, c)] -> turn[n] = COPIED /* the store has it already */
+        :: CONNECTED(n) && !dirty[I(n, c)] -> sync(n); turn[n] = COPIED /* the store has it already */
         :: else -> end_turn(n)
         fi
     :: up[n] && turn[n] == COPIED && turn_cell[n] == c ->

@@ -465,6 +465,23 @@ START_TEST(drops_are_sent_again)
 }
 END_TEST
 
+/* It needs none; but nothing else would say that the log has lost it. */
+START_TEST(what_is_stored_uncopied_waits_for_the_log)
+{
+    set("a", "1");
+    uint64_t end = cache_db_copy_end(db);
+    log_end = 100;
+    log_synced = 99;
+    stored("a");
+    turn();
+    ck_assert_uint_lt(cache_second_end(second), end);
+    log_end = 200;
+    log_synced = 100;
+    turn();
+    ck_assert_uint_eq(cache_second_end(second), end);
+}
+END_TEST
+
 /* Without its end the log would have what was there before, as clean. */
 START_TEST(drops_wait_for_the_log)
 {
@@ -514,5 +531,6 @@ SUITE_MAIN_WITH("cache_second", set_up, tear_down, a_turn_is_one_request, answer
                 a_deletion, many_are_several_requests, what_has_grown_goes_in_parts,
                 what_is_refused_is_sent_again_as_it_is_then, late_is_what_is_not_copied_in_time,
                 in_another_session_it_is_sent_again, in_a_new_run_all_is_copied_first,
-                what_is_no_message, what_is_stored_is_dropped, drops_are_sent_again,
+                what_is_no_message, what_is_stored_is_dropped,
+                what_is_stored_uncopied_waits_for_the_log, drops_are_sent_again,
                 drops_wait_for_the_log, drops_are_bounded)
