@@ -73,6 +73,8 @@ WORKER_PARTS := $(filter-out $(TYPE_FILES) $(SKELETON_MAIN),$(call sources,worke
 ABSENT := $(BUILD)/gen/proto/absent_lists.h
 # The systems that have Lua scripts.
 SCRIPTED := $(patsubst proto/%/,%,$(sort $(dir $(wildcard proto/*/*.lua))))
+# Those whose scripts are functions of a library too, which everybody may call.
+FUNCTIONS := $(filter queue,$(SCRIPTED))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 COMMON := $(BUILD)/libcommon.a
@@ -87,7 +89,8 @@ PROGRAMS := $(BUILD)/platoon $(BUILD)/platoonctl $(foreach t,$(TYPES),$(BUILD)/l
 all: $(PROGRAMS) $(BUILD)/lists.json
 
 $(COMMON): $(call objects,$(call sources,common))
-$(PROTO): $(call objects,$(call sources,proto)) $(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED))
+$(PROTO): $(call objects,$(call sources,proto)) $(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED)) \
+	$(patsubst %,$(BUILD)/obj/gen/functions_%.o,$(FUNCTIONS))
 $(MASTER): $(call objects,$(MASTER_FILES))
 $(CTL): $(call objects,$(CTL_FILES))
 $(WORKER): $(call objects,$(WORKER_PARTS))
@@ -119,7 +122,12 @@ $(patsubst %,$(BUILD)/gen/scripts_%.c,$(SCRIPTED)): $(BUILD)/gen/scripts_%.c: $(
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$(Q)$< scripts $* > $@.list && scripts/lib/embed < $@.list > $@.tmp && mv $@.tmp $@
-$(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED)): $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+# And the library, as it is installed and as C text.
+$(patsubst %,$(BUILD)/gen/functions_%.c,$(FUNCTIONS)): $(BUILD)/gen/functions_%.c: $(BUILD)/lists $(wildcard proto/*/*.lua) scripts/lib/functions
+	@mkdir -p $(@D) $(BUILD)/share/redis
+	$(call say,GEN,$@)
+	$(Q)$< scripts $* > $@.list && scripts/lib/functions $* $(BUILD)/share/redis < $@.list > $@.tmp && mv $@.tmp $@
+$(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED)) $(patsubst %,$(BUILD)/obj/gen/functions_%.o,$(FUNCTIONS)): $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@

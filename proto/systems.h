@@ -110,6 +110,7 @@
 #include "proto/drain/drain.h"
 #include "proto/cache/cache.h"
 #include "proto/erlang/erlang.h"
+#include "proto/queue/queue.h"
 #include "proto/program/program.h"
 
 #include "proto/absent_lists.h"
@@ -122,6 +123,7 @@
     SYSTEM(drain, DRAIN_##LIST(X)) \
     SYSTEM(cache, CACHE_##LIST(X)) \
     SYSTEM(erlang, ERLANG_##LIST(X)) \
+    SYSTEM(queue, QUEUE_##LIST(X)) \
     SYSTEM(program, PROGRAM_##LIST(X))
 /* clang-format on */
 

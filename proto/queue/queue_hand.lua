@@ -1,0 +1,191 @@
+-- queue_hand.lua: the hand-out; behind queue_lib and queue_settle.
+--
+-- It reads turns and messages without taking them, decides, and writes everything at its end (queue_lib). Most bytes of an answer, unless it
+-- is one message; most elements that are looked at for nothing in one call; most bytes of bodies read ahead.
+local HAND_BYTES, HAND_VAIN, AHEAD_BYTES = 4 * 1024 * 1024, 500, 256 * 1024
+
+-- The next element of a facet; nil when there is none.
+local function facet_peek(f)
+  facet_waiting(f)
+  if f.at and f.at <= #f.ahead then
+    return f.ahead[f.at]
+  end
+  local left = f.real - f.popped
+  if left <= 0 then
+    return nil
+  end
+  local count = min(left, f.more or 1)
+  local elements, longest = call('LRANGE', f.key, num(-f.popped - count), num(-f.popped - 1)), 1
+  f.ahead, f.at = {}, 1
+  for i = #elements, 1, -1 do
+    f.ahead[#f.ahead + 1] = elements[i]
+    longest = max(longest, #elements[i])
+  end
+  f.more = max(1, min(count * 4, 128, floor(AHEAD_BYTES / longest)))
+  return f.ahead[1]
+end
+
+local function facet_pop(q, f)
+  f.popped = f.popped + 1
+  f.at = f.at + 1
+  f.len = f.len - 1
+  q.delta = q.delta - 1
+end
+
+-- The message of an element; nil when it is a reference to what is elsewhere by now.
+local function message_of(q, f, element)
+  local id, at, body
+  if not q.raw then
+    id, at, body = opened(element)
+  end
+  if not id then
+    body = body or element
+    return {at = now, body = body, state = {attempt = 0, spared = 0, at = now, facet = f.name, alone = 0, reason = '', where = BACK}}
+  elseif body then
+    return {id = id, at = at, body = body, state = {attempt = 0, spared = 0, at = at, facet = f.name, alone = 0, reason = '', where = BACK}}
+  end
+  local held = call('HMGET', q.held, 's' .. id, id)
+  local s = state_of(held[1])
+  if not s or not held[2] or (s.where ~= BACK and s.where ~= LATE) or q.taken[id] then
+    return nil
+  end
+  local _, _, kept = opened(held[2])
+  return {id = id, at = s.at, body = kept or '', state = s, held = true}
+end
+
+local function bury_unread(q, f, m)
+  m.id = m.id or take_id()
+  if not m.held then
+    set_held(q, m.id, envelope(m.id, m.at, m.body))
+  end
+  bury(q, m.id, m.state, DEAD, 'its body has ' .. num(#m.body) .. ' bytes, more than message_max, ' .. num(q.settings.message_max))
+end
+
+-- Once a message is taken. `lease` -1: it is nobody's any more.
+local function take(q, f, m, owner, lease)
+  local s = m.state
+  s.attempt = s.attempt + 1
+  if lease < 0 then
+    if m.held then
+      forget(q, m.id)
+    end
+    m.receipt = ''
+    return
+  end
+  m.id = m.id or take_id()
+  q.taken[m.id] = true
+  if not m.held then
+    set_held(q, m.id, envelope(m.id, m.at, m.body))
+  end
+  s.where, s.owner = LEASED, owner
+  set_state(q, m.id, s)
+  zset_add(q, q.leases, now + lease, m.id)
+  f.flight = f.flight + 1
+  m.receipt = m.id .. '.' .. num(s.attempt)
+end
+
+-- The facet's turns go one step towards what it may have; the one that was taken is gone.
+local function turn_step(q, t, f)
+  local has, due = max(1, f.turns), turns_due(q, f)
+  f.turns = has
+  if due < has then
+    f.turns = has - 1
+  else
+    turns_add(t, f.name)
+    if due > has then
+      turns_add(t, f.name)
+      f.turns = has + 1
+    end
+  end
+end
+
+-- A body that somebody's client has pushed to the facet `facet_queue`: it stands among the turns. Only where there have been such.
+local function adopt_turn(q, name)
+  if read('SISMEMBER', q.active, 'facet_queue') == 1 and read('SISMEMBER', q.active, name) ~= 1 then
+    facet_push(q, facet_of(q, '=facet_queue'), name)
+    count_stat(q, 'moved')
+    q.delta = q.delta - 1 -- its sender has counted it
+  end
+end
+
+-- The next message of this facet that may be taken now; nil when there is none, false when this one must wait for another call.
+local function next_message(q, f, out)
+  while out.vain < HAND_VAIN do
+    local element = facet_peek(f)
+    if not element then
+      return nil
+    end
+    local m = message_of(q, f, element)
+    if m and (q.raw or #m.body <= q.settings.message_max) then
+      if #out > 0 and (m.state.alone == 1 or out.bytes + #m.body > HAND_BYTES) then
+        return false
+      end
+      facet_pop(q, f)
+      return m
+    end
+    facet_pop(q, f)
+    out.vain = out.vain + 1
+    if m then
+      bury_unread(q, f, m)
+    end
+  end
+  return false
+end
+
+local function turns_of_queue(q)
+  return turns_of(q.turns, false, HAND_VAIN, function(names)
+    facets_read(q, names)
+  end, function(name)
+    local f = facet_of(q, name)
+    if name ~= 'facet_queue' and f.weight > 0 and (q.limit == 0 or f.flight < q.limit) then
+      return floor(f.flight / f.weight)
+    end
+    f.turns = max(0, f.turns - 1)
+    return nil
+  end)
+end
+
+-- Up to `count` messages of a queue: {receipt, at, body, state}…, alone when one is to be tried alone. Nothing is written yet; `q.list` is.
+local function hand_out(q, owner, count, lease)
+  local t, out = turns_of_queue(q), {bytes = 0, vain = 0}
+  q.list, q.taken = t, {}
+  while #out < count and out.vain < HAND_VAIN do
+    local name = turns_next(t)
+    if not name then
+      break
+    end
+    local f = facet_of(q, name)
+    local m = next_message(q, f, out)
+    if m == false then
+      turns_back(t)
+      break
+    elseif m then
+      take(q, f, m, owner, lease)
+      out[#out + 1] = m
+      out.bytes = out.bytes + #m.body
+    else
+      out.vain = out.vain + 1
+      if f.real == 0 and f.popped == 0 then
+        adopt_turn(q, name)
+      end
+    end
+    turn_step(q, t, f)
+    if m and m.state.alone == 1 then
+      break
+    end
+  end
+  return out
+end
+
+-- Each pull keeps its queue's clock. What has come due is written first, because what is handed out is what is in Redis.
+local function open_for_pull(name)
+  local q, no = open_queue(name)
+  if q and not q.raw then
+    local ran_out, due = run_clock(q, 100)
+    if ran_out + due > 0 then
+      queue_commit(q)
+      q = open_queue(name)
+    end
+  end
+  return q, no
+end

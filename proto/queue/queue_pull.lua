@@ -1,0 +1,32 @@
+-- pull: owner, count, lease_ms, queue... -> {{queue, receipt, attempt, facet, at_ms, body}...} of the first queue with something
+--
+-- lease_ms -1: at most once, and the receipt is ''; only so from a raw queue. A paused queue has nothing. The answer is bounded (4 MB, or one
+-- message), and one that is tried alone is all of it.
+-- Again: others are handed out; the former come back when their lease runs out. O(messages).
+local owner, count, lease = ARGV[1], min(1000, count_of(ARGV[2])), tonumber(ARGV[3])
+if not lease or #ARGV < 4 or (lease ~= -1 and lease < 1) then
+  return refuse('ERR', 'platoon_pull 1 NAMESPACE OWNER COUNT LEASE_MS|-1 QUEUE...')
+end
+for i = 4, #ARGV do
+  local q, no = open_queue(ARGV[i])
+  if no then
+    return no
+  elseif q.raw and lease >= 0 then
+    return refuse('RAW', q.name .. ' is raw: pull it with lease -1 (--once)')
+  end
+end
+for i = 4, #ARGV do
+  local q = open_for_pull(ARGV[i])
+  local out = q.settings.paused and {} or hand_out(q, owner, count, lease)
+  if q.list then
+    queue_commit(q)
+  end
+  if #out > 0 then
+    for j, m in ipairs(out) do
+      out[j] = {q.name, m.receipt, m.state.attempt, shown_name(m.state.facet), m.at, m.body}
+    end
+    out.bytes, out.vain = nil, nil
+    return out
+  end
+end
+return {}

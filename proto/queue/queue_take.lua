@@ -1,0 +1,19 @@
+-- take: owner, count, lease_ms, queue -> msgpack [paused, ms until something falls due (-1: nothing will), waiting, [[id, attempt, alone, facet, at_ms, body], ...]]
+--
+-- As pull, for a queue worker. A message with alone = 1 is the only one of its answer.
+local q, no = open_queue(ARGV[4])
+if no then
+  return no
+elseif q.raw then
+  return refuse('RAW', q.name .. ' is raw: it is pulled with lease -1 (--once)')
+end
+q = open_for_pull(ARGV[4])
+local out = q.settings.paused and {} or hand_out(q, ARGV[1], min(1000, count_of(ARGV[2])), count_of(ARGV[3]))
+if q.list then
+  queue_commit(q)
+end
+for i, m in ipairs(out) do
+  out[i] = {m.id, m.state.attempt, m.state.alone, shown_name(m.state.facet), m.at, m.body}
+end
+out.bytes, out.vain = nil, nil
+return cmsgpack.pack({q.settings.paused and 1 or 0, next_due(q), count_of(call('GET', q.length)), out})
