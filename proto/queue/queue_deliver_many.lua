@@ -2,6 +2,11 @@
 --
 -- As deliver, for many; what one cannot have does not keep the others. O(messages + queues for each topic).
 local answers, publish, unwanted = {}, {}, 0
+local topics, facets = {}, {}
+for i = 1, #ARGV - 3, 4 do
+  topics[#topics + 1], facets[#facets + 1] = ARGV[i], ARGV[i + 1]
+end
+read_ahead(topics, facets)
 for i = 1, #ARGV - 3, 4 do
   local after = count_of(ARGV[i + 2])
   local id = take_id()

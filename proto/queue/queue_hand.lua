@@ -5,7 +5,7 @@
 local HAND_BYTES, HAND_VAIN, AHEAD_BYTES = 4 * 1024 * 1024, 500, 256 * 1024
 
 -- The next element of a facet; nil when there is none.
-local function facet_peek(f)
+local function facet_peek(q, f)
   facet_waiting(f)
   if f.at and f.at <= #f.ahead then
     return f.ahead[f.at]
@@ -14,14 +14,15 @@ local function facet_peek(f)
   if left <= 0 then
     return nil
   end
-  local count = min(left, f.more or 1)
-  local elements, longest = call('LRANGE', f.key, num(-f.popped - count), num(-f.popped - 1)), 1
+  local count = min(left, f.more or q.more or 1)
+  local elements = call('LRANGE', f.key, num(-f.popped - count), num(-f.popped - 1))
   f.ahead, f.at = {}, 1
   for i = #elements, 1, -1 do
     f.ahead[#f.ahead + 1] = elements[i]
-    longest = max(longest, #elements[i])
+    q.longest = max(q.longest, #elements[i])
   end
-  f.more = max(1, min(count * 4, 128, floor(AHEAD_BYTES / longest)))
+  q.more = max(1, min(4, floor(AHEAD_BYTES / q.longest)))
+  f.more = max(1, min(count * 4, 128, floor(AHEAD_BYTES / q.longest)))
   return f.ahead[1]
 end
 
@@ -32,17 +33,15 @@ local function facet_pop(q, f)
   q.delta = q.delta - 1
 end
 
--- The message of an element; nil when it is a reference to what is elsewhere by now.
+-- The message of an element, with its state (queue_lib); nil when it is a reference to what is elsewhere by now. `element`: not held yet.
 local function message_of(q, f, element)
   local id, at, body
   if not q.raw then
     id, at, body = opened(element)
   end
-  if not id then
-    body = body or element
-    return {at = now, body = body, state = {attempt = 0, spared = 0, at = now, facet = f.name, alone = 0, reason = '', where = BACK}}
-  elseif body then
-    return {id = id, at = at, body = body, state = {attempt = 0, spared = 0, at = at, facet = f.name, alone = 0, reason = '', where = BACK}}
+  if body or not id then
+    return {id = id, body = body or element, element = id and element, fresh = true, where = BACK, attempt = 0, spared = 0, at = at or now,
+      facet = f.name, owner = '', alone = 0, reason = ''}
   end
   local held = call('HMGET', q.held, 's' .. id, id)
   local s = state_of(held[1])
@@ -50,38 +49,41 @@ local function message_of(q, f, element)
     return nil
   end
   local _, _, kept = opened(held[2])
-  return {id = id, at = s.at, body = kept or '', state = s, held = true}
+  s.id, s.body = id, kept or ''
+  return s
+end
+
+local function hold_body(q, m)
+  if m.fresh then
+    m.id = m.id or take_id()
+    set_held(q, m.id, m.element or envelope(m.id, num(m.at), m.body))
+  end
 end
 
 local function bury_unread(q, f, m)
-  m.id = m.id or take_id()
-  if not m.held then
-    set_held(q, m.id, envelope(m.id, m.at, m.body))
-  end
-  bury(q, m.id, m.state, DEAD, 'its body has ' .. num(#m.body) .. ' bytes, more than message_max, ' .. num(q.settings.message_max))
+  hold_body(q, m)
+  bury(q, m.id, m, DEAD, 'its body has ' .. num(#m.body) .. ' bytes, more than message_max, ' .. num(q.settings.message_max))
 end
 
 -- Once a message is taken. `lease` -1: it is nobody's any more.
 local function take(q, f, m, owner, lease)
-  local s = m.state
-  s.attempt = s.attempt + 1
+  m.attempt = m.attempt + 1
   if lease < 0 then
-    if m.held then
+    if not m.fresh then
       forget(q, m.id)
     end
-    m.receipt = ''
     return
   end
-  m.id = m.id or take_id()
+  hold_body(q, m)
   q.taken[m.id] = true
-  if not m.held then
-    set_held(q, m.id, envelope(m.id, m.at, m.body))
-  end
-  s.where, s.owner = LEASED, owner
-  set_state(q, m.id, s)
+  m.where, m.owner = LEASED, owner
+  set_state(q, m.id, m)
   zset_add(q, q.leases, now + lease, m.id)
   f.flight = f.flight + 1
-  m.receipt = m.id .. '.' .. num(s.attempt)
+end
+
+local function receipt_of(m, lease)
+  return lease < 0 and '' or m.id .. '.' .. num(m.attempt)
 end
 
 -- The facet's turns go one step towards what it may have; the one that was taken is gone.
@@ -111,13 +113,13 @@ end
 -- The next message of this facet that may be taken now; nil when there is none, false when this one must wait for another call.
 local function next_message(q, f, out)
   while out.vain < HAND_VAIN do
-    local element = facet_peek(f)
+    local element = facet_peek(q, f)
     if not element then
       return nil
     end
     local m = message_of(q, f, element)
     if m and (q.raw or #m.body <= q.settings.message_max) then
-      if #out > 0 and (m.state.alone == 1 or out.bytes + #m.body > HAND_BYTES) then
+      if #out > 0 and (m.alone == 1 or out.bytes + #m.body > HAND_BYTES) then
         return false
       end
       facet_pop(q, f)
@@ -145,7 +147,7 @@ local function turns_of_queue(q)
   end)
 end
 
--- Up to `count` messages of a queue: {receipt, at, body, state}…, alone when one is to be tried alone. Nothing is written yet; `q.list` is.
+-- Up to `count` messages of a queue, as message_of has them, alone when one is to be tried alone. Nothing is written yet; `q.list` is.
 local function hand_out(q, owner, count, lease)
   local t, out = turns_of_queue(q), {bytes = 0, vain = 0}
   q.list, q.taken = t, {}
@@ -170,7 +172,7 @@ local function hand_out(q, owner, count, lease)
       end
     end
     turn_step(q, t, f)
-    if m and m.state.alone == 1 then
+    if m and m.alone == 1 then
       break
     end
   end

@@ -12,6 +12,13 @@ if count_of(call('HGET', stats, 'taken')) ~= taken or #bodies ~= count then
 end
 local inbox, publish, unwanted, placed = queue_of('inbox'), {}, 0, 0
 inbox.raw, inbox.settings, inbox.limit = false, settings_of(), 0
+local topics, facets = {}, {}
+for a = 2, #ARGV, 4 do
+  if ARGV[a + 3] == '' then
+    topics[#topics + 1], facets[#facets + 1] = ARGV[a], ARGV[a + 1]
+  end
+end
+read_ahead(topics, facets)
 for i = 1, count do
   local body, a = bodies[count + 1 - i], 4 * i - 2
   local topic, facet, why = ARGV[a], ARGV[a + 1], ARGV[a + 3]
@@ -27,7 +34,7 @@ for i = 1, count do
     publish[#publish + 1] = {topic, body}
     unwanted = unwanted + (#names == 0 and 1 or 0)
   else
-    set_held(inbox, id, envelope(id, now, body))
+    set_held(inbox, id, envelope(id, now_text, body))
     set_state(inbox, id, {where = DEAD, attempt = 0, spared = 0, at = now, facet = '', owner = '', alone = 0, reason = cut_reason(why)})
     zset_add(inbox, inbox.dead, now, id)
   end

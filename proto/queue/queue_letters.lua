@@ -1,16 +1,16 @@
 -- queue_letters.lua: dead letters, of a queue or of the inbox; behind queue_lib and queue_settle.
 
--- Those whose ids stand in ARGV from `from` on; without any the oldest `limit`.
+-- Those whose ids stand in the arguments from `from` on; without any the oldest `limit`.
 local function letter_ids(q, from, limit)
-  if #ARGV < from then
+  if #args < from then
     return call('ZRANGE', q.dead, '0', num(min(1000, limit) - 1))
   end
   local ids, seen = {}, {}
-  for i = from, #ARGV do
-    if not seen[ARGV[i]] and call('ZSCORE', q.dead, ARGV[i]) then
-      ids[#ids + 1] = ARGV[i]
+  for i = from, #args do
+    if not seen[args[i]] and call('ZSCORE', q.dead, args[i]) then
+      ids[#ids + 1] = args[i]
     end
-    seen[ARGV[i]] = true
+    seen[args[i]] = true
   end
   return ids
 end
@@ -28,7 +28,7 @@ end
 local function letter_row(q, id, s)
   local bytes = call('HSTRLEN', q.held, id)
   return {id, shown_name(s and s.facet or ''), s and tries_of(s) or 0, s and s.reason or '', s and s.at or 0,
-    max(0, bytes - #envelope(id, s and s.at or 0, ''))}
+    max(0, bytes - #envelope(id, num(s and s.at or 0), ''))}
 end
 
 -- Bodies go to the end of the inbox. Until the last is there nothing has gone from the letters: what is refused half-way is there twice, and never lost.

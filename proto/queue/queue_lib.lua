@@ -6,23 +6,29 @@
 -- A script reads what it needs into a queue and its facets, changes these, and writes once, at its end (queue_write): Redis does not roll a
 -- script back, and may refuse any command of it (access rules, which it checks at each call; a wrong type; OOM). So each command is
 -- tried by a call that changes nothing, or nothing that counts, before the first that does.
-local N = KEYS[1]
-local P = N .. 'platoon:'
-local SEQ, INBOX, QUEUES, TRY, REGISTERED = P .. 'seq', P .. 'inbox', P .. 'queues', P .. 'try', N .. 'registered_queues'
+--
+-- As a library (scripts/lib/functions) all of this is made once, and `begin` (queue_begin) makes each call's own state.
+local N, P, SEQ, INBOX, QUEUES, TRY, REGISTERED, args
+-- Redis' clock at this call; its queues; what of the rights has been tried; the last number that was given; what else parts remember.
+local clock_us, now, now_text, queues, tried, last_id, run
 -- Where a message is: handed out; waiting again; waiting again because its lease ran out, so that an ack still counts; until its time has
 -- come; dead; dead because its lease ran out.
 local LEASED, BACK, LATE, LATER, DEAD, DEAD_LATE = 1, 2, 3, 4, 5, 6
 local NAME_MAX, REASON_MAX = 512, 200
 -- Names of the original's keys of a queue. Facets of ours that are named so, or end or start so as to be taken for something else, are stored with = in front.
 local OURS = {facet_queue = true, facet_pool = true, active_facets = true, length = true, priorities = true, limit = true, inflight = true}
-local max, min, floor = math.max, math.min, math.floor
+local max, min, floor, pack, unpack_msgpack = math.max, math.min, math.floor, cmsgpack.pack, cmsgpack.unpack
 
-local function now_us()
+local function begin(keys, argv)
   local t = call('TIME')
-  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+  clock_us = tonumber(t[1]) * 1000000 + tonumber(t[2])
+  now = floor(clock_us / 1000)
+  now_text = num(now)
+  N, args, queues, tried, last_id = keys[1], argv, {}, {}, nil
+  P = N .. 'platoon:'
+  SEQ, INBOX, QUEUES, TRY, REGISTERED = P .. 'seq', P .. 'inbox', P .. 'queues', P .. 'try', N .. 'registered_queues'
+  run = {wanting = {}, stored = {}, touched = {}}
 end
-local clock_us = now_us()
-local now = floor(clock_us / 1000)
 
 local function refuse(code, text)
   return redis.error_reply(code .. ' ' .. text)
@@ -55,7 +61,6 @@ end
 
 -- ---- numbers ----
 -- Never behind Redis' clock: a Redis that has lost its memory gives no id again, so that no receipt of before is good for another message.
-local last_id
 local function take_id()
   last_id = max((last_id or tonumber(read('GET', SEQ) or '0') or 0) + 1, clock_us)
   return num(last_id)
@@ -69,8 +74,9 @@ end
 
 -- ---- what stands in lists ----
 
+-- `at`: in digits.
 local function envelope(id, at, body)
-  return '\0001' .. id .. ' ' .. num(at) .. ' ' .. body
+  return '\0001' .. id .. ' ' .. at .. ' ' .. body
 end
 
 local function reference(id)
@@ -94,8 +100,7 @@ local function opened(element)
 end
 
 local function stored_name(facet)
-  local first = string.sub(facet, 1, 1)
-  return (OURS[facet] or first == '=' or string.sub(facet, -9) == ':inflight') and '=' .. facet or facet
+  return (OURS[facet] or string.byte(facet, 1) == 61 or string.sub(facet, -9) == ':inflight') and '=' .. facet or facet
 end
 
 local function shown_name(stored)
@@ -104,8 +109,6 @@ end
 
 -- ---- queues ----
 -- Settings of platoon's own: "MAX_ATTEMPTS RETRY_MIN_MS RETRY_MAX_MS MESSAGE_MAX PAUSED". A queue without is raw: its lists have bare bodies, which the original's clients pull.
-
-local queues = {}
 
 local function settings_of(text)
   local a, b, c, d, e = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d)')
@@ -118,7 +121,7 @@ local function queue_of(name)
   return {name = name, keys = keys, own = own, turns = keys .. 'facet_queue', pool = keys .. 'facet_pool', active = keys .. 'active_facets',
     length = keys .. 'length', weights = keys .. 'priorities', cap = keys .. 'limit', held = own .. 'held', leases = own .. 'leases',
     later = own .. 'later', dead = own .. 'dead', flight = own .. 'flight', stats = own .. 'stats', slow = own .. 'paused',
-    facets = {}, order = {}, new_turns = {}, set = {}, drop = {}, add = {}, remove = {}, delta = 0, counts = {}}
+    facets = {}, order = {}, new_turns = {}, set = {}, drop = {}, add = {}, remove = {}, delta = 0, counts = {}, longest = 1}
 end
 
 -- Bodies that somebody's client has pushed where a key of the queue is read (facet `limit`): they become that facet's, which is stored as
@@ -191,7 +194,7 @@ local function facets_read(q, names)
     for i = from, to do
       local j = i - from + 1
       local f = {name = new[i], key = q.keys .. new[i], turns = count_of(turns[j]), weight = weight_of(weights[j]),
-        flight = flights and count_of(flights[j]) or foreign_flight(q, new[i]), tail = {}, heads = {}, popped = 0}
+        flight = flights and count_of(flights[j]) or foreign_flight(q, new[i]), popped = 0}
       f.had_turns, f.had_flight = f.turns, f.flight
       q.facets[new[i]] = f
       q.order[#q.order + 1] = f
@@ -223,8 +226,11 @@ end
 
 -- The turns that it may have now.
 local function turns_due(q, f)
-  local due = min(facet_waiting(f), f.weight)
-  return q.limit > 0 and min(due, q.limit - f.flight) or due
+  local due = f.len or facet_waiting(f)
+  if f.weight < due then
+    due = f.weight
+  end
+  return q.limit > 0 and q.limit - f.flight < due and q.limit - f.flight or due
 end
 
 -- One turn more, at the end of the round, when it has fewer than it may have.
@@ -241,8 +247,10 @@ end
 
 -- `element` comes in at the end of the facet, or at its head; what comes to the head is oldest last.
 local function facet_push(q, f, element, head)
-  local list = head and f.heads or f.tail
+  local side = head and 'heads' or 'tail'
   facet_waiting(f)
+  f[side] = f[side] or {}
+  local list = f[side]
   list[#list + 1] = element
   f.len = f.len + 1
   q.delta = q.delta + 1
@@ -267,6 +275,31 @@ adopt_bodies = function(q, sub, counted)
   return true
 end
 
+-- ---- messages that have been handed out, or wait outside of their list ----
+
+local function set_held(q, id, element)
+  q.set[#q.set + 1] = id
+  q.set[#q.set + 1] = element
+end
+
+-- What is known of a message that is held: `where` and the rest, as one value behind the other.
+local function set_state(q, id, s)
+  set_held(q, 's' .. id, pack(s.where, s.attempt, s.spared, s.at, s.facet, s.owner, s.alone, s.reason))
+end
+
+local function state_of(packed)
+  if not packed then
+    return nil
+  end
+  local where, attempt, spared, at, facet, owner, alone, reason = unpack_msgpack(packed)
+  return {where = where, attempt = attempt, spared = spared, at = at, facet = facet, owner = owner, alone = alone, reason = reason}
+end
+
+local function forget(q, id)
+  q.drop[#q.drop + 1] = id
+  q.drop[#q.drop + 1] = 's' .. id
+end
+
 -- When the message of an element was delivered; nil when nobody knows, or it waits elsewhere.
 local function at_of(q, element)
   if q.raw then
@@ -277,28 +310,7 @@ local function at_of(q, element)
     return at
   end
   local packed = call('HGET', q.held, 's' .. id)
-  return packed and cmsgpack.unpack(packed)[4]
-end
-
--- ---- messages that have been handed out, or wait outside of their list ----
-
-local function set_held(q, id, element)
-  q.set[#q.set + 1] = id
-  q.set[#q.set + 1] = element
-end
-
-local function set_state(q, id, s)
-  set_held(q, 's' .. id, cmsgpack.pack({s.where, s.attempt, s.spared, s.at, s.facet, s.owner, s.alone, s.reason}))
-end
-
-local function state_of(packed)
-  local s = packed and cmsgpack.unpack(packed)
-  return s and {where = s[1], attempt = s[2], spared = s[3], at = s[4], facet = s[5], owner = s[6], alone = s[7], reason = s[8]} or nil
-end
-
-local function forget(q, id)
-  q.drop[#q.drop + 1] = id
-  q.drop[#q.drop + 1] = 's' .. id
+  return packed and state_of(packed).at
 end
 
 -- Into, or out of, leases, later or dead.
@@ -322,7 +334,6 @@ local function open_when_full()
   call('HDEL', QUEUES, '')
 end
 
-local tried = {}
 local function try_once(command, ...)
   if not tried[command] then
     tried[command] = true
@@ -362,8 +373,8 @@ local function facets_changed(q)
       local list = some and c.come or c.go
       list[#list + 1] = f.name
     end
-    c.pushes = c.pushes or #f.tail > 0
-    c.heads = c.heads or #f.heads > 0
+    c.pushes = c.pushes or f.tail ~= nil
+    c.heads = c.heads or f.heads ~= nil
     c.pops = c.pops or f.popped > 0
   end
   return c
@@ -420,8 +431,12 @@ local function facet_write(f)
   if f.popped > 0 then
     call('LTRIM', f.key, '0', num(-f.popped - 1))
   end
-  call_chunks('RPUSH', f.key, f.heads)
-  call_chunks('LPUSH', f.key, f.tail)
+  if f.heads then
+    call_chunks('RPUSH', f.key, f.heads)
+  end
+  if f.tail then
+    call_chunks('LPUSH', f.key, f.tail)
+  end
 end
 
 -- After this nothing of queue_write is refused; nothing that counts has changed.

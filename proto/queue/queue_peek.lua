@@ -18,7 +18,7 @@ while f and #rows < count and bytes < HAND_BYTES and f.popped - #rows < HAND_VAI
   facet_pop(q, f)
   if m then
     bytes = bytes + #m.body
-    rows[#rows + 1] = {m.id or '', m.state.attempt, shown_name(name), m.id and m.at or -1, m.body}
+    rows[#rows + 1] = {m.id or '', m.attempt, shown_name(name), m.id and m.at or -1, m.body}
   end
 end
 return cmsgpack.pack(rows)

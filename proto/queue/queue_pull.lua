@@ -23,7 +23,7 @@ for i = 4, #ARGV do
   end
   if #out > 0 then
     for j, m in ipairs(out) do
-      out[j] = {q.name, m.receipt, m.state.attempt, shown_name(m.state.facet), m.at, m.body}
+      out[j] = {q.name, receipt_of(m, lease), m.attempt, shown_name(m.facet), m.at, m.body}
     end
     out.bytes, out.vain = nil, nil
     return out

@@ -1,34 +1,59 @@
 -- queue_push.lua: how a message comes into all queues whose patterns match its topic; behind queue_lib.
 --
 -- Into all or none: what one queue cannot take is a reason to give it to none.
-local registered
-
 local function registry()
-  if not registered then
-    registered = {}
+  if not run.registered then
+    run.registered = {}
     local all = read('HGETALL', REGISTERED) or {}
     for i = 1, #all, 2 do
       if not is_our_name(all[i]) then
-        registered[#registered + 1] = {all[i], all[i + 1]}
+        run.registered[#run.registered + 1] = {all[i], all[i + 1]}
       end
     end
   end
-  return registered
+  return run.registered
 end
 
-local wanting = {}
--- The names of the queues that want this topic.
+-- The queues that want this topic, and their names.
 local function queues_for(topic)
-  if not wanting[topic] then
-    local names = {}
-    for _, entry in ipairs(registry()) do
-      if matches(topic, entry[2]) then
-        names[#names + 1] = entry[1]
+  local found = {queues = {}, names = {}}
+  for _, entry in ipairs(registry()) do
+    if matches(topic, entry[2]) then
+      found.queues[#found.queues + 1] = open_queue(entry[1])
+      found.names[#found.names + 1] = entry[1]
+    end
+  end
+  run.wanting[topic] = found
+  return found
+end
+
+local function wanted_by(topic)
+  return run.wanting[topic] or queues_for(topic)
+end
+
+local function stored_once(facet)
+  local name = run.stored[facet]
+  if not name then
+    name = stored_name(facet)
+    run.stored[facet] = name
+  end
+  return name
+end
+
+-- What these messages' facets need is read at once. `topics`, `facets`: of each.
+local function read_ahead(topics, facets)
+  local lists = {}
+  for i, topic in ipairs(topics) do
+    if #topic <= NAME_MAX and #facets[i] <= NAME_MAX then
+      for _, q in ipairs(wanted_by(topic).queues) do
+        lists[q] = lists[q] or {}
+        lists[q][#lists[q] + 1] = stored_once(facets[i])
       end
     end
-    wanting[topic] = names
   end
-  return wanting[topic]
+  for q, names in pairs(lists) do
+    facets_read(q, names)
+  end
 end
 
 -- Why this queue cannot take the message, else nil.
@@ -46,16 +71,18 @@ end
 local function enter(q, f, id, body, after)
   if after > 0 then
     local at = now + after
-    set_held(q, id, envelope(id, at, body))
+    set_held(q, id, envelope(id, num(at), body))
     set_state(q, id, {where = LATER, attempt = 0, spared = 0, at = at, facet = f.name, owner = '', alone = 0, reason = ''})
     zset_add(q, q.later, at, id)
   else
-    facet_push(q, f, q.raw and body or envelope(id, now, body))
+    facet_push(q, f, q.raw and body or envelope(id, now_text, body))
   end
-  count_stat(q, 'delivered')
+  if not run.touched[q] then
+    run.touched[q] = true
+    run.touched[#run.touched + 1] = q
+  end
+  q.counts.delivered = (q.counts.delivered or 0) + 1
 end
-
-local touched, touched_names = {}, {}
 
 -- The names of the queues that it will come into with place_all; else nil, and why it comes into none.
 local function place(id, topic, facet, body, after)
@@ -63,34 +90,28 @@ local function place(id, topic, facet, body, after)
     local what = #topic > NAME_MAX and 'topic' or 'facet'
     return nil, 'its ' .. what .. ' has ' .. num(max(#topic, #facet)) .. ' bytes, more than ' .. num(NAME_MAX)
   end
-  local names, stored = queues_for(topic), stored_name(facet)
-  for _, name in ipairs(names) do
-    local q = open_queue(name)
-    local why = no_room(q, facet_of(q, stored), body, after)
+  local found, stored = wanted_by(topic), stored_once(facet)
+  for _, q in ipairs(found.queues) do
+    local why = no_room(q, q.facets[stored] or facet_of(q, stored), body, after)
     if why then
       return nil, why
     end
   end
-  for _, name in ipairs(names) do
-    local q = queues[name]
-    if not touched[name] then
-      touched[name] = q
-      touched_names[#touched_names + 1] = name
-    end
-    enter(q, facet_of(q, stored), id, body, after)
+  for _, q in ipairs(found.queues) do
+    enter(q, q.facets[stored], id, body, after)
   end
-  return names
+  return found.names
 end
 
 -- Writes what was placed. `ready` is called when nothing of it can be refused any more.
 local function place_all(ready)
   write_ids()
-  for _, name in ipairs(touched_names) do
-    queue_prepare(touched[name])
+  for _, q in ipairs(run.touched) do
+    queue_prepare(q)
   end
   ready()
-  for _, name in ipairs(touched_names) do
-    queue_write(touched[name])
+  for _, q in ipairs(run.touched) do
+    queue_write(q)
   end
 end
 

@@ -17,16 +17,16 @@ local function states_of(q, ids)
   return states
 end
 
--- Of the receipts in ARGV from `from` on those that count: ids, states, and the receipts that do not.
+-- Of the receipts in the arguments from `from` on those that count: ids, states, and the receipts that do not.
 local function receipts_of(q, from)
   local ids, attempts, seen, lost = {}, {}, {}, {}
-  for i = from, #ARGV do
-    local id, attempt = string.match(ARGV[i], '^(%d+)%.(%d+)$')
+  for i = from, #args do
+    local id, attempt = string.match(args[i], '^(%d+)%.(%d+)$')
     if id and not seen[id] then
       seen[id] = true
       ids[#ids + 1], attempts[#attempts + 1] = id, tonumber(attempt)
     else
-      lost[#lost + 1] = ARGV[i]
+      lost[#lost + 1] = args[i]
     end
   end
   local states, good, found = states_of(q, ids), {}, {}

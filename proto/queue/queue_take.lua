@@ -13,7 +13,7 @@ if q.list then
   queue_commit(q)
 end
 for i, m in ipairs(out) do
-  out[i] = {m.id, m.state.attempt, m.state.alone, shown_name(m.state.facet), m.at, m.body}
+  out[i] = {m.id, m.attempt, m.alone, shown_name(m.facet), m.at, m.body}
 end
 out.bytes, out.vain = nil, nil
 return cmsgpack.pack({q.settings.paused and 1 or 0, next_due(q), count_of(call('GET', q.length)), out})
