@@ -441,11 +441,11 @@ end
 
 -- After this nothing of queue_write is refused; nothing that counts has changed.
 local function queue_prepare(q)
+  try_numbers(q)
   for _, name in ipairs(q.adopted or {}) do
     facet_grow(q, facet_of(q, name))
   end
   q.changed = facets_changed(q)
-  try_numbers(q)
   queue_try(q, q.changed)
   call_chunks('SADD', q.active, q.changed.come)
 end

@@ -1,0 +1,371 @@
+/* test_queue_pull.c: deliver, hand out, settle: order, receipts, leases, with a real Redis. */
+#include "test/unit/queue/queue_fixture.h"
+
+#include <stdlib.h>
+
+#define LEASE 60000
+
+START_TEST(what_is_delivered_is_handed_out)
+{
+    queue_register("google", ".*:page:.*google.*");
+    const char *id = queue_deliver("u1:page:a google", "u1", "b1");
+    ck_assert_uint_eq(queue_pull("google", 10, LEASE), 1);
+    ck_assert_str_eq(pulled[0].queue, "google");
+    ck_assert_str_eq(pulled[0].facet, "u1");
+    ck_assert_str_eq(pulled[0].body, "b1");
+    ck_assert_int_eq(pulled[0].attempt, 1);
+    char receipt[64];
+    snprintf(receipt, sizeof receipt, "%s.1", id);
+    ck_assert_str_eq(pulled[0].receipt, receipt);
+    queue_check("google");
+    ck_assert_int_eq(q_int(ACK, "google", pulled[0].receipt), 1);
+    ck_assert_int_eq(q_int(ACK, "google", pulled[0].receipt), 0);
+    queue_check("google");
+    struct queue_status s = queue_status_of("google");
+    ck_assert_uint_eq(s.waiting + s.in_flight + s.facets + s.dead, 0);
+    ck_assert(s.delivered == 1 && s.acked == 1 && s.late == 1);
+}
+END_TEST
+
+START_TEST(it_comes_to_all_queues_that_want_it)
+{
+    queue_register("a", "page");
+    queue_register("b", "^page");
+    queue_register("c", "other");
+    const char *id = queue_deliver("page", "u1", "x");
+    ck_assert_ptr_nonnull(strstr(queue_text(), "a"));
+    ck_assert_uint_eq(queue.reply->elements, 3);
+    queue_pull("a", 1, LEASE);
+    ck_assert(strncmp(pulled[0].receipt, id, strlen(id)) == 0);
+    queue_pull("b", 1, LEASE);
+    ck_assert(strncmp(pulled[0].receipt, id, strlen(id)) == 0);
+    ck_assert_uint_eq(queue_pull("c", 1, LEASE), 0);
+    queue_deliver("nobody", "u1", "x");
+    ck_assert_str_eq(queue_redis("HGET @Nplatoon:inbox:stats unwanted"), "1");
+}
+END_TEST
+
+START_TEST(fifo_within_a_facet_and_turns_between)
+{
+    queue_register("q", "");
+    static const char *const bodies[] = {"a1", "a2", "a3", "b1", "c1", "b2"};
+    for (int i = 0; i < 6; i++)
+        queue_deliver("t", (char[]){bodies[i][0], '\0'}, bodies[i]);
+    ck_assert_str_eq(queue_bodies("q", 10, -1), "a1 b1 c1 a2 b2 a3");
+    queue_check("q");
+    for (int i = 0; i < 6; i++)
+        queue_deliver("t", (char[]){bodies[i][0], '\0'}, bodies[i]);
+    ck_assert_str_eq(queue_bodies("q", 2, LEASE), "a1 b1");
+    queue_check("q");
+    ck_assert_str_eq(queue_bodies("q", 2, LEASE), "c1 a2");
+    ck_assert_str_eq(queue_bodies("q", 2, LEASE), "b2 a3");
+    queue_check("q");
+}
+END_TEST
+
+/* Turns alone would give the one with much in flight every other turn. */
+START_TEST(who_has_least_in_flight_goes_first)
+{
+    queue_register("q", "");
+    for (int i = 0; i < 8; i++)
+        queue_deliver("t", "slow", "s");
+    ck_assert_str_eq(queue_bodies("q", 4, LEASE), "s s s s");
+    for (int i = 0; i < 3; i++)
+        queue_deliver("t", "quick", "q");
+    ck_assert_str_eq(queue_bodies("q", 3, -1), "q q q");
+    ck_assert_str_eq(queue_bodies("q", 3, LEASE), "s s s");
+    queue_check("q");
+}
+END_TEST
+
+START_TEST(weights_share_turns)
+{
+    queue_register("q", "");
+    ck_assert_int_eq(q_int(WEIGHT, "q", "a", "3"), 1);
+    ck_assert_int_eq(q_int(WEIGHT, "q", "a", "3"), 3);
+    for (int i = 0; i < 40; i++) {
+        queue_deliver("t", "a", "a");
+        queue_deliver("t", "b", "b");
+    }
+    int a = 0;
+    queue_pull("q", 40, LEASE);
+    for (int i = 0; i < 40; i++)
+        a += pulled[i].body[0] == 'a';
+    ck_assert(a >= 28 && a <= 31);
+    queue_check("q");
+    ck_assert_ptr_nonnull(strstr(q_text(WEIGHT, "q", "a", "101"), "!ERR"));
+}
+END_TEST
+
+START_TEST(weight_0_and_caps_hold_and_are_lifted)
+{
+    queue_register("q", "");
+    ck_assert_int_eq(q_int(CAP, "q", "2"), 0);
+    for (int i = 0; i < 5; i++)
+        queue_deliver("t", "a", "a");
+    ck_assert_str_eq(queue_bodies("q", 10, LEASE), "a a");
+    queue_check("q");
+    ck_assert_str_eq(queue_bodies("q", 10, LEASE), "");
+    queue_pull("q", 1, LEASE);
+    ck_assert_str_eq(queue_redis("LLEN @Nq:facet_queue"), "0");
+    queue_redis("ZRANGE @Nplatoon:q:leases 0 0");
+    char receipt[64];
+    snprintf(receipt, sizeof receipt, "%s.1", queue.reply->element[0]->str);
+    ck_assert_int_eq(q_int(ACK, "q", receipt), 1);
+    queue_check("q");
+    ck_assert_str_eq(queue_bodies("q", 10, LEASE), "a");
+    ck_assert_int_eq(q_int(CAP, "q", "0"), 2);
+    ck_assert_int_eq(q_int(WEIGHT, "q", "a", "0"), 1);
+    queue_deliver("t", "b", "b");
+    ck_assert_str_eq(queue_bodies("q", 10, LEASE), "b");
+    ck_assert_int_eq(q_int(WEIGHT, "q", "a", "1"), 0);
+    ck_assert_str_eq(queue_bodies("q", 10, LEASE), "a a");
+    queue_check("q");
+}
+END_TEST
+
+START_TEST(equal_bodies_are_as_many_messages)
+{
+    queue_register("q", "");
+    for (int i = 0; i < 5; i++)
+        queue_deliver("t", "a", "same");
+    for (int i = 0; i < 5; i++)
+        original_deliver("t", "a", "same");
+    ck_assert_uint_eq(queue_pull("q", 20, LEASE), 10);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(q_int(ACK, "q", pulled[i].receipt), 1);
+    ck_assert_str_eq(queue_redis("HLEN @Nplatoon:q:held"), "0");
+    queue_check("q");
+}
+END_TEST
+
+START_TEST(what_comes_back_goes_first_and_takes_the_facets_turn)
+{
+    queue_register("q", "");
+    queue_deliver("t", "a", "a1");
+    queue_deliver("t", "a", "a2");
+    queue_deliver("t", "a", "a3");
+    queue_deliver("t", "b", "b1");
+    ck_assert_str_eq(queue_bodies("q", 3, LEASE), "a1 b1 a2");
+    ck_assert_int_eq(q_int(AGAIN, "q", "0", "failed", pulled[2].receipt, pulled[0].receipt), 2);
+    queue_check("q");
+    queue_deliver("t", "b", "b2");
+    ck_assert_str_eq(queue_bodies("q", 9, LEASE), "a1 b2 a2 a3"); /* b has one in flight */
+    ck_assert_int_eq(pulled[0].attempt, 2);
+    ck_assert_int_eq(pulled[2].attempt, 2);
+    ck_assert_int_eq(pulled[3].attempt, 1);
+    queue_check("q");
+}
+END_TEST
+
+START_TEST(after_max_attempts_it_is_dead)
+{
+    queue_register_with("q", "", 2, 0, 1000);
+    queue_deliver("t", "a", "bad");
+    queue_pull("q", 1, LEASE);
+    ck_assert_int_eq(q_int(AGAIN, "q", "-1", "why 1", pulled[0].receipt), 1);
+    ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+    ck_assert_int_eq(q_int(AGAIN, "q", "0", "why 2", pulled[0].receipt), 1);
+    queue_check("q");
+    ck_assert_uint_eq(queue_pull("q", 1, LEASE), 0);
+    struct queue_list letters;
+    struct queue_letter letter;
+    ck_assert(queue_read_letters(q_packed(DEAD_LIST, "q", "10"), &letters));
+    ck_assert(queue_next_letter(&letters, false, &letter) && queue_list_ok(&letters));
+    ck_assert(letter.attempts == 2 && slice_is(letter.reason, "why 2") && letter.bytes == 3);
+    ck_assert(slice_is(letter.facet, "a"));
+    char id[32];
+    ck_assert(slice_copy(letter.id, id, sizeof id));
+    ck_assert(queue_read_letters(q_packed(DEAD_SHOW, "q", id), &letters));
+    ck_assert(queue_next_letter(&letters, true, &letter) && slice_is(letter.body, "bad"));
+    ck_assert_int_eq(q_int(DEAD_RETRY, "q", "10", id), 1);
+    queue_check("q");
+    ck_assert_str_eq(queue_bodies("q", 1, LEASE), "bad");
+    ck_assert_int_eq(q_int(AGAIN, "q", "0", "why 3", pulled[0].receipt), 1);
+    ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+    ck_assert_int_eq(q_int(BURY, "q", "no", pulled[0].receipt), 1);
+    ck_assert_int_eq(q_int(DEAD_DROP, "q", "10"), 1);
+    queue_check("q");
+    ck_assert_str_eq(queue_redis("HLEN @Nplatoon:q:held"), "0");
+}
+END_TEST
+
+START_TEST(a_delay_waits_and_joins_at_the_end)
+{
+    queue_register("q", "");
+    queue_register("r", "other");
+    long long before = queue_now();
+    ck_assert_uint_eq(
+        queue_call(QUEUE_SCRIPT_QUEUE_DELIVER, "t", "a", "late", "40", NULL)->elements, 2);
+    long long now = queue_now();
+    queue_deliver("t", "a", "a1");
+    queue_check("q");
+    ck_assert_uint_eq(queue_status_of("q").delayed, 1);
+    ck_assert_str_eq(queue_bodies("q", 5, -1), "a1");
+    queue_deliver("t", "a", "a2");
+    queue_sleep_until(now + 40);
+    ck_assert_str_eq(queue_bodies("q", 5, LEASE), "a2 late");
+    ck_assert_int_le(pulled[1].at_ms, now + 40);
+    ck_assert_int_ge(pulled[1].at_ms, before + 40);
+    queue_check("q");
+}
+END_TEST
+
+START_TEST(a_lease_that_ran_out)
+{
+    queue_register("q", "");
+    queue_deliver("t", "a", "x");
+    queue_deliver("t", "a", "y");
+    queue_deliver("t", "a", "z");
+    ck_assert_str_eq(queue_bodies("q", 2, 1), "x y");
+    char x[64], y[64];
+    strcpy(x, pulled[0].receipt);
+    strcpy(y, pulled[1].receipt);
+    queue_sleep_until(queue_now() + 2);
+    queue_call(QUEUE_SCRIPT_QUEUE_CLOCK, "q", NULL);
+    ck_assert_str_eq(queue_text(), "[2 0 -1]");
+    queue_check("q");
+    ck_assert_int_eq(q_int(ACK, "q", x), 1);            /* nobody has it since */
+    ck_assert_str_eq(queue_bodies("q", 5, LEASE), "y"); /* alone */
+    ck_assert_int_eq(pulled[0].attempt, 2);
+    ck_assert_int_eq(q_int(ACK, "q", y), 0); /* somebody has it since */
+    queue_check("q");
+    ck_assert_str_eq(queue_bodies("q", 5, LEASE), "z");
+    ck_assert_uint_eq(queue_pull("q", 5, LEASE), 0);
+    struct queue_status s = queue_status_of("q");
+    ck_assert(s.expired == 2 && s.late == 1 && s.waiting == 0 && s.in_flight == 2);
+    queue_check("q");
+}
+END_TEST
+
+START_TEST(who_renews_in_time_or_before_anybody_else_keeps_it)
+{
+    queue_register("q", "");
+    queue_deliver("t", "a", "x");
+    queue_pull("q", 1, 1);
+    queue_sleep_until(queue_now() + 2);
+    queue_call(QUEUE_SCRIPT_QUEUE_CLOCK, "q", NULL);
+    ck_assert_str_eq(q_text(RENEW, "q", "60000", pulled[0].receipt, "7.1", "nonsense"),
+                     "[nonsense 7.1]");
+    queue_check("q");
+    char receipt[64];
+    strcpy(receipt, pulled[0].receipt);
+    ck_assert_uint_eq(queue_pull("q", 1, LEASE), 0);
+    queue_check("q");
+    ck_assert_int_eq(q_int(ACK, "q", receipt), 1);
+    queue_check("q");
+    ck_assert_uint_eq(queue_pull("q", 1, LEASE), 0);
+}
+END_TEST
+
+START_TEST(only_what_was_alone_is_buried_for_a_death)
+{
+    queue_register_with("q", "", 1, 0, 1000);
+    queue_deliver("t", "a", "x");
+    queue_deliver("t", "b", "y");
+    ck_assert_uint_eq(queue_pull("q", 2, LEASE), 2);
+    ck_assert_int_eq(
+        q_int(BACK, "q", "1", "its consumer died", pulled[0].receipt, pulled[1].receipt), 2);
+    queue_check("q");
+    ck_assert_uint_eq(queue_pull("q", 2, LEASE), 1);
+    char first[64];
+    strcpy(first, pulled[0].receipt);
+    ck_assert_uint_eq(queue_pull("q", 2, LEASE), 1);
+    ck_assert_int_eq(q_int(ACK, "q", pulled[0].receipt), 1);
+    ck_assert_int_eq(q_int(BACK, "q", "1", "its consumer died", first), 1);
+    queue_check("q");
+    struct queue_status s = queue_status_of("q");
+    ck_assert(s.dead == 1 && s.waiting == 0);
+}
+END_TEST
+
+START_TEST(an_orderly_end_costs_no_attempt)
+{
+    queue_register_with("q", "", 1, 0, 1000);
+    queue_deliver("t", "a", "x");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+        ck_assert_int_eq(pulled[0].attempt, i + 1);
+        ck_assert_int_eq(q_int(BACK, "q", "0", "", pulled[0].receipt), 1);
+        ck_assert_int_eq(q_int(ACK, "q", pulled[0].receipt), 0);
+        queue_check("q");
+    }
+    ck_assert_uint_eq(queue_status_of("q").dead, 0);
+}
+END_TEST
+
+START_TEST(a_pause_hands_nothing_out)
+{
+    queue_register("q", "");
+    queue_deliver("t", "a", "a");
+    queue_deliver("t", "b", "b");
+    ck_assert_int_eq(q_int(PAUSE, "q", "1"), 1);
+    ck_assert_int_eq(q_int(PAUSE, "q", "1"), 0);
+    ck_assert_uint_eq(queue_pull("q", 1, LEASE), 0);
+    ck_assert(queue_status_of("q").paused);
+    queue_register("q", "t");
+    ck_assert(queue_status_of("q").paused);
+    ck_assert_int_eq(q_int(PAUSE, "q", "0"), 1);
+    q_int(WEIGHT, "q", "a", "7");
+    ck_assert_int_eq(q_int(PAUSE, "q", "1", "a"), 1);
+    ck_assert_int_eq(q_int(PAUSE, "q", "1", "a"), 0);
+    ck_assert_str_eq(queue_bodies("q", 9, LEASE), "b");
+    queue_check("q");
+    ck_assert_int_eq(q_int(PAUSE, "q", "0", "a"), 1);
+    ck_assert_str_eq(queue_redis("HGET @Nq:priorities a"), "7");
+    ck_assert_str_eq(queue_bodies("q", 9, LEASE), "a");
+}
+END_TEST
+
+START_TEST(what_cannot_be_asked)
+{
+    queue_register_raw("raw", "");
+    queue_register_with("q", "t", 5, 0, 10);
+    ck_assert_ptr_nonnull(strstr(q_text(PULL, "me", "1", "60000", "nobody"), "!NOQUEUE"));
+    ck_assert_ptr_nonnull(strstr(q_text(PULL, "me", "1", "60000", "raw"), "!RAW raw is raw"));
+    ck_assert_ptr_nonnull(strstr(q_text(PULL, "me", "1", "soon", "q"), "!ERR"));
+    ck_assert_ptr_nonnull(
+        strstr(q_text(DELIVER, "t", "a", "12345678901"), "11 bytes, more than message_max, 10"));
+    ck_assert_ptr_nonnull(strstr(q_text(DELIVER, "t", "a", "x", "5"), "raw is raw"));
+    ck_assert_ptr_nonnull(strstr(q_text(DELIVER, "t", "a"), "!ERR"));
+    static const char *const names[] = {"", "inbox", "platoon", "platoon:q"};
+    for (int i = 0; i < 4; i++)
+        ck_assert_ptr_nonnull(
+            strstr(q_text(REGISTER, names[i], "x", "0", "5", "0", "0", "9"), "!NAME"));
+    ck_assert_ptr_nonnull(strstr(q_text(REGISTER, "q", "(", "0", "5", "0", "0", "9"), "!PATTERN"));
+    char topic[600];
+    memset(topic, 't', sizeof topic);
+    topic[513] = '\0';
+    ck_assert_ptr_nonnull(strstr(q_text(DELIVER, topic, "a", "x"), "topic has 513 bytes"));
+    ck_assert_uint_eq(queue_status_of("q").waiting, 0);
+    ck_assert_uint_eq(queue_status_of("raw").waiting, 0);
+}
+END_TEST
+
+START_TEST(what_is_destroyed_is_gone)
+{
+    queue_register("q", "");
+    for (int i = 0; i < 1200; i++) {
+        char facet[16];
+        snprintf(facet, sizeof facet, "f%d", i);
+        queue_deliver("t", facet, "x");
+    }
+    queue_pull("q", 10, LEASE);
+    int calls = 1;
+    while (q_int(DESTROY, "q") > 0)
+        ck_assert_int_lt(calls++, 10);
+    ck_assert_int_ge(calls, 3);
+    ck_assert_str_eq(queue_redis("KEYS *"),
+                     queue.way == QUEUE_IN_CLUSTER ? "[{shop}:platoon:seq]" : "[shop:platoon:seq]");
+    ck_assert_ptr_nonnull(strstr(q_text(PULL, "me", "1", "60000", "q"), "!NOQUEUE"));
+}
+END_TEST
+
+QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queues_that_want_it,
+            fifo_within_a_facet_and_turns_between, who_has_least_in_flight_goes_first,
+            weights_share_turns, weight_0_and_caps_hold_and_are_lifted,
+            equal_bodies_are_as_many_messages, what_comes_back_goes_first_and_takes_the_facets_turn,
+            after_max_attempts_it_is_dead, a_delay_waits_and_joins_at_the_end, a_lease_that_ran_out,
+            who_renews_in_time_or_before_anybody_else_keeps_it,
+            only_what_was_alone_is_buried_for_a_death, an_orderly_end_costs_no_attempt,
+            a_pause_hands_nothing_out, what_cannot_be_asked, what_is_destroyed_is_gone)
