@@ -6,6 +6,7 @@ local q, no = open_queue(ARGV[1])
 if no then
   return no
 end
+next_due(q) -- what it needs is tried before anything is written
 local ran_out, due = run_clock(q, 500)
 if ran_out + due > 0 then
   queue_commit(q)

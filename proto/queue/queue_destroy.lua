@@ -6,25 +6,26 @@ local q = queue_of(ARGV[1])
 if is_our_name(q.name) then
   return refuse('NOQUEUE', 'there is no queue ' .. q.name)
 end
-open_when_full()
-call('UNLINK', TRY)
-call('HDEL', REGISTERED, q.name)
-local names = read('SRANDMEMBER', q.active, '500') or {}
+local names, all = read('SRANDMEMBER', q.active, '500') or {}, read('SCARD', q.active) or 0
 local lists = {}
 for _, name in ipairs(names) do
   lists[#lists + 1] = q.keys .. name
   lists[#lists + 1] = q.keys .. name .. ':inflight'
 end
-if #lists > 0 then
-  call('UNLINK', unpack(lists))
-end
+open_when_full()
+call('UNLINK', TRY)
 if #names > 0 then
+  call('SREM', q.active, '')
+end
+call('HDEL', REGISTERED, q.name)
+if #names > 0 then
+  call('UNLINK', unpack(lists))
   call('SREM', q.active, unpack(names))
 end
-local left = read('SCARD', q.active) or 0
-if left == 0 then
-  call('UNLINK', q.active, q.turns, q.pool, q.length, q.weights, q.cap, q.keys .. 'inflight', q.held, q.leases, q.later, q.dead, q.flight,
-    q.stats, q.slow)
-  call('HDEL', QUEUES, q.name)
+if all > #names then
+  return all - #names
 end
-return left
+call('UNLINK', q.active, q.turns, q.pool, q.length, q.weights, q.cap, q.keys .. 'inflight', q.held, q.leases, q.later, q.dead, q.flight, q.stats,
+  q.slow)
+call('HDEL', QUEUES, q.name)
+return 0

@@ -489,8 +489,8 @@ local function queue_commit(q)
   queue_write(q)
 end
 
--- 1 is what no entry says. One turn at once; what more there are come with the turns.
-local function set_weight(q, name, weight)
+-- 1 is what no entry says. One turn at once; what more there are come with the turns. `beside`: what else is to be written.
+local function set_weight(q, name, weight, beside)
   local f = facet_of(q, name)
   local was = f.weight
   f.weight = weight
@@ -503,6 +503,7 @@ local function set_weight(q, name, weight)
   else
     call('HSET', q.weights, name, num(weight))
   end
+  beside()
   queue_write(q)
   return was
 end

@@ -23,13 +23,12 @@ local kept = call('HGET', q.slow, name)
 if pause == (kept ~= false) then
   return 0
 end
-open_when_full()
-call('HDEL', q.slow, '')
-if pause then
-  call('HSET', q.slow, name, num(facet_of(q, name).weight))
-  set_weight(q, name, 0)
-else
-  set_weight(q, name, tonumber(kept))
-  call('HDEL', q.slow, name)
-end
+local was = num(facet_of(q, name).weight)
+set_weight(q, name, pause and 0 or tonumber(kept), function()
+  if pause then
+    call('HSET', q.slow, name, was)
+  else
+    call('HDEL', q.slow, name)
+  end
+end)
 return 1

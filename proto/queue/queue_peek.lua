@@ -10,7 +10,7 @@ local rows, bytes, count = {}, 0, min(1000, count_of(ARGV[3]))
 local f = name and facet_of(q, name)
 q.taken = {}
 while f and #rows < count and bytes < HAND_BYTES and f.popped - #rows < HAND_VAIN do
-  local element = facet_peek(f)
+  local element = facet_peek(q, f)
   if not element then
     break
   end

@@ -8,6 +8,6 @@ if no then
 elseif not weight or weight < 0 or weight > 100 or weight ~= floor(weight) then
   return refuse('ERR', 'a weight is a number from 0 to 100')
 end
-local was = set_weight(q, name, weight)
-call('HDEL', q.slow, name)
-return was
+return set_weight(q, name, weight, function()
+  call('HDEL', q.slow, name)
+end)

@@ -1,0 +1,231 @@
+/*
+ * test_queue_refused.c: Redis refuses one command of a script (access rules, which it checks at each call), or is full:
+ * what the script is for is not done, nor half done, and is done when it is called again. Every script, every command.
+ */
+#include "test/unit/queue/queue_fixture.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+static const char *const commands[] = {
+    "GET",       "HDEL",        "HGET",    "HGETALL",       "HINCRBY", "HMGET", "HSCAN",
+    "HSET",      "HSTRLEN",     "INCRBY",  "LINDEX",        "LLEN",    "LPUSH", "LRANGE",
+    "LREM",      "LTRIM",       "PUBLISH", "RPUSH",         "SADD",    "SCARD", "SET",
+    "SISMEMBER", "SRANDMEMBER", "SREM",    "SSCAN",         "TIME",    "TYPE",  "UNLINK",
+    "ZADD",      "ZCARD",       "ZRANGE",  "ZRANGEBYSCORE", "ZREM",    "ZSCAN", "ZSCORE"};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+/* All that counts. Not: numbers given in vain, what the rights were tried on, facets named for nothing, a length of 0. */
+static const char deeds_lua[] =
+    "local all, keys, call = {}, redis.call('KEYS', '*'), redis.call table.sort(keys) "
+    "for _, k in ipairs(keys) do local t, v = call('TYPE', k).ok, '' "
+    "if string.find(k, ':seq$') or string.find(k, ':try$') or string.find(k, ':stats$') or "
+    "string.find(k, ':active_facets$') then v = nil "
+    "elseif t == 'list' then v = table.concat(call('LRANGE', k, 0, -1), '|') "
+    "elseif t == 'zset' then v = table.concat(call('ZRANGE', k, 0, -1, 'WITHSCORES'), '|') "
+    "elseif t == 'string' then v = call('GET', k) if v == '0' then v = nil end "
+    "else local h, rows = call('HGETALL', k), {} for i = 1, #h, 2 do rows[#rows + 1] = h[i] .. '=' "
+    ".. h[i + 1] end "
+    "table.sort(rows) v = table.concat(rows, '|') end "
+    "if v then all[#all + 1] = k .. ': ' .. v end end return table.concat(all, '\\n')";
+
+static char before[1 << 16], after[1 << 16];
+
+static void deeds(char *to)
+{
+    const struct slice words[] = {slice_of("EVAL"), slice_of(deeds_lua), slice_of("0")};
+    queue_command(3, words);
+    ck_assert_int_eq(queue.reply->type, REDIS_REPLY_STRING);
+    ck_assert_uint_lt(strlen(queue_text()), sizeof before);
+    strcpy(to, queue_text());
+}
+
+static char receipt[64], other[64], ran_out[64], letter[64];
+
+/* A queue with something in each place, and an inbox. */
+static void make_queue(void)
+{
+    queue_redis("FLUSHALL");
+    queue_register_with("q", "^t", 1, 0, 1000);
+    queue_register("w", "^t");
+    q_int(CAP, "q", "7");
+    for (int i = 0; i < 3; i++)
+        queue_deliver("t", "a", "a");
+    queue_deliver("t", "b", "b");
+    queue_pull("q", 3, 600000);
+    strcpy(letter, pulled[0].receipt);
+    strcpy(receipt, pulled[1].receipt);
+    strcpy(other, pulled[2].receipt);
+    ck_assert_int_eq(q_int(BURY, "q", "bad", letter), 1);
+    *strchr(letter, '.') = '\0';
+    q_int(PAUSE, "q", "1", "a");
+    q_int(PAUSE, "q", "0", "a");
+    queue_pull("q", 1, 600000);
+    strcpy(ran_out, pulled[0].receipt);
+    queue_deliver("t", "a", "a");
+    queue_deliver("t", "c", "c");
+    queue_redis("LPUSH @Nplatoon:inbox one two");
+}
+
+/* A call of this script that has something to do. */
+static void call(enum queue_script script)
+{
+    switch (script) {
+#define CASE(NAME, ...)                                                                            \
+    case QUEUE_SCRIPT_QUEUE_##NAME:                                                                \
+        queue_call(script, __VA_ARGS__, NULL);                                                     \
+        break
+        CASE(DELIVER, "t", "a", "new");
+        CASE(DELIVER_MANY, "t", "a", "0", "new", "t", "d", "60000", "late");
+        CASE(INBOX_LOOK, "10", "1000");
+        CASE(INBOX_TAKE, "0", "t", "a", "3", "", "", "", "3", "no topic");
+        CASE(PULL, "me", "5", "600000", "q");
+        CASE(TAKE, "me", "5", "600000", "q");
+        CASE(ACK, "q", receipt, other);
+        CASE(AGAIN, "w", "60000", "why", receipt);
+        CASE(BURY, "q", "bad", receipt);
+        CASE(RENEW, "q", "700000", receipt);
+        CASE(ADOPT, "q", "you", "700000", receipt);
+        CASE(BACK, "q", "0", "gone", receipt);
+        CASE(DISOWN, "q", "me", "", "0", "gone", "0");
+        CASE(CLOCK, "q");
+        CASE(REGISTER, "new", "t", "0", "5", "0", "0", "1000");
+        CASE(UNREGISTER, "q");
+        CASE(DESTROY, "q");
+        CASE(WEIGHT, "q", "a", "0");
+        CASE(CAP, "q", "9");
+        CASE(PAUSE, "q", "1", "a");
+        CASE(STATUS, "q");
+        CASE(FACETS, "q", "0", "10");
+        CASE(PEEK, "q", "", "5");
+        CASE(DEAD_LIST, "q", "5");
+        CASE(DEAD_SHOW, "q", letter);
+        CASE(DEAD_RETRY, "q", "5");
+        CASE(DEAD_DROP, "q", "5");
+    default:
+        ck_abort_msg("%s: no call", queue_script_name(script));
+    }
+}
+
+/* Those that only tell. */
+static bool changes(enum queue_script script)
+{
+    static const enum queue_script tell[] = {
+        QUEUE_SCRIPT_QUEUE_INBOX_LOOK, QUEUE_SCRIPT_QUEUE_STATUS,    QUEUE_SCRIPT_QUEUE_FACETS,
+        QUEUE_SCRIPT_QUEUE_PEEK,       QUEUE_SCRIPT_QUEUE_DEAD_LIST, QUEUE_SCRIPT_QUEUE_DEAD_SHOW};
+    for (size_t i = 0; i < sizeof tell / sizeof *tell; i++)
+        if (tell[i] == script)
+            return false;
+    return true;
+}
+
+/* A lease that ran out is the clock's, also in a pull, where what comes of it is written first. What `again` gives back is of
+ * the queue w, where it has attempts left. */
+static void make_for(enum queue_script script)
+{
+    make_queue();
+    if (script == QUEUE_SCRIPT_QUEUE_CLOCK)
+        queue_redis("ZADD @Nplatoon:q:leases 1 %.*s", (int)strcspn(ran_out, "."), ran_out);
+    if (script != QUEUE_SCRIPT_QUEUE_AGAIN)
+        return;
+    queue_pull("w", 1, 600000);
+    strcpy(receipt, pulled[0].receipt);
+}
+
+/* Which commands the script uses: one bit each, in their order. */
+static uint64_t used_by(enum queue_script script)
+{
+    uint64_t used = 0;
+    make_for(script);
+    queue_redis("CONFIG RESETSTAT");
+    call(script);
+    ck_assert_msg(queue.reply->type != REDIS_REPLY_ERROR, "%s", queue_text());
+    const char *stats = queue_redis("INFO commandstats");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char line[64];
+        int len = snprintf(line, sizeof line, "cmdstat_%s:", commands[i]);
+        for (int c = 0; c < len; c++)
+            line[c] = (char)tolower(line[c]);
+        used |= (uint64_t)(strstr(stats, line) != NULL) << i;
+    }
+    return used;
+}
+
+static void refuse(enum queue_script script, const char *command)
+{
+    char mark[64];
+    const char *name = queue_script_name(script);
+    make_for(script);
+    deeds(before);
+    queue_redis("ACL SETUSER default -%s", command);
+    call(script);
+    snprintf(mark, sizeof mark, "platoon: %s", command);
+    ck_assert_msg(queue.reply->type == REDIS_REPLY_ERROR && strstr(queue_text(), mark) != NULL,
+                  "%s without %s: %s", name, command, queue_text());
+    queue_redis("ACL SETUSER default +%s", command);
+    deeds(after);
+    ck_assert_msg(strcmp(before, after) == 0, "%s without %s is half done:\n%s\n\n%s", name,
+                  command, before, after);
+    call(script);
+    ck_assert_msg(queue.reply->type != REDIS_REPLY_ERROR, "%s after %s: %s", name, command,
+                  queue_text());
+    deeds(after);
+    ck_assert_msg((strcmp(before, after) != 0) == changes(script), "%s after %s:\n%s\n\n%s", name,
+                  command, before, after);
+    if (script != QUEUE_SCRIPT_QUEUE_DESTROY)
+        queue_check("q");
+}
+
+START_TEST(what_is_refused_is_not_half_done)
+{
+    uint64_t by_any = 0;
+    for (int script = 0; script < QUEUE_SCRIPT_COUNT; script++) {
+        uint64_t used = used_by((enum queue_script)script);
+        by_any |= used;
+        for (size_t i = 0; i < COMMANDS; i++)
+            if (used >> i & 1)
+                refuse((enum queue_script)script, commands[i]);
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        ck_assert_msg(by_any >> i & 1, "nobody uses %s", commands[i]);
+}
+END_TEST
+
+/* What only adds is refused before it has changed anything; all else runs, because it is what makes room. */
+START_TEST(a_redis_that_is_full)
+{
+    for (int i = 0; i < QUEUE_SCRIPT_COUNT; i++) {
+        enum queue_script script = (enum queue_script)i;
+        bool adds = script == QUEUE_SCRIPT_QUEUE_DELIVER ||
+                    script == QUEUE_SCRIPT_QUEUE_DELIVER_MANY ||
+                    script == QUEUE_SCRIPT_QUEUE_INBOX_TAKE;
+        make_for(script);
+        deeds(before);
+        queue_redis("CONFIG SET maxmemory 1");
+        call(script);
+        const char *name = queue_script_name(script);
+        ck_assert_msg((queue.reply->type == REDIS_REPLY_ERROR) == adds, "%s: %s", name,
+                      queue_text());
+        ck_assert(!adds || strstr(queue_text(), "OOM") != NULL);
+        queue_redis("CONFIG SET maxmemory 0");
+        deeds(after);
+        ck_assert_msg(!adds || strcmp(before, after) == 0, "%s is half done", name);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {what_is_refused_is_not_half_done, a_redis_that_is_full};
+    Suite *suite = suite_create("queue_refused");
+    static void (*const ways[])(void) = {queue_set_up_evalsha, queue_set_up_fcall};
+    for (int way = 0; way < 2; way++) {
+        TCase *tc = tcase_create(way == 0 ? "evalsha" : "fcall");
+        tcase_set_timeout(tc, SUITE_TIMEOUT_S);
+        tcase_add_checked_fixture(tc, ways[way], queue_tear_down);
+        for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+            tcase_add_test(tc, tests[i]);
+        suite_add_tcase(suite, tc);
+    }
+    return suite_end(suite);
+}
