@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 static const char *const commands[] = {
-    "GET",       "HDEL",        "HGET",    "HGETALL",       "HINCRBY", "HMGET", "HSCAN",
-    "HSET",      "HSTRLEN",     "INCRBY",  "LINDEX",        "LLEN",    "LPUSH", "LRANGE",
-    "LREM",      "LTRIM",       "PUBLISH", "RPUSH",         "SADD",    "SCARD", "SET",
-    "SISMEMBER", "SRANDMEMBER", "SREM",    "SSCAN",         "TIME",    "TYPE",  "UNLINK",
-    "ZADD",      "ZCARD",       "ZRANGE",  "ZRANGEBYSCORE", "ZREM",    "ZSCAN", "ZSCORE"};
+    "GET",         "HDEL",    "HGET",          "HGETALL", "HINCRBY", "HMGET",  "HSCAN",
+    "HSET",        "HSTRLEN", "INCRBY",        "LINDEX",  "LLEN",    "LPUSH",  "LRANGE",
+    "LREM",        "LTRIM",   "PUBLISH",       "RPUSH",   "SADD",    "SCARD",  "SET",
+    "SRANDMEMBER", "SREM",    "SSCAN",         "TIME",    "TYPE",    "UNLINK", "ZADD",
+    "ZCARD",       "ZRANGE",  "ZRANGEBYSCORE", "ZREM",    "ZSCAN",   "ZSCORE"};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 /* All that counts. Not: numbers given in vain, what the rights were tried on, facets named for nothing, a length of 0. */
