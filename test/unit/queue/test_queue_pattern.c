@@ -199,9 +199,9 @@ START_TEST(what_is_dropped_before_matching_changes_nothing)
         "table.concat(t, ' ')";
     char topic[24], want[4096];
     for (int round = 0; round < 60; round++) {
+        random_text(topic, 8, "ab.*^%[");
         struct slice words[70] = {slice_of("EVAL"), slice_of(found_lua), slice_of("0"),
                                   slice_of(topic)};
-        random_text(topic, 8, "ab.*^%[");
         for (size_t i = 0; i < 60; i++) {
             random_text(patterns[i], 9, i % 2 ? ".*.*a%^" : ".*ab%[]b$^");
             words[4 + i] = slice_of(patterns[i]);
