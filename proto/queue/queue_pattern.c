@@ -265,7 +265,7 @@ static int repetitions_of(struct slice pattern)
             continue;
         leading = false;
         count += item.repeat != 0;
-        trailing = all ? trailing + 1 : 0;
+        trailing = all && (item.at == pattern.ptr || item.at[-1] != '$') ? trailing + 1 : 0;
     }
     return sets ? count : count - trailing;
 }

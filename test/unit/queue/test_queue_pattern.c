@@ -95,6 +95,7 @@ START_TEST(what_takes_too_long)
     refused("%.*a.*b.*c", "repetitions");
     refused("^.*a.*b.*c", "repetitions");
     refused("a.*[b].*c.*", "repetitions");
+    refused("a.*b.*$.*", "repetitions");
     char longest[600];
     memset(longest, 'x', sizeof longest);
     longest[512] = '\0';
