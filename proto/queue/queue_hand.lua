@@ -65,10 +65,15 @@ local function bury_unread(q, f, m)
   bury(q, m.id, m, DEAD, 'its body has ' .. num(#m.body) .. ' bytes, more than message_max, ' .. num(q.settings.message_max))
 end
 
--- Once a message is taken. `lease` -1: it is nobody's any more.
-local function take(q, f, m, owner, lease)
+-- What a facet has of what is shared out; false when it may have nothing now.
+local function share_of(q, f)
+  return f.name ~= 'facet_queue' and f.weight > 0 and (q.limit == 0 or f.flight < q.limit) and floor(f.flight / f.weight)
+end
+
+-- Once a message is taken. `deadline`, in digits: when its lease is over; nil: it is nobody's any more.
+local function take(q, f, m, owner, deadline)
   m.attempt = m.attempt + 1
-  if lease < 0 then
+  if not deadline then
     if not m.fresh then
       forget(q, m.id)
     end
@@ -78,8 +83,9 @@ local function take(q, f, m, owner, lease)
   q.taken[m.id] = true
   m.where, m.owner = LEASED, owner
   set_state(q, m.id, m)
-  zset_add(q, q.leases, now + lease, m.id)
+  zset_add(q, q.leases, deadline, m.id)
   f.flight = f.flight + 1
+  q.list.shares[f.name] = share_of(q, f)
 end
 
 local function receipt_of(m, lease)
@@ -118,7 +124,7 @@ local function next_message(q, f, out)
       return nil
     end
     local m = message_of(q, f, element)
-    if m and (q.raw or #m.body <= q.settings.message_max) then
+    if m and (q.raw or #m.body <= q.most) then
       if #out > 0 and (m.alone == 1 or out.bytes + #m.body > HAND_BYTES) then
         return false
       end
@@ -135,34 +141,35 @@ local function next_message(q, f, out)
 end
 
 local function turns_of_queue(q)
-  return turns_of(q.turns, false, HAND_VAIN, function(names)
+  local shares = {}
+  return turns_of(q.turns, false, HAND_VAIN, shares, function(names)
     facets_read(q, names)
-  end, function(name)
-    local f = facet_of(q, name)
-    if name ~= 'facet_queue' and f.weight > 0 and (q.limit == 0 or f.flight < q.limit) then
-      return floor(f.flight / f.weight)
+    for i = 1, #names do
+      shares[names[i]] = share_of(q, q.facets[names[i]])
     end
+  end, function(name)
+    local f = q.facets[name]
     f.turns = max(0, f.turns - 1)
-    return nil
   end)
 end
 
 -- Up to `count` messages of a queue, as message_of has them, alone when one is to be tried alone. Nothing is written yet; `q.list` is.
 local function hand_out(q, owner, count, lease)
   local t, out = turns_of_queue(q), {bytes = 0, vain = 0}
+  local deadline = lease >= 0 and num(now + lease) or nil
   q.list, q.taken = t, {}
   while #out < count and out.vain < HAND_VAIN do
     local name = turns_next(t)
     if not name then
       break
     end
-    local f = facet_of(q, name)
+    local f = q.facets[name]
     local m = next_message(q, f, out)
     if m == false then
       turns_back(t)
       break
     elseif m then
-      take(q, f, m, owner, lease)
+      take(q, f, m, owner, deadline)
       out[#out + 1] = m
       out.bytes = out.bytes + #m.body
     else

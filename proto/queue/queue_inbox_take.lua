@@ -31,20 +31,21 @@ for i = 1, count do
   end
   if names then
     placed = placed + 1
-    publish[#publish + 1] = {topic, body}
+    publish[#publish + 1] = topic
+    publish[#publish + 1] = body
     unwanted = unwanted + (#names == 0 and 1 or 0)
   else
     set_held(inbox, id, envelope(id, now_text, body))
     set_state(inbox, id, {where = DEAD, attempt = 0, spared = 0, at = now, facet = '', owner = '', alone = 0, reason = cut_reason(why)})
-    zset_add(inbox, inbox.dead, now, id)
+    zset_add(inbox, inbox.dead, now_text, id)
   end
 end
 place_all(function()
   try_once('LTRIM', '1', '0')
   queue_prepare(inbox)
   call('HINCRBY', stats, 'taken', '0')
-  for _, p in ipairs(publish) do
-    call('PUBLISH', N .. p[1], p[2])
+  for i = 1, #publish, 2 do
+    call('PUBLISH', N .. publish[i], publish[i + 1])
   end
 end)
 queue_write(inbox)

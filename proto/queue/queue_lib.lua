@@ -144,6 +144,7 @@ local function open_queue(name)
   end
   local q = queue_of(name)
   q.settings, q.raw = settings_of(settings), not settings
+  q.most = q.settings.message_max
   local limit = pcall('GET', q.cap)
   if is_wrong_type(limit) then
     adopt_bodies(q, 'limit', true)
@@ -248,11 +249,13 @@ end
 -- `element` comes in at the end of the facet, or at its head; what comes to the head is oldest last.
 local function facet_push(q, f, element, head)
   local side = head and 'heads' or 'tail'
-  facet_waiting(f)
-  f[side] = f[side] or {}
   local list = f[side]
+  if not list then
+    list = {}
+    f[side] = list
+  end
   list[#list + 1] = element
-  f.len = f.len + 1
+  f.len = (f.len or facet_waiting(f)) + 1
   q.delta = q.delta + 1
   facet_grow(q, f)
 end
@@ -313,11 +316,11 @@ local function at_of(q, element)
   return packed and state_of(packed).at
 end
 
--- Into, or out of, leases, later or dead.
+-- Into, or out of, leases, later or dead. `score`: in digits.
 local function zset_add(q, key, score, id)
   local list = q.add[key] or {}
   q.add[key] = list
-  list[#list + 1] = num(score)
+  list[#list + 1] = score
   list[#list + 1] = id
 end
 

@@ -58,13 +58,15 @@ end
 
 -- Why this queue cannot take the message, else nil.
 local function no_room(q, f, body, after)
-  facet_waiting(f)
+  if not f.len then
+    facet_waiting(f)
+  end
   if f.wrong then
     return f.wrong
   elseif q.raw and after > 0 then
     return q.name .. ' is raw, and knows no delay'
-  elseif not q.raw and #body > q.settings.message_max then
-    return 'its body has ' .. num(#body) .. ' bytes, more than message_max, ' .. num(q.settings.message_max)
+  elseif #body > q.most and not q.raw then
+    return 'its body has ' .. num(#body) .. ' bytes, more than message_max, ' .. num(q.most)
   end
 end
 
@@ -73,7 +75,7 @@ local function enter(q, f, id, body, after)
     local at = now + after
     set_held(q, id, envelope(id, num(at), body))
     set_state(q, id, {where = LATER, attempt = 0, spared = 0, at = at, facet = f.name, owner = '', alone = 0, reason = ''})
-    zset_add(q, q.later, at, id)
+    zset_add(q, q.later, num(at), id)
   else
     facet_push(q, f, q.raw and body or envelope(id, now_text, body))
   end
@@ -91,14 +93,16 @@ local function place(id, topic, facet, body, after)
     return nil, 'its ' .. what .. ' has ' .. num(max(#topic, #facet)) .. ' bytes, more than ' .. num(NAME_MAX)
   end
   local found, stored = wanted_by(topic), stored_once(facet)
-  for _, q in ipairs(found.queues) do
+  local wanting = found.queues
+  for i = 1, #wanting do
+    local q = wanting[i]
     local why = no_room(q, q.facets[stored] or facet_of(q, stored), body, after)
     if why then
       return nil, why
     end
   end
-  for _, q in ipairs(found.queues) do
-    enter(q, q.facets[stored], id, body, after)
+  for i = 1, #wanting do
+    enter(wanting[i], wanting[i].facets[stored], id, body, after)
   end
   return found.names
 end

@@ -78,7 +78,7 @@ local function bury(q, id, s, where, reason)
   leave(q, id, s)
   s.where, s.reason, s.owner = where, cut_reason(reason), ''
   set_state(q, id, s)
-  zset_add(q, q.dead, now, id)
+  zset_add(q, q.dead, now_text, id)
   count_stat(q, 'dead')
 end
 
@@ -89,7 +89,7 @@ local function come_back(q, id, s, where, after)
   s.owner = ''
   if after > 0 then
     s.where = LATER
-    zset_add(q, q.later, now + after, id)
+    zset_add(q, q.later, num(now + after), id)
   else
     s.where = where
     if was ~= LATE and was ~= BACK then -- else its reference is in the list as it is
@@ -216,7 +216,7 @@ local function hold_all(q, ids, states, lost, lease, owner)
         s.where, s.owner = LEASED, owner or s.owner
         set_state(q, id, s)
       end
-      zset_add(q, q.leases, now + max(1, lease), id)
+      zset_add(q, q.leases, num(now + max(1, lease)), id)
     end
   end
   if held > 0 then

@@ -7,11 +7,11 @@ local LOOK, TURN_CHUNK = 16, 32
 -- Lua's unpack cannot take more (LUAI_MAXCSTACK is 8000).
 local CHUNK = 4000
 
--- The turns of list `key`; `left`: the next is at its left end, and new ones come in at the right. `read(names)` hears of those that are read, before
--- share(name) is asked of them: their share, or nil when this turn is to be dropped. At most `drops` are.
-local function turns_of(key, left, drops, read, share)
-  return {key = key, left = left, drops = drops, read = read, share = share, total = call('LLEN', key), loaded = 0, list = {}, gone = {}, head = 1,
-    new = {}, used = 0}
+-- The turns of list `key`; `left`: the next is at its left end, and new ones come in at the right. `read(names)` hears of those that are read, and sees
+-- to it that `shares` has the share of each: a number, or false when its turn is to be dropped, of which `dropped(name)` hears. At most `drops` are.
+local function turns_of(key, left, drops, shares, read, dropped)
+  return {key = key, left = left, drops = drops, shares = shares, read = read, dropped = dropped, total = call('LLEN', key), loaded = 0, list = {},
+    gone = {}, head = 1, new = {}, used = 0}
 end
 
 local function turns_load(t)
@@ -48,35 +48,39 @@ local function turns_skip_gone(t)
   end
 end
 
+local function turn_drop(t, place, name)
+  t.gone[place] = true
+  t.drops = t.drops - 1
+  t.dropped(name)
+end
+
 -- Who goes next, whose turn is taken; nil when there is nobody.
 local function turns_next(t)
-  local best, least, seen, place = nil, nil, 0, t.head
-  while seen < LOOK and least ~= 0 do
-    local name = turn_at(t, place)
+  local best, least, seen, place, list, gone, shares = nil, nil, 0, t.head, t.list, t.gone, t.shares
+  while seen < LOOK and least ~= 0 and t.drops > 0 do
+    local name = list[place] or turn_at(t, place)
     if not name then
       break
     end
-    local share = not t.gone[place] and t.share(name)
-    if share then
-      seen = seen + 1
-      if not least or share < least then
-        best, least = place, share
+    if not gone[place] then
+      local share = shares[name]
+      if not share then
+        turn_drop(t, place, name)
+      else
+        seen = seen + 1
+        if not least or share < least then
+          best, least = place, share
+        end
       end
-    elseif not t.gone[place] then
-      t.gone[place] = true
-      t.drops = t.drops - 1
-    end
-    if t.drops <= 0 then
-      break
     end
     place = place + 1
   end
   if best then
-    t.gone[best] = true
+    gone[best] = true
   end
   t.last = best
   turns_skip_gone(t)
-  return best and t.list[best]
+  return best and list[best]
 end
 
 -- The turn that was taken last is where it was.

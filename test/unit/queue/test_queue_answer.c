@@ -90,7 +90,7 @@ START_TEST(deliveries)
 }
 END_TEST
 
-START_TEST(cursors)
+START_TEST(pages)
 {
     struct queue_list facets;
     char cursor[QUEUE_CURSOR_SIZE];
@@ -157,4 +157,4 @@ START_TEST(all_others_take_no_half)
 }
 END_TEST
 
-SUITE_MAIN("queue_answer", tasks, deliveries, cursors, receipts, all_others_take_no_half)
+SUITE_MAIN("queue_answer", tasks, deliveries, pages, receipts, all_others_take_no_half)
