@@ -8,12 +8,13 @@
 #define PROTO_QUEUE_QUEUE_H
 
 /* clang-format off */
-/* What each script begins with; what moves messages; hands them out; brings them in; shows the dead. */
+/* What each script begins with; what settles messages; hands them out; brings them in; shows the dead; registers. */
 #define QUEUE_PARTS_LIB  "redis/call.lua queue/queue_turns.lua queue/queue_lib.lua"
 #define QUEUE_PARTS_BACK QUEUE_PARTS_LIB " queue/queue_settle.lua"
 #define QUEUE_PARTS_HAND QUEUE_PARTS_BACK " queue/queue_hand.lua"
 #define QUEUE_PARTS_PUSH "queue/queue_match.lua " QUEUE_PARTS_LIB " queue/queue_push.lua"
 #define QUEUE_PARTS_DEAD QUEUE_PARTS_BACK " queue/queue_letters.lua"
+#define QUEUE_PARTS_NAME "queue/queue_match.lua " QUEUE_PARTS_LIB
 #define QUEUE_BEGIN      " queue/queue_begin.lua"
 
 #define QUEUE_SCRIPTS(X) \
@@ -31,7 +32,7 @@
     X(QUEUE_BACK, queue_back, "queue/queue_back.lua", QUEUE_PARTS_BACK QUEUE_BEGIN) \
     X(QUEUE_DISOWN, queue_disown, "queue/queue_disown.lua", QUEUE_PARTS_BACK QUEUE_BEGIN) \
     X(QUEUE_CLOCK, queue_clock, "queue/queue_clock.lua", QUEUE_PARTS_BACK QUEUE_BEGIN) \
-    X(QUEUE_REGISTER, queue_register, "queue/queue_register.lua", "queue/queue_match.lua " QUEUE_PARTS_LIB QUEUE_BEGIN) \
+    X(QUEUE_REGISTER, queue_register, "queue/queue_register.lua", QUEUE_PARTS_NAME QUEUE_BEGIN) \
     X(QUEUE_UNREGISTER, queue_unregister, "queue/queue_unregister.lua", QUEUE_PARTS_LIB QUEUE_BEGIN) \
     X(QUEUE_DESTROY, queue_destroy, "queue/queue_destroy.lua", QUEUE_PARTS_LIB QUEUE_BEGIN) \
     X(QUEUE_WEIGHT, queue_weight, "queue/queue_weight.lua", QUEUE_PARTS_LIB QUEUE_BEGIN) \

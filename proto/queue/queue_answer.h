@@ -1,8 +1,8 @@
 /*
  * queue_answer.h: what the queues' scripts answer, as C reads it.
  *
- * Used by whoever calls them (queue_script.h). Pure: no I/O, no memory; slices point into the answer, which must live as
- * long as they are used. Bounded by what is there: an answer that is none is refused whole.
+ * Used by whoever calls them (queue_script.h). Pure: no I/O, no memory; slices point into the answer, which must live
+ * as long as they are used. Bounded by what is there: an answer that is none is refused whole.
  */
 #ifndef PROTO_QUEUE_QUEUE_ANSWER_H
 #define PROTO_QUEUE_QUEUE_ANSWER_H

@@ -383,7 +383,7 @@ void queue_check(const char *name)
 
 /* ---- the original's clients ---- */
 
-/* As the layout says: for each queue that wants it the list, the length, a turn, the facet; then everybody hears of it. */
+/* As the layout says: for each queue that wants it list, length, a turn, facet; then everybody hears of it. */
 static const char original_deliver_lua[] =
     "local n, topic, facet, body, call = KEYS[1], ARGV[1], ARGV[2], ARGV[3], redis.call "
     "local all = call('hgetall', n .. 'registered_queues') "

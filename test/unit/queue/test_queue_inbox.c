@@ -1,6 +1,6 @@
 /*
- * test_queue_inbox.c: what workers call beside pull and ack: the inbox, deliver_many, take, adopt, disown, facets, peek;
- * by their decoders.
+ * test_queue_inbox.c: what workers call beside pull and ack: the inbox, deliver_many, take, adopt, disown, facets,
+ * peek; by their decoders.
  */
 #include "test/unit/queue/queue_fixture.h"
 

@@ -1,4 +1,4 @@
-/* test_queue_original.c: the original's clients go on working beside us: deliver, pull raw, set priority and limit, subscribe. */
+/* test_queue_original.c: the original's clients go on working: deliver, pull raw, set priority and limit, subscribe. */
 #include "test/unit/queue/queue_fixture.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * test_queue_pattern.c: which patterns are refused, and how that is told; beside Redis' own Lua, by random ones: what is
- * taken never raises there, what is refused does, and what is dropped before matching changes no answer.
+ * test_queue_pattern.c: which patterns are refused, and how that is told; beside Redis' own Lua, by random ones: what
+ * is taken never raises there, what is refused does, and what is dropped before matching changes no answer.
  */
 #include "proto/queue/queue_pattern.h"
 #include "test/unit/queue/queue_fixture.h"

@@ -2,8 +2,8 @@
  * test_queue_property.c: random histories beside a model: nothing is lost, nothing that was acked comes again, first
  * hand-outs are in order, caps hold, the one with the smallest share goes first.
  *
- * A message is its body, a number. The model knows of each what has become of it, and by which receipt it was handed out
- * last. The ledger itself is looked at after each step (queue_check).
+ * A message is its body, a number. The model knows of each what has become of it, and by which receipt it was handed
+ * out last. The ledger itself is looked at after each step (queue_check).
  */
 #include "test/unit/queue/queue_fixture.h"
 

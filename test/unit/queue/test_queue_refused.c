@@ -1,6 +1,6 @@
 /*
  * test_queue_refused.c: Redis refuses one command of a script (access rules, which it checks at each call), or is full:
- * what the script is for is not done, nor half done, and is done when it is called again. Every script, every command.
+ * what the script is for is not done, nor half done, and is done when it is called again. Every script and command.
  */
 #include "test/unit/queue/queue_fixture.h"
 
@@ -15,7 +15,7 @@ static const char *const commands[] = {
     "ZCARD",       "ZRANGE",  "ZRANGEBYSCORE", "ZREM",    "ZSCAN",   "ZSCORE"};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
-/* All that counts. Not: numbers given in vain, what the rights were tried on, facets named for nothing, a length of 0. */
+/* All that counts. Not: numbers given in vain, what rights were tried on, facets named for nothing, a length of 0. */
 static const char deeds_lua[] =
     "local all, keys, call = {}, redis.call('KEYS', '*'), redis.call table.sort(keys) "
     "for _, k in ipairs(keys) do local t, v = call('TYPE', k).ok, '' "
@@ -119,8 +119,10 @@ static bool changes(enum queue_script script)
     return true;
 }
 
-/* A lease that ran out is the clock's, also in a pull, where what comes of it is written first. What `again` gives back is of
- * the queue w, where it has attempts left. */
+/*
+ * A lease that ran out is the clock's, also in a pull, where what comes of it is written first. What `again` gives back
+ * is of the queue w, where it has attempts left.
+ */
 static void make_for(enum queue_script script)
 {
     make_queue();
