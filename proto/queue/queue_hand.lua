@@ -7,23 +7,27 @@ local HAND_BYTES, HAND_VAIN, AHEAD_BYTES = 4 * 1024 * 1024, 500, 256 * 1024
 -- The next element of a facet; nil when there is none.
 local function facet_peek(q, f)
   facet_waiting(f)
-  if f.at and f.at <= #f.ahead then
+  if f.ahead and f.at <= #f.ahead then
     return f.ahead[f.at]
   end
   local left = f.real - f.popped
   if left <= 0 then
     return nil
   end
-  local count = min(left, f.more or q.more or 1)
+  local count = min(left, f.more or max(1, min(q.share or 1, floor(AHEAD_BYTES / q.longest))))
   local elements = call('LRANGE', f.key, num(-f.popped - count), num(-f.popped - 1))
-  f.ahead, f.at = {}, 1
-  for i = #elements, 1, -1 do
-    f.ahead[#f.ahead + 1] = elements[i]
-    q.longest = max(q.longest, #elements[i])
+  local ahead = elements
+  q.longest = max(q.longest, #elements[1])
+  if count > 1 then
+    ahead = {}
+    for i = #elements, 1, -1 do
+      ahead[#ahead + 1] = elements[i]
+      q.longest = max(q.longest, #elements[i])
+    end
   end
-  q.more = max(1, min(4, floor(AHEAD_BYTES / q.longest)))
+  f.ahead, f.at = ahead, 1
   f.more = max(1, min(count * 4, 128, floor(AHEAD_BYTES / q.longest)))
-  return f.ahead[1]
+  return ahead[1]
 end
 
 local function facet_pop(q, f)
@@ -80,7 +84,9 @@ local function take(q, f, m, owner, deadline)
     return
   end
   hold_body(q, m)
-  q.taken[m.id] = true
+  if not m.fresh then
+    q.taken[m.id] = true
+  end
   m.where, m.owner = LEASED, owner
   set_state(q, m.id, m)
   zset_add(q, q.leases, deadline, m.id)
@@ -158,6 +164,7 @@ local function hand_out(q, owner, count, lease)
   local t, out = turns_of_queue(q), {bytes = 0, vain = 0}
   local deadline = lease >= 0 and num(now + lease) or nil
   q.list, q.taken = t, {}
+  q.share = floor(count / max(1, t.total)) -- of each facet, when all have enough
   while #out < count and out.vain < HAND_VAIN do
     local name = turns_next(t)
     if not name then

@@ -165,7 +165,7 @@ local function foreign_flight(q, name)
 end
 
 local function weight_of(value)
-  return value and floor(max(0, min(100, tonumber(value) or 1))) or 1
+  return floor(max(0, min(100, tonumber(value) or 1)))
 end
 
 -- Of each of these names the turns it has, its weight and what it has in flight. LLEN waits until it is asked for (facet_waiting).
@@ -194,9 +194,12 @@ local function facets_read(q, names)
     local flights = not q.raw and call('HMGET', q.flight, unpack(new, from, to))
     for i = from, to do
       local j = i - from + 1
-      local f = {name = new[i], key = q.keys .. new[i], turns = count_of(turns[j]), weight = weight_of(weights[j]),
-        flight = flights and count_of(flights[j]) or foreign_flight(q, new[i]), popped = 0}
-      f.had_turns, f.had_flight = f.turns, f.flight
+      local had = turns[j] and count_of(turns[j]) or 0
+      local flight = flights and (flights[j] and count_of(flights[j]) or 0) or foreign_flight(q, new[i])
+      -- All that there may ever be in it, so that the table never grows.
+      local f = {name = new[i], key = q.keys .. new[i], turns = had, had_turns = had, flight = flight, had_flight = flight,
+        weight = weights[j] and weight_of(weights[j]) or 1, popped = 0, real = false, len = false, wrong = false, tail = false, heads = false,
+        ahead = false, at = 0, more = false}
       q.facets[new[i]] = f
       q.order[#q.order + 1] = f
     end
@@ -376,8 +379,8 @@ local function facets_changed(q)
       local list = some and c.come or c.go
       list[#list + 1] = f.name
     end
-    c.pushes = c.pushes or f.tail ~= nil
-    c.heads = c.heads or f.heads ~= nil
+    c.pushes = c.pushes or f.tail ~= false
+    c.heads = c.heads or f.heads ~= false
     c.pops = c.pops or f.popped > 0
   end
   return c
