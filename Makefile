@@ -288,6 +288,8 @@ install: all
 	install -m 755 $(BUILD)/platoon $(BUILD)/platoonctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t)) $(DESTDIR)$(PREFIX)/libexec/platoon
 	scripts/lib/install-worker $(BUILD) $(VERSION) "$(DESTDIR)" $(PREFIX) "libuv nanomsg $(MSGPACK)"
+	install -d $(DESTDIR)$(PREFIX)/share/platoon/redis
+	install -m 644 $(BUILD)/share/redis/*.lua $(DESTDIR)$(PREFIX)/share/platoon/redis
 	install -m 644 README.md proto/PROTOCOL.md $(wildcard proto/*/*.md) etc/platoon.conf LICENSE $(DESTDIR)$(PREFIX)/share/doc/platoon
 	install -m 644 etc/man/platoonctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 etc/man/platoon.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5

@@ -460,11 +460,12 @@ end
 local function queue_write(q)
   local c = q.changed
   call_chunks('HSET', q.held, q.set)
-  for key, list in pairs(q.add) do
-    call_chunks('ZADD', key, list)
-  end
+  -- What leaves a place may come into it again.
   for key, list in pairs(q.remove) do
     call_chunks('ZREM', key, list)
+  end
+  for key, list in pairs(q.add) do
+    call_chunks('ZADD', key, list)
   end
   if q.list then
     turns_write(q.list)

@@ -281,6 +281,39 @@ START_TEST(only_what_was_alone_is_buried_for_a_death)
 }
 END_TEST
 
+/* The lease of what was pulled last is over, and the clock sees it. */
+static void run_out(const char *name)
+{
+    queue_redis("ZADD @Nplatoon:%s:leases 1 %.*s", name, (int)strcspn(pulled[0].receipt, "."),
+                pulled[0].receipt);
+    queue_call(QUEUE_SCRIPT_QUEUE_CLOCK, name, NULL);
+    queue_check(name);
+}
+
+START_TEST(who_had_what_was_buried_for_its_lease_may_still_settle_it)
+{
+    queue_register_with("q", "", 1, 0, 1000);
+    for (int how = 0; how < 3; how++) {
+        queue_deliver("t", "a", "x");
+        ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+        run_out("q");
+        ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+        run_out("q");
+        ck_assert_uint_eq(queue_status_of("q").dead, 1);
+        const char *receipt = pulled[0].receipt;
+        ck_assert_int_eq(how == 0   ? q_int(ACK, "q", receipt)
+                         : how == 1 ? q_int(BURY, "q", "bad", receipt)
+                                    : q_int(AGAIN, "q", "0", "why", receipt),
+                         how < 2);
+        queue_check("q");
+        ck_assert_uint_eq(queue_status_of("q").dead, how > 0);
+        ck_assert_int_eq(q_int(ACK, "q", receipt), how == 2);
+        q_int(DEAD_DROP, "q", "9");
+        ck_assert_str_eq(queue_redis("HLEN @Nplatoon:q:held"), "0");
+    }
+}
+END_TEST
+
 START_TEST(an_orderly_end_costs_no_attempt)
 {
     queue_register_with("q", "", 1, 0, 1000);
@@ -369,5 +402,7 @@ QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queue
             equal_bodies_are_as_many_messages, what_comes_back_goes_first_and_takes_the_facets_turn,
             after_max_attempts_it_is_dead, a_delay_waits_and_joins_at_the_end, a_lease_that_ran_out,
             who_renews_in_time_or_before_anybody_else_keeps_it,
-            only_what_was_alone_is_buried_for_a_death, an_orderly_end_costs_no_attempt,
-            a_pause_hands_nothing_out, what_cannot_be_asked, what_is_destroyed_is_gone)
+            only_what_was_alone_is_buried_for_a_death,
+            who_had_what_was_buried_for_its_lease_may_still_settle_it,
+            an_orderly_end_costs_no_attempt, a_pause_hands_nothing_out, what_cannot_be_asked,
+            what_is_destroyed_is_gone)
