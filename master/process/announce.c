@@ -153,7 +153,8 @@ static void announce_monitored(struct node *watcher, const char *name, bool agai
         announce_send_down(watcher, name, 0, "unknown name", false);
         return;
     }
-    if (n == watcher || !announce_listens(n))
+    /* Who asks before it is READY has no address yet that the other could send to: both hear when it is. */
+    if (n == watcher || !announce_listens(n) || !announce_listens(watcher))
         return;
     if (again) /* the other knows: only who asks again is told again */
         announce_send_up(watcher, n);

@@ -124,6 +124,21 @@ static void told_nothing(size_t i)
     ck_assert_uint_eq(told(i, &frame), 0);
 }
 
+/* It has told nobody its address yet: the other would know it without one. Once it is READY, both hear. */
+START_TEST(who_asks_before_it_is_ready)
+{
+    nodes[0]->state = NODE_STARTING;
+    ask(0, "watched.1");
+    told_nothing(0);
+    told_nothing(WATCHERS);
+    nodes[0]->state = NODE_READY;
+    announce_up(nodes[0]);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    told_up(0, "watched.1");
+    told_up(WATCHERS, "watcher.0");
+}
+END_TEST
+
 /* Others cannot use up what it may ask for, nor fill its link and the master's memory with their names. */
 START_TEST(watched_by_too_many)
 {
@@ -177,5 +192,5 @@ START_TEST(proofs_are_between_two_who_have_said_so)
 }
 END_TEST
 
-SUITE_MAIN_WITH("announce", set_up, tear_down, watched_by_too_many,
+SUITE_MAIN_WITH("announce", set_up, tear_down, watched_by_too_many, who_asks_before_it_is_ready,
                 proofs_are_between_two_who_have_said_so)
