@@ -223,6 +223,14 @@ void config_extras_add_all(struct config_extras *e, const struct config *c, enum
     e->failed = e->failed || s.failed;
 }
 
+void config_extras_add_section(struct config_extras *e, const struct config *c, const char *word,
+                               const struct config_section *section)
+{
+    struct settings s = {.c = c, .instead = e};
+    settings_add_section(&s, word, section);
+    e->failed = e->failed || s.failed;
+}
+
 /* ---- comparing ---- */
 
 /* True when the map that `u` stands at, of `pairs` pairs, has this one. */

@@ -69,6 +69,10 @@ int config_settings_pack_all(struct buffer *out, const struct config *c, enum co
 /* Adds all keys of all sections of a kind likewise, for what names them without a key of its own. */
 void config_extras_add_all(struct config_extras *e, const struct config *c, enum config_kind kind);
 
+/* Adds all keys of one section as "<word>.<key>", and its title as "<word>.name": of one that no key names. */
+void config_extras_add_section(struct config_extras *e, const struct config *c, const char *word,
+                               const struct config_section *section);
+
 /*
  * True when two such maps tell the same, in whatever order. Anything that is no such map is the same only byte by byte.
  */

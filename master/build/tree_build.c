@@ -18,6 +18,15 @@ const struct tree_children *tree_build_children(void)
     return build_hooks->children;
 }
 
+int tree_build_extras(const struct tree_builder *b, enum worker_type type,
+                      const struct config_section *section, struct config_extras *extras)
+{
+    tree_extra_fn extra = build_hooks->extra[type];
+    /* A program's command worker is of the type that an embedded server is run by, and of another kind of section. */
+    bool own = worker_type_record(type)->kind == config_section_kind(section);
+    return extra != NULL && own ? extra(b->c, section, b->p, extras) : 0;
+}
+
 /* ---- one worker ---- */
 
 static int build_settings(struct tree_builder *b, struct node *n,
@@ -25,8 +34,7 @@ static int build_settings(struct tree_builder *b, struct node *n,
 {
     struct config_identity identity = builder_identity(b);
     struct config_extras extras = CONFIG_EXTRAS_EMPTY;
-    tree_extra_fn extra = build_hooks->extra[n->type];
-    int rc = extra != NULL ? extra(b->c, section, b->p, &extras) : 0;
+    int rc = tree_build_extras(b, n->type, section, &extras);
     if (rc == 0 && build_hooks->once[n->type])
         rc = config_settings_pack_all(&n->settings, b->c, config_section_kind(section), &identity,
                                       &extras);

@@ -54,6 +54,13 @@ void tree_build_register(const struct tree_hooks *hooks);
 const struct tree_children *tree_build_children(void);
 
 /*
+ * What EXTRAS say of a worker of that type that a system's own builder makes: appended to `extras`. 0, or a negative
+ * errno.
+ */
+int tree_build_extras(const struct tree_builder *b, enum worker_type type,
+                      const struct config_section *section, struct config_extras *extras);
+
+/*
  * Builds the whole tree, nothing wanted, nothing started, nothing outside of the tree touched. Free with tree_free.
  * NULL with a "file:line: what" in `error` when a name does not fit or stands there twice, or memory is short; one for
  * each of what a system's builder finds.

@@ -53,6 +53,8 @@ static int build_program_settings(struct tree_builder *b, struct node *n,
     struct config_extras extras = CONFIG_EXTRAS_EMPTY;
     int rc = program_settings_make(&extras, b->c, program, number, n->child ? &child : NULL);
     if (rc == 0)
+        rc = tree_build_extras(b, n->type, program, &extras);
+    if (rc == 0)
         rc = config_settings_pack(&n->settings, b->c, NULL, &identity, &extras);
     config_extras_fini(&extras);
     return rc;

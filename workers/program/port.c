@@ -35,6 +35,7 @@ static int port_init(struct worker *w, void *state)
                            "generation", (json_int_t)worker_generation(w), "settings", settings,
                            "owner", worker_setting(w, "child.owner"), "argument",
                            worker_setting(w, "child.argument")));
+    port_queue_open(p);
     return 0;
 }
 
@@ -47,6 +48,7 @@ static void port_on_up(struct worker *w, void *state, struct worker_peer *peer)
     port_tell(p, json_pack("{s:s,s:s,s:s,s:I}", "event", "up", "name", peer->name, "type",
                            peer->type, "generation", (json_int_t)peer->generation));
     port_actions_up(p, peer);
+    port_queue_up(p, peer);
 }
 
 static void port_on_down(struct worker *w, void *state, struct worker_peer *peer,
@@ -58,6 +60,7 @@ static void port_on_down(struct worker *w, void *state, struct worker_peer *peer
                            "generation", (json_int_t)peer->generation, "reason", reason.ptr,
                            reason.len, "orderly", peer->orderly));
     port_actions_down(p, peer->name, reason);
+    port_queue_down(p, peer, reason);
 }
 
 /* It may answer with a link of its own: then both end with each other. */
@@ -108,7 +111,7 @@ static bool port_on_message(struct worker *w, void *state, struct worker_peer *f
         port_actions_answer(p, &answer);
         return true;
     default:
-        return false;
+        return port_queue_message(p, from, type, u);
     }
 }
 
@@ -145,6 +148,7 @@ static void port_on_tick(struct worker *w, void *state)
     struct port *p = state;
     program_life_tick(&p->life);
     port_actions_tick(p);
+    port_queue_tick(p);
     port_wire_tick(p);
 }
 
@@ -154,6 +158,7 @@ static void port_drain(struct worker *w, void *state)
     (void)w;
     struct port *p = state;
     port_tell(p, json_pack("{s:s}", "event", "stop"));
+    queue_client_stop(p->takes);
     program_life_stop(&p->life);
 }
 
@@ -162,6 +167,7 @@ static void port_fini(struct worker *w, void *state)
     (void)w;
     struct port *p = state;
     port_actions_close(p);
+    port_queue_close(p);
     port_wire_close(p);
     program_life_end(&p->life);
 }

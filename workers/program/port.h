@@ -4,6 +4,7 @@
  * port.c         its life, and what the tree tells it: messages, peers, requests
  * port_wire.c    its stdin and stdout: JSON lines or msgpack frames
  * port_actions.c what it says: send, monitor, link, call, reply, start, timer …
+ * port_queue.c   what it takes from queues, and delivers to them
  *
  * What is said both ways: PROTOCOL.md, Actors in any language.
  */
@@ -11,6 +12,7 @@
 #define WORKERS_PORT_H
 
 #include "workers/program/program_run.h"
+#include "workers/queue/queue_client.h"
 
 #include <jansson.h>
 
@@ -75,6 +77,9 @@ struct port {
     size_t start_count;
     struct port_timer *timers;
     size_t timer_count;
+    struct queue_client *takes; /* NULL: it takes from no queue */
+    struct port_delivery *deliveries;
+    size_t delivery_count;
     uint64_t last_token;
     unsigned errors; /* malformed since the last thing it said that was not */
     uint64_t undone; /* since the last tick: could not be done, and not by its fault */
@@ -129,5 +134,21 @@ void port_actions_started(struct port *p, const struct link_started *m);
 /* Once a second: calls whose time is up. */
 void port_actions_tick(struct port *p);
 void port_actions_close(struct port *p);
+
+/* ---- port_queue.c ---- */
+
+void port_queue_open(struct port *p);
+void port_queue_close(struct port *p);
+void port_queue_up(struct port *p, struct worker_peer *peer);
+void port_queue_down(struct port *p, const struct worker_peer *peer, struct slice reason);
+/* Whether it is a message of queues or backbones, and could be read. */
+bool port_queue_message(struct port *p, struct worker_peer *from, uint64_t type, struct unpack *u);
+/* Once a second: deliveries whose time is up. */
+void port_queue_tick(struct port *p);
+
+void port_act_done(struct port *p, const json_t *said);
+void port_act_again(struct port *p, const json_t *said);
+void port_act_bury(struct port *p, const json_t *said);
+void port_act_deliver(struct port *p, const json_t *said);
 
 #endif

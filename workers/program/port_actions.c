@@ -475,7 +475,8 @@ static const struct {
     {"send", port_act_send},   {"monitor", port_act_monitor}, {"link", port_act_link},
     {"call", port_act_call},   {"reply", port_act_reply},     {"timer", port_act_timer},
     {"ready", port_act_ready}, {"doing", port_act_doing},     {"trouble", port_act_trouble},
-    {"start", port_act_start}, {"stop", port_act_stop},
+    {"start", port_act_start}, {"stop", port_act_stop},       {"done", port_act_done},
+    {"again", port_act_again}, {"bury", port_act_bury},       {"deliver", port_act_deliver},
 };
 
 void port_act(struct port *p, const json_t *said)
@@ -492,7 +493,7 @@ void port_act(struct port *p, const json_t *said)
     }
     port_complain(p,
                   "do: '%s' is none of send, monitor, link, call, reply, timer, ready, doing, "
-                  "trouble, start, stop",
+                  "trouble, start, stop, done, again, bury, deliver",
                   what);
 }
 

@@ -1,0 +1,100 @@
+/* ctl_queue_ask.c: whom the queues' verbs ask. See ctl_queue.h. */
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_value.h"
+#include "master/ctl/queue/ctl_queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* 1: it was one of the options, whose value is taken; 0: none of them; -EINVAL: without a value. */
+static int words_option(struct ctl *c, int *i, const char *const *options, const char **values)
+{
+    for (size_t k = 0; options != NULL && options[k] != NULL; k++) {
+        int rc = ctl_args_take(c->args.argv, c->args.argc, i, options[k], &values[k]);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int ctl_queue_words(struct ctl *c, struct ctl_queue_words *words, const char *const *options,
+                    const char **values)
+{
+    *words = (struct ctl_queue_words){.on = NULL};
+    for (int i = 0; i < c->args.argc; i++) {
+        int rc = ctl_args_take(c->args.argv, c->args.argc, &i, "--on", &words->on);
+        if (rc == 0)
+            rc = words_option(c, &i, options, values);
+        if (rc == -EINVAL)
+            return ctl_fail_usage(c->args.verb, "'%s' needs a value", c->args.argv[i]);
+        if (rc == 0 && strncmp(c->args.argv[i], "--", 2) == 0 && c->args.argv[i][2] != '\0')
+            return ctl_fail_usage(c->args.verb, "there is no option '%s'", c->args.argv[i]);
+        if (rc == 0 && words->count == CTL_QUEUE_WORDS_MAX)
+            return ctl_fail_usage(c->args.verb, "more than %d words", CTL_QUEUE_WORDS_MAX);
+        if (rc == 0)
+            words->list[words->count++] = c->args.argv[i];
+    }
+    return CONTROL_OK;
+}
+
+/* The backbones of the tree: the second part of "queue/NAME/backbone.N". How many; the first into `name`. */
+static size_t backbones_of(const json_t *node, char name[CONTRACT_NAME_MAX])
+{
+    size_t count = 0, i;
+    json_t *child;
+    if (strcmp(ctl_value_text(node, "type"), "backbone") == 0) {
+        const char *from = strchr(ctl_value_text(node, "name"), '/');
+        const char *to = from != NULL ? strchr(from + 1, '/') : NULL;
+        char other[CONTRACT_NAME_MAX];
+        bool known = to != NULL &&
+                     slice_copy(slice_make(from + 1, (size_t)(to - from - 1)), other, sizeof other);
+        if (known && strcmp(other, name) != 0) {
+            count++;
+            if (name[0] == '\0')
+                memcpy(name, other, sizeof other);
+        }
+    }
+    json_array_foreach(json_object_get(node, "children"), i, child)
+    {
+        count += backbones_of(child, name);
+    }
+    return count;
+}
+
+int ctl_queue_backbone(struct ctl *c, const char *on, char name[CONTRACT_NAME_MAX])
+{
+    json_t *root = NULL;
+    name[0] = '\0';
+    if (on != NULL) {
+        if (slice_copy(slice_of(on), name, CONTRACT_NAME_MAX))
+            return CONTROL_OK;
+        return ctl_fail(CONTROL_NO_NAME, "no backbone named '%s'", on);
+    }
+    int status = ctl_request_json(c, "tree", 0, NULL, &root);
+    if (status != CONTROL_OK)
+        return status;
+    size_t count = backbones_of(root, name);
+    json_decref(root);
+    if (count == 0)
+        return ctl_fail(CONTROL_NO_NAME, "there is no backbone here: give the configuration a "
+                                         "backbone section");
+    if (count > 1)
+        return ctl_fail_usage(c->args.verb, "there are several backbones: name one with --on");
+    return CONTROL_OK;
+}
+
+int ctl_queue_ask(struct ctl *c, const char *backbone, const char *verb, size_t count,
+                  const struct slice *args, json_t **answer)
+{
+    struct slice *words = calloc(count + 3, sizeof *words);
+    if (words == NULL)
+        return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
+    words[0] = slice_of("backbone");
+    words[1] = slice_of(backbone);
+    words[2] = slice_of(verb);
+    for (size_t i = 0; i < count; i++)
+        words[3 + i] = args[i];
+    int status = ctl_request_json(c, "ask", count + 3, words, answer);
+    free(words);
+    return status;
+}

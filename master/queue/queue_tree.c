@@ -1,0 +1,129 @@
+/*
+ * queue_tree.c: the workers of queues, and what those of backbones and programs are told of them. See systems_tree.h.
+ *
+ * Runs in the master. A queue's workers stand below its backbone, which no path of TYPES can say.
+ */
+#include "common/words.h"
+#include "master/queue/queue_backbone.h"
+#include "master/queue/queue_takes.h"
+#include "master/systems_tree.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* ---- what a backbone's workers are told: the queues to register ---- */
+
+static void queue_extra(struct config_extras *e, const char *list, size_t number, const char *what,
+                        const char *value)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.%zu.%s", list, number, what);
+    config_extras_add(e, name, value);
+}
+
+int tree_extra_backbone(const struct config *c, const struct config_section *s,
+                        const struct preflight *p, struct config_extras *extras)
+{
+    static const char *const keys[] = {"pattern", "raw", "max_attempts", "retry_min", "retry_max"};
+    const struct config_section *queue;
+    size_t count = 0;
+    (void)p;
+    for (size_t i = 0; (queue = config_section_at(c, CONFIG_QUEUE, i)) != NULL; i++) {
+        if (queue_backbone(c, queue) != s)
+            continue;
+        queue_extra(extras, "queues", count, "name", config_title(queue));
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+            queue_extra(extras, "queues", count, keys[k], config_get(queue, keys[k]));
+        count++;
+    }
+    return 0;
+}
+
+/* ---- what a program is told: whom to take from ---- */
+
+static int queue_extra_takes(const struct config *c, size_t number, const char *word,
+                             struct config_extras *extras)
+{
+    char title[CONTRACT_NAME_MAX], path[3 * CONTRACT_NAME_MAX], text[24];
+    struct slice name;
+    uint64_t weight;
+    const struct config_section *queue = NULL, *backbone = NULL;
+    if (queue_takes_word(word, &name, &weight) && slice_copy(name, title, sizeof title))
+        queue = config_section_find(c, CONFIG_QUEUE, title);
+    if (queue != NULL)
+        backbone = queue_backbone(c, queue);
+    if (backbone == NULL) /* config_check_takes refuses that */
+        return -ENOENT;
+    queue_path(backbone, queue, path, sizeof path);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)weight);
+    queue_extra(extras, "takes", number, "name", title);
+    queue_extra(extras, "takes", number, "path", path);
+    queue_extra(extras, "takes", number, "weight", text);
+    queue_extra(extras, "takes", number, "workers", config_get(queue, "workers"));
+    return 0;
+}
+
+int tree_extra_takes(const struct config *c, const struct config_section *s,
+                     const struct preflight *p, struct config_extras *extras)
+{
+    struct buffer words = BUFFER_EMPTY;
+    size_t number = 0;
+    (void)p;
+    if (config_get(s, "takes")[0] == '\0')
+        return 0;
+    int rc = words_split(slice_of(config_get(s, "takes")), QUEUE_TAKES_MAX, &words);
+    for (const char *w = rc >= 0 ? words_next(&words, 0, NULL) : NULL; w != NULL && rc >= 0;
+         w = words_next(&words, 0, w))
+        rc = queue_extra_takes(c, number++, w, extras);
+    config_extras_add(extras, "takes.window", config_get(s, "window"));
+    buffer_fini(&words);
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- the workers of a queue ---- */
+
+/* The backbone's keys, where the queue does not name it, and its Redis'. */
+static int queue_settings(struct tree_builder *b, struct node *n, const struct config_section *s,
+                          const struct config_section *backbone)
+{
+    struct config_extras extras = CONFIG_EXTRAS_EMPTY;
+    struct config_identity identity = builder_identity(b);
+    const struct config_section *redis =
+        config_section_find(b->c, CONFIG_REDIS, config_get(backbone, "redis"));
+    if (redis != NULL)
+        config_extras_add_section(&extras, b->c, "redis", redis);
+    if (config_get(s, "backbone")[0] == '\0')
+        config_extras_add_section(&extras, b->c, "backbone", backbone);
+    int rc =
+        redis != NULL ? config_settings_pack(&n->settings, b->c, s, &identity, &extras) : -ENOENT;
+    config_extras_fini(&extras);
+    return rc;
+}
+
+static void queue_build_worker(struct tree_builder *b, const struct config_section *s,
+                               const struct config_section *backbone, uint64_t number)
+{
+    char path[3 * CONTRACT_NAME_MAX], name[3 * CONTRACT_NAME_MAX + 24];
+    queue_path(backbone, s, path, sizeof path);
+    snprintf(name, sizeof name, "%s.%llu", path, (unsigned long long)number);
+    struct node *n = builder_leaf(b, name, WORKER_TYPE_QUEUE, builder_parent(b, name, backbone), s);
+    int rc = n != NULL ? queue_settings(b, n, s, backbone) : 0;
+    if (rc != 0)
+        builder_fail(b, name, strerror(-rc));
+}
+
+/* A raw queue's messages are pulled by others, and have no lease to be renewed: it has no worker. */
+void tree_build_queues(struct tree_builder *b)
+{
+    const struct config_section *s;
+    for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_QUEUE, i)) != NULL; i++) {
+        const struct config_section *backbone = queue_backbone(b->c, s);
+        if (backbone == NULL || config_get_u64(s, "raw") != 0)
+            continue;
+        b->at = s;
+        builder_pool_begin(b);
+        for (uint64_t n = 1; n <= config_get_u64(s, "workers") && !b->failed; n++)
+            queue_build_worker(b, s, backbone, n);
+        builder_pool_end(b);
+    }
+}

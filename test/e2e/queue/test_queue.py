@@ -1,0 +1,148 @@
+"""Queues from delivery to consumer: done, again, bury, deaths, the inbox, what the tool shows."""
+import json
+import os
+import signal
+
+from platoon_fixture import wait_until
+
+
+def test_a_delivery_comes_to_a_consumer_and_is_done(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    answer = shop.deliver({"user": 7}, "--topic", "u:pages:1", "--facet", "u")
+    assert answer["queues"] == ["pages"] and int(answer["id"]) > 0
+    wait_until(lambda: shop.seen(), 30, "the task")
+    task = shop.seen()[0]
+    assert task["queue"] == "pages" and task["id"] == f"pages/{answer['id']}" and task["attempt"] == 1
+    assert task["facet"] == "u" and task["body"] == {"user": 7} and task["at_ms"] > 0
+    shop.empty("pages")
+    wait_until(lambda: shop.status("pages")["acked"] == 1, 30, "the ack")
+    assert shop.redis.hlen("shop:platoon:pages:held") == 0
+
+
+def test_a_topic_that_nobody_wants_is_said(shop):
+    shop.start({"pages": {}})
+    assert shop.deliver("x", "--topic", "other", "--facet", "u")["queues"] == []
+
+
+def test_what_is_to_be_tried_again_comes_again_and_then_is_dead(shop):
+    shop.start({"pages": {"max_attempts": 3, "retry_min": "0s", "retry_max": "0s"}}, {"indexer": {"takes": "pages"}})
+    good = shop.deliver({"do": "again", "until": 3}, "--topic", "pages")["id"]
+    bad = shop.deliver({"do": "again", "error": "no such page"}, "--topic", "pages")["id"]
+    shop.empty("pages")
+    wait_until(lambda: shop.status("pages")["dead"] == 1, 30, "the dead letter")
+    tries = [row["attempt"] for row in shop.seen() if row["id"].endswith(good)]
+    assert tries == [1, 2, 3]
+    letters = shop.platoon.json("queue", "dead", "pages")
+    assert [(row["id"], row["reason"], row["attempts"]) for row in letters] == [(bad, "no such page", 3)]
+    shown = shop.platoon.json("queue", "dead", "pages", "show", bad)
+    assert json.loads(shown[0]["body"])["error"] == "no such page"
+    assert shop.platoon.json("queue", "dead", "pages", "retry", "all") == {"count": 1}
+    wait_until(lambda: len([row for row in shop.seen() if row["id"].endswith(bad)]) == 6, 30, "three more tries")
+    wait_until(lambda: shop.status("pages")["dead"] == 1, 30, "the dead letter again")
+    assert shop.platoon.json("queue", "dead", "pages", "drop", bad) == {"count": 1}
+    assert shop.platoon.json("queue", "dead", "pages") == []
+    assert shop.platoon.ctl("queue", "dead", "pages", "drop", bad).returncode == 5
+
+
+def test_bury(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"do": "bury", "error": "broken"}, "--topic", "pages")
+    wait_until(lambda: [row["reason"] for row in shop.platoon.json("queue", "dead", "pages")] == ["broken"], 30, "the dead letter")
+
+
+def test_a_delayed_one_comes_when_it_is_due(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"n": 1}, "--topic", "pages", "--after", "1s")
+    assert shop.status("pages")["delayed"] == 1
+    wait_until(lambda: shop.bodies() == [{"n": 1}], 30, "the task")
+
+
+def test_the_inbox_and_its_templates(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}}, {"topic": "{user_id}:{type}", "facet": "{user_id}"})
+    shop.redis.lpush("shop:platoon:inbox", json.dumps({"user_id": 7, "type": "pages"}), "plain", json.dumps({"user_id": 8, "type": "pages"}))
+    wait_until(lambda: len(shop.seen()) == 2, 30, "both tasks")
+    assert [row["facet"] for row in shop.seen()] == ["7", "8"]
+    letters = shop.platoon.json("queue", "dead", "inbox")
+    assert len(letters) == 1 and "no field user_id" in letters[0]["reason"]
+    assert shop.redis.llen("shop:platoon:inbox") == 0
+
+
+def test_a_consumer_that_dies_gives_back_at_once_and_is_buried_for_it(shop):
+    shop.start({"pages": {"max_attempts": 2}}, {"indexer": {"takes": "pages", "backoff_min": "10ms", "backoff_max": "50ms"}})
+    shop.deliver({"do": "die"}, "--topic", "pages")
+    wait_until(lambda: shop.status("pages")["dead"] == 1, 60, "the dead letter")
+    letter = shop.platoon.json("queue", "dead", "pages")[0]
+    assert letter["attempts"] == 2 and "indexer.1 died" in letter["reason"]
+    shop.deliver({"n": 2}, "--topic", "pages")
+    wait_until(lambda: shop.bodies()[-1] == {"n": 2}, 60, "the next task")
+    shop.empty("pages")
+
+
+def test_a_queue_workers_death_costs_no_second_hand_out(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 3}})
+    for n in range(3):
+        shop.deliver({"do": "hold", "n": n}, "--topic", "pages")
+    wait_until(lambda: len(shop.seen()) == 3, 30, "three tasks")
+    before = shop.platoon.workers()["queue/shop/pages.1"]
+    os.kill(before["pid"], signal.SIGKILL)
+    shop.platoon.replaced(before)
+    for row in shop.seen():
+        shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "done", "id": row["id"]}))
+    shop.empty("pages")
+    assert len(shop.seen()) == 3 and shop.status("pages")["acked"] == 3
+
+
+def test_a_long_job_keeps_its_lease(shop):
+    shop.start({"pages": {"lease": "1s"}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"do": "hold"}, "--topic", "pages")
+    wait_until(lambda: shop.seen(), 30, "the task")
+    until = shop.redis.time()[0] + 4
+    wait_until(lambda: shop.redis.time()[0] > until, 30, "four leases' time")
+    assert len(shop.seen()) == 1 and shop.status("pages")["in_flight"] == 1
+
+
+def test_two_queues_share_a_window(shop):
+    shop.start({"aa": {}, "bb": {}}, {"indexer": {"takes": "aa*3 bb", "window": 4}})
+    for n in range(12):
+        shop.deliver({"do": "hold", "n": n}, "--topic", "aa bb")
+    wait_until(lambda: len(shop.seen()) == 4, 30, "a full window")
+    wait_until(lambda: shop.status("aa")["in_flight"] + shop.status("bb")["in_flight"] >= 4, 30, "what is in hands")
+    assert len(shop.seen()) == 4
+
+
+def test_redis_away(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"do": "hold"}, "--topic", "pages")
+    wait_until(lambda: shop.seen(), 30, "the task")
+    shop.server.stop()
+    refused = wait_until(lambda: (lambda done: done if done.returncode == 1 and "the message is not queued" in done.stderr else None)(
+        shop.platoon.ctl("queue", "deliver", "--topic", "pages", "x")), 30, "the refusal")
+    assert "redis" in refused.stderr.lower()
+    shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "done", "id": shop.seen()[0]["id"]}))
+    shop.server.start()
+    wait_until(lambda: shop.platoon.ctl("queue", "status", "pages").returncode == 0, 60, "Redis again")
+    shop.empty("pages")
+    assert shop.status("pages")["acked"] == 1 and len(shop.seen()) == 1
+
+
+def test_flushall_is_made_good(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.redis.flushall()
+    shop.redis.script_flush()
+    shop.redis.execute_command("FUNCTION", "FLUSH")
+    wait_until(lambda: shop.platoon.ctl("queue", "status", "pages").returncode == 0, 60, "the queue to be registered again")
+    assert shop.deliver({"n": 1}, "--topic", "pages")["queues"] == ["pages"]
+    wait_until(lambda: shop.bodies() == [{"n": 1}], 30, "the task")
+
+
+def test_an_actor_delivers(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "deliver", "id": "a", "topic": "pages", "facet": "f", "body": {"n": 1}}))
+    wait_until(lambda: shop.seen("delivered") and shop.seen(), 30, "both events")
+    assert shop.seen("delivered")[0]["queues"] == ["pages"] and shop.bodies() == [{"n": 1}]
+
+
+def test_unknown_queue(shop):
+    shop.start({"pages": {}})
+    done = shop.platoon.ctl("queue", "status", "nothing")
+    assert done.returncode == 5 and "there is no queue nothing" in done.stderr

@@ -1,0 +1,99 @@
+/*
+ * backbone.h: what the files of the backbone worker share.
+ *
+ * backbone.c          its life: connection, registering its queues, what other workers say
+ * backbone_deliver.c  deliveries of workers and people, many in one call
+ * backbone_inbox.c    deliveries that are left in the inbox
+ * backbone_verbs.c    what people ask
+ */
+#ifndef WORKERS_QUEUE_BACKBONE_H
+#define WORKERS_QUEUE_BACKBONE_H
+
+#include "proto/queue/queue_answer.h"
+#include "workers/queue/queue_fields.h"
+#include "workers/queue/queue_redis.h"
+#include "workers/redis/redis_rights.h"
+
+#define BACKBONE_ERROR_SIZE 512
+
+/* Most messages of one call, and bytes of their bodies. */
+#define BACKBONE_BATCH       200
+#define BACKBONE_BATCH_BYTES (4u * 1024 * 1024)
+
+/* Most bytes of deliveries that wait for Redis; then they are refused. */
+#define BACKBONE_WAITING_BYTES (64u * 1024 * 1024)
+
+/* How a topic or a facet is missing. */
+#define BACKBONE_WHY_SIZE 256
+
+struct backbone_delivery;
+
+/* A queue worker's: its peer's `user`. */
+struct backbone_waits {
+    char queue[CONTRACT_NAME_MAX];
+    uint64_t p50_ms;
+    uint64_t p99_ms;
+};
+
+struct backbone {
+    struct worker *w;
+    struct queue_redis redis;
+    struct redis_rights rights;
+    struct queue_call call; /* being put together */
+    struct template *topic, *facet;
+    struct queue_fields fields;
+    uint64_t message_max;
+
+    /* backbone.c */
+    size_t registering; /* answers that are owed */
+    bool known;         /* since the connection is READY: all has been answered once */
+    char error
+        [BACKBONE_ERROR_SIZE]; /* what a queue of the configuration could not be registered for */
+
+    /* backbone_deliver.c */
+    struct backbone_delivery *first, **last; /* that wait */
+    struct backbone_delivery *sent;          /* that are in a call; NULL: there is none */
+    size_t waiting_bytes;
+
+    /* backbone_inbox.c */
+    bool looking;
+    uint64_t taken; /* what inbox_look has said */
+    char inbox[QUEUE_SPACE_SIZE + 16];
+    char inbox_error[BACKBONE_ERROR_SIZE];
+
+    size_t asked; /* requests that are being answered */
+};
+
+/*
+ * Topic and facet by the templates, appended to `out`; false with the reason in `why` when the body lacks a field that
+ * they name, or memory is short.
+ */
+bool backbone_expand(struct backbone *b, const struct template *t, const char *what,
+                     struct buffer *out, char why[BACKBONE_WHY_SIZE]);
+
+/* ---- backbone_deliver.c ---- */
+
+void backbone_deliver_init(struct backbone *b);
+
+/* A worker's, and a person's: it is answered in any case, later. */
+void backbone_deliver_message(struct backbone *b, const struct worker_peer *from,
+                              const struct message_deliver *m);
+void backbone_deliver_request(struct backbone *b, uint64_t request,
+                              const struct message_deliver *m);
+
+/* The connection is there, or is not any more: those that wait are sent, or refused. */
+void backbone_deliver_send(struct backbone *b);
+void backbone_deliver_refuse(struct backbone *b, const char *why);
+bool backbone_deliver_is_idle(const struct backbone *b);
+
+/* ---- backbone_inbox.c ---- */
+
+/* Looks whether there is something, and waits for more, unless it does already. */
+void backbone_inbox_look(struct backbone *b);
+void backbone_inbox_on_list(void *state, bool seen);
+
+/* ---- backbone_verbs.c ---- */
+
+void backbone_on_request(struct worker *w, void *state, const struct link_request *request);
+
+#endif
