@@ -30,6 +30,7 @@ ADDED = {
     | {f"usr/include/platoon/proto/{s}/{s}.h" for s in SYSTEMS}
     | {f"usr/include/platoon/{path.relative_to(ROOT)}" for path in ROOT.glob("proto/*/*_calls.h")}
     | {f"usr/share/doc/platoon/{path.name}" for path in ROOT.glob("proto/*/*.md")}
+    | {f"usr/share/platoon/redis/{path.name}" for path in (BUILD / "share/redis").glob("*.lua")}
     | {f"usr/libexec/platoon/{name}" for name in LATER_TYPES},
     # Blocks, as (command, heading, text).
     "help": {("platoonctl --help", "Exit status:", "3  `status`: something is wrong, as its answer says"),
@@ -42,7 +43,7 @@ ADDED = {
 NEW_MEMBERS = {"command.lock", "command.reason", "warnings", "command.argv.27", "command.argv.28", "redis.sentinel_password_file", "platoon.proofs", "platoon.rest",
                # Of stores of objects, which a drain does not name.
                "store.region", "store.credentials_file", "store.style", "store.conditional"}
-NEW_LINES = {'sentinel_password_file = ""', 'region = "us-east-1"', 'credentials_file = ""', "style = path", "conditional = true"}  # of --print-config: keys with their defaults
+NEW_LINES = {'sentinel_password_file = ""', 'region = "us-east-1"', 'credentials_file = ""', "style = path", "conditional = true", 'takes = ""', "window = 1"}  # of --print-config: keys with their defaults
 NEW_VALUES = {("redis.password_file", "@DIR@/state/redis-near/password"): ""}
 # What reads otherwise on purpose, as recorded and as it is now.
 CHANGED = {
