@@ -200,7 +200,7 @@ static void backbone_on_tick(struct worker *w, void *state)
 {
     struct backbone *b = state;
     queue_redis_tick(&b->redis);
-    redis_rights_tick(&b->rights, b->error[0] != '\0' || b->inbox_error[0] != '\0');
+    redis_rights_tick(&b->rights, b->refused || b->error[0] != '\0' || b->inbox_error[0] != '\0');
     backbone_inbox_look(b);
     if (b->error[0] != '\0' && b->registering == 0 && redis_conn_ready(b->redis.conn))
         backbone_register(b);

@@ -54,6 +54,7 @@ struct backbone {
     struct backbone_delivery *first, **last; /* that wait */
     struct backbone_delivery *sent;          /* that are in a call; NULL: there is none */
     size_t waiting_bytes;
+    bool refused; /* the last call: it may be for a right */
 
     /* backbone_inbox.c */
     bool looking;

@@ -162,7 +162,9 @@ static void deliver_on_reply(struct redis_conn *c, const redisReply *reply, void
     struct queue_delivered one;
     char why[384];
     (void)c;
-    if (queue_redis_failed(&b->redis, reply, why, sizeof why)) {
+    bool again = queue_redis_failed(&b->redis, reply, why, sizeof why);
+    b->refused = !again && why[0] != '\0';
+    if (again) {
         deliver_again(b);
     } else if (why[0] != '\0') {
         deliver_fail_sent(b, why);

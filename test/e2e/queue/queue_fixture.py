@@ -3,7 +3,7 @@ import json
 
 from platoon_fixture import base_text, section, wait_until
 
-# A consumer in Python that does with a task what its body says: {"do": "done" | "again" | "bury" | "hold" | "die"}. Each task is appended to a file.
+# A consumer in Python that does with a task what its body says: {"do": "done" | "again" | "bury" | "hold" | "die"}; again and hold until that attempt. Each task is appended to a file.
 CONSUMER = r'''
 import json, os, sys, time
 out = open(os.environ["SEEN"], "a", buffering=1)
@@ -24,7 +24,7 @@ for line in sys.stdin:
     what = body.get("do", "done") if isinstance(body, dict) else "done"
     if what == "die":
         os._exit(9)
-    if what == "again" and event["attempt"] >= body.get("until", 99):
+    if what in ("again", "hold") and event["attempt"] >= body.get("until", 99):
         what = "done"
     if what in ("done", "again", "bury"):
         extra = {"error": body.get("error", "no")} if what != "done" else {}
@@ -43,10 +43,10 @@ class Shop:
         self.seen_path = platoon.dir / "seen"
         self.seen_path.touch()
         (platoon.dir / "consumer.py").write_text(CONSUMER)
-        self.extra = ""
+        self.text_redis = {}
 
     def text(self, queues, programs, backbone=None):
-        text = base_text(None, {"url": self.server.url}) + section("backbone shop", {"namespace": "shop", **(backbone or {})})
+        text = base_text(None, {"url": self.server.url, **self.text_redis}) + section("backbone shop", {"namespace": "shop", **(backbone or {})})
         for name, keys in queues.items():
             text += section(f"queue {name}", {"pattern": name, **keys})
         for name, keys in programs.items():

@@ -1,0 +1,153 @@
+"""What goes wrong with queues: rights, a Redis that is full or old, deaths at any moment, what is too long."""
+import json
+import os
+import re
+import signal
+
+from platoon_fixture import ROOT, wait_until
+
+HOLD = {"do": "hold"}
+
+
+def rights():
+    """The commands that the lists grant."""
+    rows = re.findall(r'X\(BACKBONE, "([A-Z ]+)", (NEEDED|OPTIONAL|NEWER)', (ROOT / "proto/queue/queue.h").read_text())
+    return [f"+{command.lower().replace(' ', '|')}" for command, _ in rows]
+
+
+def test_works_with_the_rights_of_the_manual_and_no_others(shop):
+    shop.redis.execute_command("ACL", "SETUSER", "q", "on", ">secret", "resetkeys", "~shop:*", "resetchannels", "&shop:*", "-@all", *rights())
+    password = shop.platoon.dir / "password"
+    password.write_text("q\nsecret\n")
+    password.chmod(0o600)
+    shop.text_redis = {"password_file": str(password)}
+    shop.start({"pages": {"max_attempts": 1}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"n": 1}, "--topic", "pages")
+    shop.deliver({"do": "bury"}, "--topic", "pages")
+    shop.redis.lpush("shop:platoon:inbox", json.dumps({"topic": "pages"}))
+    wait_until(lambda: len(shop.seen()) == 3, 30, "all tasks")
+    wait_until(lambda: shop.platoon.json("queue", "dead", "pages", "drop", "all") == {"count": 1}, 30, "the dead letter")
+    log = shop.redis.execute_command("ACL", "LOG")
+    assert [entry["object"] for entry in log] == [], log
+    shop.redis.execute_command("ACL", "SETUSER", "q", "-hincrby", "-rpush")
+    assert shop.platoon.ctl("queue", "deliver", "--topic", "pages", "x").returncode == 1
+    wait_until(lambda: "Redis' access rules refuse HINCRBY, RPUSH" in shop.platoon.problems(), 60, "the missing rights")
+    shop.redis.execute_command("ACL", "SETUSER", "q", "+hincrby", "+rpush")
+    wait_until(lambda: shop.platoon.ctl("queue", "deliver", "--topic", "pages", "x").returncode == 0, 60, "the rights to be back")
+
+
+def test_a_server_without_functions(platoon, redis_server):
+    from queue_fixture import Shop
+    shop = Shop(platoon, redis_server("--rename-command", "FUNCTION", "", "--rename-command", "FCALL", ""))
+    shop.start({"pages": {"retry_min": "0s", "retry_max": "0s"}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"do": "again", "until": 2}, "--topic", "pages")
+    shop.redis.script_flush()
+    shop.deliver({"n": 2}, "--topic", "pages")
+    shop.redis.lpush("shop:platoon:inbox", json.dumps({"topic": "pages"}))
+    wait_until(lambda: len(shop.seen()) == 4, 30, "all tasks")
+    shop.empty("pages")
+    assert "no-library" in shop.platoon.log()
+
+
+def test_everybody_may_call_the_functions(shop):
+    shop.start({"pages": {}})
+    answer = shop.redis.execute_command("FCALL", "platoon_deliver", 1, "shop:", "pages", "f", "body")
+    assert answer[1:] == ["pages"]
+    [[queue, receipt, attempt, facet, _, body]] = shop.redis.execute_command("FCALL", "platoon_pull", 1, "shop:", "me", 1, 60000, "pages")
+    assert [queue, attempt, facet, body] == ["pages", 1, "f", "body"]
+    assert shop.redis.execute_command("FCALL", "platoon_ack", 1, "shop:", "pages", receipt) == 1
+
+
+def test_a_full_redis_refuses_deliveries_and_takes_settlements(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver(HOLD, "--topic", "pages")
+    wait_until(lambda: shop.seen(), 30, "the task")
+    shop.redis.config_set("maxmemory", "1mb")
+    refused = shop.platoon.ctl("queue", "deliver", "--topic", "pages", "x")
+    assert refused.returncode == 1 and "the message is not queued" in refused.stderr and "memory" in refused.stderr.lower()
+    shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "done", "id": shop.seen()[0]["id"]}))
+    wait_until(lambda: shop.status("pages")["acked"] == 1, 30, "the ack")
+    shop.redis.config_set("maxmemory", 0)
+    assert shop.deliver("x", "--topic", "pages")["queues"] == ["pages"]
+
+
+def test_too_long(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}}, {"message_max": "1KB"})
+    refused = shop.platoon.ctl("queue", "deliver", "--topic", "pages", "x" * 2000)
+    assert refused.returncode == 1 and "its body has 2000 bytes, more than message_max, 1024" in refused.stderr
+    shop.redis.lpush("shop:platoon:inbox", json.dumps({"topic": "pages", "x": "x" * 2000}))
+    wait_until(lambda: shop.platoon.json("queue", "dead", "inbox"), 30, "the dead letter")
+    assert "more than message_max" in shop.platoon.json("queue", "dead", "inbox")[0]["reason"]
+
+
+def test_a_settlement_that_a_queue_worker_took_with_it_is_told_to_its_successor(shop):
+    """Redis does not answer while the queue worker dies: it had been told of the settlement, and had not told Redis."""
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver(HOLD, "--topic", "pages")
+    wait_until(lambda: shop.seen(), 30, "the task")
+    before = shop.platoon.workers()["queue/shop/pages.1"]
+    shop.server.pause()
+    shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "done", "id": shop.seen()[0]["id"]}))
+    os.kill(before["pid"], signal.SIGKILL)
+    shop.server.resume()
+    shop.platoon.replaced(before)
+    shop.empty("pages")
+    assert len(shop.seen()) == 1 and shop.status("pages")["acked"] == 1
+
+
+def test_a_killed_platoon_takes_up_again(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 2}})
+    for n in range(2):
+        shop.deliver({"do": "hold", "n": n}, "--topic", "pages")
+    wait_until(lambda: len(shop.seen()) == 2, 30, "two tasks")
+    shop.platoon.kill9()
+    shop.platoon.gone()
+    shop.platoon.start()
+    wait_until(lambda: len(shop.seen()) == 4, 30, "these two again, long before their lease is over")
+    assert [row["attempt"] for row in shop.seen()] == [1, 1, 2, 2]
+    assert sorted(body["n"] for body in shop.bodies()) == [0, 0, 1, 1]
+
+
+def test_a_neighbour_is_not_buried_for_who_kills(shop):
+    shop.start({"pages": {"max_attempts": 2}}, {"indexer": {"takes": "pages", "window": 5, "backoff_min": "10ms", "backoff_max": "50ms"}})
+    good = [shop.deliver({"do": "hold", "until": 2, "n": n}, "--topic", "pages")["id"] for n in range(3)]
+    wait_until(lambda: len(shop.seen()) == 3, 30, "the neighbours")
+    shop.deliver({"do": "die"}, "--topic", "pages")
+    wait_until(lambda: shop.status("pages")["dead"] == 1, 60, "the dead letter")
+    shop.empty("pages")
+    letters = shop.platoon.json("queue", "dead", "pages")
+    assert json.loads(shop.platoon.json("queue", "dead", "pages", "show", letters[0]["id"])[0]["body"]) == {"do": "die"}
+    assert letters[0]["id"] not in good and shop.status("pages")["acked"] == 3
+
+
+def test_facets_take_turns(shop):
+    shop.start({"pages": {}}, {})
+    for n in range(20):
+        shop.deliver({"n": n}, "--topic", "pages", "--facet", "busy")
+    shop.deliver({"n": "other"}, "--topic", "pages", "--facet", "quiet")
+    shop.platoon.config_path.write_text(shop.text({"pages": {}}, {"indexer": {"takes": "pages"}}))
+    assert shop.platoon.ctl("reload").returncode == 0
+    wait_until(lambda: len(shop.seen()) == 21, 60, "all tasks")
+    assert [row["facet"] for row in shop.seen()].index("quiet") <= 1
+
+
+def test_an_idle_queue_worker_asks_redis_seldom(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"n": 1}, "--topic", "pages")
+    shop.empty("pages")
+
+    def asked():
+        return shop.platoon.workers()["queue/shop/pages.1"]["counters"].get("redis_commands_total", 0)
+    start, before = shop.redis.time()[0], asked()
+    wait_until(lambda: shop.redis.time()[0] >= start + 12, 30, "twelve seconds")
+    assert asked() - before <= 18
+
+
+def test_a_delivery_wakes_an_idle_worker(shop):
+    """Not a look that comes anyway: with the longest pause of those many would be late."""
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    for n in range(20):
+        shop.deliver({"n": n}, "--topic", "pages")
+        wait_until(lambda: len(shop.seen()) == n + 1, 30, f"task {n}")
+    waits = shop.redis.info("commandstats")["cmdstat_blmove"]["calls"]
+    assert waits >= 5
