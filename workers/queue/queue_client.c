@@ -42,6 +42,7 @@ struct client_source {
     uint64_t received; /* since its UP */
     uint64_t allowed;  /* as it was told last */
     uint64_t owed;     /* in hands, settled aside */
+    uint64_t waiting;  /* of these the consumer does not know */
     int64_t turn;      /* of the weights: who has most goes next */
 };
 
@@ -204,10 +205,7 @@ static struct client_source *client_next_source(struct queue_client *c)
     int64_t total = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct client_source *s = &c->sources[i];
-        bool waits = false;
-        for (const struct client_task *t = c->first; t != NULL && !waits; t = t->next)
-            waits = t->source == s && t->phase == CLIENT_WAITS;
-        if (!waits)
+        if (s->waiting == 0)
             continue;
         s->turn += (int64_t)s->weight;
         total += (int64_t)s->weight;
@@ -235,6 +233,7 @@ static void client_tell(struct queue_client *c)
         if (t->alone && c->told > 0)
             return; /* until its hands are empty */
         t->phase = CLIENT_TOLD;
+        s->waiting--;
         c->told++;
         c->alone = t->alone;
         c->events->on_task(c->ctx, &t->task);
@@ -259,6 +258,8 @@ static void client_release(struct queue_client *c, const struct client_task *t)
         c->told--;
         c->alone = c->alone && !t->alone;
     }
+    if (t->phase == CLIENT_WAITS)
+        t->source->waiting--;
     if (t->phase != CLIENT_SETTLED)
         t->source->owed--;
 }
@@ -284,6 +285,7 @@ static bool client_on_task(struct queue_client *c, struct client_source *s, stru
     c->last = &t->next;
     s->received++;
     s->owed++;
+    s->waiting++;
     client_tell(c);
     return true;
 }

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import subprocess
 
 from platoon_fixture import wait_until
 
@@ -146,3 +147,41 @@ def test_unknown_queue(shop):
     shop.start({"pages": {}})
     done = shop.platoon.ctl("queue", "status", "nothing")
     assert done.returncode == 5 and "there is no queue nothing" in done.stderr
+
+
+def test_how_long_messages_wait_is_shown(shop):
+    shop.start({"pages": {"wait_max": "1s"}}, {})
+    shop.deliver({"n": 1}, "--topic", "pages")
+    wait_until(lambda: "the oldest message has waited" in shop.platoon.problems(), 30, "the trouble")
+    shop.platoon.config_path.write_text(shop.text({"pages": {"wait_max": "1s"}}, {"indexer": {"takes": "pages"}}))
+    assert shop.platoon.ctl("reload").returncode == 0
+    wait_until(lambda: "the oldest message has waited" not in shop.platoon.problems(), 30, "its end")
+    waited = wait_until(lambda: shop.status("pages")["wait_p50_ms"], 30, "the median")
+    assert waited >= 1000 and shop.status("pages")["wait_p99_ms"] >= waited
+    text = shop.platoon.ctl("queue", "status").stdout
+    assert "P99" in text and "pages" in text
+
+
+def test_a_raw_queue_is_pulled_by_others(shop):
+    shop.start({"pages": {"raw": True}}, {})
+    assert shop.deliver("body", "--topic", "pages", "--facet", "f")["queues"] == ["pages"]
+    assert "queue/shop/pages.1" not in shop.platoon.workers()
+    assert shop.redis.rpop("shop:pages:f") == "body" and shop.redis.lrange("shop:pages:facet_queue", 0, -1) == ["f"]
+    assert shop.status("pages")["raw"] is True
+
+
+def test_work_that_takes_too_long_is_anothers(shop):
+    shop.start({"pages": {"work_max": "1s", "max_attempts": 2}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"do": "hold", "until": 2}, "--topic", "pages")
+    wait_until(lambda: shop.seen("lost"), 30, "the loss")
+    shop.empty("pages")
+    assert [row["attempt"] for row in shop.seen()] == [1, 2] and shop.status("pages")["acked"] == 1
+
+
+def test_lines_of_the_standard_input(shop):
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 10}})
+    done = subprocess.run([shop.platoon.build / "platoonctl", "-s", shop.platoon.dir / "run/control.sock", "queue", "deliver", "--topic", "pages"],
+                          input="one\ntwo\n\nthree\n", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.count(": pages") == 3, done
+    wait_until(lambda: len(shop.seen()) == 3, 30, "three tasks")
+    assert shop.bodies() == ["one", "two", "three"]
