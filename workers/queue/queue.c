@@ -376,9 +376,11 @@ static void queue_drain(struct worker *w, void *state)
 static void queue_fini(struct worker *w, void *state)
 {
     struct queue_worker *q = state;
-    (void)w;
     queue_redis_close(&q->redis);
     queue_ending_fini(q);
+    for (struct worker_peer *p = worker_peer_next(w, NULL); p != NULL; p = worker_peer_next(w, p))
+        while (p->user != NULL && ((struct queue_consumer *)p->user)->first != NULL)
+            free(queue_hand_pop(q, p->user));
     queue_call_fini(&q->call);
     uv_close((uv_handle_t *)&q->timer, NULL);
     uv_close((uv_handle_t *)&q->flush, NULL);

@@ -78,3 +78,8 @@ class Shop:
             status = self.status(name)
             return status["waiting"] + status["in_flight"] + status["delayed"] == 0
         wait_until(done, 60, f"the queue {name} to be empty")
+
+    def pass_seconds(self, seconds):
+        """By Redis' clock: for what must not happen meanwhile."""
+        until = self.redis.time()[0] + seconds
+        wait_until(lambda: self.redis.time()[0] > until, seconds + 30, f"{seconds} s to pass")
