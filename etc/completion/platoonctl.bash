@@ -30,10 +30,10 @@ walk(json.load(sys.stdin))' "$kind" 2>/dev/null
 _platoonctl_places() {
     case $1 in
     'cache set '*' '*' '*) ;;
-    'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '*) ;;
-    'drain dead '* | 'cache dead '*) echo 'list show retry drop' ;;
-    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '*) ;;
+    'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop' | 'queue dead '*' retry' | 'queue dead '*' drop') echo 'all' ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '*) ;;
+    'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
+    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead') ;;
     'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
     'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-node:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
@@ -46,9 +46,10 @@ _platoonctl_places() {
     report) echo '@watcher:1' ;;
     top | status | logs | watch | trace | crashes | start | stop | restart | level | signal | send) echo '@worker' ;;
     wait) echo '@worker ready stopped' ;;
-    '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache' ;;
+    '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache queue' ;;
     drain) echo 'status dead wait' ;;
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
+    queue) echo 'status deliver dead' ;;
     esac
 }
 
@@ -66,6 +67,9 @@ _platoonctl_dashes() {
     'cache get' | 'cache get '*) echo "$_platoonctl_options --eventual --bounded" ;;
     'cache set' | 'cache set '*) echo "$_platoonctl_options --expire" ;;
     'cache dump' | 'cache dump '*) echo "$_platoonctl_options --all --wait" ;;
+    'queue status' | 'queue status '*) echo "$_platoonctl_options --on" ;;
+    'queue deliver' | 'queue deliver '*) echo "$_platoonctl_options --topic --facet --after --on" ;;
+    'queue dead' | 'queue dead '*) echo "$_platoonctl_options -n --on" ;;
     *) echo "$_platoonctl_options" ;;
     esac
 }
@@ -73,7 +77,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -90,7 +94,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac
