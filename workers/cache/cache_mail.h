@@ -34,7 +34,7 @@ struct cache_mail {
     struct cache_mail_queue asked;
     uv_timer_t timer; /* until it is looked whether callers have read their answers */
     bool timer_open;
-    size_t answered; /* bytes of answers that wait for second copies */
+    size_t answered;         /* bytes of answers that wait for second copies */
     size_t held, held_count; /* bytes of what waits for the store; how many */
     uint64_t lost, logged;   /* answers that could not be sent; of them those the log knows of */
 };
