@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/redis/redis_tls.h"
 #include "workers/cache/cache_above.h"
+#include "workers/cache/cache_guest.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_tls.h"
@@ -26,7 +27,7 @@
 /* Another node has not read what its clients have asked for so far. */
 static bool client_is_full(const struct cache_client *c)
 {
-    return c->linked && c->unsent.len - c->unsent_at > CACHE_CLIENT_LINK_MAX;
+    return c->linked && c->unsent.len - c->unsent_at + cache_guest_owed(c) > CACHE_CLIENT_LINK_MAX;
 }
 
 static bool client_is_held(const struct cache_client *c)
@@ -95,6 +96,7 @@ static void client_on_close(uv_handle_t *handle)
 static void client_close(struct cache_client *c)
 {
     struct cache_node *n = c->node;
+    cache_guest_forget(c);
     cache_input_forget(c);
     cache_turn_remove(c);
     n->commands->forget(c);
@@ -118,6 +120,7 @@ void cache_client_end_all(struct cache_node *n)
 {
     while (n->clients != NULL)
         client_close(n->clients);
+    cache_guest_end_all(n);
 }
 
 /* ---- executing ---- */
@@ -280,6 +283,11 @@ static void client_shrink(struct cache_client *c)
 
 void cache_client_go_on(struct cache_client *c)
 {
+    if (c->guest) {
+        cache_guest_go_on(c);
+        return;
+    }
+    cache_guest_look(c);
     if ((c->in.len == 0 && c->held == NULL) || client_is_held(c) || client_is_over(c)) {
         c->node->commands->look_ahead(c);
         client_rest(c);
@@ -427,6 +435,10 @@ static void client_sent(struct cache_client *c, size_t sent)
 
 void cache_client_write(struct cache_client *c)
 {
+    if (c->guest) {
+        cache_guest_write(c);
+        return;
+    }
     bool tries = !c->writing || c->writable, full = client_is_full(c);
     c->writable = false;
     bool failed = !buffer_ok(&c->reply.out) || !buffer_ok(&c->unsent);
@@ -440,7 +452,7 @@ void cache_client_write(struct cache_client *c)
         client_close(c);
         return;
     }
-    if (full && !client_is_full(c))
+    if ((full || cache_guest_stalls(c)) && !client_is_full(c))
         cache_turn_more(c);
     client_charge(c);
     client_watch(c);

@@ -28,6 +28,7 @@
 #define CACHE_CLIENT_LINK_MAX     ((size_t)1 << 20) /* of another node: not read, then it waits */
 
 struct cache_away;
+struct cache_guests;
 struct cache_held;
 struct cache_seen;
 struct cache_node;
@@ -67,7 +68,14 @@ struct cache_client {
         held; /* the command that waits for the store (cache_hold.h), or has just been told to go on */
     struct cache_away *away;          /* commands that other nodes run; NULL: none */
     struct cache_client *next_paused; /* cache_forward.c */
-    uint32_t from; /* the incarnation of the node that has sent the command at hand; 0: its own */
+    uint32_t from;   /* the incarnation of the node that has sent the command at hand; 0: its own */
+    uint64_t number; /* that this node's answer has; 0: it is not one of those */
+    uint64_t lane;   /* those of one lane run in their order; 0: it has none */
+    uint64_t until_ms; /* it waits so long at most (uv_now); 0: as long as anything */
+    struct cache_guests
+        *guests; /* of another node's that wait (cache_guest.h); NULL: there were none */
+    struct cache_client
+        *link; /* of a guest: by whose socket its answer goes; NULL: by its own, or it has ended */
     enum cache_consistency
         reads;   /* how the command at hand does; not strong: no node is asked (cache_reads.h) */
     size_t late; /* bytes of what it has sent that do not wait for a store that gives no answer */
@@ -75,6 +83,7 @@ struct cache_client {
     int parked;     /* loads and answers that the command at hand waits for */
     bool again;     /* that node has sent it before, and was refused */
     bool linked;    /* another node: it has sent commands of its clients */
+    bool guest;     /* it is one such command that waits: it has no socket */
     bool above;     /* came when there were clients_max, and has not shown that it is a node */
     bool stalled;   /* what it has sent waits until `away` is answered */
     bool trusted;   /* authenticated, or no secret is set */

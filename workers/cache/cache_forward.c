@@ -135,10 +135,13 @@ static const char *forward_send(struct forward_slot *s, size_t part, uint32_t ow
                                 const struct slice *words, size_t count)
 {
     uint64_t now = uv_now(s->forward->node->loop);
+    struct cache_forward_way way = {.owner = owner,
+                                    .lane = s->client->id,
+                                    .timeout_ms = s->deadline_ms > now ? s->deadline_ms - now : 1,
+                                    .again = s->again,
+                                    .late = s->client->late > 0};
     s->parts[part].owner = owner;
-    return cache_forward_send(s->forward, owner, s->again, words, count,
-                              s->deadline_ms > now ? s->deadline_ms - now : 1, forward_on_answer,
-                              &s->parts[part]);
+    return cache_forward_send(s->forward, &way, words, count, forward_on_answer, &s->parts[part]);
 }
 
 /* What was not sent at all surely did not run; what never can be is not tried again. */

@@ -2,7 +2,7 @@
  * cache_forward.h: commands of a client that another node runs, and the order of their replies.
  *
  * Runs in a cache node of a ring. A command goes whole to the owner of its keys, or in parts to several, as
- * `PLATOON.FOR to from again command…`, over the node's connection to that one (peer/cache_peers.h); one part may be
+ * `PLATOON.FOR to from again number lane ms command…`, over the node's connection to that one (peer/cache_peers.h); one part may be
  * this node's own, and goes over a connection to itself, which is rare and needs no second way to run a command. The
  * client's next commands go on their way while they are for the same owner: so a pipeline for another node takes about
  * one round trip, and what runs there runs in its order. All else that it has sent waits until they are answered: its
@@ -84,14 +84,28 @@ void cache_forward_go_on(struct cache_client *c);
 /* The client ends; what it sent goes its way. */
 void cache_forward_forget(struct cache_client *c);
 
+/* How a command goes to an owner. */
+struct cache_forward_way {
+    uint32_t owner;
+    uint64_t lane; /* those of one lane run there in their order; 0: it has none */
+    uint64_t
+        timeout_ms; /* until nobody waits for it any more: its owner gives up a little earlier, and says why */
+    bool again; /* it was refused by an owner before, and Redis has been asked since */
+    bool
+        late; /* whoever sends it has waited before: it is refused at once while the store gives no answer */
+};
+
 /*
- * A command for an owner, whoever wants it: a client's, a part of one, or a call's (cache_parts.h). `again`: it was
- * refused by an owner before, and Redis has been asked since. NULL: fn is told of it as cache_peers_send does; else it
- * was not sent, and why: words for the end of an error; or, of what can never be sent, an answer ('-' and a line).
+ * A command for an owner, whoever wants it: a client's, a part of one, or a call's (cache_parts.h). NULL: fn is told of
+ * it as cache_peers_send does; else it was not sent, and why: words for the end of an error; or, of what can never be
+ * sent, an answer ('-' and a line).
  */
-const char *cache_forward_send(struct cache_forward *f, uint32_t owner, bool again,
-                               const struct slice *words, size_t count, uint64_t timeout_ms,
-                               cache_peer_fn fn, void *ctx);
+const char *cache_forward_send(struct cache_forward *f, const struct cache_forward_way *way,
+                               const struct slice *words, size_t count, cache_peer_fn fn,
+                               void *ctx);
+
+/* By how much an owner gives up earlier of what has so much time. */
+uint64_t cache_forward_margin(uint64_t timeout_ms);
 
 /* Whether a node's answer says that it is not the owner: the command surely has not run. */
 bool cache_forward_is_moved(struct slice answer);

@@ -209,8 +209,23 @@ void cache_forward_complete(struct cache_client *c, size_t from)
     forward_add(out, from, redo->sum);
 }
 
+/*
+ * Its owner has let it wait in vain for as long as it may: what its client had sent by then does not wait as long again,
+ * there as here.
+ */
+static void forward_look_late(struct forward_slot *s, struct slice answer)
+{
+    const struct cache_forward *f = s->forward;
+    bool vain = (answer.len > 10 && memcmp(answer.ptr, "-TRYAGAIN ", 10) == 0) ||
+                (answer.len > 5 && memcmp(answer.ptr, "-OOM ", 5) == 0);
+    uint64_t margin = cache_forward_margin(f->timeout_ms);
+    if (vain && uv_now(f->node->loop) + margin >= s->deadline_ms)
+        s->client->late = s->client->in.len;
+}
+
 static void forward_take_whole(struct forward_slot *s, struct slice answer)
 {
+    forward_look_late(s, answer);
     if (cache_forward_is_moved(answer)) {
         forward_sent_back(s, answer);
         return;
@@ -306,6 +321,8 @@ static void forward_unanswered(struct forward_slot *s, size_t part, bool ran, co
 {
     char text[1024];
     bool unsure = ran && forward_writes(s);
+    if (ran && s->command->command->run == command_platoon_dump && s->command->count == 4)
+        s->waited_at = s->parts[part].owner;
     snprintf(text, sizeof text, "TRYAGAIN %s%s", why, unsure ? "; it may have been done" : "");
     if (s->owner == 0 && unsure) {
         cache_split_fail(&s->split, part, slice_of(text));

@@ -5,9 +5,9 @@
 
 #include <errno.h>
 
-#define FORWARD_NUMBER_SIZE 10 /* digits of 32 bits */
+#define FORWARD_NUMBER_SIZE 20 /* digits of 64 bits */
 #define FORWARD_NEVER       "-ERR "
-#define FORWARD_WORDS       4 /* before the command: PLATOON.FOR to from again */
+#define FORWARD_MARGIN_MAX  250u
 
 static const char *forward_why(int rc)
 {
@@ -31,8 +31,8 @@ static const char *forward_why(int rc)
     }
 }
 
-/* Twice for each command: printf would take more time than all else here. */
-static struct slice forward_number(char text[FORWARD_NUMBER_SIZE], uint32_t number)
+/* Several times for each command: printf would take more time than all else here. */
+static struct slice forward_number(char text[FORWARD_NUMBER_SIZE], uint64_t number)
 {
     char *at = text + FORWARD_NUMBER_SIZE;
     do
@@ -41,25 +41,40 @@ static struct slice forward_number(char text[FORWARD_NUMBER_SIZE], uint32_t numb
     return slice_make(at, (size_t)(text + FORWARD_NUMBER_SIZE - at));
 }
 
-const char *cache_forward_send(struct cache_forward *f, uint32_t owner, bool again,
-                               const struct slice *words, size_t count, uint64_t timeout_ms,
-                               cache_peer_fn fn, void *ctx)
+uint64_t cache_forward_margin(uint64_t timeout_ms)
 {
-    char to[FORWARD_NUMBER_SIZE], from[FORWARD_NUMBER_SIZE];
+    uint64_t margin = timeout_ms / 8;
+    return margin < FORWARD_MARGIN_MAX ? margin : FORWARD_MARGIN_MAX;
+}
+
+/* How long its owner may let it wait; 0: not at all while it is in trouble. */
+static uint64_t forward_patience(const struct cache_forward_way *way)
+{
+    uint64_t ms = way->timeout_ms - cache_forward_margin(way->timeout_ms);
+    return way->late ? 0 : ms > 0 ? ms : 1;
+}
+
+const char *cache_forward_send(struct cache_forward *f, const struct cache_forward_way *way,
+                               const struct slice *words, size_t count, cache_peer_fn fn, void *ctx)
+{
+    char text[5][FORWARD_NUMBER_SIZE];
     struct slice *all =
-        (struct slice *)buffer_reserve(&f->scratch, (count + FORWARD_WORDS) * sizeof *all);
+        (struct slice *)buffer_reserve(&f->scratch, (count + CACHE_OWNER_FOR_WORDS) * sizeof *all);
     if (all == NULL)
         return forward_why(-ENOMEM);
-    all[0] = slice_of("PLATOON.FOR");
-    all[1] = forward_number(to, owner);
-    all[2] = forward_number(from, cache_member_incarnation(f->node->member));
-    all[3] = slice_of(again ? "1" : "0");
-    memcpy(all + FORWARD_WORDS, words, count * sizeof *words);
+    uint64_t number = ++f->count;
+    all[0] = slice_of(CACHE_OWNER_FOR);
+    all[1] = forward_number(text[0], way->owner);
+    all[2] = forward_number(text[1], cache_member_incarnation(f->node->member));
+    all[3] = slice_of(way->again ? "1" : "0");
+    all[4] = forward_number(text[2], number);
+    all[5] = forward_number(text[3], way->lane);
+    all[6] = forward_number(text[4], forward_patience(way));
+    memcpy(all + CACHE_OWNER_FOR_WORDS, words, count * sizeof *words);
     if (command_is(words[0], "watch"))
-        all[FORWARD_WORDS] = slice_of(CACHE_FORWARD_WATCH);
-    f->count++;
-    return forward_why(
-        cache_peers_send(f->peers, owner, all, count + FORWARD_WORDS, timeout_ms, fn, ctx));
+        all[CACHE_OWNER_FOR_WORDS] = slice_of(CACHE_FORWARD_WATCH);
+    return forward_why(cache_peers_send(f->peers, way->owner, number, all,
+                                        count + CACHE_OWNER_FOR_WORDS, way->timeout_ms, fn, ctx));
 }
 
 bool cache_forward_is_moved(struct slice answer)

@@ -57,6 +57,16 @@ static void hold_round(struct cache_held *held)
     held->missed = false;
 }
 
+/* Of another node's command not longer than that one waits for it. */
+static uint64_t hold_time(const struct cache_client *c, uint64_t timeout_ms)
+{
+    uint64_t now = uv_now(c->node->loop);
+    if (c->until_ms == 0)
+        return timeout_ms;
+    uint64_t left = c->until_ms > now ? c->until_ms - now : 1;
+    return timeout_ms == 0 || left < timeout_ms ? left : timeout_ms;
+}
+
 /* NULL: memory is short, or too much waits. */
 static struct cache_held *hold_new(struct cache_client *c, const struct cache_command *command,
                                    const struct slice *words, size_t count, uint64_t timeout_ms)
@@ -73,7 +83,7 @@ static struct cache_held *hold_new(struct cache_client *c, const struct cache_co
     c->node->waiting += held->command->bytes;
     held->client = c;
     c->held = held;
-    cache_park_begin(c->node->park, &held->parked, timeout_ms, hold_on_go);
+    cache_park_begin(c->node->park, &held->parked, hold_time(c, timeout_ms), hold_on_go);
     hold_round(held);
     return held;
 }
@@ -287,22 +297,9 @@ enum cache_hold cache_hold_keys(struct cache_client *c, const struct cache_comma
 
 /* ---- room, and the store ---- */
 
-/*
- * What another node has sent waits here for loads, and for Redis' word, only: all that its clients ask of us comes by
- * one connection, and would wait behind it. It asks again, within the time that its client has. Rejected: to run what
- * comes behind out of its order, which its node cannot put right.
- */
-static enum cache_hold hold_send_back(struct cache_client *c, const char *why)
-{
-    resp_error(&c->reply, CACHE_OWNER_WAITS "%s", why);
-    return CACHE_HOLD_REFUSED;
-}
-
 enum cache_hold cache_hold_room(struct cache_client *c, const struct cache_command *command,
                                 const struct slice *words, size_t count)
 {
-    if (c->from != 0)
-        return hold_send_back(c, "its owner has no room until more is stored: see its store");
     if (c->held == NULL && c->late > 0) {
         command_fault(c, CACHE_FAULT_OOM);
         return CACHE_HOLD_REFUSED;
@@ -320,7 +317,7 @@ enum cache_hold cache_hold_cell(struct cache_client *c, const struct cache_comma
 {
     char why[CACHE_PARK_WHY_SIZE];
     if (c->from != 0 && cache_member_is_withheld(c->node->member, cell))
-        return hold_send_back(c, "the object's owner changes: ask again");
+        return hold_refuse(c, CACHE_OWNER_WAITS "the object's owner changes: ask again");
     if (c->held == NULL && c->late > 0 && !cache_member_serves(c->node->member)) {
         cache_park_refuse_ring(c->node->park, why);
         return hold_refuse(c, why);
@@ -357,9 +354,6 @@ enum cache_hold cache_hold_stored(struct cache_client *c, const struct cache_com
                                   const struct slice *words, size_t count, uint64_t timeout_ms)
 {
     char why[CACHE_PARK_WHY_SIZE];
-    if (c->from != 0)
-        return hold_send_back(
-            c, "the store has not taken the object in time: it is tried on: see its owner's store");
     if (c->late > 0 && cache_behind_trouble(c->node->behind)[0] != '\0') {
         cache_park_refuse(c->node->park, why);
         return hold_refuse(c, why);
@@ -417,6 +411,14 @@ struct cache_held *cache_hold_take(struct cache_client *c)
     struct cache_held *held = c->held;
     c->held = NULL;
     return held;
+}
+
+void cache_hold_move(struct cache_client *from, struct cache_client *to)
+{
+    to->held = cache_hold_take(from);
+    to->parked = from->parked;
+    from->parked = 0;
+    to->held->client = to;
 }
 
 void cache_hold_free(struct cache_held *held)
@@ -495,10 +497,9 @@ static void hold_ask_at(struct hold_look *l, const struct cache_command *command
     }
 }
 
-static void hold_look_at(struct hold_look *l)
+static void hold_look_at(struct hold_look *l, const struct slice *words, size_t count)
 {
-    const struct slice *words = l->request.words;
-    size_t count = l->request.count, wrap = hold_wrap(l->client, words, count);
+    size_t wrap = hold_wrap(l->client, words, count);
     words += wrap;
     count -= wrap;
     const struct cache_command *container,
@@ -522,6 +523,12 @@ static void hold_look_at(struct hold_look *l)
         hold_ask_at(l, command, words, count);
 }
 
+void cache_hold_ahead(struct cache_client *c, const struct slice *words, size_t count)
+{
+    struct hold_look l = {.client = c, .left = CACHE_PARK_AHEAD};
+    hold_look_at(&l, words, count);
+}
+
 void cache_hold_look_ahead(struct cache_client *c)
 {
     char line[HOLD_LINE_MAX];
@@ -533,7 +540,7 @@ void cache_hold_look_ahead(struct cache_client *c)
     struct hold_look l = {.client = c, .left = CACHE_PARK_AHEAD - begun};
     unsigned count = 0;
     while (count < HOLD_COMMANDS && l.left > 0 && l.at < c->in.len && hold_read(&l, line)) {
-        hold_look_at(&l);
+        hold_look_at(&l, l.request.words, l.request.count);
         count++;
     }
     c->ahead = count;

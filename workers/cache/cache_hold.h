@@ -41,6 +41,9 @@ enum cache_hold cache_hold_room(struct cache_client *c, const struct cache_comma
 enum cache_hold cache_hold_cell(struct cache_client *c, const struct cache_command *command,
                                 const struct slice *words, size_t count, uint64_t cell);
 
+/* What waits in the one waits in the other from now on. */
+void cache_hold_move(struct cache_client *from, struct cache_client *to);
+
 /* A command that surely has not run is looked at anew (command_resume), with so much time. Its copy is taken. */
 enum cache_hold cache_hold_again(struct cache_client *c, const struct command_queued *q,
                                  uint64_t timeout_ms);
@@ -70,6 +73,9 @@ void cache_hold_free(struct cache_held *held);
 
 /* The client ends. */
 void cache_hold_forget(struct cache_client *c);
+
+/* What a command that is to run later will need is loaded until then, as far as it is ours. */
+void cache_hold_ahead(struct cache_client *c, const struct slice *words, size_t count);
 
 /* Reads ahead in what its parked client has sent (cache_client.in). */
 void cache_hold_look_ahead(struct cache_client *c);

@@ -55,6 +55,7 @@ struct cache_node_counts {
 
 struct cache_behind;
 struct cache_forward;
+struct cache_guest;
 struct cache_park;
 struct cache_member;
 struct cache_reads;
@@ -78,7 +79,8 @@ struct cache_node {
     struct cache_turn turn;
     struct cache_listen listen;
     struct cache_client *clients;
-    struct cache_input input; /* of their commands that are not whole yet */
+    struct cache_guest *orphans; /* whose connections have ended (cache_guest.h) */
+    struct cache_input input;    /* of their commands that are not whole yet */
     size_t client_count;
     uint64_t last_id;
     size_t

@@ -12,14 +12,14 @@
 
 #include "workers/cache/cache_hold.h"
 
-/* What stands before a command that another node has sent: this, and to, from, again. */
+/* What stands before a command that another node has sent: this, and to, from, again, number, lane, ms. */
 #define CACHE_OWNER_FOR       "PLATOON.FOR"
-#define CACHE_OWNER_FOR_WORDS 4
+#define CACHE_OWNER_FOR_WORDS 7
 
 /* How the error begins that a command of another node is answered which surely has not run: it was not ours. */
 #define CACHE_OWNER_MOVED "PLATOONMOVED "
 
-/* So too, and what is here would have to be waited for, longer than for a load: why follows, without a code. */
+/* So too, and it is to be asked again later: the cell is just given up, or too much waits. Why follows, no code. */
 #define CACHE_OWNER_WAITS CACHE_OWNER_MOVED "WAITS "
 
 /* What is refused, whoever asks: a client, a call. */

@@ -130,6 +130,8 @@ static void parts_not_answered(struct cache_parts *p, const struct cache_part *p
     if (sent && part->writes)
         parts_fail(p, why, "; it may have been done");
     parts_again(p, part->index, why);
+    if (sent && part->stores) /* it may have waited there */
+        p->states[part->index].waited_at = part->owner;
 }
 
 /* It has not run. Redis is asked again whose the key is, but where its owner just has to wait for something. */
@@ -271,9 +273,11 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
     if (p->node->reads != NULL && slice_is(words[0], "PLATOON.COPY"))
         part->asked = cache_reads_ask(p->node->reads);
     parts_wrote(part);
+    struct cache_forward_way way = {.owner = owner,
+                                    .timeout_ms = p->deadline_ms > now ? p->deadline_ms - now : 1,
+                                    .again = again};
     const char *why =
-        cache_forward_send(p->node->forward, owner, again, words, count,
-                           p->deadline_ms > now ? p->deadline_ms - now : 1, parts_on_answer, part);
+        cache_forward_send(p->node->forward, &way, words, count, parts_on_answer, part);
     p->states[index].state = CACHE_PART_OUT;
     if (why == NULL)
         return;

@@ -15,12 +15,14 @@ static int fake_call(enum fake_kind kind, struct slice key, struct slice value,
         return -ENOMEM;
     while (i < FAKE_CALLS && fake.calls[i].used)
         i++;
-    ck_assert_uint_lt(i, FAKE_CALLS);
+    if (i == FAKE_CALLS) /* an assertion that holds allocates, and memory may be short here */
+        ck_abort_msg("more than %d calls wait", FAKE_CALLS);
     fake.calls[i] =
         (struct fake_call){.kind = kind, .value = value, .fn = fn, .ctx = ctx, .used = true};
     if (meta != NULL)
         fake.calls[i].meta = *meta;
-    ck_assert(slice_copy(key, fake.calls[i].key, sizeof fake.calls[i].key));
+    if (!slice_copy(key, fake.calls[i].key, sizeof fake.calls[i].key))
+        ck_abort_msg("a key is too long");
     fake.made[kind]++;
     *call = (struct backing_call *)&fake.calls[i];
     return 0;

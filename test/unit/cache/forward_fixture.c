@@ -2,18 +2,25 @@
 #include "test/unit/cache/forward_fixture.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FAR_IN 65536
+#define FAR_IN    65536
+#define FAR_ASKED 512
+#define FAR_NUMBER                                                                                 \
+    1000000000 /* of what the test sends itself: above it, and that of a fixed length */
+#define FAR_LANE 7
 
 /* Node n is far[n - 1]. */
 static struct far_node {
     int listener, fd;
     char in[FAR_IN];
     size_t len;
+    char numbers[FAR_ASKED][24]; /* of what it was sent and has not answered, in a ring */
+    size_t asked, answered;
 } far[FAR_NODES];
 
 int far_client;
@@ -47,6 +54,7 @@ void far_cut(unsigned at)
         close(f->fd);
     f->fd = -1;
     f->len = 0;
+    f->answered = f->asked;
 }
 
 void far_goes(unsigned at)
@@ -70,11 +78,14 @@ static void far_read(struct far_node *f)
     ck_assert_uint_lt(f->len, FAR_IN);
 }
 
-/* Its words with blanks between; 0: it is not whole. Else its bytes. */
+static char far_number[24]; /* of the command that was parsed; "": it has none */
+
+/* Its words with blanks between, but for number, lane and time; 0: it is not whole. Else its bytes. */
 static size_t far_parse(const struct far_node *f, char *line, size_t size)
 {
     size_t at = 0, used = 0;
     char *end = NULL;
+    far_number[0] = '\0';
     if (f->len == 0)
         return 0;
     ck_assert_int_eq(f->in[0], '*');
@@ -83,6 +94,7 @@ static size_t far_parse(const struct far_node *f, char *line, size_t size)
     long count = strtol(f->in + 1, &end, 10);
     at = (size_t)(end + 2 - f->in);
     line[0] = '\0';
+    bool wrapped = false;
     for (long i = 0; i < count; i++) {
         if (at >= f->len || memchr(f->in + at, '\n', f->len - at) == NULL)
             return 0;
@@ -90,6 +102,13 @@ static size_t far_parse(const struct far_node *f, char *line, size_t size)
         at = (size_t)(end + 2 - f->in);
         if (at + len + 2 > f->len)
             return 0;
+        wrapped = wrapped || (i == 0 && slice_is(slice_make(f->in + at, len), "PLATOON.FOR"));
+        if (wrapped && i == 4)
+            snprintf(far_number, sizeof far_number, "%.*s", (int)len, f->in + at);
+        if (wrapped && i >= 4 && i <= 6) {
+            at += len + 2;
+            continue;
+        }
         used += (size_t)snprintf(line + used, size - used, "%s%.*s", i > 0 ? " " : "", (int)len,
                                  f->in + at);
         ck_assert_uint_lt(used, size);
@@ -106,9 +125,12 @@ static bool far_take(unsigned at, char *line, size_t size)
     for (size_t used; (used = far_parse(f, line, size)) > 0;) {
         memmove(f->in, f->in + used, f->len - used);
         f->len -= used;
-        if (strcmp(line, "PING") != 0)
+        if (strcmp(line, "PING") != 0) {
+            memcpy(f->numbers[f->asked++ % FAR_ASKED], far_number, sizeof far_number);
+            ck_assert_uint_le(f->asked - f->answered, FAR_ASKED);
             return true;
-        far_say(at, "+PONG\r\n");
+        }
+        far_say_as_it_is(at, "+PONG\r\n");
     }
     return false;
 }
@@ -142,24 +164,78 @@ void far_hears_nothing(unsigned at)
     }
 }
 
-void far_say(unsigned at, const char *text)
+/* Where the answer ends that begins there; NULL: it is not whole. */
+static const char *far_end(const char *at)
+{
+    const char *end = strstr(at, "\r\n");
+    long n = end != NULL ? strtol(at + 1, NULL, 10) : 0;
+    if (end == NULL)
+        return NULL;
+    end += 2;
+    if (*at == '$' && n >= 0)
+        return strlen(end) >= (size_t)n + 2 ? end + n + 2 : NULL;
+    for (long i = 0; *at == '*' && i < n && end != NULL; i++)
+        end = far_end(end);
+    return end;
+}
+
+void far_say_as_it_is(unsigned at, const char *text)
 {
     ck_assert_int_eq(send(far[at - 1].fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
+void far_say_to(unsigned at, size_t which, const char *text)
+{
+    struct far_node *f = &far[at - 1];
+    struct buffer out = BUFFER_EMPTY;
+    size_t place = f->answered + which;
+    ck_assert_uint_lt(place, f->asked);
+    buffer_printf(&out, "*2\r\n:%s\r\n%s", f->numbers[place % FAR_ASKED], text);
+    far_say_as_it_is(at, buffer_text(&out));
+    buffer_fini(&out);
+    for (; place > f->answered; place--)
+        memcpy(f->numbers[place % FAR_ASKED], f->numbers[(place - 1) % FAR_ASKED],
+               sizeof f->numbers[0]);
+    f->answered++;
+}
+
+void far_say(unsigned at, const char *text)
+{
+    for (const char *end; *text != '\0'; text = end) {
+        end = far_end(text);
+        ck_assert_ptr_nonnull(end);
+        char *one = strndup(text, (size_t)(end - text));
+        far_say_to(at, 0, one);
+        free(one);
+    }
+}
+
 /* ---- the client ---- */
 
-void far_send(int fd, const char *commands)
+/* What another node says has a number, a lane and a time, which tests need not write. */
+static size_t far_more(const char *command, size_t count)
 {
+    return strncasecmp(command, "PLATOON.FOR ", 12) == 0 && count > 4 ? 3 : 0;
+}
+
+void far_send_in(int fd, unsigned lane, uint64_t ms, const char *commands)
+{
+    static unsigned number;
     struct buffer out = BUFFER_EMPTY;
-    char *copy = strdup(commands), *next = copy;
+    char *copy = strdup(commands), *next = copy, rest[96];
     for (char *command; (command = strsep(&next, "|")) != NULL;) {
-        size_t count = 1;
+        size_t count = 1, at = 0;
         for (const char *c = command; *c != '\0'; c++)
             count += *c == ' ';
-        buffer_printf(&out, "*%zu\r\n", count);
-        for (char *word; (word = strsep(&command, " ")) != NULL;)
+        size_t more = far_more(command, count);
+        snprintf(rest, sizeof rest, "%u %u %" PRIu64, FAR_NUMBER + number++, lane, ms);
+        buffer_printf(&out, "*%zu\r\n", count + more);
+        for (char *word; (word = strsep(&command, " ")) != NULL; at++) {
+            for (char *said = rest, *one;
+                 at == 4 && more > 0 && (one = strsep(&said, " ")) != NULL;)
+                buffer_printf(&out, "$%zu\r\n%s\r\n", strlen(one), one);
             buffer_printf(&out, "$%zu\r\n%s\r\n", strlen(word), word);
+        }
     }
     ck_assert(buffer_ok(&out));
     node_send(fd, out.data, out.len);
@@ -167,7 +243,25 @@ void far_send(int fd, const char *commands)
     free(copy);
 }
 
+void far_send(int fd, const char *commands)
+{
+    far_send_in(fd, FAR_LANE, 0x7fffffff, commands);
+}
+
 static struct buffer far_text;
+
+/* The numbers of what the test has sent, which it does not expect. */
+static void far_forget_numbers(struct buffer *b)
+{
+    for (size_t at = 0; at + FAR_NUMBER_LEN <= b->len; at++) {
+        char *text = b->data + at;
+        if (memcmp(text, "*2\r\n:1", 6) != 0 || strspn(text + 5, "0123456789") != 10)
+            continue;
+        b->len -= FAR_NUMBER_LEN;
+        memmove(text, text + FAR_NUMBER_LEN, b->len - at);
+        at--;
+    }
+}
 
 const char *far_came(int fd, const char *end)
 {
@@ -175,6 +269,7 @@ const char *far_came(int fd, const char *end)
     buffer_clear(&far_text);
     for (int i = 0; i < 10000; i++) {
         buffer_append_text(&far_text, node_read(fd));
+        far_forget_numbers(&far_text);
         if (far_text.len >= len && memcmp(far_text.data + far_text.len - len, end, len) == 0)
             break;
         node_wait();
@@ -185,6 +280,24 @@ const char *far_came(int fd, const char *end)
 void far_expect(int fd, const char *text)
 {
     ck_assert_str_eq(far_came(fd, text), text);
+}
+
+void far_come(int fd, size_t count, const char *const *answers)
+{
+    size_t all = 0;
+    for (size_t i = 0; i < count; i++)
+        all += strlen(answers[i]);
+    buffer_clear(&far_text);
+    for (int i = 0; i < 10000 && far_text.len < all; i++) {
+        buffer_append_text(&far_text, node_read(fd));
+        far_forget_numbers(&far_text);
+        if (far_text.len < all)
+            node_wait();
+    }
+    const char *came = buffer_text(&far_text);
+    ck_assert_msg(strlen(came) == all, "%s", came);
+    for (size_t i = 0; i < count; i++)
+        ck_says(came, answers[i]);
 }
 
 void far_expect_nothing(int fd)

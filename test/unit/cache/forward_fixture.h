@@ -24,8 +24,15 @@ void far_begin(uint64_t timeout_ms);
 /* Its end of the client that is there. */
 extern int far_client;
 
-/* Commands with blanks between words, '|' between commands, as RESP arrays in one piece. */
+/*
+ * Commands with blanks between words, '|' between commands, as RESP arrays in one piece. PLATOON.FOR gets its number,
+ * lane and time behind `again`: all in one lane, and that and so much time at most; or as it is said here.
+ */
 void far_send(int fd, const char *commands);
+void far_send_in(int fd, unsigned lane, uint64_t ms, const char *commands);
+
+/* What stands before an answer to PLATOON.FOR: it does not come with the answers below. */
+#define FAR_NUMBER_LEN 17
 
 /* What comes, up to that many bytes of it; and that nothing comes. */
 void far_expect(int fd, const char *text);
@@ -39,20 +46,29 @@ void far_expect_nothing(int fd);
 /* What comes until it ends with that; lives until the next call. */
 const char *far_came(int fd, const char *end);
 
+/* So many answers come, in any order, all of them longer than nothing: texts of whole answers. */
+void far_come(int fd, size_t count, const char *const *answers);
+#define ck_came(fd, count, ...) far_come(fd, count, (const char *const[]){__VA_ARGS__})
+
 /* It is TRYAGAIN with that reason; or, on a busy machine, the last time was not answered within what was left of it. */
 #define ck_is_over(came, why)                                                                      \
     ck_assert_msg(strncmp(came, "-TRYAGAIN ", 10) == 0 &&                                          \
                       (strstr(came, why) != NULL || strstr(came, "no answer within") != NULL),     \
                   "\"%s\" does not say \"%s\"", came, why)
 
-/* The next command that this node was sent, words with blanks between; lives until the next call. */
+/* The next command that this node was sent, words with blanks between, without number, lane and time; lives until the
+ * next call. */
 const char *far_heard(unsigned at);
 bool far_takes(unsigned at); /* whether one has come by now; it is taken */
 void far_hears_nothing(unsigned at);
 #define ck_heard(at, text) ck_assert_str_eq(far_heard(at), text)
 
-/* It answers, in RESP. */
+/* It answers in RESP what it has heard first and not answered; several answers, what it has heard first. */
 void far_say(unsigned at, const char *text);
+
+/* It answers what it has heard as that one of those that it has not answered, from 0 on; or says that, no number. */
+void far_say_to(unsigned at, size_t which, const char *text);
+void far_say_as_it_is(unsigned at, const char *text);
 
 /* Its connection is cut; it is not there at all any more; it is, again. */
 void far_cut(unsigned at);

@@ -96,7 +96,7 @@ int peers_send_within(struct peers_told *told, const char *words, uint64_t timeo
     snprintf(line, sizeof line, "%s", words);
     for (char *word = strtok(line, " "); word != NULL && count < 32; word = strtok(NULL, " "))
         list[count++] = slice_of(word);
-    int rc = cache_peers_send(peers.p, PEER, list, count, timeout_ms, peers_on_told, told);
+    int rc = cache_peers_send(peers.p, PEER, 0, list, count, timeout_ms, peers_on_told, told);
     memset(line, '#', sizeof line); /* what was given is the caller's again */
     ck_assert_int_eq(peers.told, before);
     return rc;

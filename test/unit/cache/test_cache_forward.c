@@ -415,6 +415,7 @@ START_TEST(nil_of_resp3)
     far_expect(far_client, "_\r\n$5\r\n$-1\r\n\r\n");
     far_send(far_client, "MGET k2 j2 k2|SET k2 1 NX");
     ck_heard(2, "PLATOON.FOR 2 1 0 MGET k2 j2 k2");
+    ck_heard(2, "PLATOON.FOR 2 1 0 SET k2 1 NX");
     far_say(2, "*3\r\n$-1\r\n$3\r\n-1\r\r\n$-1\r\n*-1\r\n");
     far_expect(far_client, "*3\r\n_\r\n$3\r\n-1\r\r\n_\r\n_\r\n");
 }

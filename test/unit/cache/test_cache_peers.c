@@ -53,9 +53,9 @@ START_TEST(test_bytes_of_any_kind)
     start();
     static const char bytes[] = "a\0\r\n$\xff";
     struct slice set[] = {slice_of("SET"), slice_make(bytes, 6), slice_make(NULL, 0)};
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, set, 3, 20000, peers_on_told, &a), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, set, 3, 20000, peers_on_told, &a), 0);
     struct slice echo[] = {slice_of("ECHO"), slice_make(bytes, 6)};
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, echo, 2, 20000, peers_on_told, &b), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, echo, 2, 20000, peers_on_told, &b), 0);
     peers_until(b.times > 0);
     ck_answered(a, "+OK\r\n");
     ck_assert_uint_eq(b.len, 12);
@@ -85,7 +85,7 @@ static void send_many(int from, int to)
 {
     struct slice words[] = {slice_of("INCR"), slice_of("n")};
     for (int i = from; i < to; i++)
-        ck_assert_int_eq(cache_peers_send(peers.p, PEER, words, 2, 20000, on_many, &many[i]), 0);
+        ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, words, 2, 20000, on_many, &many[i]), 0);
 }
 
 START_TEST(test_ten_thousand_in_order)
@@ -110,7 +110,7 @@ static void on_chain(enum cache_peer_result result, struct slice answer, const c
     struct slice words[] = {slice_of("INCR"), slice_of("n")};
     peers_on_told(result, answer, why, ctx);
     if (--chain_left > 0)
-        ck_assert_int_eq(cache_peers_send(peers.p, PEER, words, 2, 20000, on_chain, ctx), 0);
+        ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, words, 2, 20000, on_chain, ctx), 0);
 }
 
 START_TEST(test_sends_from_an_answer)
@@ -126,11 +126,13 @@ START_TEST(test_who_is_not_there)
 {
     struct slice word = slice_of("PING");
     start();
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER + 1, &word, 1, 1000, peers_on_told, &a),
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER + 1, 0, &word, 1, 1000, peers_on_told, &a),
                      -ENOENT);
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, &word, 0, 1000, peers_on_told, &a), -EINVAL);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, &word, 0, 1000, peers_on_told, &a),
+                     -EINVAL);
     peers_ask(&b, "PING");
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, &word, 0, 1000, peers_on_told, &a), -EINVAL);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, &word, 0, 1000, peers_on_told, &a),
+                     -EINVAL);
     ck_assert_int_eq(a.times, 0);
 }
 END_TEST
@@ -149,14 +151,15 @@ START_TEST(test_several_nodes)
                                       {1, slice_of("y"), slice_of("unix:/nowhere")}};
     ck_assert_int_eq(cache_peers_set(peers.p, nodes, 3), 0);
     struct slice set[] = {slice_of("SET"), slice_of("who"), slice_of("other")};
-    ck_assert_int_eq(cache_peers_send(peers.p, 4000000000u, set, 3, 20000, peers_on_told, &b), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, 4000000000u, 0, set, 3, 20000, peers_on_told, &b),
+                     0);
     peers_ask(&a, "SET who first");
     peers_until(b.times > 0);
     peers_ask(&a, "GET who");
     ck_answered(a, "$5\r\nfirst\r\n");
     struct slice get[] = {slice_of("GET"), slice_of("who")};
     b.times = 0;
-    ck_assert_int_eq(cache_peers_send(peers.p, 4000000000u, get, 2, 20000, peers_on_told, &b), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, 4000000000u, 0, get, 2, 20000, peers_on_told, &b), 0);
     peers_until(b.times > 0);
     ck_answered(b, "$5\r\nother\r\n");
     nodes[2].incarnation = PEER;
@@ -191,7 +194,7 @@ START_TEST(test_errors_are_the_callers)
         struct slice eval[] = {slice_of("EVAL"), slice_of("return {err = ARGV[1]}"), slice_of("0"),
                                slice_of(errors[i])};
         a.times = 0;
-        ck_assert_int_eq(cache_peers_send(peers.p, PEER, eval, 4, 20000, peers_on_told, &a), 0);
+        ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, eval, 4, 20000, peers_on_told, &a), 0);
         peers_until(a.times > 0);
         snprintf(wanted, sizeof wanted, "-%s\r\n", errors[i]);
         ck_answered(a, wanted);

@@ -4,6 +4,8 @@
  */
 #include "test/unit/cache/peers_fixture.h"
 
+#include "workers/cache/peer/cache_peer_sent.h"
+
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,7 +78,7 @@ START_TEST(test_dies_before_it_is_sent)
     start_connected();
     struct slice word = slice_of("LAST");
     a.times = 0;
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, &word, 1, 20000, on_last, &a), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, &word, 1, 20000, on_last, &a), 0);
     peers_read(fd, "LAST\r\n");
     peers_say(fd,
               "+OK\r\n?"); /* and then what is no answer: it ends while b is still to be written */
@@ -100,7 +102,7 @@ START_TEST(test_dies_in_between)
     start_connected();
     struct slice word = slice_of("LAST");
     a.times = 0;
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, &word, 1, 20000, on_sent, &a), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, &word, 1, 20000, on_sent, &a), 0);
     ck_assert_int_eq(peers_send(&b, "B"), 0);
     peers_read(fd, "B\r\n");
     peers_say(fd, "+OK\r\n?");
@@ -171,6 +173,69 @@ START_TEST(test_late_answers)
 }
 END_TEST
 
+static void send_numbered(struct peers_told *told, uint64_t number, const char *word)
+{
+    struct slice words = slice_of(word);
+    *told = (struct peers_told){.times = 0};
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, number, &words, 1, 60000, peers_on_told, told),
+                     0);
+}
+
+/* What has a number is answered in any order, and what has none when it is the first of all. */
+START_TEST(test_answers_in_any_order)
+{
+    start_connected();
+    send_numbered(&a, 5, "A");
+    send_numbered(&b, 5 + CACHE_PEER_SENT_SLOTS, "B");
+    send_numbered(&c, 6, "C");
+    peers_read(fd, "C\r\n");
+    peers_say(fd, "*2\r\n:261\r\n*2\r\n:5\r\n:7\r\n");
+    peers_until(b.times > 0);
+    ck_answered(b, "*2\r\n:5\r\n:7\r\n");
+    ck_assert_int_eq(a.times + c.times, 0);
+    peers_say(fd, "*2\r\n:6\r\n-ERR no\r\n");
+    peers_until(c.times > 0);
+    ck_answered(c, "-ERR no\r\n");
+    send_numbered(&b, 7, "B");
+    peers_read(fd, "B\r\n");
+    peers_say(fd, "-ERR unknown command\r\n");
+    peers_until(a.times > 0);
+    ck_answered(a, "-ERR unknown command\r\n");
+    ck_assert_int_eq(b.times, 0);
+    peers_say(fd, "*2\r\n:7\r\n$-1\r\n");
+    peers_until(b.times > 0);
+    ck_answered(b, "$-1\r\n");
+}
+END_TEST
+
+/* What has not left is known exactly all the same: not the one that was answered, but those that were sent last. */
+static void on_second(enum cache_peer_result result, struct slice answer, const char *why,
+                      void *ctx)
+{
+    peers_on_told(result, answer, why, ctx);
+    send_numbered(&c, 3, "C");
+    send_numbered(&d, 4, "D");
+}
+
+START_TEST(test_dies_when_some_were_answered)
+{
+    start_connected();
+    struct slice word = slice_of("B");
+    send_numbered(&a, 1, "A");
+    b.times = 0;
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 2, &word, 1, 20000, on_second, &b), 0);
+    peers_read(fd, "B\r\n");
+    peers_say(fd, "*2\r\n:2\r\n+OK\r\n?");
+    peers_until(d.times > 0);
+    ck_answered(b, "+OK\r\n");
+    ck_told(a, UNKNOWN, "is it a cache node?");
+    ck_told(c, AWAY, "is it a cache node?");
+    ck_told(d, AWAY, "is it a cache node?");
+    ck_assert(a.order < c.order && c.order < d.order);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_silent_for_too_long)
 {
     peers.options.silence_ms = 40;
@@ -196,7 +261,8 @@ START_TEST(test_queue_is_bounded)
     start();
     int count = 0, rc;
     static struct peers_told all[20];
-    while ((rc = cache_peers_send(peers.p, PEER, words, 3, 20000, peers_on_told, &all[count])) == 0)
+    while ((rc = cache_peers_send(peers.p, PEER, 0, words, 3, 20000, peers_on_told, &all[count])) ==
+           0)
         ck_assert_int_lt(++count, 10);
     ck_assert_int_eq(rc, -ENOBUFS);
     ck_assert_int_ge(count, 8);
@@ -206,10 +272,10 @@ START_TEST(test_queue_is_bounded)
     peers_say(fd, "+OK\r\n");
     peers_until(all[0].times > 0);
     ck_answered(all[0], "+OK\r\n");
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, words, 3, 20000, peers_on_told, &a), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, words, 3, 20000, peers_on_told, &a), 0);
     static char large[10000]; /* never, however little waits */
     words[2] = slice_make(large, sizeof large);
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, words, 3, 20000, peers_on_told, &a),
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, words, 3, 20000, peers_on_told, &a),
                      -EMSGSIZE);
 }
 END_TEST
@@ -398,7 +464,7 @@ static void on_free(enum cache_peer_result result, struct slice answer, const ch
     peers_on_told(result, answer, why, ctx);
     cache_peers_free(peers.p);
     struct slice word = slice_of("X");
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, &word, 1, 1, peers_on_told, &d), -ENOENT);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, &word, 1, 1, peers_on_told, &d), -ENOENT);
     ck_assert_int_lt(cache_peers_set(peers.p, NULL, 0), 0);
 }
 
@@ -421,7 +487,7 @@ START_TEST(test_done_from_within)
     else
         start();
     a.times = 0;
-    ck_assert_int_eq(cache_peers_send(peers.p, PEER, &word, 1, way < 2 ? 20000 : 5, fn, &a), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, PEER, 0, &word, 1, way < 2 ? 20000 : 5, fn, &a), 0);
     ck_assert_int_eq(peers_send(&b, "B"), 0);
     if (way < 3)
         peers_read(fd, "B\r\n");
@@ -458,6 +524,8 @@ int main(void)
                                   test_is_not_there,
                                   test_never_answers_the_connection,
                                   test_late_answers,
+                                  test_answers_in_any_order,
+                                  test_dies_when_some_were_answered,
                                   test_silent_for_too_long,
                                   test_queue_is_bounded,
                                   test_leaves,

@@ -28,7 +28,7 @@ static bool run_all(long n)
     peers.p = cache_peers_new(&peers.options, why, sizeof why);
     if (peers.p != NULL && cache_peers_set(peers.p, nodes, 2) == 0)
         for (int i = 0; i < CALLS; i++) {
-            rcs[i] = cache_peers_send(peers.p, i % 3 == 2 ? 9 : PEER, words, 2, 20000,
+            rcs[i] = cache_peers_send(peers.p, i % 3 == 2 ? 9 : PEER, 0, words, 2, 20000,
                                       peers_on_told, &calls[i]);
             if (i == CALLS / 2)
                 for (int turn = 0; turn < 20; turn++)

@@ -11,6 +11,7 @@
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_reads_command.h"
 #include "workers/cache/cache_second.h"
+#include "workers/cache/command/command_for.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_transaction.h"
@@ -350,34 +351,6 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
     }
 }
 
-/*
- * PLATOON.FOR to from again command…: another node's client has sent the command, and it took us for the owner. False:
- * the error is written. Of a stranger it is a command as any other, which is refused and tells nothing.
- */
-static bool command_unwrap(struct cache_client *c, const struct slice **words, size_t *count)
-{
-    const struct slice *w = *words;
-    int64_t to, from, again;
-    c->from = 0;
-    c->again = false;
-    if (c->node->member == NULL || !c->trusted || !command_is(w[0], CACHE_OWNER_FOR) ||
-        *count < CACHE_OWNER_FOR_WORDS + 1)
-        return true;
-    if (!command_read_i64(w[1], &to) || !command_read_i64(w[2], &from) ||
-        !command_read_i64(w[3], &again) || from <= 0 || from > UINT32_MAX)
-        resp_error(&c->reply, "ERR syntax error");
-    else if (to != cache_member_incarnation(c->node->member))
-        resp_error(&c->reply, CACHE_OWNER_MOVED "this is another node by now");
-    else {
-        c->from = (uint32_t)from;
-        c->again = again != 0;
-        *words += CACHE_OWNER_FOR_WORDS;
-        *count -= CACHE_OWNER_FOR_WORDS;
-        return true;
-    }
-    return false;
-}
-
 bool command_may_join(struct cache_client *c, const struct slice *words, size_t count)
 {
     const struct cache_command *container = NULL;
@@ -385,15 +358,12 @@ bool command_may_join(struct cache_client *c, const struct slice *words, size_t 
                                   count);
 }
 
-void command_execute(struct cache_client *c, const struct slice *words, size_t count)
+static void command_look(struct cache_client *c, const struct slice *words, size_t count)
 {
-    size_t from = c->reply.out.len;
     enum cache_hold may = CACHE_HOLD_REFUSED;
     const struct cache_command *container = NULL;
-    if (!command_unwrap(c, &words, &count)) {
-        command_hush(c, from);
-        return;
-    }
+    command_number(c);
+    size_t from = c->reply.out.len;
     bool again = c->last != NULL && (c->last->flags & (COMMAND_CONTAINER | COMMAND_SUB)) == 0 &&
                  command_has_name(c->last, words[0]);
     const struct cache_command *command =
@@ -411,8 +381,22 @@ void command_execute(struct cache_client *c, const struct slice *words, size_t c
     command_go(c, command, words, count, may, from);
 }
 
+void command_execute(struct cache_client *c, const struct slice *words, size_t count)
+{
+    size_t from = c->reply.out.len;
+    const struct slice *all = words;
+    size_t all_count = count;
+    if (!command_unwrap(c, &words, &count))
+        command_hush(c, from);
+    else if (!command_is_behind(c, all, all_count))
+        command_look(c, words, count);
+    command_beside(c, from);
+}
+
 void command_resume(struct cache_client *c)
 {
+    size_t before = c->reply.out.len;
+    command_number(c);
     size_t from = c->reply.out.len;
     const struct command_queued *q = cache_hold_command(c);
     enum cache_hold may = cache_hold_came(c);
@@ -420,6 +404,7 @@ void command_resume(struct cache_client *c)
     if (may == CACHE_HOLD_GO)
         may = command_may(c, q->command, q->words, q->count);
     command_go(c, q->command, q->words, q->count, may, from);
+    command_beside(c, before);
 }
 
 /* It ends. */

@@ -6,6 +6,7 @@
  */
 #include "common/clock.h"
 #include "common/text.h"
+#include "workers/cache/cache_guest.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_list.h"
 
@@ -72,7 +73,7 @@ static void info_clients(const struct cache_node *n, struct buffer *out)
 {
     size_t parked = 0;
     for (const struct cache_client *c = n->clients; c != NULL; c = c->next)
-        parked += c->parked > 0;
+        parked += (c->parked > 0) + cache_guest_count(c);
     buffer_printf(out,
                   "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%zu\r\n"
                   "blocked_clients:%zu\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",

@@ -160,12 +160,18 @@ static void peer_tell_lost(struct cache_peer *peer, struct peer_teller teller,
         peer_tell(peer, teller, unsent ? CACHE_PEER_AWAY : CACHE_PEER_UNKNOWN, "%s", cause);
 }
 
+/*
+ * Lost, they are told in the order in which they were sent, whichever of them were answered: so far as the connection
+ * counts what has left, what has not is behind all that has.
+ */
 static void peer_on_reply(struct redis_conn *c, const redisReply *reply, void *ctx)
 {
-    struct cache_peer_call *call = ctx;
-    struct cache_peer *peer = call->peer;
+    struct cache_peer *peer = ctx;
+    struct cache_peer_call *call =
+        reply != NULL ? cache_peer_sent_find(&peer->sent, &reply) : peer->sent.first;
     bool late = call->fn == NULL;
     struct peer_teller teller = peer_take(call);
+    cache_peer_sent_remove(&peer->sent, call);
     peer_call_free(call);
     if (late)
         return;
@@ -190,13 +196,14 @@ static void peer_flush(struct cache_peer *peer)
 {
     struct cache_peer_call *call;
     while ((call = peer->first) != NULL && peer_is_there(peer)) {
-        int rc = redis_conn_command(peer->conn, call->count, call->words, peer_on_reply, call);
+        int rc = redis_conn_command(peer->conn, call->count, call->words, peer_on_reply, peer);
         if (rc != 0) {
             peer_tell(peer, peer_take_waiting(call), CACHE_PEER_AWAY, "cannot be sent to it: %s",
                       rc == -ENOMEM ? "memory is short here" : strerror(-rc));
             continue;
         }
         peer_unlink(call);
+        cache_peer_sent_add(&peer->sent, call);
         free(call->words);
         call->words = NULL;
         /* Hurried, and sent before it was told: else a command that may take seconds is unknown after 1 ms. */
@@ -372,13 +379,16 @@ static int peer_give(struct cache_peer_call *call, const struct slice *words, si
     struct cache_peer *peer = call->peer;
     if (peer->first != NULL || !peer_is_there(peer))
         return count > 0 && count <= REDIS_ARGC_MAX ? peer_wait(call, words, count) : -EINVAL;
-    int rc = redis_conn_command(peer->conn, count, words, peer_on_reply, call);
-    peer->in_flight += rc == 0;
-    return rc;
+    int rc = redis_conn_command(peer->conn, count, words, peer_on_reply, peer);
+    if (rc != 0)
+        return rc;
+    cache_peer_sent_add(&peer->sent, call);
+    peer->in_flight++;
+    return 0;
 }
 
-int cache_peer_send(struct cache_peer *peer, const struct slice *words, size_t count,
-                    uint64_t timeout_ms, cache_peer_fn fn, void *ctx)
+int cache_peer_send(struct cache_peer *peer, uint64_t number, const struct slice *words,
+                    size_t count, uint64_t timeout_ms, cache_peer_fn fn, void *ctx)
 {
     struct cache_peers *p = peer->all;
     size_t size = peer_size(words, count);
@@ -391,8 +401,12 @@ int cache_peer_send(struct cache_peer *peer, const struct slice *words, size_t c
         free(call);
         return -ENOMEM;
     }
-    *call = (struct cache_peer_call){
-        .peer = peer, .fn = fn, .ctx = ctx, .timeout_ms = timeout_ms, .size = size};
+    *call = (struct cache_peer_call){.peer = peer,
+                                     .fn = fn,
+                                     .ctx = ctx,
+                                     .number = number,
+                                     .timeout_ms = timeout_ms,
+                                     .size = size};
     int rc = peer_give(call, words, count);
     if (rc != 0) {
         free(call);

@@ -209,11 +209,13 @@ int cache_peers_set(struct cache_peers *p, const struct cache_peer_node *nodes, 
 
 /* ---- commands ---- */
 
-int cache_peers_send(struct cache_peers *p, uint32_t incarnation, const struct slice *words,
-                     size_t count, uint64_t timeout_ms, cache_peer_fn fn, void *ctx)
+int cache_peers_send(struct cache_peers *p, uint32_t incarnation, uint64_t number,
+                     const struct slice *words, size_t count, uint64_t timeout_ms, cache_peer_fn fn,
+                     void *ctx)
 {
     struct cache_peer *peer = p->closed ? NULL : peers_find(p->peers, p->count, incarnation);
-    return peer != NULL ? cache_peer_send(peer, words, count, timeout_ms, fn, ctx) : -ENOENT;
+    return peer != NULL ? cache_peer_send(peer, number, words, count, timeout_ms, fn, ctx)
+                        : -ENOENT;
 }
 
 const char *cache_peers_trouble(struct cache_peers *p)

@@ -3,6 +3,7 @@
  *
  * cache_peers.c       which nodes there are, the timer, the interface
  * cache_peer_link.c   one node: its connection, what waits for it, what it was sent
+ * cache_peer_sent.c   what it was sent: which of it an answer is to
  *
  * A command is a struct cache_peer_call from cache_peers_send until nothing can come of it any more: it waits in its
  * node's list with its words, or it has been sent, and the connection has it. One whose deadline has passed after it
@@ -17,6 +18,7 @@
 #include "common/peer_address.h"
 #include "common/redis/redis_conn.h"
 #include "workers/cache/peer/cache_peer_due.h"
+#include "workers/cache/peer/cache_peer_sent.h"
 #include "workers/cache/peer/cache_peers.h"
 #include "common/resp/resp_reply.h"
 
@@ -30,10 +32,12 @@ struct cache_peer_call {
     struct cache_peer *peer;
     cache_peer_fn fn; /* NULL: it has been told */
     void *ctx;
+    uint64_t number; /* that its answer will have; 0: it has none */
     uint64_t timeout_ms;
     uint64_t deadline; /* `due` is earlier while it waits for what will not come */
     size_t size;       /* as the queue counts it */
-    struct cache_peer_call *next, **prev; /* of those that wait */
+    struct cache_peer_call *next, **prev;          /* of those that wait */
+    struct cache_peer_call *after, *before, *same; /* of those that were sent */
     struct slice *words; /* while it waits: owned, the bytes behind them; else NULL */
     size_t count;
 };
@@ -43,6 +47,7 @@ struct cache_peer {
     struct cache_peer *next;               /* in leaving, or in dead */
     struct redis_conn *conn;               /* NULL: not opened */
     struct cache_peer_call *first, **last; /* who waits */
+    struct cache_peer_sent sent;           /* whose `fn` was called, too, until it is answered */
     size_t in_flight;                      /* sent, and `fn` not called yet */
     size_t bytes;                          /* of all calls */
     uint32_t incarnation;
@@ -88,8 +93,8 @@ void cache_peer_aim(struct cache_peer *peer, const struct cache_peer_node *node)
 void cache_peer_leave(struct cache_peer *peer);
 
 /* As cache_peers_send. */
-int cache_peer_send(struct cache_peer *peer, const struct slice *words, size_t count,
-                    uint64_t timeout_ms, cache_peer_fn fn, void *ctx);
+int cache_peer_send(struct cache_peer *peer, uint64_t number, const struct slice *words,
+                    size_t count, uint64_t timeout_ms, cache_peer_fn fn, void *ctx);
 
 /* Its time is over. */
 void cache_peer_expire(struct cache_peer_call *call);
