@@ -7,7 +7,7 @@
 
 #define FORWARD_NUMBER_SIZE 20 /* digits of 64 bits */
 #define FORWARD_NEVER       "-ERR "
-#define FORWARD_MARGIN_MAX  250u
+#define FORWARD_MARGIN_MAX  1000u /* ms: as long as a busy machine lets a process stand still */
 
 static const char *forward_why(int rc)
 {

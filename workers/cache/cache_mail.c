@@ -381,13 +381,19 @@ static void mail_on_go(struct cache_parked *p, const char *refused)
     mail_held_go(h, refused);
 }
 
-/* It may have waited for something here meanwhile: it looks at all of it again, and waits in one place at a time. */
+/*
+ * It may have waited for something here meanwhile: it looks at all of it again, and waits in one place at a time. Not at
+ * once where an owner was not reached, or has sent a part back: it would again, as fast as both can.
+ */
 static void mail_on_parts(void *ctx)
 {
     struct mail_held *h = ctx;
     char why[CACHE_PARK_WHY_SIZE];
+    uint64_t pause = cache_parts_pause(h->parts);
     cache_park_leave(&h->parked);
     snprintf(why, sizeof why, "%s", h->parts->why);
+    if (why[0] == '\0' && pause > 0 && cache_park_pause(&h->parked, pause, why))
+        return;
     mail_held_go(h, why[0] != '\0' ? why : NULL);
 }
 

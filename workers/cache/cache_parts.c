@@ -213,6 +213,7 @@ static void parts_on_answer(enum cache_peer_result result, struct slice answer, 
     free(part);
     if (p == NULL || p->out_count > 0)
         return;
+    p->rests = p->again;
     p->tries += p->again;
     p->again = false;
     p->go(p->ctx);
@@ -291,7 +292,8 @@ void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
 
 uint64_t cache_parts_pause(const struct cache_parts *p)
 {
-    if (p->tries <= PARTS_AT_ONCE && !p->unreached)
+    bool some = p->again || p->rests;
+    if (!some || (p->tries <= PARTS_AT_ONCE && !p->unreached))
         return 0;
     uint64_t pause = PARTS_PAUSE_MS << (p->tries < 5 ? p->tries : 5);
     return pause < PARTS_PAUSE_MAX ? pause : PARTS_PAUSE_MAX;

@@ -38,6 +38,7 @@ struct cache_parts {
     size_t out_count;
     unsigned tries; /* times that some of them were to be looked at again */
     bool again;     /* some are since they were last sent */
+    bool rests;     /* some were when the last that was out was answered */
     bool unreached; /* an owner was not, or it has to wait for something: not at once again */
     uint64_t deadline_ms;
     int64_t sum;                   /* of the numbers that were answered */
@@ -65,7 +66,7 @@ bool cache_parts_is_unsure(const struct cache_parts *p, size_t index);
 void cache_parts_send(struct cache_parts *p, size_t index, uint32_t owner,
                       const struct slice *words, size_t count, bool writes);
 
-/* Milliseconds until those that are to be looked at again are. */
+/* Milliseconds until those that are to be looked at again are; 0: at once, or none is to be. */
 uint64_t cache_parts_pause(const struct cache_parts *p);
 
 #endif
