@@ -24,6 +24,7 @@ static struct far_node {
 } far[FAR_NODES];
 
 int far_client;
+uint64_t far_lane, far_ms;
 
 static struct cache_peers *peers;
 
@@ -105,6 +106,10 @@ static size_t far_parse(const struct far_node *f, char *line, size_t size)
         wrapped = wrapped || (i == 0 && slice_is(slice_make(f->in + at, len), "PLATOON.FOR"));
         if (wrapped && i == 4)
             snprintf(far_number, sizeof far_number, "%.*s", (int)len, f->in + at);
+        if (wrapped && i == 5)
+            far_lane = strtoull(f->in + at, NULL, 10);
+        if (wrapped && i == 6)
+            far_ms = strtoull(f->in + at, NULL, 10);
         if (wrapped && i >= 4 && i <= 6) {
             at += len + 2;
             continue;

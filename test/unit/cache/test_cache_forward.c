@@ -466,10 +466,80 @@ START_TEST(parts_that_are_kept_count)
 }
 END_TEST
 
+/* Each client has its own answer, whichever comes first. */
+START_TEST(answers_in_any_order)
+{
+    int other = node_connect();
+    know();
+    far_send(far_client, "GET k2|GET j2");
+    far_send(other, "GET k2");
+    for (int i = 0; i < 3; i++)
+        far_heard(2);
+    far_say_to(2, 2, "$1\r\no\r\n");
+    far_expect(other, "$1\r\no\r\n");
+    far_expect_nothing(far_client);
+    far_say_to(2, 1, "$1\r\nj\r\n");
+    far_expect_nothing(far_client);
+    far_say(2, "$1\r\nk\r\n");
+    far_expect(far_client, "$1\r\nk\r\n$1\r\nj\r\n");
+    close(other);
+}
+END_TEST
+
+/* Its owner is told which client it is, whose commands have an order, and a time that ends before its own does. */
+START_TEST(its_lane_and_time)
+{
+    far_begin(8000);
+    know();
+    far_send(far_client, "GET k2|GET j2");
+    far_heard(2);
+    uint64_t lane = far_lane;
+    ck_assert_uint_gt(lane, 0);
+    ck_assert_uint_gt(far_ms, 0);
+    ck_assert_uint_le(far_ms, 7000);
+    far_heard(2);
+    ck_assert_uint_eq(far_lane, lane);
+    far_say(2, "$-1\r\n$-1\r\n");
+    far_expect(far_client, "$-1\r\n$-1\r\n");
+    int other = node_connect();
+    far_send(other, "GET k2");
+    far_heard(2);
+    ck_assert_uint_ne(far_lane, lane);
+    close(other);
+}
+END_TEST
+
+/* What a client had sent when its owner let it wait in vain is not let wait there again. */
+START_TEST(waits_in_vain_once)
+{
+    struct buffer line = BUFFER_EMPTY, said = BUFFER_EMPTY;
+    know();
+    buffer_append_text(&line, "PLATOON.DUMP k2 WAIT 100");
+    buffer_append_text(&said, "-TRYAGAIN the store gives no answer\r\n");
+    for (int i = 1; i < 70; i++) {
+        buffer_append_text(&line, "|GET k2");
+        buffer_append_text(&said, "$-1\r\n");
+    }
+    far_send(far_client, buffer_text(&line));
+    for (int i = 0; i < 70; i++) {
+        far_heard(2);
+        ck_assert_int_eq(far_ms == 0, i >= 64);
+        far_say(2, i == 0 ? "-TRYAGAIN the store gives no answer\r\n" : "$-1\r\n");
+    }
+    far_expect(far_client, buffer_text(&said));
+    far_send(far_client, "GET k2");
+    far_heard(2);
+    ck_assert_uint_gt(far_ms, 0);
+    buffer_fini(&line);
+    buffer_fini(&said);
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_forward", set_up, far_tear_down, what_is_away_counts,
                 parts_that_are_kept_count, goes_to_the_owner, an_error_is_a_reply,
                 what_needs_no_owner, what_is_of_a_connection_stays, a_watch_of_this_node,
                 a_watch_of_another_node, own_foreign_own, one_owner_is_pipelined, two_owners_wait,
                 later_and_others, many_are_bounded, lines_behind, quit_behind,
                 protocol_error_behind, large_word_behind, end_of_file_behind, reply_off_and_skip,
-                client_goes, all_clients_go, nil_of_resp3)
+                client_goes, all_clients_go, nil_of_resp3, answers_in_any_order, its_lane_and_time,
+                waits_in_vain_once)

@@ -105,6 +105,32 @@ START_TEST(waits_at_one_that_is_gone)
 }
 END_TEST
 
+/* The same of one that let it wait, and whose connection was lost while it did. */
+START_TEST(waited_at_one_that_is_gone)
+{
+    for (int lost = 0; lost < 2; lost++) {
+        play_nodes((const int[]){1, 2, 3, 0});
+        far_send(far_client, "PLATOON.DUMP k2 WAIT 0");
+        far_heard(2);
+        far_cut(2);
+        far_heard(2);
+        play_owner("k2", 3);
+        if (lost)
+            play_nodes((const int[]){1, -2, 3, 0});
+        far_say(2, MOVED);
+        far_heard(3);
+        far_say(3, ":0\r\n");
+        far_expect(
+            far_client,
+            lost ? "-TRYAGAIN the node that had the object is gone: whether it has stored it is "
+                   "not known\r\n"
+                 : ":1\r\n");
+        play_owner("k2", 2);
+        cache_member_moved(node.member, slice_of("k2"), 3);
+    }
+}
+END_TEST
+
 /* One that is there has stored it before it gave it up. */
 START_TEST(waits_at_one_that_gives_it_up)
 {
@@ -445,9 +471,9 @@ START_TEST(never_to_be_sent)
 END_TEST
 
 SUITE_MAIN_WITH("cache_forward_again", set_up, far_tear_down, moved_to_us, waits_until_it_is_stored,
-                waits_at_one_that_is_gone, waits_at_one_that_gives_it_up, waits_as_long_as_it_says,
-                moved_to_another, moved_again_and_again, moved_until_its_time_is_over,
-                a_pause_delays_its_client_only, some_of_a_pipeline, overtaken,
-                overtaken_by_one_of_many, reads_are_not_overtaken, hushed_again,
-                client_goes_in_a_pause, not_there, not_there_in_time, no_answer_in_time,
-                cut_behind_it, no_node_any_more, never_to_be_sent)
+                waits_at_one_that_is_gone, waited_at_one_that_is_gone,
+                waits_at_one_that_gives_it_up, waits_as_long_as_it_says, moved_to_another,
+                moved_again_and_again, moved_until_its_time_is_over, a_pause_delays_its_client_only,
+                some_of_a_pipeline, overtaken, overtaken_by_one_of_many, reads_are_not_overtaken,
+                hushed_again, client_goes_in_a_pause, not_there, not_there_in_time,
+                no_answer_in_time, cut_behind_it, no_node_any_more, never_to_be_sent)

@@ -330,6 +330,29 @@ START_TEST(stored_at_one_that_is_gone)
 }
 END_TEST
 
+/* The same where it was lost while it waited there; it is asked for again, but not at once. */
+START_TEST(stored_at_one_that_was_lost)
+{
+    goes(call, PERSIST);
+    ck_assert_uint_eq(cache_parts_pause(parts), 0);
+    far_heard(2);
+    far_cut(2);
+    node_until(gone_on == 1);
+    ck_assert_uint_gt(cache_parts_pause(parts), 0);
+    goes(call, PERSIST);
+    far_heard(2);
+    play_owner("k2", 3);
+    far_say(2, "-PLATOONMOVED it is not node.2's\r\n");
+    node_until(gone_on == 2);
+    play_nodes((const int[]){1, -2, 3, 0});
+    goes(call, PERSIST);
+    far_heard(3);
+    far_say(3, ":0\r\n");
+    fails("TRYAGAIN " UNKNOWN);
+    ck_assert_uint_eq(cache_parts_pause(parts), 0);
+}
+END_TEST
+
 START_TEST(moved)
 {
     goes(call, "{\"set\":\"k2\",\"value\":\"v\"}");
@@ -443,5 +466,5 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_parts", set_up, tear_down, calls, errors, no_answer_to_that,
                 asked_by_the_tool, deleted_everywhere, dumped_everywhere, one_fails, many,
-                stored_at_one_that_is_gone, moved, moved_here, lost_connections, never_reached,
-                nobody_waits, refused, ahead)
+                stored_at_one_that_is_gone, stored_at_one_that_was_lost, moved, moved_here,
+                lost_connections, never_reached, nobody_waits, refused, ahead)
