@@ -79,11 +79,6 @@ static void client_charge(struct cache_client *c)
     c->charged = holds;
 }
 
-size_t cache_client_unsent(const struct cache_client *c)
-{
-    return c->unsent.len - c->unsent_at + c->reply.out.len;
-}
-
 /* ---- its end ---- */
 
 static void client_on_close(uv_handle_t *handle)

@@ -125,6 +125,9 @@ void cache_client_address(const struct cache_client *c, bool local,
                           char text[CACHE_CLIENT_ADDRESS_SIZE]);
 
 /* Bytes of replies that it has not read, and of what it has sent and is not executed. */
-size_t cache_client_unsent(const struct cache_client *c);
+static inline size_t cache_client_unsent(const struct cache_client *c)
+{
+    return c->unsent.len - c->unsent_at + c->reply.out.len;
+}
 
 #endif

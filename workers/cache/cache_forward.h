@@ -2,11 +2,11 @@
  * cache_forward.h: commands of a client that another node runs, and the order of their replies.
  *
  * Runs in a cache node of a ring. A command goes whole to the owner of its keys, or in parts to several, as
- * `PLATOON.FOR to from again number lane ms command…`, over the node's connection to that one (peer/cache_peers.h); one part may be
- * this node's own, and goes over a connection to itself, which is rare and needs no second way to run a command. The
- * client's next commands go on their way while they are for the same owner: so a pipeline for another node takes about
- * one round trip, and what runs there runs in its order. All else that it has sent waits until they are answered: its
- * commands never overtake each other.
+ * `PLATOON.FOR to from again number lane ms command…` (command_for.h), over the node's connection to that one
+ * (peer/cache_peers.h); one part may be this node's own, and goes over a connection to itself, which is rare and needs
+ * no second way to run a command. The client's next commands go on their way while they are for the same owner: so a
+ * pipeline for another node takes about one round trip, and what runs there runs in its order: they are one lane. All
+ * else that it has sent waits until they are answered: its commands never overtake each other.
  *
  * Run again is only what surely did not run, or what only reads: whose owner says that it is not (it moved), or was not
  * reached. It is looked at from the beginning, and may be ours by then. Of several that were under way at once they run

@@ -210,8 +210,8 @@ void cache_forward_complete(struct cache_client *c, size_t from)
 }
 
 /*
- * Its owner has let it wait in vain for as long as it may: what its client had sent by then does not wait as long again,
- * there as here.
+ * Its owner has let it wait in vain for as long as it may: what its client had sent by then does not wait as long
+ * again, there as here.
  */
 static void forward_look_late(struct forward_slot *s, struct slice answer)
 {

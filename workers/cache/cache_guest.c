@@ -2,7 +2,6 @@
 #include "workers/cache/cache_guest.h"
 
 #include "workers/cache/cache_client.h"
-#include "workers/cache/cache_hold.h"
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_transaction.h"
@@ -119,7 +118,9 @@ static void guest_free(struct cache_guest *g)
     cache_turn_remove(c);
     c->node->commands->forget(c);
     cache_turn_return(&c->node->turn, &c->reply.out);
-    resp_request_fini(&c->request);
+    free(c->name);
+    free(c->lib_name);
+    free(c->lib_ver);
     guest_forget_command(g);
     free(g);
 }
@@ -212,17 +213,13 @@ bool cache_guest_queue(struct cache_client *c, const struct slice *words, size_t
     }
     c->node->waiting += q->bytes;
     g->command = q;
-    cache_hold_ahead(c, words, count);
     return true;
 }
 
-bool cache_guest_begin(struct cache_client *c)
+struct cache_client *cache_guest_begin(struct cache_client *c)
 {
     struct cache_guest *g = guest_new(c);
-    if (g == NULL)
-        return false;
-    cache_hold_move(c, &g->client);
-    return true;
+    return g != NULL ? &g->client : NULL;
 }
 
 /* ---- what there is ---- */

@@ -36,8 +36,8 @@ bool cache_guest_is_behind(const struct cache_client *c);
 /* It waits behind those of its lane: all its words, as they came. False: there are too many, or memory is short. */
 bool cache_guest_queue(struct cache_client *c, const struct slice *words, size_t count);
 
-/* The command at hand waits (cache_hold.h): it is a guest from now on, and the connection waits no more. False: so. */
-bool cache_guest_begin(struct cache_client *c);
+/* A guest for the command at hand, which waits: it is to be moved there (cache_hold_move). NULL: as above. */
+struct cache_client *cache_guest_begin(struct cache_client *c);
 
 /* Those that have not run because the other node did not read: they run, as many as may. */
 void cache_guest_look(struct cache_client *c);

@@ -382,8 +382,8 @@ static void mail_on_go(struct cache_parked *p, const char *refused)
 }
 
 /*
- * It may have waited for something here meanwhile: it looks at all of it again, and waits in one place at a time. Not at
- * once where an owner was not reached, or has sent a part back: it would again, as fast as both can.
+ * It may have waited for something here meanwhile: it looks at all of it again, and waits in one place at a time. Not
+ * at once where an owner was not reached, or has sent a part back: it would again, as fast as both can.
  */
 static void mail_on_parts(void *ctx)
 {

@@ -60,7 +60,7 @@ void far_come(int fd, size_t count, const char *const *answers);
  * next call. */
 const char *far_heard(unsigned at);
 extern uint64_t far_lane, far_ms; /* what it said of these */
-bool far_takes(unsigned at); /* whether one has come by now; it is taken */
+bool far_takes(unsigned at);      /* whether one has come by now; it is taken */
 void far_hears_nothing(unsigned at);
 #define ck_heard(at, text) ck_assert_str_eq(far_heard(at), text)
 

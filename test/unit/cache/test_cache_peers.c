@@ -159,7 +159,8 @@ START_TEST(test_several_nodes)
     ck_answered(a, "$5\r\nfirst\r\n");
     struct slice get[] = {slice_of("GET"), slice_of("who")};
     b.times = 0;
-    ck_assert_int_eq(cache_peers_send(peers.p, 4000000000u, 0, get, 2, 20000, peers_on_told, &b), 0);
+    ck_assert_int_eq(cache_peers_send(peers.p, 4000000000u, 0, get, 2, 20000, peers_on_told, &b),
+                     0);
     peers_until(b.times > 0);
     ck_answered(b, "$5\r\nother\r\n");
     nodes[2].incarnation = PEER;

@@ -81,7 +81,9 @@ bool command_is_behind(struct cache_client *c, const struct slice *words, size_t
 {
     if (c->guest || c->number == 0 || !cache_guest_is_behind(c))
         return false;
-    if (!cache_guest_queue(c, words, count))
+    if (cache_guest_queue(c, words, count))
+        cache_hold_ahead(c, words, count);
+    else
         for_refuse(c);
     return true;
 }
@@ -91,8 +93,13 @@ void command_beside(struct cache_client *c, size_t from)
     if (c->number == 0 || c->parked == 0)
         return;
     c->reply.out.len = from;
-    if (c->guest || cache_guest_begin(c))
+    if (c->guest)
         return;
+    struct cache_client *guest = cache_guest_begin(c);
+    if (guest != NULL) {
+        cache_hold_move(c, guest);
+        return;
+    }
     cache_hold_forget(c);
     c->parked = 0;
     for_refuse(c);

@@ -18,12 +18,12 @@ bool command_unwrap(struct cache_client *c, const struct slice **words, size_t *
 /* Before its answer: that is one of two things then, the number is the other. Of others nothing. */
 void command_number(struct cache_client *c);
 
-/* True: it runs behind others of its lane, which wait, or is refused. `words`: all, as they came. */
+/* True: it runs behind others of its lane, which wait, or is refused. `words`: all of them, as they came. */
 bool command_is_behind(struct cache_client *c, const struct slice *words, size_t count);
 
 /*
- * If it waits: beside its connection (cache_guest.h), so that what comes by that goes on. Its answer has not begun then,
- * and would from there on.
+ * If it waits: beside its connection (cache_guest.h), so that what comes by that goes on. Its answer has not begun
+ * then; it would from there on.
  */
 void command_beside(struct cache_client *c, size_t from);
 

@@ -8,8 +8,8 @@
 #ifndef WORKERS_CACHE_PEER_SENT_H
 #define WORKERS_CACHE_PEER_SENT_H
 
-#include <hiredis.h>
-#include <stdbool.h>
+#include "common/redis/redis_conn.h"
+
 #include <stdint.h>
 
 #define CACHE_PEER_SENT_SLOTS 256

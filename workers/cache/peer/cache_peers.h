@@ -7,8 +7,8 @@
  * (redis_conn.h). Commands that come while there is none wait, each until its deadline. The commands for one node are
  * sent in the order in which they were given, those that waited too; those of one turn of the loop leave in one write.
  *
- * Answers need not come in that order: a command may have a number, and its answer is an array of that and of what it is
- * itself. So one that waits at its node holds none of those that were sent behind it.
+ * Answers need not come in that order: a command may have a number, and its answer is an array of that and of what it
+ * is itself. So one that waits at its node holds none of those that were sent behind it.
  *
  * Nothing is sent twice, and nobody is told twice. What has become of a command that is not answered is told exactly:
  * as long as nothing of it has left this process, it is AWAY.
@@ -87,10 +87,12 @@ int cache_peers_set(struct cache_peers *p, const struct cache_peer_node *nodes, 
 
 /*
  * Sends a command of `count` words (copied) to a node. `number`: that its answer will have, no other's that is not
- * answered; 0: it has none, and comes when it is its turn. 0: `fn` is called once, from the loop, not before this returns,
- * at most timeout_ms from now (and 1 ms; one that is late is answered UNKNOWN, or AWAY, and its answer goes nowhere). A
- * negative errno: it is not called: -ENOENT: there is no such node; -ENOBUFS: too much waits for it; -ENOMEM; and of
- * what can never be sent -EMSGSIZE: it is larger than queue_max, -EINVAL: no words, or more than REDIS_ARGC_MAX.
+ * answered; 0: it has none, and comes when it is its turn.
+ *
+ * 0: `fn` is called once, from the loop, not before this returns, at most timeout_ms from now (and 1 ms; one that is
+ * late is answered UNKNOWN, or AWAY, and its answer goes nowhere). A negative errno: it is not called: -ENOENT: there
+ * is no such node; -ENOBUFS: too much waits for it; -ENOMEM; and of what can never be sent -EMSGSIZE: it is larger than
+ * queue_max, -EINVAL: no words, or more than REDIS_ARGC_MAX.
  */
 int cache_peers_send(struct cache_peers *p, uint32_t incarnation, uint64_t number,
                      const struct slice *words, size_t count, uint64_t timeout_ms, cache_peer_fn fn,
