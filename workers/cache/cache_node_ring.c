@@ -6,6 +6,7 @@
 
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_owner.h"
 #include "workers/cache/peer/cache_peers.h"
 
 #include "common/clock.h"
@@ -79,7 +80,8 @@ static void node_open_peers(struct node *n)
                                           .retry_max_ms = NODE_PEER_RETRY_MS,
                                           .silence_ms = 3 * timeout,
                                           .queue_max = CACHE_PEERS_QUEUE_MAX,
-                                          .reply_max = CACHE_CLIENT_UNSENT_MAX};
+                                          .reply_max =
+                                              CACHE_CLIENT_UNSENT_MAX + CACHE_OWNER_NUMBER_MAX};
     n->peers = cache_peers_new(&options, why, sizeof why);
     if (n->peers == NULL)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s", why);

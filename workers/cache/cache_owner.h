@@ -16,6 +16,9 @@
 #define CACHE_OWNER_FOR       "PLATOON.FOR"
 #define CACHE_OWNER_FOR_WORDS 7
 
+/* Most bytes before its answer: an array of two, and the number. */
+#define CACHE_OWNER_NUMBER_MAX 32
+
 /* How the error begins that a command of another node is answered which surely has not run: it was not ours. */
 #define CACHE_OWNER_MOVED "PLATOONMOVED "
 
