@@ -196,6 +196,7 @@
     X(BACKBONE, "HKEYS", NEEDED, "$") \
     X(BACKBONE, "HLEN", NEEDED, "$") \
     X(BACKBONE, "HMGET", NEEDED, "$ 1") \
+    X(BACKBONE, "HRANDFIELD", NEEDED, "$") \
     X(BACKBONE, "HSCAN", NEEDED, "$ 0") \
     X(BACKBONE, "HSET", NEEDED, "$ 1 1 x") \
     X(BACKBONE, "HSTRLEN", NEEDED, "$ 1") \
@@ -203,6 +204,7 @@
     X(BACKBONE, "LLEN", NEEDED, "$") \
     X(BACKBONE, "LRANGE", NEEDED, "$ 0 0") \
     X(BACKBONE, "LREM", NEEDED, "$ 0 1") \
+    X(BACKBONE, "PEXPIRE", NEEDED, "$ 1") \
     X(BACKBONE, "RPOP", NEEDED, "$") \
     X(BACKBONE, "SCARD", NEEDED, "$") \
     X(BACKBONE, "SISMEMBER", NEEDED, "$ 1") \
@@ -223,11 +225,15 @@
     X(BACKBONE, "LTRIM", NEEDED, "$ 1 0") \
     X(BACKBONE, "UNLINK", NEEDED, "$")
 
-/* What each script begins with; what settles messages; hands them out; brings them in; shows the dead; registers. */
+/*
+ * What each script begins with; what settles messages; hands them out; knows who wants a topic; brings messages in;
+ * shows the dead; registers.
+ */
 #define QUEUE_PARTS_LIB  "redis/call.lua queue/queue_turns.lua queue/queue_lib.lua"
 #define QUEUE_PARTS_BACK QUEUE_PARTS_LIB " queue/queue_settle.lua"
 #define QUEUE_PARTS_HAND QUEUE_PARTS_BACK " queue/queue_hand.lua"
-#define QUEUE_PARTS_PUSH "queue/queue_match.lua " QUEUE_PARTS_LIB " queue/queue_push.lua"
+#define QUEUE_PARTS_FIND QUEUE_PARTS_LIB " queue/queue_topics.lua"
+#define QUEUE_PARTS_PUSH "queue/queue_match.lua " QUEUE_PARTS_FIND " queue/queue_push.lua"
 #define QUEUE_PARTS_DEAD QUEUE_PARTS_BACK " queue/queue_letters.lua"
 #define QUEUE_PARTS_NAME "queue/queue_match.lua " QUEUE_PARTS_LIB
 #define QUEUE_BEGIN      " queue/queue_begin.lua"
@@ -247,6 +253,7 @@
     X(QUEUE_BACK, queue_back, "queue/queue_back.lua", QUEUE_PARTS_BACK QUEUE_BEGIN) \
     X(QUEUE_DISOWN, queue_disown, "queue/queue_disown.lua", QUEUE_PARTS_BACK QUEUE_BEGIN) \
     X(QUEUE_CLOCK, queue_clock, "queue/queue_clock.lua", QUEUE_PARTS_BACK QUEUE_BEGIN) \
+    X(QUEUE_VOUCH, queue_vouch, "queue/queue_vouch.lua", QUEUE_PARTS_FIND QUEUE_BEGIN) \
     X(QUEUE_REGISTER, queue_register, "queue/queue_register.lua", QUEUE_PARTS_NAME QUEUE_BEGIN) \
     X(QUEUE_UNREGISTER, queue_unregister, "queue/queue_unregister.lua", QUEUE_PARTS_LIB QUEUE_BEGIN) \
     X(QUEUE_DESTROY, queue_destroy, "queue/queue_destroy.lua", QUEUE_PARTS_LIB QUEUE_BEGIN) \

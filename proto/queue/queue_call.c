@@ -226,6 +226,11 @@ void queue_call_register(struct queue_call *c, struct slice queue, struct slice 
     call_u64(c, settings->message_max);
 }
 
+void queue_call_vouch(struct queue_call *c)
+{
+    call_begin(c, QUEUE_SCRIPT_QUEUE_VOUCH);
+}
+
 void queue_call_unregister(struct queue_call *c, struct slice queue)
 {
     call_of_queue(c, QUEUE_SCRIPT_QUEUE_UNREGISTER, queue);

@@ -80,6 +80,7 @@ struct queue_settings {
 
 void queue_call_register(struct queue_call *c, struct slice queue, struct slice pattern,
                          const struct queue_settings *settings);
+void queue_call_vouch(struct queue_call *c);
 void queue_call_unregister(struct queue_call *c, struct slice queue);
 void queue_call_destroy(struct queue_call *c, struct slice queue);
 void queue_call_weight(struct queue_call *c, struct slice queue, struct slice facet,

@@ -13,7 +13,7 @@ for _, name in ipairs(names) do
   lists[#lists + 1] = q.keys .. name .. ':inflight'
 end
 open_when_full()
-call('UNLINK', TRY)
+call('UNLINK', VOUCHED)
 if #names > 0 then
   call('SREM', q.active, '')
 end

@@ -8,7 +8,7 @@
 -- tried by a call that changes nothing, or nothing that counts, before the first that does.
 --
 -- As a library (scripts/lib/functions) all of this is made once, and `begin` (queue_begin) makes each call's own state.
-local N, P, SEQ, INBOX, QUEUES, TRY, REGISTERED, args
+local N, P, SEQ, INBOX, QUEUES, TRY, REGISTERED, VOUCHED, TOPICS, args
 -- Redis' clock at this call; its queues; what of the rights has been tried; the last number that was given; what else parts remember.
 local clock_us, now, now_text, queues, tried, last_id, run
 -- Where a message is: handed out; waiting again; waiting again because its lease ran out, so that an ack still counts; until its time has
@@ -27,7 +27,8 @@ local function begin(keys, argv)
   N, args, queues, tried, last_id = keys[1], argv, {}, {}, nil
   P = N .. 'platoon:'
   SEQ, INBOX, QUEUES, TRY, REGISTERED = P .. 'seq', P .. 'inbox', P .. 'queues', P .. 'try', N .. 'registered_queues'
-  run = {wanting = {}, stored = {}, touched = {}}
+  VOUCHED, TOPICS = P .. 'vouched', P .. 'topics'
+  run = {wanting = {}, stored = {}, touched = {}, found = {}}
 end
 
 local function refuse(code, text)

@@ -12,7 +12,7 @@ for i = 4, #ARGV do
   if no then
     return no
   elseif q.raw and lease >= 0 then
-    return refuse('RAW', q.name .. ' is raw: pull it with lease -1 (--once)')
+    return refuse('RAW', q.name .. ' is raw: pull it with --once (lease -1)')
   end
 end
 for i = 4, #ARGV do

@@ -1,10 +1,10 @@
--- queue_push.lua: how a message comes into all queues whose patterns match its topic; behind queue_lib.
+-- queue_push.lua: how a message comes into all queues whose patterns match its topic; behind queue_topics.
 --
 -- Into all or none: what one queue cannot take is a reason to give it to none.
 local function registry()
   if not run.registered then
     run.registered = {}
-    local all = read('HGETALL', REGISTERED) or {}
+    local all = registry_words()
     for i = 1, #all, 2 do
       if not is_our_name(all[i]) then
         run.registered[#run.registered + 1] = {all[i], all[i + 1]}
@@ -14,13 +14,28 @@ local function registry()
   return run.registered
 end
 
--- The queues that want this topic, and their names.
-local function queues_for(topic)
-  local found = {queues = {}, names = {}}
+local function names_matching(topic)
+  local names = {}
   for _, entry in ipairs(registry()) do
     if matches(topic, entry[2]) then
-      found.queues[#found.queues + 1] = open_queue(entry[1])
-      found.names[#found.names + 1] = entry[1]
+      names[#names + 1] = entry[1]
+    end
+  end
+  return names
+end
+
+-- The queues that want this topic, and their names.
+local function queues_for(topic)
+  local found, names = {queues = {}, names = {}}, topic_known(topic)
+  if not names then
+    names = names_matching(topic)
+    topic_found(topic, names)
+  end
+  for _, name in ipairs(names) do
+    local q = open_queue(name)
+    if q then -- else it was a raw one a moment ago
+      found.queues[#found.queues + 1] = q
+      found.names[#found.names + 1] = name
     end
   end
   run.wanting[topic] = found
@@ -110,6 +125,7 @@ end
 -- Writes what was placed. `ready` is called when nothing of it can be refused any more.
 local function place_all(ready)
   write_ids()
+  topics_write()
   for _, q in ipairs(run.touched) do
     queue_prepare(q)
   end

@@ -23,6 +23,9 @@ elseif not raw then
   end
 end
 open_when_full()
+if was ~= pattern then
+  call('UNLINK', VOUCHED)
+end
 if settings and settings ~= had then
   call('HSET', QUEUES, name, settings)
 elseif raw and had then

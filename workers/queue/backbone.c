@@ -130,6 +130,7 @@ static void backbone_on_redis(struct worker *w, void *state)
     backbone_register(b);
     backbone_deliver_send(b);
     backbone_inbox_look(b);
+    backbone_vouch(b);
     backbone_know(b);
 }
 
@@ -182,6 +183,7 @@ static int backbone_init(struct worker *w, void *state)
     b->w = w;
     b->message_max = worker_setting_u64(w, "backbone.message_max");
     backbone_deliver_init(b);
+    backbone_vouch_init(b);
     int code = backbone_template(w, "backbone.topic", &b->topic);
     if (code == 0)
         code = backbone_template(w, "backbone.facet", &b->facet);
@@ -226,6 +228,7 @@ static void backbone_fini(struct worker *w, void *state)
     struct backbone *b = state;
     (void)w;
     backbone_deliver_refuse(b, "its backbone worker ends");
+    backbone_vouch_fini(b);
     queue_redis_close(&b->redis);
     queue_call_fini(&b->call);
     queue_fields_fini(&b->fields);

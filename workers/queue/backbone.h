@@ -4,6 +4,7 @@
  * backbone.c          its life: connection, registering its queues, what other workers say
  * backbone_deliver.c  deliveries of workers and people, many in one call
  * backbone_inbox.c    deliveries that are left in the inbox
+ * backbone_vouch.c    for the registry, so that deliveries need not walk through it
  * backbone_verbs.c    what people ask
  */
 #ifndef WORKERS_QUEUE_BACKBONE_H
@@ -62,6 +63,8 @@ struct backbone {
     char inbox[QUEUE_SPACE_SIZE + 16];
     char inbox_error[BACKBONE_ERROR_SIZE];
 
+    uv_timer_t vouch; /* backbone_vouch.c */
+
     size_t asked; /* requests that are being answered */
 };
 
@@ -92,6 +95,14 @@ bool backbone_deliver_is_idle(const struct backbone *b);
 /* Looks whether there is something, and waits for more, unless it does already. */
 void backbone_inbox_look(struct backbone *b);
 void backbone_inbox_on_list(void *state, bool seen);
+
+/* ---- backbone_vouch.c ---- */
+
+void backbone_vouch_init(struct backbone *b);
+void backbone_vouch_fini(struct backbone *b);
+
+/* The connection is there: vouches now, and then again and again. */
+void backbone_vouch(struct backbone *b);
 
 /* ---- backbone_verbs.c ---- */
 

@@ -176,6 +176,7 @@ START_TEST(test_queues)
     SAYS("1", queue_call_pause(&made, q(), false, slice_of("")));
     SAYS("1", queue_call_pause(&made, q(), true, slice_of("a")));
     ck_assert(!queue_status_of("q").paused);
+    SAYS("1", queue_call_vouch(&made));
     SAYS("1", queue_call_unregister(&made, q()));
     SAYS("0", queue_call_unregister(&made, q()));
     SAYS("0", queue_call_destroy(&made, q()));

@@ -8,19 +8,23 @@
 #include <stdlib.h>
 
 static const char *const commands[] = {
-    "GET",         "HDEL",    "HGET",          "HGETALL", "HINCRBY", "HMGET",  "HSCAN",
-    "HSET",        "HSTRLEN", "INCRBY",        "LINDEX",  "LLEN",    "LPUSH",  "LRANGE",
-    "LREM",        "LTRIM",   "PUBLISH",       "RPUSH",   "SADD",    "SCARD",  "SET",
-    "SRANDMEMBER", "SREM",    "SSCAN",         "TIME",    "TYPE",    "UNLINK", "ZADD",
-    "ZCARD",       "ZRANGE",  "ZRANGEBYSCORE", "ZREM",    "ZSCAN",   "ZSCORE"};
+    "GET",           "HDEL",    "HGET",    "HGETALL", "HINCRBY", "HLEN",  "HMGET",  "HSCAN",
+    "HSET",          "HSTRLEN", "INCRBY",  "LINDEX",  "LLEN",    "LPUSH", "LRANGE", "LREM",
+    "LTRIM",         "PEXPIRE", "PUBLISH", "RPUSH",   "SADD",    "SCARD", "SET",    "SRANDMEMBER",
+    "SREM",          "SSCAN",   "TIME",    "TYPE",    "UNLINK",  "ZADD",  "ZCARD",  "ZRANGE",
+    "ZRANGEBYSCORE", "ZREM",    "ZSCAN",   "ZSCORE"};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
-/* All that counts. Not: numbers given in vain, what rights were tried on, facets named for nothing, a length of 0. */
+/*
+ * All that counts. Not: numbers given in vain, what rights were tried on, facets named for nothing, a length of 0, which
+ * queues want a topic, and for how long that is known.
+ */
 static const char deeds_lua[] =
     "local all, keys, call = {}, redis.call('KEYS', '*'), redis.call table.sort(keys) "
     "for _, k in ipairs(keys) do local t, v = call('TYPE', k).ok, '' "
     "if string.find(k, ':seq$') or string.find(k, ':try$') or string.find(k, ':stats$') or "
-    "string.find(k, ':active_facets$') then v = nil "
+    "string.find(k, ':active_facets$') or string.find(k, ':topics$') or "
+    "string.find(k, ':vouched$') then v = nil "
     "elseif t == 'list' then v = table.concat(call('LRANGE', k, 0, -1), '|') "
     "elseif t == 'zset' then v = table.concat(call('ZRANGE', k, 0, -1, 'WITHSCORES'), '|') "
     "elseif t == 'string' then v = call('GET', k) if v == '0' then v = nil end "
@@ -42,10 +46,21 @@ static void deeds(char *to)
 
 static char receipt[64], other[64], ran_out[64], letter[64];
 
+/* So many that a walk through their patterns is not made each time. */
+static void make_many(void)
+{
+    static const char many[] = "for i = 1, 65 do redis.call('HSET', KEYS[1] .. "
+                               "'registered_queues', 'many' .. i, '^nothing') end";
+    const struct slice words[] = {slice_of("EVAL"), slice_of(many), slice_of("1"),
+                                  slice_of(queue.space)};
+    queue_command(4, words);
+}
+
 /* A queue with something in each place, and an inbox. */
 static void make_queue(void)
 {
     queue_redis("FLUSHALL");
+    make_many();
     queue_register_with("q", "^t", 1, 0, 1000);
     queue_register("w", "^t");
     q_int(CAP, "q", "7");
@@ -65,6 +80,8 @@ static void make_queue(void)
     queue_deliver("t", "a", "a");
     queue_deliver("t", "c", "c");
     queue_redis("LPUSH @Nplatoon:inbox one two");
+    q_int(VOUCH, NULL);
+    queue_redis("HDEL @Nplatoon:topics t");
 }
 
 /* A call of this script that has something to do. */
@@ -89,6 +106,10 @@ static void call(enum queue_script script)
         CASE(BACK, "q", "0", "gone", receipt);
         CASE(DISOWN, "q", "me", "", "0", "gone", "0");
         CASE(CLOCK, "q");
+    case QUEUE_SCRIPT_QUEUE_VOUCH:
+        queue_redis("DEL @Nplatoon:vouched");
+        queue_call(script, NULL);
+        break;
         CASE(REGISTER, "new", "t", "0", "5", "0", "0", "1000");
         CASE(UNREGISTER, "q");
         CASE(DESTROY, "q");
@@ -111,8 +132,9 @@ static void call(enum queue_script script)
 static bool changes(enum queue_script script)
 {
     static const enum queue_script tell[] = {
-        QUEUE_SCRIPT_QUEUE_INBOX_LOOK, QUEUE_SCRIPT_QUEUE_STATUS,    QUEUE_SCRIPT_QUEUE_FACETS,
-        QUEUE_SCRIPT_QUEUE_PEEK,       QUEUE_SCRIPT_QUEUE_DEAD_LIST, QUEUE_SCRIPT_QUEUE_DEAD_SHOW};
+        QUEUE_SCRIPT_QUEUE_INBOX_LOOK, QUEUE_SCRIPT_QUEUE_VOUCH, QUEUE_SCRIPT_QUEUE_STATUS,
+        QUEUE_SCRIPT_QUEUE_FACETS,     QUEUE_SCRIPT_QUEUE_PEEK,  QUEUE_SCRIPT_QUEUE_DEAD_LIST,
+        QUEUE_SCRIPT_QUEUE_DEAD_SHOW};
     for (size_t i = 0; i < sizeof tell / sizeof *tell; i++)
         if (tell[i] == script)
             return false;

@@ -1,0 +1,49 @@
+/*
+ * backbone_vouch.c: says again and again that the registry is as it is, so that deliveries need not walk through it.
+ * What is vouched for, and for how long, stands in queue_vouch.lua. See backbone.h.
+ *
+ * Nobody waits for it: without it deliveries cost more, and are right. So what goes wrong is no trouble of its own.
+ */
+#include "workers/queue/backbone.h"
+
+/* So few that a walk costs nothing (FEW in queue_topics.lua); then there may soon be more. */
+#define VOUCH_FEW     64
+#define VOUCH_MS      500u
+#define VOUCH_IDLE_MS 5000u
+
+static void vouch_on_timer(uv_timer_t *timer)
+{
+    backbone_vouch(timer->data);
+}
+
+static void vouch_on_reply(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct backbone *b = ctx;
+    char why[384];
+    (void)c;
+    bool again = queue_redis_failed(&b->redis, reply, why, sizeof why);
+    if (reply == NULL)
+        return; /* the next connection begins anew */
+    bool soon = again || (reply->type == REDIS_REPLY_INTEGER && reply->integer > VOUCH_FEW);
+    uv_timer_start(&b->vouch, vouch_on_timer, soon ? VOUCH_MS : VOUCH_IDLE_MS, 0);
+}
+
+void backbone_vouch(struct backbone *b)
+{
+    if (worker_stopping(b->w) || !redis_conn_ready(b->redis.conn))
+        return;
+    queue_call_vouch(&b->call);
+    if (queue_redis_call(&b->redis, &b->call, vouch_on_reply, b) != 0)
+        uv_timer_start(&b->vouch, vouch_on_timer, VOUCH_IDLE_MS, 0);
+}
+
+void backbone_vouch_init(struct backbone *b)
+{
+    uv_timer_init(worker_loop(b->w), &b->vouch);
+    b->vouch.data = b;
+}
+
+void backbone_vouch_fini(struct backbone *b)
+{
+    uv_close((uv_handle_t *)&b->vouch, NULL);
+}
