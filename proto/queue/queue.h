@@ -136,7 +136,47 @@
       "queue a message, or each line of the standard input") \
     X(QUEUE_DEAD, queue_dead, "queue dead", 1, VERB_MANY, ANSWER, ACT, \
       "queue dead Q [list|show|retry|drop] [-n 100] [--on BACKBONE] [ID...|all]", \
-      "the dead letters of a queue, or of the inbox: list, show, try again, throw away")
+      "the dead letters of a queue, or of the inbox: list, show, try again, throw away") \
+    X(QUEUE_FACETS, queue_facets, "queue facets", 1, VERB_MANY, ANSWER, LOOK, \
+      "queue facets Q [-n 10] [--by waiting|in_flight|oldest] [--on BACKBONE]", \
+      "whose messages wait or are in flight: the first of a sweep through all facets") \
+    X(QUEUE_TOP, queue_top, "queue top", 1, VERB_MANY, ANSWER, LOOK, \
+      "queue top Q [-n LOOKS] [--every 1s] [--by waiting|in_flight|oldest] [--on BACKBONE]", \
+      "a queue and its facets, again and again") \
+    X(QUEUE_PEEK, queue_peek, "queue peek", 1, VERB_MANY, ANSWER, LOOK, \
+      "queue peek Q [--facet F] [-n 1] [--on BACKBONE]", \
+      "the messages that come next, of a facet or of that whose turn it is; nothing changes") \
+    X(QUEUE_REGISTER, queue_register, "queue register", 2, VERB_MANY, ANSWER, ACT, \
+      "queue register Q PATTERN [--raw] [--on BACKBONE]", \
+      "make a queue, or give it another pattern: messages whose topics match come into it") \
+    X(QUEUE_UNREGISTER, queue_unregister, "queue unregister", 1, VERB_MANY, ANSWER, ACT, \
+      "queue unregister Q [--on BACKBONE]", "nothing more comes into it; what is there is served") \
+    X(QUEUE_DESTROY, queue_destroy, "queue destroy", 1, VERB_MANY, ANSWER, ACT, \
+      "queue destroy Q [--on BACKBONE]", "the queue with all its messages is gone for good") \
+    X(QUEUE_PULL, queue_pull, "queue pull", 1, VERB_MANY, ANSWER, ACT, \
+      "queue pull Q... [-n 1] [--lease 60s] [--once] [--on BACKBONE]", \
+      "take messages of the first of these queues that has some") \
+    X(QUEUE_ACK, queue_ack, "queue ack", 2, VERB_MANY, ANSWER, ACT, \
+      "queue ack Q RECEIPT... [--on BACKBONE]", "messages that were pulled are done") \
+    X(QUEUE_AGAIN, queue_again, "queue again", 2, VERB_MANY, ANSWER, ACT, \
+      "queue again Q RECEIPT... [--after 5s] [--reason TEXT] [--on BACKBONE]", \
+      "messages that were pulled are handed out again") \
+    X(QUEUE_BURY, queue_bury, "queue bury", 2, VERB_MANY, ANSWER, ACT, \
+      "queue bury Q RECEIPT... [--reason TEXT] [--on BACKBONE]", \
+      "messages that were pulled are dead letters") \
+    X(QUEUE_RENEW, queue_renew, "queue renew", 2, VERB_MANY, ANSWER, ACT, \
+      "queue renew Q RECEIPT... [--lease 60s] [--on BACKBONE]", \
+      "messages that were pulled stay leased for so long from now") \
+    X(QUEUE_WEIGHT, queue_weight, "queue weight", 3, VERB_MANY, ANSWER, ACT, \
+      "queue weight Q F W [--on BACKBONE]", "a facet's part beside others, 1 to 100; 0: nothing of it") \
+    X(QUEUE_PAUSE, queue_pause, "queue pause", 1, VERB_MANY, ANSWER, ACT, \
+      "queue pause Q [F] [--on BACKBONE]", "hand nothing more out, of a queue or of one facet") \
+    X(QUEUE_RESUME, queue_resume, "queue resume", 1, VERB_MANY, ANSWER, ACT, \
+      "queue resume Q [F] [--on BACKBONE]", "hand out again") \
+    X(QUEUE_CAP, queue_cap, "queue cap", 2, VERB_MANY, ANSWER, ACT, "queue cap Q N [--on BACKBONE]", \
+      "most messages of one facet in flight; 0: any number") \
+    X(QUEUE_WAIT, queue_wait, "queue wait", 1, VERB_MANY, WAIT, WAIT, "queue wait Q [--on BACKBONE]", \
+      "until nothing waits in the queue, is in flight or delayed")
 
 #define QUEUE_ASKS(X) \
     X("backbone", "queue-status", LOOK, "[QUEUE]", \
@@ -147,7 +187,23 @@
     X("backbone", "queue-dead-list", LOOK, "QUEUE LIMIT", "array of map {id, facet, attempts, reason, at_ms, bytes}") \
     X("backbone", "queue-dead-show", LOOK, "QUEUE ID...", "array of the same with `body` bin") \
     X("backbone", "queue-dead-retry", ACT, "QUEUE ID...|all", "map {count}: they are handed out again") \
-    X("backbone", "queue-dead-drop", ACT, "QUEUE ID...|all", "map {count}: they are gone")
+    X("backbone", "queue-dead-drop", ACT, "QUEUE ID...|all", "map {count}: they are gone") \
+    X("backbone", "queue-facets", LOOK, "QUEUE LIMIT waiting|in_flight|oldest", \
+      "map {age_ms, seen, whole, facets: array of map {facet, waiting, in_flight, weight, oldest_ms}}; nil: unknown") \
+    X("backbone", "queue-peek", LOOK, "QUEUE FACET COUNT", \
+      "array of map {id, attempt, facet, at_ms, body}; nil: it has none yet") \
+    X("backbone", "queue-register", ACT, "QUEUE PATTERN RAW", "map {queue, was}: new, same or other") \
+    X("backbone", "queue-unregister", ACT, "QUEUE", "map {queue, was}: same when it was not registered") \
+    X("backbone", "queue-destroy", ACT, "QUEUE", "map {queue}: it is gone") \
+    X("backbone", "queue-pull", ACT, "COUNT LEASE_MS QUEUE...", \
+      "array of map {queue, receipt, attempt, facet, at_ms, body}") \
+    X("backbone", "queue-ack", ACT, "QUEUE RECEIPT...", "map {acked, lost}") \
+    X("backbone", "queue-again", ACT, "QUEUE AFTER_MS REASON RECEIPT...", "map {again, lost}") \
+    X("backbone", "queue-bury", ACT, "QUEUE REASON RECEIPT...", "map {buried, lost}") \
+    X("backbone", "queue-renew", ACT, "QUEUE LEASE_MS RECEIPT...", "map {renewed, lost}") \
+    X("backbone", "queue-weight", ACT, "QUEUE FACET WEIGHT", "map {was}") \
+    X("backbone", "queue-pause", ACT, "QUEUE 1|0 [FACET]", "map {paused, changed}") \
+    X("backbone", "queue-cap", ACT, "QUEUE MOST", "map {was}")
 
 #define QUEUE_COUNTERS(X) \
     X(QUEUE_DELIVERED, "queue_delivered_total", COUNTER, "messages brought into queues") \

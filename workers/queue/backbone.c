@@ -15,23 +15,6 @@
 
 /* ---- topic and facet ---- */
 
-bool backbone_expand(struct backbone *b, const struct template *t, const char *what,
-                     struct buffer *out, char why[BACKBONE_WHY_SIZE])
-{
-    struct slice missing;
-    int rc = template_expand(t, slice_of(""), b->fields.list, b->fields.count, out, &missing);
-    if (rc == 0 && buffer_ok(out))
-        return true;
-    if (rc == -ENOENT)
-        snprintf(why, BACKBONE_WHY_SIZE,
-                 "its body has no field %.*s, which the %s of backbone %s is made of",
-                 missing.len < 64 ? (int)missing.len : 64, missing.ptr, what,
-                 worker_setting_text(b->w, "backbone.name"));
-    else
-        snprintf(why, BACKBONE_WHY_SIZE, "memory is short: try again");
-    return false;
-}
-
 static int backbone_template(struct worker *w, const char *setting, struct template **t)
 {
     char why[256];

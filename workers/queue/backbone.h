@@ -2,6 +2,7 @@
  * backbone.h: what the files of the backbone worker share.
  *
  * backbone.c          its life: connection, registering its queues, what other workers say
+ * backbone_expand.c   topic and facet by the templates
  * backbone_deliver.c  deliveries of workers and people, many in one call
  * backbone_inbox.c    deliveries that are left in the inbox
  * backbone_vouch.c    for the registry, so that deliveries need not walk through it
@@ -67,6 +68,8 @@ struct backbone {
 
     size_t asked; /* requests that are being answered */
 };
+
+/* ---- backbone_expand.c ---- */
 
 /*
  * Topic and facet by the templates, appended to `out`; false with the reason in `why` when the body lacks a field that

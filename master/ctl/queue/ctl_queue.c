@@ -14,22 +14,6 @@
 
 /* ---- queue status ---- */
 
-static void cell_count(struct ctl_table *t, const json_t *queue, const char *key,
-                       enum ctl_color color)
-{
-    char text[TEXT_NUMBER_SIZE];
-    uint64_t value = ctl_value_u64(queue, key);
-    ctl_table_cell(t, value > 0 ? color : CTL_PLAIN, slice_of(text_format_count(value, text)));
-}
-
-static void cell_span(struct ctl_table *t, const json_t *queue, const char *key)
-{
-    char span[TEXT_NUMBER_SIZE] = "-";
-    if (json_is_integer(json_object_get(queue, key)))
-        clock_format_span(ctl_value_u64(queue, key), span, sizeof span);
-    ctl_table_cell(t, CTL_PLAIN, slice_of(span));
-}
-
 void ctl_queue_render_status(const json_t *queues, size_t width, bool color, struct buffer *out)
 {
     static const struct ctl_column columns[] = {
@@ -48,16 +32,16 @@ void ctl_queue_render_status(const json_t *queues, size_t width, bool color, str
         ctl_table_printf(&t, paused ? CTL_YELLOW : CTL_PLAIN, "%s%s%s",
                          ctl_value_text(queue, "queue"), raw ? " (raw)" : "",
                          paused ? " (paused)" : "");
-        cell_count(&t, queue, "waiting", CTL_PLAIN);
-        cell_count(&t, queue, "in_flight", CTL_PLAIN);
-        cell_count(&t, queue, "delayed", CTL_PLAIN);
-        cell_count(&t, queue, "dead", CTL_RED);
-        cell_count(&t, queue, "facets", CTL_PLAIN);
-        cell_span(&t, queue, "oldest_ms");
-        cell_span(&t, queue, "wait_p50_ms");
-        cell_span(&t, queue, "wait_p99_ms");
-        cell_count(&t, queue, "acked", CTL_PLAIN);
-        cell_count(&t, queue, "retried", CTL_YELLOW);
+        ctl_queue_cell_count(&t, queue, "waiting", CTL_PLAIN);
+        ctl_queue_cell_count(&t, queue, "in_flight", CTL_PLAIN);
+        ctl_queue_cell_count(&t, queue, "delayed", CTL_PLAIN);
+        ctl_queue_cell_count(&t, queue, "dead", CTL_RED);
+        ctl_queue_cell_count(&t, queue, "facets", CTL_PLAIN);
+        ctl_queue_cell_span(&t, queue, "oldest_ms");
+        ctl_queue_cell_span(&t, queue, "wait_p50_ms");
+        ctl_queue_cell_span(&t, queue, "wait_p99_ms");
+        ctl_queue_cell_count(&t, queue, "acked", CTL_PLAIN);
+        ctl_queue_cell_count(&t, queue, "retried", CTL_YELLOW);
         const char *pattern = ctl_value_text(queue, "pattern");
         ctl_table_cell(&t, CTL_PLAIN, slice_of(pattern[0] != '\0' ? pattern : "-"));
     }

@@ -1,9 +1,12 @@
 /* ctl_queue_ask.c: whom the queues' verbs ask. See ctl_queue.h. */
+#include "common/text.h"
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/queue/ctl_queue.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* 1: it was one of the options, whose value is taken; 0: none of them; -EINVAL: without a value. */
@@ -34,6 +37,53 @@ int ctl_queue_words(struct ctl *c, struct ctl_queue_words *words, const char *co
         if (rc == 0)
             words->list[words->count++] = c->args.argv[i];
     }
+    return CONTROL_OK;
+}
+
+bool ctl_queue_flag(struct ctl *c, const char *flag)
+{
+    int kept = 0;
+    for (int i = 0; i < c->args.argc; i++)
+        if (strcmp(c->args.argv[i], flag) != 0)
+            c->args.argv[kept++] = c->args.argv[i];
+    bool was = kept < c->args.argc;
+    c->args.argc = kept;
+    return was;
+}
+
+int ctl_queue_begin(struct ctl *c, struct ctl_queue_words *words, int min, int max,
+                    const char *const *options, const char **values,
+                    char backbone[CONTRACT_NAME_MAX])
+{
+    int status = ctl_queue_words(c, words, options, values);
+    if (status != CONTROL_OK)
+        return status;
+    if (words->count < min)
+        return ctl_fail_usage(c->args.verb, "it needs %d word%s", min, min == 1 ? "" : "s");
+    if (words->count > max)
+        return ctl_fail_usage(c->args.verb, "'%s' is a word too much", words->list[max]);
+    return ctl_queue_backbone(c, words->on, backbone);
+}
+
+int ctl_queue_number(struct ctl *c, const char *option, const char *value, uint64_t otherwise,
+                     uint64_t *number)
+{
+    *number = otherwise;
+    if (value != NULL && (text_parse_u64(slice_of(value), number) != 0 || *number == 0))
+        return ctl_fail_usage(c->args.verb, "%s: '%s' is no number from 1 on", option, value);
+    return CONTROL_OK;
+}
+
+int ctl_queue_span(struct ctl *c, const char *option, const char *value, const char *otherwise,
+                   uint64_t least, char ms[CTL_QUEUE_SPAN_SIZE])
+{
+    uint64_t span;
+    snprintf(ms, CTL_QUEUE_SPAN_SIZE, "%s", otherwise);
+    if (value == NULL)
+        return CONTROL_OK;
+    if (text_parse_span(slice_of(value), &span) != 0 || span < least)
+        return ctl_fail_usage(c->args.verb, "%s: '%s' is no duration such as 60s", option, value);
+    snprintf(ms, CTL_QUEUE_SPAN_SIZE, "%" PRIu64, span);
     return CONTROL_OK;
 }
 

@@ -21,15 +21,6 @@ static void append_shown(const json_t *value, struct buffer *out)
     buffer_fini(&text);
 }
 
-static void cell_shown(struct ctl_table *t, const json_t *value)
-{
-    struct buffer text = BUFFER_EMPTY;
-    ctl_value_show(value, &text);
-    ctl_table_cell(t, CTL_PLAIN, buffer_slice(&text));
-    t->failed |= !buffer_ok(&text);
-    buffer_fini(&text);
-}
-
 void ctl_queue_render_dead(const json_t *letters, size_t width, bool color, struct buffer *out)
 {
     static const struct ctl_column columns[] = {{"ID", false, false},      {"FACET", false, false},
@@ -44,7 +35,7 @@ void ctl_queue_render_dead(const json_t *letters, size_t width, bool color, stru
         char at[CLOCK_TEXT_SIZE];
         clock_format(ctl_value_u64(letter, "at_ms"), at);
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(letter, "id")));
-        cell_shown(&t, json_object_get(letter, "facet"));
+        ctl_queue_cell_shown(&t, json_object_get(letter, "facet"));
         ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(letter, "attempts"));
         ctl_table_cell(&t, CTL_PLAIN, slice_of(at));
         ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(letter, "bytes"));

@@ -16,8 +16,8 @@ static const char *const commands[] = {
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 /*
- * All that counts. Not: numbers given in vain, what rights were tried on, facets named for nothing, a length of 0, which
- * queues want a topic, and for how long that is known.
+ * All that counts. Not: numbers given in vain, what rights were tried on, facets named for nothing, a length of 0,
+ * which queues want a topic, and for how long that is known.
  */
 static const char deeds_lua[] =
     "local all, keys, call = {}, redis.call('KEYS', '*'), redis.call table.sort(keys) "
