@@ -56,8 +56,9 @@ void queue_redis_close(struct queue_redis *q)
 {
     q->conn = NULL;
     redis_link_close(&q->link);
-    redis_conn_free(q->waits);
-    q->waits = NULL;
+    struct redis_conn *waits = q->waits;
+    q->waits = NULL; /* whose pending answer is nobody's any more */
+    redis_conn_free(waits);
     buffer_fini(&q->words);
 }
 
