@@ -1,8 +1,8 @@
 /*
  * queue_client_played.h: the skeleton, the queue workers and the consumer around queue_client.h, played.
  *
- * Included by test_queue_client.c only. What is said to queue workers is kept as text, "NAME: what", line by line; so is
- * what the consumer is told.
+ * Included by test_queue_client.c only. What is said to queue workers is kept as text, "NAME: what", line by line; so
+ * is what the consumer is told.
  */
 #ifndef TEST_UNIT_QUEUE_CLIENT_PLAYED_H
 #define TEST_UNIT_QUEUE_CLIENT_PLAYED_H

@@ -1,6 +1,6 @@
 /*
- * test_queue_client.c: a consumer's side of queues (workers/queue/queue_client.h): what it asks for, what it is told of,
- * what it says to a queue worker, and to the successor of one that died.
+ * test_queue_client.c: a consumer's side of queues (workers/queue/queue_client.h): what it asks for, what it is told
+ * of, what it says to a queue worker, and to the successor of one that died.
  *
  * The skeleton and the queue workers are played (queue_client_played.h).
  */
