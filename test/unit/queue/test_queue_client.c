@@ -115,7 +115,7 @@ START_TEST(test_weights)
     for (int i = 0; i < 10; i++) {
         char name[32];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(t.seen, " "), t.seen);
-        strncat(order, name, 1);
+        order[i] = name[0];
         t.seen[0] = '\0';
         ck_assert(settle(name));
     }
