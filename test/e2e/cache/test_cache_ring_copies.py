@@ -154,7 +154,7 @@ def test_masters_are_killed_while_they_take_over(hosts):
         while not over.is_set() and (left := copies(ring, number)) > 0:
             if left < last - 50:
                 last = left
-                told = ring.ask("ring", "c")["master"]
+                told = next((row["name"] for row in ring.ask("ring", "c")["managers"] if row["role"] == "master"), "")
                 for platoon in ring.platoons[:-1]:
                     worker = platoon.workers()[MANAGER]
                     if worker["pid"] and f":{worker['generation']}" in told:
