@@ -29,11 +29,11 @@ walk(json.load(sys.stdin))' "$kind" 2>/dev/null
 # What may follow the words so far: words; @ and what _platoonctl_names takes; @file.
 _platoonctl_places() {
     case $1 in
-    'cache set '*' '*' '*) ;;
+    'cache set '*' '*' '* | 'queue weight '*' '*' '*) ;;
     'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop' | 'queue dead '*' retry' | 'queue dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '*) ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue wait '*) ;;
     'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
-    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead') ;;
+    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue wait') ;;
     'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
     'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-node:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
@@ -49,7 +49,7 @@ _platoonctl_places() {
     '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache queue' ;;
     drain) echo 'status dead wait' ;;
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
-    queue) echo 'status deliver dead' ;;
+    queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap wait' ;;
     esac
 }
 
@@ -70,6 +70,22 @@ _platoonctl_dashes() {
     'queue status' | 'queue status '*) echo "$_platoonctl_options --on" ;;
     'queue deliver' | 'queue deliver '*) echo "$_platoonctl_options --topic --facet --after --on" ;;
     'queue dead' | 'queue dead '*) echo "$_platoonctl_options -n --on" ;;
+    'queue facets' | 'queue facets '*) echo "$_platoonctl_options -n --by --on" ;;
+    'queue top' | 'queue top '*) echo "$_platoonctl_options -n --every --by --on" ;;
+    'queue peek' | 'queue peek '*) echo "$_platoonctl_options --facet -n --on" ;;
+    'queue register' | 'queue register '*) echo "$_platoonctl_options --raw --on" ;;
+    'queue unregister' | 'queue unregister '*) echo "$_platoonctl_options --on" ;;
+    'queue destroy' | 'queue destroy '*) echo "$_platoonctl_options --on" ;;
+    'queue pull' | 'queue pull '*) echo "$_platoonctl_options -n --lease --once --on" ;;
+    'queue ack' | 'queue ack '*) echo "$_platoonctl_options --on" ;;
+    'queue again' | 'queue again '*) echo "$_platoonctl_options --after --reason --on" ;;
+    'queue bury' | 'queue bury '*) echo "$_platoonctl_options --reason --on" ;;
+    'queue renew' | 'queue renew '*) echo "$_platoonctl_options --lease --on" ;;
+    'queue weight' | 'queue weight '*) echo "$_platoonctl_options --on" ;;
+    'queue pause' | 'queue pause '*) echo "$_platoonctl_options --on" ;;
+    'queue resume' | 'queue resume '*) echo "$_platoonctl_options --on" ;;
+    'queue cap' | 'queue cap '*) echo "$_platoonctl_options --on" ;;
+    'queue wait' | 'queue wait '*) echo "$_platoonctl_options --on" ;;
     *) echo "$_platoonctl_options" ;;
     esac
 }
@@ -77,7 +93,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -94,7 +110,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

@@ -145,10 +145,10 @@
       "a queue and its facets, again and again") \
     X(QUEUE_PEEK, queue_peek, "queue peek", 1, VERB_MANY, ANSWER, LOOK, \
       "queue peek Q [--facet F] [-n 1] [--on BACKBONE]", \
-      "the messages that come next, of a facet or of that whose turn it is; nothing changes") \
+      "the messages that come next, of a facet or of whose turn it is; nothing changes") \
     X(QUEUE_REGISTER, queue_register, "queue register", 2, VERB_MANY, ANSWER, ACT, \
       "queue register Q PATTERN [--raw] [--on BACKBONE]", \
-      "make a queue, or give it another pattern: messages whose topics match come into it") \
+      "make a queue, or give it another pattern: into it comes what matches by topic") \
     X(QUEUE_UNREGISTER, queue_unregister, "queue unregister", 1, VERB_MANY, ANSWER, ACT, \
       "queue unregister Q [--on BACKBONE]", "nothing more comes into it; what is there is served") \
     X(QUEUE_DESTROY, queue_destroy, "queue destroy", 1, VERB_MANY, ANSWER, ACT, \

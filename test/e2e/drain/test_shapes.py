@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from platoon_fixture import ROOT, wait_until
+from platoon_fixture import ROOT, free_port, wait_until
 
 
 def letters(platoon):
@@ -211,7 +211,7 @@ def test_dead_letters_retry_and_drop(platoon):
 
 def test_shard_of_a_cluster(platoon, redis_server):
     """proto/SCALING.md: set and hashes share the drain's hash tag; what is in another slot cannot be moved: it stays where it is, and the tree says so."""
-    server = redis_server("--cluster-enabled", "yes")
+    server = redis_server("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     client = server.client()
     client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
     client.execute_command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
