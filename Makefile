@@ -219,8 +219,10 @@ $(BUILD)/test/fault/shim.so: test/fault/shim.c Makefile
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -shared -fPIC -o $@ $< -ldl
 
 # What the systems have of their own: targets, added where check-long shall make them (scripts/lib/run-long): to LONG what holds platoon to
-# times, to LONG_BESIDE what only computes, and is done beside it at lower priority. Of each, two at a time.
+# times, to LONG_BESIDE what only computes, and is done beside it at lower priority. Of each, two at a time. Models, which wait for nothing and
+# have no deadline, are in a list of their own: .ci/run has had them checked before (make check-long MODELS=).
 LONG :=
+MODELS :=
 LONG_BESIDE := check-systems
 # And what check-tsan needs: built in one go, since two makes must not build in one folder at once.
 TSAN_BUILT :=
@@ -233,9 +235,10 @@ build-tsan:
 check-systems: all
 	BUILD=$(BUILD) $(PYTHON) -B -m pytest -q -p no:cacheprovider --tb=short -rfE test/systems/test_systems.py
 
-.PHONY: $(LONG) $(LONG_BESIDE)
+.PHONY: $(LONG) $(LONG_BESIDE) $(MODELS) check-models
+check-models: $(MODELS)
 check-long:
-	LONG="$(LONG)" LONG_BESIDE="$(LONG_BESIDE)" scripts/lib/run-long
+	LONG="$(LONG)" LONG_BESIDE="$(LONG_BESIDE) $(MODELS)" scripts/lib/run-long
 
 # What scripts/bench measures beside platoon.
 .PHONY: bench bench-cache bench-messages bench-supervision

@@ -1,4 +1,4 @@
 # Every order of the steps of the cache's ring, by model checking.
 check-model-cache:
 	BUILD=$(BUILD) test/model/cache/check-model
-LONG_BESIDE += check-model-cache
+MODELS += check-model-cache

@@ -1,4 +1,4 @@
 # Every order of the ledger's steps, by model checking.
 check-model:
 	BUILD=$(BUILD) test/model/drain/check-model
-LONG_BESIDE += check-model
+MODELS += check-model
