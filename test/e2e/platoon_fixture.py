@@ -33,11 +33,14 @@ ASAN = _sanitized(BUILD / "platoon")  # and with it all others
 SLOW = ASAN or _sanitized(*(BUILD / "libexec/platoon").glob("*"))
 PORTS = random.SystemRandom()  # suites that run side by side, or with one seed, take different ones
 SCALE = 3 if SLOW or "User Mode Linux" in pathlib.Path("/proc/cpuinfo").read_text() else 1
+PATIENCE = 60  # seconds
 COMPLAINTS = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|found its own state inconsistent")
 
 
 def wait_until(condition, timeout=10.0, what="the condition"):
-    """The first true value of condition(); fails at the deadline. `what` is a text, or makes one of what is known then."""
+    """The first true value of condition(); fails at the deadline. `what` is a text, or makes one of what is known then. Below ten seconds a deadline is what somebody
+    is promised; from there on it ends a test that hangs, and on a machine that does much else it is PATIENCE at least."""
+    timeout = timeout if timeout < 10 else max(timeout, PATIENCE)
     deadline = time.monotonic() + timeout * SCALE
     while True:
         value = condition()
