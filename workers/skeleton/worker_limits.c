@@ -15,6 +15,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -33,24 +34,61 @@ static const char *limits_setting(const struct worker *w, const char *prefix, co
     return own != NULL && own[0] != '\0' ? own : NULL;
 }
 
+static bool limits_is_number(const char *name, uint32_t *number)
+{
+    uint64_t value;
+    if (text_parse_u64(slice_of(name), &value) != 0 ||
+        value >= UINT32_MAX) /* (uid_t)-1 is no user */
+        return false;
+    *number = (uint32_t)value;
+    return true;
+}
+
+/* One without an account has what nobody can do without: its number, and, of `group`, a group. */
+static void limits_take_number(struct worker *w, const char *prefix, struct worker_limits *l,
+                               const char *user, uid_t uid)
+{
+    if (limits_setting(w, prefix, "group") == NULL)
+        worker_exit(
+            w, CONTRACT_EXIT_TEMPORARY,
+            "user = %s: no user of this host has that number, and thus no group: give `group`, "
+            "or make the user",
+            user);
+    *l = (struct worker_limits){.change_user = true, .uid = uid, .user = user, .home = "/"};
+}
+
+static void limits_take_account(struct worker *w, struct worker_limits *l,
+                                const struct passwd *account)
+{
+    *l = (struct worker_limits){.change_user = true,
+                                .change_group = true,
+                                .uid = account->pw_uid,
+                                .gid = account->pw_gid,
+                                .user = strdup(account->pw_name)}; /* kept while we run */
+    if (l->user == NULL)
+        worker_exit_for(w, ENOMEM, NULL, "cannot read user");
+    if (!slice_copy(slice_of(account->pw_dir), l->home, sizeof l->home))
+        worker_exit(w, CONTRACT_EXIT_CONFIG, "user = %s: its home is longer than %zu bytes",
+                    l->user, sizeof l->home - 1);
+}
+
+/* A name, or as everywhere a number, which need not have one. */
 static void limits_read_user(struct worker *w, const char *prefix, struct worker_limits *l)
 {
     const char *user = limits_setting(w, prefix, "user");
     if (user == NULL)
         return;
-    const struct passwd *found = getpwnam(user);
-    if (found == NULL)
+    uid_t uid = 0;
+    bool is_number = limits_is_number(user, &uid);
+    const struct passwd *found = is_number ? getpwuid(uid) : getpwnam(user);
+    if (found != NULL)
+        limits_take_account(w, l, found);
+    else if (is_number)
+        limits_take_number(w, prefix, l, user, uid);
+    else
         worker_exit(w, CONTRACT_EXIT_TEMPORARY,
                     "user = %s: there is no such user on this host: make it, or correct `user`",
                     user);
-    *l = (struct worker_limits){.change_user = true,
-                                .change_group = true,
-                                .uid = found->pw_uid,
-                                .gid = found->pw_gid,
-                                .user = user};
-    if (!slice_copy(slice_of(found->pw_dir), l->home, sizeof l->home))
-        worker_exit(w, CONTRACT_EXIT_CONFIG, "user = %s: its home is longer than %zu bytes", user,
-                    sizeof l->home - 1);
 }
 
 /* Instead of the user's. */
@@ -60,12 +98,12 @@ static void limits_read_group(struct worker *w, const char *prefix, struct worke
     if (group == NULL)
         return;
     const struct group *found = getgrnam(group);
-    if (found == NULL)
+    if (found != NULL)
+        l->gid = found->gr_gid;
+    else if (!limits_is_number(group, &l->gid))
         worker_exit(w, CONTRACT_EXIT_TEMPORARY,
                     "group = %s: there is no such group on this host: make it, or correct `group`",
                     group);
-    else
-        l->gid = found->gr_gid;
     l->change_group = true;
 }
 

@@ -56,6 +56,27 @@ def test_it_is_its_user_before_a_line_of_it_runs(platoon, kind):
                                         "3"]
 
 
+@needs_root
+@pytest.mark.parametrize("kind", ["worker = true", ""])
+def test_a_number_is_a_user_too(platoon, kind):
+    """With an account, and, where a group is given, without one: images of containers have such users."""
+    file = platoon.dir / "said"
+    script = printed(platoon, f'echo "$(id -u) $(id -g) $(id -G) $HOME $USER" >>{file}', file)
+    nobody = pwd.getpwnam("nobody")
+    free = max(user.pw_uid for user in pwd.getpwall() if user.pw_uid < 60000) + 1000
+    run(platoon, f'''program known {{ command = "{script}"  user = {nobody.pw_uid}  directory = /  {kind} }}
+        program unknown {{ command = "{script}"  user = {free}  group = {free + 1}  directory = /  {kind} }}''', ready=False)
+    want = {f"{nobody.pw_uid} {nobody.pw_gid} {nobody.pw_gid} {nobody.pw_dir} nobody", f"{free} {free + 1} {free + 1} / {free}"}
+    wait_until(lambda: set(file.read_text().splitlines()) == want, 10, lambda: file.read_text())
+
+
+@needs_root
+def test_a_number_without_an_account_needs_a_group(platoon):
+    free = max(user.pw_uid for user in pwd.getpwall() if user.pw_uid < 60000) + 1000
+    run(platoon, f'program p {{ command = "sleep 1000"  user = {free} }}', ready=False)
+    wait_until(lambda: f"user = {free}: no user of this host has that number, and thus no group: give `group`" in (platoon.workers()["p.1"]["last_exit"] or ""), 10, "why")
+
+
 def groups_of(user):
     return set(os.getgrouplist(user.pw_name, user.pw_gid))
 
