@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from platoon_fixture import ASAN, alive, elapsed, freeze, wait_until
 from test_programs import PLACES, program_pid, run
 
-IDLE = 40
+MANY = 100 if ASAN else 1000
 WINDOW = 10  # seconds: as long as nobody need be heard of
 
 
@@ -19,17 +19,17 @@ def wakeups(pid):
 
 def test_nothing_wakes_once_a_second_for_each_program(platoon):
     """A command worker is heard of three times in hang_timeout. Told once a second, as it was, it would be ten times as often."""
-    run(platoon, f'program p {{ command = "sleep 1000"  processes = {IDLE} }}')
+    run(platoon, f'program p {{ command = "sleep 1000"  processes = {MANY} }}')
     helpers = [worker["pid"] for name, worker in platoon.workers().items() if name.startswith("p.")]
-    assert len(helpers) == IDLE
+    assert len(helpers) == MANY
 
     def seldom():
         before = [wakeups(pid) for pid in (*helpers, platoon.process.pid)]
         wait_until(elapsed(WINDOW), WINDOW + 5, "some time in which nothing happens")
         told.append(sum(wakeups(pid) for pid in (*helpers, platoon.process.pid)) - sum(before))
-        return told[-1] < IDLE * WINDOW / 4
+        return told[-1] < MANY * WINDOW / 4
     told = []
-    wait_until(seldom, 60, lambda: f"them to rest: {told} wake-ups of {IDLE} in {WINDOW} s")
+    wait_until(seldom, 60, lambda: f"them to rest: {told} wake-ups of {MANY} in {WINDOW} s")
 
 
 def test_one_that_rests_and_stands_still_is_replaced(platoon):
@@ -75,8 +75,7 @@ def test_what_it_left_behind_is_reaped_at_once(platoon):
 
 def test_who_asks_while_many_start_is_answered(platoon):
     """A thousand are not started in one turn of the master's loop: an answer tells of some of them, and not of the others."""
-    many = 100 if ASAN else 1000
-    run(platoon, f'supervisor site {{ children = p }} program p {{ command = "sleep 1000"  processes = {many} }}')
+    run(platoon, f'supervisor site {{ children = p }} program p {{ command = "sleep 1000"  processes = {MANY} }}')
     told = []
 
     def answered():
@@ -87,5 +86,5 @@ def test_who_asks_while_many_start_is_answered(platoon):
             while not started.done():
                 told.append(sum(worker["pid"] is not None for worker in platoon.workers().values()))
         assert started.result().returncode == 0, started.result().stderr
-        return any(0 < count < many for count in told)
+        return any(0 < count < MANY for count in told)
     wait_until(answered, 120, lambda: f"an answer amid the start: {told}")
