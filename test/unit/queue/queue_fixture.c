@@ -437,8 +437,7 @@ static const char *original(const char *first, const char *second, size_t count,
                             const struct slice *args)
 {
     char text[4096];
-    struct slice words[8] = {slice_of("EVAL"), slice_of(text), slice_of("1"),
-                             slice_of(queue.space)};
+    struct slice words[8] = {slice_of("EVAL"), {0}, slice_of("1"), slice_of(queue.space)};
     snprintf(text, sizeof text, "%s%s", first, second);
     words[1] = slice_of(text);
     for (size_t i = 0; i < count; i++)
