@@ -312,5 +312,5 @@ const struct verbs_row backbone_verbs_act[] = {
     {"queue-again", "QUEUE AFTER_MS REASON RECEIPT...", act_ask_again, act_answer_again},
     {"queue-bury", "QUEUE REASON RECEIPT...", act_ask_bury, act_answer_bury},
     {"queue-renew", "QUEUE LEASE_MS RECEIPT...", act_ask_renew, act_answer_renew},
-    {NULL},
+    {0},
 };

@@ -106,5 +106,5 @@ const struct verbs_row backbone_verbs_dead[] = {
     {"queue-dead-show", "QUEUE ID...", verbs_ask_show, verbs_answer_list},
     {"queue-dead-retry", "QUEUE ID...|all", verbs_ask_letters, verbs_answer_letters},
     {"queue-dead-drop", "QUEUE ID...|all", verbs_ask_letters, verbs_answer_letters},
-    {NULL},
+    {0},
 };

@@ -275,5 +275,5 @@ const struct verbs_row backbone_verbs_show[] = {
     {"queue-status", "[QUEUE]", verbs_ask_status, verbs_answer_status},
     {"queue-facets", "QUEUE LIMIT waiting|in_flight|oldest", verbs_ask_facets, verbs_answer_facets},
     {"queue-peek", "QUEUE FACET COUNT", verbs_ask_peek, verbs_answer_peek},
-    {NULL},
+    {0},
 };
