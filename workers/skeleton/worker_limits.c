@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,19 +55,18 @@ static void limits_take_number(struct worker *w, const char *prefix, struct work
             "user = %s: no user of this host has that number, and thus no group: give `group`, "
             "or make the user",
             user);
-    *l = (struct worker_limits){.change_user = true, .uid = uid, .user = user, .home = "/"};
+    *l = (struct worker_limits){.change_user = true, .uid = uid, .home = "/"};
+    snprintf(l->user, sizeof l->user, "%" PRIu32, uid);
 }
 
 static void limits_take_account(struct worker *w, struct worker_limits *l,
                                 const struct passwd *account)
 {
-    *l = (struct worker_limits){.change_user = true,
-                                .change_group = true,
-                                .uid = account->pw_uid,
-                                .gid = account->pw_gid,
-                                .user = strdup(account->pw_name)}; /* kept while we run */
-    if (l->user == NULL)
-        worker_exit_for(w, ENOMEM, NULL, "cannot read user");
+    *l = (struct worker_limits){
+        .change_user = true, .change_group = true, .uid = account->pw_uid, .gid = account->pw_gid};
+    if (!slice_copy(slice_of(account->pw_name), l->user, sizeof l->user))
+        worker_exit(w, CONTRACT_EXIT_CONFIG, "user: a name of more than %zu bytes",
+                    sizeof l->user - 1);
     if (!slice_copy(slice_of(account->pw_dir), l->home, sizeof l->home))
         worker_exit(w, CONTRACT_EXIT_CONFIG, "user = %s: its home is longer than %zu bytes",
                     l->user, sizeof l->home - 1);
@@ -169,10 +169,10 @@ static int limits_apply_rlimits(const struct worker_limits *l, const char **what
 
 static int limits_apply_user(const struct worker_limits *l, const char **what)
 {
-    *what = l->user != NULL ? "user" : "group";
+    *what = l->user[0] != '\0' ? "user" : "group";
     /* Only who may change its user has groups to lose. */
     bool same = !l->change_user || l->uid == getuid();
-    if (l->user != NULL && (!same || getuid() == 0) && initgroups(l->user, l->gid) != 0)
+    if (l->user[0] != '\0' && (!same || getuid() == 0) && initgroups(l->user, l->gid) != 0)
         return errno;
     if (l->change_group && setgid(l->gid) != 0)
         return errno;
@@ -183,7 +183,7 @@ static int limits_apply_user(const struct worker_limits *l, const char **what)
 
 int worker_limits_set_environment(const struct worker_limits *l)
 {
-    if (l->user == NULL)
+    if (l->user[0] == '\0')
         return 0;
     if (setenv("HOME", l->home, 1) != 0 || setenv("USER", l->user, 1) != 0 ||
         setenv("LOGNAME", l->user, 1) != 0)

@@ -17,8 +17,8 @@ struct worker_limits {
     bool change_user;
     uid_t uid;
     gid_t gid;
-    const char *user; /* for its further groups; NULL: only gid changes */
-    char home[1024];  /* the user's, as the user database has it; with user */
+    char user[256];  /* its name, or number, for its further groups; empty: only gid changes */
+    char home[1024]; /* the user's, as the user database has it; with user */
     bool change_group;
     int umask; /* -1: unchanged */
     int nice;
