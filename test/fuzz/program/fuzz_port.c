@@ -2,8 +2,9 @@
  * fuzz_port.c: what a program under a port worker says (workers/program/port_wire.c, port_actions.c), as JSON lines and
  * as msgpack frames, whole and in pieces.
  *
- * The two files are compiled into this one, over a worker and a loop that only pretend: one peer is up, nobody else is.
- * Whatever is said, every event that the program would be told must be packable, and nothing may be left behind.
+ * The two files are compiled into this one, over a worker and a loop that only pretend: one peer and one backbone are
+ * up, nobody else is. Whatever is said, every event that the program would be told must be packable, and nothing may be
+ * left behind.
  */
 #include "workers/program/port.h"
 
@@ -19,6 +20,8 @@
 static jmp_buf ended;
 static struct buffer composed;
 static struct worker_peer peer = {.name = "peer", .type = "port", .generation = 1};
+static struct worker_peer backbone = {
+    .name = "queue/s/backbone.1", .type = "backbone", .generation = 1};
 
 /* ---- the worker ---- */
 
@@ -57,6 +60,8 @@ uv_loop_t *worker_loop(struct worker *w)
 struct worker_peer *worker_peer_find(struct worker *w, const char *name)
 {
     (void)w;
+    if (strcmp(name, backbone.name) == 0)
+        return &backbone;
     return strcmp(name, peer.name) == 0 ? &peer : NULL;
 }
 
@@ -70,7 +75,7 @@ struct buffer *worker_compose(struct worker *w)
 int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
 {
     (void)w;
-    if (to != &peer || !buffer_ok(message))
+    if ((to != &peer && to != &backbone) || !buffer_ok(message))
         abort();
     struct unpack u = unpack_start(buffer_slice(message));
     unpack_raw(&u);
@@ -79,10 +84,30 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
     return 0;
 }
 
+void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
+{
+    worker_send(w, to, message);
+}
+
 int worker_link(struct worker *w, struct worker_peer *to)
 {
     (void)w;
     return to == &peer ? 0 : -EINVAL;
+}
+
+/* It takes from no queue. */
+const char *worker_setting(const struct worker *w, const char *name)
+{
+    (void)w;
+    (void)name;
+    return NULL;
+}
+
+uint64_t worker_setting_u64(const struct worker *w, const char *name)
+{
+    (void)w;
+    (void)name;
+    return 1;
 }
 
 __attribute__((format(printf, 1, 0))) static void check_text(const char *format, va_list args)
@@ -212,6 +237,9 @@ static void hear(struct port *p)
     port_actions_up(p, &peer);
     port_actions_down(p, "nobody", slice_of("unknown name"));
     port_actions_tick(p);
+    port_queue_up(p, &backbone);
+    port_queue_down(p, &backbone, slice_of("killed by signal 9"));
+    port_queue_tick(p);
 }
 
 static void live(const unsigned char *data, size_t size, bool msgpack, size_t piece)
@@ -219,11 +247,13 @@ static void live(const unsigned char *data, size_t size, bool msgpack, size_t pi
     static struct port p;
     memset(&p, 0, sizeof p);
     p.msgpack = msgpack;
+    port_queue_open(&p);
     if (setjmp(ended) == 0) {
         say(&p, data, size, piece);
         hear(&p);
         say(&p, data, size, size);
     }
+    port_queue_close(&p);
     port_actions_close(&p);
     buffer_fini(&p.said);
 }
