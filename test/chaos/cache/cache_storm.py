@@ -17,6 +17,7 @@ import random
 import signal
 import sys
 import threading
+import time
 
 CHAOS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHAOS), str(CHAOS.parent / "e2e/cache")]
@@ -38,6 +39,8 @@ class Writer(threading.Thread):
         self.storm, self.number = storm, number
         self.random = random.Random(f"{storm.seed}-{number}")
         self.possible = {}  # key to the values that it may have; None: it is not there
+        self.began = time.monotonic()
+        self.past = {}  # key to its last commands: when, what, what came of it
         self.given_up = set()
         self.wrong = []
         self.version = self.made = self.read = 0
@@ -75,14 +78,22 @@ class Writer(threading.Thread):
         self.version += 1
         before = self.possible.get(key, {None})
         self.possible[key] = before | {value} | ({None} if for_a_while(value) else set())
+        told = self.remember(key, words)
         try:
             answer = self.client.execute_command(*words)
+            told.append(answer)
         except redis.ResponseError as error:
+            told.append(error)
             if str(error).startswith(NOT_DONE) and not self.storm.is_unsure(error):
                 self.possible[key] = before
             raise
         self.possible[key] = {value}
         return answer
+
+    def remember(self, key, words):
+        told = [f"{time.monotonic() - self.began:.3f}", *(shown(word) for word in (words[0], *words[2:]))]
+        self.past[key] = [*self.past.get(key, [])[-7:], told]
+        return told
 
     def set(self, key):
         value = b"%d:" % self.version + b"x" * self.random.choice(SIZES)
@@ -125,7 +136,7 @@ def for_a_while(value):
 
 
 def shown(value):
-    return value if value is None else value[:20]
+    return value[:20] if isinstance(value, (bytes, str)) else value
 
 
 class CacheStorm(StormBase):
@@ -252,7 +263,7 @@ class CacheStorm(StormBase):
             for key, may in writer.possible.items():
                 found[key] = in_time(lambda key=key: r.get(key))
                 if found[key] not in may:
-                    wrong.append(f"{key}: {shown(found[key])}, must be one of {[shown(v) for v in may]}")
+                    wrong.append(f"{key}: {shown(found[key])}, must be one of {[shown(v) for v in may]}: {writer.past.get(key)}")
         assert not wrong, f"{len(wrong)} are wrong: {wrong[:5]}"
         return found
 
