@@ -41,6 +41,7 @@ class Writer(threading.Thread):
         self.possible = {}  # key to the values that it may have; None: it is not there
         self.began = time.monotonic()
         self.past = {}  # key to its last commands: when, what, what came of it
+        self.lapsed = {}  # key to all that it was for a while
         self.given_up = set()
         self.wrong = []
         self.version = self.made = self.read = 0
@@ -101,18 +102,16 @@ class Writer(threading.Thread):
 
     def set_for_a_while(self, key):
         """Of a clock that is set forward and back nobody knows how long that is."""
-        value, back = b"%d: for a while" % self.version, self.back(key)
+        value = b"%d: for a while" % self.version
+        self.lapsed.setdefault(key, set()).add(value)
         self.write(key, value, "SET", key, value, "PX", self.random.choice([50, 400, 3000]))
-        self.possible[key] = {value, None} | back
+        self.possible[key] = {None} | self.lapsed[key]
 
     def delete(self, key):
-        back = self.back(key)
+        """What has expired leaves no deletion behind, and is there again when the clock is set back, unless what came after it was stored. What was written after it
+        and deleted before that was not: SET for a while, expired, SET, DEL."""
         self.write(key, None, "DEL", key)
-        self.possible[key] = back | {None}
-
-    def back(self, key):
-        """What has expired leaves no deletion behind, and is there again when the clock is set back, unless what came after it was stored."""
-        return {value for value in self.possible.get(key, ()) if for_a_while(value)}
+        self.possible[key] = {None} | self.lapsed.get(key, set())
 
     def count(self, key):
         """From what is there, which must be known for that."""
