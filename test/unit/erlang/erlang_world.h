@@ -6,9 +6,11 @@
 #ifndef TEST_UNIT_ERLANG_WORLD_H
 #define TEST_UNIT_ERLANG_WORLD_H
 
+#include "common/clock.h"
 #include "test/unit/suite.h"
 #include "workers/skeleton/worker.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -69,19 +71,22 @@ _Noreturn void worker_exit_for(struct worker *w, int error, const char *path, co
     abort();
 }
 
-/* Turns of the loop until it holds, some 20 s at most: the loop waits a millisecond in each. */
+/* Turns of the loop until it holds, WORLD_MS at most. */
+#define WORLD_MS 20000
 #define world_until(condition)                                                                     \
     do {                                                                                           \
-        bool world_held = false;                                                                   \
-        for (int world_i = 0; world_i < 20000 && !(world_held = (condition)); world_i++)           \
+        uint64_t world_deadline = clock_mono_ms() + WORLD_MS;                                      \
+        while (!(condition)) {                                                                     \
+            ck_assert_msg(clock_mono_ms() < world_deadline, "%s", #condition);                     \
             world_turn();                                                                          \
-        ck_assert_msg(world_held, "%s", #condition);                                               \
+        }                                                                                          \
     } while (0)
 
+/* As soon as the loop has something, and, for what goes by the time, each millisecond. */
 static inline void world_turn(void)
 {
     uv_run(&world_loop, UV_RUN_NOWAIT);
-    usleep(1000);
+    poll(&(struct pollfd){.fd = uv_backend_fd(&world_loop), .events = POLLIN}, 1, 1);
 }
 
 /* What is there to be done is done, without waiting. */
