@@ -24,12 +24,69 @@ int ctl_letters_found(const struct ctl *c, const char *system, uint64_t found)
                     system, c->args.argv[0], named - found, named, system, c->args.argv[0]);
 }
 
+/* Numbers, or the one word `all`. */
+static int letters_check(const struct ctl *c, const struct ctl_letters *letters, bool all_allowed)
+{
+    if (c->args.argc < 3)
+        return ctl_fail_usage(letters->verb, "'%s' needs the %ss of dead letters%s",
+                              c->args.argv[1], letters->number, all_allowed ? ", or 'all'" : "");
+    if (all_allowed && ctl_letters_is_all(c))
+        return CONTROL_OK;
+    for (int i = 2; i < c->args.argc; i++) {
+        uint64_t number;
+        if (text_parse_u64(slice_of(c->args.argv[i]), &number) != 0)
+            return ctl_fail_usage(letters->verb,
+                                  "'%s' is not the %s of a dead letter: 'list' shows them",
+                                  c->args.argv[i], letters->number);
+    }
+    return CONTROL_OK;
+}
+
+static int letters_list(struct ctl *c, const struct ctl_letters *letters)
+{
+    json_t *answer = NULL;
+    if (letters->list != NULL)
+        return letters->list(c);
+    if (c->args.argc > 2)
+        return ctl_fail_usage(letters->verb, "'list' takes no further words");
+    int status = letters->ask(c, "dead-list", &answer);
+    if (status != CONTROL_OK)
+        return status;
+    if (c->args.json)
+        ctl_print_json(c, answer);
+    else if (json_array_size(answer) == 0)
+        buffer_printf(&c->out, "%s: no dead letters\n", c->args.argv[0]);
+    else
+        letters->render(answer, c->width, c->color, &c->out);
+    json_decref(answer);
+    return CONTROL_OK;
+}
+
+static int letters_show(struct ctl *c, const struct ctl_letters *letters)
+{
+    json_t *answer = NULL;
+    if (letters->show != NULL)
+        return letters->show(c);
+    int status = letters_check(c, letters, false);
+    if (status == CONTROL_OK)
+        status = letters->ask(c, "dead-show", &answer);
+    if (status != CONTROL_OK)
+        return status;
+    if (c->args.json)
+        ctl_print_json(c, answer);
+    else
+        letters->render_data(answer, c->color, &c->out);
+    status = ctl_letters_found(c, letters->system, json_array_size(answer));
+    json_decref(answer);
+    return status;
+}
+
 /* retry, drop */
 static int letters_change(struct ctl *c, const struct ctl_letters *letters, const char *verb,
                           const char *done)
 {
     json_t *answer = NULL;
-    int status = letters->check(c);
+    int status = letters->check != NULL ? letters->check(c) : letters_check(c, letters, true);
     if (status == CONTROL_OK)
         status = letters->ask(c, verb, &answer);
     if (status != CONTROL_OK)
@@ -60,9 +117,9 @@ int ctl_letters_run(struct ctl *c, const struct ctl_letters *letters)
 {
     const char *what = c->args.argc > 1 ? c->args.argv[1] : "list";
     if (strcmp(what, "list") == 0)
-        return letters->list(c);
+        return letters_list(c, letters);
     if (strcmp(what, "show") == 0)
-        return letters->show(c);
+        return letters_show(c, letters);
     if (strcmp(what, "retry") == 0)
         return letters_change(c, letters, "dead-retry", letters->retried);
     if (strcmp(what, "drop") == 0)

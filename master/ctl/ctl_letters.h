@@ -15,10 +15,15 @@ struct ctl_letters {
     enum ctl_verb verb;
     const char *system;  /* the verb's first word: "drain" */
     const char *retried; /* what those that are tried again do: "will be tried again" */
+    /* What one is called by, where that is a number: "id". NULL: the next three are the system's own. */
+    const char *number;
     int (*list)(struct ctl *c);
     int (*show)(struct ctl *c);
     int (*check)(
         struct ctl *c); /* the words of retry and drop: 0, or the exit code, the reason printed */
+    /* Where it is a number: an answer to `list` for people, and one to `show`. */
+    void (*render)(const json_t *letters, size_t width, bool color, struct buffer *out);
+    void (*render_data)(const json_t *letters, bool color, struct buffer *out);
     /* The node's verb with those words: on 0 *answer is the caller's, for json_decref. */
     int (*ask)(struct ctl *c, const char *verb, json_t **answer);
 };

@@ -134,71 +134,13 @@ static int dead_ask(struct ctl *c, const char *verb, json_t **answer)
     return status;
 }
 
-static int dead_list(struct ctl *c)
-{
-    if (c->args.argc > 2)
-        return ctl_fail_usage(CTL_VERB_DRAIN_DEAD, "'list' takes no further words");
-    json_t *letters = NULL;
-    int status = dead_ask(c, "dead-list", &letters);
-    if (status != CONTROL_OK)
-        return status;
-    if (c->args.json)
-        ctl_print_json(c, letters);
-    else if (json_array_size(letters) == 0)
-        buffer_printf(&c->out, "%s: no dead letters\n", c->args.argv[0]);
-    else
-        ctl_dead_render(letters, c->width, c->color, &c->out);
-    json_decref(letters);
-    return CONTROL_OK;
-}
-
-/* Numbers, or the one word `all`. */
-static int check_numbers(struct ctl *c, bool all_allowed)
-{
-    if (c->args.argc < 3)
-        return ctl_fail_usage(CTL_VERB_DRAIN_DEAD, "'%s' needs the numbers of dead letters%s",
-                              c->args.argv[1], all_allowed ? ", or 'all'" : "");
-    if (all_allowed && ctl_letters_is_all(c))
-        return CONTROL_OK;
-    for (int i = 2; i < c->args.argc; i++) {
-        uint64_t seq = 0;
-        if (text_parse_u64(slice_of(c->args.argv[i]), &seq) != 0)
-            return ctl_fail_usage(CTL_VERB_DRAIN_DEAD,
-                                  "'%s' is not the number of a dead letter: 'list' shows them",
-                                  c->args.argv[i]);
-    }
-    return CONTROL_OK;
-}
-
-static int dead_show(struct ctl *c)
-{
-    json_t *letters = NULL;
-    int status = check_numbers(c, false);
-    if (status == CONTROL_OK)
-        status = dead_ask(c, "dead-show", &letters);
-    if (status != CONTROL_OK)
-        return status;
-    if (c->args.json)
-        ctl_print_json(c, letters);
-    else
-        ctl_dead_render_data(letters, c->color, &c->out);
-    status = ctl_letters_found(c, "drain", json_array_size(letters));
-    json_decref(letters);
-    return status;
-}
-
-static int check_changed(struct ctl *c)
-{
-    return check_numbers(c, true);
-}
-
 static const struct ctl_letters dead = {.verb = CTL_VERB_DRAIN_DEAD,
                                         .system = "drain",
                                         .retried = "will be tried again",
-                                        .list = dead_list,
-                                        .show = dead_show,
-                                        .check = check_changed,
-                                        .ask = dead_ask};
+                                        .number = "number",
+                                        .ask = dead_ask,
+                                        .render = ctl_dead_render,
+                                        .render_data = ctl_dead_render_data};
 
 int ctl_drain_dead_run(struct ctl *c)
 {

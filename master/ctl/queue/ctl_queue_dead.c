@@ -77,81 +77,20 @@ static int dead_ask(struct ctl *c, const char *verb, json_t **answer)
         return status;
     snprintf(name, sizeof name, "queue-%s", verb);
     args[count++] = slice_of(dead_words.list[0]);
-    if (dead_limit != NULL)
+    if (dead_limit != NULL && strcmp(verb, "dead-list") == 0)
         args[count++] = slice_of(dead_limit);
     for (int i = 2; i < dead_words.count; i++)
         args[count++] = slice_of(dead_words.list[i]);
     return ctl_queue_ask(c, backbone, name, count, args, answer);
 }
 
-static int dead_list(struct ctl *c)
-{
-    uint64_t limit;
-    if (dead_words.count > 2)
-        return ctl_fail_usage(c->args.verb, "'list' takes no further words");
-    if (dead_limit != NULL && text_parse_u64(slice_of(dead_limit), &limit) != 0)
-        return ctl_fail_usage(c->args.verb, "-n: '%s' is no number", dead_limit);
-    json_t *letters = NULL;
-    int status = dead_ask(c, "dead-list", &letters);
-    if (status != CONTROL_OK)
-        return status;
-    if (c->args.json)
-        ctl_print_json(c, letters);
-    else if (json_array_size(letters) == 0)
-        buffer_printf(&c->out, "%s: no dead letters\n", dead_words.list[0]);
-    else
-        ctl_queue_render_dead(letters, c->width, c->color, &c->out);
-    json_decref(letters);
-    return CONTROL_OK;
-}
-
-static int dead_check_ids(struct ctl *c, bool all_allowed)
-{
-    if (dead_words.count < 3)
-        return ctl_fail_usage(c->args.verb, "'%s' needs the ids of dead letters%s",
-                              dead_words.list[1], all_allowed ? ", or 'all'" : "");
-    dead_limit = NULL;
-    if (all_allowed && dead_words.count == 3 && strcmp(dead_words.list[2], CTL_LETTERS_ALL) == 0)
-        return CONTROL_OK;
-    for (int i = 2; i < dead_words.count; i++) {
-        uint64_t id;
-        if (text_parse_u64(slice_of(dead_words.list[i]), &id) != 0)
-            return ctl_fail_usage(c->args.verb,
-                                  "'%s' is not the id of a dead letter: 'list' shows them",
-                                  dead_words.list[i]);
-    }
-    return CONTROL_OK;
-}
-
-static int dead_show(struct ctl *c)
-{
-    json_t *letters = NULL;
-    int status = dead_check_ids(c, false);
-    if (status == CONTROL_OK)
-        status = dead_ask(c, "dead-show", &letters);
-    if (status != CONTROL_OK)
-        return status;
-    if (c->args.json)
-        ctl_print_json(c, letters);
-    else
-        ctl_queue_render_dead_data(letters, c->color, &c->out);
-    status = ctl_letters_found(c, "queue", json_array_size(letters));
-    json_decref(letters);
-    return status;
-}
-
-static int dead_check(struct ctl *c)
-{
-    return dead_check_ids(c, true);
-}
-
 static const struct ctl_letters dead = {.verb = CTL_VERB_QUEUE_DEAD,
                                         .system = "queue",
                                         .retried = "will be handed out again",
-                                        .list = dead_list,
-                                        .show = dead_show,
-                                        .check = dead_check,
-                                        .ask = dead_ask};
+                                        .number = "id",
+                                        .ask = dead_ask,
+                                        .render = ctl_queue_render_dead,
+                                        .render_data = ctl_queue_render_dead_data};
 
 /* What all systems share about letters looks at the words: those that are no options are put in their place. */
 int ctl_queue_dead_run(struct ctl *c)
@@ -159,6 +98,10 @@ int ctl_queue_dead_run(struct ctl *c)
     static const char *const options[] = {"-n", NULL};
     const char *values[1] = {NULL};
     int status = ctl_queue_words(c, &dead_words, options, values);
+    uint64_t limit;
+    if (status == CONTROL_OK && values[0] != NULL &&
+        text_parse_u64(slice_of(values[0]), &limit) != 0)
+        status = ctl_fail_usage(c->args.verb, "-n: '%s' is no number", values[0]);
     if (status == CONTROL_OK && dead_words.count < 1)
         status = ctl_fail_usage(c->args.verb, "it needs the name of a queue, or 'inbox'");
     if (status != CONTROL_OK)
