@@ -109,7 +109,10 @@ static void turn(void)
         continue;
 }
 
-/* Turns until it holds, TURNS_MS at most: one as soon as the loop has something, and, for what goes by the time, each millisecond. */
+/*
+ * Turns until it holds, TURNS_MS at most: one as soon as the loop has something, and, for what goes by the time, each
+ * millisecond.
+ */
 static void turns_until(bool (*condition)(void))
 {
     uint64_t deadline = clock_mono_ms() + TURNS_MS;
