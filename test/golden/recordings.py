@@ -214,13 +214,16 @@ class Running:
         return sorted(line for line in answer.splitlines() if line.startswith("# ") and line.split()[2].removeprefix("platoon_") not in GAUGES)
 
     def settle(self, want):
-        """Waits until each worker of `want` has told of those counters, and the drain rests."""
+        """Waits until each worker of `want` has told of those counters, and who works in bursts rests: the drain, and who runs one-off commands."""
         last = {}
+
+        def is_busy(node):
+            return node["doing"] != "idle" if node["group"] else node["type"] == "send" and not node["doing"].startswith("idle, ")
 
         def settled():
             nodes = self.platoon.workers()
             last["lack"] = {name: sorted(lack) for name, names in want.items() if (lack := set(names) - set(nodes[name]["counters"]))}
-            last["busy"] = [name for name, node in nodes.items() if node["group"] and node["doing"] != "idle"]
+            last["busy"] = [name for name, node in nodes.items() if is_busy(node)]
             return not last["lack"] and not last["busy"]
         wait_until(settled, 30, f"counters and rest: {settled() or last}")
 
