@@ -76,7 +76,14 @@ SCRIPTED := $(patsubst proto/%/,%,$(sort $(dir $(wildcard proto/*/*.lua))))
 # Those whose scripts are functions of a library too, which everybody may call.
 FUNCTIONS := $(filter queue,$(SCRIPTED))
 
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# The build with fault points (make faults) compiles only what has any; everything else it takes as the build beside it, PLAIN, has compiled it. A header
+# with fault points would be compiled into others, so none may have any.
+PLAIN ?= $(BUILD)
+HAS_FAULTS := $(if $(FAULTS),$(shell grep -rl '^#include "common/fault.h"' --include=*.c common proto master workers))
+ifneq ($(if $(FAULTS),$(shell grep -rl '^#include "common/fault.h"' --include=*.h common proto master workers)),)
+$(error common/fault.h is included by a header: include it in the .c files that have fault points)
+endif
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter $(HAS_FAULTS),$(1))) $(patsubst %.c,$(PLAIN)/obj/%.o,$(filter-out $(HAS_FAULTS),$(1)))
 COMMON := $(BUILD)/libcommon.a
 PROTO := $(BUILD)/libproto.a
 MASTER := $(BUILD)/libmaster.a
@@ -132,7 +139,7 @@ $(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED)) $(patsubst %,$(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/platoon: $(BUILD)/obj/master/platoon.o $(MASTER) $(PROTO) $(COMMON)
+$(BUILD)/platoon: $(call objects,master/platoon.c) $(MASTER) $(PROTO) $(COMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_platoon))
 $(BUILD)/platoonctl: $(call objects,$(CTL_MAIN)) $(CTL) $(MASTER) $(PROTO) $(COMMON)
@@ -171,8 +178,8 @@ $(foreach f,$(UNIT_FILES),$(eval $(call unit_rule,$(f))))
 unit: $(UNIT)
 
 # Fault points (common/fault.h) exist only in this build; the end-to-end tests that kill workers at named steps use it.
-faults: $(BUILD)/test/fault/shim.so
-	$(MAKE) BUILD=$(BUILD)/faults FAULTS=-DPLATOON_FAULTS SANITIZE="$(SANITIZE)" all
+faults: all $(BUILD)/test/fault/shim.so
+	$(MAKE) BUILD=$(BUILD)/faults PLAIN=$(BUILD) FAULTS=-DPLATOON_FAULTS SANITIZE="$(SANITIZE)" all
 
 check: all unit faults
 	BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/lib/run-tests

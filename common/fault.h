@@ -10,6 +10,8 @@
  *     … always    the file stays; else it is removed first, so it happens once
  *     … WORD      further words: only when one of them equals `detail` (such as a member)
  * Files, not the environment, because a restarted worker must find out that its fault has been spent.
+ *
+ * Included by .c files only, and directly: make faults compiles those alone a second time.
  */
 #ifndef COMMON_FAULT_H
 #define COMMON_FAULT_H
