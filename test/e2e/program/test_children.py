@@ -93,6 +93,7 @@ def test_what_cannot_be_had_is_refused_with_the_reason(family):
     assert "4096 bytes" in family.wait("a", "error")[0]["text"]
     pet = family.start("pet", id="p")["name"]
     assert family.wait("pet", "hello")[0]["owner"] == "site/boss.1"
+    wait_until(lambda: family.platoon.workers()[pet]["state"] == "READY", 10, "it to take orders")  # it says hello first
     family.order(pet[:-2], {"do": "start", "program": "thumb", "id": "grandchild"})
     assert "is a temporary child itself" in family.wait("pet", "started")[0]["error"]
     for i in range(2):
