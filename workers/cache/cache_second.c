@@ -212,10 +212,11 @@ static bool second_send_waiting(struct cache_second *s)
     for (struct second_batch *b = waiting.first, *next; b != NULL; b = next) {
         next = b->next;
         bool due = b->token == 0 && b->at_ms <= second_now(s);
-        if (!due || second_try_again(s, b))
-            second_push(&s->copies, b);
-        else
+        if (due && !second_try_again(s, b)) {
             second_free_batch(b);
+            continue;
+        }
+        second_push(&s->copies, b);
         all = all && b->token != 0;
     }
     return all;

@@ -135,13 +135,18 @@ struct request {
     struct slice list;
 };
 
-static struct request heard(uint64_t type)
+static uint64_t next_type(void)
 {
     ck_assert_uint_gt(said_count, 0);
     struct unpack u = unpack_start(buffer_slice(&said[said_first]));
-    struct unpack head = u;
-    unpack_array(&head);
-    ck_assert_uint_eq(unpack_u64(&head), type);
+    unpack_array(&u);
+    return unpack_u64(&u);
+}
+
+static struct request heard(uint64_t type)
+{
+    ck_assert_uint_eq(next_type(), type);
+    struct unpack u = unpack_start(buffer_slice(&said[said_first]));
     said_first = (said_first + 1) % SAID;
     said_count--;
     struct message_ring_copy copy;
@@ -322,9 +327,7 @@ START_TEST(what_is_refused_is_sent_again_as_it_is_then)
     turns_until(says_again);
     unsigned copies = 0, drops = 0;
     while (said_count > 0) {
-        struct unpack u = unpack_start(buffer_slice(&said[said_first]));
-        unpack_array(&u);
-        if (unpack_u64(&u) == MESSAGE_RING_DROP) {
+        if (next_type() == MESSAGE_RING_DROP) {
             ck_list(heard(MESSAGE_RING_DROP), "b ");
             drops++;
             turns_until(says_again);
@@ -337,6 +340,27 @@ START_TEST(what_is_refused_is_sent_again_as_it_is_then)
     }
     ck_assert(copies > 0 && drops == 1);
     ck_assert_uint_eq(cache_second_end(second), 3);
+}
+END_TEST
+
+/* Nothing of it is to be copied any more: it is over, holds up nothing, and is not looked at again. */
+START_TEST(what_is_stored_while_it_waits_is_over)
+{
+    set("a", "1");
+    turn();
+    answer(heard(MESSAGE_RING_COPY), 4, "Redis is full");
+    stored("a");
+    set("b", "1");
+    turns_until(says_again);
+    for (unsigned i = 0; i < 2; i++) { /* in either order: the pause may be over by now */
+        turns_until(says_again);
+        bool drop = next_type() == MESSAGE_RING_DROP;
+        struct request r = heard(next_type());
+        ck_list(r, drop ? "a " : "b=1 ");
+        answer(r, CACHE_RING_OK, "");
+    }
+    ck_assert_uint_eq(said_count, 0);
+    ck_assert_uint_eq(cache_second_end(second), 2);
 }
 END_TEST
 
@@ -536,8 +560,8 @@ END_TEST
 
 SUITE_MAIN_WITH("cache_second", set_up, tear_down, a_turn_is_one_request, answers_in_any_order,
                 a_deletion, many_are_several_requests, what_has_grown_goes_in_parts,
-                what_is_refused_is_sent_again_as_it_is_then, late_is_what_is_not_copied_in_time,
-                in_another_session_it_is_sent_again, in_a_new_run_all_is_copied_first,
-                what_is_no_message, what_is_stored_is_dropped,
+                what_is_refused_is_sent_again_as_it_is_then, what_is_stored_while_it_waits_is_over,
+                late_is_what_is_not_copied_in_time, in_another_session_it_is_sent_again,
+                in_a_new_run_all_is_copied_first, what_is_no_message, what_is_stored_is_dropped,
                 what_is_stored_uncopied_waits_for_the_log, drops_are_sent_again,
                 drops_wait_for_the_log, drops_are_bounded)
