@@ -78,7 +78,7 @@ FUNCTIONS := $(filter queue,$(SCRIPTED))
 
 # The build with fault points (make faults) compiles only what has any; everything else it takes as the build beside it, PLAIN, has compiled it. A header
 # with fault points would be compiled into others, so none may have any.
-PLAIN ?= $(BUILD)
+PLAIN := $(BUILD)
 HAS_FAULTS := $(if $(FAULTS),$(shell grep -rl '^#include "common/fault.h"' --include=*.c common proto master workers))
 ifneq ($(if $(FAULTS),$(shell grep -rl '^#include "common/fault.h"' --include=*.h common proto master workers)),)
 $(error common/fault.h is included by a header: include it in the .c files that have fault points)
