@@ -152,7 +152,7 @@ static enum resp_result resp_line(struct resp_request *r, const struct resp_limi
         if (r->count == limits->words_max)
             return resp_bad(error, "Protocol error: invalid multibulk length");
         if (!resp_add(r, word))
-            return resp_bad(error, "out of memory");
+            return RESP_REQUEST_SHORT;
     }
 }
 
@@ -243,7 +243,7 @@ static enum resp_result resp_next(struct resp_request *r, const struct resp_limi
     if (len - r->at < length + 2)
         return RESP_REQUEST_MORE;
     if (!resp_add(r, (struct slice){(const char *)(uintptr_t)r->at, length}))
-        return resp_bad(error, "out of memory");
+        return RESP_REQUEST_SHORT;
     r->at += length + 2;
     r->length = -1;
     r->left--;

@@ -39,6 +39,7 @@ enum resp_result {
     RESP_REQUEST_WHOLE, /* words and count; count 0: an empty line or array, nothing to do */
     RESP_REQUEST_MORE,  /* more bytes are needed */
     RESP_REQUEST_BAD,   /* *error says why: to be sent as an error, then the connection is closed */
+    RESP_REQUEST_SHORT, /* memory is short: nothing of it was done, and the connection is closed as well */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/redis/redis_tls.h"
 #include "workers/cache/cache_above.h"
+#include "workers/cache/cache_access.h"
 #include "workers/cache/cache_guest.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
@@ -189,6 +190,20 @@ static void client_passed(struct cache_client *c, size_t used)
     c->late -= used < c->late ? used : c->late;
 }
 
+/* What cannot be read is answered, and was not done; what stands behind it is not read either. */
+static void client_refuse(struct cache_client *c, enum resp_result result, const char *error)
+{
+    char why[CACHE_ACCESS_WHY_SIZE];
+    if (!c->reply_off && !c->reply_skip) {
+        cache_access_fault(c->node, CACHE_FAULT_MEMORY, why);
+        if (result == RESP_REQUEST_SHORT)
+            resp_error(&c->reply, "%s", why);
+        else
+            resp_error(&c->reply, "ERR %s", error);
+    }
+    cache_turn_end(c, false);
+}
+
 /* Executes what is whole. Returns how many bytes that were; *len: how many there are, for a large word is skipped. */
 static size_t client_execute(struct cache_client *c, char *data, size_t *len)
 {
@@ -209,7 +224,9 @@ static size_t client_execute(struct cache_client *c, char *data, size_t *len)
             c->stalled = true; /* reading a line changes it: only once */
             return at;
         }
-        switch (resp_request_read(&c->request, &limits, data + at, *len - at, &used, &error)) {
+        enum resp_result result =
+            resp_request_read(&c->request, &limits, data + at, *len - at, &used, &error);
+        switch (result) {
         case RESP_REQUEST_WHOLE:
             if (c->away != NULL && !client_may_join(c)) {
                 c->stalled = true;
@@ -227,14 +244,13 @@ static size_t client_execute(struct cache_client *c, char *data, size_t *len)
             *len = at + client_skip(c, data + at, *len - at);
             return at;
         case RESP_REQUEST_BAD:
+        case RESP_REQUEST_SHORT:
             if (c->away != NULL) {
                 c->stalled = true;
                 c->request.at = 0; /* from its beginning, then */
                 return at;
             }
-            if (!c->reply_off && !c->reply_skip)
-                resp_error(&c->reply, "ERR %s", error);
-            cache_turn_end(c, false);
+            client_refuse(c, result, error);
         }
     }
     return client_is_over(c) ? *len : at;

@@ -1,4 +1,6 @@
 /* test_cache_client.c: connections of a cache node: pipelines, parts of commands, large words, bounds, their end. */
+#include "test/unit/short_memory.h"
+
 #include "test/unit/cache/node_fixture.h"
 #include "test/unit/suite.h"
 
@@ -258,6 +260,36 @@ START_TEST(no_room_for_an_error)
 }
 END_TEST
 
+/*
+ * Each allocation that a command needs fails once: what is answered says that it was not done, in the words of a store
+ * that is full, which clients know; or there is no answer.
+ */
+START_TEST(no_room_for_its_words)
+{
+    const char *oom = "-OOM the system has no more memory for this node\r\n";
+    size_t said = 0;
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        int fd = node_connect();
+        ck_assert_int_lt(n, 100);
+        ck_assert_int_eq(send(fd, "PING\r\nPING a\r\n", 14, 0), 14);
+        short_memory_fail(n, false);
+        node_turn(1);
+        failed = short_memory_after < 0;
+        short_memory_fail(0, false);
+        const char *came = node_read(fd);
+        if (strcmp(came, oom) == 0)
+            said++;
+        else
+            ck_assert_msg(failed ? strstr(came, "-") == NULL
+                                 : strcmp(came, "+PONG\r\n$1\r\na\r\n") == 0, "came: %s", came);
+        close(fd);
+        node_turn(2);
+    }
+    ck_assert_uint_gt(said, 0);
+}
+END_TEST
+
 /* A subcommand is found behind its container only, also when it was the last that was said. */
 START_TEST(no_subcommand_alone)
 {
@@ -319,4 +351,4 @@ END_TEST
 SUITE_MAIN_WITH("cache_client", node_set_up, node_tear_down, pipelines, parts, protocol_errors,
                 browsers, large_words, large_words_are_refused, fairness, no_hoard,
                 ends_with_its_file, slow_readers, large_answers, no_room_for_an_error,
-                no_subcommand_alone, ends, accounts, silence)
+                no_room_for_its_words, no_subcommand_alone, ends, accounts, silence)

@@ -1,4 +1,6 @@
-/* test_resp_request.c: requests of Redis' protocol, whole and byte by byte, and what is none. */
+/* test_resp_request.c: requests of Redis' protocol, whole and byte by byte, and what is none; memory that is short. */
+#include "test/unit/short_memory.h"
+
 #include "common/resp/resp_request.h"
 #include "common/buffer.h"
 #include "test/unit/suite.h"
@@ -46,12 +48,45 @@ static const char *read_in(const char *bytes, size_t len, size_t step,
     return said;
 }
 
+/* Each allocation fails in turn: that is said as what it is, no error of the protocol's, and read again it is whole. */
+static void expect_short(const char *bytes, const char *said)
+{
+    char copy[256];
+    struct resp_request r = {0};
+    enum resp_result result = RESP_REQUEST_SHORT;
+    for (long n = 1; result != RESP_REQUEST_WHOLE; n++) {
+        size_t used = 0;
+        const char *error = NULL;
+        ck_assert_int_lt(n, 10);
+        snprintf(copy, sizeof copy, "%s", bytes);
+        resp_request_fini(&r);
+        r = (struct resp_request){0};
+        short_memory_fail(n, false);
+        result = resp_request_read(&r, &ample, copy, strlen(bytes), &used, &error);
+        bool failed = short_memory_after < 0;
+        short_memory_fail(0, false);
+        ck_assert_int_eq(result, failed ? RESP_REQUEST_SHORT : RESP_REQUEST_WHOLE);
+        ck_assert_ptr_null(error);
+    }
+    ck_assert_str_eq(read_in(bytes, strlen(bytes), SIZE_MAX, &ample), said);
+    resp_request_fini(&r);
+}
+
 static void expect(const char *bytes, const char *said)
 {
     ck_assert_str_eq(read_in(bytes, strlen(bytes), SIZE_MAX, &ample), said);
     for (size_t step = 1; step < 9; step++)
         ck_assert_str_eq(read_in(bytes, strlen(bytes), step, &ample), said);
 }
+
+START_TEST(memory)
+{
+    expect_short("*9\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n"
+                 "$1\r\ng\r\n$1\r\nh\r\n$1\r\ni\r\n",
+                 "a|b|c|d|e|f|g|h|i;");
+    expect_short("a b c d e f g h i\r\n", "a|b|c|d|e|f|g|h|i;");
+}
+END_TEST
 
 START_TEST(arrays)
 {
@@ -151,4 +186,5 @@ START_TEST(large_values)
 }
 END_TEST
 
-SUITE_MAIN("resp_request", arrays, lines, what_is_none, lines_with_a_nul, limits, large_values)
+SUITE_MAIN("resp_request", arrays, lines, what_is_none, lines_with_a_nul, limits, large_values,
+           memory)
