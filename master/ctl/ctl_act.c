@@ -1,6 +1,6 @@
 /*
  * ctl_act.c: the verbs that only ask and say that it is done: start, stop, restart, signal, send,
- * wait, shutdown; and version.
+ * shutdown; and version. wait: ctl_wait.c.
  */
 #include "common/clock.h"
 #include "common/text.h"
@@ -186,43 +186,6 @@ int ctl_send_run(struct ctl *c)
     }
     json_decref(answer);
     return CONTROL_OK;
-}
-
-/*
- * A master that was started a moment ago has no socket yet. Without a --timeout it gets as long as any answer: the time
- * of a wait is for work, and nobody may be coming at all.
- */
-static int act_wait_master(struct ctl *c)
-{
-    uint64_t usual = clock_mono_ms() + CONTROL_TIMEOUT_MS;
-    int status = ctl_client_wait_listening(
-        &c->client, !c->args.timeout_given && usual < c->deadline ? usual : c->deadline);
-    return status == CONTROL_OK ? status : ctl_fail(status, "%s", ctl_client_why(&c->client));
-}
-
-int ctl_wait_run(struct ctl *c)
-{
-    const char *what = c->args.argv[c->args.argc - 1];
-    bool stopped = strcmp(what, "stopped") == 0;
-    if (!stopped && strcmp(what, "ready") != 0)
-        return ctl_fail_usage(CTL_VERB_WAIT, "'%s': it can wait for 'ready' or 'stopped'", what);
-    struct slice words[] = {slice_of(c->args.argv[0]), slice_of(what)};
-    json_t *answer = NULL;
-    int status = stopped ? CONTROL_OK : act_wait_master(c);
-    if (status != CONTROL_OK)
-        return status;
-    status = ctl_request_json(c, "wait", (size_t)c->args.argc, words, &answer);
-    if (status != CONTROL_OK)
-        return status;
-    bool ready = json_is_true(json_object_get(answer, "ready"));
-    if (c->args.json)
-        ctl_print_json(c, answer);
-    else if (ready || stopped)
-        buffer_printf(&c->out, "%s\n", what);
-    json_decref(answer);
-    return ready || stopped
-               ? CONTROL_OK
-               : ctl_fail(CONTROL_ERROR, "platoon is not ready: platoonctl status says why");
 }
 
 /* Returns when the master has ended, so that the next one can be started at once. */

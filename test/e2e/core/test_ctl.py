@@ -224,6 +224,23 @@ def test_wait_for_a_name(platoon):
     assert platoon.ctl("wait", "redis", "asleep").returncode == 2
 
 
+def test_a_long_wait_says_for_whom_and_why(platoon):
+    """On stderr, once for what stays as it is; stdout has the answer alone."""
+    up = platoon.dir / "up"
+    platoon.configure(extra=f"""program slow {{ command = "sh -c 'while ! test -e {up}; do sleep 0.05; done; echo up; exec sleep 1000'"  ready = "log:up" }}\n""")
+    platoon.start(ready=False)
+    err = platoon.dir / "err"
+    with err.open("w") as said:
+        waiting = subprocess.Popen([platoon.build / "platoonctl", "-s", platoon.dir / "run/control.sock", "wait", "slow.1", "ready"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=said, text=True)
+    wait_until(lambda: err.read_text().endswith("\n"), 60, "who is waited for")
+    wait_until(lambda: len(platoon.ctl("--timeout", "3s", "wait", "slow.1", "ready").stderr.splitlines()) == 2, 60, "a wait of two rounds")
+    up.touch()
+    out, _ = waiting.communicate(timeout=60)
+    assert (out, waiting.returncode) == ("ready\n", 0)
+    assert err.read_text() == "platoonctl: waits: slow.1 is STARTING. It goes on: platoonctl status\n"
+
+
 def test_signal(platoon):
     out = platoon.dir / "out"
     platoon.configure(extra=f"""program p {{ command = "sh -c 'trap \\"echo hup >> {out}\\" HUP; echo up >> {out}; while :; do sleep 0.05; done'" }}\n""").start()

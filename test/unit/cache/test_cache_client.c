@@ -282,7 +282,8 @@ START_TEST(no_room_for_its_words)
             said++;
         else
             ck_assert_msg(failed ? strstr(came, "-") == NULL
-                                 : strcmp(came, "+PONG\r\n$1\r\na\r\n") == 0, "came: %s", came);
+                                 : strcmp(came, "+PONG\r\n$1\r\na\r\n") == 0,
+                          "came: %s", came);
         close(fd);
         node_turn(2);
     }
