@@ -568,6 +568,14 @@ bool redis_conn_unsent(const struct redis_conn *c)
     return c->popped > c->written;
 }
 
+uint64_t redis_conn_waited_ms(const struct redis_conn *c)
+{
+    if (c == NULL || c->head == NULL)
+        return 0;
+    uint64_t sent = c->head->deadline - c->options.timeout_ms, now = uv_now(c->loop);
+    return now > sent ? now - sent : 0;
+}
+
 size_t redis_conn_in_flight(const struct redis_conn *c)
 {
     return c->in_flight;

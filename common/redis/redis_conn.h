@@ -181,6 +181,9 @@ bool redis_conn_unsent(const struct redis_conn *c);
 /* Commands sent whose reply is outstanding. */
 size_t redis_conn_in_flight(const struct redis_conn *c);
 
+/* How long the oldest of them has waited, in ms; 0 when there is none, and for NULL. */
+uint64_t redis_conn_waited_ms(const struct redis_conn *c);
+
 /* Commands sent, error replies seen, and connections lost since the start: for counters. */
 struct redis_conn_stats {
     uint64_t commands;

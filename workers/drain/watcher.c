@@ -548,6 +548,13 @@ static void watcher_on_tick(struct worker *w, void *state)
         watcher_tell(t);
 }
 
+static bool watcher_late(struct worker *w, void *state, char *why, size_t size)
+{
+    const struct watcher *t = state;
+    (void)w;
+    return redis_link_late(&t->ledger.link, why, size);
+}
+
 static void watcher_fini(struct worker *w, void *state)
 {
     (void)w;
@@ -569,6 +576,7 @@ const struct worker_ops worker_ops = {
     .on_down = watcher_on_down,
     .on_message = watcher_on_message,
     .on_request = watcher_on_request,
+    .late = watcher_late,
     .on_tick = watcher_on_tick,
     .fini = watcher_fini,
 };

@@ -194,6 +194,13 @@ static void backbone_on_tick(struct worker *w, void *state)
         backbone_tell(b);
 }
 
+static bool backbone_late(struct worker *w, void *state, char *why, size_t size)
+{
+    const struct backbone *b = state;
+    (void)w;
+    return redis_link_late(&b->redis.link, why, size);
+}
+
 static bool backbone_is_idle(const struct backbone *b)
 {
     return b->asked == 0 && backbone_deliver_is_idle(b);
@@ -226,6 +233,7 @@ const struct worker_ops worker_ops = {
     .init = backbone_init,
     .on_message = backbone_on_message,
     .on_request = backbone_on_request,
+    .late = backbone_late,
     .on_tick = backbone_on_tick,
     .drain = backbone_drain,
     .fini = backbone_fini,

@@ -4,7 +4,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/redis/redis_sentinel.h"
+#include "common/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /*
@@ -18,6 +20,9 @@
  * until it is READY: a server that stands still is no reason to have it killed.
  */
 #define REDIS_LINK_ANSWER_MS 3000u
+
+/* A server that takes so long for its oldest command is what somebody waits for. */
+#define REDIS_LINK_LATE_MS 500u
 
 /* A heap copy of a setting, NULL for an empty one. */
 static char *redis_settings_text(struct worker *w, const char *name)
@@ -146,6 +151,20 @@ void redis_link_tick(struct redis_link *l)
     worker_count(l->worker, COUNTER_REDIS_ERRORS, now.errors - l->reported.errors);
     worker_count(l->worker, COUNTER_REDIS_RECONNECTS, now.reconnects - l->reported.reconnects);
     l->reported = now;
+}
+
+bool redis_link_late(const struct redis_link *l, char *why, size_t size)
+{
+    char name[REDIS_NAME_SIZE], span[TEXT_NUMBER_SIZE];
+    uint64_t waited = redis_conn_waited_ms(l->conn);
+    if (waited < REDIS_LINK_LATE_MS)
+        return false;
+    redis_conn_name(l->conn, name);
+    snprintf(why, size,
+             "redis at %s has not answered for %s: whether it was done is unknown. Is the server "
+             "overloaded or stopped?",
+             name, clock_format_span(waited, span, sizeof span));
+    return true;
 }
 
 void redis_link_close(struct redis_link *l)

@@ -66,6 +66,9 @@ void redis_link_settle(struct redis_link *l);
  */
 void redis_link_tick(struct redis_link *l);
 
+/* For `late`: true, and why, when it is the server that has not answered. */
+bool redis_link_late(const struct redis_link *l, char *why, size_t size);
+
 /* Closes; pending callbacks get NULL. For fini. Harmless when it was never opened. */
 void redis_link_close(struct redis_link *l);
 

@@ -280,6 +280,13 @@ static int send_init(struct worker *w, void *state)
     return redis_link_open(&s->link, w, s, REDIS_LINK_ANY, NULL);
 }
 
+static bool send_late(struct worker *w, void *state, char *why, size_t size)
+{
+    const struct send *s = state;
+    (void)w;
+    return redis_link_late(&s->link, why, size);
+}
+
 static void send_on_tick(struct worker *w, void *state)
 {
     struct send *s = state;
@@ -328,6 +335,7 @@ const struct worker_ops worker_ops = {
     .on_up = send_on_up,
     .on_down = send_on_down,
     .on_request = send_on_request,
+    .late = send_late,
     .on_tick = send_on_tick,
     .drain = send_drain,
     .fini = send_fini,

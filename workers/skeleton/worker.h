@@ -69,6 +69,12 @@ struct worker_ops {
                        struct unpack *u);
     /* A control request; answer with worker_reply, now or later, exactly once. NULL: "understands no requests". */
     void (*on_request)(struct worker *w, void *state, const struct link_request *request);
+    /*
+     * A request's client is about to give up, unanswered: true with the reason, one line with the remedy, when it is
+     * somebody else who keeps us waiting. That is the answer then (CONTROL_TIMEOUT), and what is answered later is
+     * dropped. Optional.
+     */
+    bool (*late)(struct worker *w, void *state, char *why, size_t size);
     /* The answer to a worker_child_start: its name, or why there is none. Lives until the call returns. */
     void (*on_started)(struct worker *w, void *state, const struct link_started *m);
     /* The answer to a worker_look. Lives until the call returns. */

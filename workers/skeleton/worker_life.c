@@ -263,6 +263,8 @@ static void worker_close_handle(uv_handle_t *handle, void *ctx)
 void worker_close(struct worker *w)
 {
     snprintf(w->last_words, sizeof w->last_words, "stopped");
+    w->late_count = 0;
+    uv_timer_stop(&w->late_timer);
     worker_fini_type(w);
     worker_link_bye(w, w->last_words);
     uv_timer_stop(&w->beat_timer);
@@ -278,6 +280,7 @@ void worker_close(struct worker *w)
     buffer_fini(&w->message);
     buffer_fini(&w->frame);
     buffer_fini(&w->last_beat);
+    free(w->late);
     free(w->state);
 }
 

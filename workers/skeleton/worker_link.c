@@ -166,6 +166,7 @@ static bool worker_link_request(struct worker *w, struct slice frame)
         return false;
     if (worker_answer_log_level(w, &m) || worker_trace_answer(w, &m))
         return true;
+    worker_late_add(w, m.id, m.deadline_ms);
     if (w->ops->on_request != NULL)
         w->ops->on_request(w, w->state, &m);
     else

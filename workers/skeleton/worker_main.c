@@ -67,12 +67,14 @@ static int worker_open(struct worker *w)
     if (rc == 0)
         rc = uv_timer_init(&w->loop, &w->end_timer);
     if (rc == 0)
+        rc = uv_timer_init(&w->loop, &w->late_timer);
+    if (rc == 0)
         rc = uv_signal_init(&w->loop, &w->term_signal);
     if (rc == 0)
         rc = stream_init(&w->link, &w->loop, limits, &worker_link_events, w);
     if (rc != 0)
         return rc;
-    w->beat_timer.data = w->end_timer.data = w->term_signal.data = w;
+    w->beat_timer.data = w->end_timer.data = w->late_timer.data = w->term_signal.data = w;
     rc = uv_signal_start(&w->term_signal, worker_on_term, SIGTERM);
     return rc != 0 ? rc : stream_open(&w->link, CONTRACT_LINK_FD);
 }

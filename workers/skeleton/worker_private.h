@@ -109,6 +109,12 @@ enum worker_phase {
     WORKER_ENDING, /* the type is not called any more */
 };
 
+/* A request that is not answered yet, and when its answer comes too late. */
+struct worker_late {
+    uint64_t id;
+    uint64_t at; /* worker_loop's time */
+};
+
 struct worker {
     const struct worker_ops *ops;
     void *state;
@@ -125,6 +131,9 @@ struct worker {
     uv_timer_t end_timer; /* until CONFIG, and from STOP on: the end whatever happens */
     uv_signal_t term_signal;
     uint64_t end_at; /* worker_loop's time; 0: none */
+    uv_timer_t late_timer;
+    struct worker_late *late; /* of a type that says why it is late */
+    size_t late_count, late_capacity;
 
     struct worker_settings settings;
     struct transport *transport;
@@ -170,6 +179,10 @@ void worker_report_start(struct worker *w);
 
 /* Something has happened: who rests ticks within a second. */
 void worker_wake(struct worker *w);
+
+/* A request has come that the client waits for so long; it is answered. worker_late.c */
+void worker_late_add(struct worker *w, uint64_t id, uint64_t deadline_ms);
+void worker_late_end(struct worker *w, uint64_t id);
 
 /* Right before READY: the master reads both at once, and knows what is wrong before it counts the worker as ready. */
 void worker_report_ready(struct worker *w);

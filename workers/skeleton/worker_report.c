@@ -247,6 +247,7 @@ void worker_reply(struct worker *w, uint64_t request_id, enum control_status sta
         return;
     }
     struct link_reply reply = {.id = request_id, .status = status, .body = body};
+    worker_late_end(w, request_id);
     buffer_reset(&w->frame, 256 * 1024);
     link_reply_pack(&w->frame, &reply);
     worker_count(w, COUNTER_REQUESTS, 1);

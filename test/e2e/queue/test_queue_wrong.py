@@ -58,6 +58,21 @@ def test_everybody_may_call_the_functions(shop):
     assert shop.redis.execute_command("FCALL", "platoon_ack", 1, "shop:", "pages", receipt) == 1
 
 
+def test_a_redis_that_stands_still_is_named(shop):
+    """Not the worker that waits for it; and of a delivery, that nobody knows."""
+    shop.start({"pages": {}})
+    shop.server.pause()
+    try:
+        for words in (["queue", "deliver", "--topic", "pages", "x"], ["queue", "status"], ["redis", "PING"]):
+            done = shop.platoon.ctl("--timeout", "4s", *words)
+            assert done.returncode == 124, done
+            assert re.match(r"platoonctl: redis at \S+ has not answered for \d+s: whether it was done is unknown\. Is the server overloaded or stopped\?\n$", done.stderr), done
+    finally:
+        shop.server.resume()
+    wait_until(lambda: shop.platoon.ctl("queue", "status").returncode == 0, 60, "Redis to be back")
+    assert shop.status("pages")["waiting"] == 1, "it had come"
+
+
 def test_a_full_redis_refuses_deliveries_and_takes_settlements(shop):
     shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
     shop.deliver(HOLD, "--topic", "pages")

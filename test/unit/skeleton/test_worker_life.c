@@ -19,6 +19,7 @@ static struct {
     int init_code;
     bool hold_ready;
     bool never_finishes;
+    const char *late; /* what it waits for */
     bool hang;
     bool idle;
     struct slice answer; /* to "say" */
@@ -61,10 +62,21 @@ static void type_on_request(struct worker *w, void *state, const struct link_req
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "asked to");
     if (slice_is(request->verb, "setting"))
         worker_setting_text(w, "test.missing");
+    if (slice_is(request->verb, "mute"))
+        return;
     if (slice_is(request->verb, "say"))
         worker_reply(w, request->id, CONTROL_OK, plan.answer);
     else
         worker_reply(w, request->id, CONTROL_OK, request->args);
+}
+
+static bool type_late(struct worker *w, void *state, char *why, size_t size)
+{
+    (void)w;
+    (void)state;
+    if (plan.late != NULL)
+        snprintf(why, size, "%s", plan.late);
+    return plan.late != NULL;
 }
 
 static void type_drain(struct worker *w, void *state)
@@ -88,6 +100,7 @@ const struct worker_ops worker_ops = {.type = "test",
                                       .init = type_init,
                                       .on_tick = type_on_tick,
                                       .on_request = type_on_request,
+                                      .late = type_late,
                                       .drain = type_drain,
                                       .fini = type_fini};
 
@@ -363,6 +376,29 @@ START_TEST(requests)
 }
 END_TEST
 
+/* Of two that it does not answer the later one's client gives up first; one that was answered is nobody's business. */
+START_TEST(says_why_it_is_late)
+{
+    struct link_reply reply;
+    plan.late = "the cat has it";
+    start();
+    TELL(request, .id = 1, .deadline_ms = 1500, .verb = slice_of("mute"), .args = slice_of("\xc0"));
+    TELL(request, .id = 2, .deadline_ms = 1000, .verb = slice_of("mute"), .args = slice_of("\xc0"));
+    TELL(request, .id = 3, .deadline_ms = 700, .verb = slice_of("echo"), .args = slice_of("\xc0"));
+    const uint64_t ids[] = {3, 2, 1};
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert(link_reply_unpack(expect(LINK_REPLY), &reply));
+        ck_assert_uint_eq(reply.id, ids[i]);
+        ck_assert_uint_eq(reply.status, i == 0 ? CONTROL_OK : CONTROL_TIMEOUT);
+        ck_assert(slice_is(reply.body, i == 0 ? "\xc0" : "\xaethe cat has it"));
+    }
+    TELL(request, .id = 4, .deadline_ms = 60000, .verb = slice_of("mute"),
+         .args = slice_of("\xc0"));
+    close(link_fd);
+    ck_assert_int_eq(exit_code(), CONTRACT_EXIT_DONE);
+}
+END_TEST
+
 /* Each of these frames would be garbage to the master, which kills who sends it. */
 START_TEST(an_answer_that_nobody_could_read)
 {
@@ -533,6 +569,7 @@ int main(void)
                                   who_has_nothing_to_do_rests,
                                   nobody_rests_for_less_than_quiet_beats_have,
                                   requests,
+                                  says_why_it_is_late,
                                   an_answer_that_nobody_could_read,
 
                                   ready_may_come_later,
