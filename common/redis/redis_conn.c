@@ -246,20 +246,25 @@ static bool conn_eval_instead(struct redis_conn *c, struct conn_pending *p, cons
     return true;
 }
 
-/* True when it was a pub/sub message and no answer. */
+/* True when it was a pub/sub message and no answer: message CHANNEL PAYLOAD, or pmessage PATTERN CHANNEL PAYLOAD. */
 static bool conn_take_message(struct redis_conn *c, const redisReply *reply)
 {
-    if (c->channel_count == 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+    if (c->channel_count == 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 ||
+        reply->elements > 4)
         return false;
     redisReply **e = reply->element;
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < reply->elements; i++)
         if (e[i]->type != REDIS_REPLY_STRING)
             return false;
-    if (strcmp(e[0]->str, "message") != 0)
+    bool by_pattern = reply->elements == 4;
+    if (strcmp(e[0]->str, by_pattern ? "pmessage" : "message") != 0)
         return false;
-    if (c->events.on_message != NULL)
-        c->events.on_message(c, slice_make(e[1]->str, e[1]->len), slice_make(e[2]->str, e[2]->len),
-                             c->ctx);
+    struct slice channel = slice_make(e[1 + by_pattern]->str, e[1 + by_pattern]->len);
+    struct slice payload = slice_make(e[2 + by_pattern]->str, e[2 + by_pattern]->len);
+    if (!by_pattern && c->events.on_message != NULL)
+        c->events.on_message(c, channel, payload, c->ctx);
+    if (by_pattern && c->events.on_matched != NULL)
+        c->events.on_matched(c, slice_make(e[1]->str, e[1]->len), channel, payload, c->ctx);
     return true;
 }
 
@@ -653,19 +658,36 @@ int redis_conn_script(struct redis_conn *c, int script, size_t key_count, const 
     return rc;
 }
 
+static int conn_add_channel(struct redis_conn *c, char kind, const char *channel)
+{
+    char **more = realloc(c->channels, (c->channel_count + 1) * sizeof *more), *kept = NULL;
+    if (more == NULL)
+        return -ENOMEM;
+    c->channels = more;
+    if (asprintf(&kept, "%c%s", kind, channel) < 0)
+        return -ENOMEM;
+    c->channels[c->channel_count++] = kept;
+    return 0;
+}
+
 int redis_conn_subscribe(struct redis_conn *c, const char *channel)
 {
     if (c->state == CONN_READY || c->state == CONN_SETUP)
         return -EBUSY;
-    char **more = realloc(c->channels, (c->channel_count + 1) * sizeof *more);
-    if (more == NULL)
-        return -ENOMEM;
-    c->channels = more;
-    c->channels[c->channel_count] = strdup(channel);
-    if (c->channels[c->channel_count] == NULL)
-        return -ENOMEM;
-    c->channel_count++;
-    return 0;
+    return conn_add_channel(c, CONN_CHANNEL, channel);
+}
+
+int redis_conn_psubscribe(struct redis_conn *c, const char *pattern)
+{
+    if (c->state == CONN_READY && c->channel_count == 0)
+        return -EBUSY;
+    int rc = conn_add_channel(c, CONN_PATTERN, pattern);
+    if (rc != 0 || (c->state != CONN_READY && c->state != CONN_SETUP))
+        return rc;
+    rc = redis_conn_setup_subscribe_one(c, c->channels[c->channel_count - 1]);
+    if (rc != 0)
+        free(c->channels[--c->channel_count]);
+    return rc;
 }
 
 bool redis_conn_subscribed(const struct redis_conn *c)

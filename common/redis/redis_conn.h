@@ -132,6 +132,9 @@ struct redis_conn_events {
     void (*on_lost)(struct redis_conn *c, const char *why, void *ctx);
     /* A pub/sub message on a connection in subscriber mode. Optional. */
     void (*on_message)(struct redis_conn *c, struct slice channel, struct slice payload, void *ctx);
+    /* The same for redis_conn_psubscribe: once for each pattern that the channel matches. Optional. */
+    void (*on_matched)(struct redis_conn *c, struct slice pattern, struct slice channel,
+                       struct slice payload, void *ctx);
 };
 
 /*
@@ -219,6 +222,13 @@ int redis_conn_script(struct redis_conn *c, int script, size_t key_count, const 
  * connection is READY, that is right after redis_conn_new. Returns 0, -EBUSY when it is READY already, -ENOMEM.
  */
 int redis_conn_subscribe(struct redis_conn *c, const char *channel);
+
+/*
+ * The same for all channels that a pattern matches (PSUBSCRIBE; glob.h), whose messages come to on_matched. When there
+ * is a channel or a pattern already, it may be called at any time. -EBUSY when the connection is READY and takes
+ * commands; -ENOMEM, -ENOBUFS.
+ */
+int redis_conn_psubscribe(struct redis_conn *c, const char *pattern);
 
 /*
  * False when it is not READY, and when it is, but the server has refused the channels: by its access rules, or because

@@ -67,7 +67,7 @@ struct redis_conn {
     size_t setup_left;
     struct conn_script *scripts;
     int script_count;
-    char **channels;
+    char **channels; /* each behind the letter of its command: conn_channel_command */
     size_t channel_count;
     bool subscribed;     /* the last SUBSCRIBE was not refused */
     void *guide;         /* NULL: the options say where the server is */
@@ -140,7 +140,12 @@ void redis_conn_setup_answer(struct redis_conn *c, const struct conn_pending *p,
 /* SCRIPT LOAD of one script, as a step. */
 int redis_conn_setup_load(struct redis_conn *c, int script);
 
-/* SUBSCRIBE to every channel, as steps. */
+/* How a channel is kept: as 's' and its name, or 'p' and its pattern. */
+#define CONN_CHANNEL 's'
+#define CONN_PATTERN 'p'
+
+/* SUBSCRIBE to every channel, PSUBSCRIBE to every pattern, as steps. */
 int redis_conn_setup_subscribe(struct redis_conn *c);
+int redis_conn_setup_subscribe_one(struct redis_conn *c, const char *channel);
 
 #endif

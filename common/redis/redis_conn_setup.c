@@ -62,13 +62,18 @@ static int conn_auth(struct redis_conn *c, char *why, size_t why_size)
     return rc;
 }
 
+int redis_conn_setup_subscribe_one(struct redis_conn *c, const char *channel)
+{
+    const struct slice words[] = {slice_of("SUBSCRIBE"), slice_of("PSUBSCRIBE")};
+    struct slice argv[] = {words[channel[0] == CONN_PATTERN], slice_of(channel + 1)};
+    return conn_step(c, CONN_SUBSCRIBE, 0, 2, argv);
+}
+
 int redis_conn_setup_subscribe(struct redis_conn *c)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {
-        struct slice argv[] = {slice_of("SUBSCRIBE"), slice_of(c->channels[i])};
-        rc = conn_step(c, CONN_SUBSCRIBE, 0, 2, argv);
-    }
+    for (size_t i = 0; rc == 0 && i < c->channel_count; i++)
+        rc = redis_conn_setup_subscribe_one(c, c->channels[i]);
     return rc;
 }
 

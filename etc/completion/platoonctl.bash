@@ -31,9 +31,9 @@ _platoonctl_places() {
     case $1 in
     'cache set '*' '*' '* | 'queue weight '*' '*' '*) ;;
     'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop' | 'queue dead '*' retry' | 'queue dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue wait '*) ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '*) ;;
     'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
-    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue wait') ;;
+    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait') ;;
     'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
     'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-node:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
@@ -49,7 +49,7 @@ _platoonctl_places() {
     '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache queue' ;;
     drain) echo 'status dead wait' ;;
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
-    queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap wait' ;;
+    queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap listen wait' ;;
     esac
 }
 
@@ -85,6 +85,7 @@ _platoonctl_dashes() {
     'queue pause' | 'queue pause '*) echo "$_platoonctl_options --on" ;;
     'queue resume' | 'queue resume '*) echo "$_platoonctl_options --on" ;;
     'queue cap' | 'queue cap '*) echo "$_platoonctl_options --on" ;;
+    'queue listen' | 'queue listen '*) echo "$_platoonctl_options -n --on" ;;
     'queue wait' | 'queue wait '*) echo "$_platoonctl_options --on" ;;
     *) echo "$_platoonctl_options" ;;
     esac

@@ -8,6 +8,7 @@
 #include "common/words.h"
 #include "master/config/config_check_key.h"
 #include "master/queue/queue_backbone.h"
+#include "master/queue/queue_listens.h"
 #include "master/queue/queue_takes.h"
 #include "master/systems_config.h"
 #include "proto/contract.h"
@@ -194,5 +195,47 @@ void config_check_takes(const struct config *c, const struct config_section *s,
         config_errors_add(
             errors, line,
             "takes: messages come to the program's port: set port to json or msgpack");
+    buffer_fini(&words);
+}
+
+/* ---- program: listens ---- */
+
+static void listens_check_word(const struct config *c, const struct config_section *s,
+                               const char *word, struct config_errors *errors)
+{
+    struct slice glob;
+    unsigned line = config_check_line(s, "listens");
+    if (queue_listens_word(c, word, &glob) == NULL)
+        config_errors_add(
+            errors, line,
+            config_section_at(c, CONFIG_BACKBONE, 0) == NULL
+                ? "listens: there is no backbone: add a section such as backbone shop { }"
+                : "listens: there are several backbones: say which one, as in NAME/%s",
+            word);
+    else if (glob.len == 0 || glob.len > QUEUE_GLOB_MAX)
+        config_errors_add(errors, line, "listens: '%s': a glob of topics has 1 to %d letters", word,
+                          QUEUE_GLOB_MAX);
+}
+
+void config_check_listens(const struct config *c, const struct config_section *s,
+                          struct config_errors *errors)
+{
+    struct buffer words = BUFFER_EMPTY;
+    if (config_check_broken(s, "listens") || config_get(s, "listens")[0] == '\0')
+        return;
+    unsigned line = config_check_line(s, "listens");
+    int count = words_split(slice_of(config_get(s, "listens")), QUEUE_LISTENS_MAX, &words);
+    if (count == -ENOMEM)
+        errors->failed = true;
+    else if (count < 0)
+        config_errors_add(errors, line, "listens: must be at most %d globs of topics",
+                          QUEUE_LISTENS_MAX);
+    for (const char *w = count > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL;
+         w = words_next(&words, 0, w))
+        listens_check_word(c, s, w, errors);
+    if (!config_check_broken(s, "port") && strcmp(config_get(s, "port"), "none") == 0)
+        config_errors_add(errors, line,
+                          "listens: what is heard comes to the program's port: set port to json or "
+                          "msgpack");
     buffer_fini(&words);
 }

@@ -5,6 +5,7 @@
  */
 #include "common/words.h"
 #include "master/queue/queue_backbone.h"
+#include "master/queue/queue_listens.h"
 #include "master/queue/queue_takes.h"
 #include "master/systems_tree.h"
 
@@ -39,7 +40,7 @@ int tree_extra_backbone(const struct config *c, const struct config_section *s,
     return 0;
 }
 
-/* ---- what a program is told: whom to take from ---- */
+/* ---- what a program is told: whom to take from, and whom to listen to ---- */
 
 static int queue_extra_takes(const struct config *c, size_t number, const char *word,
                              struct config_extras *extras)
@@ -63,12 +64,11 @@ static int queue_extra_takes(const struct config *c, size_t number, const char *
     return 0;
 }
 
-int tree_extra_takes(const struct config *c, const struct config_section *s,
-                     const struct preflight *p, struct config_extras *extras)
+static int queue_extra_takes_all(const struct config *c, const struct config_section *s,
+                                 struct config_extras *extras)
 {
     struct buffer words = BUFFER_EMPTY;
     size_t number = 0;
-    (void)p;
     if (config_get(s, "takes")[0] == '\0')
         return 0;
     int rc = words_split(slice_of(config_get(s, "takes")), QUEUE_TAKES_MAX, &words);
@@ -78,6 +78,37 @@ int tree_extra_takes(const struct config *c, const struct config_section *s,
     config_extras_add(extras, "takes.window", config_get(s, "window"));
     buffer_fini(&words);
     return rc < 0 ? rc : 0;
+}
+
+static int queue_extra_listens(const struct config *c, const struct config_section *s,
+                               struct config_extras *extras)
+{
+    struct buffer words = BUFFER_EMPTY;
+    char path[2 * CONTRACT_NAME_MAX];
+    size_t number = 0;
+    int rc = words_split(slice_of(config_get(s, "listens")), QUEUE_LISTENS_MAX, &words);
+    for (const char *w = rc > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL && rc > 0;
+         w = words_next(&words, 0, w)) {
+        struct slice glob;
+        const struct config_section *backbone = queue_listens_word(c, w, &glob);
+        if (backbone == NULL) { /* config_check_listens refuses that */
+            rc = -ENOENT;
+            break;
+        }
+        snprintf(path, sizeof path, "queue/%s/backbone.1", config_title(backbone));
+        queue_extra(extras, "listens", number, "path", path);
+        queue_extra(extras, "listens", number++, "glob", glob.ptr);
+    }
+    buffer_fini(&words);
+    return rc < 0 ? rc : 0;
+}
+
+int tree_extra_takes(const struct config *c, const struct config_section *s,
+                     const struct preflight *p, struct config_extras *extras)
+{
+    (void)p;
+    int rc = queue_extra_takes_all(c, s, extras);
+    return rc == 0 ? queue_extra_listens(c, s, extras) : rc;
 }
 
 /* ---- the workers of a queue ---- */

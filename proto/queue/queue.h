@@ -52,12 +52,15 @@
       "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
     X(PROGRAM, "takes", STRING, "", 0, 0, RESTART, \
       "port: names of queue sections whose messages it is handed; NAME*10 takes ten of them for one of another's") \
-    X(PROGRAM, "window", INT, "1", 1, 10000, RESTART, "takes: messages it may have in hands at once")
+    X(PROGRAM, "window", INT, "1", 1, 10000, RESTART, "takes: messages it may have in hands at once") \
+    X(PROGRAM, "listens", STRING, "", 0, 0, RESTART, \
+      "port: globs of topics, as page:* or BACKBONE/page:*: it is told what is delivered, at most once")
 
 #define QUEUE_CHECKS(X) \
     X(BACKBONE, backbone) \
     X(QUEUE, queue) \
-    X(PROGRAM, takes)
+    X(PROGRAM, takes) \
+    X(PROGRAM, listens)
 
 #define QUEUE_TYPES(X) \
     X(BACKBONE, "backbone", BACKBONE, ALWAYS, ITSELF, "queue/%s/backbone", "workers", \
@@ -71,7 +74,8 @@
 
 #define QUEUE_SETTINGS(X) \
     X("queues.") \
-    X("takes.")
+    X("takes.") \
+    X("listens.")
 
 #define QUEUE_BUILDS(X) \
     X(queues)
@@ -84,7 +88,9 @@
     X(205, LOST, lost, "queue to consumer: that one is not yours any more") \
     X(206, DELIVER, deliver, "anybody to backbone: queue this") \
     X(207, DELIVERED, delivered, "backbone to who asked: where it is queued, or why not") \
-    X(208, WAITS, waits, "queue to backbone: how long what I have handed out had waited")
+    X(208, WAITS, waits, "queue to backbone: how long what I have handed out had waited") \
+    X(209, LISTEN, listen, "consumer to backbone: tell me of what is delivered with these topics") \
+    X(210, PUBLISHED, published, "backbone to who listens: this was delivered")
 
 #define MESSAGE_FIELDS_TAKE(F) F(u64, total, "messages since this consumer met this queue worker")
 
@@ -127,6 +133,12 @@
     F(str, queue, "its name") \
     F(u64, p50_ms, "half of them less") \
     F(u64, p99_ms, "all but one of a hundred less")
+
+#define MESSAGE_FIELDS_LISTEN(F) F(raw, globs, "array of str, in place of those before; at most 64 of 512 bytes")
+
+#define MESSAGE_FIELDS_PUBLISHED(F) \
+    F(bin, topic, "of the message") \
+    F(bin, body, "of the message")
 
 #define QUEUE_VERBS(X) \
     X(QUEUE_STATUS, queue_status, "queue status", 0, VERB_MANY, ANSWER, LOOK, "queue status [Q] [--on BACKBONE]", \
@@ -175,6 +187,8 @@
       "queue resume Q [F] [--on BACKBONE]", "hand out again") \
     X(QUEUE_CAP, queue_cap, "queue cap", 2, VERB_MANY, ANSWER, ACT, "queue cap Q N [--on BACKBONE]", \
       "most messages of one facet in flight; 0: any number") \
+    X(QUEUE_LISTEN, queue_listen, "queue listen", 1, VERB_MANY, ANSWER, LOOK, \
+      "queue listen GLOB [-n COUNT] [--on BACKBONE]", "what is delivered with topics that match, as it happens") \
     X(QUEUE_WAIT, queue_wait, "queue wait", 1, VERB_MANY, WAIT, WAIT, "queue wait Q [--on BACKBONE]", \
       "until nothing waits in the queue, is in flight or delayed")
 
@@ -184,6 +198,8 @@
       "wait_p50_ms, wait_p99_ms, delivered, acked, retried, expired, late}; nil: unknown") \
     X("backbone", "queue-deliver", ACT, "GIVEN TOPIC FACET AFTER_MS BODY", \
       "map {id, queues}; GIVEN as in DELIVER") \
+    X("backbone", "queue-listen", LOOK, "GLOB SESSION", \
+      "map {session, lost, messages: array of map {topic, body bin}}; when there are some, or half of the time is up") \
     X("backbone", "queue-dead-list", LOOK, "QUEUE LIMIT", "array of map {id, facet, attempts, reason, at_ms, bytes}") \
     X("backbone", "queue-dead-show", LOOK, "QUEUE ID...", "array of the same with `body` bin") \
     X("backbone", "queue-dead-retry", ACT, "QUEUE ID...|all", "map {count}: they are handed out again") \
@@ -213,6 +229,7 @@
     X(QUEUE_RETRIED, "queue_retried_total", COUNTER, "messages that consumers want handed out again") \
     X(QUEUE_BURIED, "queue_buried_total", COUNTER, "messages that consumers have made dead letters") \
     X(QUEUE_LOST, "queue_lost_total", COUNTER, "messages that consumers had in hands no longer, or in vain") \
+    X(QUEUE_UNHEARD, "queue_unheard_total", COUNTER, "messages dropped for who listens and does not keep up") \
     X(QUEUE_WAITING, "queue_waiting", GAUGE, "messages waiting in the queue") \
     X(QUEUE_DELAYED, "queue_delayed", GAUGE, "messages whose time has not come") \
     X(QUEUE_DEAD, "queue_dead", GAUGE, "dead letters of the queue") \
@@ -238,6 +255,7 @@
     X(BACKBONE, "CONFIG GET", SPARE, "") \
     X(BACKBONE, "SELECT", NEEDED, "-") \
     X(BACKBONE, "PUBLISH", NEEDED, "-") \
+    X(BACKBONE, "PSUBSCRIBE", OPTIONAL, "") \
     X(BACKBONE, "TIME", NEEDED, "") \
     X(BACKBONE, "TYPE", NEEDED, "$") \
     X(BACKBONE, "GET", NEEDED, "$") \

@@ -1,7 +1,7 @@
 /* cache_db_dirty.c: what the store behind does not have yet, and what it has told of. See cache_db.h. */
 #include "workers/cache/cache_db_private.h"
 
-#include "workers/cache/command/glob.h"
+#include "common/glob.h"
 
 #define DIRTY_EXPIRED_MAX 4096 /* in one search for what is due */
 

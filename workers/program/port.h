@@ -4,7 +4,7 @@
  * port.c         its life, and what the tree tells it: messages, peers, requests
  * port_wire.c    its stdin and stdout: JSON lines or msgpack frames
  * port_actions.c what it says: send, monitor, link, call, reply, start, timer …
- * port_queue.c   what it takes from queues, and delivers to them
+ * port_queue.c   what it takes from queues, delivers to them, and hears of them
  *
  * What is said both ways: PROTOCOL.md, Actors in any language.
  */
@@ -19,6 +19,7 @@
 #define PORT_FRAME_MAX     (1024u * 1024) /* one line or frame of the program's */
 #define PORT_READ_SIZE     65536
 #define PORT_QUEUE_MAX     (16u * 1024 * 1024) /* what it may leave unread */
+#define PORT_BEHIND_MAX    (1024u * 1024)      /* and so much before what may be dropped is */
 #define PORT_DEPTH_MAX     2048 /* what it says may be nested so deep, as jansson lets lines be */
 #define PORT_WAITING_MAX   1000 /* messages for workers that are not there yet */
 #define PORT_WAITING_BYTES (16u * 1024 * 1024) /* and all of them together */
@@ -109,6 +110,9 @@ void port_undone(struct port *p, const char *format, ...) __attribute__((format(
 
 /* Once a second: how many were not told one by one. */
 void port_wire_tick(struct port *p);
+
+/* True when it has left so much unread that what may be dropped is. */
+bool port_is_behind(const struct port *p);
 
 /* A JSON value as text; NULL when memory is short. Freed by the caller. */
 char *port_text(const json_t *value);

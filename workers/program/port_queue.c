@@ -1,7 +1,7 @@
 /*
- * port_queue.c: what the program takes from queues, and delivers to them. See port.h.
+ * port_queue.c: what the program takes from queues, delivers to them, and hears of them. See port.h.
  *
- * Events task, lost, delivered; actions done, again, bury, deliver (PROTOCOL.md, Actors in any language).
+ * Events task, lost, delivered, published; actions done, again, bury, deliver (PROTOCOL.md, Actors in any language).
  */
 #include "workers/program/port.h"
 
@@ -71,6 +71,22 @@ static void queue_on_task(void *ctx, const struct queue_client_task *task)
 static void queue_on_lost(void *ctx, const char *id)
 {
     port_tell(ctx, json_pack("{s:s,s:s}", "event", "lost", "id", id));
+}
+
+/* Nobody keeps it for who does not read. */
+static void queue_on_published(struct port *p, struct slice topic, struct slice body)
+{
+    json_t *named = json_stringn(topic.ptr, topic.len);
+    if (port_is_behind(p)) {
+        queue_client_unheard(p->w);
+        json_decref(named);
+        return;
+    }
+    json_t *event =
+        json_pack("{s:s,s:o}", "event", "published", "topic", named != NULL ? named : json_null());
+    if (event != NULL)
+        queue_put_body(event, body);
+    port_tell(p, event);
 }
 
 /* ---- what it has done ---- */
@@ -268,6 +284,7 @@ void port_queue_open(struct port *p)
 {
     if (queue_client_open(p->w, &queue_events, p, &p->takes) != 0)
         worker_exit_for(p->w, ENOMEM, NULL, "cannot take from queues");
+    queue_client_listen(p->w);
 }
 
 void port_queue_close(struct port *p)
@@ -281,6 +298,7 @@ void port_queue_close(struct port *p)
 void port_queue_up(struct port *p, struct worker_peer *peer)
 {
     queue_client_up(p->takes, peer);
+    queue_client_listen_up(p->w, peer);
     for (struct port_delivery *d = p->deliveries; d != NULL; d = d->next)
         if (!d->sent && strcmp(d->to, peer->name) == 0)
             delivery_send(p, d, peer);
@@ -298,7 +316,13 @@ void port_queue_down(struct port *p, const struct worker_peer *peer, struct slic
 bool port_queue_message(struct port *p, struct worker_peer *from, uint64_t type, struct unpack *u)
 {
     struct queue_client_delivered m;
+    struct slice topic, body;
     bool ok;
+    if (queue_client_published(type, u, &topic, &body, &ok)) {
+        if (ok)
+            queue_on_published(p, topic, body);
+        return ok;
+    }
     if (queue_client_delivered(type, u, &m, &ok)) {
         if (ok)
             queue_on_delivered(p, &m);

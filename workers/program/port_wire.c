@@ -45,6 +45,11 @@ static void port_encode(const struct port *p, const json_t *event, struct buffer
     free(text);
 }
 
+bool port_is_behind(const struct port *p)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&p->in) > PORT_BEHIND_MAX;
+}
+
 /* What it has not heard it would wait for: so it starts afresh when it cannot be told. */
 void port_tell(struct port *p, json_t *event)
 {

@@ -33,7 +33,10 @@ static void backbone_tell(struct backbone *b)
     if (redis_rights_text(&b->rights, missing, sizeof missing)[0] != '\0')
         worker_trouble(b->w, "%s", missing);
     else
-        worker_trouble(b->w, "%s", b->error[0] != '\0' ? b->error : b->inbox_error);
+        worker_trouble(b->w, "%s",
+                       b->error[0] != '\0'         ? b->error
+                       : b->inbox_error[0] != '\0' ? b->inbox_error
+                                                   : b->listen_error);
 }
 
 /* Rights were asked before the queues were registered, and answers come in that order. */
@@ -130,14 +133,12 @@ static const struct redis_link_events backbone_redis_events = {
 
 /* ---- what workers say ---- */
 
-static bool backbone_on_waits(struct worker *w, struct worker_peer *from, struct unpack *u)
+static bool backbone_on_waits(struct backbone *b, struct worker_peer *from, struct unpack *u)
 {
     struct message_waits m;
     if (!message_waits_unpack(u, &m))
         return false;
-    struct backbone_waits *waits = from->user;
-    if (waits == NULL)
-        from->user = waits = worker_must_alloc(w, sizeof *waits);
+    struct backbone_waits *waits = &backbone_peer_of(b, from, 0)->waits;
     waits->p50_ms = m.p50_ms;
     waits->p99_ms = m.p99_ms;
     return slice_copy(m.queue, waits->queue, sizeof waits->queue);
@@ -147,8 +148,11 @@ static bool backbone_on_message(struct worker *w, void *state, struct worker_pee
                                 uint64_t type, struct unpack *u)
 {
     struct message_deliver m;
+    (void)w;
     if (type == MESSAGE_WAITS)
-        return backbone_on_waits(w, from, u);
+        return backbone_on_waits(state, from, u);
+    if (type == MESSAGE_LISTEN)
+        return backbone_on_listen(state, from, u);
     if (type != MESSAGE_DELIVER || !message_deliver_unpack(u, &m))
         return false;
     backbone_deliver_message(state, from, &m);
@@ -187,6 +191,7 @@ static void backbone_on_tick(struct worker *w, void *state)
     queue_redis_tick(&b->redis);
     redis_rights_tick(&b->rights, b->refused || b->error[0] != '\0' || b->inbox_error[0] != '\0');
     backbone_inbox_look(b);
+    backbone_listen_tick(b);
     if (b->error[0] != '\0' && b->registering == 0 && redis_conn_ready(b->redis.conn))
         backbone_register(b);
     worker_doing(w, "%" PRIu64 " delivered", worker_counted(w, COUNTER_QUEUE_DELIVERED));
@@ -209,6 +214,7 @@ static bool backbone_is_idle(const struct backbone *b)
 static void backbone_drain(struct worker *w, void *state)
 {
     struct backbone *b = state;
+    backbone_sessions_drain(b);
     if (backbone_is_idle(b))
         worker_finished(w);
 }
@@ -219,6 +225,7 @@ static void backbone_fini(struct worker *w, void *state)
     (void)w;
     backbone_deliver_refuse(b, "its backbone worker ends");
     backbone_vouch_fini(b);
+    backbone_listen_fini(b);
     queue_redis_close(&b->redis);
     queue_call_fini(&b->call);
     queue_fields_fini(&b->fields);

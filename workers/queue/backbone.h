@@ -6,6 +6,7 @@
  * backbone_deliver.c  deliveries of workers and people, many in one call
  * backbone_inbox.c    deliveries that are left in the inbox
  * backbone_vouch.c    for the registry, so that deliveries need not walk through it
+ * backbone_listen.c   who listens hears what is delivered; backbone_sessions.c: people who do
  * backbone_verbs.c    what people ask
  */
 #ifndef WORKERS_QUEUE_BACKBONE_H
@@ -30,12 +31,25 @@
 
 struct backbone_delivery;
 
-/* A queue worker's: its peer's `user`. */
+/* Globs of one that listens, and letters of one. */
+#define BACKBONE_GLOBS_MAX 64
+#define BACKBONE_GLOB_MAX  512
+
+/* A queue worker's. */
 struct backbone_waits {
     char queue[CONTRACT_NAME_MAX];
     uint64_t p50_ms;
     uint64_t p99_ms;
 };
+
+/* Of a peer: its `user`. */
+struct backbone_peer {
+    struct backbone_waits waits;
+    size_t globs_size; /* 0: it does not listen */
+    char globs[];      /* patterns of channels, each with its NUL */
+};
+
+struct backbone_session;
 
 struct backbone {
     struct worker *w;
@@ -65,6 +79,15 @@ struct backbone {
     char inbox_error[BACKBONE_ERROR_SIZE];
 
     uv_timer_t vouch; /* backbone_vouch.c */
+
+    /* backbone_listen.c, backbone_sessions.c */
+    struct redis_conn *hears; /* NULL: nobody listens */
+    char **patterns;          /* that it is subscribed to */
+    size_t pattern_count;
+    uint64_t subscribed_ms; /* last try after a refusal, loop's time */
+    char listen_error[BACKBONE_ERROR_SIZE];
+    struct backbone_session *sessions;
+    uint64_t last_session;
 
     size_t asked; /* requests that are being answered */
 };
@@ -106,6 +129,41 @@ void backbone_vouch_fini(struct backbone *b);
 
 /* The connection is there: vouches now, and then again and again. */
 void backbone_vouch(struct backbone *b);
+
+/* ---- backbone_listen.c ---- */
+
+/* Its peer's memory, made, and made greater, as needed: with room for so many bytes of globs. */
+struct backbone_peer *backbone_peer_of(struct backbone *b, struct worker_peer *peer, size_t globs);
+
+/* LISTEN. False: it cannot be read. */
+bool backbone_on_listen(struct backbone *b, struct worker_peer *from, struct unpack *u);
+
+/* Appends the pattern of channels that a glob of topics stands for, with its NUL. False: it is none, or no memory. */
+bool backbone_listen_pattern(const struct backbone *b, struct slice glob, struct buffer *out);
+
+/* Whether one of these patterns, each with its NUL, matches. */
+bool backbone_listen_matches(const char *patterns, size_t size, struct slice channel);
+
+/* Subscribes to each of them, unless it is already. False: memory is short. */
+bool backbone_listen_add(struct backbone *b, const char *patterns, size_t size);
+
+/* Once a second: the connection goes when nobody listens any more. */
+void backbone_listen_tick(struct backbone *b);
+void backbone_listen_fini(struct backbone *b);
+
+/* ---- backbone_sessions.c ---- */
+
+/* queue-listen: of that session, else a new one; answered later. */
+void backbone_session_ask(struct backbone *b, const struct link_request *request, struct slice glob,
+                          struct slice id);
+/* Something was published. */
+void backbone_sessions_tell(struct backbone *b, struct slice channel, struct slice topic,
+                            struct slice body);
+/* Subscribes to what they listen to. False: memory is short. */
+bool backbone_sessions_listen(struct backbone *b);
+/* Who waits is answered. */
+void backbone_sessions_drain(struct backbone *b);
+void backbone_sessions_fini(struct backbone *b);
 
 /* ---- backbone_verbs.c ---- */
 

@@ -141,11 +141,23 @@ static bool verbs_deliver(struct backbone *b, const struct link_request *request
     return true;
 }
 
+/* GLOB SESSION */
+static bool verbs_listen(struct backbone *b, const struct link_request *request, struct unpack *u,
+                         uint32_t count)
+{
+    struct slice glob = unpack_bytes(u), session = unpack_bytes(u);
+    if (count != 2 || !unpack_end(u))
+        return false;
+    backbone_session_ask(b, request, glob, session);
+    return true;
+}
+
 static void verbs_usage(struct worker *w, uint64_t id)
 {
     struct buffer text = BUFFER_EMPTY;
     buffer_append_text(&text,
-                       "a backbone understands: queue-deliver GIVEN TOPIC FACET AFTER_MS BODY");
+                       "a backbone understands: queue-deliver GIVEN TOPIC FACET AFTER_MS BODY, "
+                       "queue-listen GLOB SESSION");
     for (size_t i = 0; i < VERBS_TABLES; i++)
         for (const struct verbs_row *row = verbs_tables[i]; row->verb != NULL; row++)
             buffer_printf(&text, ", %s %s", row->verb, row->words);
@@ -188,8 +200,9 @@ void backbone_on_request(struct worker *w, void *state, const struct link_reques
     struct backbone *b = state;
     struct unpack u = unpack_start(request->args);
     uint32_t count = unpack_array(&u);
-    if (slice_is(request->verb, "queue-deliver") && unpack_ok(&u)) {
-        if (!verbs_deliver(b, request, &u, count))
+    bool delivers = slice_is(request->verb, "queue-deliver");
+    if ((delivers || slice_is(request->verb, "queue-listen")) && unpack_ok(&u)) {
+        if (!(delivers ? verbs_deliver : verbs_listen)(b, request, &u, count))
             verbs_usage(w, request->id);
         return;
     }

@@ -28,7 +28,8 @@ static void verbs_waits(struct backbone *b, struct slice queue, int64_t *p50, in
     *p50 = *p99 = -1;
     for (struct worker_peer *p = worker_peer_next(b->w, NULL); p != NULL;
          p = worker_peer_next(b->w, p)) {
-        const struct backbone_waits *waits = p->user;
+        const struct backbone_peer *peer = p->user;
+        const struct backbone_waits *waits = peer != NULL ? &peer->waits : NULL;
         if (waits == NULL || !slice_is(queue, waits->queue))
             continue;
         *p50 = (int64_t)waits->p50_ms > *p50 ? (int64_t)waits->p50_ms : *p50;

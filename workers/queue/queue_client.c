@@ -10,6 +10,7 @@
 
 #define CLIENT_QUEUES_MAX 64
 #define CLIENT_REASON_MAX 200
+#define CLIENT_GLOBS_MAX  64
 #define CLIENT_GIVE_BACK  3 /* SETTLE's outcome: nobody has looked at it */
 
 enum client_phase {
@@ -408,4 +409,58 @@ bool queue_client_delivered(uint64_t type, struct unpack *u, struct queue_client
         *d = (struct queue_client_delivered){
             .token = m.token, .error = m.error, .id = m.id, .queues = unpack_start(m.queues)};
     return true;
+}
+
+/* ---- listening ---- */
+
+static const char *client_listen_setting(const struct worker *w, size_t i, const char *what)
+{
+    char name[48];
+    snprintf(name, sizeof name, "listens.%zu.%s", i, what);
+    return i < CLIENT_GLOBS_MAX ? worker_setting(w, name) : NULL;
+}
+
+void queue_client_listen(struct worker *w)
+{
+    const char *path;
+    for (size_t i = 0; (path = client_listen_setting(w, i, "path")) != NULL; i++)
+        worker_monitor(w, slice_of(path));
+}
+
+void queue_client_listen_up(struct worker *w, struct worker_peer *peer)
+{
+    struct buffer globs = BUFFER_EMPTY;
+    uint32_t count = 0;
+    const char *path;
+    for (size_t i = 0; (path = client_listen_setting(w, i, "path")) != NULL; i++)
+        count += strcmp(path, peer->name) == 0;
+    if (count == 0)
+        return;
+    pack_array(&globs, count);
+    for (size_t i = 0; (path = client_listen_setting(w, i, "path")) != NULL; i++)
+        if (strcmp(path, peer->name) == 0)
+            pack_text(&globs, client_listen_setting(w, i, "glob"));
+    if (!buffer_ok(&globs))
+        worker_exit_for(w, ENOMEM, NULL, "cannot tell %s what it listens to", peer->name);
+    struct buffer *message = worker_compose(w);
+    message_listen_pack(message, &(struct message_listen){.globs = buffer_slice(&globs)});
+    worker_must_send(w, peer, message);
+    buffer_fini(&globs);
+}
+
+bool queue_client_published(uint64_t type, struct unpack *u, struct slice *topic,
+                            struct slice *body, bool *ok)
+{
+    struct message_published m;
+    if (type != MESSAGE_PUBLISHED)
+        return false;
+    *ok = message_published_unpack(u, &m);
+    *topic = *ok ? m.topic : slice_of("");
+    *body = *ok ? m.body : slice_of("");
+    return true;
+}
+
+void queue_client_unheard(struct worker *w)
+{
+    worker_count(w, COUNTER_QUEUE_UNHEARD, 1);
 }

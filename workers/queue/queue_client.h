@@ -78,6 +78,26 @@ struct queue_client_delivered {
 bool queue_client_delivered(uint64_t type, struct unpack *u, struct queue_client_delivered *d,
                             bool *ok);
 
+/* ---- listening: each message at most once; nobody tells of those that were published while somebody was away ---- */
+
+/* From the settings listens.*: its backbones' workers are monitored. Nothing happens when there are none. */
+void queue_client_listen(struct worker *w);
+
+/* For on_up: it is told what we listen to, when it is one of them. */
+void queue_client_listen_up(struct worker *w, struct worker_peer *peer);
+
+/*
+ * For on_message: whether it is of what we listen to; *ok then says whether it could be read. topic and body live until
+ * the call returns.
+ */
+bool queue_client_published(uint64_t type, struct unpack *u, struct slice *topic,
+                            struct slice *body, bool *ok);
+
+/* It was dropped, because who is told does not keep up. */
+void queue_client_unheard(struct worker *w);
+
+/* ---- the end ---- */
+
 /* It takes nothing more: what it was not told of yet goes back. For drain. Accepts NULL. */
 void queue_client_stop(struct queue_client *c);
 

@@ -95,13 +95,34 @@ static void say_held(const struct worker_peer *to, struct slice receipts)
     note(t.said, "\n");
 }
 
-/* The four that a consumer says: each is read as what it is, and nothing else. */
+static void say_listen(const struct worker_peer *to, struct slice globs)
+{
+    struct unpack u = unpack_start(globs);
+    uint32_t count = unpack_array(&u);
+    note(t.said, "%s: listen", to->name);
+    while (count-- > 0) {
+        struct slice glob = unpack_str(&u);
+        note(t.said, " %.*s", (int)glob.len, glob.ptr);
+    }
+    ck_assert(unpack_end(&u));
+    note(t.said, "\n");
+}
+
+void worker_count(struct worker *w, enum counter counter, uint64_t more)
+{
+    (void)w;
+    ck_assert_int_eq(counter, COUNTER_QUEUE_UNHEARD);
+    note(t.seen, "unheard %" PRIu64 "\n", more);
+}
+
+/* The five that a consumer says: each is read as what it is, and nothing else. */
 void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
 {
     struct message_take take;
     struct message_settle settle;
     struct message_held held;
     struct message_deliver deliver;
+    struct message_listen listen;
     struct unpack u = unpack_start(buffer_slice(message));
     (void)w;
     ck_assert(buffer_ok(message));
@@ -119,6 +140,11 @@ void worker_must_send(struct worker *w, struct worker_peer *to, const struct buf
     u = unpack_start(buffer_slice(message));
     if (message_held_unpack(&u, &held)) {
         say_held(to, held.receipts);
+        return;
+    }
+    u = unpack_start(buffer_slice(message));
+    if (message_listen_unpack(&u, &listen)) {
+        say_listen(to, listen.globs);
         return;
     }
     u = unpack_start(buffer_slice(message));

@@ -300,8 +300,53 @@ START_TEST(test_delivering)
 }
 END_TEST
 
+/* Each backbone is told of its own globs, and again whenever it is there again. */
+START_TEST(test_listening)
+{
+    static const char *const settings[] = {"listens.0.path",
+                                           "queue/a/backbone.1",
+                                           "listens.0.glob",
+                                           "x*",
+                                           "listens.1.path",
+                                           "queue/b/backbone.1",
+                                           "listens.1.glob",
+                                           "y",
+                                           "listens.2.path",
+                                           "queue/a/backbone.1",
+                                           "listens.2.glob",
+                                           "z",
+                                           NULL};
+    struct worker_peer a = {.name = "queue/a/backbone.1"}, b = {.name = "queue/b/backbone.1"};
+    struct worker_peer other = {.name = "queue/c/backbone.1"};
+    struct slice topic, body;
+    struct buffer message = BUFFER_EMPTY;
+    bool ok;
+    take_from(settings);
+    queue_client_listen(NULL);
+    ck_assert_str_eq(t.monitored, "queue/a/backbone.1 queue/b/backbone.1 queue/a/backbone.1 ");
+    queue_client_listen_up(NULL, &a);
+    queue_client_listen_up(NULL, &other);
+    queue_client_listen_up(NULL, &b);
+    queue_client_listen_up(NULL, &a);
+    said("queue/a/backbone.1: listen x* z\nqueue/b/backbone.1: listen y\n"
+         "queue/a/backbone.1: listen x* z\n");
+    message_published_pack(
+        &message, &(struct message_published){.topic = slice_of("x1"), .body = slice_of("b")});
+    struct unpack u = unpack_start(buffer_slice(&message));
+    ck_assert(!queue_client_published(MESSAGE_TASK, &u, &topic, &body, &ok));
+    ck_assert(queue_client_published(MESSAGE_PUBLISHED, &u, &topic, &body, &ok) && ok);
+    ck_assert(slice_is(topic, "x1") && slice_is(body, "b"));
+    u = unpack_start(slice_of("x"));
+    ck_assert(queue_client_published(MESSAGE_PUBLISHED, &u, &topic, &body, &ok) && !ok);
+    queue_client_unheard(NULL);
+    seen("unheard 1\n");
+    buffer_fini(&message);
+    finish();
+}
+END_TEST
+
 SUITE_MAIN("queue_client", test_nobody_takes, test_whom_it_monitors, test_a_task_is_done,
            test_again_and_bury, test_settled_while_it_is_told, test_the_window_is_of_all_queues,
            test_weights, test_one_that_must_be_alone, test_lost, test_lost_before_it_was_told,
            test_a_successor, test_a_successor_with_nothing_to_hear, test_it_stops,
-           test_messages_that_are_none, test_delivering)
+           test_messages_that_are_none, test_delivering, test_listening)

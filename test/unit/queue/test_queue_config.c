@@ -80,6 +80,14 @@ START_TEST(errors_name_line_cause_and_remedy)
         {SHOP "queue q { pattern = a raw = true }\n"
               "program p { command = cat port = json takes = q }\n",
          "4: takes: queue q is raw"},
+        {REDIS "program p { command = cat port = json listens = a }\n",
+         "2: listens: there is no backbone: add a section"},
+        {BOTH "program p { command = cat port = json listens = \"a*\" }\n",
+         "4: listens: there are several backbones: say which one, as in NAME/a*"},
+        {BOTH "program p { command = cat port = json listens = shop/ }\n",
+         "4: listens: 'shop/': a glob of topics has 1 to 512 letters"},
+        {SHOP "program p { command = cat listens = a }\n",
+         "3: listens: what is heard comes to the program's port"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         says(cases[i].text, cases[i].says);
@@ -92,6 +100,8 @@ START_TEST(right_ones)
         BOTH "queue q { backbone = mall pattern = \"user%-1\" }\n",
         SHOP "queue q { pattern = \".*:page:.*google.*\" }\nqueue r { pattern = a }\n"
              "program p { command = cat port = msgpack takes = \"q*10 r\" window = 5 }\n",
+        BOTH "program p { command = cat port = json listens = \"shop/a* mall/a/b\" }\n",
+        SHOP "program p { command = cat port = json listens = \"* a/b\" }\n",
         "redis main { }\nbackbone a { }\nredis far { url = \"redis://h\" }\n"
         "backbone b { redis = far }\nqueue q { backbone = b pattern = a }\n",
     };

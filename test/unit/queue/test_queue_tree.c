@@ -88,6 +88,30 @@ START_TEST(test_what_a_consumer_is_told)
 }
 END_TEST
 
+/* What stands before a slash is a backbone's name only when one has it. */
+START_TEST(test_what_a_listener_is_told)
+{
+    build(PLATOON REDIS SHOP
+          "backbone mall { namespace = mall }\n"
+          "program p { command = cat  port = json  listens = \"mall/b/* shop/a\" }\n"
+          "program none { command = cat  port = json }\n");
+    ck_assert_str_eq(setting("p.1", "listens.0.path"), "queue/mall/backbone.1");
+    ck_assert_str_eq(setting("p.1", "listens.0.glob"), "b/*");
+    ck_assert_str_eq(setting("p.1", "listens.1.path"), "queue/shop/backbone.1");
+    ck_assert_str_eq(setting("p.1", "listens.1.glob"), "a");
+    ck_assert_ptr_null(setting("none.1", "listens.0.path"));
+}
+END_TEST
+
+START_TEST(test_a_glob_with_a_slash)
+{
+    build(PLATOON REDIS SHOP "program p { command = cat  port = json  listens = \"a/b\" }\n");
+    ck_assert_str_eq(setting("p.1", "listens.0.path"), "queue/shop/backbone.1");
+    ck_assert_str_eq(setting("p.1", "listens.0.glob"), "a/b");
+}
+END_TEST
+
 SUITE_MAIN_WITH("queue_tree", start, finish, test_workers_stand_below_their_backbone,
                 test_what_a_queue_worker_is_told, test_an_embedded_redis,
-                test_what_a_backbone_is_told, test_what_a_consumer_is_told)
+                test_what_a_backbone_is_told, test_what_a_consumer_is_told,
+                test_what_a_listener_is_told, test_a_glob_with_a_slash)

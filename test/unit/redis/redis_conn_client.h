@@ -31,9 +31,9 @@ struct client {
     uv_timer_t limit;
     struct redis_options options;
     struct redis_conn *conn;
-    int ready, lost, messages;
+    int ready, lost, messages, matched;
     char why[700];
-    char channel[64], payload[64];
+    char pattern[64], channel[64], payload[64];
     int replies, unknown; /* answers with a reply, and without */
     int type;             /* of the last reply */
     long long integer;
@@ -70,6 +70,17 @@ static inline void on_message(struct redis_conn *c, struct slice channel, struct
     slice_copy(payload, client->payload, sizeof client->payload);
 }
 
+static inline void on_matched(struct redis_conn *c, struct slice pattern, struct slice channel,
+                              struct slice payload, void *ctx)
+{
+    struct client *client = ctx;
+    (void)c;
+    client->matched++;
+    slice_copy(pattern, client->pattern, sizeof client->pattern);
+    slice_copy(channel, client->channel, sizeof client->channel);
+    slice_copy(payload, client->payload, sizeof client->payload);
+}
+
 static inline void on_reply(struct redis_conn *c, const redisReply *reply, void *ctx)
 {
     (void)c;
@@ -86,7 +97,7 @@ static inline void on_reply(struct redis_conn *c, const redisReply *reply, void 
     client->len = reply->len;
 }
 
-static const struct redis_conn_events events = {on_ready, on_lost, on_message};
+static const struct redis_conn_events events = {on_ready, on_lost, on_message, on_matched};
 
 static inline void on_limit(uv_timer_t *timer)
 {

@@ -481,6 +481,47 @@ START_TEST(test_keyspace_messages)
 }
 END_TEST
 
+/* A message comes once for each pattern; one more pattern may come at any time, and all are there again afterwards. */
+START_TEST(test_patterns)
+{
+    redis_fixture_start(&fx, false, NULL);
+    set_url("unix://%s", fx.socket);
+    connect_client();
+    ck_assert_int_eq(redis_conn_psubscribe(cl.conn, "shop:page:*"), 0);
+    WAIT_FOR(cl.ready == 1);
+    ck_assert_int_eq(command("PING", NULL, NULL, NULL), -EBUSY);
+    char publish[REDIS_FIXTURE_PATH + 80];
+    snprintf(publish, sizeof publish, "redis-cli -s %s PUBLISH shop:page:1 body", fx.socket);
+    redis_fixture_shell(&fx, publish);
+    WAIT_FOR(cl.matched == 1);
+    ck_assert_str_eq(cl.pattern, "shop:page:*");
+    ck_assert_str_eq(cl.channel, "shop:page:1");
+    ck_assert_str_eq(cl.payload, "body");
+    ck_assert_int_eq(redis_conn_psubscribe(cl.conn, "*:1"), 0);
+    while (cl.matched < 3) { /* until the server has heard of the second */
+        redis_fixture_shell(&fx, publish);
+        uv_run(&cl.loop, UV_RUN_NOWAIT);
+    }
+    redis_fixture_kill(&fx, SIGKILL);
+    redis_fixture_start(&fx, false, NULL);
+    WAIT_FOR(cl.ready == 2);
+    int before = cl.matched;
+    redis_fixture_shell(&fx, publish);
+    WAIT_FOR(cl.matched == before + 2);
+    ck_assert_int_eq(cl.messages, 0);
+}
+END_TEST
+
+START_TEST(test_a_pattern_for_a_connection_that_takes_commands)
+{
+    redis_fixture_start(&fx, false, NULL);
+    set_url("unix://%s", fx.socket);
+    connect_client();
+    WAIT_FOR(cl.ready == 1);
+    ck_assert_int_eq(redis_conn_psubscribe(cl.conn, "*"), -EBUSY);
+}
+END_TEST
+
 static Suite *redis_conn_suite(void)
 {
     Suite *s = suite_create("redis_conn");
@@ -490,7 +531,8 @@ static Suite *redis_conn_suite(void)
              test_password_missing_here_and_there, test_unreadable_password_files, test_database);
     ADD_CASE(s, "commands", test_binary_values, test_ten_thousand_pipelined,
              test_reply_above_reply_max, test_scripts_survive_flush_and_restart, test_close_on_exec,
-             test_freed_with_commands_pending, test_freed_in_a_callback, test_keyspace_messages);
+             test_freed_with_commands_pending, test_freed_in_a_callback, test_keyspace_messages,
+             test_patterns, test_a_pattern_for_a_connection_that_takes_commands);
     ADD_CASE(s, "lost", test_refused_missing_and_unresolvable, test_killed_and_restarted,
              test_deadline_on_a_stopped_server, test_not_a_redis_server, test_loading_is_not_ready);
     return s;

@@ -220,7 +220,8 @@ static void on_ready_writing(struct redis_conn *c, void *ctx)
 /* The primary lacks its replicas, or is away: a person can end that, and not that the other is a replica. */
 START_TEST(test_what_a_person_can_act_on_is_told)
 {
-    static const struct redis_conn_events saying = {on_ready_writing, on_lost_saying, on_message};
+    static const struct redis_conn_events saying = {on_ready_writing, on_lost_saying, on_message,
+                                                    on_matched};
     char why[300];
     start_both();
     ask_shell("CONFIG SET min-replicas-to-write 3");

@@ -6,7 +6,7 @@
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_list.h"
 #include "workers/cache/command/command_options.h"
-#include "workers/cache/command/glob.h"
+#include "common/glob.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* glob.c: see glob.h. */
-#include "workers/cache/command/glob.h"
+#include "common/glob.h"
 
 #include <ctype.h>
 

@@ -1,5 +1,5 @@
 /* test_glob.c: patterns of keys: what Redis documents, what it does with malformed ones, and how long it may take. */
-#include "workers/cache/command/glob.h"
+#include "common/glob.h"
 #include "test/unit/suite.h"
 
 #include <stdlib.h>
