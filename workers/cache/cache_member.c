@@ -49,7 +49,8 @@ static enum cache_cell_event member_need(struct cache_member_who who)
 
 /*
  * Most commands are of an object that is in memory, and of clients here: the cell's entry, one more line of memory that
- * is far away, need not be looked at.
+ * is far away, need not be looked at. But for whom the last one was another node's, the next one is likely to be, too:
+ * then the entry says so at once, and no object is looked for in vain (went_away).
  */
 static bool member_is_ours(struct cache_member *r, struct slice key)
 {
@@ -61,7 +62,7 @@ static bool member_is_ours(struct cache_member *r, struct slice key)
 struct cache_member_sight cache_member_look(struct cache_member *r, struct slice key,
                                             struct cache_member_who who)
 {
-    if (who.from == 0 && member_is_ours(r, key))
+    if (who.from == 0 && !r->went_away && member_is_ours(r, key))
         return (struct cache_member_sight){.action = CACHE_DO_RUN, .owner = r->incarnation};
     uint64_t cell = cache_cell(key, r->seed);
     if (r->incarnation == 0 || r->walk != MEMBER_SETTLED || r->leaves)
@@ -75,6 +76,7 @@ struct cache_member_sight cache_member_look(struct cache_member *r, struct slice
     struct cache_member_sight sight = {
         .action = action, .owner = owner, .cell = cell, .short_of = r->short_of};
     r->short_of = r->short_of || short_of;
+    r->went_away = action == CACHE_DO_FORWARD;
     if (action == CACHE_DO_RUN)
         return member_run(r, e, who.from);
     if (action == CACHE_DO_ASK || action == CACHE_DO_WAIT)

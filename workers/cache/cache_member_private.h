@@ -143,6 +143,7 @@ struct cache_member {
     char restore_cursor[CACHE_RING_CURSOR_SIZE];
     bool drops;                          /* the cell at hand has lost something */
     bool look;                           /* who waits for a cell may look again */
+    bool went_away;                      /* the last command that was looked at, to another node */
     bool short_of;                       /* memory was */
     char trouble[CACHE_MEMBER_WHY_SIZE]; /* of the identity's file; "" */
     int64_t troubled_us;                 /* when it was last known that nothing was wrong */
