@@ -67,7 +67,7 @@ struct redis_conn {
     size_t setup_left;
     struct conn_script *scripts;
     int script_count;
-    char **channels; /* each behind the letter of its command: conn_channel_command */
+    char **channels; /* each behind the letter of its kind */
     size_t channel_count;
     bool subscribed;     /* the last SUBSCRIBE was not refused */
     void *guide;         /* NULL: the options say where the server is */

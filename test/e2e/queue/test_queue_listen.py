@@ -1,6 +1,7 @@
 """Who listens hears what is delivered, by whomever: consumers, and people with `queue listen`; at most once, and nobody waits for who is slow."""
 import json
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -124,6 +125,23 @@ def test_who_does_not_read_loses_messages_and_holds_nobody_up(shop):
         os.kill(worker["pid"], signal.SIGCONT)
     hears(shop)
     assert shop.platoon.workers()["ear.1"]["pid"] == worker["pid"]
+
+
+def test_a_program_that_does_not_read_loses_messages_and_lives(shop):
+    """Its worker does read: it is the worker that drops then."""
+    start(shop)
+    worker = shop.platoon.workers()["ear.1"]["pid"]
+    program = int(pathlib.Path(f"/proc/{worker}/task/{worker}/children").read_text().split()[0])
+    body = json.dumps("x" * 100000)
+    freeze(program)
+    try:
+        for _ in range(100):
+            publish(shop, "page:large", body)
+        wait_until(lambda: shop.platoon.workers()["ear.1"]["counters"].get("queue_unheard_total", 0) > 0, 60, "messages to be dropped")
+    finally:
+        os.kill(program, signal.SIGCONT)
+    hears(shop)
+    assert shop.platoon.workers()["ear.1"]["pid"] == worker
 
 
 def test_without_the_right_it_is_trouble_and_deliveries_go_on(shop):
