@@ -150,6 +150,13 @@ void config_check_queue(const struct config *c, const struct config_section *s,
 
 /* ---- program: takes ---- */
 
+/* It has a port, or is a worker; also while that cannot be said. */
+static bool program_speaks(const struct config_section *s)
+{
+    return config_check_broken(s, "port") || config_check_broken(s, "worker") ||
+           strcmp(config_get(s, "port"), "none") != 0 || config_get_u64(s, "worker") != 0;
+}
+
 static void takes_check_word(const struct config *c, const struct config_section *s,
                              const char *word, struct config_errors *errors)
 {
@@ -191,10 +198,10 @@ void config_check_takes(const struct config *c, const struct config_section *s,
     for (const char *w = count > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL;
          w = words_next(&words, 0, w))
         takes_check_word(c, s, w, errors);
-    if (!config_check_broken(s, "port") && strcmp(config_get(s, "port"), "none") == 0)
-        config_errors_add(
-            errors, line,
-            "takes: messages come to the program's port: set port to json or msgpack");
+    if (!program_speaks(s))
+        config_errors_add(errors, line,
+                          "takes: messages come to a port, or to a worker: set port to json or "
+                          "msgpack, or worker = true");
     buffer_fini(&words);
 }
 
@@ -233,9 +240,10 @@ void config_check_listens(const struct config *c, const struct config_section *s
     for (const char *w = count > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL;
          w = words_next(&words, 0, w))
         listens_check_word(c, s, w, errors);
-    if (!config_check_broken(s, "port") && strcmp(config_get(s, "port"), "none") == 0)
-        config_errors_add(errors, line,
-                          "listens: what is heard comes to the program's port: set port to json or "
-                          "msgpack");
+    if (!program_speaks(s))
+        config_errors_add(
+            errors, line,
+            "listens: what is heard comes to a port, or to a worker: set port to json "
+            "or msgpack, or worker = true");
     buffer_fini(&words);
 }

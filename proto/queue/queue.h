@@ -51,10 +51,12 @@
     X(QUEUE, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
     X(PROGRAM, "takes", STRING, "", 0, 0, RESTART, \
-      "port: names of queue sections whose messages it is handed; NAME*10 takes ten of them for one of another's") \
+      "port, or worker = true: names of queue sections whose messages it is handed; NAME*10 takes ten of them for " \
+      "one of another's") \
     X(PROGRAM, "window", INT, "1", 1, 10000, RESTART, "takes: messages it may have in hands at once") \
     X(PROGRAM, "listens", STRING, "", 0, 0, RESTART, \
-      "port: globs of topics, as page:* or BACKBONE/page:*: it is told what is delivered, at most once")
+      "port, or worker = true: globs of topics, as page:* or BACKBONE/page:*: it is told what is delivered, at most " \
+      "once")
 
 #define QUEUE_CHECKS(X) \
     X(BACKBONE, backbone) \
@@ -70,7 +72,8 @@
 
 #define QUEUE_EXTRAS(X) \
     X(BACKBONE, backbone) \
-    X(PORT, takes)
+    X(PORT, takes) \
+    X(CUSTOM, takes)
 
 #define QUEUE_SETTINGS(X) \
     X("queues.") \

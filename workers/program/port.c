@@ -35,7 +35,6 @@ static int port_init(struct worker *w, void *state)
                            "generation", (json_int_t)worker_generation(w), "settings", settings,
                            "owner", worker_setting(w, "child.owner"), "argument",
                            worker_setting(w, "child.argument")));
-    port_queue_open(p);
     return 0;
 }
 
@@ -48,7 +47,6 @@ static void port_on_up(struct worker *w, void *state, struct worker_peer *peer)
     port_tell(p, json_pack("{s:s,s:s,s:s,s:I}", "event", "up", "name", peer->name, "type",
                            peer->type, "generation", (json_int_t)peer->generation));
     port_actions_up(p, peer);
-    port_queue_up(p, peer);
 }
 
 static void port_on_down(struct worker *w, void *state, struct worker_peer *peer,
@@ -60,7 +58,6 @@ static void port_on_down(struct worker *w, void *state, struct worker_peer *peer
                            "generation", (json_int_t)peer->generation, "reason", reason.ptr,
                            reason.len, "orderly", peer->orderly));
     port_actions_down(p, peer->name, reason);
-    port_queue_down(p, peer, reason);
 }
 
 /* It may answer with a link of its own: then both end with each other. */
@@ -111,7 +108,7 @@ static bool port_on_message(struct worker *w, void *state, struct worker_peer *f
         port_actions_answer(p, &answer);
         return true;
     default:
-        return port_queue_message(p, from, type, u);
+        return false;
     }
 }
 
@@ -148,7 +145,6 @@ static void port_on_tick(struct worker *w, void *state)
     struct port *p = state;
     program_life_tick(&p->life);
     port_actions_tick(p);
-    port_queue_tick(p);
     port_wire_tick(p);
 }
 
@@ -158,7 +154,6 @@ static void port_drain(struct worker *w, void *state)
     (void)w;
     struct port *p = state;
     port_tell(p, json_pack("{s:s}", "event", "stop"));
-    queue_client_stop(p->takes);
     program_life_stop(&p->life);
 }
 
@@ -175,6 +170,7 @@ static void port_fini(struct worker *w, void *state)
 const struct worker_ops worker_ops = {
     .type = "port",
     .mailbox = &worker_mailbox,
+    .tasks = &worker_tasks,
     .state_size = sizeof(struct port),
     .prepare = port_prepare,
     .init = port_init,
@@ -182,6 +178,10 @@ const struct worker_ops worker_ops = {
     .on_down = port_on_down,
     .on_link = port_on_link,
     .on_message = port_on_message,
+    .on_task = port_on_task,
+    .on_lost = port_on_lost,
+    .on_delivered = port_on_delivered,
+    .on_published = port_on_published,
     .on_request = port_on_request,
     .on_started = port_on_started,
     .on_tick = port_on_tick,

@@ -12,7 +12,6 @@
 #define WORKERS_PORT_H
 
 #include "workers/program/program_run.h"
-#include "workers/queue/queue_client.h"
 
 #include <jansson.h>
 
@@ -78,7 +77,6 @@ struct port {
     size_t start_count;
     struct port_timer *timers;
     size_t timer_count;
-    struct queue_client *takes; /* NULL: it takes from no queue */
     struct port_delivery *deliveries;
     size_t delivery_count;
     uint64_t last_token;
@@ -141,14 +139,12 @@ void port_actions_close(struct port *p);
 
 /* ---- port_queue.c ---- */
 
-void port_queue_open(struct port *p);
+/* worker_ops.on_task, on_lost, on_delivered and on_published. */
+void port_on_task(struct worker *w, void *state, const struct worker_task *task);
+void port_on_lost(struct worker *w, void *state, const struct worker_task *task);
+void port_on_delivered(struct worker *w, void *state, const struct worker_delivered *m);
+bool port_on_published(struct worker *w, void *state, struct slice topic, struct slice body);
 void port_queue_close(struct port *p);
-void port_queue_up(struct port *p, struct worker_peer *peer);
-void port_queue_down(struct port *p, const struct worker_peer *peer, struct slice reason);
-/* Whether it is a message of queues or backbones, and could be read. */
-bool port_queue_message(struct port *p, struct worker_peer *from, uint64_t type, struct unpack *u);
-/* Once a second: deliveries whose time is up. */
-void port_queue_tick(struct port *p);
 
 void port_act_done(struct port *p, const json_t *said);
 void port_act_again(struct port *p, const json_t *said);

@@ -39,10 +39,18 @@ struct worker_peer {
 struct worker_mailbox;
 extern const struct worker_mailbox worker_mailbox;
 
+/* What a type names, beside its mailbox, that takes tasks, listens or delivers (Tasks, below). */
+struct worker_tasks;
+extern const struct worker_tasks worker_tasks;
+struct worker_task;
+struct worker_delivered;
+
 struct worker_ops {
     const char *type; /* as in proto/worker_types.h */
     const struct worker_mailbox
-        *mailbox;      /* &worker_mailbox; NULL: nobody can send to it, nor it to them */
+        *mailbox; /* &worker_mailbox; NULL: nobody can send to it, nor it to them */
+    const struct worker_tasks
+        *tasks;        /* &worker_tasks; NULL: it takes none, hears nothing, delivers nothing */
     size_t state_size; /* zeroed memory handed to each callback as `state` */
 
     /*
@@ -67,6 +75,21 @@ struct worker_ops {
      */
     bool (*on_message)(struct worker *w, void *state, struct worker_peer *from, uint64_t type,
                        struct unpack *u);
+    /*
+     * One more task is in our hands, at most `window` of them; until worker_task_done, _again or _bury, which may be
+     * called before this returns, or until on_lost. *task lives as long. None comes before READY, nor after a stop.
+     * Without it tasks are left to others.
+     */
+    void (*on_task)(struct worker *w, void *state, const struct worker_task *task);
+    /* That one is somebody else's: it took longer than work_max, or its lease ran out. To settle it is in vain. Optional. */
+    void (*on_lost)(struct worker *w, void *state, const struct worker_task *task);
+    /* What became of a worker_deliver: exactly once for each, and never before that returns. Optional. */
+    void (*on_delivered)(struct worker *w, void *state, const struct worker_delivered *d);
+    /*
+     * Somebody has delivered a message whose topic one of `listens` matches: told at most once, and of none while
+     * somebody was away. False: there is no room for it, and it is dropped, which is counted. Without it nobody listens.
+     */
+    bool (*on_published)(struct worker *w, void *state, struct slice topic, struct slice body);
     /* A control request; answer with worker_reply, now or later, exactly once. NULL: "understands no requests". */
     void (*on_request)(struct worker *w, void *state, const struct link_request *request);
     /*
@@ -81,7 +104,10 @@ struct worker_ops {
     void (*on_tree)(struct worker *w, void *state, const struct link_tree *tree);
     /* Right after init and then once a second, before the beat: bring gauges and worker_doing up to date. Optional. */
     void (*on_tick)(struct worker *w, void *state);
-    /* Stop: take no new work, finish what is in flight, then worker_finished. NULL: nothing is ever in flight. */
+    /*
+     * Stop: take no new work, finish what is in flight, then worker_finished. NULL: nothing is ever in flight. Tasks
+     * that are still in hands when we end are handed to others, as if they had not been handed to us.
+     */
     void (*drain)(struct worker *w, void *state);
     /* Last call before exit: release what must be released. Optional. */
     void (*fini)(struct worker *w, void *state);
@@ -162,6 +188,68 @@ void worker_must_send(struct worker *w, struct worker_peer *to, const struct buf
 /* calloc for what on_up and on_message cannot do without: without memory the process ends (worker_exit_for). */
 void *worker_must_alloc(struct worker *w, size_t size);
 
+/* ---- tasks ---- */
+
+/*
+ * What a program section's `takes` names hands us its messages, one of them a task: at least once each, so doing one
+ * twice must be as good as once. While we live what is in our hands is ours, however long that takes (unless work_max
+ * says otherwise): leases are renewed for us, and neither the death of who has handed it out nor an absence of its store
+ * gives it to another. When we die it is another's at once; after max_attempts it is a dead letter.
+ */
+
+/* Longest id with its NUL. */
+#define WORKER_TASK_ID_SIZE (CONTRACT_NAME_MAX + 24)
+
+struct worker_task {
+    char id[WORKER_TASK_ID_SIZE]; /* names it, in all that concerns it: "google/1764201600000001" */
+    const char *queue;            /* the section it is of */
+    uint64_t attempt;             /* 1 for the first hand-out of this message */
+    int64_t at_ms;      /* when it was delivered, by the store's clock; -1: nobody knows */
+    struct slice facet; /* whose it is */
+    struct slice body;
+};
+
+/*
+ * What has become of a task, by its id, which need not be task->id itself. False: there is none such in our hands (any
+ * more), and nothing happens. From then on the task's memory is not ours. Who took it is told with the next turn of
+ * the loop, and again until that is heard; when all of ours have ended, worker_finished waits for that, 2 s at most.
+ *
+ * done: it is gone for good. again: it is handed out again, not before so long (-1: after a pause that grows with its
+ * attempts), or, after max_attempts, a dead letter. bury: a dead letter. `reason`: why, for people; NULL for none, at
+ * most 200 bytes of it are kept.
+ */
+bool worker_task_done(struct worker *w, const char *id);
+bool worker_task_again(struct worker *w, const char *id, int64_t after_ms, const char *reason);
+bool worker_task_bury(struct worker *w, const char *id, const char *reason);
+
+/* A message for whoever wants its topic. Nothing of it need live on when worker_deliver returns. */
+struct worker_delivery {
+    const char *backbone;      /* title of its section; NULL: that of what we take from */
+    const struct slice *topic; /* NULL: by the backbone's template, over the body */
+    const struct slice *facet; /* NULL: likewise */
+    uint64_t after_ms;         /* not before so long */
+    struct slice body;
+};
+
+/*
+ * Delivers, to one of the backbone's workers, waiting for one up to 30 s. 0: *token, never 0 and of this incarnation
+ * only, names what on_delivered will tell. -EINVAL: there is no backbone of such a name, or none is known; -ENOBUFS:
+ * too many wait for their answer (10,000, or 64 MB that could not leave yet); -EMSGSIZE: it is above
+ * MESSAGE_FRAME_MAX. Without memory the process ends.
+ */
+int worker_deliver(struct worker *w, const struct worker_delivery *d, uint64_t *token);
+
+struct worker_delivered {
+    uint64_t token;
+    /*
+     * Empty: it is queued. Else one line for people: "the message is not queued: …", or, when that is not known, "…:
+     * whether it is queued is unknown": then delivering it again may queue it twice.
+     */
+    struct slice error;
+    struct slice id;      /* of the message, the same in each queue */
+    struct unpack queues; /* array of str: those that have it now; none: nobody wants the topic */
+};
+
 /* ---- telling ---- */
 
 void worker_count(struct worker *w, enum counter counter, uint64_t more);
@@ -210,7 +298,10 @@ void worker_ready(struct worker *w);
 /* True after STOP or the master's death: no new work. */
 bool worker_stopping(const struct worker *w);
 
-/* Nothing is in flight any more: BYE and exit 0. Only after drain was called. */
+/*
+ * Nothing is in flight any more: BYE and exit 0. Only after drain was called, which with `tasks` may be after 2 s more
+ * (Tasks); but for fini the type is not called again.
+ */
 void worker_finished(struct worker *w);
 
 /*

@@ -37,7 +37,7 @@ static void late_on_timer(uv_timer_t *timer)
         if (late.at > now)
             continue;
         w->late[i] = w->late[--w->late_count];
-        if (w->ops->late(w, w->state, why, sizeof why))
+        if (w->phase < WORKER_SETTLING && w->ops->late(w, w->state, why, sizeof why))
             worker_reply_text(w, late.id, CONTROL_TIMEOUT, "%s", why);
     }
     late_wait(w);

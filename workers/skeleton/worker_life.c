@@ -21,6 +21,8 @@
 /* Our own end comes so much before the one that was announced: fini and the last words take time. */
 #define WORKER_END_MARGIN_MS 400
 #define WORKER_LIMIT_MAX_MS  (24u * 3600 * 1000)
+/* Beats that what was settled gets to be heard: what is not is done twice. */
+#define WORKER_SETTLE_TICKS 3
 /* Time the last frames and BYE get to leave. */
 #define WORKER_FLUSH_MS      300
 #define WORKER_FLUSH_STEP_MS 5
@@ -143,6 +145,7 @@ void worker_configure(struct worker *w, struct slice settings)
     if (code != 0)
         worker_exit(w, (enum contract_exit)code, "%s: %s", w->name,
                     w->trouble[0] ? w->trouble : "cannot start");
+    worker_hands_open(w);
     worker_report_start(w);
     if (!w->hold_ready)
         worker_ready(w);
@@ -170,12 +173,22 @@ void worker_ready(struct worker *w)
 
 /* ---- stop ---- */
 
+static void worker_ended(struct worker *w)
+{
+    w->phase = WORKER_ENDING;
+    uv_stop(&w->loop); /* main goes on with worker_close */
+}
+
 static void worker_on_end(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     if (w->phase == WORKER_GREETING)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: the master sent no settings within %d ms",
                     w->name, CONTRACT_READY_MS);
+    if (w->phase == WORKER_SETTLING) {
+        worker_ended(w);
+        return;
+    }
     worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: did not finish in time what was in flight%s%s",
                 w->name, w->trouble[0] ? ": " : "", w->trouble);
 }
@@ -202,11 +215,12 @@ void worker_stop(struct worker *w, uint64_t limit_ms, const char *why)
     if (w->phase == WORKER_ENDING)
         return;
     worker_end_within(w, worker_own_limit(limit_ms));
-    if (w->phase == WORKER_DRAINING)
+    if (w->phase >= WORKER_DRAINING)
         return;
     bool drains = w->initialised && w->ops->drain != NULL;
     log_debug("stop", "why=%s", log_quote_text(why));
     w->phase = WORKER_DRAINING;
+    worker_hands_stop(w);
     if (drains)
         w->ops->drain(w, w->state);
     else
@@ -215,10 +229,17 @@ void worker_stop(struct worker *w, uint64_t limit_ms, const char *why)
 
 void worker_finished(struct worker *w)
 {
-    if (w->phase == WORKER_ENDING)
+    if (w->phase >= WORKER_SETTLING)
         return;
-    w->phase = WORKER_ENDING;
-    uv_stop(&w->loop); /* main goes on with worker_close */
+    w->phase = WORKER_SETTLING;
+    worker_settled(w);
+}
+
+void worker_settled(struct worker *w)
+{
+    if (w->phase == WORKER_SETTLING &&
+        (!worker_hands_owe(w) || w->settling >= WORKER_SETTLE_TICKS || w->orphan))
+        worker_ended(w);
 }
 
 /* ---- the ways out ---- */
@@ -266,6 +287,7 @@ void worker_close(struct worker *w)
     w->late_count = 0;
     uv_timer_stop(&w->late_timer);
     worker_fini_type(w);
+    worker_hands_close(w);
     worker_link_bye(w, w->last_words);
     uv_timer_stop(&w->beat_timer);
     worker_flush(w);

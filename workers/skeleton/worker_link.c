@@ -167,7 +167,9 @@ static bool worker_link_request(struct worker *w, struct slice frame)
     if (worker_answer_log_level(w, &m) || worker_trace_answer(w, &m))
         return true;
     worker_late_add(w, m.id, m.deadline_ms);
-    if (w->ops->on_request != NULL)
+    if (w->phase >= WORKER_SETTLING)
+        worker_reply_text(w, m.id, CONTROL_ERROR, "it ends");
+    else if (w->ops->on_request != NULL)
         w->ops->on_request(w, w->state, &m);
     else
         worker_reply_text(w, m.id, CONTROL_ERROR, "%s understands no requests", w->ops->type);
@@ -179,7 +181,7 @@ static bool worker_link_tree(struct worker *w, struct slice frame)
     struct link_tree m;
     if (!link_tree_unpack(frame, &m))
         return false;
-    if (w->ops->on_tree != NULL)
+    if (w->ops->on_tree != NULL && w->phase < WORKER_SETTLING)
         w->ops->on_tree(w, w->state, &m);
     return true;
 }
@@ -189,7 +191,7 @@ static bool worker_link_started(struct worker *w, struct slice frame)
     struct link_started m;
     if (!link_started_unpack(frame, &m))
         return false;
-    if (w->ops->on_started != NULL)
+    if (w->ops->on_started != NULL && w->phase < WORKER_SETTLING)
         w->ops->on_started(w, w->state, &m);
     return true;
 }

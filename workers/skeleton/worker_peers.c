@@ -104,7 +104,7 @@ static bool worker_peers_linked(struct worker *w, struct worker_peer_entry *from
         return false;
     bool again = from->wants;
     from->wants = true;
-    if (!again && w->ops->on_link != NULL)
+    if (!again && w->ops->on_link != NULL && w->phase < WORKER_SETTLING)
         w->ops->on_link(w, w->state, &from->peer);
     return true;
 }
@@ -120,7 +120,11 @@ static bool worker_peers_message(struct worker *w, struct worker_peer *from, str
     uint64_t noted = worker_trace_in(entry->trace, type);
     if (type == MESSAGE_LINKED)
         return worker_peers_linked(w, entry, u);
-    bool taken = w->ops->on_message != NULL && w->ops->on_message(w, w->state, from, type, u);
+    bool taken = worker_hands_message(w, from, type, u);
+    if (!taken && w->ops->on_message != NULL && w->phase < WORKER_SETTLING) {
+        *u = start;
+        taken = w->ops->on_message(w, w->state, from, type, u);
+    }
     /* A callback that claims success without reading would be called for ever. */
     if (taken && unpack_ok(u) && u->at != start.at) {
         worker_trace_in_read(noted, entry->trace, type,
@@ -128,6 +132,11 @@ static bool worker_peers_message(struct worker *w, struct worker_peer *from, str
         return true;
     }
     *u = start;
+    if (w->phase >=
+        WORKER_SETTLING) { /* it may be another system's, and what is waited for behind it */
+        unpack_raw(u);
+        return unpack_ok(u);
+    }
     if (worker_peers_log_unwanted(from, type, u))
         return true;
     worker_peers_complain(w, slice_of(from->name), message_type_name(type));
@@ -479,7 +488,8 @@ static void worker_peers_remove(struct worker *w, struct worker_peer_entry *entr
     if (entry->linked && !entry->peer.orderly && w->phase < WORKER_DRAINING)
         worker_exit(w, CONTRACT_EXIT_TEMPORARY, "%s: linked with %s, which died: %s", w->name,
                     entry->peer.name, log_quote(reason));
-    if (w->phase < WORKER_ENDING && w->ops->on_down != NULL)
+    bool answer = worker_hands_down(w, &entry->peer, reason);
+    if (!answer && w->phase < WORKER_SETTLING && w->ops->on_down != NULL)
         w->ops->on_down(w, w->state, &entry->peer, reason);
     if (entry->peer.transport != NULL)
         w->ops->mailbox->peer_free(entry->peer.transport);
@@ -504,8 +514,9 @@ void worker_peers_up(struct worker *w, const struct link_up *up, uint64_t proof)
         worker_exit_for(w, ENOMEM, NULL, "%s: cannot know the peer %s", w->name,
                         log_quote(up->name));
     worker_peers_meet_foreign(w, entry);
-    if (w->ops->on_up != NULL)
+    if (w->ops->on_up != NULL && w->phase < WORKER_SETTLING)
         w->ops->on_up(w, w->state, &entry->peer);
+    worker_hands_up(w, &entry->peer);
     worker_peers_release(w, entry, worker_early_is_of, &entry->peer);
 }
 
@@ -525,7 +536,9 @@ void worker_peers_down(struct worker *w, const struct link_down *down)
      * peer for the length of the call.
      */
     struct worker_peer nobody = {.generation = down->generation, .orderly = down->orderly != 0};
-    if (slice_copy(down->name, nobody.name, sizeof nobody.name) && w->ops->on_down != NULL)
+    if (slice_copy(down->name, nobody.name, sizeof nobody.name) &&
+        !worker_hands_down(w, &nobody, down->reason) && w->ops->on_down != NULL &&
+        w->phase < WORKER_SETTLING)
         w->ops->on_down(w, w->state, &nobody, down->reason);
 }
 

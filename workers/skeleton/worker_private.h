@@ -6,6 +6,7 @@
  * worker_enter.c  before a worker of the user's own: as whom, and within which limits
  * worker_link.c    the link to the master: what comes in, and sending on it
  * worker_report.c  counters, doing, trouble, beats, answers
+ * worker_hands.c   tasks: what the type is told of them, and says
  * worker_peers.c   peers, frames, generations
  * worker_settings.c the settings map
  * worker_crash.c   signal handlers: backtrace at a crash, end when the master is gone and the loop hangs
@@ -18,6 +19,7 @@
 #include "workers/skeleton/worker.h"
 #include "workers/skeleton/worker_limits.h"
 #include "workers/skeleton/worker_mailbox.h"
+#include "workers/skeleton/worker_tasks.h"
 #include "workers/skeleton/worker_trace.h"
 
 /* ---- settings ---- */
@@ -106,7 +108,8 @@ enum worker_phase {
     WORKER_STARTING, /* init ran or runs, READY not sent */
     WORKER_READY,
     WORKER_DRAINING,
-    WORKER_ENDING, /* the type is not called any more */
+    WORKER_SETTLING, /* the type has finished, and is not called any more; what it has settled is not heard yet */
+    WORKER_ENDING,
 };
 
 /* A request that is not answered yet, and when its answer comes too late. */
@@ -139,8 +142,10 @@ struct worker {
     struct transport *transport;
     uint64_t memory_restart; /* bytes; 0: any */
     struct worker_peers peers;
-    struct buffer message; /* worker_compose */
-    struct buffer frame;   /* link messages */
+    struct worker_takes *takes; /* of ops->tasks; NULL: there are none */
+    unsigned settling;          /* ticks in that phase */
+    struct buffer message;      /* worker_compose */
+    struct buffer frame;        /* link messages */
 
     uint64_t counters[COUNTER_COUNT];
     bool reported[COUNTER_COUNT]; /* was ever not 0 */
@@ -197,6 +202,24 @@ const char *worker_trouble_told(const struct worker *w);
 /* Answers the one request the skeleton understands: `json` with {"log_level":"…"}. False: it is not that one. */
 bool worker_answer_log_level(struct worker *w, const struct link_request *request);
 
+/* ---- tasks ---- */
+
+/* After init. Without memory the process ends. */
+void worker_hands_open(struct worker *w);
+void worker_hands_close(struct worker *w);
+void worker_hands_up(struct worker *w, struct worker_peer *peer);
+/* True: an answer to a question of the tasks' own, which is nobody else's affair. */
+bool worker_hands_down(struct worker *w, const struct worker_peer *peer, struct slice reason);
+/* Whether it was of tasks, and could be read. */
+bool worker_hands_message(struct worker *w, struct worker_peer *from, uint64_t type,
+                          struct unpack *u);
+/* Once a second. */
+void worker_hands_tick(struct worker *w);
+/* Nothing more is taken. */
+void worker_hands_stop(struct worker *w);
+/* Something that was settled has not been heard, by somebody who is there to hear. */
+bool worker_hands_owe(const struct worker *w);
+
 /* ---- life ---- */
 
 /* Reads one CONFIG from the link, and becomes the user's own worker, `program`; never the type that this one is. */
@@ -210,6 +233,9 @@ void worker_configure(struct worker *w, struct slice settings);
  * Repeated: the shorter limit.
  */
 void worker_stop(struct worker *w, uint64_t limit_ms, const char *why);
+
+/* SETTLING: ends when there is nothing to wait for any more. Harmless in other phases. */
+void worker_settled(struct worker *w);
 
 /* Arms the timer that ends the process. */
 void worker_end_within(struct worker *w, uint64_t limit_ms);

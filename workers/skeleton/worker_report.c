@@ -195,8 +195,9 @@ static void worker_on_beat(uv_timer_t *timer)
     w->idle = false;
     worker_peers_tick(w);
     worker_limits_tick(w);
-    if (w->ops->on_tick != NULL)
+    if (w->ops->on_tick != NULL && w->phase < WORKER_SETTLING)
         w->ops->on_tick(w, w->state);
+    worker_hands_tick(w);
     if (w->phase >= WORKER_ENDING)
         return;
     worker_pack_beat(w);

@@ -72,7 +72,7 @@ START_TEST(errors_name_line_cause_and_remedy)
         {SHOP "program p { command = cat port = json takes = q }\n",
          "3: takes: there is no queue named q"},
         {SHOP "queue q { pattern = a }\nprogram p { command = cat takes = q }\n",
-         "4: takes: messages come to the program's port"},
+         "4: takes: messages come to a port, or to a worker"},
         {SHOP "queue q { pattern = a }\nprogram p { command = cat port = json takes = \"q*0\" }\n",
          "4: takes: 'q*0' is neither"},
         {SHOP "queue q { pattern = a }\nprogram p { command = cat port = json takes = \"q*x\" }\n",
@@ -87,7 +87,7 @@ START_TEST(errors_name_line_cause_and_remedy)
         {BOTH "program p { command = cat port = json listens = shop/ }\n",
          "4: listens: 'shop/': a glob of topics has 1 to 512 letters"},
         {SHOP "program p { command = cat listens = a }\n",
-         "3: listens: what is heard comes to the program's port"},
+         "3: listens: what is heard comes to a port, or to a worker"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         says(cases[i].text, cases[i].says);
@@ -109,6 +109,8 @@ START_TEST(right_ones)
         config_free(load_good(cases[i]));
         prints_the_same(cases[i]);
     }
+    config_free(load_good(SHOP "queue q { pattern = a }\n"
+                               "program c { command = \"/bin/c\" worker = true takes = q }\n"));
 }
 END_TEST
 

@@ -75,6 +75,7 @@ START_TEST(test_what_a_consumer_is_told)
                              "program p { command = cat  port = json  takes = \"a*10 b\"  window = "
                              "5 }\n"
                              "program none { command = cat  port = json }\n"
+                             "program c { command = \"/bin/true\"  worker = true  takes = b }\n"
                              "program plain { command = cat }\n");
     ck_assert_str_eq(setting("p.1", "takes.0.name"), "a");
     ck_assert_str_eq(setting("p.1", "takes.0.path"), "queue/shop/a");
@@ -82,6 +83,8 @@ START_TEST(test_what_a_consumer_is_told)
     ck_assert_str_eq(setting("p.1", "takes.0.workers"), "3");
     ck_assert_str_eq(setting("p.1", "takes.1.weight"), "1");
     ck_assert_str_eq(setting("p.1", "takes.window"), "5");
+    ck_assert_str_eq(setting("c.1", "takes.0.path"), "queue/shop/b");
+    ck_assert_str_eq(setting("c.1", "takes.window"), "1");
     ck_assert_ptr_null(setting("none.1", "takes.0.name"));
     ck_assert_ptr_null(setting("none.1", "takes.window"));
     ck_assert_ptr_null(setting("plain.1", "takes.window"));

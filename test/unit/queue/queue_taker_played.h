@@ -1,15 +1,16 @@
 /*
- * queue_client_played.h: the skeleton, the queue workers and the consumer around queue_client.h, played.
+ * queue_taker_played.h: the skeleton, the queue workers and the consumer around queue_taker.h, played.
  *
- * Included by test_queue_client.c only. What is said to queue workers is kept as text, "NAME: what", line by line; so
+ * Included by test_queue_taker.c only. What is said to queue workers is kept as text, "NAME: what", line by line; so
  * is what the consumer is told.
  */
-#ifndef TEST_UNIT_QUEUE_CLIENT_PLAYED_H
-#define TEST_UNIT_QUEUE_CLIENT_PLAYED_H
+#ifndef TEST_UNIT_QUEUE_TAKER_PLAYED_H
+#define TEST_UNIT_QUEUE_TAKER_PLAYED_H
 
 #include "common/pack.h"
 #include "test/unit/suite.h"
-#include "workers/queue/queue_client.h"
+#include "workers/queue/queue_listener.h"
+#include "workers/queue/queue_taker.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -25,8 +26,10 @@ static struct {
     char said[SAID_SIZE]; /* to queue workers */
     char seen[SAID_SIZE]; /* by the consumer */
     struct buffer composed;
-    struct queue_client *c;
+    struct queue_taker *c;
     const char *settle; /* what on_task settles by itself */
+    bool settle_all;
+    unsigned depth, depth_max; /* of on_task in on_task */
 } t;
 
 static void note(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -115,13 +118,12 @@ void worker_count(struct worker *w, enum counter counter, uint64_t more)
     note(t.seen, "unheard %" PRIu64 "\n", more);
 }
 
-/* The five that a consumer says: each is read as what it is, and nothing else. */
+/* The four that a consumer says: each is read as what it is, and nothing else. */
 void worker_must_send(struct worker *w, struct worker_peer *to, const struct buffer *message)
 {
     struct message_take take;
     struct message_settle settle;
     struct message_held held;
-    struct message_deliver deliver;
     struct message_listen listen;
     struct unpack u = unpack_start(buffer_slice(message));
     (void)w;
@@ -143,16 +145,8 @@ void worker_must_send(struct worker *w, struct worker_peer *to, const struct buf
         return;
     }
     u = unpack_start(buffer_slice(message));
-    if (message_listen_unpack(&u, &listen)) {
-        say_listen(to, listen.globs);
-        return;
-    }
-    u = unpack_start(buffer_slice(message));
-    ck_assert(message_deliver_unpack(&u, &deliver));
-    note(t.said, "%s: deliver %" PRIu64 " %" PRIu64 " %.*s %.*s %" PRIu64 " %.*s\n", to->name,
-         deliver.token, deliver.given, (int)deliver.topic.len, deliver.topic.ptr,
-         (int)deliver.facet.len, deliver.facet.ptr, deliver.after_ms, (int)deliver.body.len,
-         deliver.body.ptr);
+    ck_assert(message_listen_unpack(&u, &listen));
+    say_listen(to, listen.globs);
 }
 
 void *worker_must_alloc(struct worker *w, size_t size)
@@ -174,27 +168,31 @@ _Noreturn void worker_exit_for(struct worker *w, int error, const char *path, co
 
 /* ---- the consumer ---- */
 
-static void on_task(void *ctx, const struct queue_client_task *task)
+static void on_task(struct worker *w, const struct worker_task *task)
 {
-    ck_assert_ptr_eq(ctx, &t);
+    ck_assert_ptr_null(w);
     note(t.seen, "%s %" PRIu64 " %.*s %.*s\n", task->id, task->attempt, (int)task->facet.len,
          task->facet.ptr, (int)task->body.len, task->body.ptr);
-    if (t.settle != NULL && strcmp(task->id, t.settle) == 0)
-        ck_assert(queue_client_settle(t.c, task->id, QUEUE_CLIENT_DONE, 0, ""));
+    t.depth++;
+    t.depth_max = t.depth > t.depth_max ? t.depth : t.depth_max;
+    if (t.settle_all || (t.settle != NULL && strcmp(task->id, t.settle) == 0))
+        ck_assert(queue_taker_settle(t.c, task->id, WORKER_TASK_DONE, 0, ""));
+    t.depth--;
 }
 
-static void on_lost(void *ctx, const char *id)
+static void on_lost(struct worker *w, const struct worker_task *task)
 {
-    ck_assert_ptr_eq(ctx, &t);
-    note(t.seen, "lost %s\n", id);
+    ck_assert_ptr_null(w);
+    note(t.seen, "lost %s\n", task->id);
 }
 
-static const struct queue_client_events events = {.on_task = on_task, .on_lost = on_lost};
+static const struct worker_task_events events = {
+    .takes = true, .on_task = on_task, .on_lost = on_lost};
 
 static void take_from(const char *const *settings)
 {
     t.settings = settings;
-    ck_assert_int_eq(queue_client_open(NULL, &events, &t, &t.c), 0);
+    ck_assert_int_eq(queue_taker_open(NULL, &events, &t.c), 0);
 }
 
 /* A queue worker is there, or another incarnation of it. */
@@ -206,14 +204,14 @@ static struct worker_peer *up(const char *name)
         peer = &t.peers[t.peer_count++];
         snprintf(peer->name, sizeof peer->name, "%s", name);
     }
-    queue_client_up(t.c, peer);
+    queue_taker_up(t.c, peer);
     return peer;
 }
 
 static bool hear(struct worker_peer *from, uint64_t type, const struct buffer *message)
 {
     struct unpack u = unpack_start(buffer_slice(message));
-    return queue_client_message(t.c, from, type, &u);
+    return queue_taker_message(t.c, from, type, &u);
 }
 
 static void task(struct worker_peer *from, const char *id, uint64_t attempt, bool alone)
@@ -239,7 +237,7 @@ static void lost(struct worker_peer *from, const char *id, uint64_t attempt)
 
 static bool settle(const char *id)
 {
-    return queue_client_settle(t.c, id, QUEUE_CLIENT_DONE, 0, "");
+    return queue_taker_settle(t.c, id, WORKER_TASK_DONE, 0, "");
 }
 
 static void said(const char *text)
@@ -256,7 +254,7 @@ static void seen(const char *text)
 
 static void finish(void)
 {
-    queue_client_free(t.c);
+    queue_taker_free(t.c);
     buffer_fini(&t.composed);
 }
 

@@ -1,10 +1,10 @@
 /*
- * test_queue_client.c: a consumer's side of queues (workers/queue/queue_client.h): what it asks for, what it is told
+ * test_queue_taker.c: a consumer's side of queues (workers/queue/queue_taker.h): what it asks for, what it is told
  * of, what it says to a queue worker, and to the successor of one that died.
  *
- * The skeleton and the queue workers are played (queue_client_played.h).
+ * The skeleton and the queue workers are played (queue_taker_played.h).
  */
-#include "test/unit/queue/queue_client_played.h"
+#include "test/unit/queue/queue_taker_played.h"
 
 START_TEST(test_nobody_takes)
 {
@@ -13,10 +13,10 @@ START_TEST(test_nobody_takes)
     struct worker_peer peer = {.name = "x"};
     take_from(none);
     ck_assert_ptr_null(t.c);
-    queue_client_up(NULL, &peer);
-    queue_client_down(NULL, &peer);
-    queue_client_stop(NULL);
-    ck_assert(!queue_client_message(NULL, &peer, MESSAGE_TASK, &u));
+    queue_taker_up(NULL, &peer);
+    queue_taker_down(NULL, &peer);
+    queue_taker_stop(NULL);
+    ck_assert(!queue_taker_message(NULL, &peer, MESSAGE_TASK, &u));
     ck_assert(!settle("q/1"));
     finish();
 }
@@ -60,9 +60,9 @@ START_TEST(test_again_and_bury)
     task(q, "1", 3, false);
     task(q, "2", 1, false);
     t.said[0] = '\0';
-    ck_assert(queue_client_settle(t.c, "q/1", QUEUE_CLIENT_AGAIN, -1, "why"));
+    ck_assert(queue_taker_settle(t.c, "q/1", WORKER_TASK_AGAIN, -1, "why"));
     said(Q ": settle 1.3 1 -1 'why'\n" Q ": take 3\n");
-    ck_assert(queue_client_settle(t.c, "q/2", QUEUE_CLIENT_BURY, 0, reason));
+    ck_assert(queue_taker_settle(t.c, "q/2", WORKER_TASK_BURY, 0, reason));
     reason[200] = '\0';
     char text[400];
     snprintf(text, sizeof text, Q ": settle 2.1 2 0 '%s'\n" Q ": take 4\n", reason);
@@ -184,7 +184,7 @@ START_TEST(test_a_successor)
     task(q, "1", 1, false);
     task(q, "2", 4, false);
     t.said[0] = '\0';
-    queue_client_down(t.c, q);
+    queue_taker_down(t.c, q);
     ck_assert(settle("q/1"));
     said("");
     up(Q);
@@ -205,7 +205,7 @@ START_TEST(test_a_successor_with_nothing_to_hear)
     task(q, "1", 1, false);
     ck_assert(settle("q/1"));
     lost(q, "1", 1);
-    queue_client_down(t.c, q);
+    queue_taker_down(t.c, q);
     t.said[0] = '\0';
     up(Q);
     said(Q ": take 2\n");
@@ -220,9 +220,9 @@ START_TEST(test_it_stops)
     for (int i = 1; i <= 3; i++)
         task(q, (char[]){(char)('0' + i), '\0'}, 1, false);
     t.said[0] = t.seen[0] = '\0';
-    queue_client_stop(t.c);
+    queue_taker_stop(t.c);
     said(Q ": take 3\n" Q ": settle 3.1 3 0 ''\n");
-    queue_client_stop(t.c);
+    queue_taker_stop(t.c);
     said("");
     ck_assert(settle("q/1"));
     said(Q ": settle 1.1 0 0 ''\n");
@@ -256,51 +256,94 @@ START_TEST(test_messages_that_are_none)
 }
 END_TEST
 
-START_TEST(test_delivering)
+/* Many that wait, and are settled while they are told: none is told from within another. */
+START_TEST(test_settling_at_once_needs_no_more_stack)
 {
-    static const char *const none[] = {NULL};
-    struct buffer message = BUFFER_EMPTY, queues = BUFFER_EMPTY;
-    struct queue_client_delivered d;
-    bool ok = false;
-    take_from(none);
-    struct worker_peer to = {.name = "queue/shop/backbone.1"};
-    queue_client_deliver(NULL, &to,
-                         &(struct queue_client_delivery){.token = 5,
-                                                         .has_topic = true,
-                                                         .topic = slice_of("t"),
-                                                         .facet = slice_of(""),
-                                                         .after_ms = 9,
-                                                         .body = slice_of("b")});
-    said("queue/shop/backbone.1: deliver 5 1 t  9 b\n");
-    queue_client_deliver(NULL, &to,
-                         &(struct queue_client_delivery){.token = 6,
-                                                         .has_facet = true,
-                                                         .topic = slice_of(""),
-                                                         .facet = slice_of("f"),
-                                                         .body = slice_of("b")});
-    said("queue/shop/backbone.1: deliver 6 2  f 0 b\n");
-    pack_array(&queues, 1);
-    pack_text(&queues, "q");
-    message_delivered_pack(&message, &(struct message_delivered){.token = 5,
-                                                                 .error = slice_of(""),
-                                                                 .id = slice_of("17"),
-                                                                 .queues = buffer_slice(&queues)});
-    struct unpack u = unpack_start(buffer_slice(&message));
-    ck_assert(!queue_client_delivered(MESSAGE_TASK, &u, &d, &ok));
-    ck_assert(queue_client_delivered(MESSAGE_DELIVERED, &u, &d, &ok) && ok);
-    ck_assert_uint_eq(d.token, 5);
-    ck_assert(slice_is(d.id, "17") && d.error.len == 0);
-    ck_assert_uint_eq(unpack_array(&d.queues), 1);
-    ck_assert(slice_is(unpack_str(&d.queues), "q"));
-    u = unpack_start(slice_of("x"));
-    ck_assert(queue_client_delivered(MESSAGE_DELIVERED, &u, &d, &ok) && !ok);
-    buffer_fini(&message);
-    buffer_fini(&queues);
+    take_from((const char *const[]){"takes.window", "1", QUEUE("0", "a", "1", "1"),
+                                    QUEUE("1", "b", "1", "1"), NULL});
+    struct worker_peer *a = up("queue/shop/a.1"), *b = up("queue/shop/b.1");
+    task(a, "0", 1, false);
+    task(a, "1", 1, false);
+    task(b, "2", 1, false);
+    t.seen[0] = '\0';
+    t.settle_all = true;
+    ck_assert(settle("a/0"));
+    ck_assert_uint_eq(t.depth_max, 1);
+    seen("a/1 1 f body\nb/2 1 f body\n");
     finish();
 }
 END_TEST
 
-/* Each backbone is told of its own globs, and again whenever it is there again. */
+/* What is settled and not heard yet is owed, unless nobody is there to hear it. */
+START_TEST(test_what_it_owes)
+{
+    take_from(one);
+    struct worker_peer *q = up(Q);
+    task(q, "1", 1, false);
+    ck_assert(!queue_taker_owes(t.c) && settle("q/1") && queue_taker_owes(t.c));
+    queue_taker_down(t.c, q);
+    ck_assert(!queue_taker_owes(t.c));
+    up(Q);
+    ck_assert(queue_taker_owes(t.c));
+    lost(q, "1", 1);
+    ck_assert(!queue_taker_owes(t.c) && !queue_taker_owes(NULL));
+    finish();
+}
+END_TEST
+
+/* The first that waits is lost: the next of its queue is told in its place. */
+START_TEST(test_lost_while_others_wait)
+{
+    take_from((const char *const[]){"takes.window", "1", QUEUE("0", "a", "1", "1"),
+                                    QUEUE("1", "b", "1", "1"), NULL});
+    struct worker_peer *a = up("queue/shop/a.1"), *b = up("queue/shop/b.1");
+    task(a, "1", 1, false);
+    task(a, "2", 1, false);
+    task(b, "3", 1, false);
+    task(a, "4", 1, false);
+    t.seen[0] = '\0';
+    lost(a, "2", 1);
+    seen("");
+    ck_assert(settle("a/1"));
+    seen("a/4 1 f body\n");
+    ck_assert(settle("a/4"));
+    seen("b/3 1 f body\n");
+    finish();
+}
+END_TEST
+
+START_TEST(test_a_type_that_takes_none, test_listening)
+{
+    static const struct worker_task_events nothing = {.takes = false};
+    t.settings = one;
+    ck_assert_int_eq(queue_taker_open(NULL, &nothing, &t.c), 0);
+    ck_assert_ptr_null(t.c);
+    ck_assert_str_eq(t.monitored, "");
+    finish();
+}
+END_TEST
+
+static bool on_published(struct worker *w, struct slice topic, struct slice body)
+{
+    ck_assert_ptr_null(w);
+    note(t.seen, "published %.*s %.*s\n", (int)topic.len, topic.ptr, (int)body.len, body.ptr);
+    return body.len == 1;
+}
+
+static bool published(const char *topic, const char *body, size_t missing)
+{
+    static const struct worker_task_events listening = {.on_published = on_published};
+    struct buffer message = BUFFER_EMPTY;
+    message_published_pack(
+        &message, &(struct message_published){.topic = slice_of(topic), .body = slice_of(body)});
+    struct unpack u = unpack_start(slice_make(message.data, message.len - missing));
+    bool read = queue_listener_message(NULL, &listening, MESSAGE_PUBLISHED, &u);
+    ck_assert(!queue_listener_message(NULL, &listening, MESSAGE_TASK, &u));
+    buffer_fini(&message);
+    return read;
+}
+
+/* Each backbone is told of its own globs, and again whenever it is there again. What is not taken is counted. */
 START_TEST(test_listening)
 {
     static const char *const settings[] = {"listens.0.path",
@@ -318,35 +361,25 @@ START_TEST(test_listening)
                                            NULL};
     struct worker_peer a = {.name = "queue/a/backbone.1"}, b = {.name = "queue/b/backbone.1"};
     struct worker_peer other = {.name = "queue/c/backbone.1"};
-    struct slice topic, body;
-    struct buffer message = BUFFER_EMPTY;
-    bool ok;
-    take_from(settings);
-    queue_client_listen(NULL);
+    t.settings = settings;
+    queue_listener_open(NULL);
     ck_assert_str_eq(t.monitored, "queue/a/backbone.1 queue/b/backbone.1 queue/a/backbone.1 ");
-    queue_client_listen_up(NULL, &a);
-    queue_client_listen_up(NULL, &other);
-    queue_client_listen_up(NULL, &b);
-    queue_client_listen_up(NULL, &a);
+    queue_listener_up(NULL, &a);
+    queue_listener_up(NULL, &other);
+    queue_listener_up(NULL, &b);
+    queue_listener_up(NULL, &a);
     said("queue/a/backbone.1: listen x* z\nqueue/b/backbone.1: listen y\n"
          "queue/a/backbone.1: listen x* z\n");
-    message_published_pack(
-        &message, &(struct message_published){.topic = slice_of("x1"), .body = slice_of("b")});
-    struct unpack u = unpack_start(buffer_slice(&message));
-    ck_assert(!queue_client_published(MESSAGE_TASK, &u, &topic, &body, &ok));
-    ck_assert(queue_client_published(MESSAGE_PUBLISHED, &u, &topic, &body, &ok) && ok);
-    ck_assert(slice_is(topic, "x1") && slice_is(body, "b"));
-    u = unpack_start(slice_of("x"));
-    ck_assert(queue_client_published(MESSAGE_PUBLISHED, &u, &topic, &body, &ok) && !ok);
-    queue_client_unheard(NULL);
-    seen("unheard 1\n");
-    buffer_fini(&message);
+    ck_assert(published("x1", "b", 0) && published("x2", "long", 0) && !published("x3", "b", 1));
+    seen("published x1 b\npublished x2 long\nunheard 1\n");
     finish();
 }
 END_TEST
 
-SUITE_MAIN("queue_client", test_nobody_takes, test_whom_it_monitors, test_a_task_is_done,
+SUITE_MAIN("queue_taker", test_nobody_takes, test_whom_it_monitors, test_a_task_is_done,
            test_again_and_bury, test_settled_while_it_is_told, test_the_window_is_of_all_queues,
            test_weights, test_one_that_must_be_alone, test_lost, test_lost_before_it_was_told,
            test_a_successor, test_a_successor_with_nothing_to_hear, test_it_stops,
-           test_messages_that_are_none, test_delivering, test_listening)
+           test_messages_that_are_none, test_settling_at_once_needs_no_more_stack,
+           test_what_it_owes, test_lost_while_others_wait, test_a_type_that_takes_none,
+           test_listening)
