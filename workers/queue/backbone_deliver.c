@@ -78,11 +78,15 @@ static void deliver_tell(struct backbone *b, const struct backbone_delivery *d,
         deliver_tell_worker(b, d, &m);
 }
 
-static void deliver_fail(struct backbone *b, const struct backbone_delivery *d, const char *why)
+#define DELIVER_NOT     "the message is not queued"
+#define DELIVER_UNKNOWN "whether the message is queued is unknown"
+
+static void deliver_fail(struct backbone *b, const struct backbone_delivery *d, const char *what,
+                         const char *why)
 {
     char text[BACKBONE_ERROR_SIZE + 64];
     struct buffer empty = BUFFER_EMPTY;
-    snprintf(text, sizeof text, "the message is not queued: %s", why);
+    snprintf(text, sizeof text, "%s: %s", what, why);
     pack_array(&empty, 0);
     deliver_tell(b, d,
                  (struct message_delivered){
@@ -116,7 +120,7 @@ static void deliver_answer(struct backbone *b, const struct backbone_delivery *d
         slice_copy(slice_make(one->refused.ptr,
                               one->refused.len < sizeof why ? one->refused.len : sizeof why - 1),
                    why, sizeof why);
-        deliver_fail(b, d, why);
+        deliver_fail(b, d, DELIVER_NOT, why);
         return;
     }
     pack_array(&names, one->queues.left);
@@ -129,15 +133,15 @@ static void deliver_answer(struct backbone *b, const struct backbone_delivery *d
         deliver_tell(b, d,
                      (struct message_delivered){.id = one->id, .queues = buffer_slice(&names)});
     else
-        deliver_fail(b, d, "memory is short: whether it is queued is unknown");
+        deliver_fail(b, d, DELIVER_UNKNOWN, "memory is short");
     buffer_fini(&names);
 }
 
-static void deliver_fail_sent(struct backbone *b, const char *why)
+static void deliver_fail_sent(struct backbone *b, const char *what, const char *why)
 {
     while (b->sent != NULL) {
         struct backbone_delivery *d = deliver_pop(&b->sent);
-        deliver_fail(b, d, why);
+        deliver_fail(b, d, what, why);
         deliver_end(b, d);
     }
 }
@@ -167,7 +171,7 @@ static void deliver_on_reply(struct redis_conn *c, const redisReply *reply, void
     if (again) {
         deliver_again(b);
     } else if (why[0] != '\0') {
-        deliver_fail_sent(b, why);
+        deliver_fail_sent(b, reply == NULL ? DELIVER_UNKNOWN : DELIVER_NOT, why);
     } else if (reply->type == REDIS_REPLY_STRING &&
                queue_read_delivered(queue_reply_bytes(reply), &all)) {
         while (b->sent != NULL && queue_next_delivered(&all, &one)) {
@@ -176,7 +180,7 @@ static void deliver_on_reply(struct redis_conn *c, const redisReply *reply, void
             deliver_end(b, d);
         }
     }
-    deliver_fail_sent(b, "Redis gave an answer that is none: whether it is queued is unknown");
+    deliver_fail_sent(b, DELIVER_UNKNOWN, "Redis gave an answer that is none");
     backbone_deliver_send(b);
     if (worker_stopping(b->w) && b->asked == 0 && backbone_deliver_is_idle(b))
         worker_finished(b->w);
@@ -203,14 +207,14 @@ void backbone_deliver_send(struct backbone *b)
         b->last = &b->first;
     int rc = queue_redis_call(&b->redis, &b->call, deliver_on_reply, b);
     if (rc != 0)
-        deliver_fail_sent(b, uv_strerror(rc));
+        deliver_fail_sent(b, DELIVER_NOT, uv_strerror(rc));
 }
 
 void backbone_deliver_refuse(struct backbone *b, const char *why)
 {
     while (b->first != NULL) {
         struct backbone_delivery *d = deliver_pop(&b->first);
-        deliver_fail(b, d, why);
+        deliver_fail(b, d, DELIVER_NOT, why);
         deliver_end(b, d);
     }
     b->last = &b->first;
@@ -256,7 +260,7 @@ static void deliver_take(struct backbone *b, struct backbone_delivery who,
     else if (deliver_address(b, m, &address, &topic, why))
         d = calloc(1, sizeof *d + address.len + m->body.len);
     if (d == NULL) {
-        deliver_fail(b, &who, why);
+        deliver_fail(b, &who, DELIVER_NOT, why);
         buffer_fini(&address);
         return;
     }

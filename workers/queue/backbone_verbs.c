@@ -65,6 +65,12 @@ static bool verbs_ask_names(struct verbs_call *call, const char *why)
     return queue_redis_call(&call->b->redis, &call->b->call, verbs_on_names, call) == 0;
 }
 
+/* Of a call that was not answered. */
+static const char *verbs_unknown(const struct verbs_call *call)
+{
+    return call->row->acts ? "; whether it was done is unknown" : "";
+}
+
 /* What a script itself refuses begins with a word (BACKBONE.md, Calls). */
 static void verbs_refuse(struct verbs_call *call, const redisReply *reply, const char *why)
 {
@@ -84,7 +90,8 @@ static void verbs_refuse(struct verbs_call *call, const redisReply *reply, const
             verbs_end(call);
             return;
         }
-    worker_reply_text(call->b->w, call->id, CONTROL_ERROR, "%s", why);
+    worker_reply_text(call->b->w, call->id, CONTROL_ERROR, "%s%s", why,
+                      reply == NULL ? verbs_unknown(call) : "");
     verbs_end(call);
 }
 

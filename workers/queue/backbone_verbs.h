@@ -35,6 +35,7 @@ struct verbs_call {
 struct verbs_row {
     const char *verb;
     const char *words;
+    bool acts; /* it changes something */
     /* Puts the call together. False: the words are none, for what `why` says, unless it is empty. */
     bool (*ask)(struct backbone *b, struct unpack *u, uint32_t count, struct verbs_call *call);
     /* True: another script is under way for it. */

@@ -301,16 +301,16 @@ static bool act_answer_renew(struct verbs_call *call, const redisReply *reply, s
 }
 
 const struct verbs_row backbone_verbs_act[] = {
-    {"queue-register", "QUEUE PATTERN RAW", act_ask_register, act_answer_register},
-    {"queue-unregister", "QUEUE", act_ask_known, act_answer_unregister},
-    {"queue-destroy", "QUEUE", act_ask_known, act_answer_destroy},
-    {"queue-weight", "QUEUE FACET WEIGHT", act_ask_weight, act_answer_was},
-    {"queue-cap", "QUEUE MOST", act_ask_cap, act_answer_was},
-    {"queue-pause", "QUEUE 1|0 [FACET]", act_ask_pause, act_answer_pause},
-    {"queue-pull", "COUNT LEASE_MS QUEUE...", act_ask_pull, act_answer_pull},
-    {"queue-ack", "QUEUE RECEIPT...", act_ask_ack, act_answer_ack},
-    {"queue-again", "QUEUE AFTER_MS REASON RECEIPT...", act_ask_again, act_answer_again},
-    {"queue-bury", "QUEUE REASON RECEIPT...", act_ask_bury, act_answer_bury},
-    {"queue-renew", "QUEUE LEASE_MS RECEIPT...", act_ask_renew, act_answer_renew},
+    {"queue-register", "QUEUE PATTERN RAW", true, act_ask_register, act_answer_register},
+    {"queue-unregister", "QUEUE", true, act_ask_known, act_answer_unregister},
+    {"queue-destroy", "QUEUE", true, act_ask_known, act_answer_destroy},
+    {"queue-weight", "QUEUE FACET WEIGHT", true, act_ask_weight, act_answer_was},
+    {"queue-cap", "QUEUE MOST", true, act_ask_cap, act_answer_was},
+    {"queue-pause", "QUEUE 1|0 [FACET]", true, act_ask_pause, act_answer_pause},
+    {"queue-pull", "COUNT LEASE_MS QUEUE...", true, act_ask_pull, act_answer_pull},
+    {"queue-ack", "QUEUE RECEIPT...", true, act_ask_ack, act_answer_ack},
+    {"queue-again", "QUEUE AFTER_MS REASON RECEIPT...", true, act_ask_again, act_answer_again},
+    {"queue-bury", "QUEUE REASON RECEIPT...", true, act_ask_bury, act_answer_bury},
+    {"queue-renew", "QUEUE LEASE_MS RECEIPT...", true, act_ask_renew, act_answer_renew},
     {0},
 };

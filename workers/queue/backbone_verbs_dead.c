@@ -102,9 +102,9 @@ static bool verbs_answer_list(struct verbs_call *call, const redisReply *reply, 
 }
 
 const struct verbs_row backbone_verbs_dead[] = {
-    {"queue-dead-list", "QUEUE [LIMIT]", verbs_ask_list, verbs_answer_list},
-    {"queue-dead-show", "QUEUE ID...", verbs_ask_show, verbs_answer_list},
-    {"queue-dead-retry", "QUEUE ID...|all", verbs_ask_letters, verbs_answer_letters},
-    {"queue-dead-drop", "QUEUE ID...|all", verbs_ask_letters, verbs_answer_letters},
+    {"queue-dead-list", "QUEUE [LIMIT]", false, verbs_ask_list, verbs_answer_list},
+    {"queue-dead-show", "QUEUE ID...", false, verbs_ask_show, verbs_answer_list},
+    {"queue-dead-retry", "QUEUE ID...|all", true, verbs_ask_letters, verbs_answer_letters},
+    {"queue-dead-drop", "QUEUE ID...|all", true, verbs_ask_letters, verbs_answer_letters},
     {0},
 };

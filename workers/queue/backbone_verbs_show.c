@@ -273,8 +273,9 @@ static bool verbs_answer_peek(struct verbs_call *call, const redisReply *reply, 
 }
 
 const struct verbs_row backbone_verbs_show[] = {
-    {"queue-status", "[QUEUE]", verbs_ask_status, verbs_answer_status},
-    {"queue-facets", "QUEUE LIMIT waiting|in_flight|oldest", verbs_ask_facets, verbs_answer_facets},
-    {"queue-peek", "QUEUE FACET COUNT", verbs_ask_peek, verbs_answer_peek},
+    {"queue-status", "[QUEUE]", false, verbs_ask_status, verbs_answer_status},
+    {"queue-facets", "QUEUE LIMIT waiting|in_flight|oldest", false, verbs_ask_facets,
+     verbs_answer_facets},
+    {"queue-peek", "QUEUE FACET COUNT", false, verbs_ask_peek, verbs_answer_peek},
     {0},
 };

@@ -1,9 +1,9 @@
 /*
  * queue_deliveries.h: messages that a worker delivers to backbones, until each is answered.
  *
- * Runs in every worker that delivers (queue_client.c). A backbone may have several workers, who are found by their names,
- * one behind the other (queue/shop/backbone.1, .2, ...), and take turns; while none is up a delivery waits. What was sent
- * is never sent again: it may be queued.
+ * Runs in every worker that delivers (queue_client.c). A backbone may have several workers, who are found by their
+ * names, one behind the other (queue/shop/backbone.1, .2, ...); one is stayed with while it is up, and while none is a
+ * delivery waits. What was sent is never sent again: it may be queued.
  */
 #ifndef WORKERS_QUEUE_QUEUE_DELIVERIES_H
 #define WORKERS_QUEUE_QUEUE_DELIVERIES_H

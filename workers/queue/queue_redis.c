@@ -120,7 +120,8 @@ bool queue_redis_failed(struct queue_redis *q, const redisReply *reply, char *te
 {
     text[0] = '\0';
     if (reply == NULL) {
-        snprintf(text, size, "the connection to Redis broke: whether it was done is unknown");
+        const char *trouble = redis_conn_trouble(q->conn);
+        snprintf(text, size, "%s", trouble[0] != '\0' ? trouble : "the connection to Redis broke");
         return false;
     }
     if (reply->type != REDIS_REPLY_ERROR)

@@ -47,7 +47,8 @@ void queue_redis_load(struct queue_redis *q);
 int queue_redis_call(struct queue_redis *q, struct queue_call *call, redis_reply_fn fn, void *ctx);
 
 /*
- * The error of a reply for people, in `text`; "" when it is none. True when the call has surely not run, and may be
+ * The error of a reply for people, in `text`; "" when it is none. Of no reply at all: why there is none; the outcome is
+ * unknown. True when the call has surely not run, and may be
  * sent again at once: the library is gone (FUNCTION FLUSH, a fail-over), which has been noticed.
  */
 bool queue_redis_failed(struct queue_redis *q, const redisReply *reply, char *text, size_t size);

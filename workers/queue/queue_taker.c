@@ -246,7 +246,7 @@ static void taker_advance(struct taker_source *s)
     s->next = t;
 }
 
-/* One that settles while it is told is told the next by this loop, not by one within it: its stack is not the window's. */
+/* Who settles while it is told is told the next by this loop, not by one within it: a window needs no stack. */
 static void taker_tell(struct queue_taker *c)
 {
     struct taker_source *s;

@@ -1,10 +1,10 @@
 /*
  * queue_taker.h: a consumer's side of queues: what it takes, has in its hands, and what becomes of that.
  *
- * Runs in every worker that takes from queues (queue_client.c). It may have so many messages in its hands at once as its
- * window says, whichever queues they are of; of what waits for it here each queue gets its share by weight. It keeps in
- * mind what it has, also while a queue worker is away, and tells its successor: so that the death of a queue worker
- * costs no second hand-out. Settled is what the queue worker has said is heard.
+ * Runs in every worker that takes from queues (queue_client.c). It may have so many messages in its hands at once as
+ * its window says, whichever queues they are of; of what waits for it here each queue gets its share by weight. It
+ * keeps in mind what it has, also while a queue worker is away, and tells its successor: so that the death of a queue
+ * worker costs no second hand-out. Settled is what the queue worker has said is heard.
  */
 #ifndef WORKERS_QUEUE_QUEUE_TAKER_H
 #define WORKERS_QUEUE_QUEUE_TAKER_H

@@ -81,13 +81,14 @@ struct worker_ops {
      * Without it tasks are left to others.
      */
     void (*on_task)(struct worker *w, void *state, const struct worker_task *task);
-    /* That one is somebody else's: it took longer than work_max, or its lease ran out. To settle it is in vain. Optional. */
+    /* That one is somebody else's: it took longer than work_max, or its lease ran out. Settling it is vain. Optional */
     void (*on_lost)(struct worker *w, void *state, const struct worker_task *task);
     /* What became of a worker_deliver: exactly once for each, and never before that returns. Optional. */
     void (*on_delivered)(struct worker *w, void *state, const struct worker_delivered *d);
     /*
      * Somebody has delivered a message whose topic one of `listens` matches: told at most once, and of none while
-     * somebody was away. False: there is no room for it, and it is dropped, which is counted. Without it nobody listens.
+     * somebody was away. False: there is no room for it, and it is dropped, which is counted. Without it none are asked
+     * for.
      */
     bool (*on_published)(struct worker *w, void *state, struct slice topic, struct slice body);
     /* A control request; answer with worker_reply, now or later, exactly once. NULL: "understands no requests". */
@@ -193,8 +194,8 @@ void *worker_must_alloc(struct worker *w, size_t size);
 /*
  * What a program section's `takes` names hands us its messages, one of them a task: at least once each, so doing one
  * twice must be as good as once. While we live what is in our hands is ours, however long that takes (unless work_max
- * says otherwise): leases are renewed for us, and neither the death of who has handed it out nor an absence of its store
- * gives it to another. When we die it is another's at once; after max_attempts it is a dead letter.
+ * says otherwise): leases are renewed for us, and neither the death of who has handed it out nor an absence of its
+ * store gives it to another. When we die it is another's at once; after max_attempts it is a dead letter.
  */
 
 /* Longest id with its NUL. */
@@ -242,8 +243,8 @@ int worker_deliver(struct worker *w, const struct worker_delivery *d, uint64_t *
 struct worker_delivered {
     uint64_t token;
     /*
-     * Empty: it is queued. Else one line for people: "the message is not queued: …", or, when that is not known, "…:
-     * whether it is queued is unknown": then delivering it again may queue it twice.
+     * Empty: it is queued. Else one line for people, "the message is not queued: …"; or, when nobody knows, one that
+     * says "whether the message is queued is unknown": then delivering it again may queue it twice.
      */
     struct slice error;
     struct slice id;      /* of the message, the same in each queue */

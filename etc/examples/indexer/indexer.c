@@ -63,6 +63,16 @@ static void indexer_on_delivered(struct worker *w, void *state, const struct wor
     log_info("delivered", "id=%s error=%s", log_quote(d->id), log_quote(d->error));
 }
 
+/* With `listens`: what anybody has delivered, at most once. */
+static bool indexer_on_published(struct worker *w, void *state, struct slice topic,
+                                 struct slice body)
+{
+    (void)w;
+    (void)state;
+    log_info("published", "topic=%s body=%s", log_quote(topic), log_quote(body));
+    return true;
+}
+
 /* platoonctl send indexer.1 '"pages/1764201600000001"': it is done with that one. */
 static void indexer_on_request(struct worker *w, void *state, const struct link_request *request)
 {
@@ -92,5 +102,6 @@ const struct worker_ops worker_ops = {.type = "indexer",
                                       .on_task = indexer_on_task,
                                       .on_lost = indexer_on_lost,
                                       .on_delivered = indexer_on_delivered,
+                                      .on_published = indexer_on_published,
                                       .on_request = indexer_on_request,
                                       .on_tick = indexer_on_tick};

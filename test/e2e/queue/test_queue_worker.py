@@ -177,3 +177,9 @@ def test_its_end_does_not_wait_for_a_queue_worker_that_is_not_there(pages):
     os.kill(victim["pid"], signal.SIGCONT)
     wait_until(lambda: pages.platoon.workers()["indexer.1"]["state"] == "STOPPED", 60, "its end")
     assert "exit 0" in pages.platoon.workers()["indexer.1"]["last_exit"] or "stopped" in pages.platoon.workers()["indexer.1"]["last_exit"]
+
+
+def test_it_listens(pages):
+    pages.start(listens="index*")
+    wait_until(lambda: pages.deliver("page") and " published topic=" in pages.platoon.log(), 60, "what it has itself delivered")
+    assert re.search(r'indexer\.1 published topic="?indexed"? body="?page"?', pages.platoon.log())

@@ -1,6 +1,6 @@
 /*
- * test_queue_deliveries.c: what a worker delivers to backbones, of several workers each (workers/queue/queue_deliveries.h):
- * to whom it goes, what is heard of it, and that each is answered once.
+ * test_queue_deliveries.c: what a worker delivers to backbones, of several workers each
+ * (workers/queue/queue_deliveries.h): to whom it goes, what is heard of it, and that each is answered once.
  *
  * The skeleton, the backbone workers and the clock are played.
  */

@@ -312,7 +312,7 @@ START_TEST(test_lost_while_others_wait)
 }
 END_TEST
 
-START_TEST(test_a_type_that_takes_none, test_listening)
+START_TEST(test_a_type_that_takes_none)
 {
     static const struct worker_task_events nothing = {.takes = false};
     t.settings = one;

@@ -1,6 +1,6 @@
 /*
- * test_worker_hands.c: tasks as a worker type has them (worker.h, Tasks): what it is told, what becomes of what it says,
- * and how its end waits for that (worker_hands.c, worker_life.c). Who hands the tasks out is played.
+ * test_worker_hands.c: tasks as a worker type has them (worker.h, Tasks): what it is told, what becomes of what it
+ * says, and how its end waits for that (worker_hands.c, worker_life.c). Who hands the tasks out is played.
  */
 #include "common/buffer.h"
 #include "test/unit/suite.h"
