@@ -43,7 +43,7 @@ ADDED = {
 NEW_MEMBERS = {"command.lock", "command.reason", "warnings", "command.argv.27", "command.argv.28", "redis.sentinel_password_file", "platoon.proofs", "platoon.rest",
                # Of stores of objects, which a drain does not name.
                "store.region", "store.credentials_file", "store.style", "store.conditional"}
-NEW_LINES = {'sentinel_password_file = ""', 'region = "us-east-1"', 'credentials_file = ""', "style = path", "conditional = true", 'takes = ""', "window = 1"}  # of --print-config: keys with their defaults
+NEW_LINES = {'sentinel_password_file = ""', 'region = "us-east-1"', 'credentials_file = ""', "style = path", "conditional = true", 'takes = ""', "window = 1", 'listens = ""'}  # of --print-config: keys with their defaults
 NEW_VALUES = {("redis.password_file", "@DIR@/state/redis-near/password"): ""}
 # What reads otherwise on purpose, as recorded and as it is now.
 CHANGED = {
