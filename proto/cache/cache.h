@@ -357,11 +357,7 @@
 #define CACHE_WARNINGS(X) \
     X(CACHE_DEAD, \
       "the store does not take some objects, for good: they are in memory and in the log as before, and what is " \
-      "written to them is tried again; the node's log says which and why") \
-    X(CACHE_LOG_DAMAGED, \
-      "a part of its log could not be read when it started: what stood there is gone, and older values of it may be " \
-      "back; the disk or something that writes into state_dir has changed it; look at the disk (smartctl, dmesg); it " \
-      "is over when the node starts and that part has been cleaned away")
+      "written to them is tried again; the node's log says which and why")
 
 /*
  * The ring's. With wrong words HSET and HINCRBY are refused after their right was looked at, and before anything is

@@ -168,9 +168,15 @@ static void node_open_log(struct node *n)
     if (n->found.cut_bytes > 0)
         log_info("log-cut", "bytes=%" PRIu64 " reason=\"it ended in the middle of a record\"",
                  n->found.cut_bytes);
-    if (n->found.damaged > 0)
-        log_error("log-damaged", "dir=%s places=%" PRIu64 " bytes=%" PRIu64, log_quote_text(n->dir),
-                  n->found.damaged, n->found.damaged_bytes);
+    if (n->found.damaged == 0)
+        return;
+    snprintf(n->damaged, sizeof n->damaged,
+             "%s: %" PRIu64 " place%s of the log (%" PRIu64
+             " bytes) could not be read at its start: what stood there "
+             "is gone, and older values may be back: look at the disk (smartctl, dmesg), then "
+             "restart this node",
+             n->dir, n->found.damaged, n->found.damaged == 1 ? "" : "s", n->found.damaged_bytes);
+    worker_trouble(n->w, "%s", n->damaged);
 }
 
 /* ---- the store ---- */

@@ -61,7 +61,10 @@ struct node_trouble {
     const char *what, *why;
 };
 
-/* The worst first: what it cannot keep, what it must not serve, what the store does not take, what it does not give. */
+/*
+ * The worst first: what it cannot keep, what it must not serve, what the store does not take, what it does not give.
+ * What it has lost comes last, for it stands until somebody has seen to it, and would hide what comes and goes.
+ */
 static void node_tell_trouble(struct node *n)
 {
     char ring[CACHE_MEMBER_WHY_SIZE] = "";
@@ -76,6 +79,7 @@ static void node_tell_trouble(struct node *n)
         {"nothing is stored: ", stored ? cache_behind_trouble(n->cache.behind) : ""},
         {"nothing is loaded: ", stored ? cache_park_loads_trouble(n->cache.park) : ""},
         {"", n->peers != NULL ? cache_peers_trouble(n->peers) : ""},
+        {"", n->damaged},
     };
     size_t i = 0;
     while (i + 1 < sizeof all / sizeof all[0] && all[i].why[0] == '\0')

@@ -62,6 +62,37 @@ def test_objects_live_in_memory_and_in_the_log(cache, platoon):
     assert counters["cache_objects"] == 1000
 
 
+def test_a_log_that_is_damaged_is_trouble(cache, platoon):
+    """Counted and told until the node is started again, which finds all whole; what could be read is there. A torn tail is nobody's business."""
+    cache()
+    r = client(platoon)
+    for i in range(100):
+        r.set(f"k{i}", "v" * 100)
+    log, = (platoon.dir / "state/cache/sessions/node.1").glob("*.log")
+
+    def start_over(change):
+        platoon.stop()
+        data = bytearray(log.read_bytes())
+        change(data)
+        log.write_bytes(data)
+
+    start_over(lambda data: data.extend(data[40:60]))
+    platoon.start()
+    assert platoon.workers()[NODE]["counters"].get("cache_log_damaged", 0) == 0
+    start_over(lambda data: data.__setitem__(len(data) // 2, data[len(data) // 2] ^ 1))
+    platoon.start_troubled()
+    wait_until(lambda: "1 place of the log" in (told := platoon.problems()) and "restart this node" in told, 60, "the trouble")
+    row, = platoon.json("cache", "status", "sessions")
+    before = platoon.workers()[NODE]
+    assert before["counters"]["cache_log_damaged"] == 1 and "could not be read" in before["trouble"] and row["objects"] == 99, (before, row)
+    assert client(platoon).dbsize() == 99
+    wait_until(lambda: not log.exists(), 60, "what is damaged to be gone")
+    assert platoon.ctl("restart", NODE).returncode == 0
+    platoon.replaced(before)
+    after = platoon.workers()[NODE]
+    assert after["trouble"] == "" and after["counters"].get("cache_log_damaged", 0) == 0 and client(platoon).dbsize() == 99
+
+
 def test_keys_that_begin_as_a_stray_s(cache, platoon):
     """A node keeps what is not its own any more under keys of its own: nobody else has one, with a ring or without, nor hurts who has not."""
     cache()

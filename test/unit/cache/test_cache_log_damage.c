@@ -277,6 +277,36 @@ START_TEST(cut_while_cleaning)
 }
 END_TEST
 
+/* What could be read is written anew, and the next start finds it whole; a torn tail alone asks for nothing. */
+START_TEST(what_was_damaged_is_found_once)
+{
+    write_turns(19, 120, 0);
+    log_fixture_copy(&f, &copy);
+    const char *newest = log_fixture_segment(&copy, -1);
+    ck_assert_int_eq(truncate(newest, (off_t)log_fixture_size(newest) - 3), 0);
+    log_fixture_open(&copy);
+    ck_assert_uint_gt(copy.found.cut_bytes, 0);
+    ck_assert_uint_eq(copy.found.damaged, 0);
+    ck_assert(!cache_log_wants_rewrite(copy.log));
+    log_fixture_close(&copy);
+
+    log_fixture_flip(log_fixture_segment(&copy, 1), 700);
+    log_fixture_open(&copy);
+    ck_assert_uint_eq(copy.found.damaged, 1);
+    ck_assert(cache_log_wants_rewrite(copy.log));
+    log_fixture_rewrite(&copy);
+    ck_assert_int_eq(cache_log_flush(copy.log), 0);
+    log_fixture_sync(&copy);
+    ck_assert(!cache_log_wants_rewrite(copy.log));
+    struct log_state now = copy.state;
+    log_fixture_close(&copy);
+    log_fixture_open(&copy);
+    ck_assert_uint_eq(copy.found.damaged + copy.found.cut_bytes, 0);
+    ck_assert(log_state_equal(&copy.state, &now));
+    log_fixture_close(&copy);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache_log_damage");
@@ -290,6 +320,7 @@ int main(void)
     tcase_add_test(tc, lost_blocks_are_skipped);
     tcase_add_test(tc, a_record_elsewhere_is_none);
     tcase_add_test(tc, records_within_a_value_are_none);
+    tcase_add_test(tc, what_was_damaged_is_found_once);
     tcase_add_loop_test(tc, cut_while_cleaning, 0, 4);
     suite_add_tcase(suite, tc);
     return suite_end(suite);

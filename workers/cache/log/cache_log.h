@@ -16,7 +16,8 @@
  * in memory came with (FORGET, STORED, a deletion that nobody has to hear of), also of those that were replayed.
  *
  * When a sync has failed, or live records cannot be read any more for cleaning, what is on the disk is not what was
- * written, and no later sync makes it so. Memory has it all; so it is written anew (cache_log_wants_rewrite).
+ * written, and no later sync makes it so. Memory has it all; so it is written anew (cache_log_wants_rewrite). So it is
+ * when some of it could not be read as it was opened, with all that could: the next start does not find that again.
  */
 #ifndef WORKERS_CACHE_LOG_H
 #define WORKERS_CACHE_LOG_H

@@ -4,7 +4,8 @@
  * First the end is found: behind the last record that ends a turn, in the newest segment, or in one before it when all
  * the newest has is the beginning of a turn. What is behind it was never acknowledged, and is cut off. Then all
  * segments are read, from the oldest on. Each is synced, because one that a killed process has written may not be on
- * the disk, while what it said is taken for true from now on.
+ * the disk, while what it said is taken for true from now on. When something of it is damaged, all is written anew, so
+ * that the next start does not find it again: a segment might else stay for as long as nothing in it is overwritten.
  */
 #include "common/fault.h"
 #include "workers/cache/log/cache_log_private.h"
@@ -251,5 +252,6 @@ int cache_log_replay(struct cache_log *l, void (*alive)(void *ctx), struct cache
         rc = -errno;
     if (rc != 0)
         cache_log_explain(why, why_size, "replay", l->path, &r.name, rc);
+    l->wants_rewrite = l->wants_rewrite || found->damaged > 0;
     return rc;
 }
