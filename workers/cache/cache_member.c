@@ -261,6 +261,7 @@ void cache_member_tick(struct cache_member *r)
     member_restore(r);
     member_idle(r);
     member_claim_strays(r);
+    member_sweep(r);
     member_tell_cells(r);
 }
 

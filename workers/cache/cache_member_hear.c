@@ -87,6 +87,7 @@ static bool member_on_joined(struct cache_member *r, struct unpack *u)
     member_forget_flights(r);
     r->asks.count = r->holds.count = r->laters.count = 0;
     member_walk_begin(r, walk);
+    member_sweep_begin(r, walk != MEMBER_OUTLIVED);
     member_leave(r);
     return true;
 }
@@ -284,6 +285,8 @@ bool cache_member_on_message(struct cache_member *r, uint64_t type, struct unpac
         return member_on_nodes(r, u);
     case MESSAGE_RING_FETCHED:
         return member_on_fetched(r, u);
+    case MESSAGE_RING_SWEPT:
+        return member_on_swept(r, u);
     case MESSAGE_RING_SEEN:
         return member_on_seen(r, u);
     case MESSAGE_RING_LEFT:

@@ -4,8 +4,8 @@
  * Runs in a cache node of a ring. cache_member.c is its life and what it tells; cache_member_event.c what an event
  * makes of a cell, and does with its objects; cache_member_say.c what it says to the manager; cache_member_hear.c what
  * it hears from it, and cache_member_nodes.c of that who else is there, and whose something is; cache_member_walk.c
- * what is done with many cells, a part at a time; cache_member_restore.c what the log has lost; cache_member_identity.c
- * who it was.
+ * what is done with many cells, a part at a time; cache_member_restore.c what the log has lost; cache_member_sweep.c what
+ * it has in Redis without knowing; cache_member_identity.c who it was.
  */
 #ifndef WORKERS_CACHE_MEMBER_PRIVATE_H
 #define WORKERS_CACHE_MEMBER_PRIVATE_H
@@ -141,6 +141,10 @@ struct cache_member {
     uint64_t restore_token; /* of what it asks for; 0: it does not now */
     int64_t restore_us;     /* not before */
     char restore_cursor[CACHE_RING_CURSOR_SIZE];
+    bool sweeps;          /* Redis may have cells of ours that are not known here */
+    uint64_t sweep_token; /* of the page that is asked for; 0: none is */
+    uint64_t sweep_bucket;
+    char sweep_cursor[CACHE_RING_CURSOR_SIZE];
     bool drops;                          /* the cell at hand has lost something */
     bool look;                           /* who waits for a cell may look again */
     bool went_away;                      /* the last command that was looked at, to another node */
@@ -259,6 +263,15 @@ void member_restore(struct cache_member *r);
 
 /* RING_FETCHED. False: malformed. */
 bool member_on_fetched(struct cache_member *r, struct unpack *u);
+
+/* ---- cache_member_sweep.c ---- */
+
+/* After a join; a page, unless one is asked for, once a second. */
+void member_sweep_begin(struct cache_member *r, bool there_may_be);
+void member_sweep(struct cache_member *r);
+
+/* RING_SWEPT. False: malformed. */
+bool member_on_swept(struct cache_member *r, struct unpack *u);
 
 /* ---- cache_member_nodes.c ---- */
 

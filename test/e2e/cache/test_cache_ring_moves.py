@@ -243,8 +243,30 @@ def test_a_stop_while_the_store_is_away(cache_ring):
     ring.stores[0].back()
     refused(lambda: one.client().get(key))
     assert ring.owner(key) is other
+    told, = [line for line in ring.platoons[0].log().splitlines() if " not-stored " in line]
+    assert other.name in told and "objects=" in told and "remedy=" in told, told
     assert ring.platoons[0].ctl("start", other.name).returncode == 0
     assert patient(lambda: one.client().get(key)) == b"newer" == patient(lambda: other.client().get(key))
+
+
+def test_a_stop_when_the_manager_has_been_stopped(cache_ring):
+    """Nobody can give back what the node has: it ends in its time all the same, keeps its cells and its log, and says what is not stored."""
+    ring = cache_ring(**{**UNSTORED, "lease": "2s", "timeout": "1s"})
+    platoon, (one, other) = ring.platoons[0], ring.nodes
+    keys, number = ring.keys_of(other, 10), ring.row(other)["incarnation"]
+    assert platoon.ctl("stop", MANAGER).returncode == 0
+    for node in ring.nodes:
+        refused(lambda node=node: node.client().get(keys[0]))
+    assert platoon.ctl("stop", other.name).returncode == 0
+    wait_until(lambda: other.worker()["state"] == "STOPPED", 60, "its end")
+    told, = [line for line in platoon.log().splitlines() if " not-stored " in line]
+    assert other.name in told and not any(ring.stores[0].has(key) for key in keys), told
+    for name in (MANAGER, other.name):
+        platoon.ctl("start", name)
+    ring.serves()
+    assert ring.row(other)["incarnation"] == number
+    for node in ring.nodes:
+        serves_all(node, keys)
 
 
 def test_a_platoon_that_ends_leaves_nothing_but_the_store(cache_ring):
@@ -288,6 +310,24 @@ def test_objects_are_warm_and_owned_after_a_death(cache_ring, death):
         for at in (one, other):
             serves_all(at, keys)
     ring.stores[0].back()
+
+
+def cells(ring):
+    """How many Redis has, whosever they are."""
+    client = ring.server.client()
+    return sum(client.hlen(bucket) for bucket in client.scan_iter("platoon:{cache:c}:cells:*", 1000))
+
+
+def test_no_cell_is_left_by_a_death(cache_ring):
+    """Whoever comes back knows nothing of what was not there, and claims nothing of what is stored and nobody uses: Redis tells it what it has."""
+    ring = cache_ring(**{**CALM, "write_delay": "100ms", "idle": "8s"})
+    for node in ring.nodes:
+        node.client().mset({key: key for key in (ring.key() for _ in range(150))})
+        node.client().mget([ring.key() for _ in range(150)])
+        stored(node.client())
+    both_killed(ring)
+    ring.serves()
+    wait_until(lambda: cells(ring) == 0, 90, lambda: f"all to be free; {cells(ring)} are left")
 
 
 def test_what_moved_away_is_not_there_after_a_death(cache_ring):

@@ -138,6 +138,20 @@ static bool said_fetch(struct play_said *s, struct unpack *u)
     return slice_copy(m.cursor, s->list, sizeof s->list);
 }
 
+/* The test answers it, or nobody does: what is asked so is in the way of nothing. */
+static bool said_sweep(struct fake_manager *m, struct unpack *u)
+{
+    struct message_ring_sweep sweep;
+    if (!message_ring_sweep_unpack(u, &sweep) ||
+        !slice_copy(sweep.cursor, m->sweep_cursor, sizeof m->sweep_cursor))
+        return false;
+    m->sweeps++;
+    m->sweep_token = sweep.token;
+    m->sweep_mark = sweep.mark;
+    m->sweep_bucket = sweep.bucket;
+    return true;
+}
+
 static bool said_read(struct play_said *s, struct unpack *u)
 {
     switch (s->type) {
@@ -184,6 +198,10 @@ static bool play_send(void *ctx)
         m->wrong = m->wrong || !message_ring_cells_unpack(&u, &cells);
         m->cells = cells.cells;
         m->cells_said++;
+        return true;
+    }
+    if (s->type == MESSAGE_RING_SWEEP) {
+        m->wrong = m->wrong || !said_sweep(m, &u);
         return true;
     }
     m->wrong = m->wrong || !said_read(s, &u);
@@ -344,6 +362,19 @@ bool play_own(const struct play_said *request, enum cache_ring_state state, uint
     for (size_t i = 0; i < request->count; i++)
         owners[i] = (struct cache_ring_owner){.state = state, .value = value};
     return play_own_each(request, owners, request->count);
+}
+
+bool play_swept(uint64_t token, uint64_t result, const struct cache_ring_held *held, size_t count,
+                uint64_t bucket)
+{
+    bool said;
+    struct buffer cells = BUFFER_EMPTY;
+    for (size_t i = 0; i < count; i++)
+        cache_ring_put_held(&cells, &held[i]);
+    SAY(ring_swept, .token = token, .result = result, .bucket = bucket, .cursor = slice_of("7"),
+        .cells = buffer_slice(&cells));
+    buffer_fini(&cells);
+    return said;
 }
 
 bool play_obstruct(const struct play_said *request, uint64_t result, uint64_t wait_ms)

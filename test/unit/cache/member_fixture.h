@@ -60,6 +60,10 @@ struct fake_manager {
     size_t synced; /* times that its log was */
     size_t cells,
         cells_said; /* it has said that it has so many; how often it has said anything of that */
+    /* Pages of its cells that it has asked for, and the last of these requests. */
+    size_t sweeps;
+    uint64_t sweep_token, sweep_mark, sweep_bucket;
+    char sweep_cursor[CACHE_RING_CURSOR_SIZE];
     /* Answers claims in the same turn, as the owners below say; what is not there is ours by a new number. */
     bool answers;
     uint64_t number; /* the last that was given */
@@ -116,6 +120,10 @@ bool play_own_each(const struct play_said *request, const struct cache_ring_owne
 bool play_see(const struct play_said *request, uint64_t result, struct cache_ring_owner owner);
 
 bool play_obstruct(const struct play_said *request, uint64_t result, uint64_t wait_ms);
+
+/* To RING_SWEEP: a page, which goes on in `bucket` with the cursor 7. */
+bool play_swept(uint64_t token, uint64_t result, const struct cache_ring_held *held, size_t count,
+                uint64_t bucket);
 
 /* To RING_COPY, RING_DROP: `why`: of a result that is not 0. */
 bool play_copied(const struct play_said *request, uint64_t result, const char *why);
