@@ -4,8 +4,8 @@
  * Runs in a cache node of a ring. cache_member.c is its life and what it tells; cache_member_event.c what an event
  * makes of a cell, and does with its objects; cache_member_say.c what it says to the manager; cache_member_hear.c what
  * it hears from it, and cache_member_nodes.c of that who else is there, and whose something is; cache_member_walk.c
- * what is done with many cells, a part at a time; cache_member_restore.c what the log has lost; cache_member_sweep.c what
- * it has in Redis without knowing; cache_member_identity.c who it was.
+ * what is done with many cells, a part at a time; cache_member_restore.c what the log has lost; cache_member_sweep.c
+ * what it has in Redis without knowing; cache_member_identity.c who it was.
  */
 #ifndef WORKERS_CACHE_MEMBER_PRIVATE_H
 #define WORKERS_CACHE_MEMBER_PRIVATE_H

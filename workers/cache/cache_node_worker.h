@@ -28,7 +28,7 @@ struct node {
     struct cache_node cache;
     struct cache_mail mail;
     struct cache_log_found found;
-    char damaged[PATH_MAX + 512]; /* what of the log could not be read, and what helps; "": all could */
+    char damaged[PATH_MAX + 512]; /* of the log, and what helps; "": nothing */
     struct cache_trim trim;
     struct backing *store; /* behind it; NULL: none */
     char dir[PATH_MAX];
