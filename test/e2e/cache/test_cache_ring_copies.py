@@ -86,6 +86,30 @@ def test_a_host_is_lost_for_good(hosts):
     assert ring.row(other) is None and all(ring.owner(key) is one for key in keys)
 
 
+@pytest.mark.parametrize("end", [burn, die], ids=["with its state", "with its log left"])
+def test_a_deletion_has_a_second_copy(hosts, end):
+    """What the store has does not come back when its newest write was a deletion, by whatever command, though only the lost host had heard of that."""
+    ring = hosts().start()
+    one, other = ring.nodes
+    keys = ring.keys_of(other, 6)
+    for key in keys:
+        patient(lambda key=key: other.client().execute_command("PLATOON.DUMP", key, "WAIT", 0))
+    client, number = other.client(), ring.row(other)["incarnation"]
+    assert client.delete(keys[0]) == 1 and client.unlink(keys[1]) == 1 and client.getdel(keys[2]) == keys[2].encode()
+    assert client.expireat(keys[3], 1) and client.set(keys[4], "v") and client.delete(keys[4]) == 1
+    there = f"platoon:{{cache:c}}:copies:{number}"
+    wait_until(lambda: set(map(str.encode, keys[:5])) <= set(ring.server.client().hkeys(there)), 30, "all copies")
+    assert all(ring.stores[0].has(key) == key.encode() for key in keys)
+    end(ring.platoons[1])
+    assert [patient(lambda key=key: one.client().get(key)) for key in keys[:5]] == [None] * 5
+    serves_all(one, keys[5:])
+    assert ring.row(other) is None and copies(ring, number) == 0 and [ring.stores[0].has(key) for key in keys[:5]] == [None] * 5
+    ring.platoons[1].start(ready=False)
+    ring.serves(other)
+    for node in ring.nodes:
+        assert [patient(lambda key=key, node=node: node.client().get(key)) for key in keys] == [None] * 5 + [keys[5].encode()]
+
+
 @pytest.mark.parametrize("behind", [UNSTORED, {"write_delay": "100ms", "idle": "1s"}], ids=["unstored", "stored"])
 def test_numbers_while_hosts_are_lost(hosts, behind):
     """The hosts are lost in turn, each with its state; no number of an INCR is lost, or given twice."""

@@ -1,4 +1,4 @@
-"""Real Sentinels over a primary and its replica: for the suite of sentinel:// urls, and for the storm in which servers fail over."""
+"""Real Sentinels over a primary and its replica: for the suite of sentinel:// urls, for rings, and for the storm in which servers fail over."""
 import contextlib
 import pathlib
 import shutil
