@@ -120,7 +120,7 @@ bool queue_redis_failed(struct queue_redis *q, const redisReply *reply, char *te
 {
     text[0] = '\0';
     if (reply == NULL) {
-        const char *trouble = redis_conn_trouble(q->conn);
+        const char *trouble = q->conn != NULL ? redis_conn_trouble(q->conn) : "";
         snprintf(text, size, "%s", trouble[0] != '\0' ? trouble : "the connection to Redis broke");
         return false;
     }
