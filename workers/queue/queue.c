@@ -98,28 +98,6 @@ static void queue_look(struct queue_worker *q)
     q->looking = queue_redis_call(&q->redis, &q->call, queue_on_status, q) == 0;
 }
 
-/* Who answers for the queue shows them. */
-static void queue_tell_waits(struct queue_worker *q)
-{
-    uint64_t now = clock_mono_ms();
-    uint64_t p50 = queue_waits_part(&q->waits, now, 50), p99 = queue_waits_part(&q->waits, now, 99);
-    worker_gauge(q->w, COUNTER_QUEUE_WAIT_P50, p50);
-    worker_gauge(q->w, COUNTER_QUEUE_WAIT_P99, p99);
-    if (p50 == q->told_p50_ms && p99 == q->told_p99_ms)
-        return;
-    q->told_p50_ms = p50;
-    q->told_p99_ms = p99;
-    for (struct worker_peer *p = worker_peer_next(q->w, NULL); p != NULL;
-         p = worker_peer_next(q->w, p)) {
-        if (strcmp(p->type, "backbone") != 0)
-            continue;
-        struct buffer *message = worker_compose(q->w);
-        message_waits_pack(message,
-                           &(struct message_waits){.queue = q->name, .p50_ms = p50, .p99_ms = p99});
-        worker_send(q->w, p, message); /* the next change tells it again */
-    }
-}
-
 /* ---- who was here before ---- */
 
 static void queue_on_orphans(uv_timer_t *timer);
@@ -259,6 +237,12 @@ static bool queue_on_message(struct worker *w, void *state, struct worker_peer *
     }
 }
 
+static void queue_on_up(struct worker *w, void *state, struct worker_peer *peer)
+{
+    (void)w;
+    queue_backbones_up(state, peer);
+}
+
 static void queue_on_down(struct worker *w, void *state, struct worker_peer *peer,
                           struct slice reason)
 {
@@ -301,14 +285,6 @@ static void queue_timers(struct queue_worker *q)
     }
 }
 
-/* Those of its backbone, to whom it tells how long messages wait. */
-static void queue_monitor_backbone(struct worker *w)
-{
-    char name[2 * CONTRACT_NAME_MAX];
-    snprintf(name, sizeof name, "queue/%s/backbone.1", worker_setting_text(w, "backbone.name"));
-    worker_monitor(w, slice_of(name));
-}
-
 static int queue_init(struct worker *w, void *state)
 {
     struct queue_worker *q = state;
@@ -326,7 +302,7 @@ static int queue_init(struct worker *w, void *state)
     int code = queue_redis_open(&q->redis, w, q, &queue_redis_events);
     snprintf(q->turns, sizeof q->turns, "%s%.*s:facet_queue", q->redis.space, (int)q->name.len,
              q->name.ptr);
-    queue_monitor_backbone(w);
+    queue_backbones_monitor(q, 1);
     return code;
 }
 
@@ -355,7 +331,7 @@ static void queue_on_tick(struct worker *w, void *state)
     queue_renew(q);
     queue_look_at_work(q);
     queue_look(q);
-    queue_tell_waits(q);
+    queue_backbones_tell(q);
     if (!q->redis.waiting && !uv_is_active((uv_handle_t *)&q->timer))
         queue_take(q);
     worker_gauge(w, COUNTER_IN_FLIGHT, q->in_hands);
@@ -393,6 +369,7 @@ const struct worker_ops worker_ops = {
     .state_size = sizeof(struct queue_worker),
     .init = queue_init,
     .on_message = queue_on_message,
+    .on_up = queue_on_up,
     .on_down = queue_on_down,
     .on_tick = queue_on_tick,
     .drain = queue_drain,

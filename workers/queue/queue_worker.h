@@ -4,6 +4,7 @@
  * queue.c         its life, and what consumers say
  * queue_hands.c   which consumer has what in its hands
  * queue_taking.c  messages are taken from Redis, and handed to consumers; what to do while there are none
+ * queue_backbones.c  who answers for the queue is told how long messages wait
  * queue_ending.c  what becomes of them is told to Redis, until it has heard; leases
  */
 #ifndef WORKERS_QUEUE_QUEUE_WORKER_H
@@ -100,6 +101,14 @@ void queue_on_list(void *state, bool seen);
 void queue_on_timer(uv_timer_t *timer);
 /* Puts on `queue_call` each receipt that is in hands, or not told to Redis yet. */
 void queue_add_known(struct queue_worker *q);
+
+/* ---- queue_backbones.c ---- */
+
+/* Asks for that worker of the backbone; when it is up it is told, and the next asked for. */
+void queue_backbones_monitor(struct queue_worker *q, uint64_t number);
+void queue_backbones_up(struct queue_worker *q, const struct worker_peer *peer);
+/* Once a second. */
+void queue_backbones_tell(struct queue_worker *q);
 
 /* ---- queue_ending.c ---- */
 
