@@ -111,6 +111,7 @@
 #include "proto/cache/cache.h"
 #include "proto/erlang/erlang.h"
 #include "proto/queue/queue.h"
+#include "proto/jobs/jobs.h"
 #include "proto/program/program.h"
 
 #include "proto/absent_lists.h"
@@ -124,6 +125,7 @@
     SYSTEM(cache, CACHE_##LIST(X)) \
     SYSTEM(erlang, ERLANG_##LIST(X)) \
     SYSTEM(queue, QUEUE_##LIST(X)) \
+    SYSTEM(jobs, JOBS_##LIST(X)) \
     SYSTEM(program, PROGRAM_##LIST(X))
 /* clang-format on */
 

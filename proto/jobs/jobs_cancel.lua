@@ -1,0 +1,20 @@
+-- cancel: job -> [canceled|stopping|STATUS|unknown, owner]
+--
+-- What waits is canceled at once. What runs is stopping: the next beat of `owner`, who is to be woken, says so. What has ended stays as it is: its status.
+-- Functions of RQ's are unknown.
+-- Again: the status; stopping.
+local job = job_of(ARGV[1])
+if not job or not job.platform then
+  return {'unknown', ''}
+elseif job.status == 'started' then
+  call('HSET', job.key, 'platoon.stop', '1')
+  return {'stopping', job.owner}
+elseif job.status ~= 'queued' and job.status ~= 'scheduled' and job.status ~= 'deferred' and job.status ~= 'created' then
+  return {job.status, ''}
+end
+call('HSET', job.key, 'platoon.cause', 'canceled', 'platoon.reason', 'canceled')
+to_end(job, 'canceled', 'canceled', job.failure_ttl)
+call('LREM', QUEUE .. job.queue, '0', job.id)
+call('ZREM', registry('scheduled', job.queue), job.id)
+call('ZREM', registry('deferred', job.queue), job.id)
+return {'canceled', ''}

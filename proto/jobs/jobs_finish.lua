@@ -1,0 +1,69 @@
+-- finish: job, queue, owner, attempt, how, after_ms, result, value, N, N * (field, value), [as claim] -> [what, claimed]
+--
+-- how      finished|failed|stopped  its end
+--          retry                    it waits until after_ms from now, or, when that is 0, first in its queue
+--          back                     the same, and this attempt is not counted: it was handed back unblamed
+--                                   of either: what was to be stopped is
+-- result   an entry of rq:results: its field, return_value or exc_string, and value; empty: none
+-- what     done; canceled: RQ has made it so meanwhile, and so it ends; lost, gone: as of beat, and nothing changes
+-- claimed  with the arguments of claim behind the fields: its answer; else nil
+-- Again: done, and a claim more.
+local function record(job, how)
+  if ARGV[7] == '' then
+    return
+  end
+  local kind = {finished = '1', failed = '2', stopped = '3'}
+  local key, ttl = 'rq:results:' .. job.id, how == 'finished' and job.result_ttl or job.failure_ttl
+  call('XADD', key, 'MAXLEN', '10', '*', 'type', kind[how] or '2', 'created_at', clock[1] .. format('.%06d', now_us), ARGV[7], ARGV[8])
+  if ttl >= 0 then
+    call('PEXPIRE', key, num(ttl * 1000 + GRACE * 1000))
+  end
+end
+
+local function move(job, how)
+  local after = count_of(ARGV[6])
+  if how == 'back' then
+    call('HSET', job.key, 'platoon.spared', num(job.spared + 1))
+  end
+  if how == 'finished' then
+    to_end(job, 'finished', how, job.result_ttl)
+  elseif how == 'failed' or how == 'stopped' then
+    to_end(job, 'failed', how, job.failure_ttl)
+  elseif job.stop then
+    stopped(job)
+  elseif after > 0 then
+    call('ZADD', registry('scheduled', job.queue), seconds(now + after), job.id)
+    call('HSET', job.key, 'status', 'scheduled')
+  else
+    to_queue(job, true)
+  end
+end
+
+local function finish()
+  local job, fields = job_of(ARGV[1]), count_of(ARGV[9])
+  if not job then
+    unblocked({id = ARGV[1], queue = ARGV[2]})
+    return 'gone'
+  elseif job.owner ~= ARGV[3] or job.attempt ~= count_of(ARGV[4]) then
+    return 'lost'
+  elseif job.ended == job.attempt then
+    return 'done'
+  end
+  job.queue = ARGV[2]
+  if fields > 0 then
+    call('HSET', job.key, unpack(ARGV, 10, 9 + 2 * fields))
+  end
+  local canceled = job.status ~= 'started'
+  if not canceled then
+    move(job, ARGV[5])
+    if ARGV[5] ~= 'retry' and ARGV[5] ~= 'back' then
+      record(job, ARGV[5])
+    end
+  end
+  call('HSET', job.key, 'platoon.ended', num(job.attempt))
+  unblocked(job)
+  return canceled and 'canceled' or 'done'
+end
+
+local what, from = finish(), 10 + 2 * count_of(ARGV[9])
+return {what, #ARGV > from and claim(ARGV[from], ARGV[from + 1], count_of(ARGV[from + 2]), rules_of(from + 3)) or false}

@@ -1,0 +1,42 @@
+-- orphans: owner, lost_max, queue, ... -> [[job, queue, queued|failed|stopped|canceled], ...]
+--
+-- What this incarnation had in hands, which is dead; with an empty one, what has a lease that is over. A job goes to the front of its queue; when it has been
+-- lost more than lost_max times, or must not run twice, it has failed. One that RQ has canceled meanwhile is only taken out of wip.
+-- Again: nothing.
+local owner, most, out = ARGV[1], count_of(ARGV[2]), {}
+
+local function lose(job)
+  if job.stop then
+    stopped(job)
+    return 'stopped'
+  end
+  job.lost = job.lost + 1
+  call('HSET', job.key, 'platoon.lost', num(job.lost))
+  if job.lost <= most and job.rerun then
+    to_queue(job, true)
+    return 'queued'
+  end
+  call('HSET', job.key, 'platoon.cause', 'lost', 'platoon.reason', 'its sanjer died ' .. num(job.lost) .. (job.lost == 1 and ' time' or ' times'))
+  to_end(job, 'failed', 'failed', job.failure_ttl)
+  return 'failed'
+end
+
+for i = 3, #ARGV do
+  local queue = ARGV[i]
+  local wip = registry('wip', queue)
+  local ids = owner ~= '' and call('ZRANGE', wip, '0', '-1') or
+    call('ZRANGEBYSCORE', wip, '-inf', seconds(now + GRACE * 1000), 'LIMIT', '0', num(PAGE))
+  for _, id in ipairs(ids) do
+    local job = job_of(id)
+    if not job then
+      unblocked({id = id, queue = queue})
+    elseif job.platform and (owner == '' or job.owner == owner) then
+      job.queue = queue
+      local what = job.status == 'started' and job.ended ~= job.attempt and lose(job) or 'canceled'
+      call('HSET', job.key, 'platoon.ended', num(job.attempt))
+      unblocked(job)
+      out[#out + 1] = {id, queue, what}
+    end
+  end
+end
+return out

@@ -1,0 +1,78 @@
+-- jobs_take.lua: the claim; behind jobs_lib.
+--
+-- Whose turn it is: queue/queue_turns, a facet being a queue of RQ's and its share what is in its wip by its weight. Of the first AHEAD ids of a queue
+-- the first is taken that is a job of ours, says that it waits, and is nowhere in flight; ids without a job, or of one that does not wait, are dropped;
+-- what is a function of RQ's stays where it is.
+local AHEAD = 16
+
+-- "weight limit" by queue, of words "QUEUE WEIGHT LIMIT" from ARGV[from] on; limit 0: none.
+local function rules_of(from)
+  local rules = {}
+  for i = from, #ARGV - 2, 3 do
+    rules[ARGV[i]] = {weight = max(1, count_of(ARGV[i + 1], 1)), limit = count_of(ARGV[i + 2])}
+  end
+  return rules
+end
+
+local function share_of(queue, rules)
+  local rule = rules[queue] or {weight = 1, limit = 0}
+  local flight = call('ZCARD', registry('wip', queue))
+  if call('LLEN', QUEUE .. queue) == 0 or (rule.limit > 0 and flight >= rule.limit) then
+    return false
+  end
+  return floor(flight / rule.weight)
+end
+
+local function first_of(queue)
+  for _, id in ipairs(call('LRANGE', QUEUE .. queue, '0', num(AHEAD - 1))) do
+    local job = job_of(id)
+    if not job or job.status ~= 'queued' then
+      call('LREM', QUEUE .. queue, '1', id)
+    elseif job.platform and not call('ZSCORE', registry('wip', queue), id) then
+      job.queue = queue
+      return job
+    end
+  end
+end
+
+local function hold(job, owner, worker, lease)
+  call('ZADD', registry('wip', job.queue), seconds(now + lease + GRACE * 1000), job.id)
+  job.attempt = job.attempt + 1
+  call('HSET', job.key, 'status', 'started', 'started_at', stamped, 'last_heartbeat', stamped, 'worker_name', worker, 'origin', job.queue,
+    'platoon.owner', owner, 'platoon.attempt', num(job.attempt))
+  call('HDEL', job.key, 'ended_at', 'exc_info', 'platoon.stop', 'platoon.cause', 'platoon.reason', 'platoon.progress')
+  call('PERSIST', job.key)
+  call('LREM', QUEUE .. job.queue, '1', job.id)
+end
+
+-- [id, queue, attempt, its number among those that count, lost attempts, fields and values], or 'suspended', or false.
+local function claim(owner, worker, lease, rules)
+  if call('EXISTS', 'rq:suspended') == 1 then
+    return 'suspended'
+  end
+  local shares = {}
+  local t = turns_of(TURNS, false, PAGE, shares, function(names)
+    for _, name in ipairs(names) do
+      shares[name] = share_of(name, rules)
+    end
+  end, function() end)
+  local job
+  for _ = 1, PAGE do
+    local queue = turns_next(t)
+    job = queue and first_of(queue)
+    if job or not queue then
+      break
+    end
+  end
+  if job then
+    hold(job, owner, worker, lease)
+  end
+  turns_write(t)
+  if not job then
+    return false
+  end
+  if share_of(job.queue, rules) then
+    give_turn(job.queue)
+  end
+  return {job.id, job.queue, job.attempt, job.attempt - job.spared, job.lost, call('HGETALL', job.key)}
+end

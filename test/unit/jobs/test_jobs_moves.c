@@ -1,0 +1,279 @@
+/*
+ * test_jobs_moves.c: what the keeper and people do with jobs, by the scripts of proto/jobs: orphans, due, cancel,
+ * retry, expire; and whose turn it is.
+ */
+#include "test/unit/jobs/jobs_fixture.h"
+
+#include <stdlib.h>
+
+START_TEST(test_orphans_of_an_owner)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    jobs_claim("me.1");
+    jobs_claim("me.2");
+    ck_assert_str_eq(j_text(orphans, "me.1", "2", "q"), "[[a q queued]]");
+    ck_assert_str_eq(jobs_where("a"), "l");
+    ck_assert_str_eq(jobs_where("b"), "w");
+    ck_assert_str_eq(j_text(orphans, "me.1", "2", "q"), "[]");
+    /* The dead one's words count no more. */
+    ck_assert_str_eq(jobs_finish("a", "me.1", 1, "finished", 0), "done");
+    ck_assert_str_eq(jobs_where("a"), "l");
+    ck_assert_str_eq(jobs_claim("me.3"), "a");
+    ck_assert_str_eq(jobs_finish("a", "me.1", 1, "finished", 0), "lost");
+    ck_assert_str_eq(jobs_where("a"), "w");
+}
+END_TEST
+
+START_TEST(test_lost_too_often)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_str_eq(jobs_claim("me.1"), "a");
+        ck_assert_str_eq(j_text(orphans, "me.1", "2", "q"),
+                         i < 2 ? "[[a q queued]]" : "[[a q failed]]");
+    }
+    ck_assert_str_eq(jobs_where("a"), "f");
+    ck_assert_str_eq(jobs_field("a", "platoon.cause"), "lost");
+    ck_assert_str_eq(jobs_field("a", "platoon.reason"), "its sanjer died 3 times");
+    queue_redis("HSET rq:job:b platoon.rerun 0");
+    ck_assert_str_eq(jobs_claim("me.1"), "b");
+    ck_assert_str_eq(j_text(orphans, "me.1", "2", "q"), "[[b q failed]]");
+}
+END_TEST
+
+START_TEST(test_leases_that_are_over)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    jobs_enqueue("c");
+    j_text(claim, "me.1", "w", "0");
+    j_text(claim, "me.1", "w", "0");
+    jobs_claim("me.1");
+    queue_sleep_until(queue_now() + 2);
+    queue_redis("HSET rq:job:b status canceled");
+    queue_redis("ZADD rq:canceled:q 1 b");
+    const char *said = j_text(orphans, "", "2", "q");
+    ck_assert_msg(strcmp(said, "[[a q queued] [b q canceled]]") == 0, "%s", said);
+    ck_assert_str_eq(jobs_where("a"), "l");
+    ck_assert_str_eq(jobs_where("b"), "c");
+    ck_assert_str_eq(jobs_where("c"), "w");
+}
+END_TEST
+
+/* Functions of RQ's, which other workers have in hands, are theirs. */
+START_TEST(test_what_is_not_ours)
+{
+    queue_redis("HSET rq:job:f status started origin q");
+    queue_redis("ZADD rq:wip:q 1 f");
+    queue_redis("ZADD rq:wip:q 1 nothing");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[]");
+    ck_assert_str_eq(jobs_where("f"), "w");
+    ck_assert_str_eq(jobs_where("nothing"), "");
+    queue_redis("HSET rq:job:g status queued origin q");
+    queue_redis("RPUSH rq:queue:q g");
+    jobs_enqueue("a");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+    ck_assert_str_eq(jobs_claim("me.1"), "");
+    ck_assert_str_eq(queue_redis("LRANGE rq:queue:q 0 -1"), "[g]");
+    ck_assert_str_eq(j_text(cancel, "g"), "[unknown ]");
+    ck_assert_str_eq(j_text(retry, "g"), "unknown");
+}
+END_TEST
+
+START_TEST(test_due)
+{
+    char due[32];
+    long long at = queue_now() + 30;
+    snprintf(due, sizeof due, "%lld", at);
+    ck_assert_str_eq(j_text(due, "q"), "[0 -1]");
+    ck_assert_str_eq(j_text(enqueue, "a", "q", due, "0", "", "", "platoon.platform", "p"),
+                     "[made a]");
+    snprintf(due, sizeof due, "%lld", at + 600000);
+    ck_assert_str_eq(j_text(enqueue, "b", "q", due, "0", "", "", "platoon.platform", "p"),
+                     "[made b]");
+    queue_redis("HSET rq:job:f status scheduled origin q");
+    queue_redis("ZADD rq:scheduled:q 1 f");
+    queue_sleep_until(at + 1);
+    j_text(due, "q");
+    ck_assert_int_eq(queue.reply->element[0]->integer, 1);
+    ck_assert_int_gt(queue.reply->element[1]->integer, 500000);
+    ck_assert_int_le(queue.reply->element[1]->integer, 600000);
+    ck_assert_str_eq(jobs_where("a"), "l");
+    ck_assert_str_eq(jobs_where("b"), "s");
+    ck_assert_str_eq(jobs_where("f"), "s");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+}
+END_TEST
+
+/* rq's clients push to the list, and know of no turns. */
+START_TEST(test_what_others_push_gets_a_turn)
+{
+    queue_redis("HSET rq:job:a status queued origin q platoon.platform p");
+    queue_redis("RPUSH rq:queue:q a");
+    ck_assert_str_eq(jobs_claim("me.1"), "");
+    j_text(due, "q");
+    j_text(due, "q");
+    ck_assert_str_eq(queue_redis("LLEN platoon:{jobs:t}:turns"), "1");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+}
+END_TEST
+
+START_TEST(test_cancel)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+    ck_assert_str_eq(j_text(cancel, "b"), "[canceled ]");
+    ck_assert_str_eq(jobs_where("b"), "c");
+    ck_assert_str_eq(j_text(cancel, "b"), "[canceled ]");
+    ck_assert_str_eq(j_text(cancel, "a"), "[stopping me.1]");
+    ck_assert_str_eq(jobs_where("a"), "w");
+    ck_assert_str_eq(j_text(beat, "a", "q", "me.1", "1", "1000"), "stop");
+    ck_assert_str_eq(jobs_finish("a", "me.1", 1, "stopped", 0), "done");
+    ck_assert_str_eq(j_text(cancel, "a"), "[stopped ]");
+    ck_assert_str_eq(j_text(cancel, "none"), "[unknown ]");
+}
+END_TEST
+
+/* Whatever becomes of whoever runs it: what was to be stopped runs no more. */
+START_TEST(test_what_is_to_be_stopped_is)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    jobs_claim("me.1");
+    jobs_claim("me.2");
+    j_text(cancel, "a");
+    j_text(cancel, "b");
+    ck_assert_str_eq(j_text(orphans, "me.1", "2", "q"), "[[a q stopped]]");
+    ck_assert_str_eq(jobs_finish("b", "me.2", 1, "back", 0), "done");
+    ck_assert_str_eq(jobs_where("a"), "f");
+    ck_assert_str_eq(jobs_where("b"), "f");
+    ck_assert_str_eq(jobs_field("a", "status"), "stopped");
+    ck_assert_str_eq(jobs_field("b", "platoon.cause"), "canceled");
+    /* Asked for again it runs, and is not stopped by the word of before. */
+    ck_assert_str_eq(j_text(retry, "a"), "queued");
+    ck_assert_str_eq(jobs_claim("me.3"), "a");
+    ck_assert_str_eq(j_text(beat, "a", "q", "me.3", "2", "1000"), "held");
+}
+END_TEST
+
+START_TEST(test_retry)
+{
+    jobs_enqueue("a");
+    ck_assert_str_eq(j_text(retry, "a"), "queued");
+    ck_assert_str_eq(jobs_where("a"), "l");
+    jobs_claim("me.1");
+    ck_assert_str_eq(j_text(retry, "a"), "started");
+    jobs_finish("a", "me.1", 1, "failed", 0);
+    ck_assert_str_eq(j_text(retry, "a"), "queued");
+    ck_assert_str_eq(j_text(retry, "a"), "queued");
+    ck_assert_str_eq(jobs_where("a"), "l");
+    ck_assert_str_eq(queue_redis("PTTL rq:job:a"), "-1");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+    ck_assert_int_eq(queue.reply->element[2]->integer, 2);
+    ck_assert_int_eq(queue.reply->element[3]->integer, 1);
+    jobs_finish("a", "me.1", 2, "finished", 0);
+    ck_assert_str_eq(j_text(retry, "a"), "finished");
+    ck_assert_str_eq(j_text(retry, "none"), "unknown");
+}
+END_TEST
+
+START_TEST(test_expire)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    jobs_enqueue("c");
+    queue_redis("HSET rq:job:a result_ttl 0");
+    queue_redis("HSET rq:job:b result_ttl -1");
+    for (int i = 0; i < 3; i++)
+        jobs_claim("me.1");
+    j_text(finish, "a", "q", "me.1", "1", "finished", "0", "return_value", "x", "0");
+    jobs_finish("b", "me.1", 1, "finished", 0);
+    jobs_finish("c", "me.1", 1, "finished", 0);
+    ck_assert_str_eq(queue_redis("ZSCORE rq:finished:q b"), "inf");
+    queue_sleep_until(queue_now() + 2);
+    ck_assert_str_eq(j_text(expire, "q"), "1");
+    ck_assert_str_eq(j_text(expire, "q"), "0");
+    ck_assert_str_eq(queue_redis("EXISTS rq:job:a rq:results:a"), "0");
+    ck_assert_str_eq(jobs_where("a"), "");
+    ck_assert_str_eq(jobs_where("b"), "F");
+    ck_assert_str_eq(jobs_where("c"), "F");
+}
+END_TEST
+
+/* RQ gives what it has canceled no time, and its own jobs stay. */
+START_TEST(test_expire_what_rq_has_canceled)
+{
+    jobs_enqueue("a");
+    queue_redis("HSET rq:job:a status canceled");
+    queue_redis("HSET rq:job:f status canceled origin q");
+    queue_redis("ZADD rq:canceled:q 1 a 1 f 1 nothing");
+    ck_assert_str_eq(j_text(expire, "q"), "1");
+    ck_assert_str_eq(queue_redis("ZCARD rq:canceled:q"), "2");
+    queue_redis("PTTL rq:job:a");
+    ck_assert_int_gt(queue_int(queue.reply), 100000);
+    ck_assert_str_eq(queue_redis("PTTL rq:job:f"), "-1");
+    ck_assert_double_gt(atof(queue_redis("ZSCORE rq:canceled:q a")),
+                        (double)queue_now() / 1000 + 100);
+}
+END_TEST
+
+/* Claims `count`; those of queue a, b and c in digits: "4 1 0". */
+static const char *shares(int count, const char *weight, const char *limit)
+{
+    static char text[64];
+    int of[3] = {0};
+    for (int i = 0; i < count; i++) {
+        j_text(claim, "me.1", "w", "60000", "a", weight, limit);
+        if (queue.reply->type == REDIS_REPLY_NIL)
+            break;
+        of[queue.reply->element[1]->str[0] - 'a']++;
+    }
+    snprintf(text, sizeof text, "%d %d %d", of[0], of[1], of[2]);
+    return text;
+}
+
+static void fill(void)
+{
+    for (int i = 0; i < 60; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%c%d", 'a' + i % 3, i);
+        jobs_enqueue_in(id, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c");
+    }
+}
+
+START_TEST(test_turns_are_equal)
+{
+    fill();
+    ck_assert_str_eq(queue_redis("LLEN platoon:{jobs:t}:turns"), "3");
+    ck_assert_str_eq(shares(12, "1", "0"), "4 4 4");
+}
+END_TEST
+
+START_TEST(test_weights)
+{
+    fill();
+    ck_assert_str_eq(shares(24, "4", "0"), "16 4 4");
+}
+END_TEST
+
+START_TEST(test_limits)
+{
+    fill();
+    ck_assert_str_eq(shares(12, "1", "2"), "2 5 5");
+    ck_assert_str_eq(shares(100, "1", "2"), "0 15 15");
+    queue_redis("LRANGE platoon:{jobs:t}:turns 0 -1");
+    ck_assert_uint_eq(queue.reply->elements, 0);
+    /* An end makes room, and gives the turn back. */
+    ck_assert_str_eq(j_text(finish, "a0", "a", "me.1", "1", "finished", "0", "", "", "0"),
+                     "[done nil]");
+    ck_assert_str_eq(shares(100, "1", "2"), "1 0 0");
+}
+END_TEST
+
+JOBS_SUITE("jobs_moves", test_orphans_of_an_owner, test_lost_too_often, test_leases_that_are_over,
+           test_what_is_not_ours, test_due, test_what_others_push_gets_a_turn, test_cancel,
+           test_what_is_to_be_stopped_is, test_retry, test_expire, test_expire_what_rq_has_canceled,
+           test_turns_are_equal, test_weights, test_limits)
