@@ -309,7 +309,12 @@ static int main_fail(const char *what, int rc)
 
 static int main_setup(void)
 {
-    struct supervisor_settings supervision = {.now_ms = clock_mono_ms, .random = main_random};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct supervisor_settings supervision = {
+        .now_ms = clock_mono_ms,
+        .random = main_random,
+        .newborns = POLICY_NEWBORNS * (size_t)(processors > 0 ? processors : 1),
+    };
     process_register(&main_readers);
     announce_setup(master.root);
     child_setup(&master);

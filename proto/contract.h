@@ -58,11 +58,13 @@
 #define CONTRACT_PROOFS "platoon.proofs"
 
 /*
- * The setting in CONFIG that says for how many milliseconds a worker may be silent while nothing happens to it: a third
- * of hang_timeout, at most CONTRACT_REST_MAX_MS. Without it, from an older master: CONTRACT_QUIET_BEATS beats.
+ * The setting in CONFIG that says for how many milliseconds a worker may be silent while nothing happens to it: two
+ * thirds of hang_timeout, at most CONTRACT_REST_MAX_MS, and so much less than hang_timeout that a beat which is late by
+ * CONTRACT_REST_SPARE_MS is in time. Without it, from an older master: CONTRACT_QUIET_BEATS beats.
  */
-#define CONTRACT_REST        "platoon.rest"
-#define CONTRACT_REST_MAX_MS 10000
+#define CONTRACT_REST          "platoon.rest"
+#define CONTRACT_REST_MAX_MS   20000
+#define CONTRACT_REST_SPARE_MS 2000
 
 /* What the program of a temporary child is told. */
 #define CONTRACT_ENV_OWNER    "PLATOON_OWNER"

@@ -65,8 +65,7 @@ static void process_pack_settings(struct buffer *out, struct slice settings, uin
 void process_configure(struct process *p)
 {
     struct buffer out = BUFFER_EMPTY, settings = BUFFER_EMPTY;
-    uint64_t third_ms = process_context.settings.hang_timeout_ms / 3;
-    p->rest_ms = third_ms < CONTRACT_REST_MAX_MS ? third_ms : CONTRACT_REST_MAX_MS;
+    p->rest_ms = policy_rest(process_context.settings.hang_timeout_ms);
     process_pack_settings(&settings, buffer_slice(&p->node->settings), p->rest_ms);
     struct link_config config = {.settings = buffer_slice(&settings)};
     link_config_pack(&out, &config);
@@ -82,6 +81,7 @@ static bool process_says_hello(struct process *p, struct slice frame)
     if (p->greeted || !link_hello_unpack(frame, &m) || !process_believes_hello(p, &m))
         return false;
     p->greeted = true;
+    supervisor_on_hello(p->node);
     process_expect(p, PROCESS_READY, p->node->ready_timeout_ms);
     process_configure(p);
     return true;
@@ -124,7 +124,7 @@ static bool process_says_proves(struct process *p, struct slice frame)
 /* hang_timeout may have become less since the worker was told for how long it may rest. */
 static uint64_t process_silence_ms(const struct process *p)
 {
-    uint64_t least = p->rest_ms + 2 * CONTRACT_BEAT_MS;
+    uint64_t least = p->rest_ms + CONTRACT_REST_SPARE_MS;
     uint64_t wanted = process_context.settings.hang_timeout_ms;
     return wanted > least ? wanted : least;
 }

@@ -4,7 +4,8 @@
  * A pass (supervisor_step) first stops what must be down, last started first, then frees groups that were stopped to be
  * started again (`cycle`), then starts what is wanted, in order, each sibling after the ones before it are READY or
  * have failed once. Workers of one pool go together, but a thousand births take a second: a pass starts as many as it
- * can in POLICY_SLICE_MS and leaves the others to the next turn of the loop, so that everybody is answered meanwhile.
+ * can in POLICY_SLICE_MS and leaves the others to the next turn of the loop, so that everybody is answered meanwhile;
+ * and no more than can begin at once (POLICY_NEWBORNS), the others when those have said HELLO.
  * Events only note facts and ask for a pass; so nothing depends on the order in which orders and deaths arrive.
  */
 #include "master/supervise/supervisor_private.h"
@@ -98,6 +99,11 @@ void supervisor_move(struct node *worker, enum state_event event)
         supervisor.ops->moved(worker, from, event);
 }
 
+void supervisor_on_hello(struct node *n)
+{
+    supervisor_note_hello(n);
+}
+
 void supervisor_on_ready(struct node *n)
 {
     if (n->state != NODE_STARTING)
@@ -170,11 +176,14 @@ static void supervisor_pass(uint64_t now)
         supervisor.retiring = supervisor_sweep(supervisor.root);
     if (!supervisor.starting && now < supervisor.due_ms)
         return;
-    supervisor.starting = supervisor.cut = false;
+    supervisor.starting = supervisor.cut = supervisor.crowded = false;
     supervisor_start_pass(supervisor.root, now);
     /* From the pass's own time: what has come due since then was not started by it, and nobody else would. */
     supervisor.due_ms = UINT64_MAX;
     supervisor_min_due(supervisor.root, now, &supervisor.due_ms);
+    uint64_t silent_ms = supervisor.born_ms + POLICY_NEWBORN_MS;
+    if (supervisor.crowded && silent_ms < supervisor.due_ms)
+        supervisor.due_ms = silent_ms;
     if (!supervisor.cut)
         return;
     supervisor.starting = true;
@@ -216,6 +225,7 @@ int supervisor_init(uv_loop_t *loop, struct node *root, const struct supervisor_
     supervisor.ops = ops;
     supervisor.settings = *settings;
     supervisor.starting = true;
+    supervisor.newborn_count = 1;
     supervisor.due_ms = UINT64_MAX;
     int rc = uv_timer_init(loop, &supervisor.timer);
     supervisor.running = rc == 0;

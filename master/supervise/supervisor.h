@@ -77,6 +77,7 @@ struct supervisor_settings {
     struct policy_limits limits; /* of branches; a worker's are its node's */
     uint64_t (*now_ms)(void);
     uint64_t (*random)(void);
+    size_t newborns;        /* so many are born at once (POLICY_NEWBORNS); 0: any number */
     void (*on_fatal)(void); /* the root has given up; NULL: wait backoff_max and try again */
 };
 
@@ -99,6 +100,9 @@ uint64_t supervisor_visits(void);
 
 /* Kills every process there is: the second TERM. */
 void supervisor_force(void);
+
+/* A worker said HELLO: somebody else may be born. */
+void supervisor_on_hello(struct node *worker);
 
 /* A worker said READY; its address is set. */
 void supervisor_on_ready(struct node *worker);

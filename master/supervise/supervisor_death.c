@@ -172,6 +172,7 @@ void supervisor_on_death(const struct death *d)
 {
     struct node *n = d->worker;
     supervisor_uncount(n);
+    supervisor_note_hello(n);
     if (n->was_ready || n->child)
         supervisor.ops->down(n, n->last_exit);
     supervisor_retire_children(n);

@@ -31,7 +31,12 @@ extern struct supervisor_state {
     bool cut;            /* the slice was over before all were started */
     size_t slice_starts; /* in this turn of the loop */
     uint64_t slice_end_ms;
-    uint64_t due_ms; /* when a pause is over the next time; UINT64_MAX: there is none */
+    /* Who was born and has not said HELLO; each carries the number of the count that it is in (node.newborn). */
+    bool crowded; /* somebody waits for them */
+    size_t newborns;
+    uint64_t newborn_count;
+    uint64_t born_ms; /* the last of them */
+    uint64_t due_ms;  /* when a pause is over the next time; UINT64_MAX: there is none */
     uint64_t visits;
     uint64_t short_logged_ms; /* when a shortage was last logged; 0: never */
     struct supervisor_watch *watches;
@@ -74,6 +79,10 @@ void supervisor_note_shortage(struct node *n);
 
 /* A shortage of the machine's has kept it from its start: it is tried again, and that is all. */
 void supervisor_wait_for_room(struct node *n);
+
+/* One has been born; has said HELLO, or is gone. */
+void supervisor_note_birth(struct node *n);
+void supervisor_note_hello(struct node *n);
 
 /* ---- supervisor_cycle.c ---- */
 

@@ -56,6 +56,7 @@ static void supervisor_spawn(struct node *n)
     n->next_start_ms = 0;
     int rc = supervisor.ops->spawn(n);
     if (rc == 0) {
+        supervisor_note_birth(n);
         n->is_short = false;
         n->restarts += n->generation > 1 && !n->child;
         return;
@@ -78,6 +79,40 @@ static void supervisor_spawn(struct node *n)
 static bool supervisor_slice_is_over(void)
 {
     return supervisor.slice_starts > 0 && supervisor_now() >= supervisor.slice_end_ms;
+}
+
+/* ---- newborns ---- */
+
+void supervisor_note_birth(struct node *n)
+{
+    n->newborn = supervisor.newborn_count;
+    supervisor.newborns++;
+    supervisor.born_ms = supervisor_now();
+}
+
+void supervisor_note_hello(struct node *n)
+{
+    if (n->newborn == supervisor.newborn_count)
+        supervisor.newborns--;
+    n->newborn = 0;
+    /* Not with each of them: a pass looks at everybody. */
+    if (supervisor.crowded && supervisor.newborns <= supervisor.settings.newborns / 2)
+        supervisor_soon();
+}
+
+/*
+ * Those that were born have yet to say HELLO. Who does not for long is in no count any more: a few that hang must not
+ * keep everybody down.
+ */
+static bool supervisor_is_crowded(uint64_t now)
+{
+    if (supervisor.settings.newborns == 0 || supervisor.newborns < supervisor.settings.newborns)
+        return false;
+    if (now < supervisor.born_ms + POLICY_NEWBORN_MS)
+        return true;
+    supervisor.newborns = 0;
+    supervisor.newborn_count++;
+    return false;
 }
 
 /* For what stands in its `after`; the tree shows what that is. */
@@ -107,8 +142,9 @@ static bool supervisor_start_worker(struct node *n, uint64_t now)
         return true;
     bool due = n->state == NODE_STARTING || (n->state == NODE_BACKOFF && n->next_start_ms <= now);
     if (n->process == NULL && due) {
+        supervisor.crowded = supervisor.crowded || supervisor_is_crowded(now);
         supervisor.cut = supervisor.cut || supervisor_slice_is_over();
-        if (supervisor.cut)
+        if (supervisor.cut || supervisor.crowded)
             return false;
         supervisor_spawn(n);
         supervisor.slice_starts++;

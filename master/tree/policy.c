@@ -79,6 +79,15 @@ bool policy_order_forces(uint64_t number, uint64_t after_first_ms)
     return number > 2 || (number == 2 && after_first_ms >= POLICY_PAIR_MS);
 }
 
+uint64_t policy_rest(uint64_t hang_timeout_ms)
+{
+    uint64_t rest = hang_timeout_ms / 3 * 2;
+    if (rest + CONTRACT_REST_SPARE_MS > hang_timeout_ms)
+        rest =
+            hang_timeout_ms > CONTRACT_REST_SPARE_MS ? hang_timeout_ms - CONTRACT_REST_SPARE_MS : 0;
+    return rest < CONTRACT_REST_MAX_MS ? rest : CONTRACT_REST_MAX_MS;
+}
+
 enum policy_doubt policy_doubt(enum policy_doubt doubt, uint64_t planned_ms, uint64_t now_ms)
 {
     if (now_ms > planned_ms + POLICY_STOOD_STILL_MS)

@@ -66,6 +66,13 @@ struct policy_death {
 /* So long a turn of the loop may take for starts: a person who asks meanwhile does not notice. */
 #define POLICY_SLICE_MS 20
 
+/*
+ * So many, for each processor, may be born and not have said HELLO: more would only take the processor from each other,
+ * and from us, who are asked meanwhile. One that is silent for POLICY_NEWBORN_MS keeps nobody waiting any longer.
+ */
+#define POLICY_NEWBORNS   4
+#define POLICY_NEWBORN_MS 500
+
 /* From so many ends in a row on, until it has been READY for `stable_after`, a worker is unstable. */
 #define POLICY_UNSTABLE_ENDS 3
 
@@ -94,6 +101,9 @@ bool policy_was_stable(const struct policy_limits *l, const struct policy_death 
  */
 struct policy_verdict policy_judge(const struct policy_limits *l, const struct policy_death *d,
                                    struct restart_window *w, uint64_t *failures, uint64_t now_ms);
+
+/* For how long a worker may be silent while nothing happens to it, by hang_timeout (CONTRACT_REST); ms. */
+uint64_t policy_rest(uint64_t hang_timeout_ms);
 
 /*
  * Orders to stop come in pairs: wrappers (timeout, npm, sudo, a terminal) send to the group and to us. A second one

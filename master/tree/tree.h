@@ -97,6 +97,7 @@ struct node {
     bool program;         /* born of a program section */
     bool ended_orderly;   /* its last incarnation: exit 0 */
     uint64_t ready_at_ms; /* clock_mono_ms */
+    uint64_t newborn;     /* the supervisor's count that it is in until it says HELLO; 0: none */
     enum policy_restart restart;
     struct policy_limits limits;
     uint64_t ready_timeout_ms;

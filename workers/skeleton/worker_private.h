@@ -154,6 +154,7 @@ struct worker {
     uint64_t quiet_beats;         /* that had nothing to say, in a row */
     uint64_t rest_ms;             /* CONTRACT_REST; 0: it never rests */
     bool idle;                    /* worker_rest was called in this tick */
+    bool trimmed;                 /* worker_trim has been here */
     bool rests;                   /* the next tick comes only when it must beat */
     char doing[128];
     char trouble[WORKER_TROUBLE_SIZE];
@@ -219,6 +220,9 @@ void worker_hands_tick(struct worker *w);
 void worker_hands_stop(struct worker *w);
 /* Something that was settled has not been heard, by somebody who is there to hear. */
 bool worker_hands_owe(const struct worker *w);
+
+/* Gives back what the start took, once, after READY. */
+void worker_trim(struct worker *w);
 
 /* ---- life ---- */
 

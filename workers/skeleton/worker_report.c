@@ -200,6 +200,7 @@ static void worker_on_beat(uv_timer_t *timer)
     worker_hands_tick(w);
     if (w->phase >= WORKER_ENDING)
         return;
+    worker_trim(w);
     worker_pack_beat(w);
     if (worker_beat_is_due(w))
         worker_send_beat(w);

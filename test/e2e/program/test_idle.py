@@ -8,7 +8,7 @@ from platoon_fixture import ASAN, alive, elapsed, freeze, wait_until
 from test_programs import PLACES, program_pid, run
 
 MANY = 100 if ASAN else 1000
-WINDOW = 10  # seconds: as long as nobody need be heard of
+WINDOW = 10  # seconds: half of the time for which nobody need be heard of
 
 
 def wakeups(pid):
@@ -18,7 +18,7 @@ def wakeups(pid):
 
 
 def test_nothing_wakes_once_a_second_for_each_program(platoon):
-    """A command worker is heard of three times in hang_timeout. Told once a second, as it was, it would be ten times as often."""
+    """A command worker is heard of when two thirds of hang_timeout are over. Told once a second, as it was, it would be twenty times as often."""
     run(platoon, f'program p {{ command = "sleep 1000"  processes = {MANY} }}')
     helpers = [worker["pid"] for name, worker in platoon.workers().items() if name.startswith("p.")]
     assert len(helpers) == MANY
@@ -27,7 +27,7 @@ def test_nothing_wakes_once_a_second_for_each_program(platoon):
         before = [wakeups(pid) for pid in (*helpers, platoon.process.pid)]
         wait_until(elapsed(WINDOW), WINDOW + 5, "some time in which nothing happens")
         told.append(sum(wakeups(pid) for pid in (*helpers, platoon.process.pid)) - sum(before))
-        return told[-1] < MANY * WINDOW / 4
+        return told[-1] < MANY * WINDOW / 6
     told = []
     wait_until(seldom, 60, lambda: f"them to rest: {told} wake-ups of {MANY} in {WINDOW} s")
 

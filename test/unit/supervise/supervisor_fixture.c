@@ -66,6 +66,7 @@ const struct supervisor_ops fake_ops = {fake_spawn, fake_stop, fake_force, fake_
                                         fake_down,  NULL,      fake_moved, NULL};
 
 uint64_t tick;
+size_t most_newborns;
 
 uint64_t fake_now(void)
 {
@@ -121,6 +122,7 @@ void setup_with(const struct supervisor_ops *ops)
         .limits = test_limits,
         .now_ms = fake_now,
         .random = fake_random,
+        .newborns = most_newborns,
     };
     uv_loop_init(&loop);
     ck_assert_int_eq(supervisor_init(&loop, root, ops, &settings), 0);

@@ -10,7 +10,8 @@
 #include "master/supervise/supervisor.h"
 
 extern uint64_t now;
-extern uint64_t tick; /* how much later it is each time it is asked */
+extern uint64_t tick;        /* how much later it is each time it is asked */
+extern size_t most_newborns; /* before setup_with; 0: any number */
 extern char journal[4096];
 extern char moves[256]; /* "a READY STARTING>READY": who, event, from, to */
 extern uv_loop_t loop;

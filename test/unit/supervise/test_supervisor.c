@@ -182,6 +182,60 @@ START_TEST(each_slice_starts_somebody)
 }
 END_TEST
 
+/* All of them READY and dead again; their pauses are over, and two may be born at once. */
+static void all_wait_for_birth(void)
+{
+    teardown();
+    most_newborns = 2;
+    setup();
+    most_newborns = 0;
+    struct node *all[] = {a, b, c, d};
+    supervisor_start(root);
+    for (size_t i = 0; i < 4; i++) {
+        supervisor_step();
+        supervisor_on_hello(all[i]);
+        supervisor_on_ready(all[i]);
+    }
+    for (size_t i = 0; i < 4; i++)
+        dies(all[i], -1);
+    supervisor_step();
+    journal[0] = '\0';
+    now += 60000;
+}
+
+START_TEST(births_wait_for_those_before_to_begin)
+{
+    all_wait_for_birth();
+    expect("+a +b");
+    expect("");
+    supervisor_on_hello(a);
+    expect("+c");
+    supervisor_on_hello(a); /* said twice counts once */
+    expect("");
+    supervisor_on_ready(b); /* who is READY, and was not heard before, is none the less a newborn */
+    expect("^b");
+    dies(c, -1); /* a death makes room too */
+    expect("+d");
+}
+END_TEST
+
+/* And the loop goes on by itself when they have been silent for too long. */
+START_TEST(newborns_that_hang_keep_nobody_down)
+{
+    all_wait_for_birth();
+    expect("+a +b");
+    now += POLICY_NEWBORN_MS - 1;
+    expect("");
+    now += 1;
+    turns_until_started(d);
+    expect("+c +d");
+    supervisor_on_hello(a); /* late: of those that count now it is none */
+    dies(c, -1);
+    now += 60000;
+    expect("+c");
+}
+END_TEST
+
 START_TEST(two_restarts_at_once_make_one_process)
 {
     all_ready();
@@ -367,6 +421,7 @@ SUITE_MAIN_WITH("supervisor", setup, teardown, starts_in_order_each_after_ready,
                 stops_in_reverse_order_one_after_the_other, a_pool_goes_together,
                 after_waits_for_what_it_names, what_comes_due_during_a_pass_is_started,
                 a_start_of_many_is_cut_into_slices, each_slice_starts_somebody,
+                births_wait_for_those_before_to_begin, newborns_that_hang_keep_nobody_down,
                 two_restarts_at_once_make_one_process, stop_during_back_off_starts_nothing,
                 restart_during_back_off_starts_at_once, force_kills_every_process,
                 a_restart_of_many_costs_each_of_them_the_same,

@@ -197,6 +197,20 @@ START_TEST(test_nobody_is_judged_before_it_was_read_and_had_its_time)
 }
 END_TEST
 
+/* A beat that is late by CONTRACT_REST_SPARE_MS is in time, whatever hang_timeout is. */
+START_TEST(test_rest_is_two_thirds_and_leaves_time_to_spare)
+{
+    ck_assert_uint_eq(policy_rest(30000), 20000);
+    ck_assert_uint_eq(policy_rest(3600000), CONTRACT_REST_MAX_MS);
+    ck_assert_uint_eq(policy_rest(9000), 6000);
+    for (uint64_t hang = 0; hang < 60000; hang += 7) {
+        uint64_t rest = policy_rest(hang);
+        ck_assert(rest <= CONTRACT_REST_MAX_MS && rest <= hang / 3 * 2);
+        ck_assert(rest == 0 || rest + CONTRACT_REST_SPARE_MS <= hang);
+    }
+}
+END_TEST
+
 START_TEST(test_orders_in_pairs_are_one)
 {
     ck_assert(!policy_order_forces(1, 0));
@@ -211,5 +225,6 @@ SUITE_MAIN("policy", test_orders_in_pairs_are_one, test_backoff_doubles_up_to_it
            test_window_admits_no_more_than_its_limit_in_a_period, test_verdict_by_exit,
            test_a_shortage_is_noted_nowhere,
            test_nobody_is_judged_before_it_was_read_and_had_its_time,
+           test_rest_is_two_thirds_and_leaves_time_to_spare,
            test_stable_run_resets_and_is_replaced_at_once,
            test_random_histories_keep_the_invariants)
