@@ -25,7 +25,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # msgpack-c renamed its pkg-config file in 6.0 (Debian 13).
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
-PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson libmicrohttpd
+PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson libmicrohttpd libgit2
 # libei (erlang-dev) has no file for pkg-config, and a folder of its version: the newest, of Debian's or another Erlang's.
 EI ?= $(lastword $(sort $(dir $(wildcard $(foreach d,/usr/lib/erlang /usr/local/lib/erlang,$(d)/lib/erl_interface-*/lib/libei.a)))))
 ifneq ($(MAKECMDGOALS),clean)

@@ -112,6 +112,7 @@
 #include "proto/erlang/erlang.h"
 #include "proto/queue/queue.h"
 #include "proto/jobs/jobs.h"
+#include "proto/snapshot/snapshot.h"
 #include "proto/program/program.h"
 
 #include "proto/absent_lists.h"
@@ -126,6 +127,7 @@
     SYSTEM(erlang, ERLANG_##LIST(X)) \
     SYSTEM(queue, QUEUE_##LIST(X)) \
     SYSTEM(jobs, JOBS_##LIST(X)) \
+    SYSTEM(snapshot, SNAPSHOT_##LIST(X)) \
     SYSTEM(program, PROGRAM_##LIST(X))
 /* clang-format on */
 

@@ -1,0 +1,274 @@
+/* ctl_snapshot.c: the verbs that look at snapshots: list, log, diff; whom all of them ask. See ctl_snapshot.h. */
+#include "master/ctl/snapshot/ctl_snapshot.h"
+#include "common/text.h"
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_table.h"
+#include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_verbs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOG_LIMIT  "20"
+#define SHORT_ID   12 /* digits of a commit that people see */
+#define STORES_MAX 256
+
+/* ---- whom they ask ---- */
+
+static int each_of(struct ctl *c, const json_t *node,
+                   int (*fn)(struct ctl *c, const char *store, void *ctx), void *ctx)
+{
+    size_t i;
+    json_t *child;
+    int status = CONTROL_OK;
+    if (strcmp(ctl_value_text(node, "type"), "snapshot") == 0) {
+        char name[CONTRACT_NAME_MAX];
+        const char *from = strchr(ctl_value_text(node, "name"), '/');
+        const char *to = from != NULL ? strchr(from + 1, '/') : NULL;
+        if (to != NULL &&
+            slice_copy(slice_make(from + 1, (size_t)(to - from - 1)), name, sizeof name))
+            status = fn(c, name, ctx);
+    }
+    json_array_foreach(json_object_get(node, "children"), i, child)
+    {
+        if (status != CONTROL_OK)
+            break;
+        status = each_of(c, child, fn, ctx);
+    }
+    return status;
+}
+
+int ctl_snapshot_each(struct ctl *c, int (*fn)(struct ctl *c, const char *store, void *ctx),
+                      void *ctx)
+{
+    json_t *root = NULL;
+    int status = ctl_request_json(c, "tree", 0, NULL, &root);
+    if (status == CONTROL_OK)
+        status = each_of(c, root, fn, ctx);
+    json_decref(root);
+    return status;
+}
+
+int ctl_snapshot_ask(struct ctl *c, const char *store, const char *verb, size_t count,
+                     const struct slice *args, json_t **answer)
+{
+    struct slice words[12] = {slice_of("snapshot"), slice_of(store), slice_of(verb)};
+    for (size_t i = 0; i < count; i++)
+        words[3 + i] = args[i];
+    return ctl_request_json(c, "ask", 3 + count, words, answer);
+}
+
+struct of {
+    const char *resource;
+    char *store;
+    struct text_nearest near;
+    size_t stores;
+    char best[CONTRACT_NAME_MAX];
+};
+
+static int of_store(struct ctl *c, const char *store, void *ctx)
+{
+    struct of *of = ctx;
+    json_t *rows = NULL, *row;
+    size_t i;
+    int status = ctl_snapshot_ask(c, store, "snapshot-list", 0, NULL, &rows);
+    of->stores++;
+    json_array_foreach(rows, i, row)
+    {
+        const char *name = ctl_value_text(row, "resource");
+        if (strcmp(name, of->resource) == 0)
+            slice_copy(slice_of(store), of->store, CONTRACT_NAME_MAX);
+        text_nearest_offer(&of->near, name);
+        if (of->near.best == name)
+            snprintf(of->best, sizeof of->best, "%s", name); /* which goes with the rows */
+        of->near.best = of->best[0] != '\0' ? of->best : NULL;
+    }
+    json_decref(rows);
+    return status;
+}
+
+int ctl_snapshot_of(struct ctl *c, const char *resource, char store[CONTRACT_NAME_MAX])
+{
+    struct of of = {
+        .resource = resource, .store = store, .near = text_nearest_start(slice_of(resource))};
+    store[0] = '\0';
+    int status = ctl_snapshot_each(c, of_store, &of);
+    if (status != CONTROL_OK || store[0] != '\0')
+        return status;
+    if (of.stores == 0)
+        return ctl_fail(CONTROL_NO_NAME, "there is no snapshot here: give the configuration a "
+                                         "snapshot section, and a resource section");
+    return ctl_fail(CONTROL_NO_NAME,
+                    "no resource named '%s'%s%s%s platoonctl snapshot list names them", resource,
+                    of.best[0] != '\0' ? ": did you mean '" : ".", of.best,
+                    of.best[0] != '\0' ? "'?" : "");
+}
+
+/* ---- list ---- */
+
+void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color, struct buffer *out)
+{
+    static const struct ctl_column columns[] = {{"STORE", false, false}, {"RESOURCE", false, false},
+                                                {"STATE", false, false}, {"SEQ", true, false},
+                                                {"SIZE", true, false},   {"COMMIT", false, false},
+                                                {"TIME", false, false},  {"PATH", false, true}};
+    struct ctl_table t;
+    size_t i;
+    json_t *r;
+    ctl_table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    json_array_foreach(resources, i, r)
+    {
+        char size[TEXT_NUMBER_SIZE];
+        bool has = strcmp(ctl_value_text(r, "state"), "empty") != 0;
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(r, "store")));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(r, "resource")));
+        ctl_table_cell(&t, has ? CTL_GREEN : CTL_PLAIN, slice_of(ctl_value_text(r, "state")));
+        if (has)
+            ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(r, "seq"));
+        else
+            ctl_table_cell(&t, CTL_PLAIN, slice_of("-"));
+        ctl_table_cell(
+            &t, CTL_PLAIN,
+            slice_of(has ? text_format_size_short(ctl_value_u64(r, "size"), size) : "-"));
+        ctl_table_printf(&t, CTL_PLAIN, "%.*s", SHORT_ID, has ? ctl_value_text(r, "commit") : "-");
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(has ? ctl_value_text(r, "time") : "-"));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(r, "path")));
+    }
+    ctl_table_render(&t, width, color, out);
+    ctl_table_fini(&t);
+}
+
+struct listing {
+    const char *only; /* NULL: all */
+    size_t met;
+    json_t *rows;
+};
+
+static int list_store(struct ctl *c, const char *store, void *ctx)
+{
+    struct listing *l = ctx;
+    json_t *rows = NULL;
+    if (l->only != NULL && strcmp(l->only, store) != 0)
+        return CONTROL_OK;
+    l->met++;
+    int status = ctl_snapshot_ask(c, store, "snapshot-list", 0, NULL, &rows);
+    if (status == CONTROL_OK && json_array_extend(l->rows, rows) != 0)
+        status = ctl_fail(CONTROL_ERROR, "not enough memory for the answer");
+    json_decref(rows);
+    return status;
+}
+
+int ctl_snapshot_list_run(struct ctl *c)
+{
+    struct listing l = {.only = c->args.argc > 0 ? c->args.argv[0] : NULL, .rows = json_array()};
+    int status = ctl_snapshot_each(c, list_store, &l);
+    if (status == CONTROL_OK && l.only != NULL && l.met == 0)
+        status = ctl_fail(CONTROL_NO_NAME,
+                          "no snapshot named '%s': platoonctl snapshot list names them", l.only);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, l.rows);
+    else if (status == CONTROL_OK)
+        ctl_snapshot_render_list(l.rows, c->width, c->color, &c->out);
+    json_decref(l.rows);
+    return status;
+}
+
+/* ---- log ---- */
+
+void ctl_snapshot_render_log(const json_t *versions, size_t width, bool color, struct buffer *out)
+{
+    static const struct ctl_column columns[] = {{"SEQ", true, false},     {"COMMIT", false, false},
+                                                {"TIME", false, false},   {"SIZE", true, false},
+                                                {"SOURCE", false, false}, {"BY", false, true}};
+    struct ctl_table t;
+    size_t i;
+    json_t *v;
+    ctl_table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    json_array_foreach(versions, i, v)
+    {
+        char size[TEXT_NUMBER_SIZE];
+        ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(v, "seq"));
+        ctl_table_printf(&t, CTL_PLAIN, "%.*s", SHORT_ID, ctl_value_text(v, "commit"));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(v, "time")));
+        ctl_table_cell(&t, CTL_PLAIN,
+                       slice_of(text_format_size_short(ctl_value_u64(v, "size"), size)));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(v, "source")));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(v, "by")));
+    }
+    ctl_table_render(&t, width, color, out);
+    ctl_table_fini(&t);
+}
+
+const char *ctl_snapshot_words(struct ctl *c, const char *const *options, const char **values,
+                               const char **more, int *status)
+{
+    const char *words[2] = {NULL, NULL};
+    size_t count = 0, most = more != NULL ? 2 : 1;
+    *status = CONTROL_OK;
+    for (int i = 0; i < c->args.argc && *status == CONTROL_OK; i++) {
+        int rc = 0;
+        for (size_t k = 0; options[k] != NULL && rc == 0; k++)
+            rc = ctl_args_take(c->args.argv, c->args.argc, &i, options[k], &values[k]);
+        if (rc == -EINVAL)
+            *status = ctl_fail_usage(c->args.verb, "'%s' needs a value", c->args.argv[i]);
+        else if (rc == 0 && strncmp(c->args.argv[i], "--", 2) == 0)
+            *status = ctl_fail_usage(c->args.verb, "there is no option '%s'", c->args.argv[i]);
+        else if (rc == 0 && count == most)
+            *status = ctl_fail_usage(c->args.verb, "'%s' is a word too much", c->args.argv[i]);
+        else if (rc == 0)
+            words[count++] = c->args.argv[i];
+    }
+    if (*status == CONTROL_OK && count == 0)
+        *status = ctl_fail_usage(c->args.verb, "which resource?");
+    if (more != NULL)
+        *more = words[1];
+    return *status == CONTROL_OK ? words[0] : NULL;
+}
+
+int ctl_snapshot_log_run(struct ctl *c)
+{
+    static const char *const options[] = {"--limit", "--before", NULL};
+    const char *values[2] = {NULL, NULL};
+    char store[CONTRACT_NAME_MAX];
+    json_t *versions = NULL;
+    int status;
+    const char *resource = ctl_snapshot_words(c, options, values, NULL, &status);
+    if (status == CONTROL_OK)
+        status = ctl_snapshot_of(c, resource, store);
+    if (status != CONTROL_OK)
+        return status;
+    const struct slice words[] = {slice_of(resource),
+                                  slice_of(values[0] != NULL ? values[0] : LOG_LIMIT),
+                                  slice_of(values[1] != NULL ? values[1] : "0")};
+    status = ctl_snapshot_ask(c, store, "snapshot-log", 3, words, &versions);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, versions);
+    else if (status == CONTROL_OK)
+        ctl_snapshot_render_log(versions, c->width, c->color, &c->out);
+    json_decref(versions);
+    return status;
+}
+
+/* ---- diff ---- */
+
+int ctl_snapshot_diff_run(struct ctl *c)
+{
+    char store[CONTRACT_NAME_MAX];
+    json_t *text = NULL;
+    int status = ctl_snapshot_of(c, c->args.argv[0], store);
+    if (status != CONTROL_OK)
+        return status;
+    const struct slice words[] = {slice_of(c->args.argv[0]), slice_of(c->args.argv[1]),
+                                  slice_of(c->args.argc > 2 ? c->args.argv[2] : "")};
+    status = ctl_snapshot_ask(c, store, "snapshot-diff", 3, words, &text);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, text);
+    else if (status == CONTROL_OK && json_is_string(text))
+        buffer_append(&c->out, json_string_value(text), json_string_length(text));
+    else if (status == CONTROL_OK)
+        buffer_append_text(&c->out, "they differ, and are no text\n");
+    json_decref(text);
+    return status;
+}

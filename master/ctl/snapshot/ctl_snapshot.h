@@ -1,0 +1,35 @@
+/*
+ * ctl_snapshot.h: what the files of the snapshots' verbs share: whom they ask, and what people see.
+ *
+ * Runs in platoonctl.
+ */
+#ifndef MASTER_CTL_SNAPSHOT_CTL_SNAPSHOT_H
+#define MASTER_CTL_SNAPSHOT_CTL_SNAPSHOT_H
+
+#include "master/ctl/ctl.h"
+#include "proto/contract.h"
+
+/* Calls fn with the name of each snapshot of the tree. 0, or the exit code, the reason printed. */
+int ctl_snapshot_each(struct ctl *c, int (*fn)(struct ctl *c, const char *store, void *ctx),
+                      void *ctx);
+
+/* Asks that store. On 0 *answer is the caller's, for json_decref. */
+int ctl_snapshot_ask(struct ctl *c, const char *store, const char *verb, size_t count,
+                     const struct slice *args, json_t **answer);
+
+/* The store that a resource is of, into `store`. 0, or the exit code, the reason printed. */
+int ctl_snapshot_of(struct ctl *c, const char *resource, char store[CONTRACT_NAME_MAX]);
+
+/*
+ * Takes the options (NULL at their end) out of the verb's words, their values into `values`. The resource, and where
+ * `more` is not NULL, what may stand behind it. *status is 0, or the exit code, the reason printed.
+ */
+const char *ctl_snapshot_words(struct ctl *c, const char *const *options, const char **values,
+                               const char **more, int *status);
+
+/* What people see: pure. */
+void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
+                              struct buffer *out);
+void ctl_snapshot_render_log(const json_t *versions, size_t width, bool color, struct buffer *out);
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * config_check_snapshot.c: what is wrong with snapshot and resource sections. See config_check.h.
+ *
+ * Runs in the master and in the tool.
+ */
+#include "master/config/config_check_key.h"
+#include "master/snapshot/snapshot_of.h"
+#include "master/systems_config.h"
+#include "proto/contract.h"
+#include "proto/snapshot/snapshot_limits.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+/* ---- snapshot ---- */
+
+/* Two writers of one repository would find each other's lock, and one of them would never write. */
+static void snapshot_check_alone(const struct config *c, const struct config_section *s,
+                                 struct config_errors *errors)
+{
+    const struct config_section *other;
+    const char *path = config_get(s, "path");
+    for (size_t i = 0; path[0] != '\0' &&
+                       (other = config_section_at(c, CONFIG_SNAPSHOT, i)) != NULL && other != s;
+         i++)
+        if (!config_check_broken(other, "path") && strcmp(config_get(other, "path"), path) == 0) {
+            config_errors_add(errors, config_check_line(s, "path"),
+                              "path: is snapshot %s's already (line %u): each needs its own",
+                              config_title(other), config_check_line(other, "path"));
+            return;
+        }
+}
+
+/* What git takes for a branch, but for rarities: git-check-ref-format(1). */
+static bool snapshot_is_branch(const char *name)
+{
+    size_t len = strlen(name);
+    if (len == 0 || len > SNAPSHOT_PATH_MAX || name[0] == '-' || name[0] == '.' || name[0] == '/' ||
+        name[len - 1] == '/' || name[len - 1] == '.' || strstr(name, "..") != NULL ||
+        strstr(name, "//") != NULL || strstr(name, "@{") != NULL || strstr(name, "/.") != NULL ||
+        strcmp(name, "@") == 0 || strstr(name, ".lock") != NULL)
+        return false;
+    for (const char *c = name; *c != '\0'; c++)
+        if (!isgraph((unsigned char)*c) || strchr("~^:?*[\\", *c) != NULL)
+            return false;
+    return true;
+}
+
+void config_check_snapshot(const struct config *c, const struct config_section *s,
+                           struct config_errors *errors)
+{
+    char path[2 * CONTRACT_NAME_MAX];
+    if (!config_check_broken(s, "branch") && !snapshot_is_branch(config_get(s, "branch")))
+        config_errors_add(errors, config_check_line(s, "branch"),
+                          "branch: '%s' is no name that git takes for a branch",
+                          config_get(s, "branch"));
+    if (!config_check_broken(s, "path"))
+        snapshot_check_alone(c, s, errors);
+    snprintf(path, sizeof path, "snapshot/%s", config_title(s));
+    config_check_path(c, s, path, errors);
+}
+
+/* ---- resource ---- */
+
+static void resource_check_snapshot(const struct config *c, const struct config_section *s,
+                                    struct config_errors *errors)
+{
+    if (config_check_broken(s, "snapshot") || snapshot_of(c, s) != NULL ||
+        config_get(s, "snapshot")[0] != '\0')
+        return;
+    bool none = config_section_at(c, CONFIG_SNAPSHOT, 0) == NULL;
+    config_errors_add(errors, config_check_line(s, "snapshot"),
+                      none ? "snapshot: there is none: add a section such as snapshot plan { }"
+                           : "snapshot: there are several: say which one it is of");
+}
+
+/* Its workers stand in the tree beside these. */
+static void resource_check_name(const struct config_section *s, struct config_errors *errors)
+{
+    static const char *const taken[] = {"store", "keeper", "gate", "whatif"};
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (strcmp(config_title(s), taken[i]) == 0)
+            config_errors_add(errors, config_check_line(s, ""),
+                              "resource %s: is platoon's own name: choose another", taken[i]);
+}
+
+/* Each part is a name: not empty, not "." or "..", and nobody's repository. */
+static bool resource_is_file(const char *path)
+{
+    if (strlen(path) > SNAPSHOT_PATH_MAX)
+        return false;
+    for (const char *part = path;; part++) {
+        size_t len = strcspn(part, "/");
+        if (len == 0 || (len == 1 && part[0] == '.') || (len == 2 && strncmp(part, "..", 2) == 0) ||
+            (len == 4 && strncasecmp(part, ".git", 4) == 0))
+            return false;
+        part += len;
+        if (*part == '\0')
+            return true;
+    }
+}
+
+/* 1: one and the same; 2: one is the other's folder. */
+static int resource_overlaps(const char *a, const char *b)
+{
+    size_t both = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+    if (strncmp(a, b, both) != 0)
+        return 0;
+    if (a[both] == b[both])
+        return 1;
+    return a[both] == '/' || b[both] == '/' ? 2 : 0;
+}
+
+static void resource_check_path(const struct config *c, const struct config_section *s,
+                                struct config_errors *errors)
+{
+    const struct config_section *other, *of = snapshot_of(c, s);
+    const char *path = snapshot_file(s);
+    unsigned line = config_check_line(s, "path");
+    bool plain = true;
+    for (const char *at = path; *at != '\0'; at++)
+        plain = plain && !iscntrl((unsigned char)*at);
+    if (!plain || !resource_is_file(path)) {
+        config_errors_add(errors, line,
+                          "path: must be a relative path of a file in the repository, at most %d "
+                          "letters, without .. and .git",
+                          SNAPSHOT_PATH_MAX);
+        return;
+    }
+    for (size_t i = 0; (other = config_section_at(c, CONFIG_RESOURCE, i)) != NULL && other != s;
+         i++) {
+        int overlaps =
+            config_check_broken(other, "path") || of == NULL || snapshot_of(c, other) != of
+                ? 0
+                : resource_overlaps(path, snapshot_file(other));
+        if (overlaps != 0)
+            config_errors_add(errors, line,
+                              overlaps == 1 ? "path: is resource %s's already: each needs its own"
+                                            : "path: of this and resource %s's one is a folder of "
+                                              "the other: a file is none",
+                              config_title(other));
+    }
+}
+
+void config_check_resource(const struct config *c, const struct config_section *s,
+                           struct config_errors *errors)
+{
+    resource_check_name(s, errors);
+    resource_check_snapshot(c, s, errors);
+    if (!config_check_broken(s, "path"))
+        resource_check_path(c, s, errors);
+    config_check_order(s, "size_min", "size_max", errors);
+}

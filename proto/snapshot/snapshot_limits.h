@@ -1,0 +1,16 @@
+/*
+ * snapshot_limits.h: what a snapshot's resources may be at most, for those who check and those who do.
+ */
+#ifndef PROTO_SNAPSHOT_SNAPSHOT_LIMITS_H
+#define PROTO_SNAPSHOT_SNAPSHOT_LIMITS_H
+
+/* Bytes of a path in a repository; git takes more, file systems do not. */
+#define SNAPSHOT_PATH_MAX 200
+
+/* Bytes travel in pieces of so many, so that no answer keeps others waiting. */
+#define SNAPSHOT_PIECE_MAX (256u * 1024)
+
+/* The largest version there may be (size_max). */
+#define SNAPSHOT_BYTES_MAX (20u * 1024 * 1024)
+
+#endif

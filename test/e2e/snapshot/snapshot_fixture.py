@@ -1,0 +1,48 @@
+"""A snapshot in a real platoon; git's own programs look at its repository."""
+import json
+import subprocess
+
+from platoon_fixture import section
+
+
+class Store:
+    """A platoon with the snapshot plan and the resources that a test names."""
+
+    def __init__(self, platoon):
+        self.platoon = platoon
+        self.path = platoon.dir / "state/plan.git"
+
+    def text(self, resources, snapshot=None):
+        text = "platoon { runtime_dir = run  state_dir = state }\n" + section("snapshot plan", snapshot or {})
+        return text + "".join(section(f"resource {name}", keys) for name, keys in resources.items())
+
+    def start(self, resources, snapshot=None, **options):
+        self.platoon.config_path.write_text(self.text(resources, snapshot))
+        self.platoon.start(**options)
+        return self
+
+    def ctl(self, *words, data=None, **options):
+        """The tool with these bytes as its standard input, or a file's."""
+        return subprocess.run([self.platoon.build / "platoonctl", "-s", self.platoon.dir / "run/control.sock", "--timeout", "40s", *words], input=data,
+                              capture_output=True, timeout=120, **options)
+
+    def put(self, resource, data, *options):
+        done = self.ctl("--json", "snapshot", "put", resource, *options, data=data)
+        assert done.returncode == 0, done
+        return json.loads(done.stdout)
+
+    def get(self, version):
+        done = self.ctl("snapshot", "get", version)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def json(self, *words):
+        return self.platoon.json("snapshot", *words)
+
+    def git(self, *words, path=None):
+        return subprocess.run(["git", "-C", path or self.path, "-c", "safe.directory=*", *words], check=True, capture_output=True, text=True, timeout=120).stdout
+
+    def is_sound(self):
+        """All is there, and right: twice as good as any look of ours."""
+        said = subprocess.run(["git", "-C", self.path, "-c", "safe.directory=*", "fsck", "--strict", "--full"], capture_output=True, text=True, timeout=120)
+        return said.returncode == 0 and "missing" not in said.stdout + said.stderr, said

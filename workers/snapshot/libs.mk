@@ -1,0 +1,3 @@
+# The worker programs of this room, and what each is linked with (names of pkg-config).
+TYPES += snapshot
+LIBS_snapshot := $(LIBS_WORKER) libgit2

@@ -1,0 +1,144 @@
+/*
+ * snapshot.c: the store worker: the only writer of a snapshot's repository, and who answers for it. See
+ * snapshot_store.h.
+ *
+ * It is READY also while the repository cannot be opened (its disk is away, another platoon has it): then it says so, and
+ * tries again each second. What it answers as accepted is on the disk; so its own death loses nothing.
+ */
+#include "workers/snapshot/snapshot_store.h"
+
+#include "common/log.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- the repository ---- */
+
+static void store_path(struct snapshot_store *s, char path[PATH_MAX])
+{
+    const char *given = worker_setting(s->w, "snapshot.path");
+    if (given != NULL && given[0] != '\0')
+        snprintf(path, PATH_MAX, "%s", given);
+    else
+        snprintf(path, PATH_MAX, "%s/%s.git", worker_setting_text(s->w, "platoon.state_dir"),
+                 worker_setting_text(s->w, "snapshot.name"));
+}
+
+static void store_open(struct snapshot_store *s)
+{
+    char path[PATH_MAX];
+    store_path(s, path);
+    const struct snapshot_repo_options options = {
+        .path = path,
+        .branch = worker_setting_text(s->w, "snapshot.branch"),
+        .fsync = worker_setting_u64(s->w, "snapshot.fsync") != 0};
+    enum snapshot_opened opened = snapshot_repo_open(&options, &s->repo, s->why);
+    if (opened == SNAPSHOT_ALIEN)
+        worker_exit(s->w, CONTRACT_EXIT_CONFIG, "%s", s->why);
+    if (opened != SNAPSHOT_OPEN)
+        return;
+    if (!snapshot_resources_find(s)) {
+        snapshot_repo_close(s->repo);
+        s->repo = NULL;
+        return;
+    }
+    s->why[0] = '\0';
+    log_info("snapshot-open", "path=%s seq=%" PRIu64, log_quote_text(path),
+             snapshot_repo_seq(s->repo));
+}
+
+/* ---- requests ---- */
+
+struct store_verb {
+    const char *verb, *words;
+    bool (*run)(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+};
+
+static const struct store_verb store_verbs[] = {
+    {"snapshot-list", "", snapshot_list},
+    {"snapshot-log", " RESOURCE LIMIT BEFORE", snapshot_log},
+    {"snapshot-get", " RESOURCE VERSION OFFSET", snapshot_get},
+    {"snapshot-diff", " RESOURCE FROM TO", snapshot_diff},
+    {"snapshot-put", " RESOURCE UPLOAD OFFSET SIZE BLOB BY BYTES", snapshot_put},
+};
+#define STORE_VERBS (sizeof store_verbs / sizeof store_verbs[0])
+
+static void store_usage(struct worker *w, uint64_t request)
+{
+    struct buffer text = BUFFER_EMPTY;
+    buffer_append_text(&text, "a snapshot understands: ");
+    for (size_t i = 0; i < STORE_VERBS; i++)
+        buffer_printf(&text, "%s%s%s", i > 0 ? ", " : "", store_verbs[i].verb,
+                      store_verbs[i].words);
+    const char *said = buffer_text(&text);
+    worker_reply_text(w, request, CONTROL_USAGE, "%s", said != NULL ? said : "memory is short");
+    buffer_fini(&text);
+}
+
+static void store_on_request(struct worker *w, void *state, const struct link_request *request)
+{
+    struct snapshot_store *s = state;
+    struct unpack u = unpack_start(request->args);
+    uint32_t count = unpack_array(&u);
+    const struct store_verb *verb = NULL;
+    for (size_t i = 0; i < STORE_VERBS && verb == NULL; i++)
+        if (slice_is(request->verb, store_verbs[i].verb))
+            verb = &store_verbs[i];
+    if (verb == NULL || !unpack_ok(&u))
+        store_usage(w, request->id);
+    else if (s->repo == NULL && verb->run != snapshot_list)
+        worker_reply_text(w, request->id, CONTROL_ERROR, "%s", s->why);
+    else if (!verb->run(s, request->id, &u, count))
+        store_usage(w, request->id);
+}
+
+/* ---- life ---- */
+
+static int store_init(struct worker *w, void *state)
+{
+    struct snapshot_store *s = state;
+    s->w = w;
+    if (!snapshot_resources_read(s)) {
+        worker_trouble(w, "memory is short");
+        return CONTRACT_EXIT_SHORT;
+    }
+    store_open(s);
+    worker_trouble(w, "%s", s->why);
+    return 0;
+}
+
+static void store_on_tick(struct worker *w, void *state)
+{
+    struct snapshot_store *s = state;
+    size_t has = 0;
+    if (s->repo == NULL)
+        store_open(s);
+    snapshot_puts_tick(s);
+    for (size_t i = 0; i < s->count; i++)
+        has += s->resources[i].has;
+    worker_gauge(w, COUNTER_SNAPSHOT_SEQ, s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
+    worker_doing(w, "%zu of %zu resources, seq %" PRIu64, has, s->count,
+                 s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
+    worker_trouble(w, "%s", s->why);
+    worker_rest(w);
+}
+
+static void store_fini(struct worker *w, void *state)
+{
+    struct snapshot_store *s = state;
+    (void)w;
+    snapshot_puts_fini(s);
+    snapshot_repo_close(s->repo);
+    free(s->resources);
+}
+
+const struct worker_ops worker_ops = {
+    .type = "snapshot",
+    .state_size = sizeof(struct snapshot_store),
+    .init = store_init,
+    .on_request = store_on_request,
+    .on_tick = store_on_tick,
+    .fini = store_fini,
+};

@@ -1,0 +1,147 @@
+/* snapshot_history.c: a snapshot's commits, files, bytes and differences are read. See snapshot_repo_private.h. */
+#include "workers/snapshot/snapshot_repo_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HISTORY_CONTEXT 3 /* lines around a difference, as diff -u has them */
+
+static bool history_id(const char *text, git_oid *id, char *why)
+{
+    return git_oid_fromstr(id, text) == 0 || snapshot_repo_fail(why, text);
+}
+
+static void history_fill(const git_oid *id, const git_commit *commit,
+                         const struct snapshot_trailers *t, struct snapshot_commit *c)
+{
+    *c = (struct snapshot_commit){.seq = t->seq,
+                                  .time_s = git_commit_time(commit),
+                                  .resource = t->resource,
+                                  .source = t->source,
+                                  .by = t->by};
+    git_oid_tostr(c->id, SNAPSHOT_ID_SIZE, id);
+}
+
+bool snapshot_repo_walk(struct snapshot_repo *r, const char *from,
+                        bool (*fn)(void *ctx, const struct snapshot_commit *c), void *ctx,
+                        char *why)
+{
+    git_oid id = r->head;
+    struct snapshot_trailers t;
+    bool first = true, more = from != NULL || r->has_head;
+    if (from != NULL && !history_id(from, &id, why))
+        return false;
+    while (more) {
+        git_commit *commit;
+        bool ours = snapshot_repo_commit(r, &id, &commit, &t);
+        if (commit == NULL)
+            return !first || snapshot_repo_fail(why, "the commit cannot be read");
+        struct snapshot_commit c;
+        history_fill(&id, commit, &t, &c);
+        first = false;
+        more = ours && fn(ctx, &c) && git_commit_parentcount(commit) > 0;
+        if (more)
+            git_oid_cpy(&id, git_commit_parent_id(commit, 0));
+        git_commit_free(commit);
+    }
+    return true;
+}
+
+bool snapshot_repo_resolve(struct snapshot_repo *r, const char *digits, char id[SNAPSHOT_ID_SIZE],
+                           char *why)
+{
+    git_oid prefix;
+    git_commit *commit = NULL;
+    size_t len = strlen(digits);
+    int rc = git_oid_fromstrn(&prefix, digits, len);
+    if (rc == 0)
+        rc = git_commit_lookup_prefix(&commit, r->git, &prefix, len);
+    if (rc == GIT_EAMBIGUOUS)
+        snprintf(why, SNAPSHOT_WHY_SIZE, "%s: is the beginning of several: give more digits",
+                 digits);
+    else if (rc != 0)
+        snprintf(why, SNAPSHOT_WHY_SIZE, "%s: there is no such commit", digits);
+    else
+        git_oid_tostr(id, SNAPSHOT_ID_SIZE, git_commit_id(commit));
+    git_commit_free(commit);
+    return rc == 0;
+}
+
+bool snapshot_repo_find(struct snapshot_repo *r, const char *commit, const char *path,
+                        char blob[SNAPSHOT_ID_SIZE], uint64_t *size, char *why)
+{
+    git_oid id;
+    git_commit *found = NULL;
+    git_tree *tree = NULL;
+    git_tree_entry *entry = NULL;
+    git_odb *odb = NULL;
+    size_t bytes = 0;
+    git_object_t type;
+    if (!history_id(commit, &id, why))
+        return false;
+    bool good = git_commit_lookup(&found, r->git, &id) == 0 && git_commit_tree(&tree, found) == 0 &&
+                git_tree_entry_bypath(&entry, tree, path) == 0 &&
+                git_repository_odb(&odb, r->git) == 0 &&
+                git_odb_read_header(&bytes, &type, odb, git_tree_entry_id(entry)) == 0;
+    if (good)
+        git_oid_tostr(blob, SNAPSHOT_ID_SIZE, git_tree_entry_id(entry));
+    else
+        snapshot_repo_fail(why, path);
+    *size = bytes;
+    git_odb_free(odb);
+    git_tree_entry_free(entry);
+    git_tree_free(tree);
+    git_commit_free(found);
+    return good;
+}
+
+bool snapshot_repo_read(struct snapshot_repo *r, const char *blob, uint64_t offset, size_t most,
+                        struct buffer *out, char *why)
+{
+    git_oid id;
+    git_blob *found = NULL;
+    if (!history_id(blob, &id, why))
+        return false;
+    if (git_blob_lookup(&found, r->git, &id) != 0)
+        return snapshot_repo_fail(why, blob);
+    uint64_t size = (uint64_t)git_blob_rawsize(found);
+    uint64_t at = offset < size ? offset : size, left = size - at;
+    buffer_append(out, (const char *)git_blob_rawcontent(found) + at,
+                  left < most ? (size_t)left : most);
+    git_blob_free(found);
+    return true;
+}
+
+static int history_on_line(const git_diff_delta *delta, const git_diff_hunk *hunk,
+                           const git_diff_line *line, void *payload)
+{
+    struct buffer *out = payload;
+    (void)delta;
+    (void)hunk;
+    if (line->origin == GIT_DIFF_LINE_CONTEXT || line->origin == GIT_DIFF_LINE_ADDITION ||
+        line->origin == GIT_DIFF_LINE_DELETION)
+        buffer_append_char(out, line->origin);
+    buffer_append(out, line->content, line->content_len);
+    return buffer_ok(out) ? 0 : -1;
+}
+
+bool snapshot_repo_diff(struct snapshot_repo *r, const char *name, const char *from, const char *to,
+                        struct buffer *out, char *why)
+{
+    git_oid ids[2];
+    git_blob *blobs[2] = {NULL, NULL};
+    git_patch *patch = NULL;
+    git_diff_options options;
+    git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+    options.context_lines = HISTORY_CONTEXT;
+    if (!history_id(from, &ids[0], why) || !history_id(to, &ids[1], why))
+        return false;
+    bool good = git_blob_lookup(&blobs[0], r->git, &ids[0]) == 0 &&
+                git_blob_lookup(&blobs[1], r->git, &ids[1]) == 0 &&
+                git_patch_from_blobs(&patch, blobs[0], name, blobs[1], name, &options) == 0 &&
+                (patch == NULL || git_patch_print(patch, history_on_line, out) == 0);
+    git_patch_free(patch);
+    git_blob_free(blobs[0]);
+    git_blob_free(blobs[1]);
+    return good || snapshot_repo_fail(why, "the difference cannot be made");
+}

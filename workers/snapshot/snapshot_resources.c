@@ -1,0 +1,122 @@
+/* snapshot_resources.c: a snapshot's resources, and the newest version of each. See snapshot_store.h. */
+#include "workers/snapshot/snapshot_store.h"
+
+#include "common/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RESOURCES_MAX 100000
+
+static const char *resource_setting(struct worker *w, size_t i, const char *what)
+{
+    char name[64];
+    snprintf(name, sizeof name, "resources.%zu.%s", i, what);
+    return worker_setting(w, name);
+}
+
+static uint64_t resource_number(struct worker *w, size_t i, const char *what)
+{
+    char name[64];
+    snprintf(name, sizeof name, "resources.%zu.%s", i, what);
+    return worker_setting_u64(w, name);
+}
+
+bool snapshot_resources_read(struct snapshot_store *s)
+{
+    size_t count = 0;
+    while (count < RESOURCES_MAX && resource_setting(s->w, count, "name") != NULL)
+        count++;
+    s->resources = calloc(count + 1, sizeof *s->resources);
+    if (s->resources == NULL)
+        return false;
+    s->count = count;
+    for (size_t i = 0; i < count; i++)
+        s->resources[i] =
+            (struct snapshot_resource){.name = resource_setting(s->w, i, "name"),
+                                       .path = resource_setting(s->w, i, "path"),
+                                       .size_min = resource_number(s->w, i, "size_min"),
+                                       .size_max = resource_number(s->w, i, "size_max")};
+    return true;
+}
+
+/* ---- the newest version of each ---- */
+
+struct resource_search {
+    struct snapshot_store *s;
+    size_t left; /* that have one, which was not met yet */
+};
+
+static bool resource_meets(void *ctx, const struct snapshot_commit *c)
+{
+    struct resource_search *search = ctx;
+    for (size_t i = 0; i < search->s->count; i++) {
+        struct snapshot_resource *r = &search->s->resources[i];
+        if (r->blob[0] == '\0' || r->has || !slice_is(c->resource, r->name))
+            continue;
+        r->has = true;
+        r->seq = c->seq;
+        r->time_s = c->time_s;
+        memcpy(r->commit, c->id, sizeof r->commit);
+        size_t len = c->source.len < sizeof r->source ? c->source.len : sizeof r->source - 1;
+        slice_copy(slice_make(c->source.ptr, len), r->source, sizeof r->source);
+        search->left--;
+        break;
+    }
+    return search->left > 0;
+}
+
+static bool resource_keep_first(void *ctx, const struct snapshot_commit *c)
+{
+    memcpy(ctx, c->id, SNAPSHOT_ID_SIZE);
+    return false;
+}
+
+/*
+ * Which of them are in the newest commit's tree at all: those are walked for. One whose file somebody has put there
+ * under another name is met at no commit: it counts as never put.
+ */
+bool snapshot_resources_find(struct snapshot_store *s)
+{
+    char head[SNAPSHOT_ID_SIZE] = "", why[SNAPSHOT_WHY_SIZE];
+    struct resource_search search = {.s = s};
+    if (!snapshot_repo_walk(s->repo, NULL, resource_keep_first, head, s->why))
+        return false;
+    for (size_t i = 0; i < s->count; i++) {
+        struct snapshot_resource *r = &s->resources[i];
+        r->has = false;
+        r->blob[0] = '\0';
+        if (head[0] != '\0' && snapshot_repo_find(s->repo, head, r->path, r->blob, &r->size, why))
+            search.left++;
+        else
+            r->blob[0] = '\0';
+    }
+    return search.left == 0 || snapshot_repo_walk(s->repo, NULL, resource_meets, &search, s->why);
+}
+
+/* ---- by name ---- */
+
+struct snapshot_resource *snapshot_resource_of(struct snapshot_store *s, uint64_t request,
+                                               struct slice name)
+{
+    struct text_nearest near = text_nearest_start(name);
+    struct buffer names = BUFFER_EMPTY;
+    for (size_t i = 0; i < s->count; i++) {
+        if (slice_is(name, s->resources[i].name))
+            return &s->resources[i];
+        text_nearest_offer(&near, s->resources[i].name);
+        if (i < 10)
+            buffer_printf(&names, "%s%s", i > 0 ? ", " : "", s->resources[i].name);
+    }
+    if (s->count > 10)
+        buffer_printf(&names, " and %zu more", s->count - 10);
+    const char *known = s->count > 0 ? buffer_text(&names) : "none";
+    worker_reply_text(
+        s->w, request, CONTROL_NO_NAME, "no resource named '%.*s'%s%s%s There are: %s",
+        (int)(name.len < 100 ? name.len : 100), name.ptr,
+        near.best != NULL ? ": did you mean '" : ".", near.best != NULL ? near.best : "",
+        near.best != NULL ? "'?" : "", known != NULL ? known : "");
+    buffer_fini(&names);
+    return NULL;
+}

@@ -1,0 +1,65 @@
+/*
+ * snapshot_store.h: what the files of the store worker share.
+ *
+ * snapshot.c            its life: the repository, opened again and again until it is there; which request it is
+ * snapshot_resources.c  its resources, and the newest version of each
+ * snapshot_looks.c      list, log, get, diff
+ * snapshot_puts.c       put: what comes in pieces, until it is whole
+ */
+#ifndef WORKERS_SNAPSHOT_SNAPSHOT_STORE_H
+#define WORKERS_SNAPSHOT_SNAPSHOT_STORE_H
+
+#include "workers/skeleton/worker.h"
+#include "workers/snapshot/snapshot_repo.h"
+
+#define SNAPSHOT_SOURCE_SIZE 16
+
+struct snapshot_resource {
+    const char *name, *path; /* settings' */
+    uint64_t size_min, size_max;
+    bool has; /* a version: */
+    uint64_t seq;
+    char commit[SNAPSHOT_ID_SIZE], blob[SNAPSHOT_ID_SIZE];
+    uint64_t size;
+    int64_t time_s;
+    char source[SNAPSHOT_SOURCE_SIZE];
+};
+
+struct snapshot_upload;
+
+struct snapshot_store {
+    struct worker *w;
+    struct snapshot_repo *repo; /* NULL: not now, for: */
+    char why[SNAPSHOT_WHY_SIZE];
+    struct snapshot_resource *resources;
+    size_t count;
+    struct snapshot_upload *uploads;
+    size_t upload_count, upload_bytes;
+};
+
+/* ---- snapshot_resources.c ---- */
+
+/* From the settings resources.*. False: memory is short. */
+bool snapshot_resources_read(struct snapshot_store *s);
+/* The newest version of each, from the repository. False with s->why: it cannot be read. */
+bool snapshot_resources_find(struct snapshot_store *s);
+/* NULL: there is none, and the request has been told so, with the names there are. */
+struct snapshot_resource *snapshot_resource_of(struct snapshot_store *s, uint64_t request,
+                                               struct slice name);
+
+/* ---- snapshot_looks.c, snapshot_puts.c: each takes the words behind the verb. False: they are none ---- */
+
+bool snapshot_list(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_log(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_get(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_diff(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_put(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+
+/* Once a second: what nobody goes on with is forgotten. */
+void snapshot_puts_tick(struct snapshot_store *s);
+void snapshot_puts_fini(struct snapshot_store *s);
+
+/* The answer, or that memory is short for it; the body is freed. */
+void snapshot_answer(struct snapshot_store *s, uint64_t request, struct buffer *body);
+
+#endif
