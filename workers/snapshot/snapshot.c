@@ -2,8 +2,8 @@
  * snapshot.c: the store worker: the only writer of a snapshot's repository, and who answers for it. See
  * snapshot_store.h.
  *
- * It is READY also while the repository cannot be opened (its disk is away, another platoon has it): then it says so, and
- * tries again each second. What it answers as accepted is on the disk; so its own death loses nothing.
+ * It is READY also while the repository cannot be opened (its disk is away, another platoon has it): then it says so,
+ * and tries again each second. What it answers as accepted is on the disk; so its own death loses nothing.
  */
 #include "workers/snapshot/snapshot_store.h"
 

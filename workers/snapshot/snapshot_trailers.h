@@ -2,8 +2,8 @@
  * snapshot_trailers.h: what a version's commit says of where it comes from, in git's trailers.
  *
  * Runs in the store of a snapshot. Pure. The first line is the resource; then, behind an empty line, one "Key: value" a
- * line: Seq (1, 2, 3 … of the repository, without a hole), Source (put), By (who). Keys of later builds are passed over.
- * Source: git-interpret-trailers(1).
+ * line: Seq (1, 2, 3 … of the repository, without a hole), Source (put), By (who). Keys of later builds are passed
+ * over. Source: git-interpret-trailers(1).
  */
 #ifndef WORKERS_SNAPSHOT_SNAPSHOT_TRAILERS_H
 #define WORKERS_SNAPSHOT_SNAPSHOT_TRAILERS_H

@@ -10,6 +10,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
+
+/* With less than this a version of some size does not fit, compressed or not. */
+#define WRITE_ROOM (1u << 20)
 
 bool snapshot_repo_hash(struct slice bytes, char blob[SNAPSHOT_ID_SIZE])
 {
@@ -18,6 +22,18 @@ bool snapshot_repo_hash(struct slice bytes, char blob[SNAPSHOT_ID_SIZE])
         return false;
     git_oid_tostr(blob, SNAPSHOT_ID_SIZE, &id);
     return true;
+}
+
+/* On a full disk libgit2 often gives no reason, or has said that all is well: so the disk itself is asked. */
+static bool write_fail(struct snapshot_repo *r, char *why, const char *what)
+{
+    struct statvfs disk;
+    const char *path = git_repository_path(r->git);
+    if (statvfs(path, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize > WRITE_ROOM)
+        return snapshot_repo_fail(why, what);
+    snprintf(why, SNAPSHOT_WHY_SIZE, "%s: no space left on the disk of %s: make room there", what,
+             path);
+    return false;
 }
 
 /* From the disk, and its bytes have this id (libgit2 hashes what it reads). */
@@ -35,7 +51,7 @@ static bool write_blob(struct snapshot_repo *r, struct slice bytes, git_oid *id,
 {
     if (git_blob_create_from_buffer(id, r->git, bytes.ptr, bytes.len) != 0 ||
         !write_is_there(r, id))
-        return snapshot_repo_fail(why, "the bytes cannot be written");
+        return write_fail(r, why, "the bytes cannot be written");
     return !FAULT_POINT("snapshot.after-blob", slice_of("")) || snapshot_repo_fail(why, "a fault");
 }
 
@@ -82,7 +98,7 @@ static bool write_tree(struct snapshot_repo *r, const char *path, const git_oid 
                 write_leads_to(r, id, path, blob);
     git_tree_free(base);
     if (!good)
-        return snapshot_repo_fail(why, "the folder cannot be written");
+        return write_fail(r, why, "the folder cannot be written");
     return !FAULT_POINT("snapshot.after-tree", slice_of(path)) ||
            snapshot_repo_fail(why, "a fault");
 }
@@ -118,7 +134,7 @@ static bool write_commit(struct snapshot_repo *r, const struct snapshot_new *n,
     git_tree_free(tree);
     git_signature_free(we);
     if (!good)
-        return snapshot_repo_fail(why, "the commit cannot be written");
+        return write_fail(r, why, "the commit cannot be written");
     return !FAULT_POINT("snapshot.after-commit", slice_of(n->path)) ||
            snapshot_repo_fail(why, "a fault");
 }
@@ -137,7 +153,7 @@ static enum snapshot_written write_branch(struct snapshot_repo *r, const git_oid
     }
     if (rc != 0 || git_reference_name_to_id(&there, r->git, r->branch) != 0 ||
         !git_oid_equal(&there, id)) {
-        snapshot_repo_fail(why, "the branch cannot be moved");
+        write_fail(r, why, "the branch cannot be moved");
         return SNAPSHOT_FAILED;
     }
     return SNAPSHOT_ACCEPTED;

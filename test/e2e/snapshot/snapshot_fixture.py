@@ -21,6 +21,10 @@ class Store:
         self.platoon.start(**options)
         return self
 
+    def ready(self):
+        done = self.platoon.ctl("--timeout", "60s", "wait", "ready")
+        assert done.returncode == 0, done
+
     def ctl(self, *words, data=None, **options):
         """The tool with these bytes as its standard input, or a file's."""
         return subprocess.run([self.platoon.build / "platoonctl", "-s", self.platoon.dir / "run/control.sock", "--timeout", "40s", *words], input=data,

@@ -1,0 +1,185 @@
+"""What goes wrong with snapshots: deaths at each step, a full disk, two who write, a branch that somebody has moved, a folder that is none of ours."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from platoon_fixture import Platoon, freeze, wait_until
+from snapshot_fixture import Store
+
+STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_a_step_it_is_the_old_version(faulty, step):
+    store = Store(faulty).start({"work": {}})
+    store.put("work", b"old\n")
+    faulty.fault(step, "kill")
+    done = store.ctl("snapshot", "put", "work", data=b"new\n")
+    assert done.returncode == 1, done
+    store.ready()
+    assert store.get("work") == b"old\n"
+    assert store.put("work", b"new\n")["seq"] == 2
+    good, said = store.is_sound()
+    assert good, said
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_fails_at_a_step_changes_nothing(faulty, step):
+    store = Store(faulty).start({"work": {}})
+    store.put("work", b"old\n")
+    faulty.fault(step, "error")
+    done = store.ctl("snapshot", "put", "work", data=b"new\n")
+    assert done.returncode == 1 and b"work: not accepted" in done.stderr
+    assert store.get("work") == b"old\n"
+    assert store.put("work", b"new\n")["seq"] == 2
+
+
+def test_kills_at_any_moment_lose_nothing_that_was_accepted(store):
+    store.start({"work": {}})
+    accepted = 0
+    for n in range(40):
+        put = subprocess.Popen([store.platoon.build / "platoonctl", "-s", store.platoon.dir / "run/control.sock", "snapshot", "put", "work"], stdin=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        put.stdin.write(b"%d\n" % n)
+        put.stdin.close()
+        if n % 4 == 3:
+            os.kill(store.platoon.workers()["snapshot/plan/store"]["pid"], signal.SIGKILL)
+        if put.wait(60) == 0:
+            accepted = n
+            assert store.get("work") == b"%d\n" % n
+        store.ready()
+    seqs = [v["seq"] for v in store.json("log", "work", "--limit", "1000")]
+    assert seqs == list(range(len(seqs), 0, -1)), "without a hole"
+    assert accepted > 20 and int(store.get("work")) >= accepted
+    good, said = store.is_sound()
+    assert good, said
+
+
+def test_what_a_killed_writer_left_is_removed(store):
+    store.start({"work": {}})
+    store.put("work", b"1\n")
+    assert store.platoon.stop() == 0
+    for name in ("refs/heads/main.lock", "HEAD.lock", "objects/tmp_obj_x1", "config.lock"):
+        (store.path / name).write_text("")
+    store.platoon.start()
+    assert store.put("work", b"2\n")["seq"] == 2
+    assert not [p for p in store.path.rglob("*.lock") if p.name != "platoon.lock"] and not list(store.path.rglob("tmp_obj_*"))
+
+
+def test_two_platoons_on_one_repository(store, platoons):
+    store.start({"work": {}})
+    store.put("work", b"1\n")
+    other = Store(platoons())
+    other.path = store.path
+    other.platoon.config_path.write_text(other.text({"work": {}}, {"path": str(store.path)}))
+    other.platoon.start(ready=False)
+    pid = store.platoon.workers()["snapshot/plan/store"]["pid"]
+    wait_until(lambda: f"is written by another platoon, process {pid} already" in other.platoon.problems(), 60, "the trouble")
+    done = other.ctl("snapshot", "put", "work", data=b"2\n")
+    assert done.returncode == 1 and b"is written by another platoon" in done.stderr
+    assert store.platoon.stop() == 0
+    other.ready()
+    assert other.put("work", b"2\n")["seq"] == 2
+
+
+def test_a_branch_that_somebody_has_moved_is_not_overwritten(store):
+    store.start({"work": {}})
+    first = store.put("work", b"1\n")
+    store.put("work", b"2\n")
+    store.git("update-ref", "refs/heads/main", first["commit"])
+    done = store.ctl("snapshot", "put", "work", data=b"3\n")
+    assert done.returncode == 1 and b"somebody else has moved the branch" in done.stderr
+    wait_until(lambda: "somebody else has moved the branch" in store.platoon.problems(), 60, "the trouble")
+    assert store.ctl("snapshot", "put", "work", data=b"3\n").returncode == 1
+    assert store.git("rev-parse", "main").strip() == first["commit"]
+    assert store.platoon.ctl("restart", "snapshot/plan/store").returncode == 0
+    assert store.get("work") == b"1\n"
+    assert store.put("work", b"3\n")["seq"] == 2
+
+
+def test_a_folder_that_is_none_of_ours(store, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("x")
+    theirs = tmp_path / "theirs.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", theirs], check=True)
+    work = tmp_path / "work"
+    subprocess.run(["git", "clone", "-q", theirs, work], check=True, capture_output=True)
+    subprocess.run(["git", "-C", work, "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
+    subprocess.run(["git", "-C", work, "push", "-q", "origin", "HEAD:main"], check=True, capture_output=True)
+    for path, text in ((tmp_path / "full", "is neither empty nor a bare git repository"), (theirs, "the newest commit of main is not platoon's")):
+        store.platoon.config_path.write_text(store.text({"work": {}}, {"path": str(path)}))
+        store.platoon.start(ready=False)
+        wait_until(lambda text=text: text in store.platoon.problems(), 60, text)
+        store.platoon.stop()
+    assert sorted(p.name for p in (tmp_path / "full").iterdir()) == ["file", "platoon.lock"]
+
+
+def test_who_breaks_off_is_forgotten_and_others_go_on(store):
+    """Each beginning that is not gone on with would keep its room: sixteen are the most."""
+    store.start({"work": {"size_min": "0"}})
+    for n in range(20):
+        store.platoon.ctl("--json", "send", "snapshot/plan/store", "{}")
+        put = subprocess.Popen([store.platoon.build / "platoonctl", "-s", store.platoon.dir / "run/control.sock", "snapshot", "put", "work"], stdin=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        put.stdin.write(b"%d\n" % n)
+        put.kill()
+        put.wait(60)
+    assert store.put("work", b"whole\n")["changed"] is True
+
+
+class Small(Platoon):
+    """Whose state is on a disk of 2 MB."""
+
+    def mount(self):
+        (self.dir / "state").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", self.dir / "state"], check=True)
+
+    def close(self, failed=False):
+        try:
+            super().close(failed)
+        finally:
+            subprocess.run(["umount", "-l", self.dir / "state"], check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def platoon_kind(request):
+    return Small if "disk" in request.node.name else Platoon
+
+
+def test_a_full_disk_refuses_and_reads_go_on(store):
+    store.platoon.mount()
+    store.start({"work": {"size_max": "1MB"}, "small": {}})
+    store.put("small", b"1\n")
+    kept = None
+    for _ in range(20):
+        data = os.urandom(300000)
+        done = store.ctl("snapshot", "put", "work", data=data)
+        if done.returncode != 0:
+            break
+        kept = data
+    assert done.returncode == 1 and b"work: not accepted" in done.stderr and b"o space left" in done.stderr, done
+    ballast = store.platoon.dir / "state/ballast"
+    fd = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    with pytest.raises(OSError):
+        while True:
+            os.write(fd, b"x" * 4096)
+    os.close(fd)
+    assert store.ctl("snapshot", "put", "small", data=b"2\n").returncode == 1
+    assert store.get("work") == kept and store.get("small") == b"1\n"
+    ballast.unlink()
+    assert store.put("small", b"2\n")["changed"] is True, "without a restart"
+    good, said = store.is_sound()
+    assert good, said
+
+
+def test_a_worker_that_hangs_is_replaced_and_nothing_is_lost(store):
+    store.platoon.config_path.write_text(store.text({"work": {}}).replace("state_dir = state", "state_dir = state  hang_timeout = 5s"))
+    store.platoon.start()
+    store.put("work", b"1\n")
+    pid = store.platoon.workers()["snapshot/plan/store"]["pid"]
+    freeze(pid)
+    wait_until(lambda: store.platoon.workers()["snapshot/plan/store"]["pid"] not in (pid, None), 60, "its successor")
+    store.ready()
+    assert store.put("work", b"2\n")["seq"] == 2

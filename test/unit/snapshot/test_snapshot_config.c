@@ -1,0 +1,91 @@
+/* test_snapshot_config.c: snapshot and resource sections, from text to values and errors. */
+#include "test/unit/config/config_fixture.h"
+
+#define PLAN "snapshot plan { }\n"
+#define BOTH PLAN "snapshot other { }\n"
+
+START_TEST(defaults)
+{
+    struct config *c = load_good(PLAN "resource r { }\n");
+    defaults_are_there(c, CONFIG_SNAPSHOT);
+    defaults_are_there(c, CONFIG_RESOURCE);
+    const struct config_section *r = config_section_at(c, CONFIG_RESOURCE, 0);
+    ck_assert_uint_eq(config_get_u64(r, "size_max"), 16777216);
+    ck_assert_uint_eq(config_get_u64(r, "size_min"), 1);
+    ck_assert_str_eq(config_get(config_section_at(c, CONFIG_SNAPSHOT, 0), "branch"), "main");
+    config_free(c);
+}
+END_TEST
+
+START_TEST(values)
+{
+    static const struct value_case snapshot[] = {
+        {"branch = data/v1", "branch", "data/v1"},
+        {"branch = \"\"", NULL, NULL},
+        {"branch = \"a b\"", NULL, NULL},
+        {"branch = a..b", NULL, NULL},
+        {"branch = -a", NULL, NULL},
+        {"branch = a.lock", NULL, NULL},
+        {"fsync = false", "fsync", "0"},
+    };
+    static const struct value_case resource[] = {
+        {"path = in/a.tsv", "path", "in/a.tsv"},
+        {"path = \"/a\"", NULL, NULL},
+        {"path = a//b", NULL, NULL},
+        {"path = \"a/\"", NULL, NULL},
+        {"path = ../a", NULL, NULL},
+        {"path = a/./b", NULL, NULL},
+        {"path = a/.GIT/b", NULL, NULL},
+        {"path = .gitignore", "path", ".gitignore"},
+        {"size_max = 20MB", "size_max", "20971520"},
+        {"size_max = 21MB", NULL, NULL},
+        {"size_min = 0", "size_min", "0"},
+        {"size_min = 2KB size_max = 1KB", NULL, NULL},
+        {"snapshot = plan", "snapshot", "plan"},
+        {"snapshot = none", NULL, NULL},
+    };
+    values_are("snapshot plan { ", " }\n", CONFIG_SNAPSHOT, snapshot,
+               sizeof snapshot / sizeof *snapshot);
+    values_are(PLAN "resource r { ", " }\n", CONFIG_RESOURCE, resource,
+               sizeof resource / sizeof *resource);
+}
+END_TEST
+
+START_TEST(errors_name_line_cause_and_remedy)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"resource r { }\n", "1: snapshot: there is none: add a section such as snapshot plan { }"},
+        {BOTH "resource r { }\n", "3: snapshot: there are several: say which one"},
+        {PLAN "resource store { }\n", "2: resource store: is platoon's own name"},
+        {PLAN "resource whatif { }\n", "2: resource whatif: is platoon's own name"},
+        {PLAN "resource a { path = x }\nresource x { }\n",
+         "3: path: is resource a's already: each needs its own"},
+        {PLAN "resource a { path = x/y }\nresource x { }\n",
+         "3: path: of this and resource a's one"},
+        {PLAN "resource x { }\nresource a { path = x/y }\n",
+         "3: path: of this and resource x's one"},
+        {"snapshot a { path = p }\nsnapshot b { path = p }\n",
+         "2: path: is snapshot a's already (line 1)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        says(cases[i].text, cases[i].says);
+}
+END_TEST
+
+START_TEST(right_ones)
+{
+    static const char *const cases[] = {
+        BOTH "resource a { snapshot = plan path = x }\nresource b { snapshot = other path = x }\n",
+        PLAN "resource x { }\nresource b { path = xy }\n",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        config_free(load_good(cases[i]));
+        prints_the_same(cases[i]);
+    }
+}
+END_TEST
+
+SUITE_MAIN_WITH("snapshot_config", set_up, tear_down, defaults, values,
+                errors_name_line_cause_and_remedy, right_ones)
