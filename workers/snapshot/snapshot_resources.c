@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RESOURCES_MAX 100000
+#define RESOURCES_MAX  100000
+#define RESOURCES_SAID 10 /* to who asks for one that is not there */
 
 static const char *resource_setting(struct worker *w, size_t i, const char *what)
 {
@@ -97,26 +98,33 @@ bool snapshot_resources_find(struct snapshot_store *s)
 
 /* ---- by name ---- */
 
-struct snapshot_resource *snapshot_resource_of(struct snapshot_store *s, uint64_t request,
-                                               struct slice name)
+/* Which there are, and which one may be meant. */
+static void resource_unknown(struct snapshot_store *s, uint64_t request, struct slice name)
 {
     struct text_nearest near = text_nearest_start(name);
     struct buffer names = BUFFER_EMPTY;
     for (size_t i = 0; i < s->count; i++) {
-        if (slice_is(name, s->resources[i].name))
-            return &s->resources[i];
         text_nearest_offer(&near, s->resources[i].name);
-        if (i < 10)
+        if (i < RESOURCES_SAID)
             buffer_printf(&names, "%s%s", i > 0 ? ", " : "", s->resources[i].name);
     }
-    if (s->count > 10)
-        buffer_printf(&names, " and %zu more", s->count - 10);
+    if (s->count > RESOURCES_SAID)
+        buffer_printf(&names, " and %zu more", s->count - RESOURCES_SAID);
     const char *known = s->count > 0 ? buffer_text(&names) : "none";
+    bool is_near = near.best != NULL;
     worker_reply_text(
         s->w, request, CONTROL_NO_NAME, "no resource named '%.*s'%s%s%s There are: %s",
-        (int)(name.len < 100 ? name.len : 100), name.ptr,
-        near.best != NULL ? ": did you mean '" : ".", near.best != NULL ? near.best : "",
-        near.best != NULL ? "'?" : "", known != NULL ? known : "");
+        (int)(name.len < 100 ? name.len : 100), name.ptr, is_near ? ": did you mean '" : ".",
+        is_near ? near.best : "", is_near ? "'?" : "", known != NULL ? known : "");
     buffer_fini(&names);
+}
+
+struct snapshot_resource *snapshot_resource_of(struct snapshot_store *s, uint64_t request,
+                                               struct slice name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (slice_is(name, s->resources[i].name))
+            return &s->resources[i];
+    resource_unknown(s, request, name);
     return NULL;
 }
