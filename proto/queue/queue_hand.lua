@@ -53,7 +53,7 @@ local function message_of(q, f, element)
     return nil
   end
   local _, _, kept = opened(held[2])
-  s.id, s.body = id, kept or ''
+  s.id, s.body, s.alone = id, kept or '', min(1, s.alone)
   return s
 end
 

@@ -100,14 +100,14 @@ local function come_back(q, id, s, where, after)
 end
 
 -- Whoever had it is not there any more, or its lease ran out. With blame it may be what its consumer died of: from then on it is tried alone,
--- and only what was alone is buried for it.
+-- and only what was alone is buried for it. Whose lease ran out may be taken up again, and is then held to nothing: `alone` is 2 meanwhile.
 local function lose(q, id, s, where, blame, reason)
   if not blame then
     s.spared = s.spared + 1
   elseif s.alone == 1 and tries_of(s) >= q.settings.max_attempts then
     return bury(q, id, s, where == LATE and DEAD_LATE or DEAD, reason)
   else
-    s.alone = 1
+    s.alone = where == LATE and s.alone == 0 and 2 or 1
     s.reason = cut_reason(reason)
   end
   come_back(q, id, s, where, 0)
@@ -211,6 +211,7 @@ local function hold_all(q, ids, states, lost, lease, owner)
       if s.where == LATE then
         local f = facet_of(q, s.facet)
         f.flight = f.flight + 1
+        s.alone = s.alone == 2 and 0 or s.alone
       end
       if s.where == LATE or owner then
         s.where, s.owner = LEASED, owner or s.owner

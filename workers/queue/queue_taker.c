@@ -188,7 +188,8 @@ static uint32_t taker_add_receipts(const struct taker_task *t, const struct take
     uint32_t count = 0;
     char receipt[48];
     for (; t != NULL; t = t->next) {
-        if (t->source != s)
+        /* What nobody has looked at goes back by SETTLE alone: it is nobody's in between. */
+        if (t->source != s || (t->phase == TAKER_SETTLED && t->outcome == TAKER_GIVE_BACK))
             continue;
         snprintf(receipt, sizeof receipt, "%s.%" PRIu64, t->message, t->task.attempt);
         pack_text(list, receipt);
@@ -402,6 +403,20 @@ bool queue_taker_settle(struct queue_taker *c, const char *id, enum worker_task_
 
 /* ---- coming and going ---- */
 
+/* Takes what `at` points to out of those in hands: nobody has looked at it. */
+static struct taker_task *taker_give_back(struct queue_taker *c, struct taker_task **at)
+{
+    struct taker_task *t = taker_unlink(c, at);
+    taker_release(c, t);
+    taker_settled(c, t);
+    t->outcome = TAKER_GIVE_BACK;
+    return t;
+}
+
+/*
+ * A successor would not know that what waits until it is by itself is not what this consumer died of: such a one is
+ * handed out anew.
+ */
 void queue_taker_up(struct queue_taker *c, struct worker_peer *peer)
 {
     struct taker_source *s = taker_source_of(c, peer->name);
@@ -409,6 +424,11 @@ void queue_taker_up(struct queue_taker *c, struct worker_peer *peer)
         return;
     s->up = true;
     s->received = s->allowed = 0;
+    for (struct taker_task **at = &c->first; *at != NULL;)
+        if ((*at)->source == s && (*at)->phase == TAKER_WAITS && (*at)->alone)
+            taker_give_back(c, at);
+        else
+            at = &(*at)->next;
     taker_tell_held(c, s, peer);
     for (const struct taker_task *t = c->settled; t != NULL; t = t->next)
         if (t->source == s)
@@ -435,11 +455,7 @@ void queue_taker_stop(struct queue_taker *c)
             at = &(*at)->next;
             continue;
         }
-        struct taker_task *t = taker_unlink(c, at);
-        taker_release(c, t);
-        taker_settled(c, t);
-        t->outcome = TAKER_GIVE_BACK;
-        taker_tell_settled(c, t);
+        taker_tell_settled(c, taker_give_back(c, at));
     }
 }
 

@@ -18,9 +18,9 @@
  *
  * Where a step is in the code:
  *   take, answered, lost   queue_take.lua; queue_taking.c: the answer, what it lost (queue_disown.lua)
- *   settle, told           queue_client.c: the consumer keeps it in mind until LOST
+ *   settle, told           queue_taker.c: the consumer keeps it in mind until LOST
  *   read, run, heard       queue.c, queue_ending.c: SETTLE is read, told to Redis (queue_ack, queue_again, queue_bury, queue_back), and heard of
- *   meet, adopt            queue_client_up: HELD and SETTLE again; queue_adopt.lua
+ *   meet, adopt            queue_taker_up: HELD and SETTLE again; queue_adopt.lua
  *   orphans                queue.c, two seconds after a queue worker's start: what nobody has told of (queue_disown.lua)
  *   expire, renew          the queue's clock (leases_run_out); queue_renew.lua
  *

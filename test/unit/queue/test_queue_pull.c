@@ -290,6 +290,27 @@ static void run_out(const char *name)
     queue_check(name);
 }
 
+/* Its consumer had others in its hands when it died. That its lease ran out, and was taken up again, is nothing. */
+START_TEST(a_lease_that_was_taken_up_again_is_not_held_against_it)
+{
+    queue_register_with("q", "", 1, 0, 1000);
+    for (int adopted = 0; adopted < 2; adopted++) {
+        queue_deliver("t", "a", "x");
+        ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+        run_out("q");
+        if (adopted)
+            ck_assert_str_eq(q_text(ADOPT, "q", "you", "60000", pulled[0].receipt), "[]");
+        else
+            ck_assert_str_eq(q_text(RENEW, "q", "60000", pulled[0].receipt), "[]");
+        ck_assert_int_eq(q_int(BACK, "q", "1", "its consumer died", pulled[0].receipt), 1);
+        queue_check("q");
+        ck_assert_uint_eq(queue_status_of("q").dead, 0);
+        ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+        ck_assert_int_eq(q_int(ACK, "q", pulled[0].receipt), 1);
+    }
+}
+END_TEST
+
 START_TEST(who_had_what_was_buried_for_its_lease_may_still_settle_it)
 {
     queue_register_with("q", "", 1, 0, 1000);
@@ -403,6 +424,7 @@ QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queue
             after_max_attempts_it_is_dead, a_delay_waits_and_joins_at_the_end, a_lease_that_ran_out,
             who_renews_in_time_or_before_anybody_else_keeps_it,
             only_what_was_alone_is_buried_for_a_death,
+            a_lease_that_was_taken_up_again_is_not_held_against_it,
             who_had_what_was_buried_for_its_lease_may_still_settle_it,
             an_orderly_end_costs_no_attempt, a_pause_hands_nothing_out, what_cannot_be_asked,
             what_is_destroyed_is_gone)

@@ -197,6 +197,38 @@ START_TEST(test_a_successor)
 }
 END_TEST
 
+/* What waits until it is by itself is not held: a successor would take it for what its consumer died of. */
+START_TEST(test_a_successor_and_one_that_must_be_alone)
+{
+    take_from(one);
+    struct worker_peer *q = up(Q);
+    task(q, "1", 1, false);
+    task(q, "2", 4, true);
+    t.said[0] = t.seen[0] = '\0';
+    queue_taker_down(t.c, q);
+    up(Q);
+    said(Q ": held 1.1\n" Q ": settle 2.4 3 0 ''\n" Q ": take 1\n");
+    lost(q, "2", 4);
+    ck_assert(settle("q/1"));
+    seen("");
+    finish();
+}
+END_TEST
+
+/* But one that the consumer is at is its own. */
+START_TEST(test_a_successor_and_one_that_is_alone)
+{
+    take_from(one);
+    struct worker_peer *q = up(Q);
+    task(q, "2", 4, true);
+    t.said[0] = '\0';
+    queue_taker_down(t.c, q);
+    up(Q);
+    said(Q ": held 2.4\n" Q ": take 1\n");
+    finish();
+}
+END_TEST
+
 /* What Redis has heard of is not told again. */
 START_TEST(test_a_successor_with_nothing_to_hear)
 {
@@ -379,7 +411,8 @@ END_TEST
 SUITE_MAIN("queue_taker", test_nobody_takes, test_whom_it_monitors, test_a_task_is_done,
            test_again_and_bury, test_settled_while_it_is_told, test_the_window_is_of_all_queues,
            test_weights, test_one_that_must_be_alone, test_lost, test_lost_before_it_was_told,
-           test_a_successor, test_a_successor_with_nothing_to_hear, test_it_stops,
-           test_messages_that_are_none, test_settling_at_once_needs_no_more_stack,
+           test_a_successor, test_a_successor_and_one_that_must_be_alone,
+           test_a_successor_and_one_that_is_alone, test_a_successor_with_nothing_to_hear,
+           test_it_stops, test_messages_that_are_none, test_settling_at_once_needs_no_more_stack,
            test_what_it_owes, test_lost_while_others_wait, test_a_type_that_takes_none,
            test_listening)
