@@ -1,0 +1,330 @@
+/* http_server.c: see http_server.h. */
+#include "common/http/http_server.h"
+
+#include "common/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define HTTP_POOL_SIZE ((size_t)(16 * 1024)) /* a connection's: the largest head */
+#define HTTP_TEXT      "text/plain; charset=utf-8"
+
+/* Lives from the request's first line to its end. */
+struct http_request {
+    struct http_request *next;
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    const char *method, *path; /* MHD's */
+    struct buffer body;
+    void *kept;
+    uint64_t deadline_ms; /* clock_mono_ms */
+    bool large;           /* its body is above the bound */
+    bool handled;         /* its owner has seen it */
+    bool waiting;         /* suspended until it is answered */
+    bool answered;
+    unsigned status;
+    const char *type;
+    struct buffer headers; /* name, NUL, value, NUL; … */
+    struct buffer answer;
+};
+
+/* ---- MHD in our loop ---- */
+
+static void http_server_run(struct http_server *s);
+static void http_server_expire(struct http_server *s);
+
+static void http_server_on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    http_server_run(poll->data);
+}
+
+static void http_server_on_timer(uv_timer_t *timer)
+{
+    http_server_expire(timer->data);
+    http_server_run(timer->data);
+}
+
+static void http_server_on_again(uv_idle_t *again)
+{
+    http_server_expire(again->data);
+    http_server_run(again->data);
+}
+
+/* Not by a timer of 0 ms: the loop would come to nothing else, what answers wait for among it. */
+static void http_server_run_in(struct http_server *s, uint64_t ms)
+{
+    uv_idle_stop(&s->again);
+    uv_timer_stop(&s->timer);
+    if (ms == 0)
+        uv_idle_start(&s->again, http_server_on_again);
+    else if (ms != UINT64_MAX)
+        uv_timer_start(&s->timer, http_server_on_timer, ms, 0);
+}
+
+/* The time until something must happen: MHD's own, a client's end, or a question that waits too long. */
+static void http_server_run(struct http_server *s)
+{
+    MHD_UNSIGNED_LONG_LONG own;
+    s->clients.turn++;
+    MHD_run(s->daemon);
+    uint64_t now = clock_mono_ms(), due = http_clients_expire(&s->clients);
+    if (MHD_get_timeout(s->daemon, &own) == MHD_YES && own < due)
+        due = own;
+    for (struct http_request *r = s->requests; r != NULL; r = r->next)
+        if (r->waiting)
+            due = r->deadline_ms <= now        ? 0
+                  : r->deadline_ms - now < due ? r->deadline_ms - now
+                                               : due;
+    http_server_run_in(s, due);
+}
+
+static void http_server_expire(struct http_server *s)
+{
+    uint64_t now = clock_mono_ms();
+    for (struct http_request *r = s->requests; r != NULL; r = r->next)
+        if (r->waiting && r->deadline_ms <= now)
+            s->options.late(s->options.ctx, r);
+}
+
+/* ---- questions ---- */
+
+const char *http_request_method(const struct http_request *r)
+{
+    return r->method;
+}
+
+const char *http_request_path(const struct http_request *r)
+{
+    return r->path;
+}
+
+const char *http_request_query(const struct http_request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *http_request_header(const struct http_request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+struct slice http_request_body(const struct http_request *r)
+{
+    return buffer_slice(&r->body);
+}
+
+void http_request_keep(struct http_request *r, void *kept)
+{
+    r->kept = kept;
+}
+
+void *http_request_kept(const struct http_request *r)
+{
+    return r->kept;
+}
+
+void http_request_add(struct http_request *r, const char *name, const char *value)
+{
+    buffer_append(&r->headers, name, strlen(name) + 1);
+    buffer_append(&r->headers, value, strlen(value) + 1);
+}
+
+/* After MHD_resume_connection MHD must run once more, or the answer waits for the next event. */
+static void http_request_resume(struct http_request *r)
+{
+    if (!r->waiting)
+        return;
+    r->waiting = false;
+    http_peer_reads(&r->server->clients, r->connection);
+    MHD_resume_connection(r->connection);
+    if (!r->server->ending)
+        http_server_run_in(r->server, 0);
+}
+
+void http_request_answer(struct http_request *r, unsigned status, const char *type,
+                         const struct buffer *body)
+{
+    r->status = status;
+    r->type = type;
+    buffer_append_slice(&r->answer, buffer_slice(body));
+    if (!buffer_ok(body) || !buffer_ok(&r->answer) || !buffer_ok(&r->headers)) {
+        buffer_fini(&r->answer);
+        buffer_fini(&r->headers);
+        r->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    r->answered = true;
+    http_request_resume(r);
+}
+
+void http_request_answer_text(struct http_request *r, unsigned status, const char *text)
+{
+    struct buffer body = BUFFER_EMPTY;
+    buffer_append_text(&body, text);
+    http_request_answer(r, status, HTTP_TEXT, &body);
+    buffer_fini(&body);
+}
+
+static bool http_request_add_headers(const struct http_request *r, struct MHD_Response *response)
+{
+    const char *name = r->headers.data, *end = name + r->headers.len;
+    while (r->headers.len > 0 && name < end) {
+        const char *value = name + strlen(name) + 1;
+        if (MHD_add_response_header(response, name, value) != MHD_YES)
+            return false;
+        name = value + strlen(value) + 1;
+    }
+    return MHD_get_response_header(response, "Cache-Control") != NULL ||
+           MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES;
+}
+
+static enum MHD_Result http_request_send(struct http_request *r)
+{
+    struct slice body = buffer_slice(&r->answer);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
+    if (response == NULL)
+        return MHD_NO;
+    enum MHD_Result queued = MHD_NO;
+    if (MHD_add_response_header(response, "Content-Type", r->type) == MHD_YES &&
+        http_request_add_headers(r, response))
+        queued = MHD_queue_response(r->connection, r->status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static struct http_request *http_request_begin(struct http_server *s,
+                                               struct MHD_Connection *connection)
+{
+    struct http_request *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->server = s;
+    r->connection = connection;
+    r->next = s->requests;
+    s->requests = r;
+    return r;
+}
+
+static void http_request_take(struct http_request *r, struct slice part)
+{
+    size_t max = r->server->options.body_max;
+    r->large = max > 0 && (r->large || part.len > max - r->body.len);
+    if (max > 0 && !r->large)
+        buffer_append_slice(&r->body, part);
+}
+
+/* Answered within, or suspended. */
+static enum MHD_Result http_request_handle(struct http_request *r)
+{
+    struct http_server *s = r->server;
+    r->handled = true;
+    if (r->large)
+        http_request_answer_text(r, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n");
+    else if (!buffer_ok(&r->body))
+        http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short\n");
+    else
+        s->options.handle(s->options.ctx, r);
+    if (r->answered)
+        return http_request_send(r);
+    r->deadline_ms = clock_mono_ms() + s->options.answer_ms;
+    r->waiting = true;
+    http_peer_asked(r->connection);
+    MHD_suspend_connection(r->connection);
+    return MHD_YES;
+}
+
+/* MHD calls it for the head of a request, for each part of its body, and again when it is resumed. */
+static enum MHD_Result http_server_on_request(void *ctx, struct MHD_Connection *connection,
+                                              const char *url, const char *method,
+                                              const char *version, const char *data, size_t *size,
+                                              void **request)
+{
+    (void)version;
+    struct http_server *s = ctx;
+    struct http_request *r = *request;
+    if (r == NULL) {
+        *request = r = http_request_begin(s, connection);
+        return r != NULL ? MHD_YES : MHD_NO;
+    }
+    r->method = method;
+    r->path = url;
+    if (*size > 0) {
+        http_request_take(r, slice_make(data, *size));
+        *size = 0;
+        return MHD_YES;
+    }
+    if (r->answered)
+        return http_request_send(r);
+    if (s->ending || r->handled)
+        return MHD_NO; /* behind a request that was resumed for the end */
+    return http_request_handle(r);
+}
+
+static void http_server_on_done(void *ctx, struct MHD_Connection *connection, void **request,
+                                enum MHD_RequestTerminationCode how)
+{
+    (void)how;
+    struct http_server *s = ctx;
+    http_peer_answered(&s->clients, connection);
+    struct http_request *r = *request, **at = &s->requests;
+    if (r == NULL)
+        return;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    buffer_fini(&r->body);
+    buffer_fini(&r->headers);
+    buffer_fini(&r->answer);
+    free(r);
+    *request = NULL;
+}
+
+/* ---- life ---- */
+
+static struct MHD_Daemon *http_server_open(struct http_server *s)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_server_on_request, s,
+        MHD_OPTION_LISTEN_SOCKET, s->options.fd, MHD_OPTION_NOTIFY_COMPLETED, http_server_on_done,
+        s, MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, &s->clients,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(HTTP_CLIENTS_MAX + HTTP_CLIENTS_RESERVE),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_POOL_SIZE, MHD_OPTION_END);
+}
+
+int http_server_start(struct http_server *s, const struct http_server_options *options)
+{
+    s->options = *options;
+    uv_timer_init(options->loop, &s->timer);
+    uv_idle_init(options->loop, &s->again);
+    s->poll.data = s->timer.data = s->again.data = s;
+    s->daemon = http_server_open(s);
+    const union MHD_DaemonInfo *info =
+        s->daemon != NULL ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (info == NULL)
+        return -ENOMEM;
+    int rc = uv_poll_init(options->loop, &s->poll, info->epoll_fd);
+    if (rc != 0)
+        return rc;
+    uv_poll_start(&s->poll, UV_READABLE, http_server_on_poll);
+    http_server_run(s);
+    return 0;
+}
+
+/* Suspended connections must be resumed before MHD_stop_daemon (its manual); who waits is told nothing more. */
+void http_server_stop(struct http_server *s)
+{
+    if (s->daemon == NULL)
+        return;
+    s->ending = true;
+    for (struct http_request *r = s->requests; r != NULL; r = r->next)
+        if (r->waiting)
+            http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "");
+    if (uv_is_active((uv_handle_t *)&s->poll))
+        uv_poll_stop(&s->poll);
+    MHD_run(s->daemon);
+    http_server_run_in(s, UINT64_MAX); /* the loop turns on for a while: not into what is gone */
+    MHD_stop_daemon(s->daemon);
+    s->daemon = NULL;
+}

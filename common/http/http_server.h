@@ -1,0 +1,78 @@
+/*
+ * http_server.h: questions over HTTP, answered at once or later, in a loop of ours.
+ *
+ * Runs in workers that answer over HTTP (health). libmicrohttpd without a thread of its own: its epoll is watched
+ * by our loop. Places are bounded and nobody keeps one by being slow (http_clients.h): each request has 10 s to
+ * come whole, an answer as long to be read. No TLS: that is a proxy's. It never blocks.
+ */
+#ifndef COMMON_HTTP_SERVER_H
+#define COMMON_HTTP_SERVER_H
+
+#include "common/buffer.h"
+#include "common/http/http_clients.h"
+
+#include <uv.h>
+
+/* One question. Lives until it is answered: who has answered, or stopped the server, must not touch it any more. */
+struct http_request;
+
+struct http_server_options {
+    uv_loop_t *loop;
+    int fd; /* listens (listen_address_open); the server's once it has been started */
+    size_t
+        body_max; /* a larger body is read over and answered 413; 0: no body is kept, of whatever size it is */
+    uint64_t answer_ms; /* who has no answer after so long is answered by `late` */
+    /* A question is here, whole: answer it, or keep it and answer it later. */
+    void (*handle)(void *ctx, struct http_request *r);
+    void (*late)(void *ctx, struct http_request *r); /* must answer it */
+    void *ctx;
+};
+
+/* Lies in its owner's memory, which must outlive the loop's handles. Nothing of it is for others. */
+struct http_server {
+    struct http_server_options options;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uv_idle_t again; /* MHD has more to do at once */
+    struct http_request *requests;
+    struct http_clients clients;
+    bool ending; /* nobody is suspended any more */
+};
+
+/*
+ * 0; -ENOMEM: MHD cannot start, the descriptor is the caller's; another negative errno: the loop cannot watch it,
+ * and it is to be stopped. `s` is all zeros before.
+ */
+int http_server_start(struct http_server *s, const struct http_server_options *options);
+
+/*
+ * Ends it, also one that was never started. Who waits is told nothing more (503). The handles are stopped, not
+ * closed: a loop that is to be closed closes them (uv_walk).
+ */
+void http_server_stop(struct http_server *s);
+
+/* What is asked. Texts live as long as the request. `path` has no query and is not decoded beyond %XX. */
+const char *http_request_method(const struct http_request *r);
+const char *http_request_path(const struct http_request *r);
+const char *http_request_query(const struct http_request *r, const char *name); /* NULL: none */
+const char *http_request_header(const struct http_request *r,
+                                const char *name); /* any case; NULL: none */
+struct slice http_request_body(const struct http_request *r);
+
+/* What the owner keeps with it; NULL at first. */
+void http_request_keep(struct http_request *r, void *kept);
+void *http_request_kept(const struct http_request *r);
+
+/*
+ * Adds a header to its answer: `name` is a constant, `value` is copied. Cache-Control is no-store when none is added.
+ * When memory is short the answer becomes a 500.
+ */
+void http_request_add(struct http_request *r, const char *name, const char *value);
+
+/* Answers it, once. `type` is a constant; a body that has failed for want of memory (buffer_ok) becomes a 500. */
+void http_request_answer(struct http_request *r, unsigned status, const char *type,
+                         const struct buffer *body);
+void http_request_answer_text(struct http_request *r, unsigned status, const char *text);
+
+#endif

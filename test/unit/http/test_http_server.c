@@ -1,0 +1,308 @@
+/* test_http_server.c: a server in a loop beside raw sockets: answers at once and later, bodies, bounds, its end. */
+#include "common/http/http_server.h"
+
+#include "common/clock.h"
+#include "common/listen_address.h"
+#include "test/unit/suite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define BODY_MAX 100
+
+struct fixture {
+    uv_loop_t loop;
+    struct http_server server;
+    struct http_request *kept;
+    int late, handled;
+    char path[64];
+};
+static struct fixture f;
+
+static void on_request(void *ctx, struct http_request *r)
+{
+    struct fixture *fixture = ctx;
+    struct buffer body = BUFFER_EMPTY;
+    fixture->handled++;
+    ck_assert_ptr_null(http_request_kept(r));
+    if (strcmp(http_request_path(r), "/later") == 0) {
+        http_request_keep(r, fixture);
+        fixture->kept = r;
+        return;
+    }
+    const char *query = http_request_query(r, "q"), *header = http_request_header(r, "x-word");
+    struct slice sent = http_request_body(r);
+    buffer_printf(&body, "%s %s q=%s x=%s body=%.*s", http_request_method(r), http_request_path(r),
+                  query != NULL ? query : "-", header != NULL ? header : "-", (int)sent.len,
+                  sent.ptr);
+    if (strcmp(http_request_path(r), "/cached") == 0)
+        http_request_add(r, "Cache-Control", "max-age=60");
+    if (strcmp(http_request_path(r), "/short") == 0)
+        body.failed = true;
+    http_request_add(r, "X-Two", "2");
+    http_request_answer(r, 200, "text/x-test", &body);
+    buffer_fini(&body);
+}
+
+static void on_late(void *ctx, struct http_request *r)
+{
+    struct fixture *fixture = ctx;
+    ck_assert_ptr_eq(http_request_kept(r), fixture);
+    fixture->late++;
+    fixture->kept = NULL;
+    http_request_answer_text(r, 503, "late\n");
+}
+
+static void start(uint64_t answer_ms)
+{
+    char where[80];
+    struct listen_address address;
+    struct buffer why = BUFFER_EMPTY;
+    memset(&f, 0, sizeof f);
+    snprintf(f.path, sizeof f.path, "/tmp/test_http_server.%d", getpid());
+    snprintf(where, sizeof where, "unix:%s", f.path);
+    ck_assert_int_eq(uv_loop_init(&f.loop), 0);
+    ck_assert_int_eq(listen_address_parse(where, &address), 0);
+    int fd = listen_address_open(&address, &why);
+    ck_assert_msg(fd >= 0, "%s: %d", where, fd);
+    buffer_fini(&why);
+    struct http_server_options options = {.loop = &f.loop,
+                                          .fd = fd,
+                                          .body_max = BODY_MAX,
+                                          .answer_ms = answer_ms,
+                                          .handle = on_request,
+                                          .late = on_late,
+                                          .ctx = &f};
+    ck_assert_int_eq(http_server_start(&f.server, &options), 0);
+}
+
+static void on_walk(uv_handle_t *handle, void *ctx)
+{
+    (void)ctx;
+    uv_close(handle, NULL);
+}
+
+static void stop(void)
+{
+    http_server_stop(&f.server);
+    http_server_stop(&f.server);
+    uv_walk(&f.loop, on_walk, NULL);
+    uv_run(&f.loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&f.loop), 0);
+    unlink(f.path);
+}
+
+static int dial(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, f.path, strlen(f.path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void turn(void)
+{
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    usleep(200);
+}
+
+static void say(int fd, const char *text)
+{
+    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* Reads until `want` has come, or the end. What has come lives until the next call. */
+static const char *hear(int fd, const char *want)
+{
+    static char text[65536];
+    size_t len = 0;
+    uint64_t until = clock_mono_ms() + 50000;
+    text[0] = '\0';
+    while (want == NULL || strstr(text, want) == NULL) {
+        ssize_t n = recv(fd, text + len, sizeof text - 1 - len, 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN))
+            break;
+        len += n > 0 ? (size_t)n : 0;
+        text[len] = '\0';
+        ck_assert_msg(clock_mono_ms() < until, "no `%s`: %s", want != NULL ? want : "end", text);
+        turn();
+    }
+    return text;
+}
+
+#define EXPECT(fd, want)                                                                           \
+    do {                                                                                           \
+        const char *heard = hear(fd, want);                                                        \
+        ck_assert_msg(strstr(heard, want) != NULL, "no `%s` in: %s", want, heard);                 \
+    } while (0)
+
+START_TEST(answers)
+{
+    start(50000);
+    int fd = dial();
+    say(fd, "GET /a?q=1%202 HTTP/1.1\r\nHost: x\r\nX-Word: w\r\n\r\n");
+    const char *got = hear(fd, "body=");
+    ck_assert_msg(strstr(got, "HTTP/1.1 200 OK\r\n") == got, "%s", got);
+    ck_assert_ptr_nonnull(strstr(got, "Content-Type: text/x-test\r\n"));
+    ck_assert_ptr_nonnull(strstr(got, "Cache-Control: no-store\r\n"));
+    ck_assert_ptr_nonnull(strstr(got, "X-Two: 2\r\n"));
+    ck_assert_ptr_nonnull(strstr(got, "\r\n\r\nGET /a q=1 2 x=w body="));
+    say(fd, "GET /cached HTTP/1.1\r\nHost: x\r\n\r\n"); /* the connection is kept */
+    got = hear(fd, "body=");
+    ck_assert_ptr_nonnull(strstr(got, "Cache-Control: max-age=60\r\n"));
+    ck_assert_ptr_null(strstr(got, "no-store"));
+    say(fd, "GET /short HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(hear(fd, NULL), "HTTP/1.1 500 "));
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(bodies)
+{
+    start(50000);
+    int fd = dial();
+    say(fd, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234");
+    for (int i = 0; i < 5; i++)
+        turn();
+    ck_assert_int_eq(f.handled, 0);
+    say(fd, "56789");
+    EXPECT(fd, "POST /a q=- x=- body=0123456789");
+    say(fd, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+            "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    EXPECT(fd, "body=abcde");
+    close(fd);
+    stop();
+}
+END_TEST
+
+static void post(int fd, size_t size)
+{
+    char text[4096];
+    int n = snprintf(
+        text, sizeof text,
+        "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n", size);
+    memset(text + n, 'b', size);
+    text[(size_t)n + size] = '\0';
+    say(fd, text);
+}
+
+START_TEST(bodies_are_bounded)
+{
+    start(50000);
+    int fd = dial();
+    post(fd, BODY_MAX);
+    EXPECT(fd, "bbb");
+    close(fd);
+    fd = dial();
+    post(fd, BODY_MAX + 1);
+    EXPECT(fd, "HTTP/1.1 413 ");
+    close(fd);
+    fd = dial();
+    post(fd, 3000);
+    EXPECT(fd, "HTTP/1.1 413 ");
+    close(fd);
+    ck_assert_int_eq(f.handled, 1);
+    stop();
+}
+END_TEST
+
+/* Neither reaches who answers. */
+START_TEST(heads_that_are_none)
+{
+    start(50000);
+    int fd = dial();
+    char large[20000];
+    memset(large, 'h', sizeof large);
+    memcpy(large, "GET /a HTTP/1.1\r\nX: ", 20);
+    large[sizeof large - 1] = '\0';
+    say(fd, large);
+    const char *got = hear(fd, NULL);
+    ck_assert_msg(strstr(got, "HTTP/1.1 431 ") == got || strstr(got, "HTTP/1.1 413 ") == got, "%s",
+                  got);
+    close(fd);
+    fd = dial();
+    say(fd, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nabcde");
+    ck_assert_ptr_null(strstr(hear(fd, NULL), "200 OK"));
+    close(fd);
+    ck_assert_int_eq(f.handled, 0);
+    stop();
+}
+END_TEST
+
+START_TEST(an_answer_comes_later)
+{
+    start(50000);
+    int fd = dial(), other = dial();
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (f.kept == NULL)
+        turn();
+    say(other, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n"); /* nobody waits for who waits */
+    EXPECT(other, "GET /b");
+    http_request_answer_text(f.kept, 202, "at last\n");
+    const char *got = hear(fd, "at last\n");
+    ck_assert_ptr_nonnull(strstr(got, "HTTP/1.1 202 "));
+    say(fd, "GET /c HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(fd, "GET /c");
+    close(fd);
+    close(other);
+    stop();
+}
+END_TEST
+
+START_TEST(who_waits_too_long_is_told)
+{
+    start(30);
+    int fd = dial();
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(fd, "late\n");
+    ck_assert_int_eq(f.late, 1);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(who_has_left_is_answered_all_the_same)
+{
+    start(50000);
+    int fd = dial();
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (f.kept == NULL)
+        turn();
+    close(fd);
+    for (int i = 0; i < 10; i++)
+        turn();
+    http_request_answer_text(f.kept, 200, "nobody reads it\n");
+    while (f.server.requests != NULL)
+        turn();
+    fd = dial();
+    say(fd, "GET /d HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(fd, "GET /d");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(its_end_is_told_to_who_waits)
+{
+    start(50000);
+    int fd = dial(), half = dial();
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    say(half, "GET /la");
+    while (f.kept == NULL)
+        turn();
+    stop();
+    char text[512] = "";
+    ck_assert_int_gt(recv(fd, text, sizeof text - 1, 0), 0);
+    ck_assert_msg(strstr(text, "HTTP/1.1 503 ") == text, "%s", text);
+    close(fd);
+    close(half);
+}
+END_TEST
+
+SUITE_MAIN("http-server", answers, bodies, bodies_are_bounded, heads_that_are_none,
+           an_answer_comes_later, who_waits_too_long_is_told, who_has_left_is_answered_all_the_same,
+           its_end_is_told_to_who_waits)
