@@ -364,6 +364,7 @@ static void client_read(struct cache_client *c)
         return;
     }
     c->node->counts.in_bytes += (uint64_t)got;
+    c->node->counts.reads++;
     c->used_ms = uv_now(c->node->loop);
     if (!own) {
         client_take(c, to, (size_t)got);
@@ -434,6 +435,7 @@ static void client_keep(struct cache_client *c, size_t sent)
 static void client_sent(struct cache_client *c, size_t sent)
 {
     c->node->counts.out_bytes += sent;
+    c->node->counts.writes++;
     c->writing = sent < cache_client_unsent(c);
     if (c->writing) {
         client_keep(c, sent);

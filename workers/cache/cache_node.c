@@ -379,6 +379,7 @@ static void node_on_tick(struct worker *w, void *state)
     cache_log_tick(n->cache.log);
     cache_listen_tick(&n->cache);
     cache_above_tick(&n->cache);
+    cache_rates_tick(&n->cache);
     cache_input_tick(&n->cache);
     cache_tls_tick(&n->cache);
     cache_turn_tick(&n->cache.turn);

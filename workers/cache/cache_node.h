@@ -8,6 +8,7 @@
 #define WORKERS_CACHE_NODE_H
 
 #include "workers/cache/cache_listen.h"
+#include "workers/cache/cache_rates.h"
 #include "workers/cache/cache_turn.h"
 
 #define CACHE_READ_SIZE ((size_t)64 << 10) /* of one client in one turn */
@@ -50,7 +51,8 @@ struct cache_commands {
 
 /* Since it began; what INFO and CONFIG RESETSTAT's fields are made of. */
 struct cache_node_counts {
-    uint64_t commands, connections, rejected, dropped, in_bytes, out_bytes, errors, auth_failures;
+    uint64_t commands, connections, rejected, dropped, in_bytes, out_bytes, reads, writes, errors,
+        auth_failures;
 };
 
 struct cache_behind;
@@ -88,6 +90,7 @@ struct cache_node {
     uint64_t born_ms; /* clock_mono_ms */
     char run_id[41];  /* INFO's: of this incarnation */
     struct cache_node_counts counts;
+    struct cache_rates rates;
     uint64_t http_said_ms; /* the log has it that clients speak HTTP; 0: not yet */
     char *read;            /* CACHE_READ_SIZE: where all clients' bytes go first */
 };

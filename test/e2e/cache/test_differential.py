@@ -169,6 +169,105 @@ def test_times_that_are_given_are_exact(both):
             pair.command(name, "k", exact=True)
 
 
+# ---- what each tells of itself ----
+
+def info(connection, *words):
+    """Its sections, each with its lines."""
+    connection.send(array([b"INFO", *words]))
+    sections = {}
+    for line in connection.reply().value.decode().splitlines():
+        if line.startswith("# "):
+            sections[line] = []
+        elif line:
+            sections[list(sections)[-1]].append(line)
+    return sections
+
+
+@pytest.mark.parametrize("words", [[], [b"default"], [b"server", b"memory"], [b"STATS"], [b"persistence", b"nosuch"]], ids=str)
+def test_info_has_all_names_in_their_order(both, words):
+    """A node has some more: its own, and those of an append-only file, which its log is."""
+    pair = both()
+    pair.command("SET", "k", "v")
+    reference, subject = (info(side, *words) for side in pair.sides)
+    assert list(reference) == list(subject)
+    for section, lines in reference.items():
+        names = [line.partition(":")[0] for line in lines]
+        assert [name for line in subject[section] if (name := line.partition(":")[0]) in names] == names, section
+
+
+def test_info_counts_what_was_done(both):
+    pair = both()
+    pair.command("MSET", "k", "v", "n", "1")
+
+    def errors(side):
+        """How often each was told so far, and all of them."""
+        told = info(side, b"errorstats", b"stats")
+        counts = {line.partition(":")[0]: int(line.partition("=")[2]) for line in told["# Errorstats"]}
+        total = next(int(line.partition(":")[2]) for line in told["# Stats"] if line.startswith("total_error_replies:"))
+        assert [*counts] == sorted(counts)
+        return {**counts, "total": total}
+    before = [errors(side) for side in pair.sides]
+    for line in ("INCR k", "INCR k", "NOSUCH", "GET", "EXEC", "MULTI", "GET", "EXEC", "HELLO 9", "AUTH nobody x"):
+        pair.command(*line.split())
+    after = [errors(side) for side in pair.sides]
+    grown = [{name: now - then.get(name, 0) for name, now in told.items() if now != then.get(name, 0)} for then, told in zip(before, after)]
+    assert grown[0] == grown[1] and grown[1]["errorstat_NOPROTO"] == 1 == grown[1]["errorstat_EXECABORT"]
+
+
+def test_every_command_is_described_alike(both):
+    """COMMAND INFO, but for subcommands that only one of them has; those that both have are the same."""
+    pair = both()
+    for side in pair.sides:
+        side.send(array([b"COMMAND", b"LIST"]))
+    shared = set.intersection(*({item.value for item in side.reply().value} for side in pair.sides))
+    assert len(shared) > 55
+    for name in sorted(shared):
+        pair.send(array([b"COMMAND", b"INFO", name]))
+        one, other = (side.reply().value[0].value for side in pair.sides)
+        assert [item.raw for item in one[:9]] == [item.raw for item in other[:9]], name
+        subs = [{sub.value[0].value: sub.raw for sub in told[9].value} for told in (one, other)]
+        for sub in subs[0].keys() & subs[1].keys():
+            assert subs[0][sub] == subs[1][sub], sub
+        pair.command("COMMAND", "INFO", name + b"|nosuch", exact=True)
+
+
+def test_a_line_of_client_list(both):
+    """Its words are Redis' in their order, and what is said of the connection is the same; behind them what 7.2 has."""
+    pair = both()
+    for lines in ([], ["CLIENT SETNAME me"], ["HELLO 3"], ["MULTI"]):
+        for line in lines:
+            pair.command(*line.split())
+        if lines == ["MULTI"]:
+            continue
+        for words in (["INFO"], ["LIST"], ["LIST", "TYPE", "normal"]):
+            pair.send(array([b"CLIENT", *(word.encode() for word in words)]))
+            texts = [side.reply().value.decode().removeprefix("txt:") for side in pair.sides]
+            told = [[dict(word.split("=", 1) for word in line.split(" ")) for line in text.splitlines()] for text in texts]
+            mine = [max(lines, key=lambda line: int(line["id"])) for lines in told]
+            assert [*mine[0]] == [*mine[1]][:len(mine[0])]
+            same = ("name", "flags", "db", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "resp", "obl", "events")
+            assert [mine[0][name] for name in same] == [mine[1][name] for name in same], mine
+
+
+@pytest.mark.parametrize("words", ["", "x", "ID", "ID 0", "ID -1", "ID x", "ID 999999", "ID 999999 SKIPME yes", "ID 999999 SKIPME no", "ID 999999 SKIPME maybe", "ID 1 FOO",
+                                   "TYPE master", "TYPE slave", "TYPE replica", "TYPE pubsub", "TYPE foo", "TYPE normal ID 999999", "USER default ID 999999", "USER nobody",
+                                   "ADDR 1.2.3.4:5", "LADDR 1.2.3.4:5", "FOO x", "MAXAGE 10", "1.2.3.4:5"])
+def test_client_kill_that_ends_nobody(both, words):
+    both().command("CLIENT", "KILL", *words.split(), exact=True)
+
+
+@pytest.mark.parametrize("words", ["ID {id}", "ID {id} TYPE normal", "ID {id} USER default", "ID {id} SKIPME no", "ADDR {addr} ID {id}", "LADDR {laddr} ID {id}"])
+def test_client_kill_that_ends_another(both, words):
+    mine, other = both(), both()
+    other.send(array([b"CLIENT", b"INFO"]))
+    told = [dict(word.split("=", 1) for word in side.reply().value.decode().split()) for side in other.sides]
+    for side, line in zip(mine.sides, told):
+        side.send(array([word.encode() for word in f"CLIENT KILL {words.format(**line)}".split()]))
+        assert side.reply().raw == b":1\r\n"
+    assert [side.rest() for side in other.sides] == [b"", b""]
+    mine.command("PING")
+
+
 @pytest.mark.parametrize("options", [list(o) for n in range(4) for o in itertools.permutations(("NX", "XX", "GET", "KEEPTTL", "EX 1000000", "PXAT 1", "FOO"), n)],
                          ids=" ".join)
 def test_options_of_set(both, options):

@@ -230,7 +230,6 @@ static enum cache_hold command_may(struct cache_client *c, const struct cache_co
 static void command_refused(struct cache_client *c, const struct cache_command *command,
                             size_t from)
 {
-    c->node->counts.errors++;
     c->multi_bad = c->multi_bad || c->multi;
     if (command == NULL || command->run != command_exec)
         return;
@@ -269,6 +268,16 @@ static uint64_t command_do(struct cache_client *c, const struct cache_command *c
     command->run(c, words, count);
     uint64_t after = writes ? cache_log_added(log) : 0;
     return after != before ? after : 0;
+}
+
+/* Told to the client or not, as Redis counts them. */
+static void command_count_error(struct cache_client *c, size_t from)
+{
+    const struct buffer *out = &c->reply.out;
+    if (!buffer_ok(out) || out->len <= from || out->data[from] != '-')
+        return;
+    c->node->counts.errors++;
+    cache_rates_error(&c->node->rates, out->data + from + 1, out->len - from - 1);
 }
 
 /* What CLIENT REPLY says of the reply that stands from there on. */
@@ -338,6 +347,7 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
         command_refused(c, command, from);
     if (bounded)
         command_bound(c, from);
+    command_count_error(c, from);
     if (c->parked == 0)
         command_hush(c, from);
     if (cache_db_copy_end(c->node->db) != copied)

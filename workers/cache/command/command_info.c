@@ -8,6 +8,7 @@
 #include "common/text.h"
 #include "workers/cache/cache_guest.h"
 #include "workers/cache/cache_node.h"
+#include "workers/cache/command/command_info.h"
 #include "workers/cache/command/command_list.h"
 
 #include <inttypes.h>
@@ -16,36 +17,6 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-
-/* ---- numbers ---- */
-
-/* As Redis has it: "512.00M". */
-static void info_human(struct buffer *out, const char *name, uint64_t bytes)
-{
-    static const char units[] = "BKMGT";
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit + 2 < sizeof units) {
-        value /= 1024;
-        unit++;
-    }
-    buffer_printf(out, "%s:%" PRIu64 "\r\n", name, bytes);
-    if (unit == 0)
-        buffer_printf(out, "%s_human:%" PRIu64 "B\r\n", name, bytes);
-    else
-        buffer_printf(out, "%s_human:%.2f%c\r\n", name, value, units[unit]);
-}
-
-static uint64_t info_resident(void)
-{
-    unsigned long long total = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f == NULL)
-        return 0;
-    int found = fscanf(f, "%llu %llu", &total, &resident);
-    fclose(f);
-    return found == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
 
 /* ---- sections ---- */
 
@@ -58,69 +29,36 @@ static void info_server(const struct cache_node *n, struct buffer *out)
     uname(&system);
     clock_gettime(CLOCK_REALTIME, &now);
     buffer_printf(out,
-                  "redis_version:" CACHE_REDIS_VERSION "\r\nplatoon_version:" PLATOON_VERSION
-                  "\r\nredis_mode:standalone\r\nos:%s %s %s\r\narch_bits:%zu\r\n"
-                  "multiplexing_api:epoll\r\nprocess_id:%d\r\nprocess_supervised:platoon\r\n"
-                  "run_id:%s\r\ntcp_port:0\r\nserver_time_usec:%" PRIu64
-                  "\r\nuptime_in_seconds:%" PRIu64 "\r\nuptime_in_days:%" PRIu64
-                  "\r\nexecutable:cache-node\r\nconfig_file:\r\nplatoon_name:%s\r\n",
-                  system.sysname, system.release, system.machine, sizeof(void *) * 8, (int)getpid(),
-                  n->run_id, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000, seconds,
-                  seconds / 86400, n->options.name);
+                  "redis_version:" CACHE_REDIS_VERSION "\r\nredis_git_sha1:00000000\r\n"
+                  "redis_git_dirty:0\r\nredis_build_id:0\r\nredis_mode:standalone\r\n"
+                  "os:%s %s %s\r\narch_bits:%zu\r\nmonotonic_clock:POSIX clock_gettime\r\n"
+                  "multiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n"
+                  "process_id:%d\r\nprocess_supervised:platoon\r\nrun_id:%s\r\ntcp_port:0\r\n",
+                  system.sysname, system.release, system.machine, sizeof(void *) * 8, __GNUC__,
+                  __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), n->run_id);
+    buffer_printf(out,
+                  "server_time_usec:%" PRIu64 "\r\nuptime_in_seconds:%" PRIu64
+                  "\r\nuptime_in_days:%" PRIu64 "\r\nhz:10\r\nconfigured_hz:10\r\n"
+                  "lru_clock:%" PRIu64 "\r\nexecutable:cache-node\r\nconfig_file:\r\n"
+                  "io_threads_active:0\r\nplatoon_version:" PLATOON_VERSION
+                  "\r\nplatoon_name:%s\r\n",
+                  (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000, seconds,
+                  seconds / 86400, (uint64_t)now.tv_sec & 0xffffff, n->options.name);
 }
 
 static void info_clients(const struct cache_node *n, struct buffer *out)
 {
-    size_t parked = 0;
-    for (const struct cache_client *c = n->clients; c != NULL; c = c->next)
+    size_t parked = 0, in = 0, unsent = 0;
+    for (const struct cache_client *c = n->clients; c != NULL; c = c->next) {
         parked += (c->parked > 0) + cache_guest_count(c);
+        in = c->in.cap > in ? c->in.cap : in;
+        unsent = c->unsent.cap > unsent ? c->unsent.cap : unsent;
+    }
     buffer_printf(out,
                   "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%zu\r\n"
+                  "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
                   "blocked_clients:%zu\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
-                  n->client_count, n->options.clients_max, parked);
-}
-
-static void info_memory(const struct cache_node *n, struct buffer *out)
-{
-    uint64_t used = cache_db_bytes(n->db), resident = info_resident();
-    info_human(out, "used_memory", used);
-    info_human(out, "used_memory_rss", resident);
-    info_human(out, "maxmemory", n->options.memory_max);
-    buffer_printf(out,
-                  "maxmemory_policy:%s\r\nmem_fragmentation_ratio:%.2f\r\nmem_allocator:libc\r\n",
-                  n->options.evict ? "allkeys-lru" : "noeviction",
-                  used > 0 ? (double)resident / (double)used : 0.0);
-}
-
-static void info_persistence(const struct cache_node *n, struct buffer *out)
-{
-    bool good = !n->turn.failed && (n->log == NULL || cache_log_trouble(n->log)[0] == '\0');
-    buffer_printf(out,
-                  "loading:0\r\nasync_loading:0\r\nrdb_changes_since_last_save:0\r\n"
-                  "rdb_bgsave_in_progress:0\r\nrdb_last_bgsave_status:ok\r\naof_enabled:%d\r\n"
-                  "aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
-                  "aof_last_bgrewrite_status:ok\r\naof_last_write_status:%s\r\n",
-                  n->log != NULL, good ? "ok" : "err");
-    if (n->log != NULL)
-        buffer_printf(out, "aof_current_size:%" PRIu64 "\r\n", cache_log_bytes(n->log));
-}
-
-static void info_stats(const struct cache_node *n, struct buffer *out)
-{
-    const struct cache_stats *s = cache_db_stats(n->db);
-    buffer_printf(out,
-                  "total_connections_received:%" PRIu64 "\r\ntotal_commands_processed:%" PRIu64
-                  "\r\ntotal_net_input_bytes:%" PRIu64 "\r\ntotal_net_output_bytes:%" PRIu64
-                  "\r\nrejected_connections:%" PRIu64 "\r\nexpired_keys:%" PRIu64
-                  "\r\nevicted_keys:%" PRIu64 "\r\nevicted_clients:0\r\nkeyspace_hits:%" PRIu64
-                  "\r\nkeyspace_misses:%" PRIu64
-                  "\r\npubsub_channels:0\r\npubsub_patterns:0\r\nlatest_fork_usec:0\r\n"
-                  "total_forks:0\r\ntotal_error_replies:%" PRIu64
-                  "\r\nclient_output_buffer_limit_disconnections:%" PRIu64
-                  "\r\nacl_access_denied_auth:%" PRIu64 "\r\n",
-                  n->counts.connections, n->counts.commands, n->counts.in_bytes,
-                  n->counts.out_bytes, n->counts.rejected, s->expired, s->evicted, s->hits,
-                  s->misses, n->counts.errors, n->turn.dropped, n->counts.auth_failures);
+                  n->client_count, n->options.clients_max, in, unsent, parked);
 }
 
 static void info_replication(const struct cache_node *n, struct buffer *out)
@@ -128,21 +66,35 @@ static void info_replication(const struct cache_node *n, struct buffer *out)
     buffer_printf(out,
                   "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n"
                   "master_replid:%s\r\nmaster_replid2:0000000000000000000000000000000000000000\r\n"
-                  "master_repl_offset:0\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:0\r\n",
+                  "master_repl_offset:0\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:0\r\n"
+                  "repl_backlog_size:0\r\nrepl_backlog_first_byte_offset:0\r\n"
+                  "repl_backlog_histlen:0\r\n",
                   n->run_id);
+}
+
+static void info_used(struct buffer *out, int who, const char *whose)
+{
+    struct rusage used;
+    memset(&used, 0, sizeof used);
+    getrusage(who, &used);
+    buffer_printf(out, "used_cpu_sys%s:%ld.%06ld\r\nused_cpu_user%s:%ld.%06ld\r\n", whose,
+                  (long)used.ru_stime.tv_sec, (long)used.ru_stime.tv_usec, whose,
+                  (long)used.ru_utime.tv_sec, (long)used.ru_utime.tv_usec);
 }
 
 static void info_cpu(const struct cache_node *n, struct buffer *out)
 {
-    struct rusage self;
     (void)n;
-    memset(&self, 0, sizeof self);
-    getrusage(RUSAGE_SELF, &self);
-    buffer_printf(out,
-                  "used_cpu_sys:%ld.%06ld\r\nused_cpu_user:%ld.%06ld\r\n"
-                  "used_cpu_sys_children:0.000000\r\nused_cpu_user_children:0.000000\r\n",
-                  (long)self.ru_stime.tv_sec, (long)self.ru_stime.tv_usec,
-                  (long)self.ru_utime.tv_sec, (long)self.ru_utime.tv_usec);
+    info_used(out, RUSAGE_SELF, "");
+    info_used(out, RUSAGE_CHILDREN, "_children");
+    info_used(out, RUSAGE_THREAD, "_main_thread");
+}
+
+static void info_errors(const struct cache_node *n, struct buffer *out)
+{
+    for (size_t i = 0; i < n->rates.error_count; i++)
+        buffer_printf(out, "errorstat_%s:count=%" PRIu64 "\r\n", n->rates.errors[i].word,
+                      n->rates.errors[i].count);
 }
 
 static void info_nothing(const struct cache_node *n, struct buffer *out)
@@ -170,13 +122,13 @@ static const struct info_section {
 } info_sections[] = {
     {"server", "Server", info_server},
     {"clients", "Clients", info_clients},
-    {"memory", "Memory", info_memory},
-    {"persistence", "Persistence", info_persistence},
-    {"stats", "Stats", info_stats},
+    {"memory", "Memory", command_info_memory},
+    {"persistence", "Persistence", command_info_persistence},
+    {"stats", "Stats", command_info_stats},
     {"replication", "Replication", info_replication},
     {"cpu", "CPU", info_cpu},
     {"modules", "Modules", info_nothing},
-    {"errorstats", "Errorstats", info_nothing},
+    {"errorstats", "Errorstats", info_errors},
     {"cluster", "Cluster", info_cluster},
     {"keyspace", "Keyspace", info_keyspace},
 };

@@ -5,6 +5,7 @@
 #include "workers/cache/manager/cache_manager_private.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -53,6 +54,8 @@ bool manager_bytes(struct manager *m, enum cache_ring_script script, const redis
 {
     if (reply == NULL)
         return false; /* of that the connection's trouble speaks */
+    if (FAULT_POINT("cache-manager.answer", slice_of(cache_ring_script_name(script))))
+        return false; /* Redis has done it, and nobody hears of it */
     if (reply->type == REDIS_REPLY_STRING) {
         *bytes = slice_make(reply->str, reply->len);
         m->errors[script][0] = '\0';
