@@ -2,7 +2,7 @@
 import pytest
 
 from incr_hammer import patient
-from platoon_fixture import wait_until
+from platoon_fixture import elapsed, wait_until
 from ring_fixture import Ring, serves_all
 
 TAKES = 250
@@ -40,8 +40,10 @@ def restart(ring):
 
 
 def come_back(ring):
+    """What it has in Redis it asks within a second or two of its life."""
     ring.nodes[1].kill()
     ring.serves()
+    wait_until(elapsed(3), 30, "it to have lived for a while")
 
 
 @pytest.mark.parametrize("how", ["kill", "error"])
@@ -49,7 +51,7 @@ def come_back(ring):
                                           ("sweep", come_back), ("copies", come_back)], ids=lambda value: value if isinstance(value, str) else "")
 def test_an_answer_is_lost(faulty_ring, script, stir, how):
     """Redis has done it. `kill`: the manager dies before it can tell anybody; `error`: it goes on as if there had been none."""
-    ring = faulty_ring(copies=2)
+    ring = faulty_ring(copies=1 if script == "sweep" else 2)  # with two it may be taken over, and have nothing there
     with ring.hammer([ring.key() for _ in range(4)]) as hammer:
         for _ in range(2):
             hammer.more()
