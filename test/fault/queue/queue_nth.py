@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+"""queue_nth.py [--only PROGRAM] [--kind KIND] [--part work|start] [--step N]: the Nth allocation, write or send of a queue's program fails.
+
+Backbone worker, queue worker and port run with test/fault/shim.c preloaded, over a real Redis. For each of them and each kind of call, N = 1, 2, 3 … until fewer than N such
+calls are made:
+
+  work      while messages are left in the inbox, delivered, taken, done, asked for again and buried
+  start     from the process' first call on, until it works
+
+A worker may die of it, and a delivery by the tool may be refused, or end without being known; then it is sent again. Afterwards all that was acknowledged has come to the consumer, nothing is
+in anybody's hands, no receipt was handed out twice, and as many acks and dead letters were counted as there were messages.
+
+Exit status 0 when all of it held.
+"""
+import argparse
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+
+FAULT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(FAULT), str(FAULT.parent / "e2e"), str(FAULT.parent / "e2e/queue")]
+from nth_base import LIMIT, run, until_none_fails  # noqa: E402
+from plan import Plan, environment  # noqa: E402
+from platoon_fixture import Platoon, RedisServer, base_text, freeze, section, wait_until  # noqa: E402
+from queue_fixture import Shop  # noqa: E402
+
+PROGRAMS = {"backbone": "queue/shop/backbone.1", "queue": "queue/shop/pages.1", "port": "indexer.1"}
+KINDS = ["alloc", "write", "send"]  # they sync nothing
+START_STEP = 11
+
+
+class Nth:
+    def __init__(self):
+        self.platoon, self.server = Platoon(), RedisServer()
+        plans = self.platoon.dir / "plans"
+        plans.mkdir()
+        self.plan = {program: Plan(plans, program) for program in PROGRAMS}
+        inner = self.platoon.environment()
+        self.platoon.environment = lambda: {**inner, **environment(plans)}
+        self.shop = Shop(self.platoon, self.server)
+        text = self.shop.text({"pages": {"max_attempts": 1000, "retry_min": "0s", "retry_max": "0s", "lease": "5s"}},
+                              {"indexer": {"takes": "pages", "window": 3, "backoff_min": "10ms", "backoff_max": "50ms"}})
+        quick = {"backoff_min": "10ms", "backoff_max": "50ms", "intensity": 1000, "period": "1s", "stable_after": "100ms"}
+        plain = base_text(None, {"url": self.server.url})
+        assert plain in text
+        self.platoon.config_path.write_text(text.replace(plain, base_text(quick, {"url": self.server.url, "timeout": "1s", "retry_max": "100ms"})))
+        self.count = 0
+        self.sure = set()  # numbers of messages that are there for sure
+
+    # ---- what is delivered ----
+
+    def body(self, what="done"):
+        self.count += 1
+        return self.count, json.dumps({"n": self.count, "do": what, "until": 2, "topic": "pages", "facet": "f"})
+
+    def deliver(self, what):
+        """Until one is acknowledged."""
+        def goes():
+            n, body = self.body(what)
+            done = self.platoon.ctl("--timeout", "3s", "queue", "deliver", "--topic", "pages", "--facet", "f", body)
+            if done.returncode == 0:
+                self.sure.add(n)
+            return done.returncode == 0
+        wait_until(goes, LIMIT, "a delivery")
+
+    def messages(self):
+        for what in ("done", "again"):
+            n, body = self.body(what)
+            self.shop.redis.lpush("shop:platoon:inbox", body)
+            self.sure.add(n)
+        self.deliver("done")
+        self.deliver("bury")
+
+    def is_quiet(self):
+        r = self.shop.redis
+        pipe = r.pipeline()
+        pipe.llen("shop:platoon:inbox")
+        pipe.get("shop:pages:length")
+        pipe.hlen("shop:platoon:pages:held")
+        pipe.zcard("shop:platoon:pages:dead")
+        inbox, length, held, dead = pipe.execute()
+        return inbox == 0 and int(length or 0) == 0 and held == 2 * dead
+
+    def after(self):
+        wait_until(self.is_quiet, LIMIT, "all to be settled")
+        rows = self.shop.seen()
+        twice = [key for key, times in collections.Counter((row["id"], row["attempt"]) for row in rows).items() if times > 1]
+        assert not twice, f"handed out twice: {twice}"
+        # A port that has no memory for a body's JSON passes it as text.
+        missing = self.sure - {(row["body"] if "body" in row else json.loads(row["text"]))["n"] for row in rows}
+        assert not missing, f"never handed out: {missing}"
+        ids = {row["id"] for row in rows}
+        acked = int(self.shop.redis.hget("shop:platoon:pages:stats", "acked") or 0)
+        letters = self.shop.redis.zcard("shop:platoon:pages:dead")
+        assert len(ids) == acked + letters, f"{len(ids)} messages, {acked} acks, {letters} dead letters"
+
+    # ---- rounds ----
+
+    def work_round(self, program, kind, n):
+        self.plan[program].fail(kind, n)
+        self.messages()
+        wait_until(self.is_quiet, LIMIT, "all to be settled")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        self.after()
+        return reached
+
+    def start_round(self, program, kind, n):
+        """The master is stopped meanwhile, so that the first process to count is the next one."""
+        name = PROGRAMS[program]
+        victim = self.platoon.pid_of(name)
+        freeze(self.platoon.process.pid)
+        os.kill(victim, signal.SIGKILL)
+        self.plan[program].fail(kind, n)
+        os.kill(self.platoon.process.pid, signal.SIGCONT)
+        wait_until(lambda: (w := self.platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        self.messages()
+        self.after()
+        return reached
+
+    def all_n(self, part, program, kind, step, first):
+        turn = {"work": self.work_round, "start": self.start_round}[part]
+        self.messages()
+        self.after()
+        return until_none_fails(lambda n: turn(program, kind, n), first, step)
+
+    def place(self):
+        return f"message {self.count}"
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.server.close()
+
+
+def parts(options):
+    """(part, program, kind, step, first) of all that is to be tried."""
+    for part in [options.part] if options.part else ["work", "start"]:
+        for program in [options.only] if options.only else PROGRAMS:
+            for kind in [options.kind] if options.kind else KINDS:
+                step = options.step or (START_STEP if part == "start" and kind == "alloc" else 1)
+                yield part, program, kind, step, 1 + options.seed % step
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=PROGRAMS)
+    parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--part", choices=["work", "start"])
+    parser.add_argument("--step", type=int)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    return run((f"{row[0]:6} {row[1]:9} {row[2]:6}", Nth, lambda nth, row=row: nth.all_n(*row)) for row in parts(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
