@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define HTTP_POOL_SIZE ((size_t)(16 * 1024)) /* a connection's: the largest head */
 #define HTTP_TEXT      "text/plain; charset=utf-8"
@@ -26,6 +27,7 @@ struct http_request {
     const char *type;
     struct buffer headers; /* name, NUL, value, NUL; … */
     struct buffer answer;
+    struct MHD_Response *file; /* instead of `answer` */
 };
 
 /* ---- MHD in our loop ---- */
@@ -152,10 +154,25 @@ void http_request_answer(struct http_request *r, unsigned status, const char *ty
     if (!buffer_ok(body) || !buffer_ok(&r->answer) || !buffer_ok(&r->headers)) {
         buffer_fini(&r->answer);
         buffer_fini(&r->headers);
+        if (r->file != NULL)
+            MHD_destroy_response(r->file);
+        r->file = NULL;
         r->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
     }
     r->answered = true;
     http_request_resume(r);
+}
+
+void http_request_answer_file(struct http_request *r, unsigned status, const char *type, int fd,
+                              uint64_t size)
+{
+    struct buffer none = BUFFER_EMPTY;
+    r->file = MHD_create_response_from_fd64(size, fd);
+    if (r->file == NULL) {
+        close(fd);
+        none.failed = true;
+    }
+    http_request_answer(r, status, type, &none);
 }
 
 void http_request_answer_text(struct http_request *r, unsigned status, const char *text)
@@ -182,8 +199,11 @@ static bool http_request_add_headers(const struct http_request *r, struct MHD_Re
 static enum MHD_Result http_request_send(struct http_request *r)
 {
     struct slice body = buffer_slice(&r->answer);
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = r->file;
+    r->file = NULL;
+    if (response == NULL)
+        response = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
+                                                   MHD_RESPMEM_MUST_COPY);
     if (response == NULL)
         return MHD_NO;
     enum MHD_Result queued = MHD_NO;
@@ -277,6 +297,8 @@ static void http_server_on_done(void *ctx, struct MHD_Connection *connection, vo
     buffer_fini(&r->body);
     buffer_fini(&r->headers);
     buffer_fini(&r->answer);
+    if (r->file != NULL)
+        MHD_destroy_response(r->file);
     free(r);
     *request = NULL;
 }

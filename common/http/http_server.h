@@ -73,6 +73,13 @@ void http_request_add(struct http_request *r, const char *name, const char *valu
 /* Answers it, once. `type` is a constant; a body that has failed for want of memory (buffer_ok) becomes a 500. */
 void http_request_answer(struct http_request *r, unsigned status, const char *type,
                          const struct buffer *body);
+
+/*
+ * The same with a file (http_static.h), which is read as it is sent. Takes the descriptor over. A file that is cut
+ * short meanwhile ends the connection.
+ */
+void http_request_answer_file(struct http_request *r, unsigned status, const char *type, int fd,
+                              uint64_t size);
 void http_request_answer_text(struct http_request *r, unsigned status, const char *text);
 
 #endif

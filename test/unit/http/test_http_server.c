@@ -12,6 +12,9 @@
 
 #define BODY_MAX 100
 
+#define FILE_PATH "LICENSE"
+#define FILE_SIZE 40
+
 struct fixture {
     uv_loop_t loop;
     struct http_server server;
@@ -30,6 +33,11 @@ static void on_request(void *ctx, struct http_request *r)
     if (strcmp(http_request_path(r), "/later") == 0) {
         http_request_keep(r, fixture);
         fixture->kept = r;
+        return;
+    }
+    if (strcmp(http_request_path(r), "/file") == 0) {
+        http_request_answer_file(r, 200, "text/x-file", open(FILE_PATH, O_RDONLY | O_CLOEXEC),
+                                 FILE_SIZE);
         return;
     }
     const char *query = http_request_query(r, "q"), *header = http_request_header(r, "x-word");
@@ -157,6 +165,36 @@ START_TEST(answers)
     say(fd, "GET /short HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     ck_assert_ptr_nonnull(strstr(hear(fd, NULL), "HTTP/1.1 500 "));
     close(fd);
+    stop();
+}
+END_TEST
+
+/* As much of it as was said; for HEAD its size alone; the descriptor goes with the answer. */
+START_TEST(files)
+{
+    char first[FILE_SIZE + 1] = "";
+    FILE *in = fopen(FILE_PATH, "r");
+    ck_assert_ptr_nonnull(in);
+    ck_assert_uint_eq(fread(first, 1, FILE_SIZE, in), FILE_SIZE);
+    fclose(in);
+    start(50000);
+    int before = dup(0);
+    close(before);
+    for (int i = 0; i < 3; i++) {
+        int fd = dial();
+        say(fd, i == 0 ? "HEAD /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                       : "GET /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        const char *got = hear(fd, NULL);
+        ck_assert_ptr_nonnull(strstr(got, "Content-Type: text/x-file\r\n"));
+        ck_assert_ptr_nonnull(strstr(got, "Content-Length: 40\r\n"));
+        ck_assert_str_eq(strstr(got, "\r\n\r\n") + 4, i == 0 ? "" : first);
+        close(fd);
+        while (f.server.requests != NULL || f.server.clients.first != NULL)
+            turn();
+    }
+    int after = dup(0);
+    ck_assert_int_eq(after, before);
+    close(after);
     stop();
 }
 END_TEST
@@ -303,6 +341,6 @@ START_TEST(its_end_is_told_to_who_waits)
 }
 END_TEST
 
-SUITE_MAIN("http-server", answers, bodies, bodies_are_bounded, heads_that_are_none,
+SUITE_MAIN("http-server", answers, files, bodies, bodies_are_bounded, heads_that_are_none,
            an_answer_comes_later, who_waits_too_long_is_told, who_has_left_is_answered_all_the_same,
            its_end_is_told_to_who_waits)
