@@ -18,6 +18,7 @@
 #include "master/logs/log_out.h"
 #include "master/logs/logs.h"
 #include "master/process/look.h"
+#include "master/process/seed.h"
 #include "master/check.h"
 #include "master/master.h"
 #include "master/start/notify.h"
@@ -92,6 +93,7 @@ static void main_on_grace(uv_timer_t *timer)
     control_stop(&master);
     supervisor_watch_remove(&main_watch);
     supervisor_fini();
+    seed_stop();
     reaper_stop();
     crash_stop();
     uv_stop(timer->loop);
@@ -254,7 +256,7 @@ static void main_on_fatal(void)
 /* Whom the reaper leaves to others, beside the workers. */
 static bool main_is_waited_for(pid_t pid)
 {
-    return pid == upgrade_probe_pid();
+    return pid == upgrade_probe_pid() || seed_is(pid);
 }
 
 static const struct upgrade_control main_upgrade_control = {.fd = control_fd,
@@ -317,6 +319,7 @@ static int main_setup(void)
     };
     process_register(&main_readers);
     announce_setup(master.root);
+    seed_setup(reaper_is_known);
     child_setup(&master);
     upgrade_setup(&main_upgrade_control);
     uv_timer_init(master.loop, &main_grace);

@@ -53,8 +53,7 @@ static void reaper_tell(const char *event, const struct reaper_count *c)
         log_info(event, "count=%d first=%d last=%d", c->count, (int)c->first, (int)c->last);
 }
 
-/* Somebody else waits for it. */
-static bool reaper_is_known(pid_t pid)
+bool reaper_is_known(pid_t pid)
 {
     struct reaper_search search = {.pid = pid};
     if (reaper_spares(pid))

@@ -15,4 +15,7 @@
 int reaper_start(uv_loop_t *loop, struct node *root, bool (*spares)(pid_t pid));
 void reaper_stop(void);
 
+/* A worker's process, or one that somebody else waits for. */
+bool reaper_is_known(pid_t pid);
+
 #endif

@@ -45,6 +45,13 @@
 #define CONTRACT_ENV_LOG_LEVEL  "PLATOON_LOG_LEVEL"  /* error, warn, info, debug */
 
 /*
+ * Instead of all of these: the program is to be a seed (seed_order.h). Its value is room for them, so that a worker
+ * that it forks has them in its environment where the kernel shows it.
+ */
+#define CONTRACT_ENV_SEED  "PLATOON_SEED"
+#define CONTRACT_SEED_ROOM 192
+
+/*
  * With the path behind it, the arguments of a worker program of ours that is to become one of the user's own
  * (`worker = true`), with a user or group, once it has taken these on. It is sent CONFIG at once, reads that one frame,
  * and becomes the worker, which begins as every other does.

@@ -12,6 +12,7 @@
 #include "common/pack.h"
 #include "common/text.h"
 #include "common/utf8.h"
+#include "master/process/seed.h"
 #include "master/process/spawn.h"
 #include "master/supervise/supervisor.h"
 
@@ -454,6 +455,8 @@ static void process_bury(struct process *p, int status, const struct rusage *usa
     if (p->output != NULL)
         collect_stream_drain(p->output);
     memcpy(d.last_exit, p->node->last_exit, sizeof d.last_exit);
+    if (WIFSIGNALED(status))
+        seed_crashed(p->node->type, WTERMSIG(status));
     process_leave_group(p, status);
     process_obituary(p, status, usage);
     process_log_death(&d);

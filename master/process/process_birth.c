@@ -9,6 +9,7 @@
 #include "common/cgroup.h"
 #include "common/clock.h"
 #include "common/exec_fault.h"
+#include "master/process/seed.h"
 #include "master/process/spawn.h"
 
 #include <errno.h>
@@ -85,6 +86,12 @@ void process_explain(const struct node *n, int error, struct buffer *out)
                        out);
 }
 
+/* Helpers of programs: they come by the thousand. One's own workers are executed: their start is their own. */
+static bool process_has_seed(const struct node *n)
+{
+    return worker_type_record(n->type)->runs == WORKER_RUNS_PROGRAM && n->executable == NULL;
+}
+
 static int process_begin(struct node *n)
 {
     struct process *p = calloc(1, sizeof *p);
@@ -104,7 +111,8 @@ static int process_begin(struct node *n)
     p->node = n;
     int rc = process_has_room();
     if (rc == 0)
-        rc = spawn_worker(&request, &born);
+        rc = process_has_seed(n) ? seed_spawn(process_context.loop, n->type, &request, &born)
+                                 : spawn_worker(&request, &born);
     if (rc == 0)
         rc = process_watch(p, &born);
     if (rc != 0) {

@@ -24,16 +24,34 @@ extern char **environ;
 
 #define SPAWN_OWN_VARIABLES 3
 #define SPAWN_OWN_PREFIX    "PLATOON_"
+#define SPAWN_VARIABLE_SIZE 256
+
+_Static_assert(sizeof CONTRACT_ENV_SEED + CONTRACT_SEED_ROOM < SPAWN_VARIABLE_SIZE,
+               "it has its room");
+
+/* What we set ourselves: an inherited one must not win. */
+static const char *const spawn_own_names[] = {CONTRACT_ENV_NAME "=", CONTRACT_ENV_GENERATION "=",
+                                              CONTRACT_ENV_LOG_LEVEL "=", CONTRACT_ENV_SEED "="};
 /* Descriptors that no worker gets: every client of the control socket, and some of our own. */
 #define SPAWN_RESERVE (CONTROL_CLIENTS_MAX + 16)
 
 #define SPAWN_STACK_SIZE (64 * 1024)
 
+static bool spawn_is_own(const char *variable)
+{
+    if (strncmp(variable, SPAWN_OWN_PREFIX, strlen(SPAWN_OWN_PREFIX)) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof spawn_own_names / sizeof spawn_own_names[0]; i++)
+        if (strncmp(variable, spawn_own_names[i], strlen(spawn_own_names[i])) == 0)
+            return true;
+    return false;
+}
+
 /*
- * Ours, without what we set ourselves: an inherited one must not win. Points into environ; only
- * the array is the caller's.
+ * Ours, without what we set ourselves, and with the first `own_count` of `own`. Points into environ; only the array is
+ * the caller's.
  */
-static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX + 32])
+static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][SPAWN_VARIABLE_SIZE], int own_count)
 {
     size_t count = 0;
     while (environ[count] != NULL)
@@ -42,16 +60,10 @@ static char **spawn_environment(char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX 
     if (list == NULL)
         return NULL;
     size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool ours = false;
-        bool maybe = strncmp(environ[i], SPAWN_OWN_PREFIX, strlen(SPAWN_OWN_PREFIX)) == 0;
-        for (int k = 0; maybe && k < SPAWN_OWN_VARIABLES; k++)
-            ours = ours ||
-                   strncmp(environ[i], own[k], (size_t)(strchr(own[k], '=') - own[k]) + 1) == 0;
-        if (!ours)
+    for (size_t i = 0; i < count; i++)
+        if (!spawn_is_own(environ[i]))
             list[n++] = environ[i];
-    }
-    for (int k = 0; k < SPAWN_OWN_VARIABLES; k++)
+    for (int k = 0; k < own_count; k++)
         list[n++] = own[k];
     return list;
 }
@@ -220,14 +232,25 @@ static int spawn_clone(struct spawn_child *child, pid_t *pid)
     return rc;
 }
 
-static int spawn_process(const struct spawn_request *request, pid_t *pid)
+/* Returns how many there are. A seed's is room for those of its workers. */
+static int spawn_own_variables(const struct spawn_request *request,
+                               char own[SPAWN_OWN_VARIABLES][SPAWN_VARIABLE_SIZE])
 {
-    char own[SPAWN_OWN_VARIABLES][CONTRACT_NAME_MAX + 32];
+    if (request->name == NULL) {
+        snprintf(own[0], sizeof own[0], "%s=%0*d", CONTRACT_ENV_SEED, CONTRACT_SEED_ROOM, 0);
+        return 1;
+    }
     snprintf(own[0], sizeof own[0], "%s=%s", CONTRACT_ENV_NAME, request->name);
     snprintf(own[1], sizeof own[1], "%s=%" PRIu64, CONTRACT_ENV_GENERATION, request->generation);
     snprintf(own[2], sizeof own[2], "%s=%s", CONTRACT_ENV_LOG_LEVEL,
              log_level_name(request->log_level));
-    char **environment = spawn_environment(own);
+    return SPAWN_OWN_VARIABLES;
+}
+
+static int spawn_process(const struct spawn_request *request, pid_t *pid)
+{
+    char own[SPAWN_OWN_VARIABLES][SPAWN_VARIABLE_SIZE];
+    char **environment = spawn_environment(own, spawn_own_variables(request, own));
     if (environment == NULL)
         return -ENOMEM;
     char *argv[] = {(char *)(uintptr_t)request->type, NULL, NULL, NULL};
@@ -268,29 +291,41 @@ static int spawn_leaves_reserve(int fd)
     return (uint64_t)fd + 1 < limit.rlim_cur - reserve ? 0 : -EMFILE; /* + 1: the pidfd */
 }
 
-/* Our ends and the child's: link[0] and output[0] are ours. */
-static int spawn_pipes(int link[2], int output[2])
+/* Our ends and the child's: link[0] and output[0] are ours. A seed has no output. */
+static int spawn_pipes(const struct spawn_request *request, int link[2], int output[2])
 {
+    bool seed = request->name == NULL;
+    int type = seed ? SOCK_SEQPACKET : SOCK_STREAM;
     int rc = spawn_take_slots();
-    if (rc == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link) != 0)
+    if (rc == 0 && socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, link) != 0)
         rc = -errno;
-    if (rc == 0 && pipe2(output, O_CLOEXEC) != 0)
+    if (rc == 0 && !seed && pipe2(output, O_CLOEXEC) != 0)
         rc = -errno;
     if (rc == 0)
         rc = spawn_leaves_reserve(link[1] > output[1] ? link[1] : output[1]);
-    return rc == 0 ? spawn_fill_slots(link[1], output[1]) : rc;
+    return rc;
 }
 
-int spawn_worker(const struct spawn_request *request, struct spawn_result *result)
+static int spawn_execute(const struct spawn_request *request, int link, int output, pid_t *pid)
+{
+    int rc = spawn_fill_slots(link, output >= 0 ? output : spawn_slots.null);
+    if (rc == 0)
+        rc = spawn_process(request, pid);
+    spawn_empty_slots();
+    return rc;
+}
+
+static int spawn_any(const struct spawn_request *request, struct spawn_result *result)
 {
     int link[2] = {-1, -1}, output[2] = {-1, -1};
     pid_t pid = 0;
-    int rc = spawn_pipes(link, output);
-    if (rc == 0)
-        rc = spawn_process(request, &pid);
+    int rc = spawn_pipes(request, link, output);
+    if (rc == 0 && request->bear != NULL)
+        rc = request->bear(request->ctx, request, link[1], output[1], &pid);
+    else if (rc == 0)
+        rc = spawn_execute(request, link[1], output[1], &pid);
     spawn_close(&link[1]);
     spawn_close(&output[1]);
-    spawn_empty_slots();
     int pidfd = rc == 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (rc == 0 && pidfd < 0) {
         rc = -errno;
@@ -305,4 +340,15 @@ int spawn_worker(const struct spawn_request *request, struct spawn_result *resul
     *result =
         (struct spawn_result){.pid = pid, .pidfd = pidfd, .link = link[0], .output = output[0]};
     return 0;
+}
+
+int spawn_worker(const struct spawn_request *request, struct spawn_result *result)
+{
+    return spawn_any(request, result);
+}
+
+int spawn_seed(const char *program, const char *type, struct spawn_result *result)
+{
+    struct spawn_request request = {.program = program, .type = type};
+    return spawn_any(&request, result);
 }

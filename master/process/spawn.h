@@ -21,6 +21,12 @@ struct spawn_request {
     const char *name;    /* path in the tree */
     enum log_level log_level;
     uint64_t generation;
+    /*
+     * Bears it instead of an exec, with these ends of its descriptors, which stay ours (seed.c); 0 and a child of ours,
+     * or a negative errno. NULL: an exec.
+     */
+    int (*bear)(void *ctx, const struct spawn_request *request, int link, int output, pid_t *pid);
+    void *ctx;
 };
 
 struct spawn_result {
@@ -35,5 +41,11 @@ struct spawn_result {
  * wait for it. Returns 0, the descriptors being the caller's to close; or a negative errno, nothing left behind.
  */
 int spawn_worker(const struct spawn_request *request, struct spawn_result *result);
+
+/*
+ * Starts the program as a seed (proto/seed_order.h), its link being one of packets, /dev/null all it says on stdout and
+ * stderr: result->output is -1. The rest as above.
+ */
+int spawn_seed(const char *program, const char *type, struct spawn_result *result);
 
 #endif

@@ -73,6 +73,16 @@ struct policy_death {
 #define POLICY_NEWBORNS   4
 #define POLICY_NEWBORN_MS 500
 
+/*
+ * A seed (master/process/seed.h) is planted when so many of its type have been born; it has so long to answer (ms), and
+ * when it is lost it is planted again after so long, doubled with each that is lost without a birth between.
+ */
+#ifndef POLICY_SEED_BIRTHS
+#define POLICY_SEED_BIRTHS 4
+#endif
+#define POLICY_SEED_MS       250
+#define POLICY_SEED_PAUSE_MS 1000ull
+
 /* From so many ends in a row on, until it has been READY for `stable_after`, a worker is unstable. */
 #define POLICY_UNSTABLE_ENDS 3
 

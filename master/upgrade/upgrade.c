@@ -13,6 +13,7 @@
 #include "master/supervise/supervisor.h"
 #include "proto/upgrade_state.h"
 #include "master/process/process.h"
+#include "master/process/seed.h"
 #include "proto/control.h"
 
 #include <errno.h>
@@ -208,6 +209,7 @@ static void upgrade_exec(void)
     if (fd >= 0) {
         log_info("upgrading", "program=%s", log_quote_text(upgrade.program));
         crash_flush();
+        seed_stop(); /* it would be nobody's */
         sigfillset(&all);
         sigprocmask(SIG_SETMASK, &all, &before);
         upgrade_keep_all(fd, true);

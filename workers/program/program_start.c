@@ -168,6 +168,13 @@ int program_start(const struct program_spec *program, pid_t *pid, char what[64])
     return 0;
 }
 
+/* Who is in our group is our child, or a descendant that would be adopted by us: without one there is nobody. */
+static bool program_has_children(void)
+{
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
+}
+
 /*
  * A leader cannot leave its group by itself, only join another one of its session: so a helper makes one for us, and
  * then the old group can be killed whole.
@@ -175,7 +182,7 @@ int program_start(const struct program_spec *program, pid_t *pid, char what[64])
 void program_kill_group(void)
 {
     pid_t old = getpgrp();
-    if (old != getpid())
+    if (old != getpid() || !program_has_children())
         return;
     pid_t parent = getpid();
     pid_t helper = _Fork();

@@ -83,6 +83,8 @@ int main(int argc, char **argv)
 {
     struct worker *w = &worker;
     w->ops = &worker_ops;
+    if (worker_seed_is_wanted())
+        worker_seed_serve();
     if (!worker_read_environment(w)) {
         fprintf(stderr,
                 "platoon worker `%s`: only the master starts it, because it talks to it on "

@@ -229,6 +229,12 @@ void worker_trim(struct worker *w);
 /* Reads one CONFIG from the link, and becomes the user's own worker, `program`; never the type that this one is. */
 _Noreturn void worker_enter(struct worker *w, const char *program);
 
+/* Started as a seed (proto/seed_order.h). */
+bool worker_seed_is_wanted(void);
+
+/* Forks workers on order. Returns in each of them, which begins as one that was executed; never in the seed. */
+void worker_seed_serve(void);
+
 /* CONFIG has come. */
 void worker_configure(struct worker *w, struct slice settings);
 

@@ -1,0 +1,190 @@
+/*
+ * worker_seed.c: a worker program as the seed of its type: linked and relocated once, it forks workers on the master's
+ * order (proto/seed_order.h).
+ *
+ * Runs in the seed, until the child that becomes a worker has returned from here. The child is the master's
+ * (CLONE_PARENT), and as one that was executed: group, descriptors, signals, limits, environment, also as /proc shows
+ * it. The seed has one thread, opens nothing and touches no signal that it does not give back, so there is nothing of
+ * its own that a child would have to undo.
+ */
+#include "proto/seed_order.h"
+#include "workers/skeleton/worker_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What ends a service's whole group is not for the seed, who ends with the master. */
+static const int seed_deaf_to[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+
+static void seed_hear(void (*handler)(int))
+{
+    for (size_t i = 0; i < sizeof seed_deaf_to / sizeof seed_deaf_to[0]; i++)
+        sigaction(seed_deaf_to[i], &(struct sigaction){.sa_handler = handler}, NULL);
+}
+
+static void seed_send(struct buffer *packet)
+{
+    if (!buffer_ok(packet) ||
+        send(CONTRACT_LINK_FD, packet->data, packet->len, MSG_NOSIGNAL) != (ssize_t)packet->len)
+        _exit(CONTRACT_EXIT_TEMPORARY); /* nobody to tell it to, or no memory for ten bytes */
+    buffer_fini(packet);
+}
+
+static void seed_answer(pid_t pid, int error)
+{
+    struct buffer packet = BUFFER_EMPTY;
+    struct seed_answer answer = {.pid = pid > 0 ? (uint64_t)pid : 0,
+                                 .error = pid > 0 ? 0 : (uint64_t)error};
+    seed_answer_pack(&packet, &answer);
+    seed_send(&packet);
+}
+
+bool worker_seed_is_wanted(void)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    return getenv(CONTRACT_ENV_SEED) != NULL &&
+           getsockopt(CONTRACT_LINK_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           type == SOCK_SEQPACKET;
+}
+
+/* ---- the child ---- */
+
+/* NAME=value at `at` in the room that was left for it, and in our environment. Returns what is behind it. */
+static char *seed_put_variable(char *at, const char *end, const char *name, struct slice value)
+{
+    int n = snprintf(at, (size_t)(end - at), "%s=%.*s", name, (int)value.len, value.ptr);
+    if (n < 0 || n >= end - at || putenv(at) != 0)
+        return NULL;
+    return at + n + 1;
+}
+
+/*
+ * Over the text of CONTRACT_ENV_SEED: /proc/PID/environ, by which the master knows whose an orphan is, shows what was
+ * there at exec, and where.
+ */
+static bool seed_take_environment(const struct seed_order *order)
+{
+    char number[24];
+    char *value = getenv(CONTRACT_ENV_SEED);
+    char *at = value - sizeof CONTRACT_ENV_SEED;
+    size_t size = sizeof CONTRACT_ENV_SEED + strlen(value) + 1;
+    const char *end = at + size;
+    unsetenv(CONTRACT_ENV_SEED);
+    memset(at, '\0', size);
+    snprintf(number, sizeof number, "%" PRIu64, order->generation);
+    at = seed_put_variable(at, end, CONTRACT_ENV_NAME, order->name);
+    if (at != NULL)
+        at = seed_put_variable(at, end, CONTRACT_ENV_GENERATION, slice_of(number));
+    return at != NULL &&
+           seed_put_variable(at, end, CONTRACT_ENV_LOG_LEVEL, order->log_level) != NULL;
+}
+
+/* The master's may have been changed from outside (prlimit) since we were born. What we may not have stays. */
+static void seed_take_limits(void)
+{
+    for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
+        struct rlimit its, own;
+        if (prlimit(getppid(), (__rlimit_resource_t)resource, NULL, &its) == 0 &&
+            getrlimit((__rlimit_resource_t)resource, &own) == 0 &&
+            (its.rlim_cur != own.rlim_cur || its.rlim_max != own.rlim_max))
+            setrlimit((__rlimit_resource_t)resource, &its);
+    }
+}
+
+static void seed_become(const struct seed_order *order, const int fds[SEED_FDS])
+{
+    seed_hear(SIG_DFL);
+    seed_take_limits();
+    if (setpgid(0, 0) != 0 || dup2(fds[SEED_FD_OUTPUT], STDOUT_FILENO) < 0 ||
+        dup2(fds[SEED_FD_OUTPUT], STDERR_FILENO) < 0 ||
+        dup2(fds[SEED_FD_LINK], CONTRACT_LINK_FD) < 0 || !seed_take_environment(order))
+        _exit(CONTRACT_EXIT_TEMPORARY);
+    closefrom(CONTRACT_LINK_FD + 1);
+}
+
+/* ---- the seed ---- */
+
+/*
+ * glibc keeps the thread's number, which raise() needs, where the kernel has been told to clear it. As _Fork does it,
+ * which has no flag for whose the child is to be. NULL: this kernel does not say where.
+ */
+static int *seed_thread_number(void)
+{
+    int *at = NULL;
+    return prctl(PR_GET_TID_ADDRESS, &at) == 0 && at != NULL && *at == (int)gettid() ? at : NULL;
+}
+
+static pid_t seed_fork(int *thread_number)
+{
+    struct clone_args how = {.flags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+                             .child_tid = (uintptr_t)thread_number};
+    return (pid_t)syscall(SYS_clone3, &how, sizeof how);
+}
+
+static void seed_hello(uint64_t version)
+{
+    struct buffer packet = BUFFER_EMPTY;
+    seed_hello_pack(&packet, version);
+    seed_send(&packet);
+}
+
+/* One order; ends the process when there are no more. False: it is none. */
+static bool seed_receive(char packet[SEED_PACKET_MAX], struct seed_order *order, int fds[SEED_FDS])
+{
+    union {
+        char room[CMSG_SPACE(SEED_FDS * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {.iov_base = packet, .iov_len = SEED_PACKET_MAX};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof control.room};
+    ssize_t n;
+    do
+        n = recvmsg(CONTRACT_LINK_FD, &message, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        _exit(CONTRACT_EXIT_DONE);
+    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head == NULL || head->cmsg_type != SCM_RIGHTS ||
+        head->cmsg_len != CMSG_LEN(SEED_FDS * sizeof(int)))
+        return false;
+    memcpy(fds, CMSG_DATA(head), SEED_FDS * sizeof(int));
+    return (message.msg_flags & MSG_TRUNC) == 0 &&
+           seed_order_unpack(slice_make(packet, (size_t)n), order);
+}
+
+void worker_seed_serve(void)
+{
+    int *thread_number = seed_thread_number();
+    seed_hear(SIG_IGN);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        _exit(CONTRACT_EXIT_TEMPORARY);
+    seed_hello(thread_number != NULL ? SEED_VERSION : SEED_UNABLE);
+    for (;;) {
+        char packet[SEED_PACKET_MAX];
+        struct seed_order order;
+        int fds[SEED_FDS];
+        if (!seed_receive(packet, &order, fds))
+            _exit(CONTRACT_EXIT_INCONSISTENT);
+        pid_t pid = seed_fork(thread_number);
+        if (pid == 0) {
+            seed_become(&order, fds);
+            return;
+        }
+        seed_answer(pid, errno);
+        close(fds[SEED_FD_LINK]);
+        close(fds[SEED_FD_OUTPUT]);
+    }
+}
