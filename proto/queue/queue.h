@@ -198,7 +198,7 @@
 #define QUEUE_ASKS(X) \
     X("backbone", "queue-status", LOOK, "[QUEUE]", \
       "array of map {queue, backbone, pattern, raw, paused, waiting, in_flight, delayed, dead, facets, oldest_ms, " \
-      "wait_p50_ms, wait_p99_ms, delivered, acked, retried, expired, late}; nil: unknown") \
+      "wait_p50_ms, wait_p99_ms, delivered, acked, retried, expired, late, wrong: array of str}; nil: unknown") \
     X("backbone", "queue-deliver", ACT, "GIVEN TOPIC FACET AFTER_MS BODY", \
       "map {id, queues}; GIVEN as in DELIVER") \
     X("backbone", "queue-listen", LOOK, "GLOB SESSION", \

@@ -4,7 +4,9 @@
 #include "common/clock.h"
 #include "common/pack.h"
 #include "common/text.h"
+#include "proto/queue/queue_pattern.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define VERBS_NAMES_MAX 1000
@@ -37,11 +39,43 @@ static void verbs_waits(struct backbone *b, struct slice queue, int64_t *p50, in
     }
 }
 
-static void verbs_status(struct backbone *b, const struct queue_status *s, struct buffer *body)
+/* So long the oldest of a queue that is in no configuration waits before it is said that nobody takes it. */
+#define VERBS_LEFT_MS 60000
+
+static bool verbs_is_left(struct backbone *b, const struct queue_status *s)
+{
+    return s->waiting > 0 && s->in_flight == 0 && s->oldest_ms > VERBS_LEFT_MS &&
+           !backbone_has_queue(b, s->queue);
+}
+
+/* What keeps it from being served as one would think. */
+static void verbs_wrong(struct backbone *b, struct queue_status *s, struct buffer *body)
+{
+    const char *why = "";
+    struct slice key;
+    bool malformed = s->registered && !queue_pattern_is_lua(s->pattern, &why);
+    bool left = verbs_is_left(b, s);
+    pack_text(body, "wrong");
+    pack_array(body, s->wrong.left + malformed + left);
+    while (queue_next_name(&s->wrong, &key))
+        pack_str(body, key);
+    if (malformed) {
+        char text[256];
+        snprintf(text, sizeof text, "its pattern is none, and nothing comes into it: %s", why);
+        pack_text(body, text);
+    }
+    if (left)
+        pack_text(body,
+                  "it is in no configuration here, and nobody takes what waits: unregister or "
+                  "destroy it, or give it a queue section");
+    body->failed |= !queue_list_ok(&s->wrong);
+}
+
+static void verbs_status(struct backbone *b, struct queue_status *s, struct buffer *body)
 {
     int64_t p50, p99;
     verbs_waits(b, s->queue, &p50, &p99);
-    pack_map(body, 18);
+    pack_map(body, 19);
     pack_text(body, "queue");
     pack_str(body, s->queue);
     pack_text(body, "backbone");
@@ -68,6 +102,7 @@ static void verbs_status(struct backbone *b, const struct queue_status *s, struc
     backbone_verbs_number(body, "retried", s->retried);
     backbone_verbs_number(body, "expired", s->expired);
     backbone_verbs_number(body, "late", s->late);
+    verbs_wrong(b, s, body);
 }
 
 /* Without a name the first answer is the names: the second is asked for these. */

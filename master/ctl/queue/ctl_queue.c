@@ -14,6 +14,23 @@
 
 /* ---- queue status ---- */
 
+/* Below the table, a line each. */
+static void status_render_wrong(const json_t *queues, struct buffer *out)
+{
+    size_t i, k;
+    json_t *queue, *what;
+    json_array_foreach(queues, i, queue)
+    {
+        json_array_foreach(json_object_get(queue, "wrong"), k, what)
+        {
+            ctl_append_safe(out, slice_of(ctl_value_text(queue, "queue")));
+            buffer_append_text(out, ": ");
+            ctl_append_safe(out, slice_of(json_string_value(what)));
+            buffer_append_char(out, '\n');
+        }
+    }
+}
+
 void ctl_queue_render_status(const json_t *queues, size_t width, bool color, struct buffer *out)
 {
     static const struct ctl_column columns[] = {
@@ -47,6 +64,7 @@ void ctl_queue_render_status(const json_t *queues, size_t width, bool color, str
     }
     ctl_table_render(&t, width, color, out);
     ctl_table_fini(&t);
+    status_render_wrong(queues, out);
 }
 
 int ctl_queue_status_run(struct ctl *c)

@@ -182,3 +182,34 @@ def test_a_delivery_wakes_an_idle_worker(shop):
         wait_until(lambda: len(shop.seen()) == n + 1, 30, f"task {n}")
     waits = shop.redis.info("commandstats")["cmdstat_blmove"]["calls"]
     assert waits >= 5
+
+
+def test_what_is_wrong_with_a_queue_is_named(shop):
+    """Others' malformed patterns, keys of wrong types, names that no queue can have: they cost only that queue."""
+    shop.start({"pages": {"pattern": "^pages"}})
+    assert shop.status("pages")["wrong"] == []
+    shop.redis.hset("shop:registered_queues", mapping={"bad": "[a", "worse": "(^pages", "inbox": "^pages"})
+    assert shop.deliver("x", "--topic", "pages")["queues"] == ["pages"]
+    rows = {row["queue"]: row["wrong"] for row in shop.platoon.json("queue", "status")}
+    assert rows["pages"] == [] and "its pattern is none" in rows["bad"][0] and "its pattern is none" in rows["worse"][0]
+    assert rows["inbox"] == ["no queue can have this name: nothing is delivered to it"]
+    text = shop.platoon.ctl("queue", "status").stdout
+    assert "bad: its pattern is none" in text and "inbox: no queue can have this name" in text
+    shop.redis.set("shop:pages:priorities", "x")
+    assert shop.status("pages")["wrong"] == ["shop:pages:priorities holds a string, and no hash"]
+    assert shop.deliver("y", "--topic", "pages")["queues"] == ["pages"]
+
+
+def test_a_queue_that_was_left_is_named(shop):
+    """Registered, in no configuration, and nobody takes what has long waited in it."""
+    shop.start({"pages": {"pattern": "^pages"}})
+    assert shop.platoon.ctl("queue", "register", "left", "^left").returncode == 0
+    shop.deliver("x", "--topic", "left", "--facet", "f")
+    assert shop.status("left")["wrong"] == []
+    [element] = shop.redis.lrange("shop:left:f", 0, -1)
+    head, _, body = element.rpartition(" ")
+    version, _, at = head.rpartition(" ")
+    shop.redis.lset("shop:left:f", 0, f"{version} {int(at) - 90000} {body}")
+    assert "nobody takes what waits" in shop.status("left")["wrong"][0]
+    assert shop.platoon.ctl("queue", "pull", "left").returncode == 0
+    assert shop.status("left")["wrong"] == [], "somebody does"
