@@ -15,9 +15,11 @@
 
 #include <jansson.h>
 
-#define PORT_FRAME_MAX     (1024u * 1024) /* one line or frame of the program's */
-#define PORT_READ_SIZE     65536
-#define PORT_QUEUE_MAX     (16u * 1024 * 1024) /* what it may leave unread */
+#define PORT_FRAME_MAX (1024u * 1024) /* one line or frame of the program's */
+#define PORT_READ_SIZE 65536
+#define PORT_QUEUE_MAX                                                                             \
+    (16u * 1024 * 1024) /* what it may leave unread, beside tasks: these have a window */
+#define PORT_TASK_MAX      (16u * 1024 * 1024) /* one line or frame that it is told of a task */
 #define PORT_BEHIND_MAX    (1024u * 1024)      /* and so much before what may be dropped is */
 #define PORT_DEPTH_MAX     2048 /* what it says may be nested so deep, as jansson lets lines be */
 #define PORT_WAITING_MAX   1000 /* messages for workers that are not there yet */
@@ -79,6 +81,7 @@ struct port {
     size_t timer_count;
     struct port_delivery *deliveries;
     size_t delivery_count;
+    size_t task_bytes; /* of tasks' events that it has not read */
     uint64_t last_token;
     unsigned errors; /* malformed since the last thing it said that was not */
     uint64_t undone; /* since the last tick: could not be done, and not by its fault */
@@ -95,6 +98,12 @@ void port_wire_close(struct port *p);
  * that does not read ends the process.
  */
 void port_tell(struct port *p, json_t *event);
+
+/*
+ * The same for a task, of which it may leave as many unread as its window says. Returns the bytes of its line or frame;
+ * more than PORT_TASK_MAX: it has not been told.
+ */
+size_t port_tell_task(struct port *p, json_t *event);
 
 /* Tells it that what it said is malformed: {"event":"error","text":…}. Too many in a row end the process. */
 void port_complain(struct port *p, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -52,10 +52,15 @@ void port_on_task(struct worker *w, void *state, const struct worker_task *task)
     json_t *event = json_pack("{s:s,s:s,s:s,s:I,s:o,s:o}", "event", "task", "queue", task->queue,
                               "id", task->id, "attempt", (json_int_t)task->attempt, "facet",
                               facet != NULL ? facet : json_null(), "at_ms", at);
-    (void)w;
+    char why[128];
     if (event != NULL)
         queue_put_body(event, task->body);
-    port_tell(state, event);
+    size_t len = port_tell_task(state, event);
+    if (len <= PORT_TASK_MAX)
+        return;
+    snprintf(why, sizeof why, "its event has %zu bytes, more than a port's line may have, %u", len,
+             PORT_TASK_MAX);
+    worker_task_bury(w, task->id, why); /* no consumer of that kind can be told of it */
 }
 
 void port_on_lost(struct worker *w, void *state, const struct worker_task *task)

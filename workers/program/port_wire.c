@@ -17,14 +17,18 @@
 
 struct port_write {
     uv_write_t req;
+    struct port *port;
+    size_t task; /* bytes of a task's event; 0: of another */
     char bytes[];
 };
 
 static void port_on_written(uv_write_t *req, int status)
 {
+    struct port_write *w = req->data;
     (void)
         status; /* a program that has closed its stdin hears nothing more; its end is seen elsewhere */
-    free(req->data);
+    w->port->task_bytes -= w->task;
+    free(w);
 }
 
 static void port_encode(const struct port *p, const json_t *event, struct buffer *out)
@@ -50,25 +54,53 @@ bool port_is_behind(const struct port *p)
     return uv_stream_get_write_queue_size((const uv_stream_t *)&p->in) > PORT_BEHIND_MAX;
 }
 
+static void port_put(struct port *p, const struct buffer *out, bool task)
+{
+    struct port_write *w = worker_must_alloc(p->w, sizeof *w + out->len);
+    memcpy(w->bytes, out->data, out->len);
+    w->req.data = w;
+    w->port = p;
+    w->task = task ? out->len : 0;
+    p->task_bytes += w->task;
+    uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)out->len);
+    if (uv_write(&w->req, (uv_stream_t *)&p->in, &buf, 1, port_on_written) != 0) {
+        p->task_bytes -= w->task;
+        free(w);
+    }
+}
+
+/* Takes the event. */
+static void port_encode_all(struct port *p, json_t *event, struct buffer *out)
+{
+    if (event != NULL)
+        port_encode(p, event, out);
+    if (event == NULL || !buffer_ok(out))
+        worker_exit_for(p->w, ENOMEM, NULL, "cannot tell the program");
+    json_decref(event);
+}
+
 /* What it has not heard it would wait for: so it starts afresh when it cannot be told. */
 void port_tell(struct port *p, json_t *event)
 {
     struct buffer out = BUFFER_EMPTY;
-    if (event != NULL)
-        port_encode(p, event, &out);
-    if (event == NULL || !buffer_ok(&out))
-        worker_exit_for(p->w, ENOMEM, NULL, "cannot tell the program");
-    json_decref(event);
-    if (uv_stream_get_write_queue_size((uv_stream_t *)&p->in) + out.len > PORT_QUEUE_MAX)
+    port_encode_all(p, event, &out);
+    size_t unread = uv_stream_get_write_queue_size((uv_stream_t *)&p->in);
+    if (unread > p->task_bytes && unread - p->task_bytes + out.len > PORT_QUEUE_MAX)
         worker_exit(p->w, CONTRACT_EXIT_TEMPORARY,
                     "the program has not read %u MB of what it was told", PORT_QUEUE_MAX >> 20);
-    struct port_write *w = worker_must_alloc(p->w, sizeof *w + out.len);
-    memcpy(w->bytes, out.data, out.len);
-    w->req.data = w;
-    uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)out.len);
-    if (uv_write(&w->req, (uv_stream_t *)&p->in, &buf, 1, port_on_written) != 0)
-        free(w);
+    port_put(p, &out, false);
     buffer_fini(&out);
+}
+
+size_t port_tell_task(struct port *p, json_t *event)
+{
+    struct buffer out = BUFFER_EMPTY;
+    port_encode_all(p, event, &out);
+    size_t len = out.len;
+    if (len <= PORT_TASK_MAX)
+        port_put(p, &out, true);
+    buffer_fini(&out);
+    return len;
 }
 
 static void port_tell_error(struct port *p, const char *text)

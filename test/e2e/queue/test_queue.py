@@ -1,9 +1,11 @@
 """Queues from delivery to consumer: done, again, bury, deaths, the inbox, what the tool shows."""
 import json
 import os
+import re
 import signal
 import subprocess
 
+from health_client import get
 from platoon_fixture import wait_until
 
 
@@ -187,3 +189,20 @@ def test_lines_of_the_standard_input(shop):
     assert done.returncode == 0 and done.stdout.count(": pages") == 3, done
     wait_until(lambda: len(shop.seen()) == 3, 30, "three tasks")
     assert shop.bodies() == ["one", "two", "three"]
+
+
+def test_metrics_and_readiness(shop):
+    """What waits is told to Prometheus; what waits longer than wait_max makes platoon not ready."""
+    text = shop.text({"pages": {"wait_max": "1s"}}, {}).replace("platoon {", f'platoon {{ health = "unix:{shop.platoon.dir}/h.sock"', 1)
+    shop.platoon.config_path.write_text(text)
+    shop.platoon.start()
+    assert get(shop.platoon, "/readyz")[0] == 200
+    shop.deliver({"n": 1}, "--topic", "pages")
+    shop.deliver({"n": 2}, "--topic", "pages", "--after", "1h")
+    status, body = wait_until(lambda: (lambda answer: answer if answer[0] == 503 else None)(get(shop.platoon, "/readyz")), 60, "503")
+    assert "queue/shop/pages.1" in body and "the oldest message has waited" in body
+
+    def value(name):
+        found = re.search(rf'^platoon_{name}\{{[^}}]*queue/shop/pages\.1[^}}]*\}} (\d+)', get(shop.platoon, "/metrics")[1], re.M)
+        return int(found[1]) if found else None
+    wait_until(lambda: (value("queue_waiting"), value("queue_delayed")) == (1, 1) and value("queue_oldest") >= 1000, 60, "the gauges")

@@ -1,6 +1,7 @@
 """What goes wrong with queues: rights, a Redis that is full or old, deaths at any moment, what is too long."""
 import json
 import os
+import pathlib
 import re
 import signal
 
@@ -213,3 +214,32 @@ def test_a_queue_that_was_left_is_named(shop):
     assert "nobody takes what waits" in shop.status("left")["wrong"][0]
     assert shop.platoon.ctl("queue", "pull", "left").returncode == 0
     assert shop.status("left")["wrong"] == [], "somebody does"
+
+
+def test_what_exceeds_a_ports_line_is_a_dead_letter(shop):
+    """Its body is within message_max, but not what is made of it in JSON; the consumer lives, and goes on."""
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 8}}, {"message_max": "16MB"})
+    pid = shop.platoon.pid_of("indexer.1")
+    shop.redis.execute_command("FCALL", "platoon_deliver", 1, "shop:", "pages", "f", "\x01" * (3 << 20))  # \u0001: six times as long
+    wait_until(lambda: shop.status("pages")["dead"] == 1, 60, "the dead letter")
+    reason = shop.platoon.json("queue", "dead", "pages")[0]["reason"]
+    assert re.fullmatch(r"its event has 188\d{5} bytes, more than a port's line may have, 16777216", reason), reason
+    shop.deliver({"n": 1}, "--topic", "pages")
+    wait_until(lambda: shop.bodies() == [{"n": 1}], 60, "the next one")
+    assert shop.platoon.pid_of("indexer.1") == pid
+
+
+def test_a_window_of_large_messages_is_no_neglect(shop):
+    """More than a port may leave unread of all else: it is busy, and not deaf."""
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 12}}, {"message_max": "4MB"})
+    pid = shop.platoon.pid_of("indexer.1")
+    child = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    freeze(child)
+    for n in range(12):
+        shop.redis.execute_command("FCALL", "platoon_deliver", 1, "shop:", "pages", "f", json.dumps({"n": n, "x": "x" * (3 << 20)}))
+    wait_until(lambda: shop.status("pages")["in_flight"] == 12, 60, "a full window")
+    shop.pass_seconds(2)
+    os.kill(child, signal.SIGCONT)
+    wait_until(lambda: len(shop.seen()) == 12, 60, "all tasks")
+    shop.empty("pages")
+    assert shop.platoon.pid_of("indexer.1") == pid and shop.status("pages")["acked"] == 12 and [row["attempt"] for row in shop.seen()] == [1] * 12
