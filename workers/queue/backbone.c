@@ -58,16 +58,6 @@ static const char *backbone_queue(struct worker *w, size_t i, const char *what)
     return worker_setting(w, name);
 }
 
-bool backbone_has_queue(const struct backbone *b, struct slice name)
-{
-    const char *known;
-    for (size_t i = 0; i < BACKBONE_QUEUES_MAX && (known = backbone_queue(b->w, i, "name")) != NULL;
-         i++)
-        if (slice_is(name, known))
-            return true;
-    return false;
-}
-
 static uint64_t backbone_queue_u64(struct worker *w, size_t i, const char *what)
 {
     char name[64];

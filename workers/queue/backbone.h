@@ -92,11 +92,6 @@ struct backbone {
     size_t asked; /* requests that are being answered */
 };
 
-/* ---- backbone.c ---- */
-
-/* Whether the configuration has a queue of that name. */
-bool backbone_has_queue(const struct backbone *b, struct slice name);
-
 /* ---- backbone_expand.c ---- */
 
 /*

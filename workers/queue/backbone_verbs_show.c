@@ -42,10 +42,21 @@ static void verbs_waits(struct backbone *b, struct slice queue, int64_t *p50, in
 /* So long the oldest of a queue that is in no configuration waits before it is said that nobody takes it. */
 #define VERBS_LEFT_MS 60000
 
+static bool verbs_is_configured(struct backbone *b, struct slice queue)
+{
+    const char *known = "";
+    for (size_t i = 0; known != NULL && !slice_is(queue, known); i++) {
+        char setting[48];
+        snprintf(setting, sizeof setting, "queues.%zu.name", i);
+        known = worker_setting(b->w, setting);
+    }
+    return known != NULL;
+}
+
 static bool verbs_is_left(struct backbone *b, const struct queue_status *s)
 {
     return s->waiting > 0 && s->in_flight == 0 && s->oldest_ms > VERBS_LEFT_MS &&
-           !backbone_has_queue(b, s->queue);
+           !verbs_is_configured(b, s->queue);
 }
 
 /* What keeps it from being served as one would think. */
