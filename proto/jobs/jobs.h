@@ -1,5 +1,5 @@
 /*
- * jobs.h: the lists of the jobs in RQ's keys: their scripts.
+ * jobs.h: the lists of the jobs in RQ's keys: sections, worker types, what they say, and their scripts.
  *
  * What the columns of each list mean: proto/systems.h. What is in Redis, what each script is for, and what is promised:
  * JOBS.md.
@@ -8,6 +8,133 @@
 #define PROTO_JOBS_JOBS_H
 
 /* clang-format off */
+#define JOBS_SECTIONS(X) \
+    X(JOBS, "jobs", GROUP, "jobs etlas { platforms = \"/srv/etlas/platforms\"  queue = account_schedules }", \
+      "jobs in RQ's keys, and the sanjers that run them")
+
+#define JOBS_KEYS(X) \
+    X(JOBS, "redis", SECTION, "main", CONFIG_REDIS, 0, RESTART, "the redis section they live in") \
+    X(JOBS, "platforms", PATH, "!", 0, 0, RESTART, "folder of the platforms: executable files, one each") \
+    X(JOBS, "queue", STRING, "platoon", 0, 0, RESTART, "the RQ queue they wait in") \
+    X(JOBS, "timeout", SPAN, "3m", 1000, 2592000000, RESTART, "time a job may run") \
+    X(JOBS, "stop_timeout", SPAN, "5s", 100, 600000, RESTART, \
+      "time between TERM and KILL; half of it a job has to end by itself when its sanjer is stopped") \
+    X(JOBS, "lease", SPAN, "60s", 5000, 86400000, RESTART, \
+      "time after which a job comes back whose sanjer's host is gone, with all that could tell") \
+    X(JOBS, "retries", INT, "0", 0, 1000, RESTART, "further attempts at a job that has failed") \
+    X(JOBS, "retry_min", SPAN, "1s", 0, 86400000, RESTART, \
+      "longest pause before the second attempt; doubled with each further one") \
+    X(JOBS, "retry_max", SPAN, "10m", 0, 2592000000, RESTART, "longest pause before any") \
+    X(JOBS, "lost_max", INT, "2", 0, 1000, RESTART, "further attempts at a job whose sanjer died") \
+    X(JOBS, "result_ttl", SPAN, "14d", 1000, 31536000000, RESTART, "time a finished job is kept") \
+    X(JOBS, "failure_ttl", SPAN, "14d", 1000, 31536000000, RESTART, "time any other ended job is kept") \
+    X(JOBS, "output_keep", SIZE, "64KB", 0, 16777216, RESTART, "the last of its output that is kept of a job") \
+    X(JOBS, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, \
+      "who is restarted when a worker of the section dies (one_for_one|one_for_all|rest_for_one)") \
+    X(JOBS, "intensity", INT, "20", 1, 1000, LIVE, \
+      "restarts within `period` after which the section's branch is restarted whole") \
+    X(JOBS, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`") \
+    X(JOBS, "log_level", CHOICE, "", 0, 0, LIVE, \
+      "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
+    X(JOBS, "sanjer.workers", INT, "2", 1, 64, LIVE, "sanjers: jobs that run at once")
+
+#define JOBS_CHECKS(X) \
+    X(JOBS, jobs)
+
+#define JOBS_TYPES(X) \
+    X(JOB_KEEPER, "job-keeper", JOBS, ALWAYS, ITSELF, "jobs/%s/keeper", "", \
+      "wakes sanjers, keeps the clocks of jobs") \
+    X(JOB_COLLECTOR, "job-collector", JOBS, ALWAYS, ITSELF, "jobs/%s/collector", "", \
+      "takes jobs in, answers for them") \
+    X(SANJER, "sanjer", JOBS, ALWAYS, ITSELF, "jobs/%s/sanjer", "sanjer.workers", "runs jobs, one at a time")
+
+#define JOBS_MESSAGES(X) \
+    X(301, IDLE, idle, "sanjer to keeper: I have nothing to do") \
+    X(302, WAKE, wake, "keeper to sanjer: something waits, claim it")
+
+#define MESSAGE_FIELDS_IDLE(F) F(u64, runs, "jobs in hands: 0")
+
+#define MESSAGE_FIELDS_WAKE(F) F(u64, seen, "turns that were seen: 1")
+
+#define JOBS_VERBS(X) \
+    X(JOB_PLATFORMS, job_platforms, "job platforms", 0, VERB_MANY, ANSWER, LOOK, "job platforms [--on SECTION]", \
+      "what can be run") \
+    X(JOB_RUN, job_run, "job run", 1, VERB_MANY, WAIT, ACT, \
+      "job run PLATFORM [NAME=VALUE...] [--settings JSON] [--id ID] [--key KEY] [--wait] [--on SECTION]", \
+      "make a job of a platform; --wait: until it has ended") \
+    X(JOB_LIST, job_list, "job list", 0, VERB_MANY, ANSWER, LOOK, "job list [--status S] [-n 50] [--on SECTION]", \
+      "the newest jobs") \
+    X(JOB_SHOW, job_show, "job show", 1, VERB_MANY, ANSWER, LOOK, "job show JOB [--on SECTION]", \
+      "all that is known of a job") \
+    X(JOB_WAIT, job_wait, "job wait", 1, VERB_MANY, WAIT, WAIT, "job wait JOB [--on SECTION]", \
+      "until it has ended: 0 finished, 1 otherwise") \
+    X(JOB_TAIL, job_tail, "job tail", 1, VERB_MANY, ANSWER, LOOK, "job tail JOB [--on SECTION]", \
+      "the last of its output") \
+    X(JOB_CANCEL, job_cancel, "job cancel", 1, VERB_MANY, ANSWER, ACT, "job cancel JOB... [--on SECTION]", \
+      "jobs that wait are canceled, those that run are stopped") \
+    X(JOB_RETRY, job_retry, "job retry", 1, VERB_MANY, ANSWER, ACT, "job retry JOB... [--on SECTION]", \
+      "jobs that have failed, were stopped or canceled wait again")
+
+#define JOBS_ASKS(X) \
+    X("job-collector", "job-platforms", LOOK, "", "array of map {platform_id, file}") \
+    X("job-collector", "job-run", ACT, "PLATFORM SETTINGS ID KEY", \
+      "map {job_id, replayed}; SETTINGS a JSON object, ID and KEY may be empty") \
+    X("job-collector", "job-list", LOOK, "STATUS LIMIT", \
+      "map {total, jobs: array of map as of job-show, without output}; an empty status is any") \
+    X("job-collector", "job-show", LOOK, "JOB", \
+      "map {job_id, id, platform_id, queue, status, cause, reason, attempt, created_at, enqueued_at, started_at, " \
+      "ended_at, worker, progress, meta, result, exit_code, signal, cpu_ms, max_rss_bytes, run_ms, output}, or nil " \
+      "each") \
+    X("job-collector", "job-cancel", ACT, "JOB", "map {job_id, status}: canceled, stopping, or what it is already") \
+    X("job-collector", "job-retry", ACT, "JOB", "map {job_id, status}: queued, or what it is already")
+
+#define JOBS_COUNTERS(X) \
+    X(JOBS_ENQUEUED, "jobs_enqueued_total", COUNTER, "jobs made") \
+    X(JOBS_STARTED, "jobs_started_total", COUNTER, "attempts begun") \
+    X(JOBS_FINISHED, "jobs_finished_total", COUNTER, "jobs that have finished") \
+    X(JOBS_FAILED, "jobs_failed_total", COUNTER, "jobs that have failed") \
+    X(JOBS_STOPPED, "jobs_stopped_total", COUNTER, "jobs that were stopped") \
+    X(JOBS_RETRIED, "jobs_retried_total", COUNTER, "attempts that failed, and are tried again") \
+    X(JOBS_LOST, "jobs_lost_total", COUNTER, "attempts whose sanjer died, or whose lease was over")
+
+#define JOBS_RIGHTS(X) \
+    X(JOBS, "EVALSHA", NEEDED, "0000000000000000000000000000000000000000 0") \
+    X(JOBS, "EVAL", NEEDED, "return(1) 0") \
+    X(JOBS, "SCRIPT LOAD", OPTIONAL, "") \
+    X(JOBS, "ROLE", OPTIONAL, "") \
+    X(JOBS, "PING", OPTIONAL, "") \
+    X(JOBS, "INFO", OPTIONAL, "") \
+    X(JOBS, "SELECT", NEEDED, "-") \
+    X(JOBS, "TIME", NEEDED, "") \
+    X(JOBS, "GET", NEEDED, "$") \
+    X(JOBS, "SET", NEEDED, "$ 1 XX") \
+    X(JOBS, "EXISTS", NEEDED, "$") \
+    X(JOBS, "HDEL", NEEDED, "$ 1") \
+    X(JOBS, "HGET", NEEDED, "$ 1") \
+    X(JOBS, "HGETALL", NEEDED, "$") \
+    X(JOBS, "HMGET", NEEDED, "$ 1") \
+    X(JOBS, "HSET", NEEDED, "$ 1 1 x") \
+    X(JOBS, "LLEN", NEEDED, "$") \
+    X(JOBS, "LPOS", NEEDED, "$ 1") \
+    X(JOBS, "LPUSH", NEEDED, "$ 1") \
+    X(JOBS, "RPUSH", NEEDED, "$ 1") \
+    X(JOBS, "LRANGE", NEEDED, "$ 0 0") \
+    X(JOBS, "LREM", NEEDED, "$ 0 1") \
+    X(JOBS, "LTRIM", NEEDED, "$ 1 0") \
+    X(JOBS, "PERSIST", NEEDED, "$") \
+    X(JOBS, "PEXPIRE", NEEDED, "$ 1") \
+    X(JOBS, "PTTL", NEEDED, "$") \
+    X(JOBS, "SADD", NEEDED, "$ 1") \
+    X(JOBS, "UNLINK", NEEDED, "$") \
+    X(JOBS, "XADD", NEEDED, "$ 1-1 a") \
+    X(JOBS, "ZADD", NEEDED, "$ XX 0 1") \
+    X(JOBS, "ZCARD", NEEDED, "$") \
+    X(JOBS, "ZRANGE", NEEDED, "$ 0 0") \
+    X(JOBS, "ZRANGEBYSCORE", NEEDED, "$ 0 0") \
+    X(JOBS, "ZREM", NEEDED, "$ 1") \
+    X(JOBS, "ZREVRANGE", NEEDED, "$ 0 0") \
+    X(JOBS, "ZSCORE", NEEDED, "$ 1") \
+    X(JOBS, "BLMOVE", NEEDED, "$ $ RIGHT RIGHT 1")
 /* What each script begins with; what takes a job. */
 #define JOBS_PARTS_LIB  "redis/call.lua queue/queue_turns.lua jobs/jobs_lib.lua"
 #define JOBS_PARTS_TAKE JOBS_PARTS_LIB " jobs/jobs_take.lua"
@@ -21,7 +148,8 @@
     X(JOBS_DUE, jobs_due, "jobs/jobs_due.lua", JOBS_PARTS_LIB) \
     X(JOBS_CANCEL, jobs_cancel, "jobs/jobs_cancel.lua", JOBS_PARTS_LIB) \
     X(JOBS_RETRY, jobs_retry, "jobs/jobs_retry.lua", JOBS_PARTS_LIB) \
-    X(JOBS_EXPIRE, jobs_expire, "jobs/jobs_expire.lua", JOBS_PARTS_LIB)
+    X(JOBS_EXPIRE, jobs_expire, "jobs/jobs_expire.lua", JOBS_PARTS_LIB) \
+    X(JOBS_LIST, jobs_list, "jobs/jobs_list.lua", JOBS_PARTS_LIB)
 /* clang-format on */
 
 #endif

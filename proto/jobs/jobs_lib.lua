@@ -62,7 +62,11 @@ end
 
 -- To the list of its queue, first or last.
 local function to_queue(job, first)
-  call(first and 'LPUSH' or 'RPUSH', QUEUE .. job.queue, job.id)
+  if first then
+    call('LPUSH', QUEUE .. job.queue, job.id)
+  else
+    call('RPUSH', QUEUE .. job.queue, job.id)
+  end
   call('HSET', job.key, 'status', 'queued', 'enqueued_at', stamped)
   give_turn(job.queue)
 end

@@ -1,9 +1,13 @@
 -- orphans: owner, lost_max, queue, ... -> [[job, queue, queued|failed|stopped|canceled], ...]
 --
--- What this incarnation had in hands, which is dead; with an empty one, what has a lease that is over. A job goes to the front of its queue; when it has been
+-- What this incarnation had in hands, which is dead; of what ends with a colon all whose names begin so; with an empty one, what has a lease that is over. A job goes to the front of its queue; when it has been
 -- lost more than lost_max times, or must not run twice, it has failed. One that RQ has canceled meanwhile is only taken out of wip.
 -- Again: nothing.
 local owner, most, out = ARGV[1], count_of(ARGV[2]), {}
+
+local function is_meant(job)
+  return owner == '' or job.owner == owner or (string.sub(owner, -1) == ':' and string.sub(job.owner, 1, #owner) == owner)
+end
 
 local function lose(job)
   if job.stop then
@@ -30,7 +34,7 @@ for i = 3, #ARGV do
     local job = job_of(id)
     if not job then
       unblocked({id = id, queue = queue})
-    elseif job.platform and (owner == '' or job.owner == owner) then
+    elseif job.platform and is_meant(job) then
       job.queue = queue
       local what = job.status == 'started' and job.ended ~= job.attempt and lose(job) or 'canceled'
       call('HSET', job.key, 'platoon.ended', num(job.attempt))

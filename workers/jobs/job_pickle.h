@@ -29,8 +29,14 @@ int job_pickle_write(struct buffer *out, const json_t *value);
 int job_pickle_read(struct slice pickle, json_t **out);
 
 /*
+ * Appends bytes as zlib has them, stored, not compressed: what is written so is short, and nobody need link zlib.
+ * 0; -ENOMEM.
+ */
+int job_zlib_write(struct buffer *out, struct slice bytes);
+
+/*
  * Appends what RQ keeps as the data of a job of this platform: zlib(pickle of ["platoon.run", None, [platform], {}]).
- * It is stored, not compressed: it is short, and nobody need link zlib. 0; -EINVAL: longer than 1024; -ENOMEM.
+ * 0; -EINVAL: longer than 1024; -ENOMEM.
  */
 int job_data_write(struct buffer *out, struct slice platform);
 

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #define DATA_PLATFORM_MAX 1024
+#define STORED_MAX        65535u /* of one block */
 
 static void put_le(struct buffer *out, uint64_t value, size_t bytes)
 {
@@ -135,6 +136,24 @@ static uint32_t adler32_of(struct slice s)
     return b << 16 | a;
 }
 
+/* RFC 1950, 1951: 32 KB window, fastest; stored blocks, of which the last is marked. */
+int job_zlib_write(struct buffer *out, struct slice bytes)
+{
+    uint32_t sum = adler32_of(bytes);
+    buffer_append(out, "\x78\x01", 2);
+    do {
+        size_t len = bytes.len < STORED_MAX ? bytes.len : STORED_MAX;
+        buffer_append_char(out, bytes.len == len ? 1 : 0);
+        put_le(out, len, 2);
+        put_le(out, ~(uint64_t)len, 2);
+        buffer_append(out, bytes.ptr, len);
+        bytes = slice_make(bytes.ptr + len, bytes.len - len);
+    } while (bytes.len > 0);
+    for (int i = 3; i >= 0; i--)
+        buffer_append_char(out, (char)(unsigned char)(sum >> (8 * i)));
+    return buffer_ok(out) ? 0 : -ENOMEM;
+}
+
 int job_data_write(struct buffer *out, struct slice platform)
 {
     static const char head[] = "\x80\x02](X\x0b\x00\x00\x00platoon.runN](";
@@ -144,15 +163,7 @@ int job_data_write(struct buffer *out, struct slice platform)
     buffer_append(&pickle, head, sizeof head - 1);
     put_text(&pickle, platform.ptr, platform.len);
     buffer_append_text(&pickle, "e}e.");
-    /* RFC 1950, 1951: 32 KB window, fastest; one block, the last, stored. */
-    buffer_append(out, "\x78\x01\x01", 3);
-    put_le(out, pickle.len, 2);
-    put_le(out, ~(uint64_t)pickle.len, 2);
-    buffer_append_slice(out, buffer_slice(&pickle));
-    uint32_t sum = adler32_of(buffer_slice(&pickle));
-    for (int i = 3; i >= 0; i--)
-        buffer_append_char(out, (char)(unsigned char)(sum >> (8 * i)));
-    bool ok = buffer_ok(out) && buffer_ok(&pickle);
+    int rc = buffer_ok(&pickle) ? job_zlib_write(out, buffer_slice(&pickle)) : -ENOMEM;
     buffer_fini(&pickle);
-    return ok ? 0 : -ENOMEM;
+    return rc;
 }

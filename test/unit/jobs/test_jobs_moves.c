@@ -25,6 +25,39 @@ START_TEST(test_orphans_of_an_owner)
 }
 END_TEST
 
+/* A successor asks for all of its name. */
+START_TEST(test_orphans_of_a_name)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    jobs_claim("i:me:1");
+    jobs_claim("i:meme:1");
+    ck_assert_str_eq(j_text(orphans, "i:me:", "2", "q"), "[[a q queued]]");
+    ck_assert_str_eq(jobs_where("b"), "w");
+}
+END_TEST
+
+START_TEST(test_list)
+{
+    jobs_enqueue("1");
+    jobs_enqueue("3");
+    jobs_enqueue("2");
+    jobs_claim("me.1");
+    queue_redis("HSET rq:job:4 status queued origin q");
+    queue_redis("RPUSH rq:queue:q 4");
+    j_text(list, "q", "2", "");
+    ck_assert_int_eq(queue.reply->element[0]->integer, 4);
+    ck_assert_uint_eq(queue.reply->element[1]->elements, 2);
+    j_text(list, "q", "10", "");
+    ck_assert_uint_eq(queue.reply->element[1]->elements, 3);
+    ck_assert_str_eq(queue.reply->element[1]->element[0]->element[0]->str, "3");
+    ck_assert_str_eq(queue.reply->element[1]->element[2]->element[0]->str, "1");
+    j_text(list, "q", "10", "started");
+    ck_assert_int_eq(queue.reply->element[0]->integer, 1);
+    ck_assert_str_eq(queue.reply->element[1]->element[0]->element[0]->str, "1");
+}
+END_TEST
+
 START_TEST(test_lost_too_often)
 {
     jobs_enqueue("a");
@@ -273,7 +306,8 @@ START_TEST(test_limits)
 }
 END_TEST
 
-JOBS_SUITE("jobs_moves", test_orphans_of_an_owner, test_lost_too_often, test_leases_that_are_over,
-           test_what_is_not_ours, test_due, test_what_others_push_gets_a_turn, test_cancel,
-           test_what_is_to_be_stopped_is, test_retry, test_expire, test_expire_what_rq_has_canceled,
-           test_turns_are_equal, test_weights, test_limits)
+JOBS_SUITE("jobs_moves", test_orphans_of_an_owner, test_orphans_of_a_name, test_list,
+           test_lost_too_often, test_leases_that_are_over, test_what_is_not_ours, test_due,
+           test_what_others_push_gets_a_turn, test_cancel, test_what_is_to_be_stopped_is,
+           test_retry, test_expire, test_expire_what_rq_has_canceled, test_turns_are_equal,
+           test_weights, test_limits)

@@ -1,0 +1,262 @@
+/* ctl_job.c: the verbs of jobs: platforms, run, list, show, wait, tail, cancel, retry. See ctl_job.h. */
+#include "common/text.h"
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_table.h"
+#include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_verbs.h"
+#include "master/ctl/jobs/ctl_job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- what people see ---- */
+
+static void job_cell(struct ctl_table *t, const json_t *job, const char *key)
+{
+    struct buffer text = BUFFER_EMPTY;
+    ctl_value_show(json_object_get(job, key), &text);
+    ctl_table_cell(t, CTL_PLAIN, buffer_slice(&text));
+    buffer_fini(&text);
+}
+
+static void job_print_rows(struct ctl *c, const json_t *rows, const struct ctl_column *columns,
+                           const char *const *keys, size_t count)
+{
+    struct ctl_table t;
+    size_t i;
+    json_t *row;
+    ctl_table_init(&t, columns, count);
+    json_array_foreach(rows, i, row)
+    {
+        for (size_t k = 0; k < count; k++)
+            job_cell(&t, row, keys[k]);
+    }
+    ctl_table_render(&t, c->width, c->color, &c->out);
+    ctl_table_fini(&t);
+}
+
+/* "status    finished", a line a member; what there is not is not shown, nor is the output. */
+static void job_print(struct ctl *c, json_t *job)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(job, key, value)
+    {
+        struct buffer text = BUFFER_EMPTY;
+        if (json_is_null(value) || strcmp(key, "output") == 0)
+            continue;
+        if (json_is_object(value) || json_is_array(value)) {
+            char *dumped = json_dumps(value, JSON_COMPACT);
+            buffer_append_text(&text, dumped);
+            free(dumped);
+        } else {
+            ctl_value_show(value, &text);
+        }
+        buffer_printf(&c->out, "%-14s ", key);
+        ctl_append_safe(&c->out, buffer_slice(&text));
+        buffer_append_char(&c->out, '\n');
+        buffer_fini(&text);
+    }
+}
+
+/* ---- platforms, list, show, tail ---- */
+
+int ctl_job_platforms_run(struct ctl *c)
+{
+    static const struct ctl_column columns[] = {{.title = "PLATFORM"},
+                                                {.title = "FILE", .cut = true}};
+    static const char *const keys[] = {"platform_id", "file"};
+    struct ctl_job_words words;
+    json_t *answer = NULL;
+    int status = ctl_job_begin(c, &words, 0, 0, NULL, NULL);
+    if (status == CONTROL_OK)
+        status = ctl_job_ask(c, words.section, "job-platforms", 0, NULL, &answer);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, answer);
+    else if (status == CONTROL_OK)
+        job_print_rows(c, answer, columns, keys, 2);
+    json_decref(answer);
+    return status;
+}
+
+int ctl_job_list_run(struct ctl *c)
+{
+    static const struct ctl_column columns[] = {{.title = "JOB"},
+                                                {.title = "STATUS"},
+                                                {.title = "ATTEMPT", .right = true},
+                                                {.title = "RUN MS", .right = true},
+                                                {.title = "REASON", .cut = true}};
+    static const char *const keys[] = {"job_id", "status", "attempt", "run_ms", "reason"};
+    static const char *const options[] = {"--status", "-n", NULL};
+    const char *values[] = {"", "50"};
+    struct ctl_job_words words;
+    json_t *answer = NULL;
+    uint64_t limit;
+    int status = ctl_job_begin(c, &words, 0, 0, options, values);
+    if (status != CONTROL_OK)
+        return status;
+    if (text_parse_u64(slice_of(values[1]), &limit) != 0 || limit == 0 || limit > 500)
+        return ctl_fail_usage(c->args.verb, "-n: '%s' is no number from 1 to 500", values[1]);
+    const struct slice args[] = {slice_of(values[0]), slice_of(values[1])};
+    status = ctl_job_ask(c, words.section, "job-list", 2, args, &answer);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, answer);
+    else if (status == CONTROL_OK)
+        job_print_rows(c, json_object_get(answer, "jobs"), columns, keys, 5);
+    json_decref(answer);
+    return status;
+}
+
+static int job_shown(struct ctl *c, struct ctl_job_words *words, json_t **job)
+{
+    int status = ctl_job_begin(c, words, 1, 1, NULL, NULL);
+    const struct slice arg = slice_of(words->list[0]);
+    return status == CONTROL_OK ? ctl_job_ask(c, words->section, "job-show", 1, &arg, job) : status;
+}
+
+int ctl_job_show_run(struct ctl *c)
+{
+    struct ctl_job_words words;
+    json_t *job = NULL;
+    int status = job_shown(c, &words, &job);
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, job);
+    else if (status == CONTROL_OK)
+        job_print(c, job);
+    json_decref(job);
+    return status;
+}
+
+int ctl_job_tail_run(struct ctl *c)
+{
+    struct ctl_job_words words;
+    json_t *job = NULL;
+    int status = job_shown(c, &words, &job);
+    if (status == CONTROL_OK && c->args.json) {
+        ctl_print_json(c, json_object_get(job, "output"));
+    } else if (status == CONTROL_OK) {
+        struct buffer text = BUFFER_EMPTY;
+        if (!json_is_null(json_object_get(job, "output")))
+            ctl_value_show(json_object_get(job, "output"), &text);
+        for (const char *at = text.data, *end = at + text.len; at < end;) {
+            const char *newline = memchr(at, '\n', (size_t)(end - at));
+            const char *stop = newline != NULL ? newline : end;
+            ctl_append_safe(&c->out, slice_make(at, (size_t)(stop - at)));
+            buffer_append_char(&c->out, '\n');
+            at = stop + 1;
+        }
+        buffer_fini(&text);
+    }
+    json_decref(job);
+    return status;
+}
+
+/* ---- run, wait ---- */
+
+static int job_wait(struct ctl *c, const char *section, const char *job, bool says)
+{
+    json_t *last = NULL;
+    int status = ctl_job_wait(c, section, job, &last);
+    if (last != NULL && (status == CONTROL_OK || status == CONTROL_ERROR)) {
+        if (c->args.json)
+            ctl_print_json(c, last);
+        else if (says)
+            job_print(c, last);
+    }
+    json_decref(last);
+    return status;
+}
+
+int ctl_job_wait_run(struct ctl *c)
+{
+    struct ctl_job_words words;
+    int status = ctl_job_begin(c, &words, 1, 1, NULL, NULL);
+    return status == CONTROL_OK ? job_wait(c, words.section, words.list[0], true) : status;
+}
+
+/* NAME=VALUE of the words behind the platform, over what --settings says. NULL: the reason is printed. */
+static json_t *job_settings(struct ctl *c, const struct ctl_job_words *words, const char *given)
+{
+    json_t *settings = json_loads(given, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(settings)) {
+        json_decref(settings);
+        ctl_fail_usage(c->args.verb, "--settings: '%s' is no JSON object", given);
+        return NULL;
+    }
+    for (int i = 1; i < words->count; i++) {
+        const char *equals = strchr(words->list[i], '=');
+        char name[128];
+        size_t len = equals != NULL ? (size_t)(equals - words->list[i]) : 0;
+        if (len == 0 || !slice_copy(slice_make(words->list[i], len), name, sizeof name) ||
+            json_object_set_new(settings, name, json_string(equals + 1)) != 0) {
+            ctl_fail_usage(c->args.verb, "'%s' is no NAME=VALUE", words->list[i]);
+            json_decref(settings);
+            return NULL;
+        }
+    }
+    return settings;
+}
+
+int ctl_job_run_run(struct ctl *c)
+{
+    static const char *const options[] = {"--settings", "--id", "--key", NULL};
+    const char *values[] = {"{}", "", ""};
+    struct ctl_job_words words;
+    json_t *answer = NULL;
+    bool waits = ctl_job_flag(c, "--wait");
+    int status = ctl_job_begin(c, &words, 1, CTL_JOB_WORDS_MAX, options, values);
+    json_t *settings = status == CONTROL_OK ? job_settings(c, &words, values[0]) : NULL;
+    if (settings == NULL)
+        return status == CONTROL_OK ? CONTROL_USAGE : status;
+    char *text = json_dumps(settings, JSON_COMPACT);
+    json_decref(settings);
+    const struct slice args[] = {slice_of(words.list[0]), slice_of(text), slice_of(values[1]),
+                                 slice_of(values[2])};
+    status = ctl_job_ask(c, words.section, "job-run", 4, args, &answer);
+    free(text);
+    if (status == CONTROL_OK && waits) {
+        status = job_wait(c, words.section, ctl_value_text(answer, "job_id"), true);
+    } else if (status == CONTROL_OK && c->args.json) {
+        ctl_print_json(c, answer);
+    } else if (status == CONTROL_OK) {
+        ctl_append_safe(&c->out, slice_of(ctl_value_text(answer, "job_id")));
+        buffer_append_char(&c->out, '\n');
+    }
+    json_decref(answer);
+    return status;
+}
+
+/* ---- cancel, retry ---- */
+
+/* Of each job in turn; the first that cannot be had ends it. */
+static int job_each(struct ctl *c, const char *verb)
+{
+    struct ctl_job_words words;
+    json_t *all = json_array();
+    int status = ctl_job_begin(c, &words, 1, CTL_JOB_WORDS_MAX, NULL, NULL);
+    for (int i = 0; i < words.count && status == CONTROL_OK; i++) {
+        const struct slice arg = slice_of(words.list[i]);
+        json_t *answer = NULL;
+        status = ctl_job_ask(c, words.section, verb, 1, &arg, &answer);
+        if (status == CONTROL_OK && !c->args.json) {
+            ctl_append_safe(&c->out, arg);
+            buffer_printf(&c->out, ": %s\n", ctl_value_text(answer, "status"));
+        }
+        if (answer != NULL)
+            json_array_append_new(all, answer);
+    }
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, all);
+    json_decref(all);
+    return status;
+}
+
+int ctl_job_cancel_run(struct ctl *c)
+{
+    return job_each(c, "job-cancel");
+}
+
+int ctl_job_retry_run(struct ctl *c)
+{
+    return job_each(c, "job-retry");
+}

@@ -1,0 +1,57 @@
+/*
+ * config_check_jobs.c: what is wrong with jobs sections. See config_check.h.
+ *
+ * Runs in the master and in the tool.
+ */
+#include "master/config/config_check_key.h"
+#include "master/systems_config.h"
+#include "proto/contract.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+/* Names that RQ's clients take too, and that no colon of a key cuts. */
+static void jobs_check_queue(const struct config_section *s, struct config_errors *errors)
+{
+    if (config_check_broken(s, "queue"))
+        return;
+    const char *name = config_get(s, "queue");
+    bool plain = name[0] != '\0';
+    for (const char *c = name; *c != '\0'; c++)
+        plain = plain && (isalnum((unsigned char)*c) || strchr("_-.", *c) != NULL);
+    if (!plain || strlen(name) > 100)
+        config_errors_add(errors, config_check_line(s, "queue"),
+                          "queue: '%s' is no name of a queue: 1 to 100 letters, digits, _, - and .",
+                          name);
+}
+
+/* Two keepers of one queue would each wake only their own, and one's limits would not be the other's. */
+static void jobs_check_alone(const struct config *c, const struct config_section *s,
+                             struct config_errors *errors)
+{
+    const struct config_section *other;
+    if (config_check_broken(s, "queue") || config_check_broken(s, "redis"))
+        return;
+    for (size_t i = 0; (other = config_section_at(c, CONFIG_JOBS, i)) != NULL && other != s; i++)
+        if (!config_check_broken(other, "queue") && !config_check_broken(other, "redis") &&
+            strcmp(config_get(other, "queue"), config_get(s, "queue")) == 0 &&
+            strcmp(config_get(other, "redis"), config_get(s, "redis")) == 0) {
+            config_errors_add(
+                errors, config_check_line(s, "queue"),
+                "queue: jobs %s has the same in the same Redis: give each its own, or "
+                "make one of both",
+                config_title(other));
+            return;
+        }
+}
+
+void config_check_jobs(const struct config *c, const struct config_section *s,
+                       struct config_errors *errors)
+{
+    char path[2 * CONTRACT_NAME_MAX];
+    jobs_check_queue(s, errors);
+    jobs_check_alone(c, s, errors);
+    config_check_order(s, "retry_min", "retry_max", errors);
+    snprintf(path, sizeof path, "jobs/%s", config_title(s));
+    config_check_path(c, s, path, errors);
+}

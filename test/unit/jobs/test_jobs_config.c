@@ -1,0 +1,54 @@
+/* test_jobs_config.c: jobs sections, from text to values and errors. */
+#include "test/unit/config/config_fixture.h"
+
+#define REDIS "redis main { url = \"redis://127.0.0.1:6379\" }\n"
+
+START_TEST(defaults)
+{
+    struct config *c = load_good(REDIS "jobs a { platforms = p }\n");
+    defaults_are_there(c, CONFIG_JOBS);
+    const struct config_section *s = config_section_at(c, CONFIG_JOBS, 0);
+    ck_assert_str_eq(config_get(s, "queue"), "platoon");
+    ck_assert_uint_eq(config_get_u64(s, "lease"), 60000);
+    ck_assert_uint_eq(config_get_u64(s, "sanjer.workers"), 2);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(values)
+{
+    static const struct value_case cases[] = {
+        {"queue = a.b-c_1", "queue", "a.b-c_1"},
+        {"queue = \"a:b\"", NULL, NULL},
+        {"lease = 5s", "lease", "5000"},
+        {"lease = 4s", NULL, NULL},
+        {"output_keep = 1MB", "output_keep", "1048576"},
+        {"timeout = 0s", NULL, NULL},
+        {"sanjer { workers = 8 }", "sanjer.workers", "8"},
+        {"sanjer { workers = 0 }", NULL, NULL},
+    };
+    values_are(REDIS "jobs a { platforms = p ", " }\n", CONFIG_JOBS, cases,
+               sizeof cases / sizeof *cases);
+}
+END_TEST
+
+START_TEST(errors_name_line_cause_and_remedy)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {REDIS "jobs a { }\n", "2: platforms: "},
+        {REDIS "jobs a { platforms = p queue = \"a b\" }\n",
+         "2: queue: 'a b' is no name of a queue"},
+        {REDIS "jobs a { platforms = p queue = \"\" }\n", "2: queue: '' is no name of a queue"},
+        {REDIS "jobs a { platforms = p }\njobs b { platforms = p }\n",
+         "3: queue: jobs a has the same in the same Redis"},
+        {REDIS "jobs a { platforms = p retry_min = 2m retry_max = 1m }\n", "retry_m"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        says(cases[i].text, cases[i].says);
+}
+END_TEST
+
+SUITE_MAIN_WITH("jobs_config", set_up, tear_down, defaults, values,
+                errors_name_line_cause_and_remedy)

@@ -1,0 +1,272 @@
+/*
+ * job_keeper.c: the keeper of a jobs section: wakes idle sanjers, keeps the clocks of its queue.
+ *
+ * Runs as its own process, one a section. It waits in Redis for turns (BLMOVE to the end they stand at, which changes
+ * nothing) on a connection of its own, and wakes one idle sanjer for each. Once a second it has what is due, what was
+ * lost and what is over moved by scripts, so that it holds nothing itself: a successor begins with none of its memory.
+ * It claims no jobs and runs none.
+ */
+#include "common/clock.h"
+#include "common/log.h"
+#include "workers/jobs/job_redis.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* So long one wait lasts at most; it is half of what a command may take. */
+#define KEEPER_WAIT_MS   5000u
+#define KEEPER_EXPIRE_MS 10000u
+
+/* After Redis was away sanjers renew their leases first. */
+#define KEEPER_GRACE_MS 5000u
+
+struct keeper {
+    struct worker *w;
+    struct job_redis redis;
+    struct slice queue;
+    char turns[JOB_SPACE_SIZE + 8];
+    char lost_max[24];
+    struct redis_conn *waits;
+    char wait_s[24];
+    bool waiting;
+    size_t idle; /* sanjers that have said so, and were not woken since */
+    uint64_t expired_ms, ready_ms;
+    char error[384];
+};
+
+/* Of a sanjer: its peer's `user`. */
+struct keeper_sanjer {
+    bool idle;
+};
+
+static void keeper_wait(struct keeper *k);
+
+/* ---- waking ---- */
+
+static struct worker_peer *keeper_idle(struct keeper *k)
+{
+    for (struct worker_peer *p = worker_peer_next(k->w, NULL); p != NULL;
+         p = worker_peer_next(k->w, p)) {
+        const struct keeper_sanjer *s = p->user;
+        if (s != NULL && s->idle)
+            return p;
+    }
+    return NULL;
+}
+
+static void keeper_wake(struct keeper *k)
+{
+    struct worker_peer *p = keeper_idle(k);
+    if (p == NULL)
+        return;
+    struct buffer *message = worker_compose(k->w);
+    ((struct keeper_sanjer *)p->user)->idle = false;
+    k->idle--;
+    message_wake_pack(message, &(struct message_wake){.seen = 1});
+    worker_must_send(k->w, p, message);
+}
+
+static void keeper_on_waited(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct keeper *k = ctx;
+    (void)c;
+    k->waiting = false;
+    if (k->waits == NULL ||
+        reply == NULL) /* being closed, or the connection broke: on_ready goes on */
+        return;
+    if (reply->type == REDIS_REPLY_STRING)
+        keeper_wake(k);
+    if (reply->type != REDIS_REPLY_ERROR) /* else the tick goes on */
+        keeper_wait(k);
+}
+
+static void keeper_on_waits_ready(struct redis_conn *c, void *ctx)
+{
+    (void)c;
+    keeper_wait(ctx);
+}
+
+/* What keeps it away keeps the other connection away too, and that one says so. */
+static void keeper_on_waits_lost(struct redis_conn *c, const char *why, void *ctx)
+{
+    (void)c;
+    (void)why;
+    (void)ctx;
+}
+
+static void keeper_open_waits(struct keeper *k)
+{
+    static const struct redis_conn_events events = {.on_ready = keeper_on_waits_ready,
+                                                    .on_lost = keeper_on_waits_lost};
+    struct redis_options options = {0};
+    char why[256];
+    redis_settings_read(k->w, &options);
+    options.primary = true;
+    uint64_t most =
+        options.timeout_ms / 2 < KEEPER_WAIT_MS ? options.timeout_ms / 2 : KEEPER_WAIT_MS;
+    snprintf(k->wait_s, sizeof k->wait_s, "%" PRIu64 ".%03" PRIu64, most / 1000, most % 1000);
+    k->waits = redis_conn_new(worker_loop(k->w), &options, &events, k, why, sizeof why);
+    redis_options_fini(&options);
+}
+
+/* Nobody waits while nobody is idle: whoever is at work claims the next by himself. */
+static void keeper_wait(struct keeper *k)
+{
+    static const char end[] = "RIGHT";
+    const struct slice words[] = {slice_of("BLMOVE"), slice_of(k->turns), slice_of(k->turns),
+                                  slice_of(end),      slice_of(end),      slice_of(k->wait_s)};
+    if (k->waiting || k->idle == 0 || worker_stopping(k->w) || !redis_conn_ready(k->waits))
+        return;
+    k->waiting = redis_conn_command(k->waits, sizeof words / sizeof words[0], words,
+                                    keeper_on_waited, k) == 0;
+}
+
+static bool keeper_on_message(struct worker *w, void *state, struct worker_peer *from,
+                              uint64_t type, struct unpack *u)
+{
+    struct keeper *k = state;
+    struct message_idle m;
+    if (type != MESSAGE_IDLE || !message_idle_unpack(u, &m))
+        return false;
+    if (from->user == NULL)
+        from->user = worker_must_alloc(w, sizeof(struct keeper_sanjer));
+    struct keeper_sanjer *s = from->user;
+    k->idle += !s->idle;
+    s->idle = true;
+    keeper_wait(k);
+    return true;
+}
+
+/* ---- clocks ---- */
+
+static void keeper_note(struct keeper *k, const redisReply *reply)
+{
+    char why[sizeof k->error];
+    job_redis_failed(reply, why, sizeof why);
+    if (reply != NULL) /* else the connection says it */
+        snprintf(k->error, sizeof k->error, "%s", why);
+}
+
+static void keeper_on_due(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    keeper_note(ctx, reply);
+}
+
+static void keeper_on_expired(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    (void)c;
+    (void)ctx;
+    if (reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0)
+        log_debug("expired", "jobs=%lld", reply->integer);
+}
+
+static void keeper_on_orphans(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct keeper *k = ctx;
+    (void)c;
+    const redisReply *row;
+    for (size_t i = 0; (row = job_reply_at(reply, i)) != NULL; i++) {
+        const redisReply *id = job_reply_at(row, 0), *what = job_reply_at(row, 2);
+        if (id == NULL || what == NULL)
+            continue;
+        worker_count(k->w, COUNTER_JOBS_LOST, 1);
+        log_warn("lost", "job=%s now=%s", log_quote(job_reply_bytes(id)),
+                 log_quote(job_reply_bytes(what)));
+    }
+}
+
+static void keeper_orphans(struct keeper *k, const char *owner)
+{
+    const struct slice args[] = {slice_of(owner), slice_of(k->lost_max), k->queue};
+    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, args, keeper_on_orphans, k);
+}
+
+static void keeper_clocks(struct keeper *k)
+{
+    uint64_t now = clock_mono_ms();
+    if (!redis_conn_ready(k->redis.conn))
+        return;
+    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_DUE, 1, &k->queue, keeper_on_due, k);
+    if (now - k->ready_ms >= KEEPER_GRACE_MS)
+        keeper_orphans(k, "");
+    if (k->expired_ms != 0 && now - k->expired_ms < KEEPER_EXPIRE_MS)
+        return;
+    k->expired_ms = now;
+    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_EXPIRE, 1, &k->queue, keeper_on_expired, k);
+}
+
+/* What it had in hands is another's at once; its own successor asks for it too, should we be away. */
+static void keeper_on_down(struct worker *w, void *state, struct worker_peer *peer,
+                           struct slice reason)
+{
+    struct keeper *k = state;
+    const struct keeper_sanjer *s = peer->user;
+    char owner[REDIS_IDENTITY_SIZE];
+    (void)w;
+    (void)reason;
+    if (s != NULL && s->idle)
+        k->idle--;
+    if (strcmp(peer->type, "sanjer") == 0 &&
+        job_redis_owner(&k->redis, peer->name, peer->generation, owner) == 0)
+        keeper_orphans(k, owner);
+}
+
+/* ---- life ---- */
+
+static void keeper_on_redis(struct worker *w, void *state)
+{
+    struct keeper *k = state;
+    (void)w;
+    k->ready_ms = clock_mono_ms();
+    keeper_clocks(k);
+    keeper_wait(k);
+}
+
+static int keeper_init(struct worker *w, void *state)
+{
+    static const struct redis_link_events events = {.on_ready = keeper_on_redis};
+    struct keeper *k = state;
+    k->w = w;
+    k->queue = slice_of(worker_setting_text(w, "jobs.queue"));
+    snprintf(k->lost_max, sizeof k->lost_max, "%" PRIu64, worker_setting_u64(w, "jobs.lost_max"));
+    int code = job_redis_open(&k->redis, w, k, &events);
+    if (code != 0)
+        return code;
+    snprintf(k->turns, sizeof k->turns, "%sturns", k->redis.space);
+    keeper_open_waits(k);
+    return k->waits != NULL ? 0 : CONTRACT_EXIT_TEMPORARY;
+}
+
+static void keeper_on_tick(struct worker *w, void *state)
+{
+    struct keeper *k = state;
+    redis_link_tick(&k->redis.link);
+    keeper_clocks(k);
+    keeper_wait(k);
+    worker_doing(w, "%zu idle", k->idle);
+    if (redis_conn_ready(k->redis.conn)) /* else the connection names its own trouble */
+        worker_trouble(w, "%s", k->error);
+}
+
+static void keeper_fini(struct worker *w, void *state)
+{
+    struct keeper *k = state;
+    struct redis_conn *waits = k->waits;
+    (void)w;
+    k->waits = NULL; /* whose pending answer is nobody's any more */
+    redis_conn_free(waits);
+    job_redis_close(&k->redis);
+}
+
+const struct worker_ops worker_ops = {
+    .type = "job-keeper",
+    .mailbox = &worker_mailbox,
+    .state_size = sizeof(struct keeper),
+    .init = keeper_init,
+    .on_message = keeper_on_message,
+    .on_down = keeper_on_down,
+    .on_tick = keeper_on_tick,
+    .fini = keeper_fini,
+};

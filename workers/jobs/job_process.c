@@ -1,0 +1,174 @@
+/*
+ * job_process.c: the process of a job. See job_process.h.
+ *
+ * _Fork, and between it and exec calls only that are safe in a process with threads: the mailbox has one.
+ */
+#include "workers/jobs/job_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+int job_process_adopt(void)
+{
+    return prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 ? 0 : -errno;
+}
+
+/* The ends of three pipes and of one that exec closes: [0] to read, [1] to write. */
+enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_REPORT, PIPES };
+
+static void pipes_close(int pipes[PIPES][2])
+{
+    for (int i = 0; i < PIPES; i++)
+        for (int k = 0; k < 2; k++)
+            if (pipes[i][k] >= 0)
+                close(pipes[i][k]);
+}
+
+static int pipes_open(int pipes[PIPES][2])
+{
+    for (int i = 0; i < PIPES; i++)
+        pipes[i][0] = pipes[i][1] = -1;
+    for (int i = 0; i < PIPES; i++)
+        if (pipe2(pipes[i], O_CLOEXEC) != 0) {
+            int error = errno;
+            pipes_close(pipes);
+            return -error;
+        }
+    return 0;
+}
+
+static _Noreturn void process_become(const char *file, const char *folder, pid_t parent,
+                                     int pipes[PIPES][2])
+{
+    const char *const argv[] = {file, NULL};
+    sigset_t none;
+    int error = 0;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1); /* the parent died before prctl could say so */
+    for (int signal = 1; signal < NSIG; signal++)
+        sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    if (dup2(pipes[PIPE_IN][0], STDIN_FILENO) < 0 || dup2(pipes[PIPE_OUT][1], STDOUT_FILENO) < 0 ||
+        dup2(pipes[PIPE_ERR][1], STDERR_FILENO) < 0 ||
+        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 || chdir(folder) != 0)
+        error = errno;
+    if (error == 0) {
+        execve(file, (char *const *)(uintptr_t)argv, environ);
+        error = errno;
+    }
+    ssize_t n = write(pipes[PIPE_REPORT][1], &error, sizeof error);
+    _exit(n == sizeof error ? 127 : 1);
+}
+
+/* Why it did not come to exec; 0: it did. */
+static int process_report(int fd)
+{
+    int error = 0;
+    ssize_t n;
+    do
+        n = read(fd, &error, sizeof error);
+    while (n < 0 && errno == EINTR);
+    return n == sizeof error ? error : 0;
+}
+
+static int take(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    fcntl(taken, F_SETFL, O_NONBLOCK);
+    return taken;
+}
+
+int job_process_start(const char *file, struct job_process *p)
+{
+    int pipes[PIPES][2];
+    char folder[PATH_MAX];
+    int rc = pipes_open(pipes);
+    if (rc != 0)
+        return rc;
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(file, '/') - file), file);
+    pid_t parent = getpid();
+    p->pid = _Fork();
+    if (p->pid == 0)
+        process_become(file, folder, parent, pipes);
+    int error = p->pid < 0 ? errno : 0;
+    close(pipes[PIPE_REPORT][1]);
+    pipes[PIPE_REPORT][1] = -1;
+    if (error == 0)
+        error = process_report(pipes[PIPE_REPORT][0]);
+    p->pidfd = error == 0 ? (int)syscall(SYS_pidfd_open, p->pid, 0) : -1;
+    if (error == 0 && p->pidfd < 0) {
+        error = errno;
+        kill(p->pid, SIGKILL);
+    }
+    if (error != 0) {
+        if (p->pid > 0)
+            waitpid(p->pid, NULL, 0);
+        pipes_close(pipes);
+        return -error;
+    }
+    fcntl(p->pidfd, F_SETFD, FD_CLOEXEC);
+    p->in = take(&pipes[PIPE_IN][1]);
+    p->out = take(&pipes[PIPE_OUT][0]);
+    p->err = take(&pipes[PIPE_ERR][0]);
+    pipes_close(pipes);
+    return 0;
+}
+
+void job_process_signal(const struct job_process *p, int signal)
+{
+    kill(-p->pid, signal);
+}
+
+/* ---- what is left ---- */
+
+/* Kills each child of one of our threads; how many there were. */
+static size_t sweep_thread(const char *thread)
+{
+    char path[300];
+    long pid;
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%s/children", thread);
+    FILE *f = fopen(path, "re");
+    while (f != NULL && fscanf(f, "%ld", &pid) == 1) {
+        kill((pid_t)pid, SIGKILL);
+        count++;
+    }
+    if (f != NULL)
+        fclose(f);
+    return count;
+}
+
+size_t job_process_sweep(void)
+{
+    size_t count = 0;
+    struct dirent *entry;
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue;
+    DIR *threads = opendir("/proc/self/task");
+    while (threads != NULL && (entry = readdir(threads)) != NULL)
+        if (entry->d_name[0] != '.')
+            count += sweep_thread(entry->d_name);
+    if (threads != NULL)
+        closedir(threads);
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue;
+    return count;
+}

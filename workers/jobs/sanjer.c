@@ -1,0 +1,308 @@
+/*
+ * sanjer.c: the life of a sanjer: idle, woken, a claim, beats. See sanjer.h.
+ *
+ * Runs as its own process, sanjer.workers of them a section. It says to the keeper when it is idle, and claims when it
+ * is woken; while there are jobs the end of one claims the next. What it runs is its own until Redis says otherwise:
+ * each second a beat renews the lease, and hears whether the job is to be stopped.
+ */
+#include "workers/jobs/sanjer.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "proto/jobs/job_field.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A sanjer that was not woken says again that it is idle: a keeper's successor knows nobody. */
+#define SANJER_IDLE_MS 2000u
+
+/* ---- idle ---- */
+
+static void sanjer_idle(struct sanjer *s)
+{
+    uint64_t now = clock_mono_ms();
+    if (s->claiming || s->run != NULL || worker_stopping(s->w) ||
+        !redis_conn_ready(s->redis.conn) || now < s->idle_ms)
+        return;
+    for (struct worker_peer *p = worker_peer_next(s->w, NULL); p != NULL;
+         p = worker_peer_next(s->w, p)) {
+        if (strcmp(p->type, "job-keeper") != 0)
+            continue;
+        struct buffer *message = worker_compose(s->w);
+        message_idle_pack(message, &(struct message_idle){.runs = 0});
+        if (worker_send(s->w, p, message) == 0)
+            s->idle_ms = now + SANJER_IDLE_MS;
+    }
+}
+
+/* ---- a claim ---- */
+
+static void sanjer_on_claimed(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct sanjer *s = ctx;
+    char why[384];
+    (void)c;
+    s->claiming = false;
+    job_redis_failed(reply, why, sizeof why);
+    if (reply != NULL && why[0] != '\0')
+        worker_trouble(s->w, "jobs cannot be claimed: %s", why);
+    /* Whatever it has given to us without our hearing of it goes back (sanjer_adopt). */
+    s->adopted = s->adopted && reply != NULL;
+    sanjer_take(s, why[0] == '\0' ? reply : NULL);
+}
+
+static void sanjer_claim(struct sanjer *s)
+{
+    const struct slice args[] = {slice_of(s->redis.owner), slice_of(s->worker), slice_of(s->lease)};
+    if (s->claiming || s->run != NULL || worker_stopping(s->w))
+        return;
+    s->claiming =
+        job_redis_call(&s->redis, JOB_SCRIPT_JOBS_CLAIM, 3, args, sanjer_on_claimed, s) == 0;
+}
+
+static char *sanjer_copy(const redisReply *reply)
+{
+    return slice_dup(reply != NULL ? job_reply_bytes(reply) : slice_of(""));
+}
+
+static struct slice sanjer_field(const redisReply *fields, const char *name)
+{
+    for (size_t i = 0; job_reply_at(fields, i + 1) != NULL; i += 2)
+        if (slice_is(job_reply_bytes(fields->element[i]), name))
+            return job_reply_bytes(fields->element[i + 1]);
+    return slice_of("");
+}
+
+static uint64_t sanjer_number(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0
+               ? (uint64_t)reply->integer
+               : 0;
+}
+
+/* NULL when memory is short: the claim is handed back by whoever comes after us. */
+static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *claimed)
+{
+    struct sanjer_run *run = calloc(1, sizeof *run);
+    const redisReply *fields = job_reply_at(claimed, 5);
+    if (run == NULL)
+        return NULL;
+    run->s = s;
+    run->progress = -1;
+    run->id = sanjer_copy(job_reply_at(claimed, 0));
+    run->queue = sanjer_copy(job_reply_at(claimed, 1));
+    run->attempt = sanjer_number(job_reply_at(claimed, 2));
+    run->blamed = sanjer_number(job_reply_at(claimed, 3));
+    run->platform = slice_dup(sanjer_field(fields, JOB_FIELD("platform")));
+    run->name = slice_dup(sanjer_field(fields, JOB_FIELD("id")));
+    run->settings = slice_dup(sanjer_field(fields, JOB_FIELD("settings")));
+    run->meta = json_object();
+    if (run->id == NULL || run->queue == NULL || run->platform == NULL || run->name == NULL ||
+        run->settings == NULL || run->meta == NULL)
+        worker_exit(s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
+    return run;
+}
+
+void sanjer_take(struct sanjer *s, const redisReply *claimed)
+{
+    bool none = claimed == NULL || claimed->type != REDIS_REPLY_ARRAY;
+    if (none && worker_stopping(s->w)) {
+        worker_finished(s->w);
+        return;
+    }
+    if (none) {
+        /* `suspended`: its turns are still there, and the keeper would wake us at once. */
+        bool held = claimed != NULL && claimed->type == REDIS_REPLY_STRING;
+        s->idle_ms = held ? clock_mono_ms() + SANJER_IDLE_MS : 0;
+        sanjer_idle(s);
+        return;
+    }
+    s->run = sanjer_run_new(s, claimed);
+    if (s->run == NULL)
+        worker_exit(s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
+    worker_count(s->w, COUNTER_JOBS_STARTED, 1);
+    sanjer_start(s, s->run);
+}
+
+void sanjer_done(struct sanjer *s, const redisReply *claimed)
+{
+    sanjer_run_close(s->run);
+    s->run = NULL;
+    if (worker_stopping(s->w))
+        worker_finished(s->w);
+    else
+        sanjer_take(s, claimed);
+}
+
+static bool sanjer_on_message(struct worker *w, void *state, struct worker_peer *from,
+                              uint64_t type, struct unpack *u)
+{
+    struct message_wake m;
+    (void)w;
+    (void)from;
+    if (type != MESSAGE_WAKE || !message_wake_unpack(u, &m))
+        return false;
+    sanjer_claim(state);
+    return true;
+}
+
+/* ---- beats ---- */
+
+static void sanjer_on_beat(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct sanjer *s = ctx;
+    (void)c;
+    if (reply == NULL || s->run == NULL || s->ending)
+        return;
+    struct slice said = job_reply_bytes(reply);
+    if (slice_is(said, "stop"))
+        sanjer_stop_run(s->run, SANJER_CANCELED);
+    else if (slice_is(said, "lost") || slice_is(said, "gone") || slice_is(said, "canceled"))
+        sanjer_stop_run(s->run, SANJER_GONE);
+}
+
+static void sanjer_beat(struct sanjer *s)
+{
+    struct slice args[5 + SANJER_FRESH];
+    struct buffer texts[4] = {BUFFER_EMPTY, BUFFER_EMPTY, BUFFER_EMPTY, BUFFER_EMPTY};
+    char attempt[24], progress[32];
+    struct sanjer_run *run = s->run;
+    if (run == NULL || s->ending || !redis_conn_ready(s->redis.conn))
+        return;
+    snprintf(attempt, sizeof attempt, "%" PRIu64, run->attempt);
+    args[0] = slice_of(run->id);
+    args[1] = slice_of(run->queue);
+    args[2] = slice_of(s->redis.owner);
+    args[3] = slice_of(attempt);
+    args[4] = slice_of(s->lease);
+    size_t count = 5 + (run->fresh ? sanjer_fresh(run, args + 5, texts, progress) : 0);
+    if (job_redis_call(&s->redis, JOB_SCRIPT_JOBS_BEAT, count, args, sanjer_on_beat, s) == 0)
+        run->fresh = false;
+    for (size_t i = 0; i < 4; i++)
+        buffer_fini(&texts[i]);
+}
+
+/* ---- life ---- */
+
+static void sanjer_on_adopted(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct sanjer *s = ctx;
+    (void)c;
+    s->adopted = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
+    sanjer_idle(s);
+}
+
+/* What is in our name and not in our hands: an incarnation's before us, or a claim's whose answer was lost. */
+static void sanjer_adopt(struct sanjer *s)
+{
+    char lost_max[24];
+    snprintf(lost_max, sizeof lost_max, "%" PRIu64, worker_setting_u64(s->w, "jobs.lost_max"));
+    const struct slice with[] = {slice_of(s->redis.owners), slice_of(lost_max),
+                                 slice_of(worker_setting_text(s->w, "jobs.queue"))};
+    job_redis_call(&s->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, with, sanjer_on_adopted, s);
+}
+
+static void sanjer_on_redis(struct worker *w, void *state)
+{
+    struct sanjer *s = state;
+    (void)w;
+    sanjer_beat(s);
+    if (s->ending)
+        sanjer_end(s);
+    if (!s->adopted && s->run == NULL)
+        sanjer_adopt(s);
+    else
+        sanjer_idle(s);
+}
+
+static void sanjer_read_settings(struct sanjer *s)
+{
+    char host[64] = "";
+    const char *number = strrchr(worker_name(s->w), '.');
+    s->folder = worker_setting_text(s->w, "jobs.platforms");
+    s->timeout_ms = worker_setting_u64(s->w, "jobs.timeout");
+    s->stop_ms = worker_setting_u64(s->w, "jobs.stop_timeout");
+    s->retries = worker_setting_u64(s->w, "jobs.retries");
+    s->retry_min_ms = worker_setting_u64(s->w, "jobs.retry_min");
+    s->retry_max_ms = worker_setting_u64(s->w, "jobs.retry_max");
+    s->output_keep = worker_setting_u64(s->w, "jobs.output_keep");
+    snprintf(s->lease, sizeof s->lease, "%" PRIu64, worker_setting_u64(s->w, "jobs.lease"));
+    gethostname(host, sizeof host - 1);
+    snprintf(s->worker, sizeof s->worker, "%s.sanjer%s", host, number != NULL ? number + 1 : "");
+}
+
+static int sanjer_init(struct worker *w, void *state)
+{
+    static const struct redis_link_events events = {.on_ready = sanjer_on_redis};
+    struct sanjer *s = state;
+    s->w = w;
+    sanjer_read_settings(s);
+    uv_timer_init(worker_loop(w), &s->stop);
+    s->stop.data = s;
+    int rc = job_process_adopt();
+    if (rc != 0)
+        worker_exit_for(w, -rc, NULL, "descendants of jobs cannot be adopted");
+    return job_redis_open(&s->redis, w, s, &events);
+}
+
+static void sanjer_on_tick(struct worker *w, void *state)
+{
+    struct sanjer *s = state;
+    redis_link_tick(&s->redis.link);
+    sanjer_beat(s);
+    if (!s->adopted && s->run == NULL && !s->claiming && redis_conn_ready(s->redis.conn))
+        sanjer_adopt(s);
+    sanjer_idle(s);
+    if (s->run == NULL)
+        worker_doing(w, "idle");
+    else if (s->run->progress >= 0)
+        worker_doing(w, "runs %s (%s) %.1fs %.0f %%", s->run->platform, s->run->name,
+                     (double)(clock_mono_ms() - s->run->started_ms) / 1000, s->run->progress * 100);
+    else
+        worker_doing(w, "runs %s (%s) %.1fs", s->run->platform, s->run->name,
+                     (double)(clock_mono_ms() - s->run->started_ms) / 1000);
+}
+
+static void sanjer_on_stop(uv_timer_t *timer)
+{
+    struct sanjer *s = timer->data;
+    if (s->run != NULL && !s->run->exited)
+        sanjer_stop_run(s->run, SANJER_BACK);
+}
+
+/* In stop_timeout it may end by itself; then it is handed back. */
+static void sanjer_drain(struct worker *w, void *state)
+{
+    struct sanjer *s = state;
+    if (s->run == NULL && !s->claiming)
+        worker_finished(w);
+    else
+        uv_timer_start(&s->stop, sanjer_on_stop, s->stop_ms / 2, 0);
+}
+
+static void sanjer_fini(struct worker *w, void *state)
+{
+    struct sanjer *s = state;
+    (void)w;
+    if (s->run != NULL && s->run->process.pid > 0 && !s->run->exited)
+        job_process_signal(&s->run->process, SIGKILL);
+    job_redis_close(&s->redis);
+    if (s->run != NULL)
+        sanjer_run_close(s->run);
+    s->run = NULL;
+    uv_close((uv_handle_t *)&s->stop, NULL);
+}
+
+const struct worker_ops worker_ops = {
+    .type = "sanjer",
+    .mailbox = &worker_mailbox,
+    .state_size = sizeof(struct sanjer),
+    .init = sanjer_init,
+    .on_message = sanjer_on_message,
+    .on_tick = sanjer_on_tick,
+    .drain = sanjer_drain,
+    .fini = sanjer_fini,
+};
