@@ -31,10 +31,10 @@ _platoonctl_places() {
     case $1 in
     'cache set '*' '*' '* | 'queue weight '*' '*' '* | 'snapshot diff '*' '*' '*) ;;
     'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop' | 'queue dead '*' retry' | 'queue dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'snapshot diff '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '*) ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'snapshot diff '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'job run '* | 'job show '* | 'job wait '* | 'job tail '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '*) ;;
     'snapshot put '*) echo '@file' ;;
     'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
-    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait' | 'snapshot list' | 'snapshot log' | 'snapshot get' | 'snapshot diff' | 'snapshot put') ;;
+    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait' | 'job run' | 'job show' | 'job wait' | 'job tail' | 'job cancel' | 'job retry' | 'snapshot list' | 'snapshot log' | 'snapshot get' | 'snapshot diff' | 'snapshot put') ;;
     'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
     'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-node:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
@@ -47,10 +47,11 @@ _platoonctl_places() {
     report) echo '@watcher:1' ;;
     top | status | logs | watch | trace | crashes | start | stop | restart | level | signal | send) echo '@worker' ;;
     wait) echo '@worker ready stopped' ;;
-    '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache queue snapshot' ;;
+    '') echo 'tree top status logs watch graph trace crashes check version start stop restart reload scale level signal send wait upgrade shutdown redis drain report cache queue job snapshot' ;;
     drain) echo 'status dead wait' ;;
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
     queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap listen wait' ;;
+    job) echo 'platforms run list show wait tail cancel retry' ;;
     snapshot) echo 'list log get diff put' ;;
     esac
 }
@@ -89,6 +90,14 @@ _platoonctl_dashes() {
     'queue cap' | 'queue cap '*) echo "$_platoonctl_options --on" ;;
     'queue listen' | 'queue listen '*) echo "$_platoonctl_options -n --on" ;;
     'queue wait' | 'queue wait '*) echo "$_platoonctl_options --on" ;;
+    'job platforms' | 'job platforms '*) echo "$_platoonctl_options --on" ;;
+    'job run' | 'job run '*) echo "$_platoonctl_options --settings --id --key --wait --on" ;;
+    'job list' | 'job list '*) echo "$_platoonctl_options --status -n --on" ;;
+    'job show' | 'job show '*) echo "$_platoonctl_options --on" ;;
+    'job wait' | 'job wait '*) echo "$_platoonctl_options --on" ;;
+    'job tail' | 'job tail '*) echo "$_platoonctl_options --on" ;;
+    'job cancel' | 'job cancel '*) echo "$_platoonctl_options --on" ;;
+    'job retry' | 'job retry '*) echo "$_platoonctl_options --on" ;;
     'snapshot log' | 'snapshot log '*) echo "$_platoonctl_options --limit --before" ;;
     'snapshot put' | 'snapshot put '*) echo "$_platoonctl_options --if" ;;
     *) echo "$_platoonctl_options" ;;
@@ -98,7 +107,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --limit | --before | --if) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --limit | --before | --if) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -115,7 +124,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --limit | --before | --if) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --limit | --before | --if) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

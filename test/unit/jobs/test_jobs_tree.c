@@ -6,7 +6,8 @@
 START_TEST(test_workers_of_a_section)
 {
     build(PLATOON "redis main { url = \"redis://127.0.0.1:6379\" }\n"
-                  "jobs a { platforms = p  sanjer { workers = 2 } }\n");
+                  "jobs a { platforms = p  strategy = rest_for_one  intensity = 3  period = 5s  "
+                  "sanjer { workers = 2 } }\n");
     expect_workers("redis/send.1 jobs/a/keeper jobs/a/collector jobs/a/sanjer.1 jobs/a/sanjer.2 ");
     expect_outer_branch("jobs");
     expect_own_branch("jobs/a");
