@@ -7,7 +7,7 @@
 #define PROTO_JOBS_JOB_FIELD_H
 
 /* JOB_FIELD("cause"): its name in Redis. */
-#define JOB_FIELD_PREFIX    "platoon."
-#define JOB_FIELD(name) JOB_FIELD_PREFIX name
+#define JOB_FIELD_PREFIX "platoon."
+#define JOB_FIELD(name)  JOB_FIELD_PREFIX name
 
 #endif
