@@ -8,9 +8,11 @@
 
 #include "common/fault.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 /* With less than this a version of some size does not fit, compressed or not. */
 #define WRITE_ROOM (1u << 20)
@@ -139,6 +141,32 @@ static bool write_commit(struct snapshot_repo *r, const struct snapshot_new *n,
            snapshot_repo_fail(why, "a fault");
 }
 
+/*
+ * libgit2 says that the branch cannot be moved also when it has been, and only its folder could not be synced. All of
+ * the disk is synced then instead: what git shows already is taken back only when that fails too.
+ */
+static bool write_sync(struct snapshot_repo *r)
+{
+    int fd = open(git_repository_path(r->git), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && syncfs(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+/* The branch is as it was before. False: it still has the commit, which is the newest version then, synced or not. */
+static bool write_take_back(struct snapshot_repo *r, const git_oid *id)
+{
+    git_reference *ref = NULL;
+    git_oid there;
+    if (r->has_head)
+        (void)git_reference_create_matching(&ref, r->git, r->branch, &r->head, 1, id, "platoon");
+    else
+        (void)git_reference_remove(r->git, r->branch);
+    git_reference_free(ref);
+    return git_reference_name_to_id(&there, r->git, r->branch) != 0 || !git_oid_equal(&there, id);
+}
+
 static enum snapshot_written write_branch(struct snapshot_repo *r, const git_oid *id, char *why)
 {
     git_reference *ref = NULL;
@@ -151,12 +179,14 @@ static enum snapshot_written write_branch(struct snapshot_repo *r, const git_oid
         r->moved = true;
         return SNAPSHOT_MOVED;
     }
-    if (rc != 0 || git_reference_name_to_id(&there, r->git, r->branch) != 0 ||
-        !git_oid_equal(&there, id)) {
+    if (git_reference_name_to_id(&there, r->git, r->branch) != 0 || !git_oid_equal(&there, id)) {
         write_fail(r, why, "the branch cannot be moved");
         return SNAPSHOT_FAILED;
     }
-    return SNAPSHOT_ACCEPTED;
+    if (rc == 0 || write_sync(r))
+        return SNAPSHOT_ACCEPTED;
+    write_fail(r, why, "the branch cannot be synced");
+    return write_take_back(r, id) ? SNAPSHOT_FAILED : SNAPSHOT_ACCEPTED;
 }
 
 static enum snapshot_written write_all(struct snapshot_repo *r, const struct snapshot_new *n,
@@ -193,5 +223,6 @@ enum snapshot_written snapshot_repo_write(struct snapshot_repo *r, const struct 
     r->head = commit;
     r->has_head = true;
     r->seq++;
+    (void)FAULT_POINT("snapshot.after-branch", slice_of(n->path));
     return SNAPSHOT_ACCEPTED;
 }

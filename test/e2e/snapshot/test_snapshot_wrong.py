@@ -25,6 +25,20 @@ def test_killed_at_a_step_it_is_the_old_version(faulty, step):
     assert good, said
 
 
+def test_killed_before_the_answer_it_is_the_new_version(faulty):
+    """Who was not answered asks again, and makes no second one."""
+    store = Store(faulty).start({"work": {}})
+    store.put("work", b"old\n")
+    faulty.fault("snapshot.after-branch", "kill")
+    assert store.ctl("snapshot", "put", "work", data=b"new\n").returncode == 1
+    store.ready()
+    assert store.get("work") == b"new\n"
+    again = store.put("work", b"new\n")
+    assert again["changed"] is False and again["seq"] == 2
+    good, said = store.is_sound()
+    assert good, said
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_what_fails_at_a_step_changes_nothing(faulty, step):
     store = Store(faulty).start({"work": {}})
