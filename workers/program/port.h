@@ -56,6 +56,13 @@ struct port_start {
     char id[PORT_ID_MAX];
 };
 
+/* A delivery that is not answered yet. */
+struct port_delivery {
+    struct port_delivery *next;
+    uint64_t token;
+    char id[PORT_ID_MAX];
+};
+
 struct port_timer {
     struct port_timer *next;
     struct port *port;

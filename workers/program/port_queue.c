@@ -10,13 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A delivery that is not answered yet. */
-struct port_delivery {
-    struct port_delivery *next;
-    uint64_t token;
-    char id[PORT_ID_MAX];
-};
-
 static const char *queue_string(const json_t *said, const char *key)
 {
     const char *text = json_string_value(json_object_get(said, key));
