@@ -77,7 +77,8 @@ struct port {
     bool msgpack;
     uv_pipe_t in, out; /* its stdin, its stdout */
     struct buffer said;
-    bool waits; /* for memory to read into */
+    bool waits;    /* for memory to read into, or to understand what was read */
+    bool short_of; /* memory, when it was last cut into lines or frames */
     struct port_waiting *waiting;
     size_t waiting_count, waiting_bytes;
     struct port_call *calls;

@@ -177,9 +177,13 @@ static size_t port_take_line(struct port *p, struct slice left)
     if (nl == NULL)
         return 0;
     size_t len = (size_t)(nl - left.ptr);
-    if (len > 0 && left.ptr[0] != '\r')
-        port_take(p, json_loadb(left.ptr, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error),
-                  error.text);
+    if (len == 0 || left.ptr[0] == '\r')
+        return len + 1;
+    json_t *said = json_loadb(left.ptr, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    p->short_of = said == NULL && error.text[0] == '\0'; /* jansson names every other cause */
+    if (p->short_of)
+        return 0;
+    port_take(p, said, error.text);
     return len + 1;
 }
 
@@ -197,13 +201,18 @@ static size_t port_take_frame(struct port *p, struct slice left)
         return 0;
     json_t *said = NULL;
     int rc = json_value_unpack(slice_make(left.ptr + 4, len), PORT_DEPTH_MAX, &said);
+    p->short_of = rc == -ENOMEM;
+    if (p->short_of)
+        return 0;
     port_take(p, rc == 0 ? said : NULL, "no msgpack");
     return 4 + len;
 }
 
+/* What there is no memory to read stays, and all behind it (short_of): a `done` that was lost would never come again. */
 static void port_cut(struct port *p)
 {
     size_t at = 0;
+    p->short_of = false;
     for (;;) {
         struct slice left = slice_make(p->said.data + at, p->said.len - at);
         size_t taken = left.len == 0 ? 0
@@ -246,6 +255,8 @@ static void port_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     } else if (n > 0) {
         p->said.len += (size_t)n;
         port_cut(p);
+        if (p->short_of)
+            port_read_later(p);
     } else if (n < 0) {
         uv_read_stop(stream);
     }
@@ -257,6 +268,9 @@ static void port_go_on(struct port *p)
         p->said.failed = false;
         return;
     }
+    port_cut(p);
+    if (p->short_of)
+        return;
     p->waits = false;
     worker_trouble(p->w, "%s", "");
     uv_read_start((uv_stream_t *)&p->out, port_on_alloc, port_on_read);

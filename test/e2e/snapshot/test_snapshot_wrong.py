@@ -1,14 +1,20 @@
 """What goes wrong with snapshots: deaths at each step, a full disk, two who write, a branch that somebody has moved, a folder that is none of ours."""
 import os
+import re
 import signal
 import subprocess
 
 import pytest
 
-from platoon_fixture import Platoon, freeze, wait_until
+from platoon_fixture import freeze, Platoon, ROOT, wait_until
 from snapshot_fixture import Store
 
 STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit"]
+
+
+def test_every_point_is_visited():
+    found = {point for path in (ROOT / "workers/snapshot").rglob("*.c") for point in re.findall(r'FAULT_POINT\("([^"]+)"', path.read_text())}
+    assert found == {*STEPS, "snapshot.after-branch"}
 
 
 @pytest.mark.parametrize("step", STEPS)
