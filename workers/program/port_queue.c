@@ -6,6 +6,7 @@
 #include "workers/program/port.h"
 
 #include "common/base64.h"
+#include "common/json/json_short.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,23 +39,10 @@ static void queue_put_body(json_t *event, struct slice body)
     buffer_fini(&coded);
 }
 
-/* To jansson a body for which memory is short is no JSON, see queue_fields.c: the program must not be told another. */
-static bool queue_short;
-
-static void *queue_malloc(size_t size)
-{
-    void *bytes = malloc(size);
-    queue_short = queue_short || bytes == NULL;
-    return bytes;
-}
-
+/* A body for which memory is short is not told as another one: what it has goes back (json_short.h). */
 void port_on_task(struct worker *w, void *state, const struct worker_task *task)
 {
-    json_malloc_t before;
-    json_free_t release;
-    queue_short = false;
-    json_get_alloc_funcs(&before, &release);
-    json_set_alloc_funcs(queue_malloc, release);
+    json_short_begin();
     json_t *facet = json_stringn(task->facet.ptr, task->facet.len);
     json_t *at = task->at_ms >= 0 ? json_integer(task->at_ms) : json_null();
     json_t *event = json_pack("{s:s,s:s,s:s,s:I,s:o,s:o}", "event", "task", "queue", task->queue,
@@ -63,8 +51,7 @@ void port_on_task(struct worker *w, void *state, const struct worker_task *task)
     char why[128];
     if (event != NULL)
         queue_put_body(event, task->body);
-    json_set_alloc_funcs(before, release);
-    if (queue_short) /* what it has goes back */
+    if (json_short_end())
         worker_exit_for(w, ENOMEM, NULL, "cannot tell the program of a task");
     size_t len = port_tell_task(state, event);
     if (len <= PORT_TASK_MAX)

@@ -4,6 +4,7 @@
  */
 #include "workers/program/port.h"
 
+#include "common/json/json_short.h"
 #include "common/json/json_value.h"
 #include "common/log.h"
 
@@ -179,10 +180,13 @@ static size_t port_take_line(struct port *p, struct slice left)
     size_t len = (size_t)(nl - left.ptr);
     if (len == 0 || left.ptr[0] == '\r')
         return len + 1;
+    json_short_begin();
     json_t *said = json_loadb(left.ptr, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    p->short_of = said == NULL && error.text[0] == '\0'; /* jansson names every other cause */
-    if (p->short_of)
+    p->short_of = json_short_end();
+    if (p->short_of) {
+        json_decref(said);
         return 0;
+    }
     port_take(p, said, error.text);
     return len + 1;
 }
@@ -208,7 +212,7 @@ static size_t port_take_frame(struct port *p, struct slice left)
     return 4 + len;
 }
 
-/* What there is no memory to read stays, and all behind it (short_of): a `done` that was lost would never come again. */
+/* What there is no memory to read stays, and all behind it (short_of): a lost `done` would never come again. */
 static void port_cut(struct port *p)
 {
     size_t at = 0;

@@ -1,6 +1,8 @@
 /* queue_fields.c: what templates see of a body. See queue_fields.h. */
 #include "workers/queue/queue_fields.h"
 
+#include "common/json/json_short.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -44,40 +46,18 @@ static void fields_point(struct queue_fields *f)
     }
 }
 
-/*
- * Whether memory was short is not what jansson says: a string for which it has none is "invalid token" to it, and such
- * a body would go where those go that are no JSON.
- */
-static bool fields_short;
-
-static void *fields_malloc(size_t size)
-{
-    void *p = malloc(size);
-    fields_short = fields_short || p == NULL;
-    return p;
-}
-
-static json_t *fields_parse(struct slice body)
-{
-    json_malloc_t before;
-    json_free_t release;
-    fields_short = false;
-    json_get_alloc_funcs(&before, &release);
-    json_set_alloc_funcs(fields_malloc, release);
-    json_t *object = json_loadb(body.ptr, body.len, JSON_ALLOW_NUL, NULL);
-    json_set_alloc_funcs(before, release);
-    return object;
-}
-
 bool queue_fields_read(struct queue_fields *f, struct slice body)
 {
     const char *name;
     json_t *value;
     f->count = 0;
     buffer_clear(&f->text);
-    json_t *object = fields_parse(body);
-    if (object == NULL && fields_short)
+    json_short_begin();
+    json_t *object = json_loadb(body.ptr, body.len, JSON_ALLOW_NUL, NULL);
+    if (json_short_end()) { /* else it would go where those go that are no JSON */
+        json_decref(object);
         return false;
+    }
     json_object_foreach(object, name, value)
     {
         if (f->count < QUEUE_FIELDS_MAX)

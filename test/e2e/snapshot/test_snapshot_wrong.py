@@ -1,13 +1,18 @@
 """What goes wrong with snapshots: deaths at each step, a full disk, two who write, a branch that somebody has moved, a folder that is none of ours."""
 import os
+import pathlib
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from platoon_fixture import freeze, Platoon, ROOT, wait_until
+from platoon_fixture import ASAN, freeze, Platoon, ROOT, wait_until
 from snapshot_fixture import Store
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "fault"))
+from plan import Plan, environment  # noqa: E402
 
 STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit"]
 
@@ -66,10 +71,11 @@ def test_kills_at_any_moment_lose_nothing_that_was_accepted(store):
         put.stdin.close()
         if n % 4 == 3:
             os.kill(store.platoon.workers()["snapshot/plan/store"]["pid"], signal.SIGKILL)
-        if put.wait(60) == 0:
+        done = put.wait(60)
+        store.ready()
+        if done == 0:
             accepted = n
             assert store.get("work") == b"%d\n" % n
-        store.ready()
     seqs = [v["seq"] for v in store.json("log", "work", "--limit", "1000")]
     assert seqs == list(range(len(seqs), 0, -1)), "without a hole"
     assert accepted > 20 and int(store.get("work")) >= accepted
@@ -203,3 +209,39 @@ def test_a_worker_that_hangs_is_replaced_and_nothing_is_lost(store):
     wait_until(lambda: store.platoon.workers()["snapshot/plan/store"]["pid"] not in (pid, None), 60, "its successor")
     store.ready()
     assert store.put("work", b"2\n")["seq"] == 2
+
+
+# Not under the sanitizers: their runtime must come before whatever is preloaded.
+if not ASAN:
+    @pytest.mark.parametrize("kind", ["write", "sync"])
+    def test_each_call_that_fails(store, kind):
+        plans = store.platoon.dir / "plans"
+        plans.mkdir()
+        plan = Plan(plans, "snapshot")
+        inner = store.platoon.environment()
+        store.platoon.environment = lambda: {**inner, **environment(plans)}
+        store.start({"work": {"path": "in/work.tsv"}})
+        kept, seq, failures = None, 0, 0
+        for n in range(1, 200):
+            data = b"version %d\n" % n
+            plan.fail(kind, n)
+            done = store.ctl("snapshot", "put", "work", data=data)
+            came_to_it = plan.failed(kind) > 0
+            plan.fail(kind, 0)
+            if done.returncode == 0:
+                kept, seq = data, seq + 1
+            else:
+                failures += 1
+                assert came_to_it and done.returncode == 1 and b"work: not accepted" in done.stderr, (n, done)
+            assert store.json("list")[0].get("seq", 0) == seq, (n, done)
+            if kept is not None:
+                assert store.get("work") == kept, (n, done)
+            if not came_to_it:
+                break
+        else:
+            raise AssertionError("a put has no end of such calls")
+        assert failures > 0
+        assert store.put("work", b"at last\n")["seq"] == seq + 1
+        assert [v["seq"] for v in store.json("log", "work", "--limit", "1000")] == list(range(seq + 1, 0, -1))
+        good, said = store.is_sound()
+        assert good, said
