@@ -143,7 +143,8 @@ def parts(options):
     for part in [options.part] if options.part else ["work", "start"]:
         for program in [options.only] if options.only else PROGRAMS:
             for kind in [options.kind] if options.kind else KINDS:
-                step = options.step or (START_STEP if part == "start" and kind == "alloc" else 1)
+                slow = kind == "alloc" and (part == "start" or program == "port")  # each costs a port its second of back-off
+                step = options.step or (START_STEP if slow else 1)
                 yield part, program, kind, step, 1 + options.seed % step
 
 
