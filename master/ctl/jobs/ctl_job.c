@@ -4,6 +4,7 @@
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
+#include "master/ctl/ctl_words.h"
 #include "master/ctl/jobs/ctl_job.h"
 
 #include <stdio.h>
@@ -203,7 +204,7 @@ int ctl_job_run_run(struct ctl *c)
     const char *values[] = {"{}", "", ""};
     struct ctl_job_words words;
     json_t *answer = NULL;
-    bool waits = ctl_job_flag(c, "--wait");
+    bool waits = ctl_words_flag(c, "--wait");
     int status = ctl_job_begin(c, &words, 1, CTL_JOB_WORDS_MAX, options, values);
     json_t *settings = status == CONTROL_OK ? job_settings(c, &words, values[0]) : NULL;
     if (settings == NULL)

@@ -25,9 +25,6 @@ struct ctl_job_words {
 int ctl_job_begin(struct ctl *c, struct ctl_job_words *words, int min, int max,
                   const char *const *options, const char **values);
 
-/* A word that stands for itself ("--wait"), anywhere: taken out of the verb's words. True: it was there. */
-bool ctl_job_flag(struct ctl *c, const char *flag);
-
 /* Asks the collector of the section. On 0 *answer is the caller's, for json_decref; else the reason is printed. */
 int ctl_job_ask(struct ctl *c, const char *section, const char *verb, size_t count,
                 const struct slice *args, json_t **answer);

@@ -3,56 +3,14 @@
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_words.h"
 #include "master/ctl/jobs/ctl_job.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #define WAIT_PAUSE_MS 100
 #define WAIT_LOOK_MS  5000u
-
-/* ---- words ---- */
-
-static int job_option(struct ctl *c, int *i, const char *const *options, const char **values)
-{
-    for (size_t k = 0; options != NULL && options[k] != NULL; k++) {
-        int rc = ctl_args_take(c->args.argv, c->args.argc, i, options[k], &values[k]);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
-static int job_words(struct ctl *c, struct ctl_job_words *words, const char *const *options,
-                     const char **values)
-{
-    for (int i = 0; i < c->args.argc; i++) {
-        int rc = ctl_args_take(c->args.argv, c->args.argc, &i, "--on", &words->on);
-        if (rc == 0)
-            rc = job_option(c, &i, options, values);
-        if (rc == -EINVAL)
-            return ctl_fail_usage(c->args.verb, "'%s' needs a value", c->args.argv[i]);
-        if (rc == 0 && strncmp(c->args.argv[i], "--", 2) == 0)
-            return ctl_fail_usage(c->args.verb, "there is no option '%s'", c->args.argv[i]);
-        if (rc == 0 && words->count == CTL_JOB_WORDS_MAX)
-            return ctl_fail_usage(c->args.verb, "more than %d words", CTL_JOB_WORDS_MAX);
-        if (rc == 0)
-            words->list[words->count++] = c->args.argv[i];
-    }
-    return CONTROL_OK;
-}
-
-bool ctl_job_flag(struct ctl *c, const char *flag)
-{
-    int kept = 0;
-    for (int i = 0; i < c->args.argc; i++)
-        if (strcmp(c->args.argv[i], flag) != 0)
-            c->args.argv[kept++] = c->args.argv[i];
-    bool was = kept < c->args.argc;
-    c->args.argc = kept;
-    return was;
-}
 
 /* ---- the section ---- */
 
@@ -100,7 +58,8 @@ int ctl_job_begin(struct ctl *c, struct ctl_job_words *words, int min, int max,
                   const char *const *options, const char **values)
 {
     *words = (struct ctl_job_words){.on = NULL};
-    int status = job_words(c, words, options, values);
+    int status = ctl_words_take(c, options, values, &words->on, words->list, CTL_JOB_WORDS_MAX,
+                                &words->count);
     if (status != CONTROL_OK)
         return status;
     if (words->count < min)

@@ -28,9 +28,6 @@ int ctl_queue_words(struct ctl *c, struct ctl_queue_words *words, const char *co
 /* The backbone that was named, or the only one of the tree, into `name`. 0, or the exit code, the reason printed. */
 int ctl_queue_backbone(struct ctl *c, const char *on, char name[CONTRACT_NAME_MAX]);
 
-/* A word that stands for itself ("--raw"), anywhere: taken out of the verb's words. True: it was there. */
-bool ctl_queue_flag(struct ctl *c, const char *flag);
-
 /*
  * ctl_queue_words with `min` to `max` words, of which the first is a queue's name, and the backbone. 0, or the exit
  * code, the reason printed.

@@ -6,6 +6,7 @@
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
+#include "master/ctl/ctl_words.h"
 #include "master/ctl/queue/ctl_queue.h"
 
 #include <inttypes.h>
@@ -52,7 +53,7 @@ int ctl_queue_register_run(struct ctl *c)
     char backbone[CONTRACT_NAME_MAX];
     struct ctl_queue_words words;
     json_t *answer = NULL;
-    bool raw = ctl_queue_flag(c, "--raw");
+    bool raw = ctl_words_flag(c, "--raw");
     int status = ctl_queue_begin(c, &words, 2, 2, NULL, NULL, backbone);
     if (status == CONTROL_OK)
         status = act_ask(c, &words, backbone, "queue-register", raw ? "1" : "0", &answer);

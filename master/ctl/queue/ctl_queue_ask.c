@@ -2,6 +2,7 @@
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_value.h"
+#include "master/ctl/ctl_words.h"
 #include "master/ctl/queue/ctl_queue.h"
 
 #include <errno.h>
@@ -9,46 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* 1: it was one of the options, whose value is taken; 0: none of them; -EINVAL: without a value. */
-static int words_option(struct ctl *c, int *i, const char *const *options, const char **values)
-{
-    for (size_t k = 0; options != NULL && options[k] != NULL; k++) {
-        int rc = ctl_args_take(c->args.argv, c->args.argc, i, options[k], &values[k]);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
 int ctl_queue_words(struct ctl *c, struct ctl_queue_words *words, const char *const *options,
                     const char **values)
 {
     *words = (struct ctl_queue_words){.on = NULL};
-    for (int i = 0; i < c->args.argc; i++) {
-        int rc = ctl_args_take(c->args.argv, c->args.argc, &i, "--on", &words->on);
-        if (rc == 0)
-            rc = words_option(c, &i, options, values);
-        if (rc == -EINVAL)
-            return ctl_fail_usage(c->args.verb, "'%s' needs a value", c->args.argv[i]);
-        if (rc == 0 && strncmp(c->args.argv[i], "--", 2) == 0 && c->args.argv[i][2] != '\0')
-            return ctl_fail_usage(c->args.verb, "there is no option '%s'", c->args.argv[i]);
-        if (rc == 0 && words->count == CTL_QUEUE_WORDS_MAX)
-            return ctl_fail_usage(c->args.verb, "more than %d words", CTL_QUEUE_WORDS_MAX);
-        if (rc == 0)
-            words->list[words->count++] = c->args.argv[i];
-    }
-    return CONTROL_OK;
-}
-
-bool ctl_queue_flag(struct ctl *c, const char *flag)
-{
-    int kept = 0;
-    for (int i = 0; i < c->args.argc; i++)
-        if (strcmp(c->args.argv[i], flag) != 0)
-            c->args.argv[kept++] = c->args.argv[i];
-    bool was = kept < c->args.argc;
-    c->args.argc = kept;
-    return was;
+    return ctl_words_take(c, options, values, &words->on, words->list, CTL_QUEUE_WORDS_MAX,
+                          &words->count);
 }
 
 int ctl_queue_begin(struct ctl *c, struct ctl_queue_words *words, int min, int max,

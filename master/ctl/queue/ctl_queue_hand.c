@@ -3,6 +3,7 @@
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
+#include "master/ctl/ctl_words.h"
 #include "master/ctl/queue/ctl_queue.h"
 
 #include <inttypes.h>
@@ -78,7 +79,7 @@ int ctl_queue_pull_run(struct ctl *c)
     struct ctl_queue_words words;
     uint64_t count;
     json_t *messages = NULL;
-    bool once = ctl_queue_flag(c, "--once");
+    bool once = ctl_words_flag(c, "--once");
     int status = ctl_queue_begin(c, &words, 1, CTL_QUEUE_WORDS_MAX, options, values, backbone);
     if (status == CONTROL_OK && once && values[1] != NULL)
         status = ctl_fail_usage(c->args.verb, "--once has no lease: leave one of both out");

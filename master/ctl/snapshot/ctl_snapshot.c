@@ -5,8 +5,8 @@
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
+#include "master/ctl/ctl_words.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,21 +205,8 @@ const char *ctl_snapshot_words(struct ctl *c, const char *const *options, const 
                                const char **more, int *status)
 {
     const char *words[2] = {NULL, NULL};
-    size_t count = 0, most = more != NULL ? 2 : 1;
-    *status = CONTROL_OK;
-    for (int i = 0; i < c->args.argc && *status == CONTROL_OK; i++) {
-        int rc = 0;
-        for (size_t k = 0; options[k] != NULL && rc == 0; k++)
-            rc = ctl_args_take(c->args.argv, c->args.argc, &i, options[k], &values[k]);
-        if (rc == -EINVAL)
-            *status = ctl_fail_usage(c->args.verb, "'%s' needs a value", c->args.argv[i]);
-        else if (rc == 0 && strncmp(c->args.argv[i], "--", 2) == 0)
-            *status = ctl_fail_usage(c->args.verb, "there is no option '%s'", c->args.argv[i]);
-        else if (rc == 0 && count == most)
-            *status = ctl_fail_usage(c->args.verb, "'%s' is a word too much", c->args.argv[i]);
-        else if (rc == 0)
-            words[count++] = c->args.argv[i];
-    }
+    int count;
+    *status = ctl_words_take(c, options, values, NULL, words, more != NULL ? 2 : 1, &count);
     if (*status == CONTROL_OK && count == 0)
         *status = ctl_fail_usage(c->args.verb, "which resource?");
     if (more != NULL)
