@@ -246,28 +246,6 @@ static bool conn_eval_instead(struct redis_conn *c, struct conn_pending *p, cons
     return true;
 }
 
-/* True when it was a pub/sub message and no answer: message CHANNEL PAYLOAD, or pmessage PATTERN CHANNEL PAYLOAD. */
-static bool conn_take_message(struct redis_conn *c, const redisReply *reply)
-{
-    if (c->channel_count == 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 ||
-        reply->elements > 4)
-        return false;
-    redisReply **e = reply->element;
-    for (size_t i = 0; i < reply->elements; i++)
-        if (e[i]->type != REDIS_REPLY_STRING)
-            return false;
-    bool by_pattern = reply->elements == 4;
-    if (strcmp(e[0]->str, by_pattern ? "pmessage" : "message") != 0)
-        return false;
-    struct slice channel = slice_make(e[1 + by_pattern]->str, e[1 + by_pattern]->len);
-    struct slice payload = slice_make(e[2 + by_pattern]->str, e[2 + by_pattern]->len);
-    if (!by_pattern && c->events.on_message != NULL)
-        c->events.on_message(c, channel, payload, c->ctx);
-    if (by_pattern && c->events.on_matched != NULL)
-        c->events.on_matched(c, slice_make(e[1]->str, e[1]->len), channel, payload, c->ctx);
-    return true;
-}
-
 void redis_conn_renew(struct redis_conn *c, const char *why)
 {
     if (c->state != CONN_READY)
@@ -299,7 +277,7 @@ static void conn_end_when_answered(struct redis_conn *c)
 
 static void conn_on_reply(struct redis_conn *c, const redisReply *reply)
 {
-    if (conn_take_message(c, reply))
+    if (redis_conn_take_message(c, reply))
         return;
     struct conn_pending *p = conn_pop(c);
     if (p == NULL) {
@@ -656,47 +634,4 @@ int redis_conn_script(struct redis_conn *c, int script, size_t key_count, const 
     if (rc == 0)
         c->stats.commands++;
     return rc;
-}
-
-static int conn_add_channel(struct redis_conn *c, char kind, const char *channel)
-{
-    char **more = realloc(c->channels, (c->channel_count + 1) * sizeof *more), *kept = NULL;
-    if (more == NULL)
-        return -ENOMEM;
-    c->channels = more;
-    if (asprintf(&kept, "%c%s", kind, channel) < 0)
-        return -ENOMEM;
-    c->channels[c->channel_count++] = kept;
-    return 0;
-}
-
-int redis_conn_subscribe(struct redis_conn *c, const char *channel)
-{
-    if (c->state == CONN_READY || c->state == CONN_SETUP)
-        return -EBUSY;
-    return conn_add_channel(c, CONN_CHANNEL, channel);
-}
-
-int redis_conn_psubscribe(struct redis_conn *c, const char *pattern)
-{
-    if (c->state == CONN_READY && c->channel_count == 0)
-        return -EBUSY;
-    int rc = conn_add_channel(c, CONN_PATTERN, pattern);
-    if (rc != 0 || (c->state != CONN_READY && c->state != CONN_SETUP))
-        return rc;
-    rc = redis_conn_setup_subscribe_one(c, c->channels[c->channel_count - 1]);
-    if (rc != 0)
-        free(c->channels[--c->channel_count]);
-    return rc;
-}
-
-bool redis_conn_subscribed(const struct redis_conn *c)
-{
-    return c->state == CONN_READY && c->subscribed;
-}
-
-void redis_conn_subscribe_again(struct redis_conn *c)
-{
-    if (c->state == CONN_READY)
-        redis_conn_setup_subscribe(c); /* without memory: the next time */
 }

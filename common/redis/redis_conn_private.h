@@ -1,9 +1,10 @@
 /*
  * redis_conn_private.h: what the files of a connection share. Private to them.
  *
- * redis_conn.c        states, the FIFO of what is outstanding, replies, deadlines, the interface
- * redis_conn_setup.c  what is said between connect and READY
- * redis_conn_where.c  where the server is, and when it is tried
+ * redis_conn.c           states, the FIFO of what is outstanding, replies, deadlines, the interface
+ * redis_conn_channels.c  a connection that listens
+ * redis_conn_setup.c     what is said between connect and READY
+ * redis_conn_where.c     where the server is, and when it is tried
  */
 #ifndef COMMON_REDIS_CONN_PRIVATE_H
 #define COMMON_REDIS_CONN_PRIVATE_H
@@ -139,6 +140,9 @@ void redis_conn_setup_answer(struct redis_conn *c, const struct conn_pending *p,
 
 /* SCRIPT LOAD of one script, as a step. */
 int redis_conn_setup_load(struct redis_conn *c, int script);
+
+/* True when it was a pub/sub message and no answer: message CHANNEL PAYLOAD, or pmessage PATTERN CHANNEL PAYLOAD. */
+bool redis_conn_take_message(struct redis_conn *c, const redisReply *reply);
 
 /* How a channel is kept: as 's' and its name, or 'p' and its pattern. */
 #define CONN_CHANNEL 's'
