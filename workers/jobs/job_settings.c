@@ -54,6 +54,15 @@ static bool is_date(const char *name)
            strcmp(name, "end_date") == 0;
 }
 
+static bool is_secret(const char *name)
+{
+    static const char *const words[] = {"password", "passwd", "secret", "token", "api_key"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasestr(name, words[i]) != NULL)
+            return true;
+    return false;
+}
+
 static bool read_flag(const json_t *spec, const char *name, bool standard, bool *out)
 {
     const json_t *flag = json_object_get(spec, name);
@@ -84,6 +93,7 @@ static const char *setting_read(const char *name, const json_t *spec, struct job
     if (!read_flag(spec, "required", out->standard == NULL, &out->required) ||
         !read_flag(spec, "secret", false, &out->secret))
         return "required and secret are true or false";
+    out->secret = out->secret || is_secret(name);
     if (out->standard != NULL &&
         job_setting_value_read(out->type, out->standard, NULL, 0, &value) == -EINVAL)
         return "its default is not of its type";
@@ -118,6 +128,16 @@ int job_settings_new(const json_t *spec, struct job_settings **out, struct buffe
     }
     *out = s;
     return 0;
+}
+
+bool job_settings_hide(struct job_settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->list[i].name, name) == 0) {
+            s->list[i].secret = true;
+            return true;
+        }
+    return false;
 }
 
 static json_t *mask_of(const struct job_setting *setting, json_t *value)
@@ -271,4 +291,18 @@ json_t *job_settings_mask(const struct job_settings *s, const json_t *values)
         }
     }
     return copy;
+}
+
+json_t *job_settings_secrets(const struct job_settings *s, const json_t *values)
+{
+    json_t *secrets = json_object();
+    for (size_t i = 0; secrets != NULL && i < s->count; i++) {
+        const struct job_setting *setting = &s->list[i];
+        json_t *value = setting->secret ? given_of(values, setting->name) : NULL;
+        if (value != NULL && json_object_set(secrets, setting->name, value) != 0) {
+            json_decref(secrets);
+            return NULL;
+        }
+    }
+    return secrets;
 }

@@ -10,6 +10,7 @@
  *            date, start_date or end_date is a datetime.
  * default    absent or null: none. Read as if it were given: "yesterday" is that of the day on which the job is made
  * required   absent: there is no default
+ * secret     absent: whether the name holds password, passwd, secret, token or api_key, which is one whatever it says
  *
  * Text that reads as its type is taken: "7" is an int, "yes" a bool, "[1]" a list. null is as good as not given.
  */
@@ -35,6 +36,9 @@ struct job_settings;
 int job_settings_new(const json_t *spec, struct job_settings **out, struct buffer *why);
 void job_settings_free(struct job_settings *s);
 
+/* Makes a setting a secret. False: there is none of that name. */
+bool job_settings_hide(struct job_settings *s, const char *name);
+
 /*
  * The same as platforms/get shows it, all members given, in the platform's order; a secret's default is masked. A new
  * reference; NULL: memory is short.
@@ -57,5 +61,8 @@ int job_settings_read(const struct job_settings *s, const json_t *given, const s
 
 /* A copy of a job's settings with each secret that is not null masked, for lists and logs. NULL: memory is short. */
 json_t *job_settings_mask(const struct job_settings *s, const json_t *values);
+
+/* What that copy leaves out: an object of the secrets that are not null, empty without any. NULL: memory is short. */
+json_t *job_settings_secrets(const struct job_settings *s, const json_t *values);
 
 #endif
