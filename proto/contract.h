@@ -73,6 +73,10 @@
 #define CONTRACT_REST_MAX_MS   20000
 #define CONTRACT_REST_SPARE_MS 2000
 
+/* The name of a setting that comes several at a time: its list, the number of its item from 0, what of it. */
+#define CONTRACT_ITEM      "%s.%zu.%s"
+#define CONTRACT_ITEM_SIZE 64
+
 /* What the program of a temporary child is told. */
 #define CONTRACT_ENV_OWNER    "PLATOON_OWNER"
 #define CONTRACT_ENV_ARGUMENT "PLATOON_ARGUMENT"

@@ -4,6 +4,7 @@
 #include "common/pack.h"
 #include "common/unpack.h"
 #include "master/config/config_key.h"
+#include "proto/contract.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,6 +41,14 @@ void config_extras_add(struct config_extras *e, const char *name, const char *va
         return;
     }
     e->list[e->count++] = one;
+}
+
+void config_extras_add_item(struct config_extras *e, const char *list, size_t number,
+                            const char *what, const char *value)
+{
+    char name[CONTRACT_ITEM_SIZE];
+    snprintf(name, sizeof name, CONTRACT_ITEM, list, number, what);
+    config_extras_add(e, name, value);
 }
 
 void config_extras_fini(struct config_extras *e)

@@ -32,6 +32,10 @@ struct config_extras {
 
 /* Copies both. */
 void config_extras_add(struct config_extras *e, const char *name, const char *value);
+
+/* The same of a list in which settings come several at a time: `what` of its item `number`, from 0 (CONTRACT_ITEM). */
+void config_extras_add_item(struct config_extras *e, const char *list, size_t number,
+                            const char *what, const char *value);
 void config_extras_fini(struct config_extras *e);
 
 /*

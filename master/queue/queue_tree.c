@@ -14,14 +14,6 @@
 
 /* ---- what a backbone's workers are told: the queues to register ---- */
 
-static void queue_extra(struct config_extras *e, const char *list, size_t number, const char *what,
-                        const char *value)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s.%zu.%s", list, number, what);
-    config_extras_add(e, name, value);
-}
-
 int tree_extra_backbone(const struct config *c, const struct config_section *s,
                         const struct preflight *p, struct config_extras *extras)
 {
@@ -32,9 +24,9 @@ int tree_extra_backbone(const struct config *c, const struct config_section *s,
     for (size_t i = 0; (queue = config_section_at(c, CONFIG_QUEUE, i)) != NULL; i++) {
         if (queue_backbone(c, queue) != s)
             continue;
-        queue_extra(extras, "queues", count, "name", config_title(queue));
+        config_extras_add_item(extras, "queues", count, "name", config_title(queue));
         for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-            queue_extra(extras, "queues", count, keys[k], config_get(queue, keys[k]));
+            config_extras_add_item(extras, "queues", count, keys[k], config_get(queue, keys[k]));
         count++;
     }
     return 0;
@@ -57,10 +49,10 @@ static int queue_extra_takes(const struct config *c, size_t number, const char *
         return -ENOENT;
     queue_path(backbone, queue, path, sizeof path);
     snprintf(text, sizeof text, "%llu", (unsigned long long)weight);
-    queue_extra(extras, "takes", number, "name", title);
-    queue_extra(extras, "takes", number, "path", path);
-    queue_extra(extras, "takes", number, "weight", text);
-    queue_extra(extras, "takes", number, "workers", config_get(queue, "workers"));
+    config_extras_add_item(extras, "takes", number, "name", title);
+    config_extras_add_item(extras, "takes", number, "path", path);
+    config_extras_add_item(extras, "takes", number, "weight", text);
+    config_extras_add_item(extras, "takes", number, "workers", config_get(queue, "workers"));
     return 0;
 }
 
@@ -96,8 +88,8 @@ static int queue_extra_listens(const struct config *c, const struct config_secti
             break;
         }
         snprintf(path, sizeof path, "queue/%s/backbone.1", config_title(backbone));
-        queue_extra(extras, "listens", number, "path", path);
-        queue_extra(extras, "listens", number++, "glob", glob.ptr);
+        config_extras_add_item(extras, "listens", number, "path", path);
+        config_extras_add_item(extras, "listens", number++, "glob", glob.ptr);
     }
     buffer_fini(&words);
     return rc < 0 ? rc : 0;

@@ -6,15 +6,6 @@
 #include "master/snapshot/snapshot_of.h"
 #include "master/systems_tree.h"
 
-#include <stdio.h>
-
-static void tell(struct config_extras *e, size_t number, const char *what, const char *value)
-{
-    char name[64];
-    snprintf(name, sizeof name, "resources.%zu.%s", number, what);
-    config_extras_add(e, name, value);
-}
-
 int tree_extra_snapshot(const struct config *c, const struct config_section *s,
                         const struct preflight *p, struct config_extras *extras)
 {
@@ -24,10 +15,12 @@ int tree_extra_snapshot(const struct config *c, const struct config_section *s,
     for (size_t i = 0; (resource = config_section_at(c, CONFIG_RESOURCE, i)) != NULL; i++) {
         if (snapshot_of(c, resource) != s)
             continue;
-        tell(extras, count, "name", config_title(resource));
-        tell(extras, count, "path", snapshot_file(resource));
-        tell(extras, count, "size_min", config_get(resource, "size_min"));
-        tell(extras, count, "size_max", config_get(resource, "size_max"));
+        config_extras_add_item(extras, "resources", count, "name", config_title(resource));
+        config_extras_add_item(extras, "resources", count, "path", snapshot_file(resource));
+        config_extras_add_item(extras, "resources", count, "size_min",
+                               config_get(resource, "size_min"));
+        config_extras_add_item(extras, "resources", count, "size_max",
+                               config_get(resource, "size_max"));
         count++;
     }
     return 0;

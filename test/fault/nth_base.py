@@ -1,8 +1,23 @@
-"""nth_base.py: the course of a test in which the Nth call fails: rows of N = 1, 2, 3 … until fewer than N such calls are made, each over a platoon of its own."""
+"""nth_base.py: a test in which the Nth call fails: its command line, and its course: rows of N = 1, 2, 3 … until fewer than N such calls are made, each over a platoon of its own."""
+import argparse
 import time
 
 LIMIT = 20.0  # seconds for one round
 MOST = 20000  # far above what any program needs
+
+
+def options_of(doc, kinds, programs=None, parts=("work", "start")):
+    """What the command line says: --only (when there are several programs), --kind, --part, --step, --seed; the seed is printed, for it says which N are tried."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if programs is not None:
+        parser.add_argument("--only", choices=programs)
+    parser.add_argument("--kind", choices=kinds)
+    parser.add_argument("--part", choices=parts)
+    parser.add_argument("--step", type=int)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    return options
 
 
 def until_none_fails(turn, first=1, step=1):

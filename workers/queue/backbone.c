@@ -51,20 +51,6 @@ static void backbone_know(struct backbone *b)
 
 /* ---- registering ---- */
 
-static const char *backbone_queue(struct worker *w, size_t i, const char *what)
-{
-    char name[64];
-    snprintf(name, sizeof name, "queues.%zu.%s", i, what);
-    return worker_setting(w, name);
-}
-
-static uint64_t backbone_queue_u64(struct worker *w, size_t i, const char *what)
-{
-    char name[64];
-    snprintf(name, sizeof name, "queues.%zu.%s", i, what);
-    return worker_setting_u64(w, name);
-}
-
 static void backbone_on_registered(struct redis_conn *c, const redisReply *reply, void *ctx)
 {
     struct backbone *b = ctx;
@@ -81,14 +67,14 @@ static void backbone_on_registered(struct redis_conn *c, const redisReply *reply
 static void backbone_register_one(struct backbone *b, size_t i, const char *name)
 {
     const struct queue_settings settings = {
-        .raw = backbone_queue_u64(b->w, i, "raw") != 0,
-        .max_attempts = backbone_queue_u64(b->w, i, "max_attempts"),
-        .retry_min_ms = backbone_queue_u64(b->w, i, "retry_min"),
-        .retry_max_ms = backbone_queue_u64(b->w, i, "retry_max"),
+        .raw = worker_setting_item_u64(b->w, "queues", i, "raw") != 0,
+        .max_attempts = worker_setting_item_u64(b->w, "queues", i, "max_attempts"),
+        .retry_min_ms = worker_setting_item_u64(b->w, "queues", i, "retry_min"),
+        .retry_max_ms = worker_setting_item_u64(b->w, "queues", i, "retry_max"),
         .message_max = b->message_max,
     };
-    queue_call_register(&b->call, slice_of(name), slice_of(backbone_queue(b->w, i, "pattern")),
-                        &settings);
+    queue_call_register(&b->call, slice_of(name),
+                        slice_of(worker_setting_item(b->w, "queues", i, "pattern")), &settings);
     if (queue_redis_call(&b->redis, &b->call, backbone_on_registered, b) == 0)
         b->registering++;
 }
@@ -98,7 +84,8 @@ static void backbone_register(struct backbone *b)
 {
     const char *name;
     b->error[0] = '\0';
-    for (size_t i = 0; i < BACKBONE_QUEUES_MAX && (name = backbone_queue(b->w, i, "name")) != NULL;
+    for (size_t i = 0;
+         i < BACKBONE_QUEUES_MAX && (name = worker_setting_item(b->w, "queues", i, "name")) != NULL;
          i++)
         backbone_register_one(b, i, name);
 }

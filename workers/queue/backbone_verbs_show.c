@@ -45,11 +45,8 @@ static void verbs_waits(struct backbone *b, struct slice queue, int64_t *p50, in
 static bool verbs_is_configured(struct backbone *b, struct slice queue)
 {
     const char *known = "";
-    for (size_t i = 0; known != NULL && !slice_is(queue, known); i++) {
-        char setting[48];
-        snprintf(setting, sizeof setting, "queues.%zu.name", i);
-        known = worker_setting(b->w, setting);
-    }
+    for (size_t i = 0; known != NULL && !slice_is(queue, known); i++)
+        known = worker_setting_item(b->w, "queues", i, "name");
     return known != NULL;
 }
 

@@ -10,9 +10,7 @@
 
 static const char *listener_setting(const struct worker *w, size_t i, const char *what)
 {
-    char name[48];
-    snprintf(name, sizeof name, "listens.%zu.%s", i, what);
-    return i < LISTENER_GLOBS_MAX ? worker_setting(w, name) : NULL;
+    return i < LISTENER_GLOBS_MAX ? worker_setting_item(w, "listens", i, what) : NULL;
 }
 
 void queue_listener_open(struct worker *w)

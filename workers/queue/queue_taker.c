@@ -64,32 +64,19 @@ struct queue_taker {
 
 /* ---- whom it takes from ---- */
 
-static const char *taker_setting(struct worker *w, size_t i, const char *what)
-{
-    char name[48];
-    snprintf(name, sizeof name, "takes.%zu.%s", i, what);
-    return worker_setting(w, name);
-}
-
-static uint64_t taker_number(struct worker *w, size_t i, const char *what)
-{
-    char name[48];
-    snprintf(name, sizeof name, "takes.%zu.%s", i, what);
-    return worker_setting_u64(w, name);
-}
-
 static bool taker_add_queue(struct queue_taker *c, size_t i)
 {
-    uint64_t workers = taker_number(c->w, i, "workers");
+    uint64_t workers = worker_setting_item_u64(c->w, "takes", i, "workers");
     struct taker_source *grown = realloc(c->sources, (c->count + workers) * sizeof *c->sources);
     if (grown == NULL)
         return false;
     c->sources = grown;
     for (uint64_t n = 1; n <= workers; n++) {
         struct taker_source *s = &c->sources[c->count++];
-        *s = (struct taker_source){.queue = taker_setting(c->w, i, "name"),
-                                   .weight = taker_number(c->w, i, "weight")};
-        snprintf(s->name, sizeof s->name, "%s.%" PRIu64, taker_setting(c->w, i, "path"), n);
+        *s = (struct taker_source){.queue = worker_setting_item(c->w, "takes", i, "name"),
+                                   .weight = worker_setting_item_u64(c->w, "takes", i, "weight")};
+        snprintf(s->name, sizeof s->name, "%s.%" PRIu64,
+                 worker_setting_item(c->w, "takes", i, "path"), n);
     }
     return true;
 }
@@ -98,7 +85,7 @@ int queue_taker_open(struct worker *w, const struct worker_task_events *events,
                      struct queue_taker **out)
 {
     *out = NULL;
-    if (!events->takes || taker_setting(w, 0, "name") == NULL)
+    if (!events->takes || worker_setting_item(w, "takes", 0, "name") == NULL)
         return 0;
     struct queue_taker *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -108,7 +95,8 @@ int queue_taker_open(struct worker *w, const struct worker_task_events *events,
     c->last = &c->first;
     c->last_settled = &c->settled;
     bool good = true;
-    for (size_t i = 0; good && i < TAKER_QUEUES_MAX && taker_setting(w, i, "name") != NULL; i++)
+    for (size_t i = 0;
+         good && i < TAKER_QUEUES_MAX && worker_setting_item(w, "takes", i, "name") != NULL; i++)
         good = taker_add_queue(c, i);
     if (!good) {
         queue_taker_free(c);

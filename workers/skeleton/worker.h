@@ -129,6 +129,13 @@ const char *worker_setting(const struct worker *w, const char *name);
 /* A number, span (ms), size (bytes) or bool (0, 1). The master has checked it; a missing one ends the process (78). */
 uint64_t worker_setting_u64(const struct worker *w, const char *name);
 
+/* The same of the list in which settings come several at a time ("takes.0.name", "takes.1.name" …): `what` of its ith
+ * item, from 0. Who wants them all counts up until one that each item has is NULL. */
+const char *worker_setting_item(const struct worker *w, const char *list, size_t i,
+                                const char *what);
+uint64_t worker_setting_item_u64(const struct worker *w, const char *list, size_t i,
+                                 const char *what);
+
 /* A setting that must exist and not be empty; else the process ends with CONTRACT_EXIT_CONFIG and says so. */
 const char *worker_setting_text(const struct worker *w, const char *name);
 

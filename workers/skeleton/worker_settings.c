@@ -7,6 +7,7 @@
 #include "workers/skeleton/worker_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Copies text and its NUL to *at and moves *at on. False when it holds a NUL: it could not be read back whole. */
@@ -125,6 +126,22 @@ uint64_t worker_setting_u64(const struct worker *w, const char *name)
                     "%s: setting %s is %s, not a whole number; correct it in the configuration",
                     w->name, name, log_quote_text(text));
     return value;
+}
+
+const char *worker_setting_item(const struct worker *w, const char *list, size_t i,
+                                const char *what)
+{
+    char name[CONTRACT_ITEM_SIZE];
+    snprintf(name, sizeof name, CONTRACT_ITEM, list, i, what);
+    return worker_setting(w, name);
+}
+
+uint64_t worker_setting_item_u64(const struct worker *w, const char *list, size_t i,
+                                 const char *what)
+{
+    char name[CONTRACT_ITEM_SIZE];
+    snprintf(name, sizeof name, CONTRACT_ITEM, list, i, what);
+    return worker_setting_u64(w, name);
 }
 
 void worker_setting_each(const struct worker *w, const char *prefix,

@@ -10,35 +10,21 @@
 #define RESOURCES_MAX  100000
 #define RESOURCES_SAID 10 /* to who asks for one that is not there */
 
-static const char *resource_setting(struct worker *w, size_t i, const char *what)
-{
-    char name[64];
-    snprintf(name, sizeof name, "resources.%zu.%s", i, what);
-    return worker_setting(w, name);
-}
-
-static uint64_t resource_number(struct worker *w, size_t i, const char *what)
-{
-    char name[64];
-    snprintf(name, sizeof name, "resources.%zu.%s", i, what);
-    return worker_setting_u64(w, name);
-}
-
 bool snapshot_resources_read(struct snapshot_store *s)
 {
     size_t count = 0;
-    while (count < RESOURCES_MAX && resource_setting(s->w, count, "name") != NULL)
+    while (count < RESOURCES_MAX && worker_setting_item(s->w, "resources", count, "name") != NULL)
         count++;
     s->resources = calloc(count + 1, sizeof *s->resources);
     if (s->resources == NULL)
         return false;
     s->count = count;
     for (size_t i = 0; i < count; i++)
-        s->resources[i] =
-            (struct snapshot_resource){.name = resource_setting(s->w, i, "name"),
-                                       .path = resource_setting(s->w, i, "path"),
-                                       .size_min = resource_number(s->w, i, "size_min"),
-                                       .size_max = resource_number(s->w, i, "size_max")};
+        s->resources[i] = (struct snapshot_resource){
+            .name = worker_setting_item(s->w, "resources", i, "name"),
+            .path = worker_setting_item(s->w, "resources", i, "path"),
+            .size_min = worker_setting_item_u64(s->w, "resources", i, "size_min"),
+            .size_max = worker_setting_item_u64(s->w, "resources", i, "size_max")};
     return true;
 }
 

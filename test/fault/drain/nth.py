@@ -13,19 +13,17 @@ Starting takes thousands of allocations: there N grows by START_STEP, from a fir
 
 Exit status 0 when all of it held.
 """
-import argparse
 import contextlib
 import os
 import pathlib
 import signal
 import sys
-import time
 
 TEST = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TEST / "e2e"), str(TEST / "e2e/drain"), str(TEST / "fault")]
 import redis  # noqa: E402
 from drain_fixture import DrainPlatoon, ledger_left  # noqa: E402
-from nth_base import LIMIT, run, until_none_fails  # noqa: E402
+from nth_base import LIMIT, options_of, run, until_none_fails  # noqa: E402
 from plan import KINDS, Plan, environment  # noqa: E402
 from platoon_fixture import PostgresServer, RedisServer, alive, freeze, wait_until  # noqa: E402
 
@@ -182,14 +180,7 @@ def parts(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=[*WORKERS, "platoon"])
-    parser.add_argument("--kind", choices=KINDS)
-    parser.add_argument("--part", choices=["drain", "start", "postgres"])
-    parser.add_argument("--step", type=int)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
-    print(f"seed {options.seed}")
+    options = options_of(__doc__, KINDS, [*WORKERS, "platoon"], ["drain", "start", "postgres"])
     return run((f"{row[0]:8} {row[1]:10} {row[2]:6}", lambda row=row: Nth(row[0] == "postgres"), lambda nth, row=row: nth.all_n(*row)) for row in parts(options))
 
 

@@ -12,7 +12,6 @@ in anybody's hands, no receipt was handed out twice, and as many acks and dead l
 
 Exit status 0 when all of it held.
 """
-import argparse
 import collections
 import contextlib
 import json
@@ -20,11 +19,10 @@ import os
 import pathlib
 import signal
 import sys
-import time
 
 FAULT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(FAULT), str(FAULT.parent / "e2e"), str(FAULT.parent / "e2e/queue")]
-from nth_base import LIMIT, run, until_none_fails  # noqa: E402
+from nth_base import LIMIT, options_of, run, until_none_fails  # noqa: E402
 from plan import Plan, environment  # noqa: E402
 from platoon_fixture import Platoon, RedisServer, base_text, freeze, section, wait_until  # noqa: E402
 from queue_fixture import Shop  # noqa: E402
@@ -149,14 +147,7 @@ def parts(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=PROGRAMS)
-    parser.add_argument("--kind", choices=KINDS)
-    parser.add_argument("--part", choices=["work", "start"])
-    parser.add_argument("--step", type=int)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
-    print(f"seed {options.seed}")
+    options = options_of(__doc__, KINDS, PROGRAMS)
     return run((f"{row[0]:6} {row[1]:9} {row[2]:6}", Nth, lambda nth, row=row: nth.all_n(*row)) for row in parts(options))
 
 

@@ -61,6 +61,22 @@ uint64_t worker_setting_u64(const struct worker *w, const char *name)
     return (uint64_t)atoll(value);
 }
 
+const char *worker_setting_item(const struct worker *w, const char *list, size_t i,
+                                const char *what)
+{
+    char name[CONTRACT_ITEM_SIZE];
+    snprintf(name, sizeof name, CONTRACT_ITEM, list, i, what);
+    return worker_setting(w, name);
+}
+
+uint64_t worker_setting_item_u64(const struct worker *w, const char *list, size_t i,
+                                 const char *what)
+{
+    char name[CONTRACT_ITEM_SIZE];
+    snprintf(name, sizeof name, CONTRACT_ITEM, list, i, what);
+    return worker_setting_u64(w, name);
+}
+
 void worker_monitor(struct worker *w, struct slice name)
 {
     (void)w;
