@@ -242,7 +242,7 @@ static int sanjer_init(struct worker *w, void *state)
     sanjer_read_settings(s);
     uv_timer_init(worker_loop(w), &s->stop);
     s->stop.data = s;
-    int rc = job_process_adopt();
+    int rc = child_process_adopt();
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "descendants of jobs cannot be adopted");
     return job_redis_open(&s->redis, w, s, &events);
@@ -288,7 +288,7 @@ static void sanjer_fini(struct worker *w, void *state)
     struct sanjer *s = state;
     (void)w;
     if (s->run != NULL && s->run->process.pid > 0 && !s->run->exited)
-        job_process_signal(&s->run->process, SIGKILL);
+        child_process_signal(&s->run->process, SIGKILL);
     job_redis_close(&s->redis);
     if (s->run != NULL)
         sanjer_run_close(s->run);

@@ -8,7 +8,7 @@
 #ifndef WORKERS_JOBS_SANJER_H
 #define WORKERS_JOBS_SANJER_H
 
-#include "workers/jobs/job_process.h"
+#include "common/child_process.h"
 #include "workers/jobs/job_redis.h"
 
 #include <jansson.h>
@@ -32,7 +32,7 @@ struct sanjer_run {
     unsigned handles;
     char *id, *queue, *platform, *name, *settings; /* heap copies */
     uint64_t attempt, blamed;
-    struct job_process process;
+    struct child_process process;
     uv_poll_t exit;
     uv_pipe_t in, out, err;
     uv_timer_t timer; /* its time; then that of TERM; then the sweep */

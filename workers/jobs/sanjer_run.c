@@ -23,7 +23,7 @@
 static void run_on_sweep(uv_timer_t *timer)
 {
     struct sanjer_run *run = timer->data;
-    size_t left = job_process_sweep();
+    size_t left = child_process_sweep();
     if (++run->sweeps == SWEEP_MAX)
         log_warn("left", "job=%s processes=%zu pipes=%u", log_quote(slice_of(run->id)), left,
                  run->open);
@@ -44,14 +44,14 @@ static void run_on_exit(uv_poll_t *poll, int status, int events)
     uv_poll_stop(poll);
     run->exited = true;
     run->ended_ms = clock_mono_ms();
-    job_process_signal(&run->process, SIGKILL); /* what is left of its group */
+    child_process_signal(&run->process, SIGKILL); /* what is left of its group */
     run_on_sweep(&run->timer);
 }
 
 static void run_on_kill(uv_timer_t *timer)
 {
     struct sanjer_run *run = timer->data;
-    job_process_signal(&run->process, SIGKILL);
+    child_process_signal(&run->process, SIGKILL);
 }
 
 void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why)
@@ -60,7 +60,7 @@ void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why)
         return;
     run->why = why;
     run->term_sent = true;
-    job_process_signal(&run->process, SIGTERM);
+    child_process_signal(&run->process, SIGTERM);
     uv_timer_start(&run->timer, run_on_kill, run->s->stop_ms, 0);
 }
 
@@ -236,11 +236,21 @@ static void run_watch(struct sanjer_run *run)
     run->open = 2;
 }
 
+/* Without arguments, in the folder that the file is in. */
+static int run_become(struct sanjer_run *run, const char *file)
+{
+    char folder[PATH_MAX];
+    const char *const argv[] = {file, NULL};
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(file, '/') - file), file);
+    return child_process_start(&(struct child_options){.argv = argv, .folder = folder},
+                               &run->process);
+}
+
 void sanjer_start(struct sanjer *s, struct sanjer_run *run)
 {
     char file[PATH_MAX];
     run->started_ms = run->ended_ms = clock_mono_ms();
-    run->process = (struct job_process){.pid = 0, .pidfd = -1};
+    run->process = (struct child_process){.pid = 0, .pidfd = -1};
     uv_timer_init(worker_loop(s->w), &run->timer);
     run->timer.data = run;
     run->handles = 1;
@@ -249,7 +259,7 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
         sanjer_end(s);
         return;
     }
-    int rc = job_process_start(file, &run->process);
+    int rc = run_become(run, file);
     if (rc != 0) {
         run->process.pid = 0;
         snprintf(run->fault, sizeof run->fault, "platform: %.300s cannot be started: %s", file,

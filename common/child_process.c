@@ -1,14 +1,13 @@
 /*
- * job_process.c: the process of a job. See job_process.h.
+ * child_process.c: see child_process.h.
  *
  * _Fork, and between it and exec calls only that are safe in a process with threads: the mailbox has one.
  */
-#include "workers/jobs/job_process.h"
+#include "common/child_process.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdint.h>
@@ -22,7 +21,7 @@
 
 extern char **environ;
 
-int job_process_adopt(void)
+int child_process_adopt(void)
 {
     return prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 ? 0 : -errno;
 }
@@ -51,10 +50,9 @@ static int pipes_open(int pipes[PIPES][2])
     return 0;
 }
 
-static _Noreturn void process_become(const char *file, const char *folder, pid_t parent,
+static _Noreturn void process_become(const struct child_options *o, pid_t parent,
                                      int pipes[PIPES][2])
 {
-    const char *const argv[] = {file, NULL};
     sigset_t none;
     int error = 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -67,10 +65,12 @@ static _Noreturn void process_become(const char *file, const char *folder, pid_t
     setsid();
     if (dup2(pipes[PIPE_IN][0], STDIN_FILENO) < 0 || dup2(pipes[PIPE_OUT][1], STDOUT_FILENO) < 0 ||
         dup2(pipes[PIPE_ERR][1], STDERR_FILENO) < 0 ||
-        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 || chdir(folder) != 0)
+        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 ||
+        (o->folder != NULL && chdir(o->folder) != 0))
         error = errno;
     if (error == 0) {
-        execve(file, (char *const *)(uintptr_t)argv, environ);
+        execvpe(o->argv[0], (char *const *)(uintptr_t)o->argv,
+                o->environment != NULL ? o->environment : environ);
         error = errno;
     }
     ssize_t n = write(pipes[PIPE_REPORT][1], &error, sizeof error);
@@ -96,18 +96,16 @@ static int take(int *fd)
     return taken;
 }
 
-int job_process_start(const char *file, struct job_process *p)
+int child_process_start(const struct child_options *o, struct child_process *p)
 {
     int pipes[PIPES][2];
-    char folder[PATH_MAX];
     int rc = pipes_open(pipes);
     if (rc != 0)
         return rc;
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(file, '/') - file), file);
     pid_t parent = getpid();
     p->pid = _Fork();
     if (p->pid == 0)
-        process_become(file, folder, parent, pipes);
+        process_become(o, parent, pipes);
     int error = p->pid < 0 ? errno : 0;
     close(pipes[PIPE_REPORT][1]);
     pipes[PIPE_REPORT][1] = -1;
@@ -132,7 +130,7 @@ int job_process_start(const char *file, struct job_process *p)
     return 0;
 }
 
-void job_process_signal(const struct job_process *p, int signal)
+void child_process_signal(const struct child_process *p, int signal)
 {
     kill(-p->pid, signal);
 }
@@ -156,7 +154,7 @@ static size_t sweep_thread(const char *thread)
     return count;
 }
 
-size_t job_process_sweep(void)
+size_t child_process_sweep(void)
 {
     size_t count = 0;
     struct dirent *entry;

@@ -1,0 +1,38 @@
+/*
+ * child_process.h: a process that we start for one thing that is to be done, and the end of all that came of it.
+ *
+ * Runs in workers that have no other children: the sweep kills whatever is left. The process leads a session of its
+ * own, and dies with us (PR_SET_PDEATHSIG); its descendants, also those that left its session, become our children when
+ * their parents have died (child_process_adopt), and the master's when we have.
+ */
+#ifndef COMMON_CHILD_PROCESS_H
+#define COMMON_CHILD_PROCESS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct child_process {
+    pid_t pid;
+    int pidfd;
+    int in, out, err; /* our ends of its standard streams, non-blocking; the caller's */
+};
+
+struct child_options {
+    const char *const *argv;  /* ends with NULL; the first is a path, or is looked for in PATH */
+    const char *folder;       /* it begins there; NULL: where we are */
+    char *const *environment; /* all of it, ends with NULL; NULL: ours */
+};
+
+/* From now on descendants whose parents die are ours. 0, or a negative errno. */
+int child_process_adopt(void);
+
+/* Starts it. Waits for exec, not longer. 0, or a negative errno: nothing is there then. */
+int child_process_start(const struct child_options *o, struct child_process *p);
+
+/* Sends a signal to all of its session's first group. */
+void child_process_signal(const struct child_process *p, int signal);
+
+/* After its end was waited for: kills and reaps what is left of it. How many are still there. Does not block. */
+size_t child_process_sweep(void);
+
+#endif
