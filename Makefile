@@ -93,7 +93,15 @@ WORKER := $(BUILD)/libworker.a
 PROGRAMS := $(BUILD)/platoon $(BUILD)/platoonctl $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t))
 
 .PHONY: all
-all: $(PROGRAMS) $(BUILD)/lists.json
+all: $(PROGRAMS) $(BUILD)/lists.json $(BUILD)/share/platoon/python/.made
+
+# What workers run in Python, found beside libexec/platoon here as where it is installed.
+PYTHON_FILES := $(shell find workers/*/python -name '*.py')
+$(BUILD)/share/platoon/python/.made: $(PYTHON_FILES)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	$(call say,CP,$(@D))
+	$(Q)for folder in $(wildcard workers/*/python); do cp -R $$folder/. $(@D) || exit 1; done
+	@rm -rf $(@D)/__pycache__ && touch $@
 
 $(COMMON): $(call objects,$(call sources,common))
 $(PROTO): $(call objects,$(call sources,proto)) $(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED)) \
@@ -300,6 +308,7 @@ install: all
 	scripts/lib/install-worker $(BUILD) $(VERSION) "$(DESTDIR)" $(PREFIX) "libuv nanomsg $(MSGPACK)"
 	install -d $(DESTDIR)$(PREFIX)/share/platoon/redis
 	install -m 644 $(BUILD)/share/redis/*.lua $(DESTDIR)$(PREFIX)/share/platoon/redis
+	cd $(BUILD)/share/platoon/python && find . -name '*.py' -exec install -D -m 644 '{}' '$(abspath $(DESTDIR)$(PREFIX))/share/platoon/python/{}' \;
 	install -m 644 README.md proto/PROTOCOL.md $(wildcard proto/*/*.md) etc/platoon.conf LICENSE $(DESTDIR)$(PREFIX)/share/doc/platoon
 	install -m 644 etc/man/platoonctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 etc/man/platoon.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5

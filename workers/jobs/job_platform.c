@@ -3,15 +3,47 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool platform_is(const char *file)
+static bool platform_has_interpreter(const char *file)
+{
+    char begin[2] = "";
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd >= 0 ? read(fd, begin, sizeof begin) : -1;
+    if (fd >= 0)
+        close(fd);
+    return n == sizeof begin && begin[0] == '#' && begin[1] == '!';
+}
+
+enum job_platform_kind job_platform_kind(const char *file)
 {
     struct stat st;
-    return stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0;
+    if (stat(file, &st) != 0 || !S_ISREG(st.st_mode))
+        return JOB_PLATFORM_NONE;
+    size_t len = strlen(file);
+    bool runs = access(file, X_OK) == 0, python = len > 3 && strcmp(file + len - 3, ".py") == 0;
+    if (python && !(runs && platform_has_interpreter(file)))
+        return JOB_PLATFORM_CLASS;
+    return runs ? JOB_PLATFORM_PROGRAM : JOB_PLATFORM_NONE;
+}
+
+bool job_platform_python(char *folder, size_t size)
+{
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = '\0';
+    for (int up = 0; up < 3; up++) { /* PREFIX/libexec/platoon/PROGRAM */
+        char *slash = strrchr(exe, '/');
+        if (slash == NULL)
+            return false;
+        *slash = '\0';
+    }
+    int used = snprintf(folder, size, "%s/share/platoon/python", exe);
+    return used > 0 && (size_t)used < size && access(folder, X_OK) == 0;
 }
 
 bool job_platform_each(const char *folder, void (*fn)(struct slice id, const char *file, void *ctx),
@@ -28,7 +60,7 @@ bool job_platform_each(const char *folder, void (*fn)(struct slice id, const cha
             strncmp(name, "base_", strlen("base_")) == 0)
             continue;
         int used = snprintf(file, sizeof file, "%s/%s", folder, name);
-        if (used < (int)sizeof file && platform_is(file))
+        if (used < (int)sizeof file && job_platform_kind(file) != JOB_PLATFORM_NONE)
             fn(slice_make(name, len), file, ctx);
     }
     closedir(dir);
@@ -57,7 +89,8 @@ bool job_platform_find(const char *folder, struct slice id, char *file, size_t s
     if (!job_platform_each(folder, platform_look, &search))
         snprintf(why, why_size, "platform: %s cannot be read: %s", folder, strerror(errno));
     else if (search.found == 0)
-        snprintf(why, why_size, "platform: there is no executable %.*s in %s", len, id.ptr, folder);
+        snprintf(why, why_size, "platform: there is no %.*s in %s that can be run", len, id.ptr,
+                 folder);
     else if (search.found > 1)
         snprintf(why, why_size, "platform: %.*s is there %u times in %s: take all but one out", len,
                  id.ptr, search.found, folder);

@@ -1,8 +1,11 @@
 /*
- * job_platform.h: the platforms of a jobs section: executable files of one folder, and what each says of itself.
+ * job_platform.h: the platforms of a jobs section: files of one folder, and what each says of itself.
  *
  * Runs in collector and sanjers. A platform's id is the name of its file up to the first dot. Files that begin with
  * base_, _ or a dot are none. Reads the folder at each call, so that changes need no restart; blocks for that.
+ *
+ * An executable file is a program; NAME.py is a Python class, unless it is executable and begins with #!
+ * (python/platoon_class.py has the same rule).
  */
 #ifndef WORKERS_JOBS_JOB_PLATFORM_H
 #define WORKERS_JOBS_JOB_PLATFORM_H
@@ -40,6 +43,17 @@ int job_platform_read_spec(const json_t *spec, struct job_platform_spec *out, st
 
 /* Harmless on a zeroed one. */
 void job_platform_spec_fini(struct job_platform_spec *spec);
+
+enum job_platform_kind { JOB_PLATFORM_NONE, JOB_PLATFORM_PROGRAM, JOB_PLATFORM_CLASS };
+
+/* What a file is, by itself; its name is looked at for its end only. Blocks for the file. */
+enum job_platform_kind job_platform_kind(const char *file);
+
+/*
+ * The folder of what we run in Python (share/platoon/python), beside the libexec/platoon of the running program. False:
+ * it is not there, or too long.
+ */
+bool job_platform_python(char *folder, size_t size);
 
 /* Calls fn for each, in no order. False: the folder cannot be read, errno says why. */
 bool job_platform_each(const char *folder, void (*fn)(struct slice id, const char *file, void *ctx),

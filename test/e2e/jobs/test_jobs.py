@@ -144,4 +144,4 @@ def test_a_platform_that_is_gone(etlas):
     os.unlink(etlas.folder / "short.sh")
     (etlas.platoon.dir / "gate").touch()
     shown = etlas.until(job, "failed")
-    assert shown["cause"] == "platform" and shown["reason"].startswith("platform: there is no executable short in ")
+    assert shown["cause"] == "platform" and shown["reason"].startswith("platform: there is no short in ")

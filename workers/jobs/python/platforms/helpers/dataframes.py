@@ -1,0 +1,7 @@
+"""dataframes.py: DataFrames as records."""
+
+
+class DataframeUtils:
+    @classmethod
+    def to_records(cls, data):
+        return data.to_dict("records")

@@ -1,0 +1,105 @@
+"""platoon_jobs.py: the interpreter of a section's Python platforms.
+
+    python3 platoon_jobs.py --specs FOLDER [PATH…]   what its classes say of themselves, one line of JSON
+    python3 platoon_jobs.py serve                    for a sanjer: fd 3 is a socket of whole packets
+
+Standard library only. Started by collector and sanjers, and dies with them (PR_SET_PDEATHSIG is theirs to set). As a server it loads
+every platform once, says {"ready": true}, and makes a child of itself for each {"fork": N} with four pipes: a job's lines, its output,
+its errors, and what it says to us (platoon_child.py). The child becomes the sanjer's own, because what lies between dies at once.
+It runs no job itself and keeps nothing.
+"""
+import array
+import json
+import os
+import socket
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CONTROL = 3
+PACKET = 1 << 20
+
+sys.dont_write_bytecode = True  # nothing of ours is left in the users' folders
+
+
+def specs(folder, path):
+    import platoon_class
+    out = os.dup(1)
+    os.dup2(2, 1)  # what modules print while they load is no answer
+    platoon_class.prepare(folder, path)
+    told, broken = platoon_class.load_all(folder)
+    answer = {"platforms": {}, "broken": broken}
+    for name, found in told.items():
+        try:
+            answer["platforms"][name] = platoon_class.spec(found)
+        except Exception as error:  # a default whose repr raises, an annotation that does
+            broken[name] = platoon_class.one_line(error)
+    os.write(out, (json.dumps(answer) + "\n").encode())
+
+
+def receive(control):
+    """A packet and the descriptors that came with it; None at the end."""
+    fds = array.array("i")
+    data, with_it, _, _ = control.recvmsg(PACKET, socket.CMSG_SPACE(8 * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in with_it:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[:len(content) - len(content) % fds.itemsize])
+    return (json.loads(data), list(fds)) if data else None
+
+
+def tell(control, **packet):
+    control.send(json.dumps(packet).encode("utf-8", "replace"))
+
+
+def make(control, number, fds, hello, broken):
+    """A child whose parent is the sanjer: ours dies as soon as it has made it."""
+    between = os.fork()
+    if between == 0:
+        code = 1
+        try:
+            between = os.getpid()
+            if os.fork() > 0:
+                os._exit(0)
+            import platoon_child
+            code = platoon_child.main(control, number, between, fds, hello, broken)
+        finally:
+            os._exit(code)
+    os.waitpid(between, 0)
+    for fd in fds:
+        os.close(fd)
+
+
+def serve():
+    import platoon_class
+    control = socket.socket(fileno=CONTROL)
+    control.set_inheritable(False)
+    hello, _ = receive(control)
+    platoon_class.prepare(hello["folder"], hello["path"])
+    broken = dict(hello["skip"])
+    for name in hello["preload"]:
+        platoon_class.preload(name)
+    _, more = platoon_class.load_all(hello["folder"], broken, lambda name: tell(control, loading=name))
+    broken.update(more)
+    import platoon_child  # noqa: F401, in memory before any fork
+    import gc
+    gc.collect()
+    gc.freeze()  # what is there now is shared with every child, and stays so
+    tell(control, ready=True)
+    while True:
+        got = receive(control)
+        if got is None:
+            return
+        make(control, got[0]["fork"], got[1], hello, broken)
+
+
+def main(argv):
+    sys.path.insert(0, HERE)
+    if argv[1:2] == ["--specs"] and len(argv) >= 3:
+        specs(argv[2], argv[3:])
+    elif argv[1:] == ["serve"]:
+        serve()
+    else:
+        sys.exit("platoon_jobs.py: --specs FOLDER [PATH…], or serve, is wanted")
+
+
+if __name__ == "__main__":
+    main(sys.argv)
