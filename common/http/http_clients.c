@@ -26,6 +26,7 @@ struct http_peer {
     uint64_t answered_ms; /* when it got its answer to read; 0: it has none */
     bool asked;           /* it waits for its answer */
     bool gone;            /* told to go; MHD closes it */
+    bool streams;         /* in no list, and not counted */
 };
 
 static void http_peer_append(struct http_clients *clients, struct http_peer *c)
@@ -112,8 +113,10 @@ void http_clients_notify(void *ctx, struct MHD_Connection *connection, void **pl
         http_clients_make_room(clients);
     } else if (c != NULL) {
         clients->closed = true;
-        clients->count -= !c->gone;
-        http_peer_unlink(clients, c);
+        if (!c->streams) {
+            clients->count -= !c->gone;
+            http_peer_unlink(clients, c);
+        }
         free(c);
         *place = NULL;
     }
@@ -144,8 +147,22 @@ void http_peer_answered(struct http_clients *clients, struct MHD_Connection *con
         return;
     c->asked = false;
     c->answered_ms = 0;
-    http_peer_unlink(clients, c);
+    if (!c->streams)
+        http_peer_unlink(clients, c);
+    else if (!c->gone)
+        clients->count++;
+    c->streams = false;
     http_peer_append(clients, c);
+}
+
+void http_peer_streams(struct http_clients *clients, struct MHD_Connection *connection)
+{
+    struct http_peer *c = http_peer_of(connection);
+    if (c == NULL || c->streams)
+        return;
+    c->streams = true;
+    clients->count -= !c->gone;
+    http_peer_unlink(clients, c);
 }
 
 uint64_t http_clients_expire(struct http_clients *clients)

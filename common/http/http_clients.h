@@ -38,6 +38,9 @@ void http_peer_asked(struct MHD_Connection *connection);
 void http_peer_reads(const struct http_clients *clients, struct MHD_Connection *connection);
 void http_peer_answered(struct http_clients *clients, struct MHD_Connection *connection);
 
+/* Its answer has no end (http_stream.h): until http_peer_answered it takes no place here, and has no deadline. */
+void http_peer_streams(struct http_clients *clients, struct MHD_Connection *connection);
+
 /* Closes those whose time is over. Returns the milliseconds until it must be called again; UINT64_MAX: no need. */
 uint64_t http_clients_expire(struct http_clients *clients);
 

@@ -12,7 +12,7 @@
 
 /* Lives from the request's first line to its end. */
 struct http_request {
-    struct http_request *next;
+    struct http_request *prev, *next;
     struct http_server *server;
     struct MHD_Connection *connection;
     const char *method, *path; /* MHD's */
@@ -28,6 +28,7 @@ struct http_request {
     struct buffer headers; /* name, NUL, value, NUL; … */
     struct buffer answer;
     struct MHD_Response *file; /* instead of `answer` */
+    bool streams;              /* which has no end */
 };
 
 /* ---- MHD in our loop ---- */
@@ -72,6 +73,8 @@ static void http_server_run(struct http_server *s)
     s->clients.turn++;
     MHD_run(s->daemon);
     uint64_t now = clock_mono_ms(), due = http_clients_expire(&s->clients);
+    uint64_t stalled = http_streams_expire(&s->streams);
+    due = stalled < due ? stalled : due;
     if (MHD_get_timeout(s->daemon, &own) == MHD_YES && own < due)
         due = own;
     for (struct http_request *r = s->requests; r != NULL; r = r->next)
@@ -91,6 +94,18 @@ static void http_server_expire(struct http_server *s)
 }
 
 /* ---- questions ---- */
+
+/* Of those that wait for their answer, or read it. */
+static void http_request_unlink(struct http_request *r)
+{
+    if (r->prev != NULL)
+        r->prev->next = r->next;
+    else if (r->server->requests == r)
+        r->server->requests = r->next;
+    if (r->next != NULL)
+        r->next->prev = r->prev;
+    r->prev = r->next = NULL;
+}
 
 const char *http_request_method(const struct http_request *r)
 {
@@ -196,6 +211,21 @@ static bool http_request_add_headers(const struct http_request *r, struct MHD_Re
            MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES;
 }
 
+struct http_stream *http_request_answer_stream(struct http_request *r, unsigned status,
+                                               const char *type,
+                                               const struct http_stream_source *source)
+{
+    struct buffer none = BUFFER_EMPTY;
+    struct http_stream *stream;
+    r->file = http_stream_create(&r->server->streams, r->connection, source, &stream);
+    r->streams = r->file != NULL;
+    if (r->file != NULL)
+        http_request_answer(r, status, type, &none);
+    else
+        http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too many read already\n");
+    return r->file != NULL ? stream : NULL;
+}
+
 static enum MHD_Result http_request_send(struct http_request *r)
 {
     struct slice body = buffer_slice(&r->answer);
@@ -210,6 +240,10 @@ static enum MHD_Result http_request_send(struct http_request *r)
     if (MHD_add_response_header(response, "Content-Type", r->type) == MHD_YES &&
         http_request_add_headers(r, response))
         queued = MHD_queue_response(r->connection, r->status, response);
+    if (queued == MHD_YES && r->streams) {
+        http_peer_streams(&r->server->clients, r->connection);
+        http_request_unlink(r); /* those are walked at each turn */
+    }
     MHD_destroy_response(response);
     return queued;
 }
@@ -223,6 +257,8 @@ static struct http_request *http_request_begin(struct http_server *s,
     r->server = s;
     r->connection = connection;
     r->next = s->requests;
+    if (r->next != NULL)
+        r->next->prev = r;
     s->requests = r;
     return r;
 }
@@ -288,12 +324,10 @@ static void http_server_on_done(void *ctx, struct MHD_Connection *connection, vo
     (void)how;
     struct http_server *s = ctx;
     http_peer_answered(&s->clients, connection);
-    struct http_request *r = *request, **at = &s->requests;
+    struct http_request *r = *request;
     if (r == NULL)
         return;
-    while (*at != r)
-        at = &(*at)->next;
-    *at = r->next;
+    http_request_unlink(r);
     buffer_fini(&r->body);
     buffer_fini(&r->headers);
     buffer_fini(&r->answer);
@@ -305,14 +339,21 @@ static void http_server_on_done(void *ctx, struct MHD_Connection *connection, vo
 
 /* ---- life ---- */
 
+static void http_server_run_soon(void *ctx)
+{
+    http_server_run_in(ctx, 0);
+}
+
 static struct MHD_Daemon *http_server_open(struct http_server *s)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_server_on_request, s,
         MHD_OPTION_LISTEN_SOCKET, s->options.fd, MHD_OPTION_NOTIFY_COMPLETED, http_server_on_done,
         s, MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, &s->clients,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(HTTP_CLIENTS_MAX + HTTP_CLIENTS_RESERVE),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_POOL_SIZE, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(HTTP_CLIENTS_MAX + HTTP_CLIENTS_RESERVE + s->options.streams_max),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->options.pool > 0 ? s->options.pool : HTTP_POOL_SIZE,
+        MHD_OPTION_END);
 }
 
 int http_server_start(struct http_server *s, const struct http_server_options *options)
@@ -321,6 +362,11 @@ int http_server_start(struct http_server *s, const struct http_server_options *o
     uv_timer_init(options->loop, &s->timer);
     uv_idle_init(options->loop, &s->again);
     s->poll.data = s->timer.data = s->again.data = s;
+    s->streams = (struct http_streams){.max = options->streams_max,
+                                       .stall_ms = options->stall_ms > 0 ? options->stall_ms
+                                                                         : HTTP_STREAM_STALL_MS,
+                                       .run = http_server_run_soon,
+                                       .ctx = s};
     s->daemon = http_server_open(s);
     const union MHD_DaemonInfo *info =
         s->daemon != NULL ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
@@ -343,6 +389,7 @@ void http_server_stop(struct http_server *s)
     for (struct http_request *r = s->requests; r != NULL; r = r->next)
         if (r->waiting)
             http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "");
+    http_streams_end(&s->streams);
     if (uv_is_active((uv_handle_t *)&s->poll))
         uv_poll_stop(&s->poll);
     MHD_run(s->daemon);

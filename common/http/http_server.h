@@ -3,13 +3,15 @@
  *
  * Runs in workers that answer over HTTP (health). libmicrohttpd without a thread of its own: its epoll is watched
  * by our loop. Places are bounded and nobody keeps one by being slow (http_clients.h): each request has 10 s to
- * come whole, an answer as long to be read. No TLS: that is a proxy's. It never blocks.
+ * come whole, an answer as long to be read; answers without an end have bounds of their own (http_stream.h). No TLS:
+ * that is a proxy's. It never blocks.
  */
 #ifndef COMMON_HTTP_SERVER_H
 #define COMMON_HTTP_SERVER_H
 
 #include "common/buffer.h"
 #include "common/http/http_clients.h"
+#include "common/http/http_stream.h"
 
 #include <uv.h>
 
@@ -22,6 +24,9 @@ struct http_server_options {
     size_t
         body_max; /* a larger body is read over and answered 413; 0: no body is kept, of whatever size it is */
     uint64_t answer_ms; /* who has no answer after so long is answered by `late` */
+    size_t streams_max; /* answers without an end, besides; 0: none */
+    uint64_t stall_ms;  /* their readers' (http_stream.h); 0: HTTP_STREAM_STALL_MS */
+    size_t pool;        /* bytes a connection has for its head, and to write from; 0: 16 KB */
     /* A question is here, whole: answer it, or keep it and answer it later. */
     void (*handle)(void *ctx, struct http_request *r);
     void (*late)(void *ctx, struct http_request *r); /* must answer it */
@@ -37,6 +42,7 @@ struct http_server {
     uv_idle_t again; /* MHD has more to do at once */
     struct http_request *requests;
     struct http_clients clients;
+    struct http_streams streams;
     bool ending; /* nobody is suspended any more */
 };
 
@@ -81,5 +87,13 @@ void http_request_answer(struct http_request *r, unsigned status, const char *ty
 void http_request_answer_file(struct http_request *r, unsigned status, const char *type, int fd,
                               uint64_t size);
 void http_request_answer_text(struct http_request *r, unsigned status, const char *text);
+
+/*
+ * The same with what comes from a source, for as long as it comes. The request is not its owner's any more: the
+ * source's `gone` tells the end. NULL: `gone` has been called, and the answer is 503 (there are streams_max).
+ */
+struct http_stream *http_request_answer_stream(struct http_request *r, unsigned status,
+                                               const char *type,
+                                               const struct http_stream_source *source);
 
 #endif

@@ -1,14 +1,10 @@
 /* test_http_server.c: a server in a loop beside raw sockets: answers at once and later, bodies, bounds, its end. */
 #include "common/http/http_server.h"
 
-#include "common/clock.h"
-#include "common/listen_address.h"
-#include "test/unit/suite.h"
+#include "test/unit/http/http_raw.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #define BODY_MAX 100
 
@@ -16,11 +12,10 @@
 #define FILE_SIZE 40
 
 struct fixture {
-    uv_loop_t loop;
+    struct http_raw raw;
     struct http_server server;
     struct http_request *kept;
     int late, handled;
-    char path[64];
 };
 static struct fixture f;
 
@@ -65,18 +60,9 @@ static void on_late(void *ctx, struct http_request *r)
 
 static void start(uint64_t answer_ms)
 {
-    char where[80];
-    struct listen_address address;
-    struct buffer why = BUFFER_EMPTY;
     memset(&f, 0, sizeof f);
-    snprintf(f.path, sizeof f.path, "/tmp/test_http_server.%d", getpid());
-    snprintf(where, sizeof where, "unix:%s", f.path);
-    ck_assert_int_eq(uv_loop_init(&f.loop), 0);
-    ck_assert_int_eq(listen_address_parse(where, &address), 0);
-    int fd = listen_address_open(&address, &why);
-    ck_assert_msg(fd >= 0, "%s: %d", where, fd);
-    buffer_fini(&why);
-    struct http_server_options options = {.loop = &f.loop,
+    int fd = http_raw_open(&f.raw);
+    struct http_server_options options = {.loop = &f.raw.loop,
                                           .fd = fd,
                                           .body_max = BODY_MAX,
                                           .answer_ms = answer_ms,
@@ -86,66 +72,34 @@ static void start(uint64_t answer_ms)
     ck_assert_int_eq(http_server_start(&f.server, &options), 0);
 }
 
-static void on_walk(uv_handle_t *handle, void *ctx)
-{
-    (void)ctx;
-    uv_close(handle, NULL);
-}
-
 static void stop(void)
 {
     http_server_stop(&f.server);
     http_server_stop(&f.server);
-    uv_walk(&f.loop, on_walk, NULL);
-    uv_run(&f.loop, UV_RUN_DEFAULT);
-    ck_assert_int_eq(uv_loop_close(&f.loop), 0);
-    unlink(f.path);
+    http_raw_close(&f.raw);
 }
 
 static int dial(void)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, f.path, strlen(f.path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
+    return http_raw_dial(&f.raw);
 }
 
 static void turn(void)
 {
-    uv_run(&f.loop, UV_RUN_NOWAIT);
-    usleep(200);
+    http_raw_turn(&f.raw);
 }
 
 static void say(int fd, const char *text)
 {
-    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    http_raw_say(fd, text);
 }
 
-/* Reads until `want` has come, or the end. What has come lives until the next call. */
 static const char *hear(int fd, const char *want)
 {
-    static char text[65536];
-    size_t len = 0;
-    uint64_t until = clock_mono_ms() + 50000;
-    text[0] = '\0';
-    while (want == NULL || strstr(text, want) == NULL) {
-        ssize_t n = recv(fd, text + len, sizeof text - 1 - len, 0);
-        if (n == 0 || (n < 0 && errno != EAGAIN))
-            break;
-        len += n > 0 ? (size_t)n : 0;
-        text[len] = '\0';
-        ck_assert_msg(clock_mono_ms() < until, "no `%s`: %s", want != NULL ? want : "end", text);
-        turn();
-    }
-    return text;
+    return http_raw_hear(&f.raw, fd, want);
 }
 
-#define EXPECT(fd, want)                                                                           \
-    do {                                                                                           \
-        const char *heard = hear(fd, want);                                                        \
-        ck_assert_msg(strstr(heard, want) != NULL, "no `%s` in: %s", want, heard);                 \
-    } while (0)
+#define EXPECT(fd, want) HTTP_RAW_EXPECT(&f.raw, fd, want)
 
 START_TEST(answers)
 {
