@@ -3,11 +3,13 @@
  *
  * Runs in the master and in the tool.
  */
+#include "common/time/zone.h"
 #include "master/config/config_check_key.h"
 #include "master/systems_config.h"
 #include "proto/contract.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 
 /* Names that RQ's clients take too, and that no colon of a key cuts. */
@@ -22,6 +24,20 @@ static void jobs_check_queue(const struct config_section *s, struct config_error
     if (!plain || strlen(name) > 100)
         config_errors_add(errors, config_check_line(s, "queue"),
                           "queue: '%s' is no name of a queue: 1 to 100 letters, digits, _, - and .",
+                          name);
+}
+
+static void jobs_check_timezone(const struct config_section *s, struct config_errors *errors)
+{
+    struct zone *zone;
+    const char *name = config_check_broken(s, "timezone") ? "" : config_get(s, "timezone");
+    int rc = name[0] != '\0' ? zone_load(name, &zone) : -ENOMEM;
+    if (rc == 0)
+        zone_free(zone);
+    else if (rc != -ENOMEM)
+        config_errors_add(errors, config_check_line(s, "timezone"),
+                          "timezone: there is no zone '%s': name one of tzdata's, such as "
+                          "Europe/Berlin or UTC",
                           name);
 }
 
@@ -51,6 +67,7 @@ void config_check_jobs(const struct config *c, const struct config_section *s,
     char path[2 * CONTRACT_NAME_MAX];
     jobs_check_queue(s, errors);
     jobs_check_alone(c, s, errors);
+    jobs_check_timezone(s, errors);
     config_check_order(s, "retry_min", "retry_max", errors);
     snprintf(path, sizeof path, "jobs/%s", config_title(s));
     config_check_path(c, s, path, errors);

@@ -16,6 +16,8 @@
     X(JOBS, "redis", SECTION, "main", CONFIG_REDIS, 0, RESTART, "the redis section they live in") \
     X(JOBS, "platforms", PATH, "!", 0, 0, RESTART, "folder of the platforms: executable files, one each") \
     X(JOBS, "queue", STRING, "platoon", 0, 0, RESTART, "the RQ queue they wait in") \
+    X(JOBS, "timezone", STRING, "", 0, 0, RESTART, \
+      "zone in which dates in words are read, as Europe/Berlin; empty: the machine's") \
     X(JOBS, "timeout", SPAN, "3m", 1000, 2592000000, RESTART, "time a job may run") \
     X(JOBS, "stop_timeout", SPAN, "5s", 100, 600000, RESTART, \
       "time between TERM and KILL; half of it a job has to end by itself when its sanjer is stopped") \
@@ -58,9 +60,9 @@
 
 #define JOBS_VERBS(X) \
     X(JOB_PLATFORMS, job_platforms, "job platforms", 0, VERB_MANY, ANSWER, LOOK, "job platforms [--on SECTION]", \
-      "what can be run") \
+      "what can be run, with its settings; what is broken, and why") \
     X(JOB_RUN, job_run, "job run", 1, VERB_MANY, WAIT, ACT, \
-      "job run PLATFORM [NAME=VALUE...] [--settings JSON] [--id ID] [--key KEY] [--wait] [--on SECTION]", \
+      "job run PLATFORM [NAME=VALUE...] [--settings JSON|@FILE] [--id ID] [--key KEY] [--wait] [--on SECTION]", \
       "make a job of a platform; --wait: until it has ended") \
     X(JOB_LIST, job_list, "job list", 0, VERB_MANY, ANSWER, LOOK, "job list [--status S] [-n 50] [--on SECTION]", \
       "the newest jobs") \
@@ -76,15 +78,17 @@
       "jobs that have failed, were stopped or canceled wait again")
 
 #define JOBS_ASKS(X) \
-    X("job-collector", "job-platforms", LOOK, "", "array of map {platform_id, file}") \
+    X("job-collector", "job-platforms", LOOK, "", \
+      "array of map {platform_id, file, display_name, settings: map of map {type, default, required, secret}, " \
+      "timeout_ms, retries, rerun, broken}; nil: as the section has it; broken: why it is, or nil") \
     X("job-collector", "job-run", ACT, "PLATFORM SETTINGS ID KEY", \
       "map {job_id, replayed}; SETTINGS a JSON object, ID and KEY may be empty") \
     X("job-collector", "job-list", LOOK, "STATUS LIMIT", \
-      "map {total, jobs: array of map as of job-show, without output}; an empty status is any") \
+      "map {total, jobs: array of map as of job-show, without settings and output}; an empty status is any") \
     X("job-collector", "job-show", LOOK, "JOB", \
       "map {job_id, id, platform_id, queue, status, cause, reason, attempt, created_at, enqueued_at, started_at, " \
-      "ended_at, worker, progress, meta, result, exit_code, signal, cpu_ms, max_rss_bytes, run_ms, output}, or nil " \
-      "each") \
+      "ended_at, worker, progress, meta, result, exit_code, signal, cpu_ms, max_rss_bytes, run_ms, settings, " \
+      "output}, or nil each") \
     X("job-collector", "job-cancel", ACT, "JOB", "map {job_id, status}: canceled, stopping, or what it is already") \
     X("job-collector", "job-retry", ACT, "JOB", "map {job_id, status}: queued, or what it is already")
 

@@ -71,8 +71,11 @@ local function to_queue(job, first)
   give_turn(job.queue)
 end
 
--- To a registry of what has ended, for `ttl` seconds; below 0: for ever.
+-- To a registry of what has ended, for `ttl` seconds; below 0: for ever. What has finished needs its secrets no more.
 local function to_end(job, kind, status, ttl)
+  if status == 'finished' then
+    call('HDEL', job.key, 'platoon.secrets')
+  end
   call('ZADD', registry(kind, job.queue), ttl < 0 and '+inf' or seconds(now + ttl * 1000), job.id)
   call('HSET', job.key, 'status', status, 'ended_at', stamped)
   if ttl >= 0 then

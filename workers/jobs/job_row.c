@@ -10,7 +10,7 @@
 
 enum row_type { ROW_TEXT, ROW_NUMBER, ROW_JSON };
 
-/* In the order in which people see them; the last is the output. */
+/* In the order in which people see them. */
 static const struct row {
     const char *name, *field;
     enum row_type type;
@@ -35,9 +35,11 @@ static const struct row {
     {"cpu_ms", JOB_FIELD("cpu_ms"), ROW_NUMBER},
     {"max_rss_bytes", JOB_FIELD("max_rss_bytes"), ROW_NUMBER},
     {"run_ms", JOB_FIELD("run_ms"), ROW_NUMBER},
+    {"settings", JOB_FIELD("settings"), ROW_JSON},
     {"output", JOB_FIELD("output"), ROW_TEXT},
 };
-#define ROWS (sizeof rows / sizeof rows[0])
+#define ROWS      (sizeof rows / sizeof rows[0])
+#define ROWS_FULL 2 /* the last, which only the job itself shows */
 
 static const redisReply *row_find(const redisReply *fields, const char *name)
 {
@@ -65,9 +67,9 @@ static void row_pack(struct buffer *out, const struct row *row, const redisReply
     json_decref(value);
 }
 
-void job_row_pack(struct buffer *out, struct slice id, const redisReply *fields, bool output)
+void job_row_pack(struct buffer *out, struct slice id, const redisReply *fields, bool full)
 {
-    size_t count = output ? ROWS : ROWS - 1;
+    size_t count = full ? ROWS : ROWS - ROWS_FULL;
     pack_map(out, (uint32_t)count + 1);
     pack_text(out, "job_id");
     pack_bin(out, id);

@@ -11,8 +11,8 @@
 
 /*
  * Appends a map: job_id, and of the fields (an array of names and values by turns) all that people are shown, nil where
- * there is none; `output` only when it is asked for. Failure is the buffer's.
+ * there is none; its settings and its output only when it is asked for in full. Failure is the buffer's.
  */
-void job_row_pack(struct buffer *out, struct slice id, const redisReply *fields, bool output);
+void job_row_pack(struct buffer *out, struct slice id, const redisReply *fields, bool full);
 
 #endif

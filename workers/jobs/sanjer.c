@@ -83,6 +83,31 @@ static uint64_t sanjer_number(const redisReply *reply)
                : 0;
 }
 
+/* Of what is no number, as RQ's clients may have put it there, the section's. */
+static uint64_t sanjer_field_u64(const redisReply *fields, const char *name, uint64_t absent)
+{
+    uint64_t number;
+    return text_parse_u64(sanjer_field(fields, name), &number) == 0 ? number : absent;
+}
+
+static json_t *sanjer_object(const redisReply *fields, const char *name)
+{
+    struct slice text = sanjer_field(fields, name);
+    json_t *object = text.len > 0 ? json_loadb(text.ptr, text.len, 0, NULL) : NULL;
+    return object != NULL ? object : json_object();
+}
+
+/* What is shown of them has stars where a secret is: that stands apart. */
+static void sanjer_read_job_settings(struct sanjer_run *run, const redisReply *fields)
+{
+    json_t *secrets = sanjer_object(fields, JOB_FIELD("secrets"));
+    run->settings = sanjer_object(fields, JOB_FIELD("settings"));
+    if (secrets == NULL || run->settings == NULL ||
+        json_object_update(run->settings, secrets) != 0 || job_mask_new(secrets, &run->mask) != 0)
+        worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
+    json_decref(secrets);
+}
+
 /* NULL when memory is short: the claim is handed back by whoever comes after us. */
 static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *claimed)
 {
@@ -98,10 +123,14 @@ static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *cla
     run->blamed = sanjer_number(job_reply_at(claimed, 3));
     run->platform = slice_dup(sanjer_field(fields, JOB_FIELD("platform")));
     run->name = slice_dup(sanjer_field(fields, JOB_FIELD("id")));
-    run->settings = slice_dup(sanjer_field(fields, JOB_FIELD("settings")));
+    run->timeout_ms = 1000 * sanjer_field_u64(fields, "timeout", 0);
+    if (run->timeout_ms == 0)
+        run->timeout_ms = s->timeout_ms;
+    run->retries = sanjer_field_u64(fields, JOB_FIELD("retries"), s->retries);
+    sanjer_read_job_settings(run, fields);
     run->meta = json_object();
     if (run->id == NULL || run->queue == NULL || run->platform == NULL || run->name == NULL ||
-        run->settings == NULL || run->meta == NULL)
+        run->meta == NULL)
         worker_exit(s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
     return run;
 }

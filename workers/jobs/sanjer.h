@@ -9,6 +9,7 @@
 #define WORKERS_JOBS_SANJER_H
 
 #include "common/child_process.h"
+#include "workers/jobs/job_mask.h"
 #include "workers/jobs/job_redis.h"
 
 #include <jansson.h>
@@ -30,8 +31,11 @@ enum sanjer_why {
 struct sanjer_run {
     struct sanjer *s;
     unsigned handles;
-    char *id, *queue, *platform, *name, *settings; /* heap copies */
+    char *id, *queue, *platform, *name; /* heap copies */
+    json_t *settings;                   /* with their secrets */
+    struct job_mask *mask;
     uint64_t attempt, blamed;
+    uint64_t timeout_ms, retries; /* its platform's, or the section's */
     struct child_process process;
     uv_poll_t exit;
     uv_pipe_t in, out, err;

@@ -54,7 +54,7 @@ static void end_of(const struct sanjer_run *run, struct end *e)
         e->cause = "timeout";
         e->again = true;
         snprintf(e->reason, sizeof e->reason, "timed out after %" PRIu64 "s",
-                 run->s->timeout_ms / 1000);
+                 run->timeout_ms / 1000);
     } else if (run->why == SANJER_CANCELED) {
         e->how = "stopped";
         e->cause = "canceled";
@@ -216,7 +216,7 @@ void sanjer_end(struct sanjer *s)
     if (!s->ending)
         log_debug("ended", "job=%s status=%d", log_quote(slice_of(run->id)), run->status);
     end_of(run, &e);
-    if (strcmp(e.how, "failed") == 0 && e.again && run->blamed <= s->retries) {
+    if (strcmp(e.how, "failed") == 0 && e.again && run->blamed <= run->retries) {
         e.how = "retry";
         after = end_pause(run);
     }

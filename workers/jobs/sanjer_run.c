@@ -77,6 +77,7 @@ static void run_keep_output(struct sanjer_run *run, struct slice bytes)
     buffer_append_slice(&run->output, bytes);
     if (!buffer_ok(&run->output))
         buffer_clear(&run->output); /* memory is short: the last of it is what counts */
+    job_mask_text(run->mask, &run->output, bytes.len);
     if (run->output.len > keep)
         buffer_consume(&run->output, run->output.len - keep);
     run->fresh = true;
@@ -91,8 +92,11 @@ static bool run_take(struct sanjer_run *run, const json_t *said)
         double value = json_number_value(progress);
         run->progress = value < 0 ? 0 : value > 1 ? 1 : value;
     }
-    if (json_is_object(update))
-        json_object_update(run->meta, update);
+    if (json_is_object(update)) {
+        json_t *shown = job_mask_json(run->mask, update);
+        json_object_update(run->meta, shown);
+        json_decref(shown);
+    }
     if (result != NULL) {
         json_decref(run->result);
         run->result = json_incref(result);
@@ -170,7 +174,8 @@ static void run_free(struct sanjer_run *run)
     free(run->queue);
     free(run->platform);
     free(run->name);
-    free(run->settings);
+    json_decref(run->settings);
+    job_mask_free(run->mask);
     buffer_fini(&run->told);
     buffer_fini(&run->line);
     buffer_fini(&run->output);
@@ -198,10 +203,9 @@ static void run_on_written(uv_write_t *write, int status)
 
 static void run_tell(struct sanjer_run *run)
 {
-    json_t *settings = json_loads(run->settings, 0, NULL);
-    json_t *told = json_pack("{s:s,s:s,s:s,s:I,s:o}", "job_id", run->id, "id", run->name,
-                             "platform_id", run->platform, "attempt", (json_int_t)run->attempt,
-                             "settings", settings != NULL ? settings : json_object());
+    json_t *told =
+        json_pack("{s:s,s:s,s:s,s:I,s:O}", "job_id", run->id, "id", run->name, "platform_id",
+                  run->platform, "attempt", (json_int_t)run->attempt, "settings", run->settings);
     char *text = told != NULL ? json_dumps(told, JSON_COMPACT) : NULL;
     buffer_append_text(&run->told, text != NULL ? text : "{}");
     buffer_append_char(&run->told, '\n');
@@ -269,7 +273,7 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
     }
     run_watch(run);
     run_tell(run);
-    uv_timer_start(&run->timer, run_on_timeout, s->timeout_ms, 0);
+    uv_timer_start(&run->timer, run_on_timeout, run->timeout_ms, 0);
 }
 
 void sanjer_run_close(struct sanjer_run *run)

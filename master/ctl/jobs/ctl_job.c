@@ -62,11 +62,51 @@ static void job_print(struct ctl *c, json_t *job)
 
 /* ---- platforms, list, show, tail ---- */
 
+/* "date:datetime days:int=7 [key:str]": those in brackets need not be given; a secret's default is not shown. */
+static void job_show_settings(const json_t *settings, struct buffer *text)
+{
+    const char *name;
+    json_t *one;
+    json_object_foreach((json_t *)(uintptr_t)settings, name, one)
+    {
+        json_t *standard = json_object_get(one, "default");
+        bool needed = json_is_true(json_object_get(one, "required"));
+        char *shown =
+            json_is_null(standard) ? NULL : json_dumps(standard, JSON_COMPACT | JSON_ENCODE_ANY);
+        buffer_printf(text, "%s%s%s:%s%s%s%s", text->len > 0 ? " " : "", needed ? "" : "[", name,
+                      ctl_value_text(one, "type"), shown != NULL ? "=" : "",
+                      shown != NULL ? shown : "", needed ? "" : "]");
+        free(shown);
+    }
+}
+
+static void job_print_platforms(struct ctl *c, const json_t *rows)
+{
+    static const struct ctl_column columns[] = {
+        {.title = "PLATFORM"}, {.title = "NAME"}, {.title = "SETTINGS", .cut = true}};
+    struct ctl_table t;
+    size_t i;
+    json_t *row;
+    ctl_table_init(&t, columns, 3);
+    json_array_foreach(rows, i, row)
+    {
+        const char *broken = ctl_value_text(row, "broken");
+        struct buffer text = BUFFER_EMPTY;
+        job_cell(&t, row, "platform_id");
+        job_cell(&t, row, "display_name");
+        if (broken[0] != '\0')
+            buffer_printf(&text, "broken: %s", broken);
+        else
+            job_show_settings(json_object_get(row, "settings"), &text);
+        ctl_table_cell(&t, broken[0] != '\0' ? CTL_RED : CTL_PLAIN, buffer_slice(&text));
+        buffer_fini(&text);
+    }
+    ctl_table_render(&t, c->width, c->color, &c->out);
+    ctl_table_fini(&t);
+}
+
 int ctl_job_platforms_run(struct ctl *c)
 {
-    static const struct ctl_column columns[] = {{.title = "PLATFORM"},
-                                                {.title = "FILE", .cut = true}};
-    static const char *const keys[] = {"platform_id", "file"};
     struct ctl_job_words words;
     json_t *answer = NULL;
     int status = ctl_job_begin(c, &words, 0, 0, NULL, NULL);
@@ -75,7 +115,7 @@ int ctl_job_platforms_run(struct ctl *c)
     if (status == CONTROL_OK && c->args.json)
         ctl_print_json(c, answer);
     else if (status == CONTROL_OK)
-        job_print_rows(c, answer, columns, keys, 2);
+        job_print_platforms(c, answer);
     json_decref(answer);
     return status;
 }
@@ -178,10 +218,13 @@ int ctl_job_wait_run(struct ctl *c)
 /* NAME=VALUE of the words behind the platform, over what --settings says. NULL: the reason is printed. */
 static json_t *job_settings(struct ctl *c, const struct ctl_job_words *words, const char *given)
 {
-    json_t *settings = json_loads(given, JSON_REJECT_DUPLICATES, NULL);
+    json_error_t error;
+    json_t *settings = given[0] == '@' ? json_load_file(given + 1, JSON_REJECT_DUPLICATES, &error)
+                                       : json_loads(given, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(settings)) {
+        ctl_fail_usage(c->args.verb, "--settings: '%s' is no JSON object: %s", given,
+                       settings == NULL ? error.text : "it is something else");
         json_decref(settings);
-        ctl_fail_usage(c->args.verb, "--settings: '%s' is no JSON object", given);
         return NULL;
     }
     for (int i = 1; i < words->count; i++) {

@@ -1,5 +1,8 @@
-/* fuzz_job_settings.c: settings (workers/jobs/job_settings.h): what a platform says, a NUL, what is given. */
-#include "workers/jobs/job_settings.h"
+/*
+ * fuzz_job_settings.c: what a platform says (workers/jobs/job_platform.h) and takes (job_settings.h), a NUL, what is
+ * given.
+ */
+#include "workers/jobs/job_platform.h"
 
 #include <stdlib.h>
 
@@ -15,6 +18,12 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     struct job_settings *s = NULL;
     struct buffer why = BUFFER_EMPTY;
     json_t *values = NULL;
+    struct job_platform_spec read;
+    if (spec != NULL && job_platform_read_spec(spec, &read, &why) == 0)
+        job_platform_spec_fini(&read);
+    else if (spec != NULL && why.len == 0)
+        abort();
+    buffer_clear(&why);
     if (spec != NULL && job_settings_new(spec, &s, &why) == 0) {
         json_decref(job_settings_describe(s));
         if (job_settings_read(s, given, NULL, 1795861440, &values, &why) == 0) {

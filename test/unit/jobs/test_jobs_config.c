@@ -24,6 +24,7 @@ START_TEST(values)
         {"lease = 4s", NULL, NULL},
         {"output_keep = 1MB", "output_keep", "1048576"},
         {"timeout = 0s", NULL, NULL},
+        {"timezone = \"Europe/Berlin\"", "timezone", "Europe/Berlin"},
         {"sanjer { workers = 8 }", "sanjer.workers", "8"},
         {"sanjer { workers = 0 }", NULL, NULL},
     };
@@ -41,6 +42,8 @@ START_TEST(errors_name_line_cause_and_remedy)
         {REDIS "jobs a { platforms = p queue = \"a b\" }\n",
          "2: queue: 'a b' is no name of a queue"},
         {REDIS "jobs a { platforms = p queue = \"\" }\n", "2: queue: '' is no name of a queue"},
+        {REDIS "jobs a { platforms = p timezone = Berlin }\n",
+         "2: timezone: there is no zone 'Berlin'"},
         {REDIS "jobs a { platforms = p }\njobs b { platforms = p }\n",
          "3: queue: jobs a has the same in the same Redis"},
         {REDIS "jobs a { platforms = p retry_min = 2m retry_max = 1m }\n", "retry_m"},

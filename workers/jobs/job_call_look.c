@@ -1,0 +1,198 @@
+/* job_call_look.c: the verbs that show and move jobs: platforms, list, show, cancel, retry. See job_call.h. */
+#include "common/json/json_value.h"
+#include "common/pack.h"
+#include "proto/jobs/job_field.h"
+#include "workers/jobs/job_call.h"
+#include "workers/jobs/job_row.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static enum job_call_status look_strange(struct job_call *call)
+{
+    return job_call_refuse(call, JOB_CALL_AWAY, "Redis gave no such answer");
+}
+
+/* ---- platforms ---- */
+
+struct look_platforms {
+    struct buffer list;
+    uint32_t count;
+};
+
+static void look_number(struct buffer *out, const char *name, bool known, uint64_t value)
+{
+    pack_text(out, name);
+    if (known)
+        pack_u64(out, value);
+    else
+        pack_nil(out);
+}
+
+static void look_platform(const struct job_catalog_platform *p, void *ctx)
+{
+    struct look_platforms *all = ctx;
+    struct buffer *out = &all->list;
+    const struct job_platform_spec *spec = p->spec;
+    json_t *settings = spec != NULL ? job_settings_describe(spec->settings) : json_object();
+    pack_map(out, 8);
+    pack_text(out, "platform_id");
+    pack_bin(out, slice_of(p->id));
+    pack_text(out, "file");
+    pack_bin(out, slice_of(p->file));
+    pack_text(out, "display_name");
+    pack_bin(out,
+             slice_of(spec != NULL && spec->display_name != NULL ? spec->display_name : p->id));
+    pack_text(out, "settings");
+    if (settings != NULL)
+        json_value_pack(out, settings);
+    else
+        out->failed = true;
+    json_decref(settings);
+    look_number(out, "timeout_ms", spec != NULL && spec->timeout_ms > 0,
+                spec != NULL ? spec->timeout_ms : 0);
+    look_number(out, "retries", spec != NULL && spec->retries >= 0,
+                spec != NULL ? (uint64_t)spec->retries : 0);
+    pack_text(out, "rerun");
+    pack_bool(out, spec == NULL || spec->rerun);
+    pack_text(out, "broken");
+    if (spec == NULL)
+        pack_text(out, p->why);
+    else
+        pack_nil(out);
+    all->count++;
+}
+
+static enum job_call_status look_platforms_ask(struct job_call *call)
+{
+    struct look_platforms all = {.list = BUFFER_EMPTY};
+    int rc = job_catalog_look(call->calls->catalog);
+    if (rc == -EBUSY)
+        return JOB_CALL_WAITS;
+    if (rc != 0)
+        return job_call_refuse(call, JOB_CALL_AWAY, "the platforms cannot be read: %s",
+                               strerror(-rc));
+    job_catalog_each(call->calls->catalog, look_platform, &all);
+    pack_array(&call->body, all.count);
+    buffer_append_slice(&call->body, buffer_slice(&all.list));
+    call->body.failed = call->body.failed || !buffer_ok(&all.list);
+    buffer_fini(&all.list);
+    return JOB_CALL_NOW;
+}
+
+const struct job_call_verb job_call_platforms = {"job-platforms", "", 0, look_platforms_ask, NULL};
+
+/* ---- list, show ---- */
+
+static enum job_call_status look_list_ask(struct job_call *call)
+{
+    const struct slice words[] = {call->calls->queue, call->args[1], call->args[0]};
+    return job_call_script(call, JOB_SCRIPT_JOBS_LIST, 3, words);
+}
+
+static enum job_call_status look_list_answer(struct job_call *call, const redisReply *reply)
+{
+    const redisReply *total = job_reply_at(reply, 0), *jobs = job_reply_at(reply, 1);
+    struct buffer *body = &call->body;
+    if (total == NULL || total->type != REDIS_REPLY_INTEGER || jobs == NULL ||
+        jobs->type != REDIS_REPLY_ARRAY)
+        return look_strange(call);
+    pack_map(body, 2);
+    pack_text(body, "total");
+    pack_u64(body, (uint64_t)total->integer);
+    pack_text(body, "jobs");
+    pack_array(body, (uint32_t)jobs->elements);
+    for (size_t i = 0; i < jobs->elements; i++) {
+        const redisReply *id = job_reply_at(jobs->element[i], 0),
+                         *fields = job_reply_at(jobs->element[i], 1);
+        if (id == NULL || fields == NULL || fields->type != REDIS_REPLY_ARRAY)
+            return look_strange(call);
+        job_row_pack(body, job_reply_bytes(id), fields, false);
+    }
+    return JOB_CALL_OK;
+}
+
+const struct job_call_verb job_call_list = {"job-list", "STATUS LIMIT", 2, look_list_ask,
+                                            look_list_answer};
+
+static enum job_call_status look_show_ask(struct job_call *call)
+{
+    char key[JOB_CALL_ID_SIZE + 16];
+    enum job_call_status status = job_call_job(call, call->args[0]);
+    if (status != JOB_CALL_OK)
+        return status;
+    snprintf(key, sizeof key, "rq:job:%s", call->job);
+    const struct slice words[] = {slice_of("HGETALL"), slice_of(key)};
+    return job_call_command(call, 2, words);
+}
+
+static bool look_is_ours(const redisReply *fields)
+{
+    for (size_t i = 0; i + 1 < fields->elements; i += 2)
+        if (slice_is(job_reply_bytes(fields->element[i]), JOB_FIELD("platform")))
+            return true;
+    return false;
+}
+
+static enum job_call_status look_show_answer(struct job_call *call, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || !look_is_ours(reply))
+        return job_call_unknown(call);
+    job_row_pack(&call->body, slice_of(call->job), reply, true);
+    return JOB_CALL_OK;
+}
+
+const struct job_call_verb job_call_show = {"job-show", "JOB", 1, look_show_ask, look_show_answer};
+
+/* ---- cancel, retry ---- */
+
+static enum job_call_status look_move(struct job_call *call, enum job_script script)
+{
+    enum job_call_status status = job_call_job(call, call->args[0]);
+    return status == JOB_CALL_OK ? job_call_script(call, script, 1, call->args) : status;
+}
+
+static enum job_call_status look_cancel_ask(struct job_call *call)
+{
+    return look_move(call, JOB_SCRIPT_JOBS_CANCEL);
+}
+
+static enum job_call_status look_retry_ask(struct job_call *call)
+{
+    return look_move(call, JOB_SCRIPT_JOBS_RETRY);
+}
+
+static enum job_call_status look_moved(struct job_call *call, const redisReply *reply)
+{
+    const redisReply *what = reply->type == REDIS_REPLY_ARRAY ? job_reply_at(reply, 0) : reply;
+    if (what == NULL || job_reply_bytes(what).len == 0)
+        return look_strange(call);
+    if (slice_is(job_reply_bytes(what), "unknown"))
+        return job_call_unknown(call);
+    pack_map(&call->body, 2);
+    pack_text(&call->body, "job_id");
+    pack_text(&call->body, call->job);
+    pack_text(&call->body, "status");
+    pack_str(&call->body, job_reply_bytes(what));
+    return JOB_CALL_OK;
+}
+
+const struct job_call_verb job_call_cancel = {"job-cancel", "JOB", 1, look_cancel_ask, look_moved};
+const struct job_call_verb job_call_retry = {"job-retry", "JOB", 1, look_retry_ask, look_moved};
+
+/* ---- ping ---- */
+
+static enum job_call_status look_ping_ask(struct job_call *call)
+{
+    const struct slice word = slice_of("PING");
+    return job_call_command(call, 1, &word);
+}
+
+static enum job_call_status look_ping_answer(struct job_call *call, const redisReply *reply)
+{
+    (void)reply;
+    pack_nil(&call->body);
+    return JOB_CALL_OK;
+}
+
+const struct job_call_verb job_call_ping = {"job-ping", "", 0, look_ping_ask, look_ping_answer};

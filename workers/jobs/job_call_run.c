@@ -1,0 +1,254 @@
+/* job_call_run.c: job-run: a job is made of what is asked for and what its platform takes. See job_call.h. */
+#include "common/pack.h"
+#include "common/siphash.h"
+#include "common/utf8.h"
+#include "proto/jobs/job_field.h"
+#include "workers/jobs/job_call.h"
+#include "workers/jobs/job_pickle.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define RUN_NAME_MAX    100 /* bytes of a name within an id */
+#define RUN_ID_MAX      256 /* of the short name that is asked for */
+#define RUN_KEY_MAX     200
+#define RUN_DIGEST_SIZE 33
+#define RUN_WORDS       64
+
+enum { ARG_PLATFORM, ARG_SETTINGS, ARG_ID, ARG_KEY, ARGS };
+
+/* What a new job is told to Redis with. */
+struct run {
+    struct slice words[RUN_WORDS];
+    size_t count;
+    struct buffer data, description, settings, secrets;
+    char digest[RUN_DIGEST_SIZE];
+    char timeout[24], retries[24], ttl[2][24];
+};
+
+/* ---- its name ---- */
+
+/* Letters, digits, - and _ stay; whatever else becomes _: RQ 2 refuses it. */
+static void run_name(struct slice from, char *to, size_t size)
+{
+    size_t len = from.len < size - 1 ? from.len : size - 1;
+    for (size_t i = 0; i < len; i++) {
+        char c = from.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_';
+        to[i] = plain ? c : '_';
+    }
+    to[len] = '\0';
+}
+
+/* "20261126T002400123456-devTest-coinis". */
+static void run_new_id(struct job_call *call, struct slice name, struct slice platform)
+{
+    char names[2][RUN_NAME_MAX + 1], stamp[32];
+    struct timespec now;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &tm);
+    run_name(name, names[0], sizeof names[0]);
+    run_name(platform, names[1], sizeof names[1]);
+    snprintf(call->job, sizeof call->job, "%s%06ld-%s-%s", stamp, now.tv_nsec / 1000, names[0],
+             names[1]);
+}
+
+/* ---- its settings ---- */
+
+static bool run_dump(struct buffer *out, json_t *value)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    if (text != NULL)
+        buffer_append_text(out, text);
+    free(text);
+    json_decref(value);
+    return text != NULL && buffer_ok(out);
+}
+
+/* What is shown of them, and apart from that what is not: it goes when the job has finished. */
+static bool run_keep(struct run *run, const struct job_settings *takes, const json_t *values)
+{
+    json_t *secrets = job_settings_secrets(takes, values);
+    bool any = json_object_size(secrets) > 0;
+    bool ok = secrets != NULL && run_dump(&run->settings, job_settings_mask(takes, values));
+    if (!ok || !any) {
+        json_decref(secrets);
+        return ok;
+    }
+    return run_dump(&run->secrets, secrets);
+}
+
+static enum job_call_status run_settings(struct job_call *call, struct run *run,
+                                         const struct job_settings *takes, const json_t *given)
+{
+    struct buffer why = BUFFER_EMPTY;
+    json_t *values = NULL;
+    int rc = job_settings_read(takes, given, call->calls->zone, (int64_t)time(NULL), &values, &why);
+    const char *text = why.len > 0 ? buffer_text(&why) : NULL;
+    enum job_call_status status = JOB_CALL_OK;
+    if (rc == -EINVAL && text != NULL)
+        status = job_call_refuse(call, JOB_CALL_INVALID, "%s", text);
+    else if (rc != 0 || !run_keep(run, takes, values))
+        status = job_call_refuse(call, JOB_CALL_AWAY, "memory is short: try again");
+    buffer_fini(&why);
+    json_decref(values);
+    return status;
+}
+
+/*
+ * Of what was asked for, not of what came of it: "yesterday" stays that. A hash, for secrets may be among it. It tells
+ * apart what one caller asks for under one key, so it need not withstand more than chance.
+ */
+static bool run_digest(const struct job_call *call, json_t *given, char digest[RUN_DIGEST_SIZE])
+{
+    static const uint8_t keys[2][SIPHASH_KEY_SIZE] = {"job-run", "job-run, again"};
+    struct buffer asked = BUFFER_EMPTY;
+    char *text = json_dumps(given, JSON_COMPACT | JSON_SORT_KEYS);
+    buffer_append_slice(&asked, call->args[ARG_PLATFORM]);
+    buffer_append_char(&asked, '\n');
+    buffer_append_slice(&asked, call->args[ARG_ID]);
+    buffer_append_char(&asked, '\n');
+    buffer_append_text(&asked, text != NULL ? text : "");
+    bool ok = text != NULL && buffer_ok(&asked);
+    if (ok)
+        snprintf(digest, RUN_DIGEST_SIZE, "%016" PRIx64 "%016" PRIx64,
+                 siphash(buffer_slice(&asked), keys[0]), siphash(buffer_slice(&asked), keys[1]));
+    free(text);
+    buffer_fini(&asked);
+    return ok;
+}
+
+/* ---- what Redis is told ---- */
+
+static void run_put(struct run *run, const char *field, struct slice value)
+{
+    run->words[run->count++] = slice_of(field);
+    run->words[run->count++] = value;
+}
+
+static void run_put_platform(struct run *run, const struct worker *w,
+                             const struct job_platform_spec *spec)
+{
+    uint64_t timeout_ms =
+        spec->timeout_ms > 0 ? spec->timeout_ms : worker_setting_u64(w, "jobs.timeout");
+    snprintf(run->timeout, sizeof run->timeout, "%" PRIu64, (timeout_ms + 999) / 1000);
+    run_put(run, "timeout", slice_of(run->timeout));
+    if (spec->retries >= 0) {
+        snprintf(run->retries, sizeof run->retries, "%" PRId64, spec->retries);
+        run_put(run, JOB_FIELD("retries"), slice_of(run->retries));
+    }
+    if (!spec->rerun)
+        run_put(run, JOB_FIELD("rerun"), slice_of("0"));
+}
+
+static void run_put_job(struct run *run, const struct job_call *call, struct slice name)
+{
+    const struct worker *w = call->calls->w;
+    static const char *const keys[] = {"jobs.result_ttl", "jobs.failure_ttl"};
+    static const char *const fields[] = {"result_ttl", "failure_ttl"};
+    run_put(run, "data", buffer_slice(&run->data));
+    run_put(run, "description", buffer_slice(&run->description));
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(run->ttl[i], sizeof run->ttl[i], "%" PRIu64,
+                 worker_setting_u64(w, keys[i]) / 1000);
+        run_put(run, fields[i], slice_of(run->ttl[i]));
+    }
+    run_put(run, JOB_FIELD("platform"), call->args[ARG_PLATFORM]);
+    run_put(run, JOB_FIELD("id"), name);
+    run_put(run, JOB_FIELD("settings"), buffer_slice(&run->settings));
+    if (run->secrets.len > 0)
+        run_put(run, JOB_FIELD("secrets"), buffer_slice(&run->secrets));
+}
+
+static enum job_call_status run_make(struct job_call *call, struct run *run, struct slice name,
+                                     const struct job_platform_spec *spec)
+{
+    run_new_id(call, name, call->args[ARG_PLATFORM]);
+    buffer_append_slice(&run->description, call->args[ARG_PLATFORM]);
+    buffer_printf(&run->description, " (%.*s)", (int)name.len, name.ptr);
+    int rc = job_data_write(&run->data, call->args[ARG_PLATFORM]);
+    if (rc != 0 || !buffer_ok(&run->description))
+        return job_call_refuse(call, JOB_CALL_AWAY, "memory is short: try again");
+    const struct slice head[] = {slice_of(call->job), call->calls->queue,  slice_of("0"),
+                                 slice_of("0"),       call->args[ARG_KEY], slice_of(run->digest)};
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
+        run->words[run->count++] = head[i];
+    run_put_job(run, call, name);
+    run_put_platform(run, call->calls->w, spec);
+    return job_call_script(call, JOB_SCRIPT_JOBS_ENQUEUE, run->count, run->words);
+}
+
+/* ---- the verb ---- */
+
+static enum job_call_status run_check(struct job_call *call)
+{
+    struct slice id = call->args[ARG_ID];
+    if (id.len > RUN_ID_MAX || !utf8_valid(id))
+        return job_call_refuse(call, JOB_CALL_INVALID, "the short name is UTF-8, at most %d bytes",
+                               RUN_ID_MAX);
+    if (call->args[ARG_KEY].len > RUN_KEY_MAX)
+        return job_call_refuse(call, JOB_CALL_INVALID, "a key has at most %d bytes", RUN_KEY_MAX);
+    return JOB_CALL_OK;
+}
+
+static enum job_call_status run_ask(struct job_call *call)
+{
+    struct job_catalog_platform platform;
+    struct run run = {.count = 0};
+    enum job_call_status status = run_check(call);
+    if (status != JOB_CALL_OK)
+        return status;
+    int rc = job_catalog_find(call->calls->catalog, call->args[ARG_PLATFORM], &platform, call->why,
+                              sizeof call->why);
+    if (rc == -EBUSY)
+        return JOB_CALL_WAITS;
+    if (rc != 0)
+        return rc == -EINVAL ? JOB_CALL_BROKEN : JOB_CALL_NO_PLATFORM;
+    struct slice text = call->args[ARG_SETTINGS];
+    json_t *given = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(given))
+        status = job_call_refuse(call, JOB_CALL_INVALID,
+                                 "settings must be a JSON object, such as {\"date\":\"today\"}");
+    else if (!run_digest(call, given, run.digest))
+        status = job_call_refuse(call, JOB_CALL_AWAY, "memory is short: try again");
+    else
+        status = run_settings(call, &run, platform.spec->settings, given);
+    struct slice name = call->args[ARG_ID].len > 0 ? call->args[ARG_ID] : slice_of("manual");
+    if (status == JOB_CALL_OK)
+        status = run_make(call, &run, name, platform.spec);
+    json_decref(given);
+    buffer_fini(&run.data);
+    buffer_fini(&run.description);
+    buffer_fini(&run.settings);
+    buffer_fini(&run.secrets);
+    return status;
+}
+
+static enum job_call_status run_answer(struct job_call *call, const redisReply *reply)
+{
+    const redisReply *what = job_reply_at(reply, 0), *id = job_reply_at(reply, 1);
+    if (what == NULL || id == NULL || id->str == NULL)
+        return job_call_refuse(call, JOB_CALL_AWAY, "Redis gave no such answer");
+    if (slice_is(job_reply_bytes(what), "other"))
+        return job_call_refuse(call, JOB_CALL_OTHER,
+                               "this key has made job %.200s of something else in the last 24 "
+                               "hours: choose another key",
+                               id->str);
+    bool made = slice_is(job_reply_bytes(what), "made");
+    worker_count(call->calls->w, COUNTER_JOBS_ENQUEUED, made);
+    pack_map(&call->body, 2);
+    pack_text(&call->body, "job_id");
+    pack_str(&call->body, job_reply_bytes(id));
+    pack_text(&call->body, "replayed");
+    pack_bool(&call->body, !made);
+    return JOB_CALL_OK;
+}
+
+const struct job_call_verb job_call_run = {"job-run", "PLATFORM SETTINGS ID KEY", ARGS, run_ask,
+                                           run_answer};
