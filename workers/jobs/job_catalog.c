@@ -4,6 +4,7 @@
 #include "common/clock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@ struct catalog_entry {
     struct catalog_entry *next; /* by id, then by file */
     char *id, *file;
     struct stat st; /* as it was when it was read */
+    enum job_platform_kind kind;
     enum catalog_state state;
     struct job_platform_spec spec;
     char why[JOB_SPEC_WHY_SIZE];
@@ -30,14 +32,14 @@ struct catalog_entry {
 
 struct job_catalog {
     uv_loop_t *loop;
-    const char *folder;
+    const char *folder, *python, *path;
     job_catalog_fn fn;
     void *ctx;
     struct catalog_entry *first;
-    struct catalog_entry *reading; /* NULL: nothing is */
-    struct job_spec_read *read;
-    uint64_t looked_ms; /* clock_mono_ms; 0: never */
-    int error;          /* of the last look */
+    struct catalog_entry *reading; /* the program that is asked */
+    struct job_spec_read *read;    /* NULL: nothing is read */
+    uint64_t looked_ms;            /* clock_mono_ms; 0: never */
+    int error;                     /* of the last look */
 };
 
 static void catalog_read_next(struct job_catalog *c);
@@ -68,6 +70,7 @@ static void entry_look(struct catalog_entry *e)
     if (stat(e->file, &st) != 0 || (entry_same(&st, &e->st) && !again))
         return;
     e->st = st;
+    e->kind = job_platform_kind(e->file);
     if (e->state == CATALOG_READING)
         e->again = true;
     else
@@ -136,6 +139,72 @@ static void catalog_on_spec(void *ctx, const json_t *spec, const char *why)
     c->fn(c->ctx);
 }
 
+/* One answer for all: what the interpreter knows of a class, or why it does not. */
+static void catalog_take_class(struct catalog_entry *e, const json_t *all, const char *why)
+{
+    const json_t *spec = json_object_get(json_object_get(all, "platforms"), e->id),
+                 *broken = json_object_get(json_object_get(all, "broken"), e->id);
+    if (e->again)
+        e->state = CATALOG_UNREAD;
+    else if (json_is_object(spec))
+        catalog_take(e, spec);
+    else if (json_is_string(broken))
+        catalog_broken(e, json_string_value(broken));
+    else
+        catalog_broken(e, all == NULL ? why : "the interpreter says nothing of it");
+    e->again = false;
+}
+
+static void catalog_on_classes(void *ctx, const json_t *all, const char *why)
+{
+    struct job_catalog *c = ctx;
+    c->read = NULL;
+    for (struct catalog_entry *e = c->first; e != NULL; e = e->next)
+        if (e->kind == JOB_PLATFORM_CLASS && (e->state == CATALOG_READING || all != NULL))
+            catalog_take_class(e, all, why);
+    catalog_read_next(c);
+    c->fn(c->ctx);
+}
+
+#define CATALOG_PATHS 32
+
+static struct job_spec_read *catalog_start_classes(struct job_catalog *c,
+                                                   char why[JOB_SPEC_WHY_SIZE])
+{
+    char folder[PATH_MAX], file[PATH_MAX + 32], *path = strdup(c->path), *rest = path, *one;
+    const char *argv[4 + CATALOG_PATHS + 1] = {c->python, file, "--specs", c->folder};
+    struct job_spec_read *read = NULL;
+    if (path == NULL || !job_platform_python(folder, sizeof folder)) {
+        snprintf(why, JOB_SPEC_WHY_SIZE,
+                 "what reads classes is not installed: share/platoon/python");
+        free(path);
+        return NULL;
+    }
+    snprintf(file, sizeof file, "%s/platoon_jobs.py", folder);
+    for (size_t i = 4; i < 4 + CATALOG_PATHS && (one = strsep(&rest, ":")) != NULL;)
+        if (one[0] != '\0')
+            argv[i++] = one;
+    read = job_spec_read_start(c->loop, &(struct child_options){.argv = argv, .folder = c->folder},
+                               catalog_on_classes, c, why);
+    free(path);
+    return read;
+}
+
+/* All that are to be read are being read, or broken. */
+static void catalog_read_classes(struct job_catalog *c)
+{
+    char why[JOB_SPEC_WHY_SIZE];
+    c->read = catalog_start_classes(c, why);
+    for (struct catalog_entry *e = c->first; e != NULL; e = e->next) {
+        if (e->kind != JOB_PLATFORM_CLASS || e->state != CATALOG_UNREAD)
+            continue;
+        if (c->read != NULL)
+            e->state = CATALOG_READING;
+        else
+            catalog_broken(e, why);
+    }
+}
+
 static struct job_spec_read *catalog_start(struct job_catalog *c, const struct catalog_entry *e,
                                            char why[JOB_SPEC_WHY_SIZE])
 {
@@ -147,9 +216,13 @@ static struct job_spec_read *catalog_start(struct job_catalog *c, const struct c
 static void catalog_read_next(struct job_catalog *c)
 {
     char why[JOB_SPEC_WHY_SIZE];
-    for (struct catalog_entry *e = c->first; e != NULL && c->reading == NULL; e = e->next) {
+    for (struct catalog_entry *e = c->first; e != NULL && c->read == NULL; e = e->next) {
         if (e->state != CATALOG_UNREAD)
             continue;
+        if (e->kind == JOB_PLATFORM_CLASS) {
+            catalog_read_classes(c);
+            continue;
+        }
         c->read = catalog_start(c, e, why);
         c->reading = c->read != NULL ? e : NULL;
         if (c->read != NULL)
@@ -207,7 +280,7 @@ int job_catalog_look(struct job_catalog *c)
     catalog_drop_unseen(c);
     c->looked_ms = clock_mono_ms();
     catalog_read_next(c);
-    return c->error != 0 ? c->error : c->reading != NULL ? -EBUSY : 0;
+    return c->error != 0 ? c->error : c->read != NULL ? -EBUSY : 0;
 }
 
 /* ---- answers ---- */
@@ -290,12 +363,13 @@ void job_catalog_each(struct job_catalog *c,
 
 /* ---- life ---- */
 
-struct job_catalog *job_catalog_new(uv_loop_t *loop, const char *folder, job_catalog_fn fn,
-                                    void *ctx)
+struct job_catalog *job_catalog_new(uv_loop_t *loop, const char *folder, const char *python,
+                                    const char *path, job_catalog_fn fn, void *ctx)
 {
     struct job_catalog *c = calloc(1, sizeof *c);
     if (c != NULL)
-        *c = (struct job_catalog){.loop = loop, .folder = folder, .fn = fn, .ctx = ctx};
+        *c = (struct job_catalog){
+            .loop = loop, .folder = folder, .python = python, .path = path, .fn = fn, .ctx = ctx};
     return c;
 }
 

@@ -1,7 +1,8 @@
 /*
  * job_catalog.h: the platforms of a section with what each says of itself, read anew when its file changes.
  *
- * Runs in collectors. Files are read one after the other, without blocking; until a file has been read nothing is known
+ * Runs in collectors. Programs are asked one after the other, all classes at once of the interpreter
+ * (python/platoon_jobs.py --specs), without blocking; until a file has been read nothing is known
  * of its platform, and whoever needs it waits for that (job_catalog_fn). What does not load, or is there twice, is
  * broken and says why; that harms no other.
  */
@@ -23,9 +24,12 @@ struct job_catalog_platform {
     const char *why;                      /* why it is; "" when it is not */
 };
 
-/* NULL: memory is short. `folder` must live as long. */
-struct job_catalog *job_catalog_new(uv_loop_t *loop, const char *folder, job_catalog_fn fn,
-                                    void *ctx);
+/*
+ * NULL: memory is short. `folder` must live as long, and so must what classes are read with: `python`, the program, and
+ * `path`, folders with colons between them, "" for none.
+ */
+struct job_catalog *job_catalog_new(uv_loop_t *loop, const char *folder, const char *python,
+                                    const char *path, job_catalog_fn fn, void *ctx);
 /* Ends what is being read; the loop must turn once more. NULL is nothing. */
 void job_catalog_free(struct job_catalog *c);
 

@@ -126,8 +126,11 @@ static int collector_init(struct worker *w, void *state)
     int code = collector_open_zone(c);
     if (code != 0)
         return code;
+    const char *python = worker_setting(w, "jobs.python.program"),
+               *path = worker_setting(w, "jobs.python.path");
     c->calls.catalog = job_catalog_new(worker_loop(w), worker_setting_text(w, "jobs.platforms"),
-                                       job_calls_on_catalog, &c->calls);
+                                       python != NULL && python[0] != '\0' ? python : "python3",
+                                       path != NULL ? path : "", job_calls_on_catalog, &c->calls);
     if (c->calls.catalog == NULL)
         worker_exit(w, CONTRACT_EXIT_SHORT, "memory is short for the platforms");
     job_catalog_look(c->calls.catalog);

@@ -102,6 +102,31 @@ def test_a_changed_file_is_read_anew(etlas):
     assert etlas.platoon.ctl("job", "run", "new").returncode == 5
 
 
+def test_classes_say_what_they_are(etlas):
+    """Beside programs, and read anew."""
+    (etlas.folder / "shop_it.py").write_text("""from platforms.base_platform import BasePlatform
+class ShopIt(BasePlatform):
+    TIMEOUT = 60
+    RETRIES = 2
+    SECRETS = ["key"]
+    def __init__(self, date: str, days: int = 3, key: str = "k"):
+        self.date = date
+    def _run(self):
+        return 1
+""")
+    (etlas.folder / "bad_one.py").write_text("import nowhere\n")
+    etlas.start()
+    row = rows(etlas)["shop_it"]
+    assert (row["broken"], row["timeout_ms"], row["retries"]) == (None, 60000, 2)
+    assert {name: one["type"] for name, one in row["settings"].items()} == {"date": "datetime", "days": "int", "key": "str"}
+    assert row["settings"]["key"] == {"type": "str", "default": "***", "required": False, "secret": True}
+    assert "nowhere" in rows(etlas)["bad_one"]["broken"]
+    assert refused(etlas, "shop_it") == "Missing parameters in request: date"
+    (etlas.folder / "bad_one.py").write_text("class BadOne:\n    def __init__(self, n: int): pass\n    def _run(self): pass\n")
+    assert refused(etlas, "bad_one") == "Missing parameters in request: n"
+    assert rows(etlas)["coinis"]["broken"] is None
+
+
 def test_a_file_that_hangs_is_broken(etlas):
     etlas.add("hangs.py", "#!/bin/sh -e\nsleep 3600 &\nsetsid sleep 3600 &\nwait\n")
     etlas.start()
