@@ -38,7 +38,9 @@
     X(JOBS, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`") \
     X(JOBS, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
-    X(JOBS, "sanjer.workers", INT, "2", 1, 64, LIVE, "sanjers: jobs that run at once")
+    X(JOBS, "sanjer.workers", INT, "2", 1, 64, LIVE, "sanjers: jobs that run at once") \
+    X(JOBS, "python.program", EXECUTABLE, "python3", 0, 0, RESTART, "the interpreter of platforms that are classes") \
+    X(JOBS, "python.path", STRING, "", 0, 0, RESTART, "folders of their modules, with colons between them")
 
 #define JOBS_CHECKS(X) \
     X(JOBS, jobs)
