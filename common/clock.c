@@ -20,6 +20,13 @@ uint64_t clock_mono_ms(void)
     return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_mono_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 int64_t clock_boot_us(void)
 {
     struct timespec ts;

@@ -12,6 +12,7 @@
 
 /* Never jumps; for intervals and deadlines. Starts anywhere. */
 uint64_t clock_mono_ms(void);
+uint64_t clock_mono_ns(void);
 
 /*
  * Microseconds since the machine started, those that it slept included (CLOCK_BOOTTIME); never jumps back. The same for

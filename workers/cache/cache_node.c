@@ -20,6 +20,7 @@
 #include "common/words.h"
 #include "workers/cache/cache_tls.h"
 #include "workers/cache/command/command.h"
+#include "workers/cache/command/command_stats.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -117,7 +118,8 @@ static void node_open_db(struct node *n)
         snprintf(n->cache.run_id + 2 * i, 3, "%02x", id[i]);
     n->cache.db = cache_db_new(&options, n->hash_key);
     n->cache.read = malloc(CACHE_READ_SIZE);
-    if (n->cache.db == NULL || n->cache.read == NULL)
+    n->cache.stats = command_stats_new(n->cache.commands->table);
+    if (n->cache.db == NULL || n->cache.read == NULL || n->cache.stats == NULL)
         worker_exit(n->w, CONTRACT_EXIT_TEMPORARY, "out of memory");
 }
 
@@ -447,6 +449,7 @@ static void node_fini(struct worker *w, void *state)
         worker_add_last_words(w, "the log's end could not be written");
     cache_db_free(n->cache.db);
     redis_tls_free(n->cache.tls);
+    command_stats_free(n->cache.stats);
     free(n->cache.read);
     if (n->hold >= 0)
         close(n->hold);

@@ -49,7 +49,7 @@ struct cache_commands {
     const struct command_table *table;
 };
 
-/* Since it began; what INFO and CONFIG RESETSTAT's fields are made of. */
+/* Since it began; what INFO's fields are made of. */
 struct cache_node_counts {
     uint64_t commands, connections, rejected, dropped, in_bytes, out_bytes, reads, writes, errors,
         auth_failures;
@@ -62,6 +62,7 @@ struct cache_park;
 struct cache_member;
 struct cache_reads;
 struct cache_second;
+struct command_stats;
 struct command_table;
 struct redis_tls;
 
@@ -91,6 +92,7 @@ struct cache_node {
     char run_id[41];  /* INFO's: of this incarnation */
     struct cache_node_counts counts;
     struct cache_rates rates;
+    struct command_stats *stats; /* of each command; NULL: none (tests) */
     uint64_t http_said_ms; /* the log has it that clients speak HTTP; 0: not yet */
     char *read;            /* CACHE_READ_SIZE: where all clients' bytes go first */
 };

@@ -150,12 +150,13 @@ class Commands:
 
     def _client(self):
         return self.one([[b"ID"], [b"GETNAME"], [b"SETNAME", self.one([b"me", b"", b"a b", b"\xff"])], [b"INFO"], [b"LIST"], [b"FOO"], [b"LIST", b"x"],
-                         [b"KILL", b"ID", b"x"], [b"KILL", b"1.2.3.4:5"], [b"REPLY", b"x"], [b"REPLY", b"ON"], [b"NO-EVICT", b"x"]])
+                         [b"KILL", b"ID", b"x"], [b"KILL", b"1.2.3.4:5"], [b"REPLY", b"x"], [b"REPLY", b"ON"], [b"NO-EVICT", b"x"], [b"HELP"]])
 
     def _command(self):
         simple = [n for n in self.names if n not in (b"client", b"command", b"config", b"memory")]  # others' subcommands are the server's own
         return self.one([[], [b"COUNT"], [b"INFO"], [b"COUNT", b"x"], [b"INFO", self.one(simple)], [b"INFO", b"nosuch"], [b"GETKEYS", b"mset", b"a", b"b", b"c", b"d"],
-                         [b"GETKEYS", b"get"], [b"GETKEYS", b"ping"], [b"FOO"], [b"DOCS", b"nosuch"]])
+                         [b"GETKEYS", b"get"], [b"GETKEYS", b"ping"], [b"GETKEYSANDFLAGS", b"set", b"a", b"b", b"GET"], [b"FOO"], [b"HELP"],
+                         [b"DOCS", b"nosuch"], [b"DOCS", self.one(simple)]])
 
     # ---- one of them ----
 

@@ -1,33 +1,16 @@
-"""A cache node answers as redis-server does, byte for byte: both are sent the same (issue 13, Protocol).
-
-CACHE_SUBJECT is another program that serves Redis' protocol on the unix socket named by its last argument; "redis-server" compares it
-with itself, which shows what this suite takes for a difference.
-"""
+"""A cache node answers as redis-server does, byte for byte: both are sent the same (issue 13, Protocol; `both` stands in conftest.py)."""
 import itertools
 import os
 import random
-import shlex
-import shutil
-import subprocess
-import tempfile
-import time
 
 import pytest
 
 from differential_commands import KEYS, NUMBERS, Commands
 from differential_fixture import Both, Connection, array, inline
-from platoon_fixture import Platoon, RedisServer, section, wait_until
+from platoon_fixture import RedisServer, section, wait_until
 
 SEEDS = range(int(os.environ.get("SEED", "1")), int(os.environ.get("SEED", "1")) + int(os.environ.get("SEEDS", "12")))
-SUBJECT = os.environ.get("CACHE_SUBJECT")
 STEPS = 1500
-
-
-@pytest.fixture(scope="module")
-def reference():
-    server = RedisServer("--appendonly", "no", "--databases", "1")
-    yield server.url.removeprefix("unix://")
-    server.close()
 
 
 @pytest.fixture
@@ -43,52 +26,6 @@ def guarded(platoon):
     server.client().config_set("requirepass", "sesame")
     yield lambda: Both(server.url.removeprefix("unix://"), f"{platoon.dir}/c.sock")
     server.close()
-
-
-@pytest.fixture(scope="module")
-def subject():
-    if SUBJECT is None:
-        platoon = Platoon()
-        platoon.config_path.write_text(section("platoon", {"runtime_dir": "run", "state_dir": "state"})
-                                       + section("cache c", {"listen": f"unix:{platoon.dir}/c.sock"}))
-        platoon.start()
-        yield f"{platoon.dir}/c.sock"
-        platoon.stop()
-        shutil.rmtree(platoon.dir)
-        return
-    if SUBJECT == "redis-server":
-        server = RedisServer("--appendonly", "no", "--databases", "1")
-        yield server.url.removeprefix("unix://")
-        server.close()
-        return
-    directory = tempfile.mkdtemp(prefix="d", dir="/tmp")
-    path = directory + "/s.sock"
-    process = subprocess.Popen([*shlex.split(SUBJECT), path], stdin=subprocess.DEVNULL)
-
-    def serves():
-        assert process.poll() is None, "it has ended"
-        return os.path.exists(path)
-    wait_until(serves, what=SUBJECT)
-    yield path
-    still = process.poll() is None
-    process.kill()
-    process.wait()
-    shutil.rmtree(directory)
-    assert still, f"{SUBJECT} ended with {process.returncode}"
-
-
-@pytest.fixture
-def both(reference, subject):
-    """Makes pairs of connections; both servers are empty."""
-    made = []
-
-    def make():
-        made.append(Both(reference, subject))
-        return made[-1]
-    make().command("FLUSHALL")
-    yield make
-    for pair in made:
-        pair.close()
 
 
 def talk(connections, commands, steps):
@@ -169,105 +106,6 @@ def test_times_that_are_given_are_exact(both):
             pair.command(name, "k", exact=True)
 
 
-# ---- what each tells of itself ----
-
-def info(connection, *words):
-    """Its sections, each with its lines."""
-    connection.send(array([b"INFO", *words]))
-    sections = {}
-    for line in connection.reply().value.decode().splitlines():
-        if line.startswith("# "):
-            sections[line] = []
-        elif line:
-            sections[list(sections)[-1]].append(line)
-    return sections
-
-
-@pytest.mark.parametrize("words", [[], [b"default"], [b"server", b"memory"], [b"STATS"], [b"persistence", b"nosuch"]], ids=str)
-def test_info_has_all_names_in_their_order(both, words):
-    """A node has some more: its own, and those of an append-only file, which its log is."""
-    pair = both()
-    pair.command("SET", "k", "v")
-    reference, subject = (info(side, *words) for side in pair.sides)
-    assert list(reference) == list(subject)
-    for section, lines in reference.items():
-        names = [line.partition(":")[0] for line in lines]
-        assert [name for line in subject[section] if (name := line.partition(":")[0]) in names] == names, section
-
-
-def test_info_counts_what_was_done(both):
-    pair = both()
-    pair.command("MSET", "k", "v", "n", "1")
-
-    def errors(side):
-        """How often each was told so far, and all of them."""
-        told = info(side, b"errorstats", b"stats")
-        counts = {line.partition(":")[0]: int(line.partition("=")[2]) for line in told["# Errorstats"]}
-        total = next(int(line.partition(":")[2]) for line in told["# Stats"] if line.startswith("total_error_replies:"))
-        assert [*counts] == sorted(counts)
-        return {**counts, "total": total}
-    before = [errors(side) for side in pair.sides]
-    for line in ("INCR k", "INCR k", "NOSUCH", "GET", "EXEC", "MULTI", "GET", "EXEC", "HELLO 9", "AUTH nobody x"):
-        pair.command(*line.split())
-    after = [errors(side) for side in pair.sides]
-    grown = [{name: now - then.get(name, 0) for name, now in told.items() if now != then.get(name, 0)} for then, told in zip(before, after)]
-    assert grown[0] == grown[1] and grown[1]["errorstat_NOPROTO"] == 1 == grown[1]["errorstat_EXECABORT"]
-
-
-def test_every_command_is_described_alike(both):
-    """COMMAND INFO, but for subcommands that only one of them has; those that both have are the same."""
-    pair = both()
-    for side in pair.sides:
-        side.send(array([b"COMMAND", b"LIST"]))
-    shared = set.intersection(*({item.value for item in side.reply().value} for side in pair.sides))
-    assert len(shared) > 55
-    for name in sorted(shared):
-        pair.send(array([b"COMMAND", b"INFO", name]))
-        one, other = (side.reply().value[0].value for side in pair.sides)
-        assert [item.raw for item in one[:9]] == [item.raw for item in other[:9]], name
-        subs = [{sub.value[0].value: sub.raw for sub in told[9].value} for told in (one, other)]
-        for sub in subs[0].keys() & subs[1].keys():
-            assert subs[0][sub] == subs[1][sub], sub
-        pair.command("COMMAND", "INFO", name + b"|nosuch", exact=True)
-
-
-def test_a_line_of_client_list(both):
-    """Its words are Redis' in their order, and what is said of the connection is the same; behind them what 7.2 has."""
-    pair = both()
-    for lines in ([], ["CLIENT SETNAME me"], ["HELLO 3"], ["MULTI"]):
-        for line in lines:
-            pair.command(*line.split())
-        if lines == ["MULTI"]:
-            continue
-        for words in (["INFO"], ["LIST"], ["LIST", "TYPE", "normal"]):
-            pair.send(array([b"CLIENT", *(word.encode() for word in words)]))
-            texts = [side.reply().value.decode().removeprefix("txt:") for side in pair.sides]
-            told = [[dict(word.split("=", 1) for word in line.split(" ")) for line in text.splitlines()] for text in texts]
-            mine = [max(lines, key=lambda line: int(line["id"])) for lines in told]
-            assert [*mine[0]] == [*mine[1]][:len(mine[0])]
-            same = ("name", "flags", "db", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "resp", "obl", "events")
-            assert [mine[0][name] for name in same] == [mine[1][name] for name in same], mine
-
-
-@pytest.mark.parametrize("words", ["", "x", "ID", "ID 0", "ID -1", "ID x", "ID 999999", "ID 999999 SKIPME yes", "ID 999999 SKIPME no", "ID 999999 SKIPME maybe", "ID 1 FOO",
-                                   "TYPE master", "TYPE slave", "TYPE replica", "TYPE pubsub", "TYPE foo", "TYPE normal ID 999999", "USER default ID 999999", "USER nobody",
-                                   "ADDR 1.2.3.4:5", "LADDR 1.2.3.4:5", "FOO x", "MAXAGE 10", "1.2.3.4:5"])
-def test_client_kill_that_ends_nobody(both, words):
-    both().command("CLIENT", "KILL", *words.split(), exact=True)
-
-
-@pytest.mark.parametrize("words", ["ID {id}", "ID {id} TYPE normal", "ID {id} USER default", "ID {id} SKIPME no", "ADDR {addr} ID {id}", "LADDR {laddr} ID {id}"])
-def test_client_kill_that_ends_another(both, words):
-    mine, other = both(), both()
-    other.send(array([b"CLIENT", b"INFO"]))
-    told = [dict(word.split("=", 1) for word in side.reply().value.decode().split()) for side in other.sides]
-    for side, line in zip(mine.sides, told):
-        side.send(array([word.encode() for word in f"CLIENT KILL {words.format(**line)}".split()]))
-        assert side.reply().raw == b":1\r\n"
-    assert [side.rest() for side in other.sides] == [b"", b""]
-    mine.command("PING")
-
-
 @pytest.mark.parametrize("options", [list(o) for n in range(4) for o in itertools.permutations(("NX", "XX", "GET", "KEEPTTL", "EX 1000000", "PXAT 1", "FOO"), n)],
                          ids=" ".join)
 def test_options_of_set(both, options):
@@ -315,15 +153,6 @@ def test_patterns(both, seed):
         pair.command("SET", b"".join(rng.choice(letters) for _ in range(rng.randint(0, 6))), "")
     for _ in range(2000):
         pair.command("KEYS", pattern(rng, letters))
-
-
-@pytest.mark.parametrize("words", [*(["CONFIG", "GET", *w.split()] for w in (
-    "databases", "DATABASES", "DataBases databases", "[d]atabases", "DATA[A-B]ases", "???abases", "data[a-bases", "\\databases", "databases DATABASES *tabases",
-    "datab*ses DATABASES", "[!x]atabases", "[^x]atabases", "proto-max-bulk-len\0", "nothing", "*nothing")),
-    *(["COMMAND", "LIST", "FILTERBY", "PATTERN", w] for w in ("get", "GET", "ge[t", "[!s]et", "[^s]et", "ge\\t", "\\", "", "getr?nge", "client|setn*", "x" * 100 + "*"))],
-    ids=" ".join)
-def test_patterns_of_names(both, words):
-    both().command(*words, exact=True)
 
 
 def test_a_pattern_of_many_stars_takes_no_longer(both):

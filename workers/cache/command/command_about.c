@@ -3,6 +3,8 @@
  *
  * Runs in a cache node. All of it follows from command_list.h.
  */
+#include "workers/cache/command/command_about.h"
+
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_list.h"
 #include "common/glob.h"
@@ -61,8 +63,7 @@ static void about_set(struct cache_client *c, unsigned flags, const struct about
             resp_status(&c->reply, words[i].word);
 }
 
-/* The next of words that blanks part; empty at the end. */
-static struct slice about_next(const char **text)
+struct slice command_about_next(const char **text)
 {
     *text += strspn(*text, " ");
     size_t len = strcspn(*text, " ");
@@ -74,7 +75,7 @@ static struct slice about_next(const char **text)
 static size_t about_count_words(const char *text)
 {
     size_t count = 0;
-    while (about_next(&text).len > 0)
+    while (command_about_next(&text).len > 0)
         count++;
     return count;
 }
@@ -82,7 +83,7 @@ static size_t about_count_words(const char *text)
 static void about_tips(struct cache_client *c, const char *tips)
 {
     resp_set(&c->reply, about_count_words(tips));
-    for (struct slice tip = about_next(&tips); tip.len > 0; tip = about_next(&tips))
+    for (struct slice tip = command_about_next(&tips); tip.len > 0; tip = command_about_next(&tips))
         resp_bulk(&c->reply, tip);
 }
 
@@ -98,15 +99,14 @@ static void about_number(struct cache_client *c, const char *name, int value)
     resp_i64(&c->reply, value);
 }
 
-/* Up to its notes. */
-static void about_key_flags(struct cache_client *c, const char *key)
+void command_about_flags(struct cache_client *c, const char *key)
 {
     char flags[64];
     const char *at = flags;
     slice_copy(slice_make(key, strcspn(key, "#")), flags, sizeof flags);
-    resp_text(&c->reply, "flags");
     resp_set(&c->reply, about_count_words(flags));
-    for (struct slice word = about_next(&at); word.len > 0; word = about_next(&at)) {
+    for (struct slice word = command_about_next(&at); word.len > 0;
+         word = command_about_next(&at)) {
         char text[32];
         slice_copy(word, text, sizeof text);
         resp_status(&c->reply, text);
@@ -123,7 +123,8 @@ static void about_keys(struct cache_client *c, const struct cache_command *comma
     resp_map(&c->reply, notes != NULL ? 4 : 3);
     if (notes != NULL)
         about_pair(c, "notes", notes + 1);
-    about_key_flags(c, command->key);
+    resp_text(&c->reply, "flags");
+    command_about_flags(c, command->key);
     resp_text(&c->reply, "begin_search");
     resp_map(&c->reply, 2);
     about_pair(c, "type", "index");
@@ -140,7 +141,7 @@ static void about_keys(struct cache_client *c, const struct cache_command *comma
     about_number(c, "limit", 0);
 }
 
-static size_t about_count_subs(const struct cache_client *c, const struct cache_command *command)
+size_t command_about_subs(const struct cache_client *c, const struct cache_command *command)
 {
     size_t count = 0;
     if ((command->flags & COMMAND_CONTAINER) == 0)
@@ -165,8 +166,8 @@ static void about_one(struct cache_client *c, const struct cache_command *comman
     about_set(c, flags, about_categories, ABOUT_COUNT(about_categories));
     about_tips(c, command->tips);
     about_keys(c, command);
-    if (about_count_subs(c, command) > 0)
-        resp_array(&c->reply, about_count_subs(c, command));
+    if (command_about_subs(c, command) > 0)
+        resp_array(&c->reply, command_about_subs(c, command));
     else
         resp_set(&c->reply, 0);
 }
@@ -174,7 +175,7 @@ static void about_one(struct cache_client *c, const struct cache_command *comman
 static void about_whole(struct cache_client *c, const struct cache_command *command)
 {
     about_one(c, command);
-    if (about_count_subs(c, command) == 0)
+    if (command_about_subs(c, command) == 0)
         return;
     for (const struct cache_command *s = command_next_sub(c->node->commands->table, command, NULL);
          s != NULL; s = command_next_sub(c->node->commands->table, command, s))
@@ -209,8 +210,7 @@ void command_command_count(struct cache_client *c, const struct slice *words, si
     resp_i64(&c->reply, (int64_t)about_count(c));
 }
 
-/* "get", or "client|list". */
-static const struct cache_command *about_find(const struct cache_client *c, struct slice name)
+const struct cache_command *command_about_find(const struct cache_client *c, struct slice name)
 {
     const char *bar = memchr(name.ptr, '|', name.len);
     if (bar == NULL)
@@ -231,7 +231,7 @@ void command_command_info(struct cache_client *c, const struct slice *words, siz
     }
     resp_array(&c->reply, count - 2);
     for (size_t i = 2; i < count; i++) {
-        const struct cache_command *command = about_find(c, words[i]);
+        const struct cache_command *command = command_about_find(c, words[i]);
         if (command != NULL)
             about_whole(c, command);
         else
@@ -262,7 +262,7 @@ static size_t about_list(struct cache_client *c, enum about_filter filter, struc
     for (const struct cache_command *e = command_next(c->node->commands->table, NULL); e != NULL;
          e = command_next(c->node->commands->table, e)) {
         const struct cache_command *s = e;
-        bool subs = filter != ABOUT_ALL && about_count_subs(c, e) > 0;
+        bool subs = filter != ABOUT_ALL && command_about_subs(c, e) > 0;
         do {
             bool in = about_is_in(s, filter, value);
             if (in && write)
@@ -296,56 +296,4 @@ void command_command_list(struct cache_client *c, const struct slice *words, siz
     else
         resp_array(&c->reply, found);
     about_list(c, filter, value, true);
-}
-
-/* ---- DOCS, GETKEYS ---- */
-
-/* What is known here of a command; the rest stands in Redis' documents. */
-static void about_docs(struct cache_client *c, const struct cache_command *command)
-{
-    resp_text(&c->reply, command->name);
-    resp_map(&c->reply, 1);
-    about_pair(c, "group",
-               (command->flags & COMMAND_STRING) != 0        ? "string"
-               : (command->flags & COMMAND_KEYSPACE) != 0    ? "generic"
-               : (command->flags & COMMAND_TRANSACTION) != 0 ? "transactions"
-               : (command->flags & COMMAND_CONNECTION) != 0  ? "connection"
-                                                             : "server");
-}
-
-void command_command_docs(struct cache_client *c, const struct slice *words, size_t count)
-{
-    size_t found = count == 2 ? about_count(c) : 0;
-    for (size_t i = 2; i < count; i++)
-        found += about_find(c, words[i]) != NULL;
-    resp_map(&c->reply, found);
-    for (const struct cache_command *e = count == 2 ? command_next(c->node->commands->table, NULL)
-                                                    : NULL;
-         e != NULL; e = command_next(c->node->commands->table, e))
-        about_docs(c, e);
-    for (size_t i = 2; i < count; i++)
-        if (about_find(c, words[i]) != NULL)
-            about_docs(c, about_find(c, words[i]));
-}
-
-void command_command_getkeys(struct cache_client *c, const struct slice *words, size_t count)
-{
-    const struct slice *of = words + 2;
-    size_t has = count - 2;
-    const struct cache_command *command = command_find(c->node->commands->table, of[0]);
-    if (command != NULL && (command->flags & COMMAND_CONTAINER) != 0)
-        command = command_find_sub(c->node->commands->table, command, of, has);
-    if (command == NULL) {
-        resp_error(&c->reply, "ERR Invalid command specified");
-    } else if (command->first == 0) {
-        resp_error(&c->reply, "ERR The command has no key arguments");
-    } else if (!command_takes(command, has)) {
-        resp_error(&c->reply, "ERR Invalid number of arguments specified for command");
-    } else {
-        size_t last = command->last < 0 ? has - (size_t)-command->last : (size_t)command->last;
-        size_t first = (size_t)command->first, step = (size_t)command->step;
-        resp_array(&c->reply, (last - first) / step + 1);
-        for (size_t i = first; i <= last; i += step)
-            resp_bulk(&c->reply, of[i]);
-    }
 }

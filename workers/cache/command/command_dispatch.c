@@ -14,6 +14,7 @@
 #include "workers/cache/command/command_for.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_stats.h"
 #include "workers/cache/command/command_transaction.h"
 
 #include <ctype.h>
@@ -265,7 +266,7 @@ static uint64_t command_do(struct cache_client *c, const struct cache_command *c
         cache_reads_wrote(c->node->reads, c, command, words, count);
     bool writes = log != NULL && (command->flags & (COMMAND_WRITE | COMMAND_AT_ONCE)) != 0;
     uint64_t before = writes ? cache_log_added(log) : 0;
-    command->run(c, words, count);
+    command_call(c, command, words, count);
     uint64_t after = writes ? cache_log_added(log) : 0;
     return after != before ? after : 0;
 }
@@ -341,6 +342,8 @@ static void command_go(struct cache_client *c, const struct cache_command *comma
         copy = command_copies(c, command, words, count);
     if (may == CACHE_HOLD_GO)
         end = command_do(c, command, words, count);
+    if (may == CACHE_HOLD_REFUSED && command != NULL)
+        command_stats_reject(c, command);
     if (may == CACHE_HOLD_GO && c->away != NULL)
         cache_forward_complete(c, from);
     else if (may == CACHE_HOLD_REFUSED)

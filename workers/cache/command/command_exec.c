@@ -7,6 +7,7 @@
  */
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_stats.h"
 #include "workers/cache/command/command_transaction.h"
 
 #include "workers/cache/cache_node.h"
@@ -162,7 +163,7 @@ void command_platoon_exec(struct cache_client *c, const struct slice *words, siz
     resp_array(&c->reply, commands);
     while ((command = exec_next(c, &e, &own, &own_count)) != NULL) {
         c->node->counts.commands++;
-        command->run(c, own, own_count);
+        command_call(c, command, own, own_count);
     }
 }
 

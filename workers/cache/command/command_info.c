@@ -10,6 +10,7 @@
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_info.h"
 #include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_stats.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -119,31 +120,33 @@ static void info_keyspace(const struct cache_node *n, struct buffer *out)
 static const struct info_section {
     const char *word, *title;
     void (*write)(const struct cache_node *n, struct buffer *out);
+    bool named; /* not among those that are told when none is named */
 } info_sections[] = {
-    {"server", "Server", info_server},
-    {"clients", "Clients", info_clients},
-    {"memory", "Memory", command_info_memory},
-    {"persistence", "Persistence", command_info_persistence},
-    {"stats", "Stats", command_info_stats},
-    {"replication", "Replication", info_replication},
-    {"cpu", "CPU", info_cpu},
-    {"modules", "Modules", info_nothing},
-    {"errorstats", "Errorstats", info_errors},
-    {"cluster", "Cluster", info_cluster},
-    {"keyspace", "Keyspace", info_keyspace},
+    {"server", "Server", info_server, false},
+    {"clients", "Clients", info_clients, false},
+    {"memory", "Memory", command_info_memory, false},
+    {"persistence", "Persistence", command_info_persistence, false},
+    {"stats", "Stats", command_info_stats, false},
+    {"replication", "Replication", info_replication, false},
+    {"cpu", "CPU", info_cpu, false},
+    {"modules", "Modules", info_nothing, false},
+    {"commandstats", "Commandstats", command_stats_calls, true},
+    {"errorstats", "Errorstats", info_errors, false},
+    {"latencystats", "Latencystats", command_stats_latencies, true},
+    {"cluster", "Cluster", info_cluster, false},
+    {"keyspace", "Keyspace", info_keyspace, false},
 };
 
 static bool info_is_asked(const struct info_section *s, const struct slice *words, size_t count)
 {
-    static const char *const all[] = {"default", "all", "everything"};
     if (count == 0)
-        return true;
+        return !s->named;
     for (size_t i = 0; i < count; i++) {
         if (command_is(words[i], s->word))
             return true;
-        for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
-            if (command_is(words[i], all[k]))
-                return true;
+        if (command_is(words[i], "all") || command_is(words[i], "everything") ||
+            (command_is(words[i], "default") && !s->named))
+            return true;
     }
     return false;
 }

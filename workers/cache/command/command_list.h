@@ -123,13 +123,18 @@
     X(client, kill, "kill", -3, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
     X(client, no_evict, "no-evict", 3, ADMIN | NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
     X(client, reply, "reply", 3, NOSCRIPT | LOADING | STALE | CONNECTION | OF_CLIENT, 0, 0, 0, "", "") \
+    X(client, help, "help", 2, LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
     X(config, get, "get", -3, ADMIN | NOSCRIPT | LOADING | STALE, 0, 0, 0, "", "") \
+    X(config, help, "help", 2, LOADING | STALE, 0, 0, 0, "", "") \
     X(memory, usage, "usage", -3, READ, 2, 2, 1, "RO", "") \
+    X(memory, help, "help", 2, LOADING | STALE, 0, 0, 0, "", "") \
     X(command, count, "count", 2, LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
     X(command, list, "list", -2, LOADING | STALE | CONNECTION, 0, 0, 0, "", "nondeterministic_output_order") \
     X(command, info, "info", -2, LOADING | STALE | CONNECTION, 0, 0, 0, "", "nondeterministic_output_order") \
     X(command, docs, "docs", -2, LOADING | STALE | CONNECTION, 0, 0, 0, "", "nondeterministic_output_order") \
-    X(command, getkeys, "getkeys", -4, LOADING | STALE | CONNECTION, 0, 0, 0, "", "")
+    X(command, getkeys, "getkeys", -4, LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
+    X(command, getkeysandflags, "getkeysandflags", -4, LOADING | STALE | CONNECTION, 0, 0, 0, "", "") \
+    X(command, help, "help", 2, LOADING | STALE | CONNECTION, 0, 0, 0, "", "")
 
 #define COMMANDS(X) \
     COMMANDS_STRING(X) \

@@ -10,6 +10,7 @@
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/command/command_list.h"
+#include "workers/cache/command/command_stats.h"
 
 #include <stdlib.h>
 
@@ -260,7 +261,7 @@ static void command_run_all(struct cache_client *c, struct cache_queue *queue)
     resp_array(&c->reply, queue != NULL ? queue->count : 0);
     for (struct command_queued *q = queue != NULL ? queue->first : NULL; q != NULL; q = q->next) {
         c->node->counts.commands++;
-        q->command->run(c, q->words, q->count);
+        command_call(c, q->command, q->words, q->count);
     }
 }
 
