@@ -93,8 +93,8 @@ struct cache_node {
     struct cache_node_counts counts;
     struct cache_rates rates;
     struct command_stats *stats; /* of each command; NULL: none (tests) */
-    uint64_t http_said_ms; /* the log has it that clients speak HTTP; 0: not yet */
-    char *read;            /* CACHE_READ_SIZE: where all clients' bytes go first */
+    uint64_t http_said_ms;       /* the log has it that clients speak HTTP; 0: not yet */
+    char *read;                  /* CACHE_READ_SIZE: where all clients' bytes go first */
 };
 
 static inline bool cache_node_may_wait(const struct cache_node *n, size_t bytes)

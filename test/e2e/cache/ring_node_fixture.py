@@ -6,13 +6,14 @@ from platoon_fixture import BUILD, section, wait_until
 
 ONE, TWO, MANAGER = "cache/c/node.1", "cache/c/node.2", "cache/c/manager.1"
 STATE = ("incarnation", "mark", "was", "epoch", "closed_ms", "joins", "leases", "runs", "nodes", "number")
+S3 = {"type": "s3", "url": "http://127.0.0.1:9/bucket", "region": "r", "credentials_file": "aws"}  # nobody listens there
 AWS = "[default]\naws_access_key_id = K\naws_secret_access_key = S\n"
 
 
 def configure_ring(to, server, store=None, user=None, platoon=None, **cache):
     """Two nodes, a Redis and a directory of its own as the store; or as `store` says."""
     libexec = to.dir / "libexec"
-    shutil.copytree(BUILD / "libexec/platoon", libexec)
+    shutil.copytree(to.build / "libexec/platoon", libexec)
     shutil.copy(BUILD / "test/e2e/ring_node", libexec / "cache-node")
     (to.dir / "objects").mkdir()
     (to.dir / "aws").write_text(AWS)

@@ -7,11 +7,9 @@ import subprocess
 import pytest
 
 from platoon_fixture import BUILD, freeze, wait_until
-from ring_node_fixture import MANAGER, ONE, TWO, claim, configure_ring, say, serves, state
+from ring_node_fixture import MANAGER, ONE, S3, TWO, claim, configure_ring, say, serves, state
 
 TAKES = 130
-
-S3 = {"type": "s3", "url": "http://127.0.0.1:9/bucket", "region": "r", "credentials_file": "aws"}  # nobody listens there
 
 
 @pytest.fixture

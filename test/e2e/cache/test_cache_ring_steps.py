@@ -1,11 +1,12 @@
 """kill -9 at each step of what a ring does, and each script's answer lost: no number is lost or given twice, and all goes on."""
 import pytest
+import redis
 
 from incr_hammer import patient
 from platoon_fixture import elapsed, wait_until
 from ring_fixture import Ring, serves_all
 
-TAKES = 250
+TAKES = 330
 
 SHORT = {"nodes": 2, "lease": "2s", "timeout": "1s", "write_delay": "100ms", "idle": "1s", "memory": "64MB"}
 ANSWER = "cache-manager.answer"
@@ -59,6 +60,46 @@ def test_an_answer_is_lost(faulty_ring, script, stir, how):
         hammer.more(timeout=120)
         finals = [hammer.check(node.client()) for node in ring.nodes]
         assert finals[0] == finals[1]
+
+
+@pytest.mark.parametrize("how", ["kill", "error"])
+def test_the_answer_to_what_was_held_is_lost(faulty_ring, how):
+    """Redis is another, and has taken it; the nodes say again what they have."""
+    ring = faulty_ring(copies=2, lease="4s")
+
+    def another_run():
+        """Whose lease is over by then has nothing to say: once more."""
+        ring.server.stop()
+        ring.server.start()
+        ring.serves()
+    with ring.hammer([ring.key() for _ in range(4)]) as hammer:
+        for _ in range(2):
+            hammer.more(timeout=120)
+            is_spent(ring.platoons[0].fault(ANSWER, f"{how} cache_ring_held"), another_run)
+        hammer.more(timeout=120)
+        finals = [hammer.check(node.client()) for node in ring.nodes]
+        assert finals[0] == finals[1]
+
+
+@pytest.mark.parametrize("how", ["kill", "error"])
+def test_the_answer_to_a_look_is_lost(faulty_ring, how):
+    """Whose a key is cannot be said then, and who asks again is told; it is nobody else's for that."""
+    ring = faulty_ring(lease="10s", timeout="5s", idle="0s")
+    one, other = ring.nodes
+    free, (key,) = ring.key(), ring.keys_of(other)
+    for asked, owner in ((key, other), (free, None)):
+        path = ring.platoons[0].fault(ANSWER, f"{how} cache_ring_look")
+        done = ring.platoons[0].ctl("--timeout", "60s", "cache", "owner", "c", asked)
+        assert done.returncode != 0 and done.stderr and not path.exists(), done
+        assert ring.owner(asked) is owner
+        path = ring.platoons[0].fault(ANSWER, f"{how} cache_ring_look")
+        if how == "error":
+            with pytest.raises(redis.exceptions.ResponseError, match="^TRYAGAIN "):
+                one.client().execute_command("PLATOON.OWNER", asked)
+        told = patient(lambda asked=asked: one.client().execute_command("PLATOON.OWNER", asked))
+        assert not path.exists() and (told and told[0]) == (owner and owner.name.encode())
+    ring.serves()
+    serves_all(one, [key])
 
 
 @pytest.mark.parametrize("how", ["kill", "error"])

@@ -14,9 +14,11 @@ struct docs {
     const char *name, *summary, *since, *group, *complexity, *deprecated, *history, *arguments;
 };
 
-#define X(...) {__VA_ARGS__},
-static const struct docs docs_list[] = {COMMAND_DOCS(X)};
+#define X(...)   {__VA_ARGS__},
+#define OWN(...) {"platoon." __VA_ARGS__},
+static const struct docs docs_list[] = {COMMAND_DOCS(X) COMMAND_DOCS_OWN(OWN)};
 #undef X
+#undef OWN
 
 /* NULL: nothing is said of it; test_differential.py sees to it that something is of each. */
 static const struct docs *docs_of(const struct cache_command *command)

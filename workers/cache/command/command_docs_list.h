@@ -4,6 +4,7 @@
  * Read by command_docs.c.
  *
  * COMMAND_DOCS  X("name", "summary", "since", "group", "complexity", "deprecated", "history", "arguments")
+ * COMMAND_DOCS_OWN  X(…) the same, of PLATOON.NAME
  *   since       "": it is not said
  *   deprecated  "VERSION what to use"; "": it is not
  *   history     a line for each change: "VERSION what changed"
@@ -234,27 +235,29 @@
       "deleted objects where composed of.", "", "", "key=key#0+") \
     X("unwatch", "Forget about all watched keys", "2.2.0", "transactions", "O(1)", "", "", "") \
     X("watch", "Watch the given keys to determine execution of the MULTI/EXEC block", \
-      "2.2.0", "transactions", "O(1) for every key.", "", "", "key=key#0+") \
-    X("platoon.copy", "Get value, time of expiry, version and form of a key, for another node", \
+      "2.2.0", "transactions", "O(1) for every key.", "", "", "key=key#0+")
+
+#define COMMAND_DOCS_OWN(X) \
+    X("copy", "Get value, time of expiry, version and form of a key, for another node", \
       "", "string", "O(1)", "", "", "key=key#0") \
-    X("platoon.dirty", "Tell how many objects and bytes are not stored, and for how long", \
+    X("dirty", "Tell how many objects and bytes are not stored, and for how long", \
       "", "server", "O(1)", "", "", "") \
-    X("platoon.dump", "Have a key stored now", \
+    X("dump", "Have a key stored now", \
       "", "generic", "O(1)", "", "", "key=key#0 milliseconds=integer'WAIT?") \
-    X("platoon.exec", "Execute a transaction, for another node", \
+    X("exec", "Execute a transaction, for another node", \
       "", "transactions", "Depends on commands in the transaction", "", "", "") \
-    X("platoon.for", "Execute a command, for another node", "", "server", "Depends on the command", "", "", "") \
-    X("platoon.get", "Get the value of a key, as fresh as is said", \
+    X("for", "Execute a command, for another node", "", "server", "Depends on the command", "", "", "") \
+    X("get", "Get the value of a key, as fresh as is said", \
       "", "string", "O(1)", "", \
       "", \
       "key=key#0 consistency=oneof?{strong=pure-token'STRONG eventual=pure-token'EVENTUAL " \
       "milliseconds=integer'BOUNDED}") \
-    X("platoon.owner", "Tell which node has a key", "", "server", "O(1)", "", "", "key=key#0") \
-    X("platoon.ring", "Tell which nodes the ring has", \
+    X("owner", "Tell which node has a key", "", "server", "O(1)", "", "", "key=key#0") \
+    X("ring", "Tell which nodes the ring has", \
       "", "server", "O(N) where N is the number of nodes", "", "", "") \
-    X("platoon.set", "Set the value of a key in a form (bytes, string, term), for another node", \
+    X("set", "Set the value of a key in a form (bytes, string, term), for another node", \
       "", "string", "O(1)", "", "", "key=key#0 value=string form=string") \
-    X("platoon.watch", "Watch keys, for another node", \
+    X("watch", "Watch keys, for another node", \
       "", "transactions", "O(1) for every key.", "", "", "key=key#0+")
 /* clang-format on */
 

@@ -2,10 +2,10 @@
  * command_stats.h: how often each command was called, failed and was rejected, and how long it took: INFO's
  * commandstats and latencystats.
  *
- * Runs in a cache node; one thread. All commands are counted; their time is taken of the first COMMAND_STATS_EACH calls
- * of a command, and then of one in COMMAND_STATS_EACH, which stands for those between: to look at the clock twice would
- * cost a GET of a pipeline a tenth of its time. What is neither fast nor has keys (KEYS, INFO, EXEC) is timed each time.
- * What another node of a ring did is counted there.
+ * Runs in a cache node; one thread. All calls are counted. The first COMMAND_STATS_EACH of a command are timed, and
+ * then one in COMMAND_STATS_EACH, which stands for those up to the next: to look at the clock twice would cost a GET
+ * of a pipeline a tenth of its time. What is neither fast nor has keys (KEYS, INFO, EXEC) is timed each time. What
+ * another node of a ring did is counted there.
  */
 #ifndef WORKERS_CACHE_COMMAND_COMMAND_STATS_H
 #define WORKERS_CACHE_COMMAND_COMMAND_STATS_H
