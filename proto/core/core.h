@@ -112,7 +112,9 @@
     X(9, JSON, json, "anybody to any worker: a JSON value in the worker's own words") \
     X(10, CALL, call, "anybody to any worker: a question in JSON") \
     X(11, ANSWER, answer, "any worker to who asked: the answer to a CALL") \
-    X(12, LINKED, linked, "anybody to any worker: when you die, I die; with yours to me, the other way round too")
+    X(12, LINKED, linked, "anybody to any worker: when you die, I die; with yours to me, the other way round too") \
+    X(13, ASK, ask, "worker to any worker: a request, as platoonctl ask makes it") \
+    X(14, SAID, said, "any worker to who asked: the answer to an ASK")
 
 #define MESSAGE_FIELDS_REPLY(F) \
     F(str, command, "name of the Redis command") \
@@ -129,6 +131,17 @@
     F(u64, token, "of the CALL") \
     F(u64, failed, "1 when `text` is the reason why there is no answer") \
     F(str, text, "one JSON value")
+
+#define MESSAGE_FIELDS_ASK(F) \
+    F(u64, token, "names the answer; unique within the sender's incarnation") \
+    F(u64, deadline_ms, "milliseconds left until the sender gives up") \
+    F(str, verb, "what is asked, in the words of the worker type") \
+    F(raw, args, "array of bin: the arguments")
+
+#define MESSAGE_FIELDS_SAID(F) \
+    F(u64, token, "of the ASK") \
+    F(u64, status, "as of the control socket") \
+    F(raw, body, "one msgpack value; of another status than 0 a text")
 
 #define MESSAGE_FIELDS_LINKED(F) F(u64, since_ms, "clock_mono_ms of the sender, for the log")
 

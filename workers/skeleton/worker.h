@@ -184,6 +184,14 @@ struct buffer *worker_compose(struct worker *w);
  */
 int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *message);
 
+/*
+ * Makes a request of another worker, as platoonctl ask does; its answer comes as a message SAID with this token, once,
+ * unless it dies: the type counts for itself what it has asked whom, and for how long. Words are its verb's. Returns as
+ * worker_send.
+ */
+int worker_ask(struct worker *w, struct worker_peer *to, uint64_t token, uint64_t deadline_ms,
+               const char *verb, size_t count, const struct slice *args);
+
 /* Bytes that wait until the peer reads: who answers much asks before. */
 size_t worker_queued(const struct worker *w, const struct worker_peer *to);
 

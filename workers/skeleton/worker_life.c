@@ -292,6 +292,7 @@ void worker_close(struct worker *w)
     uv_timer_stop(&w->beat_timer);
     worker_flush(w);
     worker_peers_fini(w);
+    worker_asked_fini(w);
     if (w->transport != NULL)
         w->ops->mailbox->close(w->transport);
     stream_close(&w->link);

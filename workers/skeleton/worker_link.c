@@ -159,20 +159,25 @@ static bool worker_link_down(struct worker *w, struct slice frame)
     return true;
 }
 
+void worker_link_serve(struct worker *w, const struct link_request *request)
+{
+    worker_late_add(w, request->id, request->deadline_ms);
+    if (w->phase >= WORKER_SETTLING)
+        worker_reply_text(w, request->id, CONTROL_ERROR, "it ends");
+    else if (w->ops->on_request != NULL)
+        w->ops->on_request(w, w->state, request);
+    else
+        worker_reply_text(w, request->id, CONTROL_ERROR, "%s understands no requests",
+                          w->ops->type);
+}
+
 static bool worker_link_request(struct worker *w, struct slice frame)
 {
     struct link_request m;
     if (!link_request_unpack(frame, &m))
         return false;
-    if (worker_answer_log_level(w, &m) || worker_trace_answer(w, &m))
-        return true;
-    worker_late_add(w, m.id, m.deadline_ms);
-    if (w->phase >= WORKER_SETTLING)
-        worker_reply_text(w, m.id, CONTROL_ERROR, "it ends");
-    else if (w->ops->on_request != NULL)
-        w->ops->on_request(w, w->state, &m);
-    else
-        worker_reply_text(w, m.id, CONTROL_ERROR, "%s understands no requests", w->ops->type);
+    if (!worker_answer_log_level(w, &m) && !worker_trace_answer(w, &m))
+        worker_link_serve(w, &m);
     return true;
 }
 

@@ -120,6 +120,8 @@ static bool worker_peers_message(struct worker *w, struct worker_peer *from, str
     uint64_t noted = worker_trace_in(entry->trace, type);
     if (type == MESSAGE_LINKED)
         return worker_peers_linked(w, entry, u);
+    if (type == MESSAGE_ASK)
+        return worker_asked_message(w, from, entry->custom, u);
     bool taken = worker_hands_message(w, from, type, u);
     if (!taken && w->ops->on_message != NULL && w->phase < WORKER_SETTLING) {
         *u = start;

@@ -6,6 +6,7 @@
  * worker_enter.c  before a worker of the user's own: as whom, and within which limits
  * worker_link.c    the link to the master: what comes in, and sending on it
  * worker_report.c  counters, doing, trouble, beats, answers
+ * worker_asked.c   requests of other workers
  * worker_hands.c   tasks: what the type is told of them, and says
  * worker_peers.c   peers, frames, generations
  * worker_settings.c the settings map
@@ -142,6 +143,9 @@ struct worker {
     struct transport *transport;
     uint64_t memory_restart; /* bytes; 0: any */
     struct worker_peers peers;
+    struct worker_asked *asked; /* by other workers, and not answered yet */
+    size_t asked_count;
+    uint64_t asked_last;
     struct worker_takes *takes; /* of ops->tasks; NULL: there are none */
     unsigned settling;          /* ticks in that phase */
     struct buffer message;      /* worker_compose */
@@ -223,6 +227,18 @@ bool worker_hands_owe(const struct worker *w);
 
 /* Gives back what the start took, once, after READY. */
 void worker_trim(struct worker *w);
+
+/* ---- requests of other workers: worker_asked.c ---- */
+
+bool worker_asked_message(struct worker *w, struct worker_peer *from, bool custom,
+                          struct unpack *u);
+/* False: it is none of these, and the master's. */
+bool worker_asked_reply(struct worker *w, uint64_t id, enum control_status status,
+                        struct slice body);
+void worker_asked_fini(struct worker *w);
+
+/* Has the type answer it. */
+void worker_link_serve(struct worker *w, const struct link_request *request);
 
 /* ---- life ---- */
 

@@ -248,11 +248,15 @@ void worker_reply(struct worker *w, uint64_t request_id, enum control_status sta
                           UNPACK_DEPTH_MAX);
         return;
     }
+    worker_count(w, COUNTER_REQUESTS, 1);
+    if (worker_asked_reply(w, request_id, status, body.len > 0 ? body : slice_make("\xc0", 1))) {
+        worker_late_end(w, request_id);
+        return;
+    }
     struct link_reply reply = {.id = request_id, .status = status, .body = body};
     worker_late_end(w, request_id);
     buffer_reset(&w->frame, 256 * 1024);
     link_reply_pack(&w->frame, &reply);
-    worker_count(w, COUNTER_REQUESTS, 1);
     worker_link_send(w);
 }
 
