@@ -1,0 +1,301 @@
+/*
+ * test_web_reader.c: what readers of a store are told: from the start, from where they were, too slowly
+ * (workers/snapshot/web/web_reader.h, web_data.h).
+ */
+#include "workers/snapshot/web/web_reader.h"
+
+#include "test/unit/suite.h"
+#include "workers/snapshot/web/web_splices.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#define JOURNAL 4096
+#define LONG    "a line that nobody changes, and which is longer than what a splice says of it\n"
+
+static struct web_store s;
+static uint64_t seq;
+
+static void commit_of(uint64_t number, char commit[WEB_COMMIT_SIZE])
+{
+    snprintf(commit, WEB_COMMIT_SIZE, "%012x%028d", (unsigned)number, 0);
+}
+
+static void take_bytes(size_t resource, struct slice bytes)
+{
+    struct web_version v = {.seq = ++seq, .time_s = 1764324000};
+    struct buffer b = BUFFER_EMPTY;
+    commit_of(seq, v.commit);
+    commit_of(seq + 1000, v.blob);
+    buffer_append_slice(&b, bytes);
+    ck_assert(web_store_take(&s, &s.list[resource], &v, &b));
+    ck_assert_uint_eq(b.len, 0);
+}
+
+static void take(size_t resource, const char *text)
+{
+    take_bytes(resource, slice_of(text));
+}
+
+static void set_up(void)
+{
+    seq = 0;
+    ck_assert(web_splices_open());
+    ck_assert(web_store_start(&s, "plan", 2, JOURNAL));
+    s.list[0].name = "app";
+    s.list[1].name = "raw";
+}
+
+static void tear_down(void)
+{
+    web_store_fini(&s);
+    web_splices_close();
+}
+
+static struct web_reader *reader(enum web_content content, const char *since)
+{
+    struct web_id id;
+    struct web_reader_options o = {
+        .store = &s, .framing = &web_framing_sse, .content = content, .since = NULL};
+    if (since != NULL) {
+        ck_assert(web_id_read(since, &id));
+        o.since = &id;
+    }
+    struct web_reader *r = web_reader_new(&o);
+    ck_assert_ptr_nonnull(r);
+    return r;
+}
+
+/* All there is for it, `room` bytes at a time. */
+static struct buffer hear(struct web_reader *r, size_t room)
+{
+    struct buffer b = BUFFER_EMPTY;
+    char part[8192];
+    for (ssize_t n; (n = web_reader_read(r, part, room)) != 0;) {
+        ck_assert_int_gt(n, 0);
+        buffer_append(&b, part, (size_t)n);
+    }
+    return b;
+}
+
+#define HEARS(r, want)                                                                             \
+    do {                                                                                           \
+        struct buffer got = hear(r, 4000);                                                         \
+        ck_assert_str_eq(buffer_text(&got), want);                                                 \
+        buffer_fini(&got);                                                                         \
+    } while (0)
+
+#define COMMIT(n) n "0000000000000000000000000000"
+#define HEAD(event, resource, number, id, blob)                                                    \
+    "{\"event\":\"" event "\",\"resource\":\"" resource "\",\"seq\":" number                       \
+    ",\"commit\":\"" COMMIT(id) "\",\"blob\":\"" COMMIT(                                           \
+        blob) "\",\"time\":\"2025-11-28T10:00:00Z\""
+
+START_TEST(from_the_start)
+{
+    take(0, "a\n");
+    web_store_know(&s);
+    struct web_reader *r = reader(WEB_CONTENT_DELTA, NULL);
+    HEARS(r, "event: hello\ndata: {\"event\":\"hello\",\"store\":\"plan\",\"seq\":1,\"commit\":"
+             "\"000000000001\",\"resources\":[\"app\",\"raw\"],\"versions\":[{\"resource\":\"app\","
+             "\"seq\":1,\"commit\":\"" COMMIT("000000000001") "\",\"blob\":\"" COMMIT(
+                 "0000000003e9") "\"}]}\n\n"
+                                 "event: snapshot\nid: 1-000000000001\ndata: " HEAD(
+                                     "snapshot", "app", "1", "000000000001",
+                                     "0000000003e9") ","
+                                                     "\"reason\":\"start\",\"text\":\"a\\n\"}\n\n");
+    HEARS(r, "");
+    take(1, LONG "x\n");
+    HEARS(r, "event: snapshot\nid: 2-000000000002\ndata: " HEAD(
+                 "snapshot", "raw", "2", "000000000002",
+                 "0000000003ea") ",\"reason\":\"first\",\"text\":\""
+                                 "a line that nobody changes, and which is longer than what a "
+                                 "splice says of it\\n"
+                                 "x\\n\"}\n\n");
+    take(1, LONG "y\n");
+    HEARS(r, "event: change\nid: 3-000000000003\ndata: " HEAD(
+                 "change", "raw", "3", "000000000003",
+                 "0000000003eb") ",\"prev\":2,\"splices\":[[1,1,\"y\\n\"]]}\n\n");
+    take_bytes(1, slice_make("\xff\0", 2));
+    HEARS(r, "event: snapshot\nid: 4-000000000004\ndata: " HEAD(
+                 "snapshot", "raw", "4", "000000000004",
+                 "0000000003ec") ",\"reason\":\"binary\",\"base64\":\"/wA=\"}\n\n");
+    web_reader_ping(r);
+    HEARS(r, ": ping\n\n");
+    ck_assert_uint_eq(web_reader_events(r), 5);
+    ck_assert_uint_eq(web_reader_resyncs(r), 0);
+    web_reader_free(r);
+}
+END_TEST
+
+START_TEST(as_much_as_is_wanted)
+{
+    take(0, LONG);
+    web_store_know(&s);
+    struct web_reader *full = reader(WEB_CONTENT_FULL, "1-000000000001");
+    struct web_reader *none = reader(WEB_CONTENT_NONE, "1-000000000001");
+    struct buffer hello = hear(full, 100);
+    buffer_fini(&hello);
+    hello = hear(none, 100);
+    buffer_fini(&hello);
+    take(0, "b\n");
+    HEARS(full, "event: change\nid: 2-000000000002\ndata: " HEAD(
+                    "change", "app", "2", "000000000002",
+                    "0000000003ea") ",\"prev\":1,\"text\":\"b\\n\"}\n\n");
+    HEARS(none, "event: change\nid: 2-000000000002\ndata: " HEAD(
+                    "change", "app", "2", "000000000002", "0000000003ea") ",\"prev\":1}\n\n");
+    web_reader_free(full);
+    web_reader_free(none);
+}
+END_TEST
+
+/* ---- whatever happens, what a reader has made of it is what there is ---- */
+
+struct client {
+    struct web_reader *r;
+    struct buffer got; /* the message it is in the midst of */
+    struct buffer text[2];
+    uint64_t held[2];
+    char id[WEB_ID_SIZE]; /* the last it was told */
+    size_t slow, gaps, deltas;
+};
+
+static void client_apply(struct buffer *text, const json_t *splices)
+{
+    for (size_t i = json_array_size(splices); i-- > 0;) {
+        const json_t *one = json_array_get(splices, i), *put = json_array_get(one, 2);
+        size_t from = (size_t)json_integer_value(json_array_get(one, 0)), at = 0, end;
+        for (size_t line = 0; line < from; line++)
+            at = (size_t)((char *)memchr(text->data + at, '\n', text->len - at) - text->data) + 1;
+        end = at;
+        for (json_int_t n = json_integer_value(json_array_get(one, 1)); n > 0; n--) {
+            const char *lf = memchr(text->data + end, '\n', text->len - end);
+            end = lf != NULL ? (size_t)(lf - text->data) + 1 : text->len;
+        }
+        struct buffer next = BUFFER_EMPTY;
+        buffer_append(&next, text->data, at);
+        buffer_append(&next, json_string_value(put), json_string_length(put));
+        buffer_append(&next, text->data + end, text->len - end);
+        buffer_fini(text);
+        *text = next;
+    }
+}
+
+static void client_event(struct client *c, const char *event, const char *id, const json_t *data)
+{
+    if (strcmp(event, "hello") == 0)
+        return;
+    size_t i = strcmp(json_string_value(json_object_get(data, "resource")), "raw") == 0;
+    uint64_t number = (uint64_t)json_integer_value(json_object_get(data, "seq"));
+    if (id[0] != '\0')
+        snprintf(c->id, sizeof c->id, "%s", id);
+    if (strcmp(event, "snapshot") == 0) {
+        const char *reason = json_string_value(json_object_get(data, "reason"));
+        c->slow += strcmp(reason, "slow") == 0;
+        c->gaps += strcmp(reason, "gap") == 0;
+        const json_t *text = json_object_get(data, "text");
+        buffer_clear(&c->text[i]);
+        buffer_append(&c->text[i], json_string_value(text), json_string_length(text));
+    } else if (number > c->held[i]) { /* else it knows that already */
+        ck_assert_uint_eq((uint64_t)json_integer_value(json_object_get(data, "prev")), c->held[i]);
+        client_apply(&c->text[i], json_object_get(data, "splices"));
+        c->deltas++;
+    }
+    c->held[i] = number > c->held[i] ? number : c->held[i];
+}
+
+static void client_hear(struct client *c, size_t most)
+{
+    static char part[JOURNAL * 64];
+    size_t len = 0;
+    for (ssize_t n; len < most; len += (size_t)n) {
+        n = web_reader_read(c->r, part, most - len < 300 ? most - len : 300);
+        if (n == 0)
+            break;
+        buffer_append(&c->got, part, (size_t)n);
+    }
+    for (const char *text; (text = buffer_text(&c->got)) != NULL;) {
+        const char *end = strstr(text, "\n\n"), *id = strstr(text, "\nid: ");
+        char event[16] = "", said[WEB_ID_SIZE] = "";
+        if (end == NULL)
+            break;
+        sscanf(text, "event: %15s", event);
+        if (id != NULL && id < end)
+            sscanf(id, "\nid: %39s", said);
+        const char *data = strstr(text, "\ndata: ") + 7;
+        json_t *json = json_loadb(data, (size_t)(end - data), 0, NULL);
+        ck_assert_msg(json != NULL, "%s", text);
+        client_event(c, event, said, json);
+        json_decref(json);
+        buffer_consume(&c->got, (size_t)(end + 2 - text));
+    }
+}
+
+static void random_version(void)
+{
+    size_t resource = (size_t)(rand() % 2);
+    struct buffer b = BUFFER_EMPTY;
+    for (int i = rand() % 8 + 1; i > 0; i--)
+        buffer_append_text(&b, rand() % 3 == 0 ? "short\n" : rand() % 2 == 0 ? LONG : "\n");
+    take_bytes(resource, buffer_slice(&b));
+    buffer_fini(&b);
+}
+
+START_TEST(nobody_misses_silently)
+{
+    struct client c = {.id = ""};
+    srand(7);
+    random_version();
+    web_store_know(&s);
+    c.r = reader(WEB_CONTENT_DELTA, NULL);
+    for (int i = 0; i < 3000; i++) {
+        for (int k = rand() % 40 == 0 ? 60 : rand() % 3; k > 0; k--)
+            random_version();
+        if (rand() % 20 == 0) {
+            buffer_fini(&c.got); /* its connection breaks, and it comes again */
+            web_reader_free(c.r);
+            for (int k = rand() % 3; k > 0; k--)
+                random_version();
+            c.r = reader(WEB_CONTENT_DELTA, c.id);
+        }
+        client_hear(&c, rand() % 4 == 0 ? SIZE_MAX : (size_t)(rand() % 600));
+    }
+    client_hear(&c, SIZE_MAX);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_uint_eq(c.held[i], s.list[i].v.seq);
+        ck_assert(slice_equal(buffer_slice(&c.text[i]), buffer_slice(&s.list[i].bytes)));
+        buffer_fini(&c.text[i]);
+    }
+    ck_assert_uint_gt(c.slow, 10);
+    ck_assert_uint_gt(c.deltas, 1000);
+    buffer_fini(&c.got);
+    web_reader_free(c.r);
+}
+END_TEST
+
+START_TEST(another_history)
+{
+    take(0, LONG);
+    web_store_know(&s);
+    struct web_reader *r = reader(WEB_CONTENT_NONE, "7-0000000000ff");
+    struct buffer got = hear(r, 8000);
+    ck_assert_ptr_nonnull(strstr(buffer_text(&got), "\"reason\":\"gap\""));
+    buffer_fini(&got);
+    web_store_forget(&s);
+    got = hear(r, 8000);
+    ck_assert_uint_eq(got.len, 0); /* until all is known */
+    seq = 0;
+    take(0, "other\n");
+    web_store_know(&s);
+    got = hear(r, 8000);
+    ck_assert_ptr_nonnull(strstr(buffer_text(&got), "\"reason\":\"gap\""));
+    ck_assert_ptr_nonnull(strstr(buffer_text(&got), "id: 1-000000000001"));
+    buffer_fini(&got);
+    ck_assert_uint_eq(web_reader_resyncs(r), 1);
+    web_reader_free(r);
+}
+END_TEST
+
+SUITE_MAIN_WITH("web-reader", set_up, tear_down, from_the_start, as_much_as_is_wanted,
+                nobody_misses_silently, another_history)

@@ -1,0 +1,362 @@
+/* web_reader.c: see web_reader.h. */
+#include "workers/snapshot/web/web_reader.h"
+
+#include "common/json/json_write.h"
+#include "workers/snapshot/snapshot_version.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct web_reader {
+    struct web_reader_options o;
+    size_t *resources;
+    uint64_t *held; /* seq of the version of each that it holds; 0: none */
+    bool greeted;
+    uint64_t next;    /* number in the journal */
+    uint64_t history; /* of the store, in which that counts */
+
+    /* Bringing it up to the newest: */
+    const char *reason; /* NULL: it is not */
+    size_t at;          /* the resource it has come to */
+    char id[WEB_ID_SIZE];
+
+    /* The message it is in the midst of: */
+    struct buffer head;
+    struct web_text *text;
+    const char *end;
+    size_t sent; /* of all three */
+    uint64_t events, resyncs;
+};
+
+/* ---- framing ---- */
+
+static void sse_begin(struct buffer *out, const char *event, const char *id, size_t len)
+{
+    (void)len;
+    buffer_printf(out, "event: %s\n", event);
+    if (id[0] != '\0')
+        buffer_printf(out, "id: %s\n", id);
+    buffer_append_text(out, "data: ");
+}
+
+const struct web_framing web_framing_sse = {
+    .begin = sse_begin, .end = "\n\n", .ping = ": ping\n\n", .ping_len = 8};
+
+/* ---- messages ---- */
+
+static void reader_member(struct buffer *b, const char *name, const char *value)
+{
+    buffer_printf(b, ",\"%s\":", name);
+    json_write_string(b, slice_of(value));
+}
+
+static void reader_time(struct buffer *b, int64_t time_s)
+{
+    char text[SNAPSHOT_TIME_SIZE];
+    snapshot_time_write(time_s, text);
+    reader_member(b, "time", text);
+}
+
+/* The message begins: `json` lacks its closing brace, which comes behind `text`. */
+static void reader_say(struct web_reader *r, const char *event, const char *id, struct buffer *json,
+                       struct web_text *text)
+{
+    size_t len = json->len + web_text_slice(text).len + 1;
+    buffer_clear(&r->head);
+    r->o.framing->begin(&r->head, event, id, len);
+    buffer_append_slice(&r->head, buffer_slice(json));
+    r->head.failed = r->head.failed || json->failed;
+    r->text = web_text_ref(text);
+    r->end = "}";
+    r->sent = 0;
+    r->events++;
+    buffer_fini(json);
+}
+
+static void reader_begin(struct buffer *b, const struct web_reader *r, const char *event,
+                         size_t resource, const struct web_version *v)
+{
+    buffer_printf(b, "{\"event\":\"%s\"", event);
+    reader_member(b, "resource", r->o.store->list[resource].name);
+    buffer_printf(b, ",\"seq\":%" PRIu64, v->seq);
+    reader_member(b, "commit", v->commit);
+    reader_member(b, "blob", v->blob);
+    reader_time(b, v->time_s);
+}
+
+static void reader_hello(struct web_reader *r)
+{
+    const struct web_store *s = r->o.store;
+    struct buffer b = BUFFER_EMPTY;
+    const char *comma = "";
+    buffer_append_text(&b, "{\"event\":\"hello\"");
+    reader_member(&b, "store", s->name);
+    buffer_printf(&b, ",\"seq\":%" PRIu64, s->head.seq);
+    reader_member(&b, "commit", s->head.commit);
+    buffer_append_text(&b, ",\"resources\":[");
+    for (size_t i = 0; i < r->o.count; i++) {
+        buffer_append_text(&b, i > 0 ? "," : "");
+        json_write_string(&b, slice_of(s->list[r->resources[i]].name));
+    }
+    buffer_append_text(&b, "],\"versions\":[");
+    for (size_t i = 0; i < r->o.count; i++) {
+        const struct web_resource *of = &s->list[r->resources[i]];
+        if (!of->has)
+            continue;
+        buffer_printf(&b, "%s{\"resource\":", comma);
+        json_write_string(&b, slice_of(of->name));
+        buffer_printf(&b, ",\"seq\":%" PRIu64, of->v.seq);
+        reader_member(&b, "commit", of->v.commit);
+        reader_member(&b, "blob", of->v.blob);
+        buffer_append_char(&b, '}');
+        comma = ",";
+    }
+    buffer_append_char(&b, ']');
+    reader_say(r, "hello", "", &b, NULL);
+    r->greeted = true;
+}
+
+static void reader_snapshot(struct web_reader *r, size_t i, const char *reason, const char *id)
+{
+    const struct web_resource *of = &r->o.store->list[r->resources[i]];
+    struct buffer b = BUFFER_EMPTY;
+    reader_begin(&b, r, "snapshot", r->resources[i], &of->v);
+    reader_member(&b, "reason", reason);
+    r->held[i] = of->v.seq;
+    reader_say(r, "snapshot", id, &b, r->o.content != WEB_CONTENT_NONE ? of->text : NULL);
+}
+
+static void reader_change(struct web_reader *r, size_t i, const struct web_change *c)
+{
+    struct web_version v = {.seq = c->seq, .time_s = c->time_s};
+    char id[WEB_ID_SIZE];
+    struct buffer b = BUFFER_EMPTY;
+    bool whole = c->whole != NULL && r->o.content != WEB_CONTENT_NONE &&
+                 (r->o.content == WEB_CONTENT_DELTA || c->prev == 0);
+    const char *event = whole ? "snapshot" : "change";
+    memcpy(v.commit, c->commit, sizeof v.commit);
+    memcpy(v.blob, c->blob, sizeof v.blob);
+    web_id_write(c->seq, c->commit, id);
+    reader_begin(&b, r, event, c->resource, &v);
+    if (whole)
+        reader_member(&b, "reason", c->whole);
+    else
+        buffer_printf(&b, ",\"prev\":%" PRIu64, c->prev);
+    r->held[i] = c->seq;
+    reader_say(r, event, id, &b,
+               r->o.content == WEB_CONTENT_NONE            ? NULL
+               : whole || r->o.content == WEB_CONTENT_FULL ? c->text
+                                                           : c->splices);
+}
+
+/* ---- what comes next ---- */
+
+static void reader_bring(struct web_reader *r, const char *reason)
+{
+    const struct web_store *s = r->o.store;
+    r->reason = reason;
+    r->at = 0;
+    r->next = web_journal_end(&s->journal);
+    r->history = s->history;
+    web_id_write(s->head.seq, s->head.commit, r->id);
+}
+
+/* The place in its own list of the resource at that place of the store's. */
+static bool reader_wants(const struct web_reader *r, size_t resource, size_t *i)
+{
+    for (*i = 0; *i < r->o.count; ++*i)
+        if (r->resources[*i] == resource)
+            return true;
+    return false;
+}
+
+/* It is brought to the newest, from where it has come to. False: it is there. */
+static bool reader_go_on(struct web_reader *r)
+{
+    const struct web_store *s = r->o.store;
+    for (; r->at < r->o.count; r->at++) {
+        const struct web_resource *of = &s->list[r->resources[r->at]];
+        size_t later = r->at + 1;
+        if (!of->has || of->v.seq == r->held[r->at])
+            continue;
+        while (later < r->o.count && (!s->list[r->resources[later]].has ||
+                                      s->list[r->resources[later]].v.seq == r->held[later]))
+            later++;
+        reader_snapshot(r, r->at++, r->reason, later == r->o.count ? r->id : "");
+        return true;
+    }
+    r->reason = NULL;
+    return false;
+}
+
+/* The next change that concerns it. False: there is none. */
+static bool reader_follow(struct web_reader *r)
+{
+    const struct web_journal *j = &r->o.store->journal;
+    const struct web_change *c;
+    size_t i;
+    while ((c = web_journal_at(j, r->next)) != NULL) {
+        r->next++;
+        if (!reader_wants(r, c->resource, &i) || c->seq <= r->held[i])
+            continue;
+        if (c->prev == r->held[i]) {
+            reader_change(r, i, c);
+            return true;
+        }
+        r->next--;
+        return false; /* it holds another: it is brought to the newest */
+    }
+    return false;
+}
+
+static bool reader_is_behind(const struct web_reader *r)
+{
+    const struct web_journal *j = &r->o.store->journal;
+    return r->history != r->o.store->history || r->next < j->first || r->next < web_journal_end(j);
+}
+
+/* Something to say next. False: there is nothing. */
+static bool reader_next(struct web_reader *r)
+{
+    const struct web_store *s = r->o.store;
+    if (!s->known && !r->greeted)
+        return false;
+    if (!r->greeted) {
+        reader_hello(r);
+        return true;
+    }
+    if (r->reason != NULL && r->history == s->history && reader_go_on(r))
+        return true;
+    if (r->history == s->history && r->next >= s->journal.first && reader_follow(r))
+        return true;
+    if (!reader_is_behind(r) || !s->known)
+        return false;
+    if (r->history != s->history)
+        memset(r->held, 0, r->o.count * sizeof *r->held);
+    reader_bring(r, r->history != s->history ? "gap" : "slow");
+    r->resyncs++;
+    return reader_go_on(r);
+}
+
+/* ---- bytes ---- */
+
+static size_t reader_part(struct slice part, size_t *skip, char *to, size_t max)
+{
+    if (*skip >= part.len) {
+        *skip -= part.len;
+        return 0;
+    }
+    size_t len = part.len - *skip < max ? part.len - *skip : max;
+    memcpy(to, part.ptr + *skip, len);
+    *skip = 0;
+    return len;
+}
+
+/* Of the message it is in the midst of. 0: it is over. */
+static size_t reader_copy(struct web_reader *r, char *to, size_t max)
+{
+    const struct slice parts[] = {buffer_slice(&r->head), web_text_slice(r->text), slice_of(r->end),
+                                  slice_of(r->end[0] != '\0' ? r->o.framing->end : "")};
+    size_t skip = r->sent, len = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        len += reader_part(parts[i], &skip, to + len, max - len);
+    r->sent += len;
+    return len;
+}
+
+static void reader_over(struct web_reader *r)
+{
+    buffer_fini(&r->head);
+    web_text_unref(r->text);
+    r->text = NULL;
+    r->end = "";
+    r->sent = 0;
+}
+
+ssize_t web_reader_read(struct web_reader *r, char *to, size_t max)
+{
+    size_t len = 0;
+    while (len < max) {
+        size_t more = reader_copy(r, to + len, max - len);
+        len += more;
+        if (more > 0)
+            continue;
+        reader_over(r);
+        if (!reader_next(r))
+            break;
+        if (!buffer_ok(&r->head))
+            return -ENOMEM;
+    }
+    return (ssize_t)len;
+}
+
+void web_reader_ping(struct web_reader *r)
+{
+    if (r->head.len == 0)
+        buffer_append(&r->head, r->o.framing->ping, r->o.framing->ping_len);
+}
+
+uint64_t web_reader_resyncs(const struct web_reader *r)
+{
+    return r->resyncs;
+}
+
+uint64_t web_reader_events(const struct web_reader *r)
+{
+    return r->events;
+}
+
+/* ---- life ---- */
+
+/* What it held when it had read all before `next`: what the next change of each is a change of. */
+static void reader_remember(struct web_reader *r)
+{
+    const struct web_store *s = r->o.store;
+    size_t at;
+    for (size_t i = 0; i < r->o.count; i++)
+        r->held[i] = s->list[r->resources[i]].v.seq;
+    for (uint64_t n = web_journal_end(&s->journal); n-- > r->next;) {
+        const struct web_change *c = web_journal_at(&s->journal, n);
+        if (c != NULL && reader_wants(r, c->resource, &at))
+            r->held[at] = c->prev;
+    }
+}
+
+struct web_reader *web_reader_new(const struct web_reader_options *o)
+{
+    struct web_reader *r = calloc(1, sizeof *r);
+    size_t count = o->resources != NULL ? o->count : o->store->count;
+    if (r == NULL)
+        return NULL;
+    r->o = *o;
+    r->o.count = count;
+    r->o.since = NULL;
+    r->end = "";
+    r->resources = calloc(count + 1, sizeof *r->resources);
+    r->held = calloc(count + 1, sizeof *r->held);
+    if (r->resources == NULL || r->held == NULL) {
+        web_reader_free(r);
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        r->resources[i] = o->resources != NULL ? o->resources[i] : i;
+    if (o->since != NULL && web_journal_behind(&o->store->journal, o->since, &r->next)) {
+        r->history = o->store->history;
+        reader_remember(r);
+    } else {
+        reader_bring(r, o->since != NULL ? "gap" : "start");
+    }
+    return r;
+}
+
+void web_reader_free(struct web_reader *r)
+{
+    if (r == NULL)
+        return;
+    buffer_fini(&r->head);
+    web_text_unref(r->text);
+    free(r->resources);
+    free(r->held);
+    free(r);
+}

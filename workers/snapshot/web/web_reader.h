@@ -1,0 +1,52 @@
+/*
+ * web_reader.h: one who reads the changes of a store: what it is told next.
+ *
+ * Runs in the web worker. Pure: it fills whatever room there is. It keeps where it stands, which version of each
+ * resource it holds, and the head of the message it is in the midst of; whatever is larger is shared (web_text.h).
+ * So nobody misses silently: a change is told to who holds what it is a change of, others get the newest.
+ */
+#ifndef WORKERS_SNAPSHOT_WEB_READER_H
+#define WORKERS_SNAPSHOT_WEB_READER_H
+
+#include "workers/snapshot/web/web_data.h"
+
+#include <sys/types.h>
+
+/* How messages are told apart where they go. */
+struct web_framing {
+    /* What stands in front of a message of so many bytes, and behind. `id` is "" for none. */
+    void (*begin)(struct buffer *out, const char *event, const char *id, size_t len);
+    const char *end;
+    const char *ping; /* says nothing */
+    size_t ping_len;
+};
+
+extern const struct web_framing web_framing_sse;
+
+struct web_reader;
+
+struct web_reader_options {
+    const struct web_store *store;
+    const struct web_framing *framing;
+    enum web_content content;
+    const size_t *resources; /* their places; NULL: all */
+    size_t count;
+    const struct web_id *since; /* NULL: it holds nothing */
+};
+
+/* Copies what it is given. NULL: memory is short. */
+struct web_reader *web_reader_new(const struct web_reader_options *o);
+void web_reader_free(struct web_reader *r); /* accepts NULL */
+
+/* Writes what comes next. 0: nothing does, until something has changed; -ENOMEM. */
+ssize_t web_reader_read(struct web_reader *r, char *to, size_t max);
+
+/* Puts in a message that says nothing, when it is in the midst of none. */
+void web_reader_ping(struct web_reader *r);
+
+/* So often it was brought back to the newest because it had fallen out. */
+uint64_t web_reader_resyncs(const struct web_reader *r);
+/* Messages so far. */
+uint64_t web_reader_events(const struct web_reader *r);
+
+#endif
