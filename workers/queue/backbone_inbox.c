@@ -6,6 +6,8 @@
  */
 #include "workers/queue/backbone.h"
 
+#include "common/fault.h"
+
 #include <stdio.h>
 
 static void inbox_fail(struct backbone *b, const char *why)
@@ -26,6 +28,8 @@ static void inbox_on_taken(struct redis_conn *c, const redisReply *reply, void *
     char why[384];
     (void)c;
     b->looking = false;
+    if (FAULT_POINT("backbone.after-take", slice_of(b->inbox)))
+        reply = NULL;
     bool again = queue_redis_failed(&b->redis, reply, why, sizeof why);
     if (!again && why[0] != '\0') {
         inbox_fail(b, why); /* looked at again with the next tick */
@@ -101,7 +105,8 @@ static void inbox_on_look(struct redis_conn *c, const redisReply *reply, void *c
         inbox_wait(b);
     } else {
         b->looking = true;
-        if (!inbox_call(b, &in, &text)) {
+        if (FAULT_POINT("backbone.before-take", slice_of(b->inbox)) ||
+            !inbox_call(b, &in, &text)) {
             b->looking = false;
             inbox_fail(b, "memory is short");
         }

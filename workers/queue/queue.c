@@ -5,6 +5,7 @@
 #include "workers/queue/queue_worker.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 
 #include <inttypes.h>
@@ -108,7 +109,8 @@ static void queue_on_disowned(struct redis_conn *c, const redisReply *reply, voi
 {
     struct queue_worker *q = ctx;
     (void)c;
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
+    if (FAULT_POINT("queue.after-disown", q->name) || reply == NULL ||
+        reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
         reply->element[0]->type != REDIS_REPLY_STRING) {
         uv_timer_start(&q->orphans, queue_on_orphans, QUEUE_ORPHANS_MS, 0);
         return;
@@ -125,7 +127,8 @@ static void queue_disown(struct queue_worker *q, struct slice cursor)
     queue_call_disown(&q->call, q->name, slice_of(q->redis.owners), slice_of(q->redis.owner), false,
                       slice_of("the queue worker that had it is gone"), cursor);
     queue_add_known(q);
-    if (queue_redis_call(&q->redis, &q->call, queue_on_disowned, q) != 0)
+    if (FAULT_POINT("queue.before-disown", q->name) ||
+        queue_redis_call(&q->redis, &q->call, queue_on_disowned, q) != 0)
         uv_timer_start(&q->orphans, queue_on_orphans, QUEUE_ORPHANS_MS, 0);
 }
 
@@ -175,6 +178,8 @@ static void queue_on_adopted(struct redis_conn *c, const redisReply *reply, void
     uint64_t attempt;
     char why[384];
     (void)c;
+    if (FAULT_POINT("queue.after-adopt", slice_of(a->from)))
+        reply = NULL;
     queue_redis_failed(&q->redis, reply, why, sizeof why);
     if (why[0] != '\0')
         queue_note(q, reply, why); /* renewing them says which are lost */
@@ -216,7 +221,8 @@ static bool queue_on_held(struct queue_worker *q, struct worker_peer *from, stru
     a->q = q;
     memcpy(a->from, from->name, sizeof a->from);
     a->generation = from->generation;
-    if (queue_redis_call(&q->redis, &q->call, queue_on_adopted, a) != 0)
+    if (FAULT_POINT("queue.before-adopt", slice_of(from->name)) ||
+        queue_redis_call(&q->redis, &q->call, queue_on_adopted, a) != 0)
         free(a);
     return true;
 }

@@ -7,6 +7,7 @@
 #include "workers/queue/queue_worker.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/text.h"
 
@@ -103,6 +104,8 @@ static void ending_on_reply(struct redis_conn *c, const redisReply *reply, void 
     char why[384];
     (void)c;
     q->ending--;
+    if (FAULT_POINT("queue.after-settle", slice_of(e->entries[0].id)))
+        reply = NULL;
     if (queue_redis_failed(&q->redis, reply, why, sizeof why)) {
         ending_send(q, e);
     } else if (why[0] != '\0') {
@@ -136,7 +139,8 @@ static void ending_send(struct queue_worker *q, struct queue_ending *e)
     }
     for (size_t i = 0; i < e->count; i++)
         queue_call_receipt(&q->call, slice_of(e->entries[i].id), e->entries[i].attempt);
-    if (queue_redis_call(&q->redis, &q->call, ending_on_reply, e) == 0)
+    if (!FAULT_POINT("queue.before-settle", slice_of(e->entries[0].id)) &&
+        queue_redis_call(&q->redis, &q->call, ending_on_reply, e) == 0)
         q->ending++;
     else
         ending_keep(q, e);

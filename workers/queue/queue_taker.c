@@ -1,6 +1,7 @@
 /* queue_taker.c: a consumer's side of queues. See queue_taker.h. */
 #include "workers/queue/queue_taker.h"
 
+#include "common/fault.h"
 #include "common/pack.h"
 
 #include <errno.h>
@@ -329,6 +330,7 @@ static bool taker_on_task(struct queue_taker *c, struct taker_source *s, struct 
     s->owed++;
     if (s->waiting++ == 0)
         s->next = t;
+    (void)FAULT_POINT("queue-taker.after-task", m.id);
     taker_tell(c);
     return true;
 }
@@ -383,7 +385,9 @@ bool queue_taker_settle(struct queue_taker *c, const char *id, enum worker_task_
     size_t len = strlen(reason);
     slice_copy(slice_make(reason, len < TAKER_REASON_MAX ? len : TAKER_REASON_MAX), t->reason,
                sizeof t->reason);
+    (void)FAULT_POINT("queue-taker.before-settle", slice_of(t->message));
     taker_tell_settled(c, t);
+    (void)FAULT_POINT("queue-taker.after-settle", slice_of(t->message));
     taker_allow(c, t->source);
     taker_tell(c);
     return true;
@@ -417,6 +421,7 @@ void queue_taker_up(struct queue_taker *c, struct worker_peer *peer)
             taker_give_back(c, at);
         else
             at = &(*at)->next;
+    (void)FAULT_POINT("queue-taker.before-held", slice_of(s->queue));
     taker_tell_held(c, s, peer);
     for (const struct taker_task *t = c->settled; t != NULL; t = t->next)
         if (t->source == s)

@@ -8,6 +8,7 @@
 #include "workers/queue/queue_worker.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 
 #define TAKING_PAUSE_MIN_MS 20u
 #define TAKING_PAUSE_MAX_MS 1000u
@@ -92,8 +93,12 @@ static bool taking_read(struct queue_worker *q, const redisReply *reply, struct 
     while (queue_next_task(&taken->tasks, &task)) {
         if (task.id.len > QUEUE_ID_MAX)
             return false;
+        if (*count == 0 && FAULT_POINT("queue.after-pull", task.id))
+            return false;
         taking_hand(q, &task, taking_waited(&task));
         ++*count;
+        if (FAULT_POINT("queue.after-task", task.id))
+            return false;
     }
     return queue_list_ok(&taken->tasks);
 }
