@@ -105,8 +105,7 @@ static void inbox_on_look(struct redis_conn *c, const redisReply *reply, void *c
         inbox_wait(b);
     } else {
         b->looking = true;
-        if (FAULT_POINT("backbone.before-take", slice_of(b->inbox)) ||
-            !inbox_call(b, &in, &text)) {
+        if (FAULT_POINT("backbone.before-take", slice_of(b->inbox)) || !inbox_call(b, &in, &text)) {
             b->looking = false;
             inbox_fail(b, "memory is short");
         }

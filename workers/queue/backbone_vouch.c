@@ -6,10 +6,13 @@
  */
 #include "workers/queue/backbone.h"
 
-/* So few that a walk costs nothing (FEW in queue_topics.lua); then there may soon be more. */
+/*
+ * So few that a walk costs nothing (FEW in queue_topics.lua). Others' clients may register more at any moment, and
+ * until somebody vouches for them each delivery walks: looked at each second, and not seldomer.
+ */
 #define VOUCH_FEW     64
 #define VOUCH_MS      500u
-#define VOUCH_IDLE_MS 5000u
+#define VOUCH_IDLE_MS 1000u
 
 static void vouch_on_timer(uv_timer_t *timer)
 {
