@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +51,25 @@ static int pipes_open(int pipes[PIPES][2])
     return 0;
 }
 
+/* Its standard streams, and nothing else of ours. False: errno says why. */
+static bool process_take_streams(const struct child_options *o, int pipes[PIPES][2])
+{
+    if (o->control == 0)
+        return dup2(pipes[PIPE_IN][0], STDIN_FILENO) >= 0 &&
+               dup2(pipes[PIPE_OUT][1], STDOUT_FILENO) >= 0 &&
+               dup2(pipes[PIPE_ERR][1], STDERR_FILENO) >= 0 &&
+               close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+    /* Out of the way first: the report may have the number that the control is to have. */
+    int report = fcntl(pipes[PIPE_REPORT][1], F_DUPFD_CLOEXEC, CHILD_CONTROL + 1),
+        control = fcntl(o->control, F_DUPFD_CLOEXEC, CHILD_CONTROL + 1),
+        null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (report >= 0)
+        pipes[PIPE_REPORT][1] = report;
+    return report >= 0 && control >= 0 && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
+           dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 && dup2(control, CHILD_CONTROL) >= 0 &&
+           close_range(CHILD_CONTROL + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+}
+
 static _Noreturn void process_become(const struct child_options *o, pid_t parent,
                                      int pipes[PIPES][2])
 {
@@ -63,9 +83,9 @@ static _Noreturn void process_become(const struct child_options *o, pid_t parent
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
-    if (dup2(pipes[PIPE_IN][0], STDIN_FILENO) < 0 || dup2(pipes[PIPE_OUT][1], STDOUT_FILENO) < 0 ||
-        dup2(pipes[PIPE_ERR][1], STDERR_FILENO) < 0 ||
-        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 ||
+    const struct rlimit most = {.rlim_cur = o->memory_max, .rlim_max = o->memory_max};
+    if (!process_take_streams(o, pipes) ||
+        (o->memory_max > 0 && setrlimit(RLIMIT_DATA, &most) != 0) ||
         (o->folder != NULL && chdir(o->folder) != 0))
         error = errno;
     if (error == 0) {
@@ -123,9 +143,12 @@ int child_process_start(const struct child_options *o, struct child_process *p)
         return -error;
     }
     fcntl(p->pidfd, F_SETFD, FD_CLOEXEC);
-    p->in = take(&pipes[PIPE_IN][1]);
-    p->out = take(&pipes[PIPE_OUT][0]);
-    p->err = take(&pipes[PIPE_ERR][0]);
+    p->in = p->out = p->err = -1;
+    if (o->control == 0) {
+        p->in = take(&pipes[PIPE_IN][1]);
+        p->out = take(&pipes[PIPE_OUT][0]);
+        p->err = take(&pipes[PIPE_ERR][0]);
+    }
     pipes_close(pipes);
     return 0;
 }
@@ -137,36 +160,46 @@ void child_process_signal(const struct child_process *p, int signal)
 
 /* ---- what is left ---- */
 
-/* Kills each child of one of our threads; how many there were. */
-static size_t sweep_thread(const char *thread)
+struct sweep {
+    bool (*spares)(pid_t pid, void *ctx);
+    void *ctx;
+    size_t count;
+};
+
+/* Kills each child of one of our threads. */
+static void sweep_thread(struct sweep *s, const char *thread)
 {
     char path[300];
     long pid;
-    size_t count = 0;
     snprintf(path, sizeof path, "/proc/self/task/%s/children", thread);
     FILE *f = fopen(path, "re");
-    while (f != NULL && fscanf(f, "%ld", &pid) == 1) {
-        kill((pid_t)pid, SIGKILL);
-        count++;
-    }
+    while (f != NULL && fscanf(f, "%ld", &pid) == 1)
+        if (s->spares == NULL || !s->spares((pid_t)pid, s->ctx)) {
+            kill((pid_t)pid, SIGKILL);
+            s->count++;
+        }
     if (f != NULL)
         fclose(f);
-    return count;
 }
 
-size_t child_process_sweep(void)
+size_t child_process_sweep_but(bool (*spares)(pid_t pid, void *ctx), void *ctx)
 {
-    size_t count = 0;
+    struct sweep s = {.spares = spares, .ctx = ctx};
     struct dirent *entry;
     while (waitpid(-1, NULL, WNOHANG) > 0)
         continue;
     DIR *threads = opendir("/proc/self/task");
     while (threads != NULL && (entry = readdir(threads)) != NULL)
         if (entry->d_name[0] != '.')
-            count += sweep_thread(entry->d_name);
+            sweep_thread(&s, entry->d_name);
     if (threads != NULL)
         closedir(threads);
     while (waitpid(-1, NULL, WNOHANG) > 0)
         continue;
-    return count;
+    return s.count;
+}
+
+size_t child_process_sweep(void)
+{
+    return child_process_sweep_but(NULL, NULL);
 }

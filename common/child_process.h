@@ -1,14 +1,16 @@
 /*
  * child_process.h: a process that we start for one thing that is to be done, and the end of all that came of it.
  *
- * Runs in workers that have no other children: the sweep kills whatever is left. The process leads a session of its
- * own, and dies with us (PR_SET_PDEATHSIG); its descendants, also those that left its session, become our children when
- * their parents have died (child_process_adopt), and the master's when we have.
+ * Runs in workers that have no other children, or name them: the sweep kills whatever is left. The process leads a
+ * session of its own, and dies with us (PR_SET_PDEATHSIG); its descendants, also those that left its session, become
+ * our children when their parents have died (child_process_adopt), and the master's when we have.
  */
 #ifndef COMMON_CHILD_PROCESS_H
 #define COMMON_CHILD_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct child_process {
@@ -21,7 +23,16 @@ struct child_options {
     const char *const *argv;  /* ends with NULL; the first is a path, or is looked for in PATH */
     const char *folder;       /* it begins there; NULL: where we are */
     char *const *environment; /* all of it, ends with NULL; NULL: ours */
+    /*
+     * Not 0: it has this, a descriptor of ours, as CHILD_CONTROL, our standard error as its output and error, and no
+     * input; in, out and err are -1 then.
+     */
+    int control;
+    uint64_t
+        memory_max; /* bytes that it may have of its own (RLIMIT_DATA), as each of its children; 0: as we */
 };
+
+#define CHILD_CONTROL 3
 
 /* From now on descendants whose parents die are ours. 0, or a negative errno. */
 int child_process_adopt(void);
@@ -34,5 +45,8 @@ void child_process_signal(const struct child_process *p, int signal);
 
 /* After its end was waited for: kills and reaps what is left of it. How many are still there. Does not block. */
 size_t child_process_sweep(void);
+
+/* The same, but for children that `spares` is true of; the ends of those are reaped with the others'. */
+size_t child_process_sweep_but(bool (*spares)(pid_t pid, void *ctx), void *ctx);
 
 #endif

@@ -39,8 +39,13 @@
     X(JOBS, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
     X(JOBS, "sanjer.workers", INT, "2", 1, 64, LIVE, "sanjers: jobs that run at once") \
+    X(JOBS, "sanjer.jobs_per_process", INT, "100", 1, 1000000, RESTART, \
+      "jobs of Python classes that one process runs, one after the other") \
+    X(JOBS, "sanjer.memory_max", SIZE, "", 16777216, 1099511627776, RESTART, \
+      "memory that a process of a job may have; empty: no limit") \
     X(JOBS, "python.program", EXECUTABLE, "python3", 0, 0, RESTART, "the interpreter of platforms that are classes") \
-    X(JOBS, "python.path", STRING, "", 0, 0, RESTART, "folders of their modules, with colons between them")
+    X(JOBS, "python.path", STRING, "", 0, 0, RESTART, "folders of their modules, with colons between them") \
+    X(JOBS, "python.preload", STRING, "", 0, 0, RESTART, "modules that it has loaded before the platforms")
 
 #define JOBS_CHECKS(X) \
     X(JOBS, jobs)

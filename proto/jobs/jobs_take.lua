@@ -40,7 +40,7 @@ local function hold(job, owner, worker, lease)
   job.attempt = job.attempt + 1
   call('HSET', job.key, 'status', 'started', 'started_at', stamped, 'last_heartbeat', stamped, 'worker_name', worker, 'origin', job.queue,
     'platoon.owner', owner, 'platoon.attempt', num(job.attempt))
-  call('HDEL', job.key, 'ended_at', 'exc_info', 'platoon.stop', 'platoon.cause', 'platoon.reason', 'platoon.progress')
+  call('HDEL', job.key, 'ended_at', 'exc_info', 'platoon.stop', 'platoon.cause', 'platoon.reason', 'platoon.progress', 'platoon.traceback')
   call('PERSIST', job.key)
   call('LREM', QUEUE .. job.queue, '1', job.id)
 end

@@ -185,7 +185,7 @@ static struct job_spec_read *catalog_start_classes(struct job_catalog *c,
         if (one[0] != '\0')
             argv[i++] = one;
     read = job_spec_read_start(c->loop, &(struct child_options){.argv = argv, .folder = c->folder},
-                               catalog_on_classes, c, why);
+                               JOB_SPEC_ALL_MS, catalog_on_classes, c, why);
     free(path);
     return read;
 }
@@ -210,7 +210,7 @@ static struct job_spec_read *catalog_start(struct job_catalog *c, const struct c
 {
     const char *const argv[] = {e->file, "--spec", NULL};
     return job_spec_read_start(c->loop, &(struct child_options){.argv = argv, .folder = c->folder},
-                               catalog_on_spec, c, why);
+                               JOB_SPEC_READ_MS, catalog_on_spec, c, why);
 }
 
 static void catalog_read_next(struct job_catalog *c)

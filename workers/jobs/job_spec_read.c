@@ -18,6 +18,7 @@
 
 /* Handles live in it, so it goes when the last of them is closed. */
 struct job_spec_read {
+    unsigned timeout_ms;
     job_spec_read_fn fn;
     void *ctx;
     struct child_process process;
@@ -68,7 +69,7 @@ static json_t *spec_answer(struct job_spec_read *r, struct buffer *why)
     json_error_t error;
     json_t *spec = NULL;
     if (r->late)
-        buffer_printf(why, "--spec took longer than %us", JOB_SPEC_READ_MS / 1000);
+        buffer_printf(why, "--spec took longer than %us", r->timeout_ms / 1000);
     else if (r->large)
         buffer_printf(why, "--spec printed more than %uKB", JOB_SPEC_READ_MAX / 1024);
     else if (WIFSIGNALED(r->status))
@@ -185,12 +186,12 @@ static int spec_watch(struct job_spec_read *r, uv_loop_t *loop)
     if (rc == 0)
         rc = uv_read_start((uv_stream_t *)&r->err, spec_alloc, spec_on_read);
     if (rc == 0)
-        rc = uv_timer_start(&r->timer, spec_on_late, JOB_SPEC_READ_MS, 0);
+        rc = uv_timer_start(&r->timer, spec_on_late, r->timeout_ms, 0);
     return rc != 0 ? rc : uv_poll_start(&r->exit, UV_READABLE, spec_on_exit);
 }
 
 struct job_spec_read *job_spec_read_start(uv_loop_t *loop, const struct child_options *command,
-                                          job_spec_read_fn fn, void *ctx,
+                                          unsigned timeout_ms, job_spec_read_fn fn, void *ctx,
                                           char why[JOB_SPEC_WHY_SIZE])
 {
     struct job_spec_read *r = calloc(1, sizeof *r);
@@ -198,6 +199,7 @@ struct job_spec_read *job_spec_read_start(uv_loop_t *loop, const struct child_op
         snprintf(why, JOB_SPEC_WHY_SIZE, "memory was short");
         return NULL;
     }
+    r->timeout_ms = timeout_ms;
     r->fn = fn;
     r->ctx = ctx;
     int rc = child_process_start(command, &r->process);

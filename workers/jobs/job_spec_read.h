@@ -2,7 +2,7 @@
  * job_spec_read.h: what a platform says of itself: a command that prints it is run, and its JSON taken.
  *
  * Runs in collectors, one at a time in a process: its end kills whatever children there are (child_process.h). What is
- * wrong with the program harms nobody else: it has JOB_SPEC_READ_MS, JOB_SPEC_READ_MAX bytes, and nothing on stdin.
+ * wrong with the program harms nobody else: it has its time, JOB_SPEC_READ_MAX bytes, and nothing on stdin.
  */
 #ifndef WORKERS_JOBS_JOB_SPEC_READ_H
 #define WORKERS_JOBS_JOB_SPEC_READ_H
@@ -12,7 +12,8 @@
 
 #include <jansson.h>
 
-#define JOB_SPEC_READ_MS  10000u
+#define JOB_SPEC_READ_MS  10000u /* a program has, */
+#define JOB_SPEC_ALL_MS   60000u /* and all classes together */
 #define JOB_SPEC_READ_MAX (256u * 1024u)
 #define JOB_SPEC_WHY_SIZE 400
 
@@ -26,7 +27,7 @@ typedef void (*job_spec_read_fn)(void *ctx, const json_t *spec, const char *why)
 
 /* NULL: it does not run, `why` says why not. Does not block for longer than exec takes. */
 struct job_spec_read *job_spec_read_start(uv_loop_t *loop, const struct child_options *command,
-                                          job_spec_read_fn fn, void *ctx,
+                                          unsigned timeout_ms, job_spec_read_fn fn, void *ctx,
                                           char why[JOB_SPEC_WHY_SIZE]);
 
 /* Kills it; nothing more is told. The loop must turn once more for what it holds. */

@@ -257,6 +257,10 @@ static void sanjer_read_settings(struct sanjer *s)
     s->retries = worker_setting_u64(s->w, "jobs.retries");
     s->retry_min_ms = worker_setting_u64(s->w, "jobs.retry_min");
     s->retry_max_ms = worker_setting_u64(s->w, "jobs.retry_max");
+    s->jobs_per_process = worker_setting_u64(s->w, "jobs.sanjer.jobs_per_process");
+    const char *most = worker_setting(s->w, "jobs.sanjer.memory_max");
+    if (most != NULL && most[0] != '\0')
+        s->memory_max = worker_setting_u64(s->w, "jobs.sanjer.memory_max");
     s->output_keep = worker_setting_u64(s->w, "jobs.output_keep");
     snprintf(s->lease, sizeof s->lease, "%" PRIu64, worker_setting_u64(s->w, "jobs.lease"));
     gethostname(host, sizeof host - 1);
@@ -268,12 +272,15 @@ static int sanjer_init(struct worker *w, void *state)
     static const struct redis_link_events events = {.on_ready = sanjer_on_redis};
     struct sanjer *s = state;
     s->w = w;
-    sanjer_read_settings(s);
     uv_timer_init(worker_loop(w), &s->stop);
     s->stop.data = s;
+    sanjer_read_settings(s);
     int rc = child_process_adopt();
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "descendants of jobs cannot be adopted");
+    s->python = sanjer_python_new(s);
+    if (s->python == NULL)
+        worker_exit(w, CONTRACT_EXIT_SHORT, "memory is short for an interpreter");
     return job_redis_open(&s->redis, w, s, &events);
 }
 
@@ -281,6 +288,7 @@ static void sanjer_on_tick(struct worker *w, void *state)
 {
     struct sanjer *s = state;
     redis_link_tick(&s->redis.link);
+    sanjer_python_tick(s->python);
     sanjer_beat(s);
     if (!s->adopted && s->run == NULL && !s->claiming && redis_conn_ready(s->redis.conn))
         sanjer_adopt(s);
@@ -322,6 +330,7 @@ static void sanjer_fini(struct worker *w, void *state)
     if (s->run != NULL)
         sanjer_run_close(s->run);
     s->run = NULL;
+    sanjer_python_free(s->python);
     uv_close((uv_handle_t *)&s->stop, NULL);
 }
 

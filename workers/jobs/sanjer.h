@@ -2,7 +2,8 @@
  * sanjer.h: what the files of the sanjer share: the worker that runs jobs, one at a time.
  *
  * sanjer.c       its life: idle, woken, a claim, beats
- * sanjer_run.c   a job's process: what it is told, what it says, its time, its end and that of what it left
+ * sanjer_run.c   a job's process: what it is told, its time, its end and that of what it left
+ * sanjer_say.c   what it says
  * sanjer_end.c   what has become of it, told to Redis until that has heard
  */
 #ifndef WORKERS_JOBS_SANJER_H
@@ -11,6 +12,7 @@
 #include "common/child_process.h"
 #include "workers/jobs/job_mask.h"
 #include "workers/jobs/job_redis.h"
+#include "workers/jobs/sanjer_python.h"
 
 #include <jansson.h>
 #include <sys/resource.h>
@@ -36,26 +38,33 @@ struct sanjer_run {
     struct job_mask *mask;
     uint64_t attempt, blamed;
     uint64_t timeout_ms, retries; /* its platform's, or the section's */
+    bool waits;                   /* for a child of the interpreter */
+    struct sanjer_child *child;   /* it runs in; NULL: a process of its own, or none yet */
     struct child_process process;
+    int said_fd; /* of a child; -1 */
     uv_poll_t exit;
-    uv_pipe_t in, out, err;
+    uv_pipe_t in, out, err, said;
     uv_timer_t timer; /* its time; then that of TERM; then the sweep */
     uv_write_t write;
     struct buffer told; /* its line on stdin */
-    struct buffer line; /* of its stdout, not whole yet */
+    struct buffer line; /* of its stdout, or of what a child says, not whole yet */
     struct buffer output;
     json_t *meta, *result;
     double progress; /* below 0: it has said none */
     bool fresh;      /* something of these that Redis has not */
-    bool exited;
-    unsigned open; /* of its stdout and stderr */
+    bool exited;     /* it is over */
+    bool has_status; /* and its process too */
+    unsigned open;   /* of the streams that it says something on */
     unsigned sweeps;
     enum sanjer_why why;
     bool term_sent;
     int status; /* of waitpid */
-    struct rusage usage;
+    uint64_t cpu_ms, rss;
     uint64_t started_ms, ended_ms;
-    char fault[SANJER_TEXT_MAX]; /* it never ran; "" when it did */
+    bool memory;                  /* what it raised was for want of it */
+    char raised[SANJER_TEXT_MAX]; /* of a class: what, for people; "" nothing */
+    char *traceback;              /* with it; or NULL */
+    char fault[SANJER_TEXT_MAX];  /* it never ran; "" when it did */
 };
 
 struct sanjer {
@@ -65,7 +74,9 @@ struct sanjer {
     char worker[128]; /* HOST.sanjerN, as RQ shows it */
     char lease[24];
     uint64_t timeout_ms, stop_ms, retries, retry_min_ms, retry_max_ms;
+    uint64_t jobs_per_process, memory_max; /* 0: none */
     size_t output_keep;
+    struct sanjer_python *python;
     bool adopted; /* what incarnations before us had has been asked for */
     bool claiming;
     struct sanjer_run *run; /* NULL: none */
@@ -88,15 +99,31 @@ void sanjer_done(struct sanjer *s, const redisReply *claimed);
 void sanjer_start(struct sanjer *s, struct sanjer_run *run);
 /* Ends it: TERM to all its processes, KILL after stop_timeout. */
 void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why);
+/* A child for it has come, which is its own until sanjer_python_done; or why there is none (cut off). */
+void sanjer_run_child(struct sanjer_run *run, struct sanjer_child *child);
+void sanjer_run_fault(struct sanjer_run *run, const char *why);
+/* A child has said that the job is over, and what of it is to be known: {"left", "cpu_ms", "rss"}. */
+void sanjer_run_over(struct sanjer_run *run, const json_t *end);
 /* Lets go of it. */
 void sanjer_run_close(struct sanjer_run *run);
+
+/* ---- sanjer_say.c ---- */
+
+/* Bytes of a program's stdout. */
+void sanjer_say_out(struct sanjer_run *run, struct slice bytes);
+/* Bytes of what a child says. */
+void sanjer_say_child(struct sanjer_run *run, struct slice bytes);
+/* Bytes that are output and nothing else. */
+void sanjer_say_output(struct sanjer_run *run, struct slice bytes);
+/* The stream that its lines come on has ended: so does the last one. */
+void sanjer_say_ended(struct sanjer_run *run);
 
 /* ---- sanjer_end.c ---- */
 
 /* Tells Redis what has become of s->run; again, when it has not heard. */
 void sanjer_end(struct sanjer *s);
 /* Fields of what is new of it, for a beat and for its end: at most SANJER_FRESH, appended to args. */
-#define SANJER_FRESH 10
+#define SANJER_FRESH 12
 size_t sanjer_fresh(struct sanjer_run *run, struct slice *args, struct buffer texts[4],
                     char progress[32]);
 

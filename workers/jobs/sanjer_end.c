@@ -61,8 +61,14 @@ static void end_of(const struct sanjer_run *run, struct end *e)
         snprintf(e->reason, sizeof e->reason, "canceled");
     } else if (run->why == SANJER_BACK) {
         e->how = "back";
-    } else {
+    } else if (run->raised[0] != '\0') {
+        e->cause = run->memory ? "memory" : "exception";
+        e->again = true;
+        snprintf(e->reason, sizeof e->reason, "%s", run->raised);
+    } else if (run->has_status) {
         end_of_status(run, e);
+    } else {
+        e->how = "finished"; /* its child lives, or has served */
     }
 }
 
@@ -120,9 +126,10 @@ static void put_result(const struct sanjer_run *run, const struct end *e, struct
 {
     struct buffer bytes = BUFFER_EMPTY;
     json_t *none = json_null();
-    int rc = strcmp(e->how, "finished") == 0
-                 ? job_pickle_write(&bytes, run->result != NULL ? run->result : none)
-                 : job_zlib_write(&bytes, slice_of(e->reason));
+    int rc =
+        strcmp(e->how, "finished") == 0
+            ? job_pickle_write(&bytes, run->result != NULL ? run->result : none)
+            : job_zlib_write(&bytes, slice_of(run->traceback != NULL ? run->traceback : e->reason));
     if (rc == 0)
         base64_append(out, buffer_slice(&bytes));
     buffer_fini(&bytes);
@@ -169,14 +176,14 @@ struct end_texts {
 static size_t end_fields(struct sanjer_run *run, const struct end *e, struct slice *args,
                          struct end_texts *t)
 {
-    uint64_t cpu = (uint64_t)(run->usage.ru_utime.tv_sec + run->usage.ru_stime.tv_sec) * 1000 +
-                   (uint64_t)(run->usage.ru_utime.tv_usec + run->usage.ru_stime.tv_usec) / 1000;
     size_t n = sanjer_fresh(run, args, t->fresh, t->progress);
-    bool ran = run->process.pid > 0;
+    bool ran = run->has_status;
     if (strcmp(e->how, "back") != 0 && e->cause[0] != '\0') {
         n = put(args, n, JOB_FIELD("cause"), slice_of(e->cause));
         n = put(args, n, JOB_FIELD("reason"), slice_of(e->reason));
     }
+    if (run->traceback != NULL && strcmp(e->how, "failed") == 0)
+        n = put(args, n, JOB_FIELD("traceback"), slice_of(run->traceback));
     if (ran && WIFEXITED(run->status)) {
         snprintf(t->code, sizeof t->code, "%d", WEXITSTATUS(run->status));
         n = put(args, n, JOB_FIELD("exit_code"), slice_of(t->code));
@@ -186,9 +193,9 @@ static size_t end_fields(struct sanjer_run *run, const struct end *e, struct sli
     }
     snprintf(t->run_ms, sizeof t->run_ms, "%" PRIu64, run->ended_ms - run->started_ms);
     n = put(args, n, JOB_FIELD("run_ms"), slice_of(t->run_ms));
-    snprintf(t->cpu_ms, sizeof t->cpu_ms, "%" PRIu64, cpu);
+    snprintf(t->cpu_ms, sizeof t->cpu_ms, "%" PRIu64, run->cpu_ms);
     n = put(args, n, JOB_FIELD("cpu_ms"), slice_of(t->cpu_ms));
-    snprintf(t->rss, sizeof t->rss, "%" PRIu64, (uint64_t)run->usage.ru_maxrss * 1024);
+    snprintf(t->rss, sizeof t->rss, "%" PRIu64, run->rss);
     return put(args, n, JOB_FIELD("max_rss_bytes"), slice_of(t->rss));
 }
 

@@ -1,4 +1,4 @@
-/* sanjer_run.c: a job's process: what it is told and says, its time, its end and that of what it left. See sanjer.h. */
+/* sanjer_run.c: a job's process: what it is told, its time, its end and that of what it left. See sanjer.h. */
 #include "workers/jobs/sanjer.h"
 
 #include "common/clock.h"
@@ -6,6 +6,7 @@
 #include "workers/jobs/job_platform.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,12 +19,15 @@
 
 #define RUN_READ_SIZE 65536
 
+/* Of what stands in a pipe when a child has said that its job is over: all, unless somebody still writes. */
+#define RUN_DRAIN_MAX (1024u * 1024)
+
 /* ---- its end ---- */
 
 static void run_on_sweep(uv_timer_t *timer)
 {
     struct sanjer_run *run = timer->data;
-    size_t left = child_process_sweep();
+    size_t left = child_process_sweep_but(sanjer_python_spares, run->s->python);
     if (++run->sweeps == SWEEP_MAX)
         log_warn("left", "job=%s processes=%zu pipes=%u", log_quote(slice_of(run->id)), left,
                  run->open);
@@ -37,30 +41,88 @@ static void run_on_sweep(uv_timer_t *timer)
 static void run_on_exit(uv_poll_t *poll, int status, int events)
 {
     struct sanjer_run *run = poll->data;
+    struct rusage usage;
     (void)status;
     (void)events;
-    if (wait4(run->process.pid, &run->status, WNOHANG, &run->usage) != run->process.pid)
+    if (wait4(run->process.pid, &run->status, WNOHANG, &usage) != run->process.pid)
         return;
     uv_poll_stop(poll);
+    run->exited = run->has_status = true;
+    run->ended_ms = clock_mono_ms();
+    run->cpu_ms = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+                  (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+    run->rss = (uint64_t)usage.ru_maxrss * 1024;
+    child_process_signal(&run->process, SIGKILL); /* what is left of its group */
+    if (run->child != NULL) {
+        run->child->pid = 0;
+        sanjer_python_done(run->s->python, run->child, false);
+        run->child = NULL;
+    }
+    run_on_sweep(&run->timer);
+}
+
+/* All that is in it now: it stays open when the child does. */
+static void run_drain(struct sanjer_run *run, uv_pipe_t *pipe)
+{
+    char bytes[4096];
+    uv_os_fd_t fd = -1;
+    size_t most = RUN_DRAIN_MAX;
+    uv_read_stop((uv_stream_t *)pipe);
+    if (uv_fileno((uv_handle_t *)pipe, &fd) != 0)
+        return;
+    for (ssize_t n; most >= sizeof bytes && (n = read(fd, bytes, sizeof bytes)) > 0;
+         most -= sizeof bytes)
+        sanjer_say_output(run, slice_make(bytes, (size_t)n));
+}
+
+void sanjer_run_over(struct sanjer_run *run, const json_t *end)
+{
+    if (run->exited || run->child == NULL)
+        return;
+    bool left = !json_is_false(json_object_get(end, "left"));
     run->exited = true;
     run->ended_ms = clock_mono_ms();
-    child_process_signal(&run->process, SIGKILL); /* what is left of its group */
-    run_on_sweep(&run->timer);
+    run->cpu_ms = (uint64_t)json_integer_value(json_object_get(end, "cpu_ms"));
+    run->rss = (uint64_t)json_integer_value(json_object_get(end, "rss"));
+    uv_poll_stop(&run->exit);
+    uv_read_stop((uv_stream_t *)&run->said);
+    run_drain(run, &run->out);
+    run_drain(run, &run->err);
+    run->open = 0;
+    bool large = run->s->memory_max > 0 && run->rss > run->s->memory_max / 2;
+    sanjer_python_done(run->s->python, run->child, !left && !large && run->why == SANJER_ITSELF);
+    run->child = NULL;
+    uv_timer_start(&run->timer, run_on_sweep, 0, 0);
+}
+
+/* To all of its first group; a child that has only just been made leads none yet. */
+static void run_signal(struct sanjer_run *run, int signal)
+{
+    if (run->process.pid > 0 && kill(-run->process.pid, signal) != 0)
+        kill(run->process.pid, signal);
 }
 
 static void run_on_kill(uv_timer_t *timer)
 {
-    struct sanjer_run *run = timer->data;
-    child_process_signal(&run->process, SIGKILL);
+    run_signal(timer->data, SIGKILL);
 }
 
 void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why)
 {
     if (run->exited || run->term_sent)
         return;
+    if (run->fault[0] != '\0')
+        return; /* it never ran, and that is told */
     run->why = why;
+    if (run->waits) {
+        run->waits = false;
+        run->exited = true;
+        sanjer_python_forget(run->s->python);
+        sanjer_end(run->s);
+        return;
+    }
     run->term_sent = true;
-    child_process_signal(&run->process, SIGTERM);
+    run_signal(run, SIGTERM);
     uv_timer_start(&run->timer, run_on_kill, run->s->stop_ms, 0);
 }
 
@@ -69,74 +131,7 @@ static void run_on_timeout(uv_timer_t *timer)
     sanjer_stop_run(timer->data, SANJER_TIMEOUT);
 }
 
-/* ---- what it says ---- */
-
-static void run_keep_output(struct sanjer_run *run, struct slice bytes)
-{
-    size_t keep = run->s->output_keep;
-    buffer_append_slice(&run->output, bytes);
-    if (!buffer_ok(&run->output))
-        buffer_clear(&run->output); /* memory is short: the last of it is what counts */
-    job_mask_text(run->mask, &run->output, bytes.len);
-    if (run->output.len > keep)
-        buffer_consume(&run->output, run->output.len - keep);
-    run->fresh = true;
-}
-
-/* True when it was one of ours. */
-static bool run_take(struct sanjer_run *run, const json_t *said)
-{
-    json_t *progress = json_object_get(said, "progress"), *update = json_object_get(said, "update"),
-           *result = json_object_get(said, "result");
-    if (json_is_number(progress)) {
-        double value = json_number_value(progress);
-        run->progress = value < 0 ? 0 : value > 1 ? 1 : value;
-    }
-    if (json_is_object(update)) {
-        json_t *shown = job_mask_json(run->mask, update);
-        json_object_update(run->meta, shown);
-        json_decref(shown);
-    }
-    if (result != NULL) {
-        json_decref(run->result);
-        run->result = json_incref(result);
-    }
-    bool ours = json_is_number(progress) || json_is_object(update) || result != NULL;
-    run->fresh = run->fresh || ours;
-    return ours;
-}
-
-static void run_line(struct sanjer_run *run, struct slice line, bool ended)
-{
-    json_t *said = NULL;
-    if (line.len > 0 && line.ptr[0] == '{')
-        said = json_loadb(line.ptr, line.len, 0, NULL);
-    if (said == NULL || !run_take(run, said)) {
-        run_keep_output(run, line);
-        if (ended)
-            run_keep_output(run, slice_of("\n"));
-    }
-    json_decref(said);
-}
-
-static void run_stdout(struct sanjer_run *run, struct slice bytes)
-{
-    buffer_append_slice(&run->line, bytes);
-    if (!buffer_ok(&run->line))
-        worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for what a job says");
-    size_t from = 0;
-    const char *end;
-    while ((end = memchr(run->line.data + from, '\n', run->line.len - from)) != NULL) {
-        size_t len = (size_t)(end - run->line.data) - from;
-        run_line(run, slice_make(run->line.data + from, len), true);
-        from += len + 1;
-    }
-    if (run->line.len - from > SANJER_LINE_MAX) {
-        run_keep_output(run, slice_make(run->line.data + from, run->line.len - from));
-        from = run->line.len;
-    }
-    buffer_consume(&run->line, from);
-}
+/* ---- its streams ---- */
 
 static void run_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
@@ -149,19 +144,18 @@ static void run_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 static void run_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct sanjer_run *run = stream->data;
-    bool is_out = stream == (uv_stream_t *)&run->out;
-    if (n > 0 && is_out)
-        run_stdout(run, slice_make(buf->base, (size_t)n));
-    else if (n > 0)
-        run_keep_output(run, slice_make(buf->base, (size_t)n));
+    bool is_said = stream == (uv_stream_t *)&run->said,
+         is_out = stream == (uv_stream_t *)&run->out && run->said_fd < 0;
+    if (n > 0)
+        (is_said  ? sanjer_say_child
+         : is_out ? sanjer_say_out
+                  : sanjer_say_output)(run, slice_make(buf->base, (size_t)n));
     if (n >= 0)
         return;
     uv_read_stop(stream);
     run->open--;
-    if (is_out && run->line.len > 0) {
-        run_line(run, buffer_slice(&run->line), false);
-        buffer_clear(&run->line);
-    }
+    if (is_said || is_out)
+        sanjer_say_ended(run);
 }
 
 /* ---- what is freed ---- */
@@ -170,6 +164,7 @@ static void run_free(struct sanjer_run *run)
 {
     if (run->process.pidfd >= 0)
         close(run->process.pidfd);
+    free(run->traceback);
     free(run->id);
     free(run->queue);
     free(run->platform);
@@ -222,22 +217,55 @@ static void run_tell(struct sanjer_run *run)
 static void run_watch(struct sanjer_run *run)
 {
     uv_loop_t *loop = worker_loop(run->s->w);
-    uv_stream_t *const streams[] = {(uv_stream_t *)&run->out, (uv_stream_t *)&run->err};
-    uv_pipe_init(loop, &run->in, 0);
-    uv_pipe_init(loop, &run->out, 0);
-    uv_pipe_init(loop, &run->err, 0);
+    uv_pipe_t *const pipes[] = {&run->in, &run->out, &run->err, &run->said};
+    const int fds[] = {run->process.in, run->process.out, run->process.err, run->said_fd};
+    unsigned count = run->said_fd >= 0 ? 4 : 3;
+    bool ok = true;
+    for (unsigned i = 0; i < count; i++) {
+        uv_pipe_init(loop, pipes[i], 0);
+        pipes[i]->data = run;
+        ok = uv_pipe_open(pipes[i], fds[i]) == 0 && ok;
+    }
     uv_poll_init(loop, &run->exit, run->process.pidfd);
-    run->in.data = run->exit.data = run->out.data = run->err.data = run;
-    run->handles += 4;
-    bool ok = uv_pipe_open(&run->in, run->process.in) == 0 &&
-              uv_pipe_open(&run->out, run->process.out) == 0 &&
-              uv_pipe_open(&run->err, run->process.err) == 0 &&
-              uv_poll_start(&run->exit, UV_READABLE, run_on_exit) == 0;
-    for (size_t i = 0; ok && i < 2; i++)
-        ok = uv_read_start(streams[i], run_alloc, run_on_read) == 0;
+    run->exit.data = run;
+    run->handles += count + 1;
+    ok = uv_poll_start(&run->exit, UV_READABLE, run_on_exit) == 0 && ok;
+    for (unsigned i = 1; ok && i < count; i++)
+        ok = uv_read_start((uv_stream_t *)pipes[i], run_alloc, run_on_read) == 0;
     if (!ok)
         worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "a job's process cannot be watched");
-    run->open = 2;
+    run->open = count - 1;
+}
+
+static void run_begin(struct sanjer_run *run)
+{
+    run_watch(run);
+    run_tell(run);
+    uv_timer_start(&run->timer, run_on_timeout, run->timeout_ms, 0);
+}
+
+/* Copies, which go with the run: the child stays. */
+void sanjer_run_child(struct sanjer_run *run, struct sanjer_child *child)
+{
+    int *const to[] = {&run->process.pidfd, &run->process.in, &run->process.out, &run->process.err,
+                       &run->said_fd};
+    const int from[] = {child->pidfd, child->jobs, child->out, child->err, child->said};
+    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++)
+        if ((*to[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 0)) < 0)
+            worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "there is no descriptor for a job: %s",
+                        strerror(errno));
+    run->waits = false;
+    run->child = child;
+    run->process.pid = child->pid;
+    run->started_ms = clock_mono_ms();
+    run_begin(run);
+}
+
+void sanjer_run_fault(struct sanjer_run *run, const char *why)
+{
+    run->waits = false;
+    snprintf(run->fault, sizeof run->fault, "%s", why);
+    sanjer_end(run->s);
 }
 
 /* Without arguments, in the folder that the file is in. */
@@ -246,8 +274,9 @@ static int run_become(struct sanjer_run *run, const char *file)
     char folder[PATH_MAX];
     const char *const argv[] = {file, NULL};
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(file, '/') - file), file);
-    return child_process_start(&(struct child_options){.argv = argv, .folder = folder},
-                               &run->process);
+    return child_process_start(
+        &(struct child_options){.argv = argv, .folder = folder, .memory_max = run->s->memory_max},
+        &run->process);
 }
 
 void sanjer_start(struct sanjer *s, struct sanjer_run *run)
@@ -255,6 +284,7 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
     char file[PATH_MAX];
     run->started_ms = run->ended_ms = clock_mono_ms();
     run->process = (struct child_process){.pid = 0, .pidfd = -1};
+    run->said_fd = -1;
     uv_timer_init(worker_loop(s->w), &run->timer);
     run->timer.data = run;
     run->handles = 1;
@@ -263,25 +293,34 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
         sanjer_end(s);
         return;
     }
-    int rc = run_become(run, file);
-    if (rc != 0) {
-        run->process.pid = 0;
-        snprintf(run->fault, sizeof run->fault, "platform: %.300s cannot be started: %s", file,
-                 strerror(-rc));
-        sanjer_end(s);
+    if (job_platform_kind(file) == JOB_PLATFORM_CLASS) {
+        run->waits = true;
+        sanjer_python_want(s->python);
         return;
     }
-    run_watch(run);
-    run_tell(run);
-    uv_timer_start(&run->timer, run_on_timeout, run->timeout_ms, 0);
+    int rc = run_become(run, file);
+    if (rc != 0) {
+        char why[SANJER_TEXT_MAX];
+        run->process.pid = 0;
+        snprintf(why, sizeof why, "platform: %.300s cannot be started: %s", file, strerror(-rc));
+        sanjer_run_fault(run, why);
+        return;
+    }
+    run_begin(run);
 }
 
 void sanjer_run_close(struct sanjer_run *run)
 {
     uv_handle_t *const handles[] = {(uv_handle_t *)&run->timer, (uv_handle_t *)&run->in,
-                                    (uv_handle_t *)&run->exit, (uv_handle_t *)&run->out,
-                                    (uv_handle_t *)&run->err};
-    for (size_t i = 0, count = run->process.pid > 0 ? 5 : 1; i < count; i++)
+                                    (uv_handle_t *)&run->exit,  (uv_handle_t *)&run->out,
+                                    (uv_handle_t *)&run->err,   (uv_handle_t *)&run->said};
+    size_t count = run->process.pid == 0 ? 1 : run->said_fd < 0 ? 5 : 6;
+    if (run->waits)
+        sanjer_python_forget(run->s->python);
+    if (run->child != NULL)
+        sanjer_python_done(run->s->python, run->child, false);
+    run->child = NULL;
+    for (size_t i = 0; i < count; i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], run_on_closed);
 }

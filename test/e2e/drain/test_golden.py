@@ -31,6 +31,7 @@ ADDED = {
     | {f"usr/include/platoon/{path.relative_to(ROOT)}" for path in ROOT.glob("proto/*/*_calls.h")}
     | {f"usr/share/doc/platoon/{path.name}" for path in ROOT.glob("proto/*/*.md")}
     | {f"usr/share/platoon/redis/{path.name}" for path in (BUILD / "share/redis").glob("*.lua")}
+    | {f"usr/share/platoon/python/{path.relative_to(folder)}" for folder in ROOT.glob("workers/*/python") for path in folder.glob("**/*.py")}
     | {f"usr/libexec/platoon/{name}" for name in LATER_TYPES},
     # Blocks, as (command, heading, text).
     "help": {("platoonctl --help", "Exit status:", "3  `status`: something is wrong, as its answer says"),

@@ -175,5 +175,51 @@ START_TEST(dies_with_its_parent)
 }
 END_TEST
 
-SUITE_MAIN("child_process", streams_and_end, folder_environment_path, not_started, inherits_nothing,
-           sweep, dies_with_its_parent)
+/* It says which descriptors it has, through the control. */
+START_TEST(has_a_control)
+{
+    static const char script[] =
+        "exec 4>&3; echo $(readlink /proc/self/fd/0) >&4; [ -e /proc/$$/fd/5 ] || echo alone >&4";
+    int ends[2];
+    char text[256];
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    struct child_process p;
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    const struct child_options o = {.argv = argv, .control = ends[1]};
+    ck_assert_int_eq(child_process_start(&o, &p), 0);
+    close(ends[1]);
+    ck_assert_int_eq(p.in, -1);
+    ck_assert_int_eq(p.out, -1);
+    ck_assert_int_eq(p.err, -1);
+    read_all(ends[0], text, sizeof text);
+    ck_assert_str_eq(text, "/dev/null\nalone\n");
+    ck_assert_int_eq(wait_for(&p), 0);
+    close(ends[0]);
+    close(p.pidfd);
+}
+END_TEST
+
+static bool is_it(pid_t pid, void *ctx)
+{
+    return pid == *(pid_t *)ctx;
+}
+
+START_TEST(a_sweep_spares_whom_it_is_told)
+{
+    const char *const argv[] = {"/bin/sleep", "3600", NULL};
+    struct child_process kept = start(argv, NULL, NULL), other = start(argv, NULL, NULL);
+    ck_assert_uint_eq(child_process_sweep_but(is_it, &kept.pid), 1);
+    struct pollfd ended = {.fd = other.pidfd, .events = POLLIN};
+    ck_assert_int_eq(poll(&ended, 1, HUNG_MS), 1);
+    ck_assert_uint_eq(child_process_sweep_but(is_it, &kept.pid), 0);
+    ck_assert_int_eq(waitpid(kept.pid, NULL, WNOHANG), 0);
+    ck_assert_int_eq(waitpid(other.pid, NULL, WNOHANG), -1);
+    child_process_signal(&kept, SIGKILL);
+    wait_for(&kept);
+    close_all(&kept);
+    close_all(&other);
+}
+END_TEST
+
+SUITE_MAIN("child_process", has_a_control, a_sweep_spares_whom_it_is_told, streams_and_end,
+           folder_environment_path, not_started, inherits_nothing, sweep, dies_with_its_parent)

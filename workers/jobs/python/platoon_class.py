@@ -14,7 +14,7 @@ import sys
 import types
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LOAD_SECONDS = 20
+LOAD_SECONDS = 10
 DATES = ("date", "start_date", "end_date")
 TYPES = {str: "str", int: "int", float: "float", bool: "bool", datetime.datetime: "datetime", datetime.date: "datetime",
          list: "list", tuple: "list", dict: "dict"}

@@ -21,19 +21,50 @@ PACKET = 1 << 20
 sys.dont_write_bytecode = True  # nothing of ours is left in the users' folders
 
 
+def load_apart(folder, skip):
+    """What load_all says, as specs, from a process of its own; and the platform that ended it, and how."""
+    import platoon_class
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            told = {}
+            loaded, broken = platoon_class.load_all(folder, skip, lambda name: os.write(writes, f"{name}\n".encode()))
+            for name, found in loaded.items():
+                try:
+                    told[name] = platoon_class.spec(found)
+                except Exception as error:  # a default whose repr raises, an annotation that does
+                    broken[name] = platoon_class.one_line(error)
+            with open(writes, "w") as answer:
+                answer.write(json.dumps([told, broken]))
+        finally:
+            os._exit(0)
+    os.close(writes)
+    with open(reads) as answer:
+        lines = answer.read().splitlines()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if lines and lines[-1].startswith("["):
+        return json.loads(lines[-1]), None
+    how = f"killed by signal {-code}" if code < 0 else f"exited with code {code}"
+    return None, (lines[-1] if lines else "", "its interpreter ended: " + how)
+
+
 def specs(folder, path):
+    """One that ends the process takes no other with it: the rest is loaded anew, without it."""
     import platoon_class
     out = os.dup(1)
     os.dup2(2, 1)  # what modules print while they load is no answer
     platoon_class.prepare(folder, path)
-    told, broken = platoon_class.load_all(folder)
-    answer = {"platforms": {}, "broken": broken}
-    for name, found in told.items():
-        try:
-            answer["platforms"][name] = platoon_class.spec(found)
-        except Exception as error:  # a default whose repr raises, an annotation that does
-            broken[name] = platoon_class.one_line(error)
-    os.write(out, (json.dumps(answer) + "\n").encode())
+    ended = {}
+    while True:
+        answer, culprit = load_apart(folder, ended)
+        if answer is not None:
+            break
+        if culprit[0] in ended:
+            sys.exit("the platforms cannot be loaded: " + culprit[1])
+        ended[culprit[0]] = culprit[1]
+    told, broken = answer
+    os.write(out, (json.dumps({"platforms": told, "broken": {**broken, **ended}}) + "\n").encode())
 
 
 def receive(control):

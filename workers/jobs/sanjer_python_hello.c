@@ -1,0 +1,106 @@
+/* sanjer_python_hello.c: what an interpreter is told, and whether the folder is still that. See sanjer_python.h. */
+#include "common/secret_file.h"
+#include "common/text.h"
+#include "workers/jobs/sanjer.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* ---- the folder ---- */
+
+static uint64_t signature_mix(uint64_t sum, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    uint64_t h = 14695981039346656037u;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ bytes[i]) * 1099511628211u;
+    return sum ^ h;
+}
+
+static bool is_python(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 3 && strcmp(name + len - 3, ".py") == 0;
+}
+
+/* In no order, hence a sum that has none. */
+static uint64_t signature_of(const char *folder, bool deeper)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    uint64_t sum = 0;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "__pycache__") == 0 ||
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path ||
+            stat(path, &st) != 0)
+            continue;
+        if (S_ISDIR(st.st_mode) && deeper)
+            sum ^= signature_of(path, false);
+        if (!S_ISREG(st.st_mode) || !is_python(path))
+            continue;
+        const uint64_t what[] = {signature_mix(0, path, strlen(path)),
+                                 (uint64_t)st.st_mtim.tv_sec,
+                                 (uint64_t)st.st_mtim.tv_nsec,
+                                 (uint64_t)st.st_size,
+                                 (uint64_t)st.st_ino,
+                                 st.st_mode};
+        sum = signature_mix(sum, what, sizeof what);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return sum;
+}
+
+uint64_t sanjer_python_signature(const char *folder)
+{
+    return signature_of(folder, true);
+}
+
+/* ---- the words ---- */
+
+/* The words of a text between separators. */
+static json_t *words_of(const char *text, const char *separators)
+{
+    json_t *words = json_array();
+    for (const char *at = text; *at != '\0';) {
+        size_t len = strcspn(at, separators);
+        if (len > 0)
+            json_array_append_new(words, json_stringn(at, len));
+        at += len + (at[len] != '\0');
+    }
+    return words;
+}
+
+/* Of a server that is found through Sentinels nothing is told: it moves. */
+static json_t *hello_redis(struct sanjer *s)
+{
+    struct redis_options o = {0};
+    char password[4096] = "", why[512];
+    redis_settings_read(s->w, &o);
+    json_t *redis = json_object();
+    if (o.sentinel_name == NULL &&
+        (o.password_file == NULL ||
+         secret_file_read(o.password_file, password, sizeof password, why, sizeof why) == 0)) {
+        json_decref(redis);
+        redis = json_pack("{s:s*,s:s*,s:i,s:i,s:s*,s:s,s:b,s:s*}", "host", o.host, "path",
+                          o.unix_path, "port", o.port, "db", o.database, "user", o.user, "password",
+                          password, "tls", o.tls, "ca", o.tls_ca_file);
+    }
+    explicit_bzero(password, sizeof password);
+    redis_options_fini(&o);
+    return redis;
+}
+
+json_t *sanjer_python_hello(struct sanjer *s, json_t *skip)
+{
+    const char *path = worker_setting(s->w, "jobs.python.path"),
+               *preload = worker_setting(s->w, "jobs.python.preload");
+    return json_pack("{s:s,s:o,s:o,s:O,s:i,s:I,s:o}", "folder", s->folder, "path",
+                     words_of(path != NULL ? path : "", ":"), "preload",
+                     words_of(preload != NULL ? preload : "", " ,"), "skip", skip, "sanjer",
+                     (int)getpid(), "memory_max", (json_int_t)s->memory_max, "redis",
+                     hello_redis(s));
+}

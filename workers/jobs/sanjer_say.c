@@ -1,0 +1,138 @@
+/*
+ * sanjer_say.c: what a job says: lines that are ours, and output. See sanjer.h.
+ *
+ * A program says its lines on its stdout, between its output. A class has a stream for them, on which it also says what
+ * only its child may: what it raised, why it cannot run, that it is over.
+ */
+#include "workers/jobs/sanjer.h"
+
+#include <stdlib.h>
+
+void sanjer_say_output(struct sanjer_run *run, struct slice bytes)
+{
+    size_t keep = run->s->output_keep;
+    buffer_append_slice(&run->output, bytes);
+    if (!buffer_ok(&run->output))
+        buffer_clear(&run->output); /* memory is short: the last of it is what counts */
+    job_mask_text(run->mask, &run->output, bytes.len);
+    if (run->output.len > keep)
+        buffer_consume(&run->output, run->output.len - keep);
+    run->fresh = true;
+}
+
+/* True when it was one of ours. */
+static bool say_take(struct sanjer_run *run, const json_t *said)
+{
+    static const char *const sets[] = {"original", "processed"};
+    json_t *progress = json_object_get(said, "progress"), *update = json_object_get(said, "update"),
+           *result = json_object_get(said, "result");
+    bool ours = json_is_number(progress) || json_is_object(update) || result != NULL;
+    if (json_is_number(progress)) {
+        double value = json_number_value(progress);
+        run->progress = value < 0 ? 0 : value > 1 ? 1 : value;
+    }
+    if (json_is_object(update)) {
+        json_t *shown = job_mask_json(run->mask, update);
+        json_object_update(run->meta, shown);
+        json_decref(shown);
+    }
+    if (result != NULL) {
+        json_decref(run->result);
+        run->result = json_incref(result);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        json_t *set = json_object_get(said, sets[i]);
+        if (!json_is_string(set))
+            continue;
+        json_object_set_new(run->meta, sets[i], job_mask_json(run->mask, set));
+        ours = true;
+    }
+    run->fresh = run->fresh || ours;
+    return ours;
+}
+
+static void say_line(struct sanjer_run *run, struct slice line, bool ended)
+{
+    json_t *said = NULL;
+    if (line.len > 0 && line.ptr[0] == '{')
+        said = json_loadb(line.ptr, line.len, 0, NULL);
+    if (said == NULL || !say_take(run, said)) {
+        sanjer_say_output(run, line);
+        if (ended)
+            sanjer_say_output(run, slice_of("\n"));
+    }
+    json_decref(said);
+}
+
+static void say_text(const json_t *from, const char *name, char *text)
+{
+    const char *value = json_string_value(json_object_get(from, name));
+    snprintf(text, SANJER_TEXT_MAX, "%s", value != NULL ? value : "");
+}
+
+static void say_raised(struct sanjer_run *run, const json_t *said)
+{
+    json_t *raised = job_mask_json(run->mask, said);
+    const char *traceback = json_string_value(json_object_get(raised, "traceback"));
+    say_text(raised, "reason", run->raised);
+    run->memory = json_is_true(json_object_get(raised, "memory"));
+    free(run->traceback);
+    run->traceback = traceback != NULL ? strdup(traceback) : NULL;
+    json_decref(raised);
+}
+
+/* What is no JSON of ours there was written by who knows whom, and is nothing. */
+static void say_child_line(struct sanjer_run *run, struct slice line)
+{
+    json_t *said = json_loadb(line.ptr, line.len, 0, NULL);
+    const json_t *raised = json_object_get(said, "exception"), *end = json_object_get(said, "end");
+    say_take(run, said);
+    if (raised != NULL)
+        say_raised(run, raised);
+    if (json_object_get(said, "fault") != NULL)
+        say_text(said, "fault", run->fault);
+    if (end != NULL)
+        sanjer_run_over(run, end);
+    json_decref(said);
+}
+
+/* Whole lines to whom they are for; what is too long for one is output. */
+static void say_lines(struct sanjer_run *run, struct slice bytes, bool child)
+{
+    buffer_append_slice(&run->line, bytes);
+    if (!buffer_ok(&run->line))
+        worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for what a job says");
+    size_t from = 0;
+    const char *end;
+    while ((end = memchr(run->line.data + from, '\n', run->line.len - from)) != NULL) {
+        struct slice line =
+            slice_make(run->line.data + from, (size_t)(end - run->line.data) - from);
+        from += line.len + 1;
+        if (child)
+            say_child_line(run, line);
+        else
+            say_line(run, line, true);
+    }
+    if (run->line.len - from > SANJER_LINE_MAX) {
+        sanjer_say_output(run, slice_make(run->line.data + from, run->line.len - from));
+        from = run->line.len;
+    }
+    buffer_consume(&run->line, from);
+}
+
+void sanjer_say_out(struct sanjer_run *run, struct slice bytes)
+{
+    say_lines(run, bytes, false);
+}
+
+void sanjer_say_child(struct sanjer_run *run, struct slice bytes)
+{
+    say_lines(run, bytes, true);
+}
+
+void sanjer_say_ended(struct sanjer_run *run)
+{
+    if (run->line.len > 0 && run->said_fd < 0)
+        say_line(run, buffer_slice(&run->line), false);
+    buffer_clear(&run->line);
+}
