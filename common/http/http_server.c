@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define HTTP_POOL_SIZE ((size_t)(16 * 1024)) /* a connection's: the largest head */
@@ -20,6 +21,7 @@ struct http_request {
     void *kept;
     uint64_t deadline_ms; /* clock_mono_ms */
     bool large;           /* its body is above the bound */
+    unsigned lengths;     /* headers that say how long its body is */
     bool handled;         /* its owner has seen it */
     bool waiting;         /* suspended until it is answered */
     bool answered;
@@ -120,6 +122,12 @@ const char *http_request_path(const struct http_request *r)
 const char *http_request_query(const struct http_request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool http_request_has_query(const struct http_request *r, const char *name)
+{
+    return MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                         NULL, NULL) == MHD_YES;
 }
 
 const char *http_request_header(const struct http_request *r, const char *name)
@@ -271,17 +279,49 @@ static void http_request_take(struct http_request *r, struct slice part)
         buffer_append_slice(&r->body, part);
 }
 
+static void http_request_refuse(struct http_request *r, unsigned status, const char *text)
+{
+    const struct http_server_options *o = &r->server->options;
+    if (o->refuse != NULL)
+        o->refuse(o->ctx, r, status, text);
+    else
+        http_request_answer_text(r, status, text);
+}
+
+static enum MHD_Result http_request_count_length(void *ctx, enum MHD_ValueKind kind,
+                                                 const char *name, const char *value)
+{
+    struct http_request *r = ctx;
+    (void)kind;
+    (void)value;
+    r->lengths +=
+        strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0;
+    return MHD_YES;
+}
+
+/* Whoever stands between may have believed the other one. */
+static bool http_request_has_lengths(struct http_request *r)
+{
+    r->lengths = 0;
+    MHD_get_connection_values(r->connection, MHD_HEADER_KIND, http_request_count_length, r);
+    return r->lengths > 1;
+}
+
 /* Answered within, or suspended. */
 static enum MHD_Result http_request_handle(struct http_request *r)
 {
     struct http_server *s = r->server;
     r->handled = true;
-    if (r->large)
-        http_request_answer_text(r, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n");
-    else if (!buffer_ok(&r->body))
-        http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short\n");
-    else
+    if (http_request_has_lengths(r)) {
+        http_request_add(r, "Connection", "close");
+        http_request_refuse(r, MHD_HTTP_BAD_REQUEST, "the body's length is said twice\n");
+    } else if (r->large) {
+        http_request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n");
+    } else if (!buffer_ok(&r->body)) {
+        http_request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short\n");
+    } else {
         s->options.handle(s->options.ctx, r);
+    }
     if (r->answered)
         return http_request_send(r);
     r->deadline_ms = clock_mono_ms() + s->options.answer_ms;

@@ -30,6 +30,11 @@ struct http_server_options {
     /* A question is here, whole: answer it, or keep it and answer it later. */
     void (*handle)(void *ctx, struct http_request *r);
     void (*late)(void *ctx, struct http_request *r); /* must answer it */
+    /*
+     * A question that is not for `handle`: its body is too large (413), memory is short (503), or its length is said
+     * twice (400: who asks through a proxy could hide another question behind it). Must answer it; NULL: the text is.
+     */
+    void (*refuse)(void *ctx, struct http_request *r, unsigned status, const char *text);
     void *ctx;
 };
 
@@ -62,6 +67,8 @@ void http_server_stop(struct http_server *s);
 const char *http_request_method(const struct http_request *r);
 const char *http_request_path(const struct http_request *r);
 const char *http_request_query(const struct http_request *r, const char *name); /* NULL: none */
+bool http_request_has_query(const struct http_request *r,
+                            const char *name); /* also without a value */
 const char *http_request_header(const struct http_request *r,
                                 const char *name); /* any case; NULL: none */
 struct slice http_request_body(const struct http_request *r);

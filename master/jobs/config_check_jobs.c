@@ -3,6 +3,7 @@
  *
  * Runs in the master and in the tool.
  */
+#include "common/listen_address.h"
 #include "common/time/zone.h"
 #include "master/config/config_check_key.h"
 #include "master/systems_config.h"
@@ -41,6 +42,62 @@ static void jobs_check_timezone(const struct config_section *s, struct config_er
                           name);
 }
 
+/* Whose address is taken already: platoon's, or that of a section before this one. NULL: nobody's. */
+static const struct config_section *jobs_listens_too(const struct config *c,
+                                                     const struct config_section *s,
+                                                     const struct listen_address *address)
+{
+    const struct config_section *other;
+    struct listen_address taken;
+    for (size_t i = 0; (other = config_section_at(c, CONFIG_JOBS, i)) != NULL && other != s; i++)
+        if (!config_check_broken(other, "listen") &&
+            listen_address_parse(config_get(other, "listen"), &taken) == 0 &&
+            listen_address_meets(&taken, address))
+            return other;
+    return NULL;
+}
+
+/* Who may connect may run platforms: without a token that is for this machine only. */
+static void jobs_check_listen(const struct config *c, const struct config_section *s,
+                              struct config_errors *errors)
+{
+    struct listen_address address;
+    const char *text = config_check_broken(s, "listen") ? "" : config_get(s, "listen");
+    const struct config_section *other;
+    unsigned line = config_check_line(s, "listen");
+    if (text[0] == '\0')
+        return;
+    if (listen_address_parse(text, &address) != 0)
+        config_errors_add(errors, line,
+                          "listen: '%s' is no address: 127.0.0.1:9041, [::1]:9041 or "
+                          "unix:/run/platoon/jobs.sock",
+                          text);
+    else if (!address.loopback && config_get(s, "token_file")[0] == '\0')
+        config_errors_add(errors, line,
+                          "listen: %s can be reached from other machines: name a token_file, or "
+                          "listen on 127.0.0.1, [::1] or unix:",
+                          text);
+    else if ((other = jobs_listens_too(c, s, &address)) != NULL)
+        config_errors_add(errors, line, "listen: jobs %s listens there too: each needs its own",
+                          config_title(other));
+}
+
+/* SCHEME://HOST[:PORT], as browsers say it: no path, and no slash at its end. */
+static void jobs_check_cors(const struct config_section *s, struct config_errors *errors)
+{
+    const char *text = config_check_broken(s, "cors") ? "" : config_get(s, "cors");
+    const char *host = strstr(text, "://");
+    bool origin = host != NULL && host != text && host[3] != '\0' &&
+                  host[3 + strcspn(host + 3, "/ \t\r\n,")] == '\0';
+    for (const char *c = text; origin && c < host; c++)
+        origin = isalnum((unsigned char)*c) || strchr("+-.", *c) != NULL;
+    if (text[0] != '\0' && strcmp(text, "*") != 0 && !origin)
+        config_errors_add(errors, config_check_line(s, "cors"),
+                          "cors: '%s' is no origin: https://desk.example, http://localhost:8080, "
+                          "or * for any",
+                          text);
+}
+
 /* Two keepers of one queue would each wake only their own, and one's limits would not be the other's. */
 static void jobs_check_alone(const struct config *c, const struct config_section *s,
                              struct config_errors *errors)
@@ -68,6 +125,8 @@ void config_check_jobs(const struct config *c, const struct config_section *s,
     jobs_check_queue(s, errors);
     jobs_check_alone(c, s, errors);
     jobs_check_timezone(s, errors);
+    jobs_check_listen(c, s, errors);
+    jobs_check_cors(s, errors);
     config_check_order(s, "retry_min", "retry_max", errors);
     snprintf(path, sizeof path, "jobs/%s", config_title(s));
     config_check_path(c, s, path, errors);

@@ -16,6 +16,13 @@
     X(JOBS, "redis", SECTION, "main", CONFIG_REDIS, 0, RESTART, "the redis section they live in") \
     X(JOBS, "platforms", PATH, "!", 0, 0, RESTART, "folder of the platforms: executable files, one each") \
     X(JOBS, "queue", STRING, "platoon", 0, 0, RESTART, "the RQ queue they wait in") \
+    X(JOBS, "listen", STRING, "", 0, 0, RESTART, \
+      "where jobs are made and asked for over HTTP: 127.0.0.1:9041, [::1]:9041, unix:/PATH; empty: nowhere") \
+    X(JOBS, "token_file", PATH, "", 0, 0, RESTART, \
+      "file with the token that HTTP wants (Authorization: Bearer), which others must not read; empty: none") \
+    X(JOBS, "cors", STRING, "", 0, 0, RESTART, \
+      "origin whose pages may ask, as https://desk.example, or *; empty: only our own") \
+    X(JOBS, "static", PATH, "", 0, 0, RESTART, "folder whose files HTTP shows; empty: none") \
     X(JOBS, "timezone", STRING, "", 0, 0, RESTART, \
       "zone in which dates in words are read, as Europe/Berlin; empty: the machine's") \
     X(JOBS, "timeout", SPAN, "3m", 1000, 2592000000, RESTART, "time a job may run") \
@@ -48,6 +55,9 @@
     X(JOBS, "python.preload", STRING, "", 0, 0, RESTART, "modules that it has loaded before the platforms")
 
 #define JOBS_CHECKS(X) \
+    X(JOBS, jobs)
+
+#define JOBS_PREFLIGHTS(X) \
     X(JOBS, jobs)
 
 #define JOBS_TYPES(X) \
@@ -94,8 +104,11 @@
       "map {total, jobs: array of map as of job-show, without settings and output}; an empty status is any") \
     X("job-collector", "job-show", LOOK, "JOB", \
       "map {job_id, id, platform_id, queue, status, cause, reason, attempt, created_at, enqueued_at, started_at, " \
-      "ended_at, worker, progress, meta, result, exit_code, signal, cpu_ms, max_rss_bytes, run_ms, settings, " \
-      "output}, or nil each") \
+      "ended_at, worker, progress, eta_ms, meta, result, exit_code, signal, oom, cpu_ms, max_rss_bytes, run_ms, " \
+      "settings, output}, or nil each") \
+    X("job-collector", "job-tail", LOOK, "JOB ATTEMPT FROM", \
+      "map {status, attempt, end, output}: what has come behind byte FROM of that attempt, or, when it is another, " \
+      "all that is kept; end: the FROM of the next call") \
     X("job-collector", "job-cancel", ACT, "JOB", "map {job_id, status}: canceled, stopping, or what it is already") \
     X("job-collector", "job-retry", ACT, "JOB", "map {job_id, status}: queued, or what it is already")
 

@@ -1,6 +1,7 @@
 /* job_call_look.c: the verbs that show and move jobs: platforms, list, show, cancel, retry. See job_call.h. */
 #include "common/json/json_value.h"
 #include "common/pack.h"
+#include "common/text.h"
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_call.h"
 #include "workers/jobs/job_row.h"
@@ -143,6 +144,79 @@ static enum job_call_status look_show_answer(struct job_call *call, const redisR
 }
 
 const struct job_call_verb job_call_show = {"job-show", "JOB", 1, look_show_ask, look_show_answer};
+
+static enum job_call_status look_get_answer(struct job_call *call, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || !look_is_ours(reply))
+        return job_call_unknown(call);
+    job_row_pack_original(&call->body, slice_of(call->job), reply, call->args[1].len > 0);
+    return JOB_CALL_OK;
+}
+
+/* As execution/get has it; FULL is empty or not. */
+const struct job_call_verb job_call_get = {"job-get", "JOB FULL", 2, look_show_ask,
+                                           look_get_answer};
+
+/* ---- tail ---- */
+
+static enum job_call_status look_tail_ask(struct job_call *call)
+{
+    static const char *const fields[] = {JOB_FIELD("platform"), "status", JOB_FIELD("attempt"),
+                                         JOB_FIELD("output"), JOB_FIELD("output_end")};
+    char key[JOB_CALL_ID_SIZE + 16];
+    struct slice words[7];
+    enum job_call_status status = job_call_job(call, call->args[0]);
+    if (status != JOB_CALL_OK)
+        return status;
+    snprintf(key, sizeof key, "rq:job:%s", call->job);
+    words[0] = slice_of("HMGET");
+    words[1] = slice_of(key);
+    for (size_t i = 0; i < 5; i++)
+        words[2 + i] = slice_of(fields[i]);
+    return job_call_command(call, 7, words);
+}
+
+static uint64_t look_u64(struct slice text)
+{
+    uint64_t number;
+    return text_parse_u64(text, &number) == 0 ? number : 0;
+}
+
+/* What has come behind the byte `from` of this attempt's output, as far as it is still kept. */
+static struct slice look_fresh(struct slice kept, uint64_t end, uint64_t from)
+{
+    uint64_t fresh = end > from ? end - from : 0;
+    if (fresh >= kept.len)
+        return kept;
+    return slice_make(kept.ptr + (kept.len - fresh), (size_t)fresh);
+}
+
+static enum job_call_status look_tail_answer(struct job_call *call, const redisReply *reply)
+{
+    struct slice fields[5];
+    for (size_t i = 0; i < 5; i++) {
+        const redisReply *field = job_reply_at(reply, i);
+        fields[i] = field != NULL ? job_reply_bytes(field) : slice_of("");
+    }
+    if (fields[0].len == 0)
+        return job_call_unknown(call);
+    uint64_t attempt = look_u64(fields[2]), end = look_u64(fields[4]);
+    end = end >= fields[3].len ? end : fields[3].len;
+    bool same = attempt == look_u64(call->args[1]);
+    pack_map(&call->body, 4);
+    pack_text(&call->body, "status");
+    pack_str(&call->body, fields[1]);
+    pack_text(&call->body, "attempt");
+    pack_u64(&call->body, attempt);
+    pack_text(&call->body, "end");
+    pack_u64(&call->body, end);
+    pack_text(&call->body, "output");
+    pack_bin(&call->body, look_fresh(fields[3], end, same ? look_u64(call->args[2]) : 0));
+    return JOB_CALL_OK;
+}
+
+const struct job_call_verb job_call_tail = {"job-tail", "JOB ATTEMPT FROM", 3, look_tail_ask,
+                                            look_tail_answer};
 
 /* ---- cancel, retry ---- */
 

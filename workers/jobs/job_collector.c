@@ -6,7 +6,7 @@
  */
 #include "common/child_process.h"
 #include "common/time/zone.h"
-#include "workers/jobs/job_call.h"
+#include "workers/jobs/job_http.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,13 +14,14 @@
 
 struct collector {
     struct job_calls calls;
+    struct job_http http;
 };
 
 /* ---- requests ---- */
 
 static const struct job_call_verb *const collector_verbs[] = {
-    &job_call_platforms, &job_call_run,    &job_call_list,
-    &job_call_show,      &job_call_cancel, &job_call_retry,
+    &job_call_platforms, &job_call_run,    &job_call_list,  &job_call_show,
+    &job_call_tail,      &job_call_cancel, &job_call_retry,
 };
 #define COLLECTOR_VERBS (sizeof collector_verbs / sizeof collector_verbs[0])
 
@@ -134,7 +135,8 @@ static int collector_init(struct worker *w, void *state)
     if (c->calls.catalog == NULL)
         worker_exit(w, CONTRACT_EXIT_SHORT, "memory is short for the platforms");
     job_catalog_look(c->calls.catalog);
-    return job_redis_open(&c->calls.redis, w, c, NULL);
+    code = job_http_open(&c->http, &c->calls);
+    return code != 0 ? code : job_redis_open(&c->calls.redis, w, c, NULL);
 }
 
 static void collector_on_tick(struct worker *w, void *state)
@@ -162,6 +164,7 @@ static void collector_fini(struct worker *w, void *state)
 {
     struct collector *c = state;
     (void)w;
+    job_http_close(&c->http);
     job_calls_end(&c->calls);
     job_redis_close(&c->calls.redis);
     job_catalog_free(c->calls.catalog);

@@ -15,4 +15,12 @@
  */
 void job_row_pack(struct buffer *out, struct slice id, const redisReply *fields, bool full);
 
+/*
+ * Appends a map as the original's execution/get has it: times ("" before), origin, description, timeout, status,
+ * worker_name, meta, exc_info, result; and `run`, the same as above in full. What a job says under the names `original`
+ * and `processed` may be large: it stands in meta only when it is asked for in full, and in no row.
+ */
+void job_row_pack_original(struct buffer *out, struct slice id, const redisReply *fields,
+                           bool full);
+
 #endif

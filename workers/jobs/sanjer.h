@@ -49,6 +49,8 @@ struct sanjer_run {
     struct buffer told; /* its line on stdin */
     struct buffer line; /* of its stdout, or of what a child says, not whole yet */
     struct buffer output;
+    uint64_t output_gone; /* bytes before those that are kept */
+    char output_end[24];  /* text of where they end */
     json_t *meta, *result;
     double progress; /* below 0: it has said none */
     bool fresh;      /* something of these that Redis has not */

@@ -104,6 +104,9 @@ size_t sanjer_fresh(struct sanjer_run *run, struct slice *args, struct buffer te
                     char progress[32])
 {
     size_t count = put(args, 0, JOB_FIELD("output"), buffer_slice(&run->output));
+    snprintf(run->output_end, sizeof run->output_end, "%" PRIu64,
+             run->output_gone + run->output.len);
+    count = put(args, count, JOB_FIELD("output_end"), slice_of(run->output_end));
     if (run->progress >= 0) {
         snprintf(progress, 32, "%.4f", run->progress);
         count = put(args, count, JOB_FIELD("progress"), slice_of(progress));

@@ -15,8 +15,10 @@ void sanjer_say_output(struct sanjer_run *run, struct slice bytes)
     if (!buffer_ok(&run->output))
         buffer_clear(&run->output); /* memory is short: the last of it is what counts */
     job_mask_text(run->mask, &run->output, bytes.len);
-    if (run->output.len > keep)
+    if (run->output.len > keep) {
+        run->output_gone += run->output.len - keep;
         buffer_consume(&run->output, run->output.len - keep);
+    }
     run->fresh = true;
 }
 
