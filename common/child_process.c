@@ -85,12 +85,17 @@ static _Noreturn void process_become(const struct child_options *o, pid_t parent
     setsid();
     const struct rlimit most = {.rlim_cur = o->memory_max, .rlim_max = o->memory_max};
     if (!process_take_streams(o, pipes) ||
-        (o->memory_max > 0 && setrlimit(RLIMIT_DATA, &most) != 0) ||
-        (o->folder != NULL && chdir(o->folder) != 0))
+        (o->memory_max > 0 && setrlimit(RLIMIT_DATA, &most) != 0))
+        error = errno;
+    if (error == 0 && o->enter != NULL)
+        error = o->enter(o->ctx);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: a change of the user takes it away */
+    if (error == 0 && o->folder != NULL && chdir(o->folder) != 0)
         error = errno;
     if (error == 0) {
-        execvpe(o->argv[0], (char *const *)(uintptr_t)o->argv,
-                o->environment != NULL ? o->environment : environ);
+        if (o->environment != NULL)
+            environ = (char **)(uintptr_t)o->environment; /* whose PATH it is looked for in */
+        execvp(o->argv[0], (char *const *)(uintptr_t)o->argv);
         error = errno;
     }
     ssize_t n = write(pipes[PIPE_REPORT][1], &error, sizeof error);

@@ -30,6 +30,12 @@ struct child_options {
     int control;
     uint64_t
         memory_max; /* bytes that it may have of its own (RLIMIT_DATA), as each of its children; 0: as we */
+    /*
+     * In the child, before exec: 0, or an errno. It calls only what is safe behind the fork of a process with threads,
+     * which memory and names of users are not: those are its own before. NULL: there is nothing to do.
+     */
+    int (*enter)(void *ctx);
+    void *ctx; /* the child's own copy */
 };
 
 #define CHILD_CONTROL 3

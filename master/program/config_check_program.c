@@ -47,14 +47,11 @@ static bool program_words(struct program_check *c, const char *key, size_t max)
 
 /* ---- program ---- */
 
-int config_program_command(const struct config *c, const struct config_section *program,
-                           uint64_t number, struct buffer *words)
+int config_program_words(const struct config *c, struct slice command, struct buffer *words)
 {
-    struct buffer text = BUFFER_EMPTY, whole = BUFFER_EMPTY;
+    struct buffer whole = BUFFER_EMPTY;
     buffer_clear(words);
-    words_expand_number(config_get(program, "command"), number, &text);
-    int rc = buffer_ok(&text) ? words_split(buffer_slice(&text), CONFIG_WORDS_MAX, words) : -ENOMEM;
-    buffer_fini(&text);
+    int rc = words_split(command, CONFIG_WORDS_MAX, words);
     if (rc <= 0 || words->data[0] == '/' || strchr(words->data, '/') == NULL)
         return rc;
     buffer_printf(&whole, "%s/", config_base(c));
@@ -67,6 +64,16 @@ int config_program_command(const struct config *c, const struct config_section *
         buffer_fini(&whole);
     }
     return good ? rc : -ENOMEM;
+}
+
+int config_program_command(const struct config *c, const struct config_section *program,
+                           uint64_t number, struct buffer *words)
+{
+    struct buffer text = BUFFER_EMPTY;
+    words_expand_number(config_get(program, "command"), number, &text);
+    int rc = buffer_ok(&text) ? config_program_words(c, buffer_slice(&text), words) : -ENOMEM;
+    buffer_fini(&text);
+    return rc;
 }
 
 static void program_command(struct program_check *c)
@@ -258,6 +265,15 @@ static void program_may_start(const struct config *config, struct program_check 
         config_get_u64(c->s, "worker") != 0 || strcmp(config_get(c->s, "port"), "none") != 0;
     if (!speaks && c->words.len > 0)
         PROGRAM_ERROR(c, "may_start: only a worker = true, or a port, can ask for children");
+}
+
+void config_check_program_keys(const struct config_section *s, struct config_errors *errors)
+{
+    struct program_check c = {.s = s, .errors = errors, .words = BUFFER_EMPTY};
+    program_command(&c);
+    program_environment(&c);
+    program_umask(&c);
+    buffer_fini(&c.words);
 }
 
 void config_check_program(const struct config *config, const struct config_section *s,

@@ -193,3 +193,33 @@ int program_settings_make(struct config_extras *e, const struct config *c,
     }
     return rc != 0 ? rc : e->failed ? -ENOMEM : 0;
 }
+
+/* ---- other systems' sections ---- */
+
+/* Those of no_new_privs and its sisters that such a section has. */
+static void client_put_limits(struct config_extras *e, const struct config_section *s)
+{
+    for (size_t i = 0; i < sizeof program_limits / sizeof program_limits[0]; i++) {
+        const char *value = config_get(s, program_limits[i].key);
+        if (value != NULL && value[0] != '\0')
+            config_extras_add(e, program_limits[i].program, value);
+    }
+}
+
+int program_settings_foreign(struct config_extras *e, const struct config *c,
+                             const struct config_section *s)
+{
+    struct buffer words = BUFFER_EMPTY;
+    int rc = config_program_words(c, slice_of(config_get(s, "command")), &words);
+    if (rc > 0)
+        program_put_each(e, &words, "command.argv");
+    buffer_clear(&words);
+    if (rc >= 0)
+        rc = words_split(slice_of(config_get(s, "environment")), CONFIG_WORDS_MAX, &words);
+    if (rc > 0)
+        program_put_each(e, &words, "command.env");
+    buffer_fini(&words);
+    config_extras_add(e, "command.dir", config_get(s, "directory"));
+    client_put_limits(e, s);
+    return rc < 0 ? rc : e->failed ? -ENOMEM : 0;
+}

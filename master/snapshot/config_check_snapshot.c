@@ -4,6 +4,7 @@
  * Runs in the master and in the tool.
  */
 #include "master/config/config_check_key.h"
+#include "master/snapshot/config_check_inputs.h"
 #include "master/snapshot/snapshot_of.h"
 #include "master/systems_config.h"
 #include "proto/contract.h"
@@ -142,6 +143,18 @@ static void resource_check_path(const struct config *c, const struct config_sect
     }
 }
 
+/* It is a line of its own in a stream of several. */
+static void resource_check_header(const struct config_section *s, struct config_errors *errors)
+{
+    const char *header = config_get(s, "header");
+    bool plain = strlen(header) <= SNAPSHOT_PATH_MAX;
+    for (const char *at = header; *at != '\0'; at++)
+        plain = plain && !iscntrl((unsigned char)*at);
+    if (!config_check_broken(s, "header") && !plain)
+        config_errors_add(errors, config_check_line(s, "header"),
+                          "header: must be one line, at most %d letters", SNAPSHOT_PATH_MAX);
+}
+
 void config_check_resource(const struct config *c, const struct config_section *s,
                            struct config_errors *errors)
 {
@@ -150,4 +163,6 @@ void config_check_resource(const struct config *c, const struct config_section *
     if (!config_check_broken(s, "path"))
         resource_check_path(c, s, errors);
     config_check_order(s, "size_min", "size_max", errors);
+    resource_check_header(s, errors);
+    config_check_made(c, s, errors);
 }

@@ -17,3 +17,8 @@ const char *snapshot_file(const struct config_section *resource)
     const char *path = config_get(resource, "path");
     return path[0] != '\0' ? path : config_title(resource);
 }
+
+bool snapshot_is_made(const struct config_section *resource)
+{
+    return config_get(resource, "command")[0] != '\0';
+}

@@ -15,4 +15,7 @@ const struct config_section *snapshot_of(const struct config *c,
 /* Its path in the repository. */
 const char *snapshot_file(const struct config_section *resource);
 
+/* A worker of its own makes it; false: it is put. */
+bool snapshot_is_made(const struct config_section *resource);
+
 #endif

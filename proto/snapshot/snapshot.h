@@ -19,11 +19,51 @@
     X(SNAPSHOT, "branch", STRING, "main", 0, 0, RESTART, "the branch that its versions are commits of") \
     X(SNAPSHOT, "fsync", BOOL, "true", 0, 0, RESTART, \
       "an accepted version is on the disk; false: it may be lost with the machine, though not with a process") \
+    X(SNAPSHOT, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, \
+      "who is restarted when a worker of the section dies (one_for_one|one_for_all|rest_for_one)") \
+    X(SNAPSHOT, "intensity", INT, "20", 1, 1000, LIVE, \
+      "restarts within `period` after which the section's branch is restarted whole") \
+    X(SNAPSHOT, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`") \
     X(SNAPSHOT, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that it logs; empty: as in platoon (error|warn|info|debug)") \
     X(RESOURCE, "snapshot", SECTION, "", CONFIG_SNAPSHOT, 0, RESTART, \
       "the snapshot it is of; empty: the only one there is") \
     X(RESOURCE, "path", STRING, "", 0, 0, RESTART, "its file in the repository; empty: its name") \
+    X(RESOURCE, "header", STRING, "", 0, 0, RESTART, \
+      "what it is called where several are one stream (=====HEADER); empty: its name") \
+    X(RESOURCE, "inputs", STRING, "", 0, 0, RESTART, \
+      "resources of the same snapshot that it is made from, in the order in which command reads them") \
+    X(RESOURCE, "command", STRING, "", 0, 0, RESTART, \
+      "program that makes it, and its arguments: what it is made from on stdin, the version on stdout; quotes as " \
+      "in program; empty: nobody makes it, it is put") \
+    X(RESOURCE, "every", SPAN, "", 1000, 31622400000, RESTART, \
+      "made anew so often, at the same times whoever asks; whole seconds") \
+    X(RESOURCE, "cron", STRING, "", 0, 0, RESTART, \
+      "made anew at these times: minute hour day month weekday, or @daily and its like; by this machine's zone") \
+    X(RESOURCE, "pause", SPAN, "0s", 0, 86400000, RESTART, "least time between two starts of its command") \
+    X(RESOURCE, "timeout", SPAN, "60s", 100, 3600000, RESTART, \
+      "longest run; then TERM, and KILL after stop_timeout") \
+    X(RESOURCE, "stop_timeout", SPAN, "5s", 100, 600000, RESTART, "time between TERM and KILL") \
+    X(RESOURCE, "retry_min", SPAN, "1s", 1, 86400000, RESTART, \
+      "shortest pause before a run that failed is tried again") \
+    X(RESOURCE, "retry_max", SPAN, "5m", 1, 86400000, RESTART, "and longest, which doubles up to that") \
+    X(RESOURCE, "directory", PATH, "", 0, 0, RESTART, "working directory of command; empty: platoon's") \
+    X(RESOURCE, "environment", STRING, "", CONFIG_MASKED, 0, RESTART, \
+      "further variables of command: NAME=value, separated by blanks") \
+    X(RESOURCE, "user", STRING, "", 0, 0, RESTART, \
+      "command runs as this user, with its groups, HOME, USER and LOGNAME; platoon must be root then") \
+    X(RESOURCE, "group", STRING, "", 0, 0, RESTART, "command runs with this group instead of the user's") \
+    X(RESOURCE, "umask", STRING, "", 0, 0, RESTART, "octal mask for new files of command; empty: platoon's") \
+    X(RESOURCE, "nice", INT, "0", 0, 19, RESTART, "lower priority of command: 0 to 19, the lowest") \
+    X(RESOURCE, "memory_max", SIZE, "", 1048576, 1099511627776, RESTART, \
+      "most memory of command, as for a program; empty: any") \
+    X(RESOURCE, "files_max", INT, "", 3, 1048576, RESTART, \
+      "open files of command; empty: as the master had at its start") \
+    X(RESOURCE, "core_max", SIZE, "", 0, 1099511627776, RESTART, "its largest core file; empty: as the master has") \
+    X(RESOURCE, "no_new_privs", BOOL, "false", 0, 0, RESTART, \
+      "no program that command starts may gain rights (set-user-id)") \
+    X(RESOURCE, "log_level", CHOICE, "", 0, 0, LIVE, \
+      "least important line that its worker logs; empty: as its snapshot (error|warn|info|debug)") \
     X(RESOURCE, "size_min", SIZE, "1", 0, 20971520, RESTART, "fewer bytes are no version: they are refused") \
     X(RESOURCE, "size_max", SIZE, "16MB", 1, 20971520, RESTART, "and so are more")
 
@@ -33,7 +73,45 @@
 
 #define SNAPSHOT_TYPES(X) \
     X(SNAPSHOT, "snapshot", SNAPSHOT, ALWAYS, ITSELF, "snapshot/%s/store", "", \
-      "writes the versions of a snapshot's resources, and answers for them")
+      "writes the versions of a snapshot's resources, says what is to be made, and answers for them") \
+    X(FILTER, "filter", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: runs its command")
+
+#define SNAPSHOT_MESSAGES(X) \
+    X(401, RUN, run, "store to filter: make a version of yours") \
+    X(402, WANT, want, "filter to store: the bytes of that input of the RUN") \
+    X(403, INPUT, input, "store to filter: these") \
+    X(404, RESULT, result, "filter to store: what has come of it")
+
+#define MESSAGE_FIELDS_RUN(F) \
+    F(u64, token, "of the run, unique within the store's incarnation") \
+    F(str, commit, "the newest one, which all inputs are from; empty: there is none") \
+    F(raw, inputs, "array of map {name, header, size}, in the order of the section") \
+    F(str, etag, "of the version that is there, as its server named it; empty: none") \
+    F(str, modified, "likewise: Last-Modified")
+
+#define MESSAGE_FIELDS_WANT(F) \
+    F(u64, token, "of the RUN") \
+    F(u64, number, "of the input: from 0 on")
+
+#define MESSAGE_FIELDS_INPUT(F) \
+    F(u64, token, "of the RUN") \
+    F(u64, number, "of the input") \
+    F(str, error, "why it cannot be read; else empty") \
+    F(bin, bytes, "all of it")
+
+#define MESSAGE_FIELDS_RESULT(F) \
+    F(u64, token, "of the RUN") \
+    F(u64, outcome, "0 these bytes, 1 unchanged, 2 failed") \
+    F(str, error, "failed: why, one line") \
+    F(bin, bytes, "the version") \
+    F(u64, duration_ms, "how long it took") \
+    F(bin, said, "the last of what it said on stderr, at most 16 KB") \
+    F(u64, retry_ms, "failed: not to be tried again before so long; 0: as its section says") \
+    F(str, etag, "as the server names this version; empty: it does not") \
+    F(str, modified, "likewise: Last-Modified")
+
+#define SNAPSHOT_BUILDS(X) \
+    X(resources)
 
 #define SNAPSHOT_EXTRAS(X) \
     X(SNAPSHOT, snapshot)
@@ -50,25 +128,40 @@
       "bytes of a version: of the newest, a commit's, a time's (2h: two hours ago)") \
     X(SNAPSHOT_DIFF, snapshot_diff, "snapshot diff", 2, 3, ANSWER, LOOK, "snapshot diff R FROM [TO]", \
       "what has changed between two versions, as diff -u says it") \
+    X(SNAPSHOT_SHOW, snapshot_show, "snapshot show", 1, 1, ANSWER, LOOK, "snapshot show R", \
+      "a resource: its newest version, what that was made from, and its last run") \
+    X(SNAPSHOT_RUN, snapshot_run, "snapshot run", 1, 1, WAIT, ACT, "snapshot run R", \
+      "makes a resource anew, and waits for what comes of it") \
+    X(SNAPSHOT_WAIT, snapshot_wait, "snapshot wait", 0, 1, WAIT, WAIT, "snapshot wait [STORE]", \
+      "until no resource is due or running") \
     X(SNAPSHOT_PUT, snapshot_put, "snapshot put", 1, VERB_MANY, ANSWER, ACT, \
       "snapshot put R [FILE|-] [--if BLOB]", "a new version, from a file or the standard input")
 
 #define SNAPSHOT_ASKS(X) \
     X("snapshot", "snapshot-list", LOOK, "", \
-      "array of map {store, resource, path, source, state, error, seq, commit, blob, size, time}; nil: there is none") \
+      "array of map {store, resource, path, source, state, error, checked, next, seq, commit, blob, size, time}; " \
+      "nil: there is none") \
     X("snapshot", "snapshot-log", LOOK, "RESOURCE LIMIT BEFORE", \
       "array of map {seq, commit, blob, size, time, source, by}; BEFORE 0: from the newest on") \
     X("snapshot", "snapshot-get", LOOK, "RESOURCE VERSION OFFSET", \
       "map {seq, commit, blob, size, time, bytes bin}: a piece; VERSION empty: the newest") \
     X("snapshot", "snapshot-diff", LOOK, "RESOURCE FROM TO", "str; TO empty: the newest") \
+    X("snapshot", "snapshot-show", LOOK, "RESOURCE", \
+      "map {resource: as of snapshot-list, inputs: array of map {resource, commit, blob}, last_run: nil or map {at, " \
+      "result, error, duration_ms, stderr}}") \
+    X("snapshot", "snapshot-run", ACT, "RESOURCE", "map {result, seq, commit, blob}, when it has been run") \
+    X("snapshot", "snapshot-wait", LOOK, "", \
+      "array of map {resource, state, error} of what failed or is held, when nothing is due or running") \
     X("snapshot", "snapshot-put", ACT, "RESOURCE UPLOAD OFFSET SIZE BLOB BY BYTES", \
       "map {have} for a piece; for the last one map {changed, seq, commit, blob}")
 
 #define SNAPSHOT_COUNTERS(X) \
     X(SNAPSHOT_COMMITS, "snapshot_commits_total", COUNTER, "versions that were accepted") \
     X(SNAPSHOT_UNCHANGED, "snapshot_unchanged_total", COUNTER, "bytes that were those of the newest version already") \
+    X(SNAPSHOT_FAILED_RUNS, "snapshot_failed_runs_total", COUNTER, "runs that made no version, and were no death") \
     X(SNAPSHOT_REFUSED, "snapshot_refused_total", COUNTER, "versions that were refused, or could not be written") \
-    X(SNAPSHOT_SEQ, "snapshot_seq", GAUGE, "number of the newest version of all resources")
+    X(SNAPSHOT_SEQ, "snapshot_seq", GAUGE, "number of the newest version of all resources") \
+    X(SNAPSHOT_HELD, "snapshot_held", GAUGE, "resources that wait for one that has failed")
 /* clang-format on */
 
 #endif

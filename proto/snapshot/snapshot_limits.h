@@ -10,6 +10,13 @@
 /* Bytes travel in pieces of so many, so that no answer keeps others waiting. */
 #define SNAPSHOT_PIECE_MAX (256u * 1024)
 
+/* Resources that one is made from; letters of the command that makes it, all of which its versions name. */
+#define SNAPSHOT_INPUTS_MAX  32
+#define SNAPSHOT_COMMAND_MAX 1000
+
+/* What is kept of what a run says on stderr. */
+#define SNAPSHOT_SAID_MAX 16384
+
 /* The largest version there may be (size_max). */
 #define SNAPSHOT_BYTES_MAX (20u * 1024 * 1024)
 

@@ -1,3 +1,4 @@
 # The worker programs of this room, and what each is linked with (names of pkg-config).
-TYPES += snapshot
+TYPES += snapshot filter
 LIBS_snapshot := $(LIBS_WORKER) libgit2
+LIBS_filter := $(LIBS_WORKER)

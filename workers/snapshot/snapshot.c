@@ -5,7 +5,7 @@
  * It is READY also while the repository cannot be opened (its disk is away, another platoon has it): then it says so,
  * and tries again each second. What it answers as accepted is on the disk; so its own death loses nothing.
  */
-#include "workers/snapshot/snapshot_store.h"
+#include "workers/snapshot/snapshot_runs.h"
 
 #include "common/log.h"
 
@@ -45,6 +45,7 @@ static void store_open(struct snapshot_store *s)
         return;
     }
     s->why[0] = '\0';
+    snapshot_made_known(s);
     log_info("snapshot-open", "path=%s seq=%" PRIu64, log_quote_text(path),
              snapshot_repo_seq(s->repo));
 }
@@ -61,6 +62,9 @@ static const struct store_verb store_verbs[] = {
     {"snapshot-log", " RESOURCE LIMIT BEFORE", snapshot_log},
     {"snapshot-get", " RESOURCE VERSION OFFSET", snapshot_get},
     {"snapshot-diff", " RESOURCE FROM TO", snapshot_diff},
+    {"snapshot-show", " RESOURCE", snapshot_show},
+    {"snapshot-run", " RESOURCE", snapshot_run},
+    {"snapshot-wait", "", snapshot_wait},
     {"snapshot-put", " RESOURCE UPLOAD OFFSET SIZE BLOB BY BYTES", snapshot_put},
 };
 #define STORE_VERBS (sizeof store_verbs / sizeof store_verbs[0])
@@ -100,24 +104,51 @@ static int store_init(struct worker *w, void *state)
 {
     struct snapshot_store *s = state;
     s->w = w;
-    if (!snapshot_resources_read(s)) {
+    if (!snapshot_resources_read(s) || !snapshot_made_read(s)) {
         worker_trouble(w, "memory is short");
         return CONTRACT_EXIT_SHORT;
     }
+    s->runs->on_news = snapshot_asks_look;
     store_open(s);
+    snapshot_runs_go(s);
     worker_trouble(w, "%s", s->why);
     return 0;
+}
+
+static void store_on_up(struct worker *w, void *state, struct worker_peer *peer)
+{
+    (void)w;
+    snapshot_runs_peer(state, peer, true);
+}
+
+static void store_on_down(struct worker *w, void *state, struct worker_peer *peer,
+                          struct slice reason)
+{
+    (void)w;
+    (void)reason;
+    snapshot_runs_peer(state, peer, false);
+}
+
+static bool store_on_message(struct worker *w, void *state, struct worker_peer *from, uint64_t type,
+                             struct unpack *u)
+{
+    (void)w;
+    return snapshot_runs_message(state, from, type, u);
 }
 
 static void store_on_tick(struct worker *w, void *state)
 {
     struct snapshot_store *s = state;
-    size_t has = 0;
+    size_t has = 0, held = 0;
     if (s->repo == NULL)
         store_open(s);
+    snapshot_runs_go(s);
     snapshot_puts_tick(s);
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         has += s->resources[i].has;
+        held += snapshot_runs_state(s, &s->resources[i]) == POLICY_HELD;
+    }
+    worker_gauge(w, COUNTER_SNAPSHOT_HELD, held);
     worker_gauge(w, COUNTER_SNAPSHOT_SEQ, s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
     worker_doing(w, "%zu of %zu resources, seq %" PRIu64, has, s->count,
                  s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
@@ -130,15 +161,22 @@ static void store_fini(struct worker *w, void *state)
     struct snapshot_store *s = state;
     (void)w;
     snapshot_puts_fini(s);
+    snapshot_asks_free(s);
+    snapshot_made_free(s);
     snapshot_repo_close(s->repo);
     free(s->resources);
 }
 
 const struct worker_ops worker_ops = {
     .type = "snapshot",
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct snapshot_store),
     .init = store_init,
+    .on_up = store_on_up,
+    .on_down = store_on_down,
+    .on_message = store_on_message,
     .on_request = store_on_request,
+    .late = snapshot_late,
     .on_tick = store_on_tick,
     .fini = store_fini,
 };

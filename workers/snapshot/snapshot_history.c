@@ -18,8 +18,16 @@ static void history_fill(const git_oid *id, const git_commit *commit,
                                   .time_s = git_commit_time(commit),
                                   .resource = t->resource,
                                   .source = t->source,
-                                  .by = t->by};
+                                  .by = t->by,
+                                  .trailers = t};
     git_oid_tostr(c->id, SNAPSHOT_ID_SIZE, id);
+}
+
+void snapshot_repo_head(const struct snapshot_repo *r, char id[SNAPSHOT_ID_SIZE])
+{
+    id[0] = '\0';
+    if (r->has_head)
+        git_oid_tostr(id, SNAPSHOT_ID_SIZE, &r->head);
 }
 
 bool snapshot_repo_walk(struct snapshot_repo *r, const char *from,

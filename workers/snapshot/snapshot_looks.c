@@ -1,5 +1,5 @@
 /* snapshot_looks.c: what people ask of a snapshot: list, log, get, diff. See snapshot_store.h. */
-#include "workers/snapshot/snapshot_store.h"
+#include "workers/snapshot/snapshot_runs.h"
 
 #include "common/clock.h"
 #include "common/pack.h"
@@ -45,19 +45,33 @@ static void look_time(struct buffer *body, int64_t time_s)
 
 /* ---- list ---- */
 
-static void look_row(struct snapshot_store *s, const struct snapshot_resource *r,
-                     struct buffer *body)
+static void look_when(struct buffer *body, const char *key, int64_t at_s)
 {
-    pack_map(body, r->has ? 11 : 5);
+    char text[SNAPSHOT_TIME_SIZE];
+    pack_text(body, key);
+    snapshot_time_write(at_s, text);
+    if (at_s > 0)
+        pack_text(body, text);
+    else
+        pack_nil(body);
+}
+
+void snapshot_row(struct snapshot_store *s, const struct snapshot_resource *r, struct buffer *body)
+{
+    char why[SNAPSHOT_ERROR_SIZE];
+    snapshot_runs_why(s, r, why);
+    pack_map(body, r->has ? 13 : 7);
     look_text(body, "store", slice_of(worker_setting(s->w, "snapshot.name")));
     look_text(body, "resource", slice_of(r->name));
     look_text(body, "path", slice_of(r->path));
-    look_text(body, "state", slice_of(r->has ? "ok" : "empty"));
+    look_text(body, "state", slice_of(policy_state_name(snapshot_runs_state(s, r))));
     pack_text(body, "error");
-    if (s->repo == NULL)
-        pack_text(body, s->why);
+    if (s->repo == NULL || why[0] != '\0')
+        pack_text(body, s->repo == NULL ? s->why : why);
     else
         pack_nil(body);
+    look_when(body, "checked", r->make != NULL ? r->make->checked_s : 0);
+    look_when(body, "next", snapshot_runs_next(s, r));
     if (!r->has)
         return;
     look_text(body, "source", slice_of(r->source));
@@ -75,7 +89,7 @@ bool snapshot_list(struct snapshot_store *s, uint64_t request, struct unpack *u,
         return false;
     pack_array(&body, (uint32_t)s->count);
     for (size_t i = 0; i < s->count; i++)
-        look_row(s, &s->resources[i], &body);
+        snapshot_row(s, &s->resources[i], &body);
     snapshot_answer(s, request, &body);
     return true;
 }

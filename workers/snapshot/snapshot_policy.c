@@ -39,13 +39,30 @@ void policy_asked(struct policy *p, size_t r)
     policy_forgive(&p->list[r]);
 }
 
+void policy_due(struct policy *p, size_t r)
+{
+    p->list[r].asked = p->list[r].made;
+}
+
+void policy_later(struct policy *p, size_t r, uint64_t at_ms)
+{
+    if (p->list[r].failures > 0 && p->list[r].retry_ms < at_ms)
+        p->list[r].retry_ms = at_ms;
+}
+
+/* Its run is over. What was asked for, and not done, is still owed. */
+static void policy_over(struct policy_resource *r, bool good)
+{
+    r->asked = r->asked || (r->running && r->asks && !good);
+    r->running = r->asks = false;
+}
+
 void policy_worker(struct policy *p, size_t r, bool there)
 {
     struct policy_resource *one = &p->list[r];
     one->worker = there;
-    /* What was asked for has not been done, and what its inputs were counts for nothing. */
     if (!there)
-        one->running = false;
+        policy_over(one, false); /* and what its inputs were counts for nothing */
 }
 
 static void policy_inputs(const struct policy *p, const struct policy_resource *r,
@@ -60,6 +77,8 @@ void policy_started(struct policy *p, size_t r, uint64_t now_ms)
     struct policy_resource *one = &p->list[r];
     policy_inputs(p, one, one->runs_with);
     one->running = true;
+    one->asks = one->asked;
+    one->asked = false; /* who asks from now on wants another one */
     one->started_ms = now_ms;
 }
 
@@ -81,11 +100,10 @@ void policy_ended(struct policy *p, size_t r, bool good, uint64_t now_ms, uint64
 {
     struct policy_resource *one = &p->list[r];
     policy_content now[POLICY_INPUTS_MAX];
-    one->running = false;
+    policy_over(one, good);
     if (good) {
         memcpy(one->ran_with, one->runs_with, sizeof one->ran_with);
         one->ran = true;
-        one->asked = false;
         policy_forgive(one);
         return;
     }
@@ -113,7 +131,7 @@ static size_t policy_held_by(const struct policy *p, const struct policy_resourc
 {
     for (size_t i = 0; i < r->input_count; i++) {
         const struct policy_resource *in = &p->list[r->inputs[i]];
-        if (in->failures > 0)
+        if (in->failures > 0 && in->input_count > 0)
             return r->inputs[i];
         if (in->state == POLICY_HELD)
             return in->held_by;
@@ -140,8 +158,9 @@ static bool policy_waits(const struct policy *p, const struct policy_resource *r
 {
     for (size_t i = 0; i < r->input_count; i++) {
         const struct policy_resource *in = &p->list[r->inputs[i]];
-        if (in->waits || in->state == POLICY_DUE || in->state == POLICY_RUNNING ||
-            in->state == POLICY_FAILED || in->state == POLICY_HELD)
+        bool failed = in->state == POLICY_FAILED && in->input_count > 0;
+        if (in->waits || in->state == POLICY_DUE || in->state == POLICY_RUNNING || failed ||
+            in->state == POLICY_HELD)
             return true;
     }
     return false;

@@ -37,7 +37,7 @@ typedef uint64_t policy_content;
 
 struct policy_resource {
     /* As the configuration says. */
-    bool made; /* by a run of its inputs */
+    bool made; /* by a run of its inputs; without any, it is pulled: its failure holds nobody */
     size_t inputs[POLICY_INPUTS_MAX], input_count;
     uint64_t retry_min_ms, retry_max_ms, pause_ms;
 
@@ -47,6 +47,7 @@ struct policy_resource {
     policy_content runs_with[POLICY_INPUTS_MAX];
     bool ran;    /* ran_with counts */
     bool asked;  /* to run, whatever its inputs */
+    bool asks;   /* the run under way was asked for: one that does not succeed leaves that owed */
     bool worker; /* there is one that could run it */
     bool running;
     unsigned failures; /* in a row, with the inputs `runs_with` */
@@ -72,6 +73,9 @@ void policy_changed(struct policy *p, size_t r, policy_content content);
 /* Somebody wants it run. */
 void policy_asked(struct policy *p, size_t r);
 
+/* Its time has come: as asked, but what has failed keeps to its pauses. */
+void policy_due(struct policy *p, size_t r);
+
 /* Its worker has come or gone; with it a run, which starts over and is no failure. */
 void policy_worker(struct policy *p, size_t r, bool there);
 
@@ -83,6 +87,9 @@ void policy_started(struct policy *p, size_t r, uint64_t now_ms);
  * made is told by policy_changed beside.
  */
 void policy_ended(struct policy *p, size_t r, bool good, uint64_t now_ms, uint64_t jitter);
+
+/* What has failed is not tried again before so long. */
+void policy_later(struct policy *p, size_t r, uint64_t at_ms);
 
 /* Brings the states up to date. */
 void policy_settle(struct policy *p);

@@ -5,10 +5,9 @@
  * be, which is compared with what the resource takes before anything is kept. Who does not go on for a minute is
  * forgotten.
  */
-#include "workers/snapshot/snapshot_store.h"
+#include "workers/snapshot/snapshot_runs.h"
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
 #include "proto/snapshot/snapshot_limits.h"
@@ -135,25 +134,11 @@ static void put_answer(struct snapshot_store *s, uint64_t request,
     snapshot_answer(s, request, &body);
 }
 
-static void put_take(struct snapshot_store *s, struct snapshot_resource *r,
-                     const struct snapshot_accepted *a, const struct snapshot_new *n)
-{
-    r->has = true;
-    r->seq = a->seq;
-    memcpy(r->commit, a->commit, sizeof r->commit);
-    memcpy(r->blob, a->blob, sizeof r->blob);
-    r->size = n->bytes.len;
-    r->time_s = n->time_s;
-    snprintf(r->source, sizeof r->source, "%s", n->source);
-    worker_count(s->w, COUNTER_SNAPSHOT_COMMITS, 1);
-}
-
 static void put_write(struct snapshot_store *s, uint64_t request, struct snapshot_resource *r,
                       const struct put_words *words, struct slice bytes)
 {
     char why[SNAPSHOT_WHY_SIZE], blob[SNAPSHOT_ID_SIZE], by[128];
     struct snapshot_accepted accepted;
-    enum snapshot_written written;
     size_t len = words->by.len < sizeof by ? words->by.len : sizeof by - 1;
     slice_copy(slice_make(words->by.ptr, len), by, sizeof by);
     const struct snapshot_new version = {.resource = r->name,
@@ -169,15 +154,11 @@ static void put_write(struct snapshot_store *s, uint64_t request, struct snapsho
     } else if (r->has && snapshot_repo_hash(bytes, blob) && strcmp(blob, r->blob) == 0) {
         worker_count(s->w, COUNTER_SNAPSHOT_UNCHANGED, 1);
         put_answer(s, request, r, false);
-    } else if ((written = snapshot_repo_write(s->repo, &version, &accepted, why)) !=
-               SNAPSHOT_ACCEPTED) {
-        log_warn("snapshot-refused", "resource=%s cause=%s", r->name, log_quote_text(why));
-        if (written == SNAPSHOT_MOVED) /* which no try can mend: it is trouble */
-            snprintf(s->why, sizeof s->why, "%s", why);
+    } else if (!snapshot_resource_write(s, r, &version, &accepted, why)) {
         put_refuse(s, request, r, why);
     } else {
-        put_take(s, r, &accepted, &version);
         put_answer(s, request, r, true);
+        snapshot_runs_changed(s, r);
     }
 }
 
@@ -202,7 +183,9 @@ bool snapshot_put(struct snapshot_store *s, uint64_t request, struct unpack *u, 
     if (count != 7 || !put_read(u, &words))
         return false;
     struct snapshot_resource *r = snapshot_resource_of(s, request, name);
-    if (r == NULL || !put_fits(s, request, r, words.size))
+    if (r != NULL && r->make != NULL)
+        put_refuse(s, request, r, "its command makes it: put what it is made from");
+    if (r == NULL || r->make != NULL || !put_fits(s, request, r, words.size))
         return true;
     if (words.offset == 0 && words.bytes.len == words.size) {
         put_write(s, request, r, &words, words.bytes);

@@ -10,6 +10,7 @@
 #define WORKERS_SNAPSHOT_SNAPSHOT_REPO_H
 
 #include "common/buffer.h"
+#include "workers/snapshot/snapshot_trailers.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,13 +44,17 @@ void snapshot_repo_close(struct snapshot_repo *r); /* accepts NULL */
 /* Of the newest commit; 0: there is none yet. */
 uint64_t snapshot_repo_seq(const struct snapshot_repo *r);
 
+/* The newest commit; "": there is none yet. */
+void snapshot_repo_head(const struct snapshot_repo *r, char id[SNAPSHOT_ID_SIZE]);
+
 /* ---- reading ---- */
 
 struct snapshot_commit {
     char id[SNAPSHOT_ID_SIZE];
     uint64_t seq;
     int64_t time_s;
-    struct slice resource, source, by; /* live until the call returns */
+    struct slice resource, source, by;
+    const struct snapshot_trailers *trailers; /* all live until the call returns */
 };
 
 /*
@@ -81,6 +86,8 @@ bool snapshot_repo_diff(struct snapshot_repo *r, const char *name, const char *f
 struct snapshot_new {
     const char *resource, *path;
     const char *source, *by;
+    const struct snapshot_trailers
+        *made; /* how; resource, seq, source and by are not looked at. NULL: put */
     struct slice bytes;
     int64_t time_s;
 };
@@ -95,7 +102,7 @@ struct snapshot_accepted {
 enum snapshot_written {
     SNAPSHOT_ACCEPTED,
     SNAPSHOT_FAILED, /* nothing has changed; it may be tried again */
-    SNAPSHOT_MOVED, /* somebody else has moved the branch: nothing is written until the repository is opened anew */
+    SNAPSHOT_MOVED, /* the branch is not where we know it: nothing is written until it is opened anew */
 };
 
 /* A commit that puts these bytes into that file. `why` when it is not accepted. */

@@ -9,7 +9,6 @@
 #define WORKERS_SNAPSHOT_SNAPSHOT_REPO_PRIVATE_H
 
 #include "workers/snapshot/snapshot_repo.h"
-#include "workers/snapshot/snapshot_trailers.h"
 
 #include <git2.h>
 
@@ -20,7 +19,7 @@ struct snapshot_repo {
     bool has_head;    /* the branch has a commit: */
     git_oid head;
     uint64_t seq;
-    bool moved; /* by somebody else */
+    const char *moved; /* why the branch is not where we know it; NULL: it is */
 };
 
 /* "PATH: what: libgit2's words" into why, of SNAPSHOT_WHY_SIZE. Returns false. */

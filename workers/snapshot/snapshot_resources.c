@@ -1,6 +1,7 @@
 /* snapshot_resources.c: a snapshot's resources, and the newest version of each. See snapshot_store.h. */
-#include "workers/snapshot/snapshot_store.h"
+#include "workers/snapshot/snapshot_runs.h"
 
+#include "common/log.h"
 #include "common/text.h"
 
 #include <inttypes.h>
@@ -19,12 +20,40 @@ bool snapshot_resources_read(struct snapshot_store *s)
     if (s->resources == NULL)
         return false;
     s->count = count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         s->resources[i] = (struct snapshot_resource){
             .name = worker_setting_item(s->w, "resources", i, "name"),
             .path = worker_setting_item(s->w, "resources", i, "path"),
             .size_min = worker_setting_item_u64(s->w, "resources", i, "size_min"),
             .size_max = worker_setting_item_u64(s->w, "resources", i, "size_max")};
+        const char *header = worker_setting_item(s->w, "resources", i, "header");
+        s->resources[i].header =
+            header != NULL && header[0] != '\0' ? header : s->resources[i].name;
+    }
+    return true;
+}
+
+/* ---- a new version ---- */
+
+bool snapshot_resource_write(struct snapshot_store *s, struct snapshot_resource *r,
+                             const struct snapshot_new *version, struct snapshot_accepted *accepted,
+                             char *why)
+{
+    enum snapshot_written written = snapshot_repo_write(s->repo, version, accepted, why);
+    if (written == SNAPSHOT_MOVED) /* which no try can mend: it is trouble */
+        snprintf(s->why, sizeof s->why, "%s", why);
+    if (written != SNAPSHOT_ACCEPTED) {
+        log_warn("snapshot-refused", "resource=%s cause=%s", r->name, log_quote_text(why));
+        return false;
+    }
+    r->has = true;
+    r->seq = accepted->seq;
+    memcpy(r->commit, accepted->commit, sizeof r->commit);
+    memcpy(r->blob, accepted->blob, sizeof r->blob);
+    r->size = version->bytes.len;
+    r->time_s = version->time_s;
+    snprintf(r->source, sizeof r->source, "%s", version->source);
+    worker_count(s->w, COUNTER_SNAPSHOT_COMMITS, 1);
     return true;
 }
 
@@ -48,6 +77,7 @@ static bool resource_meets(void *ctx, const struct snapshot_commit *c)
         memcpy(r->commit, c->id, sizeof r->commit);
         size_t len = c->source.len < sizeof r->source ? c->source.len : sizeof r->source - 1;
         slice_copy(slice_make(c->source.ptr, len), r->source, sizeof r->source);
+        snapshot_made_meets(search->s, r, c->trailers);
         search->left--;
         break;
     }

@@ -5,6 +5,7 @@
  * snapshot_resources.c  its resources, and the newest version of each
  * snapshot_looks.c      list, log, get, diff
  * snapshot_puts.c       put: what comes in pieces, until it is whole
+ * snapshot_runs.h       resources that are made
  */
 #ifndef WORKERS_SNAPSHOT_SNAPSHOT_STORE_H
 #define WORKERS_SNAPSHOT_SNAPSHOT_STORE_H
@@ -15,7 +16,7 @@
 #define SNAPSHOT_SOURCE_SIZE 16
 
 struct snapshot_resource {
-    const char *name, *path; /* settings' */
+    const char *name, *path, *header; /* settings' */
     uint64_t size_min, size_max;
     bool has; /* a version: */
     uint64_t seq;
@@ -23,9 +24,11 @@ struct snapshot_resource {
     uint64_t size;
     int64_t time_s;
     char source[SNAPSHOT_SOURCE_SIZE];
+    struct snapshot_make *make; /* NULL: nobody makes it, it is put */
 };
 
 struct snapshot_upload;
+struct snapshot_runs;
 
 struct snapshot_store {
     struct worker *w;
@@ -35,6 +38,7 @@ struct snapshot_store {
     size_t count;
     struct snapshot_upload *uploads;
     size_t upload_count, upload_bytes;
+    struct snapshot_runs *runs;
 };
 
 /* ---- snapshot_resources.c ---- */
@@ -47,13 +51,30 @@ bool snapshot_resources_find(struct snapshot_store *s);
 struct snapshot_resource *snapshot_resource_of(struct snapshot_store *s, uint64_t request,
                                                struct slice name);
 
-/* ---- snapshot_looks.c, snapshot_puts.c: each takes the words behind the verb. False: they are none ---- */
+/*
+ * A version is written, whoever made it; then it is the newest. False, with `why`: it is not accepted, and all is as it
+ * was.
+ */
+bool snapshot_resource_write(struct snapshot_store *s, struct snapshot_resource *r,
+                             const struct snapshot_new *version, struct snapshot_accepted *accepted,
+                             char *why);
+
+/* ---- looks, puts, asks: each takes the words behind the verb. False: they are none ---- */
 
 bool snapshot_list(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
 bool snapshot_log(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
 bool snapshot_get(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
 bool snapshot_diff(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
 bool snapshot_put(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_show(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_run(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_wait(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+
+/* What `list` says of one. */
+void snapshot_row(struct snapshot_store *s, const struct snapshot_resource *r, struct buffer *body);
+
+/* worker_ops.late */
+bool snapshot_late(struct worker *w, void *state, char *why, size_t size);
 
 /* Once a second: what nobody goes on with is forgotten. */
 void snapshot_puts_tick(struct snapshot_store *s);

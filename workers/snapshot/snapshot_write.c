@@ -14,6 +14,15 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+static const char write_moved[] =
+    "somebody else has moved the branch: nothing is written until the store is started anew "
+    "(platoonctl restart): see git log, and who pushes there";
+
+/* What was not accepted stands there all the same, and who reads it with git sees it. */
+static const char write_torn[] =
+    "the branch could neither be synced nor moved back: nothing is written until the disk is "
+    "mended and the store started anew (platoonctl restart): then git log says what has stayed";
+
 /* With less than this a version of some size does not fit, compressed or not. */
 #define WRITE_ROOM (1u << 20)
 
@@ -49,12 +58,14 @@ static bool write_is_there(struct snapshot_repo *r, const git_oid *id)
     return there;
 }
 
-static bool write_blob(struct snapshot_repo *r, struct slice bytes, git_oid *id, char *why)
+static bool write_blob(struct snapshot_repo *r, const struct snapshot_new *n, git_oid *id,
+                       char *why)
 {
-    if (git_blob_create_from_buffer(id, r->git, bytes.ptr, bytes.len) != 0 ||
+    if (git_blob_create_from_buffer(id, r->git, n->bytes.ptr, n->bytes.len) != 0 ||
         !write_is_there(r, id))
         return write_fail(r, why, "the bytes cannot be written");
-    return !FAULT_POINT("snapshot.after-blob", slice_of("")) || snapshot_repo_fail(why, "a fault");
+    return !FAULT_POINT("snapshot.after-blob", slice_of(n->path)) ||
+           snapshot_repo_fail(why, "a fault");
 }
 
 /* What stands there now; of the first version nothing. */
@@ -107,11 +118,14 @@ static bool write_tree(struct snapshot_repo *r, const char *path, const git_oid 
 
 static bool write_message(struct snapshot_repo *r, const struct snapshot_new *n, struct buffer *out)
 {
-    snapshot_trailers_write(&(struct snapshot_trailers){.resource = slice_of(n->resource),
-                                                        .seq = r->seq + 1,
-                                                        .source = slice_of(n->source),
-                                                        .by = slice_of(n->by)},
-                            out);
+    struct snapshot_trailers t = {.seq = 0};
+    if (n->made != NULL)
+        t = *n->made;
+    t.resource = slice_of(n->resource);
+    t.seq = r->seq + 1;
+    t.source = slice_of(n->source);
+    t.by = slice_of(n->by);
+    snapshot_trailers_write(&t, out);
     return buffer_ok(out) && buffer_text(out) != NULL;
 }
 
@@ -147,6 +161,8 @@ static bool write_commit(struct snapshot_repo *r, const struct snapshot_new *n,
  */
 static bool write_sync(struct snapshot_repo *r)
 {
+    if (FAULT_POINT("snapshot.sync-all", slice_of("")))
+        return false;
     int fd = open(git_repository_path(r->git), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good = fd >= 0 && syncfs(fd) == 0;
     if (fd >= 0)
@@ -154,11 +170,13 @@ static bool write_sync(struct snapshot_repo *r)
     return good;
 }
 
-/* The branch is as it was before. False: it still has the commit, which is the newest version then, synced or not. */
+/* The branch is as it was before. False: it still has the commit. */
 static bool write_take_back(struct snapshot_repo *r, const git_oid *id)
 {
     git_reference *ref = NULL;
     git_oid there;
+    if (FAULT_POINT("snapshot.take-back", slice_of("")))
+        return false;
     if (r->has_head)
         (void)git_reference_create_matching(&ref, r->git, r->branch, &r->head, 1, id, "platoon");
     else
@@ -176,17 +194,21 @@ static enum snapshot_written write_branch(struct snapshot_repo *r, const git_oid
                          : git_reference_create(&ref, r->git, r->branch, id, 0, "platoon");
     git_reference_free(ref);
     if (rc == GIT_EMODIFIED || rc == GIT_EEXISTS) {
-        r->moved = true;
+        r->moved = write_moved;
         return SNAPSHOT_MOVED;
     }
     if (git_reference_name_to_id(&there, r->git, r->branch) != 0 || !git_oid_equal(&there, id)) {
         write_fail(r, why, "the branch cannot be moved");
         return SNAPSHOT_FAILED;
     }
-    if (rc == 0 || write_sync(r))
+    bool unsynced = rc != 0 || FAULT_POINT("snapshot.branch-sync", slice_of(""));
+    if (!unsynced || write_sync(r))
         return SNAPSHOT_ACCEPTED;
     write_fail(r, why, "the branch cannot be synced");
-    return write_take_back(r, id) ? SNAPSHOT_FAILED : SNAPSHOT_ACCEPTED;
+    if (write_take_back(r, id))
+        return SNAPSHOT_FAILED;
+    r->moved = write_torn;
+    return SNAPSHOT_MOVED;
 }
 
 static enum snapshot_written write_all(struct snapshot_repo *r, const struct snapshot_new *n,
@@ -194,7 +216,7 @@ static enum snapshot_written write_all(struct snapshot_repo *r, const struct sna
 {
     git_oid blob, tree;
     git_error_clear();
-    if (!write_blob(r, n->bytes, &blob, why) || !write_tree(r, n->path, &blob, &tree, why) ||
+    if (!write_blob(r, n, &blob, why) || !write_tree(r, n->path, &blob, &tree, why) ||
         !write_commit(r, n, &tree, commit, why))
         return SNAPSHOT_FAILED;
     return write_branch(r, commit, why);
@@ -206,17 +228,14 @@ enum snapshot_written snapshot_repo_write(struct snapshot_repo *r, const struct 
     git_oid commit;
     *a = (struct snapshot_accepted){.changed = true, .seq = r->seq + 1};
     enum snapshot_written written = SNAPSHOT_FAILED;
-    if (r->moved)
+    if (r->moved != NULL)
         written = SNAPSHOT_MOVED;
     else if (!snapshot_repo_hash(n->bytes, a->blob))
         snapshot_repo_fail(why, "the bytes have no id");
     else
         written = write_all(r, n, &commit, why);
     if (written == SNAPSHOT_MOVED)
-        snprintf(
-            why, SNAPSHOT_WHY_SIZE,
-            "somebody else has moved the branch: nothing is written until the store is started "
-            "anew (platoonctl restart): see git log, and who pushes there");
+        snprintf(why, SNAPSHOT_WHY_SIZE, "%s", r->moved);
     if (written != SNAPSHOT_ACCEPTED)
         return written;
     git_oid_tostr(a->commit, SNAPSHOT_ID_SIZE, &commit);

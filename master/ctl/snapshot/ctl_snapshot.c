@@ -113,7 +113,8 @@ void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
     static const struct ctl_column columns[] = {{"STORE", false, false}, {"RESOURCE", false, false},
                                                 {"STATE", false, false}, {"SEQ", true, false},
                                                 {"SIZE", true, false},   {"COMMIT", false, false},
-                                                {"TIME", false, false},  {"PATH", false, true}};
+                                                {"TIME", false, false},  {"NEXT", false, false},
+                                                {"PATH", false, false},  {"ERROR", false, true}};
     struct ctl_table t;
     size_t i;
     json_t *r;
@@ -121,10 +122,16 @@ void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
     json_array_foreach(resources, i, r)
     {
         char size[TEXT_NUMBER_SIZE];
-        bool has = strcmp(ctl_value_text(r, "state"), "empty") != 0;
+        bool has = json_object_get(r, "seq") != NULL;
+        const char *state = ctl_value_text(r, "state"), *next = ctl_value_text(r, "next");
+        bool wrong = strcmp(state, "failed") == 0 || strcmp(state, "held") == 0;
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(r, "store")));
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(r, "resource")));
-        ctl_table_cell(&t, has ? CTL_GREEN : CTL_PLAIN, slice_of(ctl_value_text(r, "state")));
+        ctl_table_cell(&t,
+                       wrong                      ? CTL_RED
+                       : strcmp(state, "ok") == 0 ? CTL_GREEN
+                                                  : CTL_PLAIN,
+                       slice_of(state));
         if (has)
             ctl_table_printf(&t, CTL_PLAIN, "%" PRIu64, ctl_value_u64(r, "seq"));
         else
@@ -134,7 +141,9 @@ void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
             slice_of(has ? text_format_size_short(ctl_value_u64(r, "size"), size) : "-"));
         ctl_table_printf(&t, CTL_PLAIN, "%.*s", SHORT_ID, has ? ctl_value_text(r, "commit") : "-");
         ctl_table_cell(&t, CTL_PLAIN, slice_of(has ? ctl_value_text(r, "time") : "-"));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(next[0] != '\0' ? next : "-"));
         ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(r, "path")));
+        ctl_table_cell(&t, CTL_PLAIN, slice_of(ctl_value_text(r, "error")));
     }
     ctl_table_render(&t, width, color, out);
     ctl_table_fini(&t);

@@ -30,6 +30,7 @@ const char *ctl_snapshot_words(struct ctl *c, const char *const *options, const 
 /* What people see: pure. */
 void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
                               struct buffer *out);
+void ctl_snapshot_render_show(const json_t *shown, struct buffer *out);
 void ctl_snapshot_render_log(const json_t *versions, size_t width, bool color, struct buffer *out);
 
 #endif

@@ -26,11 +26,11 @@ def test_versions_are_commits(store):
 
 def test_list_and_log(store):
     store.start({"work": {"path": "in/work.tsv"}, "staff": {}})
-    assert store.json("list") == [{"store": "plan", "resource": "work", "path": "in/work.tsv", "state": "empty", "error": None},
-                                  {"store": "plan", "resource": "staff", "path": "staff", "state": "empty", "error": None}]
+    assert store.json("list") == [{"store": "plan", "resource": "work", "path": "in/work.tsv", "state": "empty", "error": None, "checked": None, "next": None},
+                                  {"store": "plan", "resource": "staff", "path": "staff", "state": "empty", "error": None, "checked": None, "next": None}]
     put = [store.put("staff", b"%d\n" % n) for n in range(30)]
     row = store.json("list", "plan")[1]
-    assert row | {"time": ""} == {"store": "plan", "resource": "staff", "path": "staff", "state": "ok", "error": None, "source": "put", "seq": 30,
+    assert row | {"time": ""} == {"store": "plan", "resource": "staff", "path": "staff", "state": "ok", "error": None, "checked": None, "next": None, "source": "put", "seq": 30,
                                   "commit": put[-1]["commit"], "blob": put[-1]["blob"], "size": 3, "time": ""}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["time"])
     assert [v["seq"] for v in store.json("log", "staff")] == list(range(30, 10, -1))

@@ -10,16 +10,18 @@ import pytest
 
 from platoon_fixture import ASAN, freeze, Platoon, ROOT, wait_until
 from snapshot_fixture import Store
+from test_snapshot_runs import RUN, WORKER
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "fault"))
 from plan import Plan, environment  # noqa: E402
 
 STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit"]
+TORN = ["snapshot.after-branch", "snapshot.branch-sync", "snapshot.sync-all", "snapshot.take-back"]
 
 
 def test_every_point_is_visited():
     found = {point for path in (ROOT / "workers/snapshot").rglob("*.c") for point in re.findall(r'FAULT_POINT\("([^"]+)"', path.read_text())}
-    assert found == {*STEPS, "snapshot.after-branch"}
+    assert found == {*STEPS, *RUN, *WORKER, *TORN}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -48,6 +50,23 @@ def test_killed_before_the_answer_it_is_the_new_version(faulty):
     assert again["changed"] is False and again["seq"] == 2
     good, said = store.is_sound()
     assert good, said
+
+
+def test_what_is_neither_synced_nor_taken_back_is_refused_and_trouble(faulty):
+    """git may show it all the same; nobody was told that it is there, and nothing is written upon it."""
+    store = Store(faulty).start({"work": {}})
+    store.put("work", b"old\n")
+    faulty.fault("snapshot.branch-sync", "error")
+    faulty.fault("snapshot.sync-all", "error")
+    faulty.fault("snapshot.take-back", "error")
+    done = store.ctl("snapshot", "put", "work", data=b"new\n")
+    assert done.returncode == 1 and b"the branch could neither be synced nor moved back" in done.stderr, done
+    wait_until(lambda: "could neither be synced nor moved back" in faulty.problems(), 60, "the trouble")
+    assert store.get("work") == b"old\n"
+    assert store.ctl("snapshot", "put", "work", data=b"other\n").returncode == 1
+    assert faulty.ctl("restart", "snapshot/plan/store").returncode == 0
+    assert store.get("work") == b"new\n", "it has stayed, and is what the store begins with"
+    assert store.put("work", b"other\n")["seq"] == 3
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -1,7 +1,8 @@
 /*
- * fuzz_snapshot_text.c: what stands in a repository that somebody may have written to (snapshot_trailers.h), and how
- * people name a version (snapshot_version.h).
+ * fuzz_snapshot_text.c: what stands in a repository that somebody may have written to (snapshot_trailers.h), how people
+ * name a version (snapshot_version.h), and files in one stream (snapshot_stacked.h).
  */
+#include "workers/snapshot/snapshot_stacked.h"
 #include "workers/snapshot/snapshot_trailers.h"
 #include "workers/snapshot/snapshot_version.h"
 
@@ -42,10 +43,48 @@ static void read_version(struct slice text)
     snapshot_time_write(v.time_s, shown);
 }
 
+/* Whatever can be read is written as what is read again to the same. */
+static void read_stream(struct slice rest)
+{
+    struct buffer content = BUFFER_EMPTY, out = BUFFER_EMPTY, again = BUFFER_EMPTY;
+    struct slice header, back;
+    while (snapshot_stacked_read(&rest, &header, &content) == SNAPSHOT_STACKED_FILE) {
+        buffer_clear(&out);
+        buffer_clear(&again);
+        snapshot_stacked_write(header, buffer_slice(&content), &out);
+        struct slice stream = buffer_slice(&out);
+        if (snapshot_stacked_read(&stream, &back, &again) != SNAPSHOT_STACKED_FILE ||
+            stream.len > 0 || !slice_equal(back, header) ||
+            !slice_equal(buffer_slice(&again), buffer_slice(&content)))
+            abort();
+        buffer_clear(&content);
+    }
+    buffer_fini(&again);
+    buffer_fini(&out);
+    buffer_fini(&content);
+}
+
+/* Any bytes are a content that comes back, with an end to its last line. */
+static void write_stream(struct slice bytes)
+{
+    struct buffer out = BUFFER_EMPTY, content = BUFFER_EMPTY;
+    struct slice header;
+    snapshot_stacked_write(slice_of("h"), bytes, &out);
+    struct slice rest = buffer_slice(&out);
+    if (snapshot_stacked_read(&rest, &header, &content) != SNAPSHOT_STACKED_FILE || rest.len > 0 ||
+        content.len < bytes.len || content.len > bytes.len + 1 ||
+        (bytes.len > 0 && memcmp(content.data, bytes.ptr, bytes.len) != 0))
+        abort();
+    buffer_fini(&content);
+    buffer_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     struct slice bytes = slice_make(data, size);
     read_trailers(bytes);
     read_version(bytes);
+    read_stream(bytes);
+    write_stream(bytes);
     return 0;
 }

@@ -41,6 +41,10 @@ START_TEST(values)
         {"size_max = 21MB", NULL, NULL},
         {"size_min = 0", "size_min", "0"},
         {"size_min = 2KB size_max = 1KB", NULL, NULL},
+        {"inputs = \"\" command = \"awk '{n}'\"", "command", "awk '{n}'"},
+        {"command = c every = 15m", "every", "900000"},
+        {"command = c timeout = 30s", "timeout", "30000"},
+        {"header = \"qplan app\"", "header", "qplan app"},
         {"snapshot = plan", "snapshot", "plan"},
         {"snapshot = none", NULL, NULL},
     };
@@ -56,6 +60,31 @@ START_TEST(errors_name_line_cause_and_remedy)
     static const struct {
         const char *text, *says;
     } cases[] = {
+        {PLAN "resource x { command = c inputs = y }\nresource y { command = c inputs = x }\n",
+         "2: inputs: x -> y -> x is a cycle"},
+        {PLAN "resource x { command = c inputs = x }\n", "2: inputs: x -> x is a cycle"},
+        {PLAN "resource a { }\nresource r { command = c inputs = b }\n",
+         "3: inputs: there is no resource named b: did you mean a?"},
+        {PLAN "resource r { command = c inputs = nobody }\n",
+         "2: inputs: there is no resource named nobody: add `resource nobody { }`"},
+        {PLAN "resource a { }\nresource r { command = c inputs = \"a a\" }\n",
+         "3: inputs: a stands there twice"},
+        {PLAN "resource a { }\nresource r { inputs = a }\n",
+         "3: inputs: nobody makes anything of them: give command"},
+        {BOTH
+         "resource a { snapshot = plan }\nresource r { snapshot = other command = c inputs = a "
+         "}\n",
+         "4: inputs: a is of another snapshot"},
+        {PLAN "resource r { every = 5m }\n", "2: every: nothing is done then: give command"},
+        {PLAN "resource r { command = c every = 5m cron = \"* * * * *\" }\n",
+         "2: cron: beside every: one of them is enough"},
+        {PLAN "resource r { command = c cron = \"* * *\" }\n", "2: cron: "},
+        {PLAN "resource r { command = c every = 1500ms }\n", "2: every: "},
+        {PLAN "resource r { command = c retry_min = 1h retry_max = 1m }\n", "2: retry_min: "},
+        {PLAN "resource r { command = c environment = X }\n",
+         "2: environment: 'X' is not NAME=value"},
+        {PLAN "resource r { command = \"a 'b\" }\n", "2: command: a quote does not end"},
+        {PLAN "resource r { header = \"a\\tb\" }\n", "2: header: "},
         {"resource r { }\n", "1: snapshot: there is none: add a section such as snapshot plan { }"},
         {BOTH "resource r { }\n", "3: snapshot: there are several: say which one"},
         {PLAN "resource store { }\n", "2: resource store: is platoon's own name"},

@@ -108,6 +108,63 @@ START_TEST(what_stands_behind_a_failure_is_held)
 }
 END_TEST
 
+/* 0 is pulled, 1 is made from it. */
+static void pulled(void)
+{
+    static const size_t zero[] = {0};
+    begin(2);
+    make(0, 0, NULL);
+    make(1, 1, zero);
+}
+
+START_TEST(a_failed_pull_holds_nothing)
+{
+    pulled();
+    ck_assert_uint_eq(next(), 0);
+    run(0, true, 1);
+    ck_assert_uint_eq(next(), 1);
+    run(1, true, 10);
+    policy_due(&p, 0);
+    ck_assert(state(0) == POLICY_DUE && list[1].waits);
+    run(0, false, 0);
+    ck_assert(state(0) == POLICY_FAILED && state(1) == POLICY_OK && !list[1].waits);
+    policy_asked(&p, 1);
+    ck_assert_uint_eq(next(), 1);
+}
+END_TEST
+
+START_TEST(a_time_that_comes_does_not_shorten_a_pause)
+{
+    uint64_t wake;
+    pulled();
+    run(0, false, 0);
+    policy_due(&p, 0);
+    ck_assert(next() == POLICY_NONE && policy_next(&p, now, &wake) == POLICY_NONE);
+    ck_assert_uint_eq(wake, now + 1000);
+    policy_later(&p, 0, now + 60000);
+    policy_next(&p, now, &wake);
+    ck_assert_uint_eq(wake, now + 60000);
+    policy_asked(&p, 0);
+    ck_assert_uint_eq(next(), 0);
+}
+END_TEST
+
+START_TEST(who_asks_during_a_run_gets_another)
+{
+    pulled();
+    policy_started(&p, 0, now);
+    policy_asked(&p, 0);
+    policy_ended(&p, 0, true, now, 0);
+    ck_assert_uint_eq(next(), 0);
+    policy_started(&p, 0, now);
+    policy_worker(&p, 0, false);
+    policy_worker(&p, 0, true);
+    ck_assert_uint_eq(next(), 0); /* it died: what was asked for is still owed */
+    run(0, true, 1);
+    ck_assert(state(0) == POLICY_OK);
+}
+END_TEST
+
 /* With full jitter between retry_min and a bound that doubles up to retry_max. */
 START_TEST(pauses)
 {
@@ -351,6 +408,7 @@ START_TEST(at_rest_all_is_made_of_the_newest)
 END_TEST
 
 SUITE_MAIN("snapshot_policy", one_change_runs_each_step_once, what_stands_behind_a_failure_is_held,
-           pauses, a_new_input_or_a_wish_is_tried_at_once,
+           a_failed_pull_holds_nothing, a_time_that_comes_does_not_shorten_a_pause,
+           who_asks_during_a_run_gets_another, pauses, a_new_input_or_a_wish_is_tried_at_once,
            a_change_during_a_run_makes_it_due_once_more, pause_is_the_least_time_between_two_starts,
            a_worker_that_dies_takes_its_run_along, at_rest_all_is_made_of_the_newest)

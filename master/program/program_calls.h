@@ -1,0 +1,25 @@
+/*
+ * program_calls.h: sections of other systems that run a program as a program section does: what is wrong with their
+ * keys, and what their workers are told.
+ *
+ * Runs in the master and in the tool. Pure. Such a section has keys of the same names: command, directory, environment,
+ * user, group, umask, nice, memory_max, files_max, core_max, no_new_privs. It has one process, so no {n} means its
+ * number.
+ */
+#ifndef MASTER_PROGRAM_PROGRAM_CALLS_H
+#define MASTER_PROGRAM_PROGRAM_CALLS_H
+
+#include "master/build/config_settings.h"
+#include "master/config/config_parse.h"
+
+/* Adds what is wrong with command, environment and umask. */
+void program_calls_check(const struct config_section *s, struct config_errors *errors);
+
+/*
+ * Adds command.argv.N, command.env.N, command.dir and its limits, as command workers are told them (PROTOCOL.md). 0, or
+ * a negative errno; what was added is the caller's in either case.
+ */
+int program_calls_settings(struct config_extras *e, const struct config *c,
+                           const struct config_section *s);
+
+#endif
