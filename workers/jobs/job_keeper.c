@@ -7,6 +7,7 @@
  * It claims no jobs and runs none.
  */
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "workers/jobs/job_redis.h"
 
@@ -167,6 +168,8 @@ static void keeper_on_orphans(struct redis_conn *c, const redisReply *reply, voi
     struct keeper *k = ctx;
     (void)c;
     const redisReply *row;
+    if (FAULT_POINT("job-keeper.after-orphans", slice_of("")))
+        return;
     for (size_t i = 0; (row = job_reply_at(reply, i)) != NULL; i++) {
         const redisReply *id = job_reply_at(row, 0), *what = job_reply_at(row, 2);
         if (id == NULL || what == NULL)
@@ -180,7 +183,8 @@ static void keeper_on_orphans(struct redis_conn *c, const redisReply *reply, voi
 static void keeper_orphans(struct keeper *k, const char *owner)
 {
     const struct slice args[] = {slice_of(owner), slice_of(k->lost_max), k->queue};
-    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, args, keeper_on_orphans, k);
+    if (!FAULT_POINT("job-keeper.before-orphans", slice_of(owner)))
+        job_redis_call(&k->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, args, keeper_on_orphans, k);
 }
 
 static void keeper_clocks(struct keeper *k)

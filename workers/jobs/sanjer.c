@@ -8,6 +8,7 @@
 #include "workers/jobs/sanjer.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "proto/jobs/job_field.h"
@@ -15,9 +16,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* A sanjer that was not woken says again that it is idle: a keeper's successor knows nobody. */
 #define SANJER_IDLE_MS 2000u
+
+/* Looks at what is left when we end, and the pause between two: 0.5 s, of the 3 that a worker without a master has. */
+#define SANJER_SWEEPS   50u
+#define SANJER_SWEEP_NS 10000000
 
 /* ---- idle ---- */
 
@@ -46,6 +52,8 @@ static void sanjer_on_claimed(struct redis_conn *c, const redisReply *reply, voi
     char why[384];
     (void)c;
     s->claiming = false;
+    if (FAULT_POINT("sanjer.after-claim", slice_of("")))
+        reply = NULL; /* as when its answer is lost */
     job_redis_failed(reply, why, sizeof why);
     if (reply != NULL && why[0] != '\0')
         worker_trouble(s->w, "jobs cannot be claimed: %s", why);
@@ -57,7 +65,8 @@ static void sanjer_on_claimed(struct redis_conn *c, const redisReply *reply, voi
 static void sanjer_claim(struct sanjer *s)
 {
     const struct slice args[] = {slice_of(s->redis.owner), slice_of(s->worker), slice_of(s->lease)};
-    if (s->claiming || s->run != NULL || worker_stopping(s->w))
+    if (s->claiming || s->run != NULL || worker_stopping(s->w) ||
+        FAULT_POINT("sanjer.before-claim", slice_of("")))
         return;
     s->claiming =
         job_redis_call(&s->redis, JOB_SCRIPT_JOBS_CLAIM, 3, args, sanjer_on_claimed, s) == 0;
@@ -220,6 +229,8 @@ static void sanjer_on_adopted(struct redis_conn *c, const redisReply *reply, voi
 {
     struct sanjer *s = ctx;
     (void)c;
+    if (FAULT_POINT("sanjer.after-adopt", slice_of("")))
+        reply = NULL;
     s->adopted = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
     sanjer_idle(s);
 }
@@ -231,7 +242,8 @@ static void sanjer_adopt(struct sanjer *s)
     snprintf(lost_max, sizeof lost_max, "%" PRIu64, worker_setting_u64(s->w, "jobs.lost_max"));
     const struct slice with[] = {slice_of(s->redis.owners), slice_of(lost_max),
                                  slice_of(worker_setting_text(s->w, "jobs.queue"))};
-    job_redis_call(&s->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, with, sanjer_on_adopted, s);
+    if (!FAULT_POINT("sanjer.before-adopt", slice_of("")))
+        job_redis_call(&s->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, with, sanjer_on_adopted, s);
 }
 
 static void sanjer_on_redis(struct worker *w, void *state)
@@ -320,6 +332,13 @@ static void sanjer_drain(struct worker *w, void *state)
         uv_timer_start(&s->stop, sanjer_on_stop, s->stop_ms / 2, 0);
 }
 
+/* Nobody comes after us who would know what is left when the master is gone too. */
+static void sanjer_leave_nothing(void)
+{
+    for (unsigned i = 0; i < SANJER_SWEEPS && child_process_sweep() > 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = SANJER_SWEEP_NS}, NULL);
+}
+
 static void sanjer_fini(struct worker *w, void *state)
 {
     struct sanjer *s = state;
@@ -331,6 +350,7 @@ static void sanjer_fini(struct worker *w, void *state)
         sanjer_run_close(s->run);
     s->run = NULL;
     sanjer_python_free(s->python);
+    sanjer_leave_nothing();
     uv_close((uv_handle_t *)&s->stop, NULL);
 }
 

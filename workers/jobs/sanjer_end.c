@@ -2,6 +2,7 @@
 #include "workers/jobs/sanjer.h"
 
 #include "common/base64.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_pickle.h"
@@ -144,6 +145,8 @@ static void sanjer_on_ended(struct redis_conn *c, const redisReply *reply, void 
     char why[384];
     (void)c;
     s->telling = false;
+    if (FAULT_POINT("sanjer.after-finish", slice_of("")))
+        reply = NULL; /* as when its answer is lost */
     s->adopted =
         s->adopted && reply != NULL; /* it may have claimed for us without our hearing of it */
     if (s->run == NULL)
@@ -259,6 +262,7 @@ void sanjer_end(struct sanjer *s)
         args[count++] = slice_of(s->lease);
     }
     s->telling =
+        !FAULT_POINT("sanjer.before-finish", slice_of("")) &&
         job_redis_call(&s->redis, JOB_SCRIPT_JOBS_FINISH, count, args, sanjer_on_ended, s) == 0;
     uv_timer_start(&run->timer, end_on_again, END_AGAIN_MS, END_AGAIN_MS); /* when it was refused */
     for (size_t i = 0; i < 4; i++)

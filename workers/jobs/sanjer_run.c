@@ -2,6 +2,7 @@
 #include "workers/jobs/sanjer.h"
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "workers/jobs/job_platform.h"
 
@@ -241,6 +242,8 @@ static void run_begin(struct sanjer_run *run)
 {
     run_watch(run);
     run_tell(run);
+    if (FAULT_POINT("sanjer.after-start", slice_of(run->platform)))
+        run_signal(run, SIGKILL);
     uv_timer_start(&run->timer, run_on_timeout, run->timeout_ms, 0);
 }
 
