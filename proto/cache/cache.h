@@ -340,7 +340,7 @@
     X(CACHE_DIRTY, "cache_dirty", GAUGE, "objects and deletions that the store does not have yet") \
     X(CACHE_DIRTY_BYTES, "cache_dirty_bytes", GAUGE, "bytes of their keys and values") \
     X(CACHE_AT_RISK_BYTES, "cache_at_risk_bytes", GAUGE, "bytes that only this host has: those, uncopied") \
-    X(CACHE_OLDEST_DIRTY_MS, "cache_oldest_dirty_ms", GAUGE, "milliseconds for which the oldest of them waits") \
+    X(CACHE_OLDEST_DIRTY, "cache_oldest_dirty", GAUGE, "how long the oldest of them has waited, in milliseconds") \
     X(CACHE_DEAD, "cache_dead", GAUGE, "dead letters: objects that the store does not take, kept in memory and log") \
     X(CACHE_PARKED, "cache_parked", GAUGE, "clients' commands and calls that wait for the store") \
     X(CACHE_LOG_DAMAGED, "cache_log_damaged", GAUGE, "places of the log that could not be read when it was opened") \

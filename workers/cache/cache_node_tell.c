@@ -42,7 +42,7 @@ static void node_tell_store(struct node *n)
     worker_gauge(n->w, COUNTER_CACHE_DIRTY_BYTES, dirt.bytes);
     worker_gauge(n->w, COUNTER_CACHE_AT_RISK_BYTES,
                  dirt.bytes - cache_db_copied_bytes(n->cache.db));
-    worker_gauge(n->w, COUNTER_CACHE_OLDEST_DIRTY_MS,
+    worker_gauge(n->w, COUNTER_CACHE_OLDEST_DIRTY,
                  dirt.oldest_ms != 0 && age > 0 ? (uint64_t)age : 0);
     worker_gauge(n->w, COUNTER_CACHE_DEAD, dirt.dead);
     worker_gauge(n->w, COUNTER_CACHE_PARKED, cache_park_count(n->cache.park));

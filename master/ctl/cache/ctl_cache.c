@@ -52,7 +52,7 @@ static json_t *cache_node(const json_t *node)
         uint64_t value = ctl_value_u64(counters, counter_name(cache_columns[i].counter));
         rc |= json_object_set_new(out, cache_columns[i].name, json_integer((json_int_t)value));
     }
-    uint64_t oldest_ms = ctl_value_u64(counters, counter_name(COUNTER_CACHE_OLDEST_DIRTY_MS));
+    uint64_t oldest_ms = ctl_value_u64(counters, counter_name(COUNTER_CACHE_OLDEST_DIRTY));
     rc |= json_object_set_new(out, "oldest_dirty_ms",
                               ctl_value_u64(out, "dirty") > 0 ? json_integer((json_int_t)oldest_ms)
                                                               : json_null());

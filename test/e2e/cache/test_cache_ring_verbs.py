@@ -33,9 +33,12 @@ def test_whose_a_key_is(ring):
             assert node.name in told and other.name not in told
             assert not any(n.name in text_of(at.client().execute_command("PLATOON.OWNER", free)) for n in ring.nodes)
         told = ring.ask("owner", "c", key)
-        assert (told["state"], told["node"]) == ("owned", node.name)
+        row = ring.row(node)
+        assert {name: value for name, value in told.items() if name != "cell"} == {
+            "state": "owned", "node": node.name, "incarnation": row["incarnation"], "host": row["host"]}
         assert ring.platoons[0].ctl("cache", "owner", "c", key).stdout.startswith(f"{node.name} ")
     assert ring.owner(free) is None, "to ask is not to use"
+    assert {name: value for name, value in ring.ask("owner", "c", free).items() if name != "cell"} == {"state": "free", "node": "", "incarnation": 0, "host": ""}
     assert ring.platoons[0].ctl("cache", "owner", "c", free).stdout.startswith("free")
 
 
@@ -57,6 +60,10 @@ def test_the_ring(ring):
     assert [row["address"] for row in map(ring.row, ring.nodes)] == [f"unix:{node.path}" for node in ring.nodes]
     assert [(row["host"], row["role"]) for row in told["managers"]] == [(told["nodes"][0]["host"], "master")]
     assert told["cache"] == "c" and all(row["beat_ms"] < 60000 for row in told["nodes"])
+    assert sorted(told) == ["cache", "closed_ms", "gen", "lease_ms", "managers", "nodes"]
+    assert [sorted(row) for row in told["nodes"]] == [["address", "beat_ms", "cells", "host", "incarnation", "name", "platoon", "state"]] * 2
+    assert [sorted(row) for row in told["managers"]] == [["beat_ms", "host", "name", "role"]]
+    assert len({row["incarnation"] for row in told["nodes"]}) == 2 and all(row["cells"] >= 0 for row in told["nodes"])
     shown = ring.platoons[0].ctl("cache", "ring", "c").stdout
     for node in ring.nodes:
         assert node.name in shown

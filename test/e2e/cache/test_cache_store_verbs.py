@@ -83,6 +83,7 @@ def test_dead_letters(cache, platoon, directory):
     make_dead(r, platoon, directory, "k")
     letter, = as_json(platoon, "dead", "sessions", "list")
     assert (letter["key"], letter["bytes"], letter["deleted"]) == ("k", 6, False) and "newer" in letter["reason"]
+    assert sorted(letter) == ["bytes", "deleted", "key", "lost", "reason", "version"] and letter["version"] > 10 ** 15 and letter["lost"] is False
     assert r.get("k") == b"second" and directory.has("k") == b"first"
     assert as_json(platoon, "dead", "sessions", "show", "k")[0]["value"] == "second"
     assert "second" in ctl(platoon, "dead", "sessions", "show", "k").stdout

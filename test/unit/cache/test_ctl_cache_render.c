@@ -14,7 +14,7 @@
     "bytes\":99,\"cache_loads_total\":"                                                            \
     "5,"                                                                                           \
     "\"cache_stores_total\":6,\"cache_store_errors_total\":1,\"cache_dead\":4,\"cache_dirty\":8,"  \
-    "\"cache_dirty_bytes\":80,\"cache_at_risk_bytes\":80,\"cache_oldest_dirty_ms\":7070}"
+    "\"cache_dirty_bytes\":80,\"cache_at_risk_bytes\":80,\"cache_oldest_dirty\":7070}"
 
 #define TREE                                                                                       \
     "{\"name\":\"platoon\",\"kind\":\"branch\",\"type\":\"one_for_one\",\"children\":["            \
