@@ -51,7 +51,7 @@ _platoonctl_places() {
     drain) echo 'status dead wait' ;;
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
     queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap listen wait' ;;
-    job) echo 'platforms run list show wait tail cancel retry' ;;
+    job) echo 'platforms run list show wait tail cancel retry stats' ;;
     snapshot) echo 'list log get diff show run wait put' ;;
     esac
 }
@@ -92,12 +92,13 @@ _platoonctl_dashes() {
     'queue wait' | 'queue wait '*) echo "$_platoonctl_options --on" ;;
     'job platforms' | 'job platforms '*) echo "$_platoonctl_options --on" ;;
     'job run' | 'job run '*) echo "$_platoonctl_options --settings --id --key --wait --on" ;;
-    'job list' | 'job list '*) echo "$_platoonctl_options --status -n --on" ;;
+    'job list' | 'job list '*) echo "$_platoonctl_options --status --platform --queue --since -n --after --on" ;;
     'job show' | 'job show '*) echo "$_platoonctl_options --on" ;;
     'job wait' | 'job wait '*) echo "$_platoonctl_options --on" ;;
-    'job tail' | 'job tail '*) echo "$_platoonctl_options --on" ;;
-    'job cancel' | 'job cancel '*) echo "$_platoonctl_options --on" ;;
-    'job retry' | 'job retry '*) echo "$_platoonctl_options --on" ;;
+    'job tail' | 'job tail '*) echo "$_platoonctl_options -f --on" ;;
+    'job cancel' | 'job cancel '*) echo "$_platoonctl_options --all --status --platform --on" ;;
+    'job retry' | 'job retry '*) echo "$_platoonctl_options --all --status --platform --on" ;;
+    'job stats' | 'job stats '*) echo "$_platoonctl_options --since --on" ;;
     'snapshot log' | 'snapshot log '*) echo "$_platoonctl_options --limit --before" ;;
     'snapshot put' | 'snapshot put '*) echo "$_platoonctl_options --if" ;;
     *) echo "$_platoonctl_options" ;;
@@ -107,7 +108,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --limit | --before | --if) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --limit | --before | --if) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -124,7 +125,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --limit | --before | --if) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --limit | --before | --if) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

@@ -81,18 +81,23 @@
     X(JOB_RUN, job_run, "job run", 1, VERB_MANY, WAIT, ACT, \
       "job run PLATFORM [NAME=VALUE...] [--settings JSON|@FILE] [--id ID] [--key KEY] [--wait] [--on SECTION]", \
       "make a job of a platform; --wait: until it has ended") \
-    X(JOB_LIST, job_list, "job list", 0, VERB_MANY, ANSWER, LOOK, "job list [--status S] [-n 50] [--on SECTION]", \
-      "the newest jobs") \
+    X(JOB_LIST, job_list, "job list", 0, VERB_MANY, ANSWER, LOOK, \
+      "job list [--status S] [--platform P] [--queue Q] [--since 1h] [-n 50] [--after JOB] [--on SECTION]", \
+      "the newest jobs; --after: those behind one") \
     X(JOB_SHOW, job_show, "job show", 1, VERB_MANY, ANSWER, LOOK, "job show JOB [--on SECTION]", \
       "all that is known of a job") \
     X(JOB_WAIT, job_wait, "job wait", 1, VERB_MANY, WAIT, WAIT, "job wait JOB [--on SECTION]", \
       "until it has ended: 0 finished, 1 otherwise") \
-    X(JOB_TAIL, job_tail, "job tail", 1, VERB_MANY, ANSWER, LOOK, "job tail JOB [--on SECTION]", \
-      "the last of its output") \
-    X(JOB_CANCEL, job_cancel, "job cancel", 1, VERB_MANY, ANSWER, ACT, "job cancel JOB... [--on SECTION]", \
+    X(JOB_TAIL, job_tail, "job tail", 1, VERB_MANY, ANSWER, LOOK, "job tail JOB [-f] [--on SECTION]", \
+      "the last of its output; -f: and what comes, until it has ended") \
+    X(JOB_CANCEL, job_cancel, "job cancel", 1, VERB_MANY, ANSWER, ACT, \
+      "job cancel [JOB...] [--all] [--status S] [--platform P] [--on SECTION]", \
       "jobs that wait are canceled, those that run are stopped") \
-    X(JOB_RETRY, job_retry, "job retry", 1, VERB_MANY, ANSWER, ACT, "job retry JOB... [--on SECTION]", \
-      "jobs that have failed, were stopped or canceled wait again")
+    X(JOB_RETRY, job_retry, "job retry", 1, VERB_MANY, ANSWER, ACT, \
+      "job retry [JOB...] [--all] [--status S] [--platform P] [--on SECTION]", \
+      "jobs that have failed, were stopped or canceled wait again") \
+    X(JOB_STATS, job_stats, "job stats", 0, VERB_MANY, ANSWER, LOOK, "job stats [--since 7d] [--on SECTION]", \
+      "how many have ended how, of each platform and day")
 
 #define JOBS_ASKS(X) \
     X("job-collector", "job-platforms", LOOK, "", \
@@ -100,8 +105,10 @@
       "timeout_ms, retries, rerun, broken}; nil: as the section has it; broken: why it is, or nil") \
     X("job-collector", "job-run", ACT, "PLATFORM SETTINGS ID KEY", \
       "map {job_id, replayed}; SETTINGS a JSON object, ID and KEY may be empty") \
-    X("job-collector", "job-list", LOOK, "STATUS LIMIT", \
-      "map {total, jobs: array of map as of job-show, without settings and output}; an empty status is any") \
+    X("job-collector", "job-list", LOOK, "STATUS LIMIT PLATFORM QUEUE SINCE AFTER", \
+      "map {total, jobs: array of map as of job-show, without settings and output, next: AFTER of the next page, or " \
+      "nil}; SINCE: ms ago; what is empty is any") \
+    X("job-collector", "job-stats", LOOK, "DAYS", "array of map {day, platform_id, status, jobs}") \
     X("job-collector", "job-show", LOOK, "JOB", \
       "map {job_id, id, platform_id, queue, status, cause, reason, attempt, created_at, enqueued_at, started_at, " \
       "ended_at, worker, progress, eta_ms, meta, result, exit_code, signal, oom, cpu_ms, max_rss_bytes, run_ms, " \
@@ -136,6 +143,7 @@
     X(JOBS, "HDEL", NEEDED, "$ 1") \
     X(JOBS, "HGET", NEEDED, "$ 1") \
     X(JOBS, "HGETALL", NEEDED, "$") \
+    X(JOBS, "HINCRBY", NEEDED, "$ 1 0") \
     X(JOBS, "HMGET", NEEDED, "$ 1") \
     X(JOBS, "HSET", NEEDED, "$ 1 1 x") \
     X(JOBS, "LLEN", NEEDED, "$") \
@@ -153,10 +161,12 @@
     X(JOBS, "XADD", NEEDED, "$ 1-1 a") \
     X(JOBS, "ZADD", NEEDED, "$ XX 0 1") \
     X(JOBS, "ZCARD", NEEDED, "$") \
+    X(JOBS, "ZCOUNT", NEEDED, "$ 0 0") \
     X(JOBS, "ZRANGE", NEEDED, "$ 0 0") \
     X(JOBS, "ZRANGEBYSCORE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREM", NEEDED, "$ 1") \
     X(JOBS, "ZREVRANGE", NEEDED, "$ 0 0") \
+    X(JOBS, "ZREVRANK", NEEDED, "$ 1") \
     X(JOBS, "ZSCORE", NEEDED, "$ 1") \
     X(JOBS, "BLMOVE", NEEDED, "$ $ RIGHT RIGHT 1")
 /* What each script begins with; what takes a job. */
@@ -173,7 +183,8 @@
     X(JOBS_CANCEL, jobs_cancel, "jobs/jobs_cancel.lua", JOBS_PARTS_LIB) \
     X(JOBS_RETRY, jobs_retry, "jobs/jobs_retry.lua", JOBS_PARTS_LIB) \
     X(JOBS_EXPIRE, jobs_expire, "jobs/jobs_expire.lua", JOBS_PARTS_LIB) \
-    X(JOBS_LIST, jobs_list, "jobs/jobs_list.lua", JOBS_PARTS_LIB)
+    X(JOBS_LIST, jobs_list, "jobs/jobs_list.lua", JOBS_PARTS_LIB) \
+    X(JOBS_STATS, jobs_stats, "jobs/jobs_stats.lua", JOBS_PARTS_LIB)
 /* clang-format on */
 
 #endif

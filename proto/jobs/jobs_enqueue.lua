@@ -21,6 +21,7 @@ if key ~= '' and not seen then
 end
 call('HSET', JOB .. id, 'status', 'created', 'origin', queue, 'created_at', stamped, unpack(ARGV, 7))
 call('SADD', 'rq:queues', QUEUE .. queue)
+call('ZADD', JOBS, num(now), id)
 local job = {id = id, key = JOB .. id, queue = queue}
 if due > now then
   call('ZADD', registry('scheduled', queue), seconds(due), id)

@@ -18,6 +18,7 @@ local function expire(set, kind, id)
   end
   if ours and kinds[kind][job.status] then
     call('UNLINK', job.key, 'rq:results:' .. id)
+    call('ZREM', JOBS, id)
   end
   call('ZREM', set, id)
   return true

@@ -5,7 +5,7 @@
 --
 -- Redis does not roll a script back, and may refuse any command of it. So a job comes to where it shall be before it goes from where it is, and what
 -- is there twice is claimed once, because its hash says so.
-local JOB, QUEUE, TURNS = 'rq:job:', 'rq:queue:', KEYS[1] .. 'turns'
+local JOB, QUEUE, TURNS, JOBS = 'rq:job:', 'rq:queue:', KEYS[1] .. 'turns', KEYS[1] .. 'jobs'
 -- Most jobs that one call moves. The end of a lease, in seconds, after which a clean-up of RQ's own fails what is in wip: it comes behind our keeper's.
 local PAGE, GRACE = 500, 60
 local floor, max, min = math.floor, math.max, math.min
@@ -71,6 +71,14 @@ local function to_queue(job, first)
   give_turn(job.queue)
 end
 
+-- One more end of its platform on this day (UTC); days are kept for STATS_DAYS.
+local STATS_DAYS = 400
+local function count_end(job, status)
+  local key = KEYS[1] .. 'stats:' .. string.sub(stamped, 1, 10)
+  call('HINCRBY', key, status .. ' ' .. (job.platform or ''), '1')
+  call('PEXPIRE', key, num(STATS_DAYS * 86400000))
+end
+
 -- To a registry of what has ended, for `ttl` seconds; below 0: for ever. What has finished needs its secrets no more.
 local function to_end(job, kind, status, ttl)
   if status == 'finished' then
@@ -78,6 +86,7 @@ local function to_end(job, kind, status, ttl)
   end
   call('ZADD', registry(kind, job.queue), ttl < 0 and '+inf' or seconds(now + ttl * 1000), job.id)
   call('HSET', job.key, 'status', status, 'ended_at', stamped)
+  count_end(job, status)
   if ttl >= 0 then
     call('PEXPIRE', job.key, num(ttl * 1000 + GRACE * 1000))
   end

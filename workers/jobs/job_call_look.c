@@ -85,20 +85,52 @@ const struct job_call_verb job_call_platforms = {"job-platforms", "", 0, look_pl
 
 /* ---- list, show ---- */
 
+enum { LIST_STATUS, LIST_LIMIT, LIST_PLATFORM, LIST_QUEUE, LIST_SINCE, LIST_AFTER, LIST_ARGS };
+
+static enum job_call_status look_list_check(struct job_call *call)
+{
+    static const char *const statuses[] = {"",         "queued", "started", "scheduled", "deferred",
+                                           "finished", "failed", "stopped", "canceled"};
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        if (slice_is(call->args[LIST_STATUS], statuses[i]))
+            return JOB_CALL_OK;
+    return job_call_refuse(call, JOB_CALL_INVALID,
+                           "Invalid parameters in request: status: none of queued, started, "
+                           "scheduled, deferred, finished, failed, stopped, canceled");
+}
+
 static enum job_call_status look_list_ask(struct job_call *call)
 {
-    const struct slice words[] = {call->calls->queue, call->args[1], call->args[0]};
-    return job_call_script(call, JOB_SCRIPT_JOBS_LIST, 3, words);
+    struct slice queue =
+        call->args[LIST_QUEUE].len > 0 ? call->args[LIST_QUEUE] : call->calls->queue;
+    const struct slice words[] = {queue,
+                                  call->args[LIST_LIMIT],
+                                  call->args[LIST_STATUS],
+                                  call->args[LIST_PLATFORM],
+                                  call->args[LIST_SINCE],
+                                  call->args[LIST_AFTER]};
+    enum job_call_status status = look_list_check(call);
+    if (status != JOB_CALL_OK)
+        return status;
+    if (!slice_equal(queue, call->calls->queue))
+        return job_call_refuse(call, JOB_CALL_INVALID,
+                               "Invalid parameters in request: queue: this section's is %.*s",
+                               (int)call->calls->queue.len, call->calls->queue.ptr);
+    return job_call_script(call, JOB_SCRIPT_JOBS_LIST, LIST_ARGS, words);
 }
 
 static enum job_call_status look_list_answer(struct job_call *call, const redisReply *reply)
 {
-    const redisReply *total = job_reply_at(reply, 0), *jobs = job_reply_at(reply, 1);
+    const redisReply *total = job_reply_at(reply, 0), *jobs = job_reply_at(reply, 1),
+                     *next = job_reply_at(reply, 2);
     struct buffer *body = &call->body;
-    if (total == NULL || total->type != REDIS_REPLY_INTEGER || jobs == NULL ||
+    if (slice_is(job_reply_bytes(reply), "unknown"))
+        return job_call_refuse(call, JOB_CALL_NO_JOB,
+                               "the job to go on after is not in this list any more: begin anew");
+    if (total == NULL || total->type != REDIS_REPLY_INTEGER || next == NULL || jobs == NULL ||
         jobs->type != REDIS_REPLY_ARRAY)
         return look_strange(call);
-    pack_map(body, 2);
+    pack_map(body, 3);
     pack_text(body, "total");
     pack_u64(body, (uint64_t)total->integer);
     pack_text(body, "jobs");
@@ -110,11 +142,16 @@ static enum job_call_status look_list_answer(struct job_call *call, const redisR
             return look_strange(call);
         job_row_pack(body, job_reply_bytes(id), fields, false);
     }
+    pack_text(body, "next");
+    if (job_reply_bytes(next).len > 0)
+        pack_bin(body, job_reply_bytes(next));
+    else
+        pack_nil(body);
     return JOB_CALL_OK;
 }
 
-const struct job_call_verb job_call_list = {"job-list", "STATUS LIMIT", 2, look_list_ask,
-                                            look_list_answer};
+const struct job_call_verb job_call_list = {"job-list", "STATUS LIMIT PLATFORM QUEUE SINCE AFTER",
+                                            LIST_ARGS, look_list_ask, look_list_answer};
 
 static enum job_call_status look_show_ask(struct job_call *call)
 {
@@ -217,6 +254,51 @@ static enum job_call_status look_tail_answer(struct job_call *call, const redisR
 
 const struct job_call_verb job_call_tail = {"job-tail", "JOB ATTEMPT FROM", 3, look_tail_ask,
                                             look_tail_answer};
+
+/* ---- stats ---- */
+
+static enum job_call_status look_stats_ask(struct job_call *call)
+{
+    return job_call_script(call, JOB_SCRIPT_JOBS_STATS, 1, call->args);
+}
+
+/* "finished coinis", "7" of a day. */
+static void look_stats_row(struct buffer *out, struct slice day, struct slice name,
+                           struct slice count)
+{
+    const char *blank = name.len > 0 ? memchr(name.ptr, ' ', name.len) : NULL;
+    size_t len = blank != NULL ? (size_t)(blank - name.ptr) : name.len;
+    pack_map(out, 4);
+    pack_text(out, "day");
+    pack_bin(out, day);
+    pack_text(out, "platform_id");
+    pack_bin(out, blank != NULL ? slice_make(blank + 1, name.len - len - 1) : slice_of(""));
+    pack_text(out, "status");
+    pack_bin(out, slice_make(name.ptr, len));
+    pack_text(out, "jobs");
+    pack_u64(out, look_u64(count));
+}
+
+static enum job_call_status look_stats_answer(struct job_call *call, const redisReply *reply)
+{
+    struct buffer rows = BUFFER_EMPTY;
+    uint32_t count = 0;
+    const redisReply *row;
+    for (size_t i = 0; (row = job_reply_at(reply, i)) != NULL; i++) {
+        const redisReply *day = job_reply_at(row, 0), *counts = job_reply_at(row, 1);
+        for (size_t k = 0; day != NULL && job_reply_at(counts, k + 1) != NULL; k += 2, count++)
+            look_stats_row(&rows, job_reply_bytes(day), job_reply_bytes(counts->element[k]),
+                           job_reply_bytes(counts->element[k + 1]));
+    }
+    pack_array(&call->body, count);
+    buffer_append_slice(&call->body, buffer_slice(&rows));
+    call->body.failed = call->body.failed || !buffer_ok(&rows);
+    buffer_fini(&rows);
+    return JOB_CALL_OK;
+}
+
+const struct job_call_verb job_call_stats = {"job-stats", "DAYS", 1, look_stats_ask,
+                                             look_stats_answer};
 
 /* ---- cancel, retry ---- */
 

@@ -20,8 +20,8 @@ struct collector {
 /* ---- requests ---- */
 
 static const struct job_call_verb *const collector_verbs[] = {
-    &job_call_platforms, &job_call_run,    &job_call_list,  &job_call_show,
-    &job_call_tail,      &job_call_cancel, &job_call_retry,
+    &job_call_platforms, &job_call_run,   &job_call_list,   &job_call_show,
+    &job_call_tail,      &job_call_stats, &job_call_cancel, &job_call_retry,
 };
 #define COLLECTOR_VERBS (sizeof collector_verbs / sizeof collector_verbs[0])
 

@@ -2,6 +2,7 @@
 #include "common/text.h"
 #include "workers/jobs/job_http_private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -153,7 +154,17 @@ static void route_list(struct job_http *h, struct http_request *r, const json_t 
                       "Invalid parameters in request: limit: a number from 1 to 500 is wanted");
         return;
     }
-    const struct slice args[] = {query(r, "status"), limit.len > 0 ? limit : slice_of("50")};
+    const char *since = http_request_query(r, "since");
+    uint64_t since_ms = 0;
+    char ago[24];
+    if (since != NULL && text_parse_span(slice_of(since), &since_ms) != 0) {
+        job_http_fail(r, 400, "Invalid parameters in request: since: a span such as 1h is wanted");
+        return;
+    }
+    snprintf(ago, sizeof ago, "%" PRIu64, since_ms);
+    const struct slice args[] = {query(r, "status"),      limit.len > 0 ? limit : slice_of("50"),
+                                 query(r, "platform_id"), query(r, "queue"),
+                                 slice_of(ago),           query(r, "after")};
     job_http_ask(h, r, &job_call_list, args, &shape_plain);
 }
 

@@ -1,4 +1,4 @@
-/* ctl_job.c: the verbs of jobs: platforms, run, list, show, wait, tail, cancel, retry. See ctl_job.h. */
+/* ctl_job.c: the verbs of one job, and of platforms: platforms, run, show, wait. See ctl_job.h. */
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_table.h"
@@ -11,30 +11,6 @@
 #include <stdlib.h>
 
 /* ---- what people see ---- */
-
-static void job_cell(struct ctl_table *t, const json_t *job, const char *key)
-{
-    struct buffer text = BUFFER_EMPTY;
-    ctl_value_show(json_object_get(job, key), &text);
-    ctl_table_cell(t, CTL_PLAIN, buffer_slice(&text));
-    buffer_fini(&text);
-}
-
-static void job_print_rows(struct ctl *c, const json_t *rows, const struct ctl_column *columns,
-                           const char *const *keys, size_t count)
-{
-    struct ctl_table t;
-    size_t i;
-    json_t *row;
-    ctl_table_init(&t, columns, count);
-    json_array_foreach(rows, i, row)
-    {
-        for (size_t k = 0; k < count; k++)
-            job_cell(&t, row, keys[k]);
-    }
-    ctl_table_render(&t, c->width, c->color, &c->out);
-    ctl_table_fini(&t);
-}
 
 /* "status    finished", a line a member; what there is not is not shown, nor is the output. */
 static void job_print(struct ctl *c, json_t *job)
@@ -60,7 +36,7 @@ static void job_print(struct ctl *c, json_t *job)
     }
 }
 
-/* ---- platforms, list, show, tail ---- */
+/* ---- platforms, show ---- */
 
 /* "date:datetime days:int=7 [key:str]": those in brackets need not be given; a secret's default is not shown. */
 static void job_show_settings(const json_t *settings, struct buffer *text)
@@ -92,8 +68,8 @@ static void job_print_platforms(struct ctl *c, const json_t *rows)
     {
         const char *broken = ctl_value_text(row, "broken");
         struct buffer text = BUFFER_EMPTY;
-        job_cell(&t, row, "platform_id");
-        job_cell(&t, row, "display_name");
+        ctl_job_cell(&t, row, "platform_id");
+        ctl_job_cell(&t, row, "display_name");
         if (broken[0] != '\0')
             buffer_printf(&text, "broken: %s", broken);
         else
@@ -120,34 +96,6 @@ int ctl_job_platforms_run(struct ctl *c)
     return status;
 }
 
-int ctl_job_list_run(struct ctl *c)
-{
-    static const struct ctl_column columns[] = {{.title = "JOB"},
-                                                {.title = "STATUS"},
-                                                {.title = "ATTEMPT", .right = true},
-                                                {.title = "RUN MS", .right = true},
-                                                {.title = "REASON", .cut = true}};
-    static const char *const keys[] = {"job_id", "status", "attempt", "run_ms", "reason"};
-    static const char *const options[] = {"--status", "-n", NULL};
-    const char *values[] = {"", "50"};
-    struct ctl_job_words words;
-    json_t *answer = NULL;
-    uint64_t limit;
-    int status = ctl_job_begin(c, &words, 0, 0, options, values);
-    if (status != CONTROL_OK)
-        return status;
-    if (text_parse_u64(slice_of(values[1]), &limit) != 0 || limit == 0 || limit > 500)
-        return ctl_fail_usage(c->args.verb, "-n: '%s' is no number from 1 to 500", values[1]);
-    const struct slice args[] = {slice_of(values[0]), slice_of(values[1])};
-    status = ctl_job_ask(c, words.section, "job-list", 2, args, &answer);
-    if (status == CONTROL_OK && c->args.json)
-        ctl_print_json(c, answer);
-    else if (status == CONTROL_OK)
-        job_print_rows(c, json_object_get(answer, "jobs"), columns, keys, 5);
-    json_decref(answer);
-    return status;
-}
-
 static int job_shown(struct ctl *c, struct ctl_job_words *words, json_t **job)
 {
     int status = ctl_job_begin(c, words, 1, 1, NULL, NULL);
@@ -164,30 +112,6 @@ int ctl_job_show_run(struct ctl *c)
         ctl_print_json(c, job);
     else if (status == CONTROL_OK)
         job_print(c, job);
-    json_decref(job);
-    return status;
-}
-
-int ctl_job_tail_run(struct ctl *c)
-{
-    struct ctl_job_words words;
-    json_t *job = NULL;
-    int status = job_shown(c, &words, &job);
-    if (status == CONTROL_OK && c->args.json) {
-        ctl_print_json(c, json_object_get(job, "output"));
-    } else if (status == CONTROL_OK) {
-        struct buffer text = BUFFER_EMPTY;
-        if (!json_is_null(json_object_get(job, "output")))
-            ctl_value_show(json_object_get(job, "output"), &text);
-        for (const char *at = text.data, *end = at + text.len; at < end;) {
-            const char *newline = memchr(at, '\n', (size_t)(end - at));
-            const char *stop = newline != NULL ? newline : end;
-            ctl_append_safe(&c->out, slice_make(at, (size_t)(stop - at)));
-            buffer_append_char(&c->out, '\n');
-            at = stop + 1;
-        }
-        buffer_fini(&text);
-    }
     json_decref(job);
     return status;
 }
@@ -268,39 +192,4 @@ int ctl_job_run_run(struct ctl *c)
     }
     json_decref(answer);
     return status;
-}
-
-/* ---- cancel, retry ---- */
-
-/* Of each job in turn; the first that cannot be had ends it. */
-static int job_each(struct ctl *c, const char *verb)
-{
-    struct ctl_job_words words;
-    json_t *all = json_array();
-    int status = ctl_job_begin(c, &words, 1, CTL_JOB_WORDS_MAX, NULL, NULL);
-    for (int i = 0; i < words.count && status == CONTROL_OK; i++) {
-        const struct slice arg = slice_of(words.list[i]);
-        json_t *answer = NULL;
-        status = ctl_job_ask(c, words.section, verb, 1, &arg, &answer);
-        if (status == CONTROL_OK && !c->args.json) {
-            ctl_append_safe(&c->out, arg);
-            buffer_printf(&c->out, ": %s\n", ctl_value_text(answer, "status"));
-        }
-        if (answer != NULL)
-            json_array_append_new(all, answer);
-    }
-    if (status == CONTROL_OK && c->args.json)
-        ctl_print_json(c, all);
-    json_decref(all);
-    return status;
-}
-
-int ctl_job_cancel_run(struct ctl *c)
-{
-    return job_each(c, "job-cancel");
-}
-
-int ctl_job_retry_run(struct ctl *c)
-{
-    return job_each(c, "job-retry");
 }

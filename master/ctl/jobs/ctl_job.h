@@ -7,6 +7,7 @@
 #define MASTER_CTL_JOBS_CTL_JOB_H
 
 #include "master/ctl/ctl.h"
+#include "master/ctl/ctl_table.h"
 #include "proto/contract.h"
 
 #define CTL_JOB_WORDS_MAX 256
@@ -28,6 +29,12 @@ int ctl_job_begin(struct ctl *c, struct ctl_job_words *words, int min, int max,
 /* Asks the collector of the section. On 0 *answer is the caller's, for json_decref; else the reason is printed. */
 int ctl_job_ask(struct ctl *c, const char *section, const char *verb, size_t count,
                 const struct slice *args, json_t **answer);
+
+/* A cell of what a member of an object is. */
+void ctl_job_cell(struct ctl_table *t, const json_t *object, const char *key);
+
+/* Whether a job of that status has ended. */
+bool ctl_job_is_over(const char *status);
 
 /* Until the job has ended: its exit code (0 finished, 1 ended otherwise), with the job in *job. */
 int ctl_job_wait(struct ctl *c, const char *section, const char *job, json_t **last);

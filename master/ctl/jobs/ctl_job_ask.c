@@ -79,11 +79,21 @@ static void job_address(struct slice *words, const char *section, const char *ve
 int ctl_job_ask(struct ctl *c, const char *section, const char *verb, size_t count,
                 const struct slice *args, json_t **answer)
 {
-    struct slice words[8];
+    struct slice words[12];
     job_address(words, section, verb);
     for (size_t i = 0; i < count; i++)
         words[3 + i] = args[i];
     return ctl_request_json(c, "ask", count + 3, words, answer);
+}
+
+/* ---- showing ---- */
+
+void ctl_job_cell(struct ctl_table *t, const json_t *object, const char *key)
+{
+    struct buffer text = BUFFER_EMPTY;
+    ctl_value_show(json_object_get(object, key), &text);
+    ctl_table_cell(t, CTL_PLAIN, buffer_slice(&text));
+    buffer_fini(&text);
 }
 
 /* ---- waiting ---- */
@@ -109,11 +119,11 @@ static int wait_look(struct ctl *c, const char *section, const char *job, json_t
     return CONTROL_OK;
 }
 
-static bool wait_is_over(const json_t *job)
+bool ctl_job_is_over(const char *status)
 {
     static const char *const ends[] = {"finished", "failed", "stopped", "canceled"};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (strcmp(ctl_value_text(job, "status"), ends[i]) == 0)
+        if (strcmp(status, ends[i]) == 0)
             return true;
     return false;
 }
@@ -124,7 +134,7 @@ int ctl_job_wait(struct ctl *c, const char *section, const char *job, json_t **l
         int status = wait_look(c, section, job, last);
         if (status != CONTROL_OK)
             return status;
-        if (wait_is_over(*last))
+        if (ctl_job_is_over(ctl_value_text(*last, "status")))
             return strcmp(ctl_value_text(*last, "status"), "finished") == 0 ? CONTROL_OK
                                                                             : CONTROL_ERROR;
         uint64_t now = clock_mono_ms();

@@ -173,6 +173,11 @@ def test_list_cancel_retry(desk):
     assert got["total"] == 3 and [row["job_id"] for row in got["jobs"]] == [waits, *reversed(runs)]
     assert [row["job_id"] for row in desk.get("/execution/list?status=queued").message["jobs"]] == [waits]
     assert len(desk.get("/execution/list?limit=2").message["jobs"]) == 2
+    page = desk.get("/execution/list?limit=2").message
+    assert page["next"] == runs[1]
+    assert [row["job_id"] for row in desk.get(f"/execution/list?after={page['next']}&platform_id=coinis&queue=q&since=1h").message["jobs"]] == [runs[0]]
+    assert desk.get("/execution/list?platform_id=none").message["jobs"] == [] and desk.get("/execution/list?after=nobody").status == 404
+    assert [desk.get(f"/execution/list?{wrong}").status for wrong in ("status=done", "queue=other", "since=x")] == [400] * 3
     assert [desk.get(f"/execution/list?limit={n}").status for n in ("0", "x", "501")] == [400] * 3
     assert desk.post("/execution/cancel", {"job_id": waits}).message == {"job_id": waits, "status": "canceled"}
     assert desk.post("/execution/cancel", {"job_id": runs[0]}).message["status"] == "stopping"

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define Q_JOBS "platoon:{jobs:t}:jobs"
+
 START_TEST(test_orphans_of_an_owner)
 {
     jobs_enqueue("a");
@@ -37,24 +39,95 @@ START_TEST(test_orphans_of_a_name)
 }
 END_TEST
 
+/* The ids of a page, then what `next` is. */
+static const char *list_of(const char *limit, const char *status, const char *platform,
+                           const char *since, const char *after)
+{
+    static char text[512];
+    j_text(list, "q", limit, status, platform, since, after);
+    const redisReply *jobs = queue.reply->element[1];
+    size_t used = 0;
+    for (size_t i = 0; i < jobs->elements; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s ",
+                                 jobs->element[i]->element[0]->str);
+    snprintf(text + used, sizeof text - used, "> %s", queue.reply->element[2]->str);
+    return text;
+}
+
 START_TEST(test_list)
 {
     jobs_enqueue("1");
-    jobs_enqueue("3");
     jobs_enqueue("2");
+    jobs_enqueue("3");
     jobs_claim("me.1");
     queue_redis("HSET rq:job:4 status queued origin q");
     queue_redis("RPUSH rq:queue:q 4");
-    j_text(list, "q", "2", "");
-    ck_assert_int_eq(queue.reply->element[0]->integer, 4);
-    ck_assert_uint_eq(queue.reply->element[1]->elements, 2);
-    j_text(list, "q", "10", "");
-    ck_assert_uint_eq(queue.reply->element[1]->elements, 3);
-    ck_assert_str_eq(queue.reply->element[1]->element[0]->element[0]->str, "3");
-    ck_assert_str_eq(queue.reply->element[1]->element[2]->element[0]->str, "1");
-    j_text(list, "q", "10", "started");
+    ck_assert_str_eq(list_of("2", "", "", "0", ""), "3 2 > 2");
+    ck_assert_int_eq(queue.reply->element[0]->integer, 3);
+    ck_assert_str_eq(list_of("2", "", "", "0", "2"), "1 > ");
+    ck_assert_str_eq(list_of("3", "", "", "0", ""), "3 2 1 > ");
+    ck_assert_str_eq(list_of("10", "started", "", "0", ""), "1 > ");
     ck_assert_int_eq(queue.reply->element[0]->integer, 1);
-    ck_assert_str_eq(queue.reply->element[1]->element[0]->element[0]->str, "1");
+    ck_assert_str_eq(list_of("10", "queued", "", "0", ""), "3 2 > ");
+    ck_assert_str_eq(list_of("1", "queued", "", "0", ""), "3 > 3");
+    ck_assert_str_eq(list_of("1", "queued", "", "0", "3"), "2 > ");
+    ck_assert_str_eq(list_of("10", "", "coinis", "0", ""), "3 2 1 > ");
+    ck_assert_str_eq(list_of("10", "", "other", "0", ""), "> ");
+    ck_assert_str_eq(list_of("10", "", "", "60000", ""), "3 2 1 > ");
+    queue_redis("ZADD " Q_JOBS " 1 1");
+    ck_assert_str_eq(list_of("10", "", "", "60000", ""), "3 2 > ");
+    ck_assert_int_eq(queue.reply->element[0]->integer, 2);
+    ck_assert_str_eq(list_of("10", "started", "", "60000", ""), "> ");
+    ck_assert_str_eq(j_text(list, "q", "10", "", "", "0", "nobody"), "unknown");
+    ck_assert_str_eq(j_text(list, "q", "10", "failed", "", "0", "1"), "unknown");
+    /* What RQ has deleted goes. */
+    queue_redis("DEL rq:job:2");
+    ck_assert_str_eq(list_of("10", "", "", "0", ""), "3 1 > ");
+    ck_assert_str_eq(list_of("10", "", "", "0", ""), "3 1 > ");
+    ck_assert_int_eq(queue.reply->element[0]->integer, 2);
+}
+END_TEST
+
+/* The list of all is made again of RQ's places, in the order in which jobs were made. */
+START_TEST(test_a_list_that_is_gone)
+{
+    jobs_enqueue("b");
+    jobs_enqueue("a");
+    jobs_enqueue("c");
+    queue_redis("HSET rq:job:a created_at 2026-11-28T12:00:00.000000Z");
+    queue_redis("HSET rq:job:b created_at 2026-11-28T12:00:00.001000Z");
+    queue_redis("HSET rq:job:c created_at 1999-12-31T23:59:59.999999Z");
+    jobs_claim("me.1");
+    queue_redis("DEL " Q_JOBS);
+    j_text(due, "q");
+    ck_assert_str_eq(list_of("10", "", "", "0", ""), "b a c > ");
+    queue_redis("ZSCORE " Q_JOBS " a");
+    ck_assert_str_eq(queue.reply->str, "1795867200000");
+    queue_redis("ZSCORE " Q_JOBS " c");
+    ck_assert_str_eq(queue.reply->str, "946684799999");
+}
+END_TEST
+
+START_TEST(test_stats)
+{
+    for (int i = 0; i < 3; i++) {
+        char id[2] = {(char)('a' + i), '\0'};
+        jobs_enqueue(id);
+        jobs_claim("me.1");
+        jobs_finish(id, "me.1", 1, i < 2 ? "finished" : "failed", 0);
+        jobs_finish(id, "me.1", 1, "finished", 0);
+    }
+    jobs_enqueue("d");
+    j_text(cancel, "d");
+    j_text(cancel, "d");
+    j_text(stats, "2");
+    ck_assert_uint_ge(queue.reply->elements, 1); /* two, when midnight was between */
+    if (queue.reply->elements == 1) {
+        const redisReply *counts = queue.reply->element[0]->element[1];
+        ck_assert_uint_eq(counts->elements, 6);
+        ck_assert_str_eq(counts->element[0]->str, "finished coinis");
+        ck_assert_str_eq(counts->element[1]->str, "2");
+    }
 }
 END_TEST
 
@@ -307,7 +380,7 @@ START_TEST(test_limits)
 END_TEST
 
 JOBS_SUITE("jobs_moves", test_orphans_of_an_owner, test_orphans_of_a_name, test_list,
-           test_lost_too_often, test_leases_that_are_over, test_what_is_not_ours, test_due,
-           test_what_others_push_gets_a_turn, test_cancel, test_what_is_to_be_stopped_is,
-           test_retry, test_expire, test_expire_what_rq_has_canceled, test_turns_are_equal,
-           test_weights, test_limits)
+           test_a_list_that_is_gone, test_stats, test_lost_too_often, test_leases_that_are_over,
+           test_what_is_not_ours, test_due, test_what_others_push_gets_a_turn, test_cancel,
+           test_what_is_to_be_stopped_is, test_retry, test_expire, test_expire_what_rq_has_canceled,
+           test_turns_are_equal, test_weights, test_limits)
