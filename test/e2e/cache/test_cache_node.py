@@ -138,6 +138,8 @@ def test_addresses_and_their_number(cache, platoon):
     assert redis.Redis(port=port).get("a") == b"b"
     address = redis.Redis(port=port).client_list()[-1]
     assert address["laddr"] == f"127.0.0.1:{port}"
+    told = redis.Redis(unix_socket_path=f"{platoon.dir}/c1.sock").info("server")
+    assert told["tcp_port"] == port and told["executable"].endswith("/libexec/platoon/cache-node") and told["platoon_name"] == NODE
 
 
 def test_an_address_may_have_blanks(cache, platoon):

@@ -94,6 +94,24 @@ def test_a_process_stands_still_beyond_its_lease(cache_ring, stood):
         serves_all(node, keys.values())
 
 
+def test_a_backing_worker_stands_still(cache_ring):
+    """What is in memory goes on meanwhile, and what was to be stored is stored afterwards."""
+    ring = cache_ring(lease="10s", timeout="60s", write_delay="100ms", idle="0s")
+    keys = {node: ring.keys_of(node)[0] for node in ring.nodes}
+    with hammered(ring) as hammer:
+        for turn in range(2):
+            with frozen(ring.platoons[0].pid_of(BACKING)):
+                for node, key in keys.items():
+                    value = f"{key} {turn}"
+                    assert patient(lambda node=node, key=key, value=value: node.client().set(key, value))
+                    assert patient(lambda node=node, key=key: node.client().get(key)) == value.encode()
+                wait_until(elapsed(2.5), 20, "some of it to be due")
+                assert all(ring.stores[0].has(key) != f"{key} {turn}".encode() for key in keys.values())
+            for key in keys.values():
+                wait_until(lambda key=key, turn=turn: ring.stores[0].has(key) == f"{key} {turn}".encode(), 60, "it to be stored")
+            hammer.more()
+
+
 def test_a_node_that_stands_still_is_told_of(cache_ring):
     """TRYAGAIN says which node gives no answer; the others' own keys go on."""
     ring = cache_ring(lease="10s", **FOREVER)

@@ -140,6 +140,21 @@ def test_status(ring):
     assert all(node.name in shown for node in ring.nodes)
 
 
+def test_calls_are_counted_where_they_are_done(ring):
+    """By the owner, as the command that it is; who hands it on has not called it, and has refused nothing."""
+    one, other = ring.nodes
+    key, = ring.keys_of(one)
+
+    def calls(node):
+        return {name.removeprefix("cmdstat_"): (row["calls"], row["rejected_calls"]) for name, row in node.client().info("commandstats").items()}
+    before = {node: calls(node) for node in ring.nodes}
+    for _ in range(20):
+        assert other.client().strlen(key) == len(key)
+    after = {node: calls(node) for node in ring.nodes}
+    assert after[one]["strlen"] == (before[one].get("strlen", (0, 0))[0] + 20, 0)
+    assert after[other].get("strlen") == before[other].get("strlen") and "platoon.for" not in after[one]
+
+
 def test_a_dump_is_the_owners(ring):
     """DUMP at another node has it stored; the answer tells whether it was not."""
     one, other = ring.nodes

@@ -13,6 +13,8 @@
 #include "workers/cache/command/command_stats.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -21,10 +23,31 @@
 
 /* ---- sections ---- */
 
+/* Of its first TCP address; 0: it has none, which is what Redis says then. */
+static unsigned info_port(const struct cache_node *n)
+{
+    for (size_t i = 0; i < n->listen.count; i++) {
+        struct sockaddr_in6 at = {.sin6_family = AF_UNSPEC}; /* its port stands where IPv4's does */
+        socklen_t size = sizeof at;
+        if (n->listen.at[i].path[0] == '\0' &&
+            getsockname(n->listen.at[i].fd, (struct sockaddr *)&at, &size) == 0)
+            return ntohs(at.sin6_port);
+    }
+    return 0;
+}
+
+static void info_executable(char path[PATH_MAX])
+{
+    ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    path[len > 0 ? len : 0] = '\0';
+}
+
 static void info_server(const struct cache_node *n, struct buffer *out)
 {
     struct utsname system;
     struct timespec now;
+    char executable[PATH_MAX];
+    info_executable(executable);
     uint64_t seconds = (clock_mono_ms() - n->born_ms) / 1000;
     memset(&system, 0, sizeof system);
     uname(&system);
@@ -34,17 +57,17 @@ static void info_server(const struct cache_node *n, struct buffer *out)
                   "redis_git_dirty:0\r\nredis_build_id:0\r\nredis_mode:standalone\r\n"
                   "os:%s %s %s\r\narch_bits:%zu\r\nmonotonic_clock:POSIX clock_gettime\r\n"
                   "multiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n"
-                  "process_id:%d\r\nprocess_supervised:platoon\r\nrun_id:%s\r\ntcp_port:0\r\n",
+                  "process_id:%d\r\nprocess_supervised:platoon\r\nrun_id:%s\r\ntcp_port:%u\r\n",
                   system.sysname, system.release, system.machine, sizeof(void *) * 8, __GNUC__,
-                  __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), n->run_id);
+                  __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), n->run_id, info_port(n));
     buffer_printf(out,
                   "server_time_usec:%" PRIu64 "\r\nuptime_in_seconds:%" PRIu64
                   "\r\nuptime_in_days:%" PRIu64 "\r\nhz:10\r\nconfigured_hz:10\r\n"
-                  "lru_clock:%" PRIu64 "\r\nexecutable:cache-node\r\nconfig_file:\r\n"
+                  "lru_clock:%" PRIu64 "\r\nexecutable:%s\r\nconfig_file:\r\n"
                   "io_threads_active:0\r\nplatoon_version:" PLATOON_VERSION
                   "\r\nplatoon_name:%s\r\n",
                   (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000, seconds,
-                  seconds / 86400, (uint64_t)now.tv_sec & 0xffffff, n->options.name);
+                  seconds / 86400, (uint64_t)now.tv_sec & 0xffffff, executable, n->options.name);
 }
 
 static void info_clients(const struct cache_node *n, struct buffer *out)
