@@ -172,6 +172,17 @@ pid_t hold_holder(int fd)
     return (pid_t)(found > 0 ? found : 0);
 }
 
+int hold_who(const char *state_dir, char who[HOLD_WHO_MAX])
+{
+    struct stat st = {0};
+    int rc = stat(state_dir, &st) == 0 ? 0 : -errno;
+    int len = snprintf(who, HOLD_WHO_MAX, "state_dir %s, inode %ju of device %ju\n%s/%s", state_dir,
+                       (uintmax_t)st.st_ino, (uintmax_t)st.st_dev, state_dir, HOLD_DIR_NAME);
+    if (len < 0 || len >= HOLD_WHO_MAX)
+        who[strcspn(who, "\n")] = '\0'; /* too long: while a worker has it open, then */
+    return rc;
+}
+
 static void hold_read_who(int fd, char who[HOLD_WHO_MAX])
 {
     ssize_t n = pread(fd, who, HOLD_WHO_MAX - 1, 0);

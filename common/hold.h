@@ -41,6 +41,13 @@ pid_t hold_holder(int fd);
 #define HOLD_DIR_NAME "platoon.lock"
 
 /*
+ * What hold_share takes for all workers of the platoon whose state directory that is. Its inode is in it as well: two
+ * containers may call theirs the same. Blocks for stat. 0; or a negative errno: of the directory nothing is known, and
+ * its name alone is in it.
+ */
+int hold_who(const char *state_dir, char who[HOLD_WHO_MAX]);
+
+/*
  * Shares the lock file at `path` (made with `mode`) with whoever names the same `who`, and with nobody else: the first
  * writes it there. `who` is a line for people and, if there is one, on a second the path of a lock of hold_take's:
  * while somebody has that, it stays theirs, although just now none of them may have it open. Does not wait. Callers for

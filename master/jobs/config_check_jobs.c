@@ -118,6 +118,18 @@ static void jobs_check_alone(const struct config *c, const struct config_section
         }
 }
 
+static void jobs_check_store(const struct config *c, const struct config_section *s,
+                             struct config_errors *errors)
+{
+    const char *type = config_check_named(c, s, "store", CONFIG_STORE, "type");
+    if (strcmp(type, "file") == 0 || strcmp(type, "s3") == 0)
+        config_errors_add(
+            errors, config_check_line(s, "store"),
+            "store: %s is of type %s, which keeps a cache's objects and no rows: name "
+            "a store of type sqlite or postgres",
+            config_get(s, "store"), type);
+}
+
 void config_check_jobs(const struct config *c, const struct config_section *s,
                        struct config_errors *errors)
 {
@@ -127,6 +139,7 @@ void config_check_jobs(const struct config *c, const struct config_section *s,
     jobs_check_timezone(s, errors);
     jobs_check_listen(c, s, errors);
     jobs_check_cors(s, errors);
+    jobs_check_store(c, s, errors);
     config_check_order(s, "retry_min", "retry_max", errors);
     snprintf(path, sizeof path, "jobs/%s", config_title(s));
     config_check_path(c, s, path, errors);

@@ -38,6 +38,10 @@
     X(JOBS, "result_ttl", SPAN, "14d", 1000, 31536000000, RESTART, "time a finished job is kept") \
     X(JOBS, "failure_ttl", SPAN, "14d", 1000, 31536000000, RESTART, "time any other ended job is kept") \
     X(JOBS, "output_keep", SIZE, "64KB", 0, 16777216, RESTART, "the last of its output that is kept of a job") \
+    X(JOBS, "dataset_max", SIZE, "4MB", 1024, 67108864, RESTART, \
+      "what is kept of each of the sets of data that a job shows: original, processed") \
+    X(JOBS, "store", SECTION, "", CONFIG_STORE, 0, RESTART, \
+      "the store section, of type sqlite or postgres, that jobs may write rows to; empty: none") \
     X(JOBS, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, \
       "who is restarted when a worker of the section dies (one_for_one|one_for_all|rest_for_one)") \
     X(JOBS, "intensity", INT, "20", 1, 1000, LIVE, \

@@ -18,11 +18,9 @@
 #include "common/hold.h"
 #include "common/log.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define TRANSFER_RETRY_MS 50   /* first pause after a failed transaction; doubles */
 #define TRANSFER_DRAIN_MS 2000 /* how long a stop goes on trying a store that fails */
@@ -422,20 +420,12 @@ static struct template *transfer_template(struct worker *w, const char *what, co
     return t;
 }
 
-/*
- * Who shares a store's file: the workers of one state_dir, which one platoon has, for as long as its master lives. By
- * its inode as well: two containers may call theirs the same.
- */
 static void transfer_tell_holder(struct transfer *t)
 {
-    struct stat st = {0};
     const char *dir = worker_setting_text(t->w, "platoon.state_dir");
-    if (stat(dir, &st) != 0)
-        log_debug("state-dir", "path=%s cause=%s", log_quote_text(dir), strerror(errno));
-    int len = snprintf(t->holder, sizeof t->holder, "state_dir %s, inode %ju of device %ju\n%s/%s",
-                       dir, (uintmax_t)st.st_ino, (uintmax_t)st.st_dev, dir, HOLD_DIR_NAME);
-    if (len < 0 || (size_t)len >= sizeof t->holder)
-        t->holder[strcspn(t->holder, "\n")] = '\0'; /* too long: while a worker has it open, then */
+    int rc = hold_who(dir, t->holder);
+    if (rc != 0)
+        log_debug("state-dir", "path=%s cause=%s", log_quote_text(dir), strerror(-rc));
     t->out.options.holder = t->holder;
 }
 

@@ -2,4 +2,4 @@
 TYPES += job-keeper job-collector sanjer
 LIBS_job-keeper := $(LIBS_WORKER) hiredis openssl
 LIBS_job-collector := $(LIBS_CORE) hiredis openssl jansson libmicrohttpd
-LIBS_sanjer := $(LIBS_WORKER) hiredis openssl jansson
+LIBS_sanjer := $(LIBS_WORKER) hiredis openssl jansson sqlite3 libpq

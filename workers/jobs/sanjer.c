@@ -273,6 +273,7 @@ static void sanjer_read_settings(struct sanjer *s)
     const char *most = worker_setting(s->w, "jobs.sanjer.memory_max");
     if (most != NULL && most[0] != '\0')
         s->memory_max = worker_setting_u64(s->w, "jobs.sanjer.memory_max");
+    s->dataset_max = worker_setting_u64(s->w, "jobs.dataset_max");
     s->output_keep = worker_setting_u64(s->w, "jobs.output_keep");
     snprintf(s->lease, sizeof s->lease, "%" PRIu64, worker_setting_u64(s->w, "jobs.lease"));
     gethostname(host, sizeof host - 1);
@@ -290,6 +291,7 @@ static int sanjer_init(struct worker *w, void *state)
     int rc = child_process_adopt();
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "descendants of jobs cannot be adopted");
+    s->store = sanjer_store_new(s);
     s->python = sanjer_python_new(s);
     if (s->python == NULL)
         worker_exit(w, CONTRACT_EXIT_SHORT, "memory is short for an interpreter");
@@ -350,6 +352,7 @@ static void sanjer_fini(struct worker *w, void *state)
         sanjer_run_close(s->run);
     s->run = NULL;
     sanjer_python_free(s->python);
+    sanjer_store_free(s->store);
     sanjer_leave_nothing();
     uv_close((uv_handle_t *)&s->stop, NULL);
 }

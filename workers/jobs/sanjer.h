@@ -4,6 +4,7 @@
  * sanjer.c       its life: idle, woken, a claim, beats
  * sanjer_run.c   a job's process: what it is told, its time, its end and that of what it left
  * sanjer_say.c   what it says
+ * sanjer_store.c what it stores
  * sanjer_end.c   what has become of it, told to Redis until that has heard
  */
 #ifndef WORKERS_JOBS_SANJER_H
@@ -13,11 +14,13 @@
 #include "workers/jobs/job_mask.h"
 #include "workers/jobs/job_redis.h"
 #include "workers/jobs/sanjer_python.h"
+#include "workers/jobs/sanjer_store.h"
 
 #include <jansson.h>
 #include <sys/resource.h>
 
-#define SANJER_LINE_MAX (1024u * 1024) /* of what a program says; longer ones are output */
+#define SANJER_LINE_MAX                                                                            \
+    (1024u * 1024) /* of what a job says, beyond dataset_max; longer ones are output */
 #define SANJER_TEXT_MAX 512
 
 /* Why a job is being ended before it ends itself. */
@@ -63,10 +66,13 @@ struct sanjer_run {
     int status; /* of waitpid */
     uint64_t cpu_ms, rss;
     uint64_t started_ms, ended_ms;
-    bool memory;                  /* what it raised was for want of it */
-    char raised[SANJER_TEXT_MAX]; /* of a class: what, for people; "" nothing */
-    char *traceback;              /* with it; or NULL */
-    char fault[SANJER_TEXT_MAX];  /* it never ran; "" when it did */
+    bool memory;                   /* what it raised was for want of it */
+    char raised[SANJER_TEXT_MAX];  /* of a class: what, for people; "" nothing */
+    char *traceback;               /* with it; or NULL */
+    json_t *stores;                /* what is to be written when it has ended well; or NULL */
+    struct store_job *storing;     /* that is being written; or NULL */
+    char storage[SANJER_TEXT_MAX]; /* what is wrong with it; "" nothing */
+    char fault[SANJER_TEXT_MAX];   /* it never ran; "" when it did */
 };
 
 struct sanjer {
@@ -77,9 +83,10 @@ struct sanjer {
     char lease[24];
     uint64_t timeout_ms, stop_ms, retries, retry_min_ms, retry_max_ms;
     uint64_t jobs_per_process, memory_max; /* 0: none */
-    size_t output_keep;
+    size_t output_keep, dataset_max;
     struct sanjer_python *python;
-    bool adopted; /* what incarnations before us had has been asked for */
+    struct sanjer_store *store; /* NULL: none */
+    bool adopted;               /* what incarnations before us had has been asked for */
     bool claiming;
     struct sanjer_run *run; /* NULL: none */
     bool ending;            /* it is over, and Redis has not said that it knows */
@@ -117,6 +124,8 @@ void sanjer_say_out(struct sanjer_run *run, struct slice bytes);
 void sanjer_say_child(struct sanjer_run *run, struct slice bytes);
 /* Bytes that are output and nothing else. */
 void sanjer_say_output(struct sanjer_run *run, struct slice bytes);
+/* A set of data into its meta; secrets are masked, and what is beyond dataset_max is cut off. */
+void sanjer_say_set(struct sanjer_run *run, const char *name, const json_t *set);
 /* The stream that its lines come on has ended: so does the last one. */
 void sanjer_say_ended(struct sanjer_run *run);
 

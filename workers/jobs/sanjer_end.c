@@ -66,6 +66,10 @@ static void end_of(const struct sanjer_run *run, struct end *e)
         e->cause = run->memory ? "memory" : "exception";
         e->again = true;
         snprintf(e->reason, sizeof e->reason, "%s", run->raised);
+    } else if (run->storage[0] != '\0' && (!run->has_status || run->status == 0)) {
+        e->cause = "storage";
+        e->again = true;
+        snprintf(e->reason, sizeof e->reason, "%s", run->storage);
     } else if (run->has_status) {
         end_of_status(run, e);
     } else {

@@ -36,7 +36,8 @@ static void run_on_sweep(uv_timer_t *timer)
         uv_timer_start(timer, run_on_sweep, SWEEP_MS, 0);
         return;
     }
-    sanjer_end(run->s);
+    if (!sanjer_store_write(run))
+        sanjer_end(run->s);
 }
 
 static void run_on_exit(uv_poll_t *poll, int status, int events)
@@ -166,6 +167,7 @@ static void run_free(struct sanjer_run *run)
     if (run->process.pidfd >= 0)
         close(run->process.pidfd);
     free(run->traceback);
+    json_decref(run->stores);
     free(run->id);
     free(run->queue);
     free(run->platform);
@@ -318,6 +320,7 @@ void sanjer_run_close(struct sanjer_run *run)
                                     (uv_handle_t *)&run->exit,  (uv_handle_t *)&run->out,
                                     (uv_handle_t *)&run->err,   (uv_handle_t *)&run->said};
     size_t count = run->process.pid == 0 ? 1 : run->said_fd < 0 ? 5 : 6;
+    sanjer_store_let_go(run);
     if (run->waits)
         sanjer_python_forget(run->s->python);
     if (run->child != NULL)

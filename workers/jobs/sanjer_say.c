@@ -6,6 +6,8 @@
  */
 #include "workers/jobs/sanjer.h"
 
+#include "common/utf8.h"
+
 #include <stdlib.h>
 
 void sanjer_say_output(struct sanjer_run *run, struct slice bytes)
@@ -22,12 +24,24 @@ void sanjer_say_output(struct sanjer_run *run, struct slice bytes)
     run->fresh = true;
 }
 
+void sanjer_say_set(struct sanjer_run *run, const char *name, const json_t *set)
+{
+    json_t *shown = job_mask_json(run->mask, set);
+    struct slice text = slice_make(json_string_value(shown), json_string_length(shown));
+    if (text.len > run->s->dataset_max) {
+        json_t *cut = json_stringn(text.ptr, utf8_cut(text, run->s->dataset_max));
+        json_decref(shown);
+        shown = cut;
+    }
+    json_object_set_new(run->meta, name, shown);
+}
+
 /* True when it was one of ours. */
 static bool say_take(struct sanjer_run *run, const json_t *said)
 {
     static const char *const sets[] = {"original", "processed"};
     json_t *progress = json_object_get(said, "progress"), *update = json_object_get(said, "update"),
-           *result = json_object_get(said, "result");
+           *result = json_object_get(said, "result"), *store = json_object_get(said, "store");
     bool ours = json_is_number(progress) || json_is_object(update) || result != NULL;
     if (json_is_number(progress)) {
         double value = json_number_value(progress);
@@ -42,11 +56,15 @@ static bool say_take(struct sanjer_run *run, const json_t *said)
         json_decref(run->result);
         run->result = json_incref(result);
     }
+    if (json_is_object(store)) {
+        sanjer_store_take(run, store);
+        ours = true;
+    }
     for (size_t i = 0; i < 2; i++) {
         json_t *set = json_object_get(said, sets[i]);
         if (!json_is_string(set))
             continue;
-        json_object_set_new(run->meta, sets[i], job_mask_json(run->mask, set));
+        sanjer_say_set(run, sets[i], set);
         ours = true;
     }
     run->fresh = run->fresh || ours;
@@ -115,7 +133,7 @@ static void say_lines(struct sanjer_run *run, struct slice bytes, bool child)
         else
             say_line(run, line, true);
     }
-    if (run->line.len - from > SANJER_LINE_MAX) {
+    if (run->line.len - from > SANJER_LINE_MAX + run->s->dataset_max) {
         sanjer_say_output(run, slice_make(run->line.data + from, run->line.len - from));
         from = run->line.len;
     }

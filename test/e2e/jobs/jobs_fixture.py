@@ -45,6 +45,7 @@ class Etlas:
         self.folder.mkdir()
         self.seen_path = platoon.dir / "seen"
         self.seen_path.touch()
+        self.more = ""  # further sections
         self.add("coinis.py", PLATFORM)
 
     def add(self, name, text, spec='{}'):
@@ -55,7 +56,7 @@ class Etlas:
         (self.folder / name).chmod(0o755)
 
     def start(self, sanjers=2, **keys):
-        text = base_text(None, {"url": self.server.url})
+        text = base_text(None, {"url": self.server.url}) + self.more
         text += section("jobs etlas", {"platforms": self.folder, "queue": "q", "sanjer.workers": sanjers, **keys})
         self.platoon.config_path.write_text(text)
         self.platoon.start()
@@ -66,6 +67,10 @@ class Etlas:
 
     def show(self, job):
         return self.platoon.json("job", "show", job)
+
+    def meta(self, job):
+        """All of it, the sets of data included."""
+        return json.loads(self.redis.hget(f"rq:job:{job}", "platoon.meta"))
 
     def until(self, job, status, timeout=60):
         wait_until(lambda: self.show(job)["status"] == status, timeout, f"{job} to be {status}: it is {self.show(job)}")

@@ -146,7 +146,7 @@ def test_a_file_of_etlas_runs_unchanged(classes):
     shown = classes.until(job, "finished")
     assert shown["result"]["rows"] == [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
     assert shown["result"]["date"] == "2026-11-20 00:00:00" and shown["result"]["kind"] == "datetime" and shown["result"]["product"] == "p"
-    assert shown["meta"] == {"login": "completed", "original": "a,b\n1,x\n2,y\n"}
+    assert classes.meta(job) == {"login": "completed", "original": "a,b\n1,x\n2,y\n"}
     assert "rows: 2" in shown["output"] and "no mail" in shown["output"] and shown["exit_code"] is None
     from rq.job import Job
     assert Job.fetch(job, connection=classes.redis).latest_result().return_value["product"] == "p"
