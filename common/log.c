@@ -12,10 +12,13 @@
 #define LOG_QUOTE_MAX   200
 #define LOG_QUOTE_ONE   16 /* room for one character, of which each byte is \xNN */
 
-static enum log_level log_limit = LOG_LEVEL_INFO;
-static log_sink log_to;
-static void *log_to_ctx;
-static bool log_shared;
+/* Together: of a thousand helpers each page that is written is four megabytes. */
+static struct {
+    enum log_level limit;
+    bool shared; /* our stderr, with a program */
+    log_sink to;
+    void *to_ctx;
+} log_state = {.limit = LOG_LEVEL_INFO};
 
 static const struct {
     enum log_level level;
@@ -50,29 +53,29 @@ bool log_level_parse(const char *name, enum log_level *level)
 
 void log_set_level(enum log_level level)
 {
-    log_limit = level;
+    log_state.limit = level;
 }
 
 enum log_level log_get_level(void)
 {
-    return log_limit;
+    return log_state.limit;
 }
 
 void log_set_sink(log_sink sink, void *ctx)
 {
-    log_to = sink;
-    log_to_ctx = ctx;
+    log_state.to = sink;
+    log_state.to_ctx = ctx;
 }
 
 void log_share_stderr(void)
 {
-    log_shared = true;
+    log_state.shared = true;
 }
 
 static void log_to_stderr(enum log_level level, struct slice line)
 {
     char out[LOG_LINE_MAX + 8];
-    int n = snprintf(out, sizeof out, "%s<%d>%.*s\n", log_shared ? "\n" : "", (int)level,
+    int n = snprintf(out, sizeof out, "%s<%d>%.*s\n", log_state.shared ? "\n" : "", (int)level,
                      (int)line.len, line.ptr);
     /*
      * One write, so that lines of several processes on one pipe do not mix; a reader that is gone is not our business.
@@ -95,7 +98,7 @@ void log_clean(char *line, size_t len)
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
-    if (level > log_limit)
+    if (level > log_state.limit)
         return;
     static const char cut[] = "…";
     char line[LOG_LINE_MAX];
@@ -120,8 +123,8 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
         memcpy(line + len, cut, sizeof cut - 1);
         len += sizeof cut - 1;
     }
-    if (log_to != NULL)
-        log_to(level, slice_make(line, len), log_to_ctx);
+    if (log_state.to != NULL)
+        log_state.to(level, slice_make(line, len), log_state.to_ctx);
     else
         log_to_stderr(level, slice_make(line, len));
 }

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STREAM_READ_SIZE 65536u
+/* A read that fills its room makes the next one larger: most that is said to a helper are a few bytes. */
+#define STREAM_READ_SIZE  65536u
+#define STREAM_FIRST_READ 2048u
 
 struct stream_write {
     uv_write_t req;
@@ -68,19 +70,20 @@ static void stream_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf
 {
     (void)suggested;
     struct stream *s = handle->data;
-    char *room = buffer_reserve(&s->in, STREAM_READ_SIZE);
-    *buf = uv_buf_init(room, room == NULL ? 0 : STREAM_READ_SIZE);
+    unsigned size = s->filled ? STREAM_READ_SIZE : STREAM_FIRST_READ;
+    char *room = buffer_reserve(&s->in, size);
+    *buf = uv_buf_init(room, room == NULL ? 0 : size);
 }
 
 static void stream_on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
 {
-    (void)buf;
     struct stream *s = handle->data;
     if (n < 0) {
         bool clean = n == UV_EOF && s->in.len == 0;
         stream_end(s, clean ? 0 : (int)n);
         return;
     }
+    s->filled = (size_t)n >= STREAM_FIRST_READ && (size_t)n == buf->len;
     s->in.len += (size_t)n;
     stream_cut_frames(s);
 }

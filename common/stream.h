@@ -42,6 +42,7 @@ struct stream {
     void *ctx;
     bool closing;
     bool paused;
+    bool filled; /* the last read took all of its room */
 };
 
 /* Prepares the handle. Returns 0 or a libuv error. The caller owns `s` until on_closed. */

@@ -52,6 +52,14 @@
 #define CONTRACT_SEED_ROOM 192
 
 /*
+ * Right before it in the environment, one after the other, for ld.so(8): else each of a thousand workers binds the same
+ * functions anew, and the kernel notes in each where it runs (rseq), both in a page of its own. Its workers do not have
+ * them.
+ */
+#define CONTRACT_SEED_BIND "LD_BIND_NOW=1"
+#define CONTRACT_SEED_RSEQ "GLIBC_TUNABLES=glibc.pthread.rseq=0"
+
+/*
  * With the path behind it, the arguments of a worker program of ours that is to become one of the user's own
  * (`worker = true`), with a user or group, once it has taken these on. It is sent CONFIG at once, reads that one frame,
  * and becomes the worker, which begins as every other does.

@@ -232,13 +232,18 @@ static int spawn_clone(struct spawn_child *child, pid_t *pid)
     return rc;
 }
 
-/* Returns how many there are. A seed's is room for those of its workers. */
+/*
+ * Returns how many there are. A seed's are room for those of its workers, and in front of it what ld.so
+ * is to do.
+ */
 static int spawn_own_variables(const struct spawn_request *request,
                                char own[SPAWN_OWN_VARIABLES][SPAWN_VARIABLE_SIZE])
 {
     if (request->name == NULL) {
-        snprintf(own[0], sizeof own[0], "%s=%0*d", CONTRACT_ENV_SEED, CONTRACT_SEED_ROOM, 0);
-        return 1;
+        snprintf(own[0], sizeof own[0], "%s", CONTRACT_SEED_BIND);
+        snprintf(own[1], sizeof own[1], "%s", CONTRACT_SEED_RSEQ);
+        snprintf(own[2], sizeof own[2], "%s=%0*d", CONTRACT_ENV_SEED, CONTRACT_SEED_ROOM, 0);
+        return SPAWN_OWN_VARIABLES;
     }
     snprintf(own[0], sizeof own[0], "%s=%s", CONTRACT_ENV_NAME, request->name);
     snprintf(own[1], sizeof own[1], "%s=%" PRIu64, CONTRACT_ENV_GENERATION, request->generation);

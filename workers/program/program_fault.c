@@ -76,7 +76,7 @@ static void fault_say_long(const struct program_spec *program, struct buffer *ou
 /* Its own memory_max is nobody's shortage but its own. */
 static const char *fault_make_room(const struct program_spec *program, int error)
 {
-    return error == ENOMEM && program->limits.memory_max != 0 ? "raise its memory_max"
+    return error == ENOMEM && program->limits->memory_max != 0 ? "raise its memory_max"
                                                               : contract_shortage_remedy(error);
 }
 

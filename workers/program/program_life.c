@@ -19,21 +19,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void program_read_list(struct worker *w, const char *prefix, const char **list)
+/* As long as what it holds: there is one for each of a thousand programs. */
+static const char **program_read_list(struct worker *w, const char *prefix)
 {
-    for (int i = 0; i < PROGRAM_ARGS_MAX; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s%d", prefix, i);
+    char name[64];
+    size_t count = 0;
+    do
+        snprintf(name, sizeof name, "%s%zu", prefix, count);
+    while (worker_setting(w, name) != NULL && ++count < PROGRAM_ARGS_MAX);
+    const char **list = calloc(count + 1, sizeof *list);
+    if (list == NULL)
+        worker_exit_for(w, ENOMEM, NULL, "cannot read %s", prefix);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%s%zu", prefix, i);
         list[i] = worker_setting(w, name);
-        if (list[i] == NULL)
-            return;
     }
+    return list;
 }
 
 static bool program_was_killed_for_memory(const struct program_life *c, int status)
 {
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && c->spec.limits.memory_max != 0 &&
-           cgroup_oom_kills(c->spec.limits.cgroup) > c->oom_kills;
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && c->memory != NULL &&
+           cgroup_oom_kills(c->memory->cgroup) > c->memory->oom_kills;
 }
 
 /*
@@ -104,7 +111,7 @@ static void program_obituary(const struct program_life *c, int status, const str
     int n = snprintf(text, size, "%s after %s, %ld MB", how, span, usage->ru_maxrss / 1024);
     if (program_was_killed_for_memory(c, status))
         snprintf(text + n, size - (size_t)n, ": it used more than memory_max = %s",
-                 text_format_size_short(c->spec.limits.memory_max, limit));
+                 text_format_size_short(c->memory->max, limit));
     else if (program_went_to_background(c, status))
         snprintf(text + n, size - (size_t)n,
                  ": it left a process behind, as one does that goes into the background: have it "
@@ -190,7 +197,7 @@ static _Noreturn void program_cannot_start(const struct program_life *c, int err
     program_fault_say(&c->spec, error, what, &why);
     /* Its own memory_max is nobody's shortage but its own. */
     bool is_short =
-        contract_is_shortage(error) && (error != ENOMEM || c->spec.limits.memory_max == 0);
+        contract_is_shortage(error) && (error != ENOMEM || c->spec.limits->memory_max == 0);
     worker_exit(c->w,
                 is_short                      ? CONTRACT_EXIT_SHORT
                 : program_fault_passes(error) ? CONTRACT_EXIT_TEMPORARY
@@ -238,20 +245,6 @@ static void program_end_adopted(struct worker *w)
                               left);
 }
 
-/* What a temporary child is told; of anybody else's the program shall not hear. */
-static void program_tell_child(struct worker *w)
-{
-    static const char *const told[][2] = {{CONTRACT_ENV_OWNER, "child.owner"},
-                                          {CONTRACT_ENV_ARGUMENT, "child.argument"}};
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
-        const char *value = worker_setting(w, told[i][1]);
-        if (value == NULL)
-            unsetenv(told[i][0]);
-        else if (setenv(told[i][0], value, 1) != 0)
-            worker_exit_for(w, ENOMEM, NULL, "cannot set the program's environment");
-    }
-}
-
 /*
  * What the program works on is held by the program itself, because it may outlive us by a moment, and by what it has
  * forked. One that is on its way out is waited for.
@@ -275,6 +268,18 @@ static int program_hold(struct worker *w)
     return fd;
 }
 
+static struct program_memory *program_limit_memory(struct worker *w,
+                                                   const struct worker_limits *limits)
+{
+    struct program_memory *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        worker_exit_for(w, ENOMEM, NULL, "cannot watch the program's memory");
+    m->max = limits->memory_max;
+    memcpy(m->cgroup, limits->cgroup, sizeof m->cgroup);
+    m->oom_kills = cgroup_renew(m->cgroup);
+    return m;
+}
+
 void program_life_begin(struct program_life *c, struct worker *w, struct program_streams *streams)
 {
     c->w = w;
@@ -282,10 +287,12 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
     log_share_stderr();
     c->pidfd = -1;
     worker_setting_text(w, "command.argv.0");
-    program_read_list(w, "command.argv.", c->spec.argv);
-    program_read_list(w, "command.env.", c->spec.env);
-    program_read_list(w, "command.probe.", c->probe);
-    worker_limits_read(w, "command", &c->spec.limits);
+    c->spec.argv = program_read_list(w, "command.argv.");
+    c->spec.env = program_read_list(w, "command.env.");
+    c->probe = program_read_list(w, "command.probe.");
+    struct worker_limits limits; /* 2 KB that each of a thousand would keep */
+    worker_limits_read(w, "command", &limits);
+    c->spec.limits = &limits;
     c->spec.dir = worker_setting(w, "command.dir");
     c->stop_signal = (int)worker_setting_u64(w, "command.stop_signal");
     c->started_ms = clock_mono_ms();
@@ -297,12 +304,10 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
                             ? worker_setting_u64(w, "command.memory_restart")
                             : 0;
     c->ready = program_ready_new(w, how, c->probe, &c->spec.notify_fd);
-    program_tell_child(w);
-    unsetenv("NOTIFY_SOCKET"); /* ours is the master's affair, not the program's */
-    unsetenv("WATCHDOG_USEC");
     c->output = program_output_new(w, how, &c->spec.output_fd);
     if (strcmp(how, "notify") == 0)
         c->notify = program_notify_new(w);
+    c->spec.notify_socket = program_notify_address(c->notify);
     struct program_streams theirs = {-1, -1};
     int piped = streams != NULL ? program_pipes(streams, &theirs) : 0;
     if (piped != 0)
@@ -310,10 +315,10 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
     c->spec.in_fd = theirs.in;
     c->spec.out_fd = theirs.out;
     c->spec.lock_fd = program_hold(w);
-    if (c->spec.limits.memory_max != 0)
-        c->oom_kills = cgroup_renew(c->spec.limits.cgroup);
+    if (limits.memory_max != 0)
+        c->memory = program_limit_memory(w, &limits);
     char what[64];
-    int rc = program_start(&c->spec, &c->pid, what);
+    int rc = program_start(w, &c->spec, &c->pid, what);
     program_close(c->spec.notify_fd);
     program_close(c->spec.output_fd);
     program_close(c->spec.lock_fd);
@@ -321,6 +326,7 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
     program_close(theirs.out);
     if (rc != 0)
         program_cannot_start(c, -rc, what);
+    c->spec.limits = NULL;
     rc = program_watch_exit(c);
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "cannot watch %s", c->spec.argv[0]);
@@ -431,4 +437,8 @@ void program_life_end(struct program_life *c)
         waitpid(c->pid, NULL, 0);
     program_kill_group();
     program_end_adopted(c->w);
+    free(c->memory);
+    free(c->spec.argv);
+    free(c->spec.env);
+    free(c->probe);
 }

@@ -23,6 +23,7 @@
 struct program_notify {
     struct worker *w;
     int fd;
+    char address[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 2];
     uv_poll_t poll;
 };
 
@@ -80,8 +81,8 @@ static void program_notify_on_readable(uv_poll_t *poll, int status, int events)
         program_notify_line(n, line);
 }
 
-/* Binds to a name of the kernel's choice and puts it into our environment, which the program inherits. */
-static int program_notify_bind(int fd)
+/* Binds to a name of the kernel's choice. */
+static int program_notify_bind(struct program_notify *n, int fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t len = sizeof address;
@@ -90,17 +91,16 @@ static int program_notify_bind(int fd)
         setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &len) != 0)
         return -errno;
-    char text[sizeof address.sun_path + 2];
-    snprintf(text, sizeof text, "@%.*s", (int)(len - offsetof(struct sockaddr_un, sun_path) - 1),
-             address.sun_path + 1);
-    return setenv("NOTIFY_SOCKET", text, 1) == 0 ? 0 : -errno;
+    snprintf(n->address, sizeof n->address, "@%.*s",
+             (int)(len - offsetof(struct sockaddr_un, sun_path) - 1), address.sun_path + 1);
+    return 0;
 }
 
 struct program_notify *program_notify_new(struct worker *w)
 {
     struct program_notify *n = calloc(1, sizeof *n);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int rc = n == NULL ? -ENOMEM : fd < 0 ? -errno : program_notify_bind(fd);
+    int rc = n == NULL ? -ENOMEM : fd < 0 ? -errno : program_notify_bind(n, fd);
     if (rc == 0)
         rc = uv_poll_init(worker_loop(w), &n->poll, fd);
     if (rc != 0)
@@ -110,6 +110,11 @@ struct program_notify *program_notify_new(struct worker *w)
     n->poll.data = n;
     uv_poll_start(&n->poll, UV_READABLE, program_notify_on_readable);
     return n;
+}
+
+const char *program_notify_address(const struct program_notify *n)
+{
+    return n != NULL ? n->address : NULL;
 }
 
 static void program_notify_on_closed(uv_handle_t *handle)

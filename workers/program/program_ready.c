@@ -19,13 +19,10 @@
 #define PROGRAM_ADDRESS_MAX 128
 
 enum program_way {
-    PROGRAM_NONE,
-    PROGRAM_EXIT,
     PROGRAM_DELAY,
     PROGRAM_UNIX,
     PROGRAM_TCP,
     PROGRAM_HTTP,
-    PROGRAM_TOLD, /* program_output.c or program_notify.c will say so */
     PROGRAM_FD,
     PROGRAM_PROBE
 };
@@ -165,14 +162,18 @@ static void program_ready_try_probe(struct program_ready *r)
     uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE},
                                      {.flags = UV_IGNORE},
                                      {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO}};
+    char **environment = program_environment_new(r->w, NULL);
     uv_process_options_t options = {
         .file = r->probe[0],
         .args = (char **)(uintptr_t)r->probe,
+        .env = environment,
         .exit_cb = program_ready_on_probe,
         .stdio = stdio,
         .stdio_count = 3,
     };
-    int rc = uv_spawn(worker_loop(r->w), &r->attempt.process, &options);
+    int rc = environment == NULL ? UV_ENOMEM
+                                 : uv_spawn(worker_loop(r->w), &r->attempt.process, &options);
+    free(environment);
     program_ready_opened(r);
     if (rc != 0) {
         log_warn("probe", "program=%s cause=%s", log_quote_text(r->probe[0]),
@@ -238,21 +239,22 @@ static int program_ready_open_fd(struct program_ready *r, int *notify_fd)
 
 /* ---- life ---- */
 
+/* Nothing to watch: ready at once, or when its end, program_output.c, program_notify.c or port.c says so. */
+static bool program_ready_is_told(const char *how)
+{
+    static const char *const told[] = {"none", "exit", "notify", "actor"};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        if (strcmp(how, told[i]) == 0)
+            return true;
+    return strncmp(how, "log:", 4) == 0;
+}
+
 /* Takes "unix:PATH" and its sisters apart. Returns false when `how` is none of them. */
 static bool program_ready_parse(struct program_ready *r, const char *how)
 {
-    if (strcmp(how, "none") == 0 || strcmp(how, "fd") == 0 || strcmp(how, "probe") == 0) {
-        r->way = how[0] == 'n' ? PROGRAM_NONE : how[0] == 'f' ? PROGRAM_FD : PROGRAM_PROBE;
+    if (strcmp(how, "fd") == 0 || strcmp(how, "probe") == 0) {
+        r->way = how[0] == 'f' ? PROGRAM_FD : PROGRAM_PROBE;
         return r->way != PROGRAM_PROBE || r->probe[0] != NULL;
-    }
-    if (strcmp(how, "notify") == 0 || strcmp(how, "actor") == 0 || strncmp(how, "log:", 4) == 0) {
-        r->way = PROGRAM_TOLD;
-        return true;
-    }
-    if (strcmp(how, "exit") == 0) {
-        r->way =
-            PROGRAM_EXIT; /* its end is seen elsewhere: as a worker that has finished it counts as ready */
-        return true;
     }
     if (strncmp(how, "unix:", 5) == 0) {
         r->way = PROGRAM_UNIX;
@@ -286,6 +288,8 @@ struct program_ready *program_ready_new(struct worker *w, const char *how, const
                                         int *notify_fd)
 {
     *notify_fd = -1;
+    if (program_ready_is_told(how))
+        return NULL;
     struct program_ready *r = calloc(1, sizeof *r);
     if (r == NULL)
         worker_exit_for(w, ENOMEM, NULL, "cannot watch the program");
@@ -303,7 +307,7 @@ struct program_ready *program_ready_new(struct worker *w, const char *how, const
     int rc = 0;
     if (r->way == PROGRAM_FD)
         rc = program_ready_open_fd(r, notify_fd);
-    else if (r->way != PROGRAM_NONE && r->way != PROGRAM_EXIT && r->way != PROGRAM_TOLD)
+    else
         rc = uv_timer_start(&r->timer, program_ready_on_timer, r->delay_ms, 0);
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "cannot watch the program");
@@ -312,7 +316,7 @@ struct program_ready *program_ready_new(struct worker *w, const char *how, const
 
 bool program_ready_is_probing(const struct program_ready *r)
 {
-    return r->way == PROGRAM_PROBE && r->attempting;
+    return r != NULL && r->way == PROGRAM_PROBE && r->attempting;
 }
 
 void program_ready_free(struct program_ready *r)

@@ -181,7 +181,11 @@ static int limits_apply_user(const struct worker_limits *l, const char **what)
     return 0;
 }
 
-int worker_limits_set_environment(const struct worker_limits *l)
+/*
+ * HOME, USER and LOGNAME as a login of the user would have them; unchanged without one. Before the environment that
+ * the settings name, which may say otherwise.
+ */
+static int limits_set_environment(const struct worker_limits *l)
 {
     if (l->user[0] == '\0')
         return 0;
@@ -226,7 +230,7 @@ void worker_limits_take(struct worker *w)
     struct worker_limits limits;
     const char *what = "", *dir = worker_setting(w, "limits.directory");
     worker_limits_read(w, "limits", &limits);
-    if (worker_limits_set_environment(&limits) != 0)
+    if (limits_set_environment(&limits) != 0)
         worker_exit_for(w, ENOMEM, NULL, "cannot set the environment");
     worker_setting_each(w, "limits.env.", limits_set_variable, w);
     int error = worker_limits_apply(&limits, &what);

@@ -38,12 +38,6 @@ struct worker_limits {
  */
 void worker_limits_read(struct worker *w, const char *prefix, struct worker_limits *limits);
 
-/*
- * HOME, USER and LOGNAME as a login of the user would have them; unchanged without one. Before the environment that
- * the settings name, which may say otherwise. Returns 0 or an errno.
- */
-int worker_limits_set_environment(const struct worker_limits *limits);
-
 /* Applies them to this process, rights last. Returns 0, or an errno and in *what the setting that could not be had. */
 int worker_limits_apply(const struct worker_limits *limits, const char **what);
 

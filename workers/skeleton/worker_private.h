@@ -80,8 +80,6 @@ struct worker_peers {
     uint64_t early_lost_at; /* one has found no room; clock_mono_ms, 0: none */
     bool proves;            /* we have said PROVES, with `key` */
     unsigned char key[PROOF_KEY_SIZE];
-    struct worker_gone gone[WORKER_GONE_MAX];
-    size_t gone_next;
     struct worker_foreign foreign; /* the last of them */
     /* Frames of a live peer have vanished before this one. Need not return. */
     void (*on_gap)(struct worker *w, const struct worker_peer *from, uint64_t missing);
@@ -89,6 +87,8 @@ struct worker_peers {
     void (*on_lie)(struct worker *w, const struct worker_peer *from, const char *what);
     uint64_t longest_wait_ms; /* of a frame, since the last tick */
     uint64_t complained_at;   /* of an unreadable frame; clock_mono_ms */
+    size_t gone_next;
+    struct worker_gone gone[WORKER_GONE_MAX]; /* last: see struct worker */
 };
 
 /* A frame from the mailbox. */
@@ -119,6 +119,10 @@ struct worker_late {
     uint64_t at; /* worker_loop's time */
 };
 
+/*
+ * What one that only waits writes comes first, what it does not last: of a thousand helpers each page that is written is
+ * four megabytes.
+ */
 struct worker {
     const struct worker_ops *ops;
     void *state;
@@ -142,7 +146,6 @@ struct worker {
     struct worker_settings settings;
     struct transport *transport;
     uint64_t memory_restart; /* bytes; 0: any */
-    struct worker_peers peers;
     struct worker_asked *asked; /* by other workers, and not answered yet */
     size_t asked_count;
     uint64_t asked_last;
@@ -160,10 +163,11 @@ struct worker {
     bool idle;                    /* worker_rest was called in this tick */
     bool trimmed;                 /* worker_trim has been here */
     bool rests;                   /* the next tick comes only when it must beat */
+    bool said_bye;
     char doing[128];
+    struct worker_peers peers;
     char trouble[WORKER_TROUBLE_SIZE];
     char last_words[1024];
-    bool said_bye;
     char peer_trouble[WORKER_TROUBLE_SIZE]; /* comes first: it may well be the cause of the other */
 };
 

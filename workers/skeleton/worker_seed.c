@@ -57,14 +57,71 @@ bool worker_seed_is_wanted(void)
            type == SOCK_SEQPACKET;
 }
 
+/* ---- environment ---- */
+
+#define SEED_VARIABLES 3
+
+/*
+ * The room that the master has left for a worker's variables, and where in `environ` they are to be. Made before the
+ * first fork: setenv would have a thousand workers write the same pages of the C library.
+ */
+static struct {
+    char *at, *end;
+    char **list; /* is environ, with room for SEED_VARIABLES */
+    size_t count; /* of its own */
+} seed_environment;
+
+/* Where the variable begins whose value that is. */
+static size_t seed_find_variable(const char *value)
+{
+    size_t i = 0;
+    while (environ[i] + sizeof CONTRACT_ENV_SEED != value)
+        i++;
+    return i;
+}
+
+/*
+ * Whether those of the master's for ld.so are where it has put them: then they belong to the room. ld.so has a copy of
+ * its own of the tunables.
+ */
+static bool seed_has_bind(size_t i)
+{
+    return i >= 2 && strcmp(environ[i - 1], CONTRACT_SEED_RSEQ) == 0 &&
+           strcmp(environ[i - 2], CONTRACT_SEED_BIND) == 0 &&
+           environ[i - 2] + sizeof CONTRACT_SEED_BIND + sizeof CONTRACT_SEED_RSEQ == environ[i];
+}
+
+static void seed_prepare_environment(void)
+{
+    size_t count = 0;
+    char *value = getenv(CONTRACT_ENV_SEED);
+    size_t last = seed_find_variable(value);
+    size_t first = seed_has_bind(last) ? last - 2 : last;
+    seed_environment.at = environ[first];
+    seed_environment.end = value + strlen(value) + 1;
+    while (environ[count] != NULL)
+        count++;
+    char **list = calloc(count + SEED_VARIABLES + 1, sizeof *list);
+    if (list == NULL)
+        _exit(CONTRACT_EXIT_SHORT);
+    for (size_t i = 0; i < count; i++)
+        if (i < first || i > last)
+            list[seed_environment.count++] = environ[i];
+    seed_environment.list = environ = list;
+}
+
 /* ---- the child ---- */
 
-/* NAME=value at `at` in the room that was left for it, and in our environment. Returns what is behind it. */
-static char *seed_put_variable(char *at, const char *end, const char *name, struct slice value)
+/* NAME=value at `at` in the room, and in our environment. Returns what is behind it; NULL: there is no room. */
+static char *seed_put_variable(char *at, size_t number, const char *name, struct slice value)
 {
-    int n = snprintf(at, (size_t)(end - at), "%s=%.*s", name, (int)value.len, value.ptr);
-    if (n < 0 || n >= end - at || putenv(at) != 0)
+    if (at == NULL)
         return NULL;
+    size_t room = (size_t)(seed_environment.end - at);
+    int n = snprintf(at, room, "%s=%.*s", name, (int)value.len, value.ptr);
+    if (n < 0 || (size_t)n >= room)
+        return NULL;
+    seed_environment.list[seed_environment.count + number] = at;
     return at + n + 1;
 }
 
@@ -75,18 +132,12 @@ static char *seed_put_variable(char *at, const char *end, const char *name, stru
 static bool seed_take_environment(const struct seed_order *order)
 {
     char number[24];
-    char *value = getenv(CONTRACT_ENV_SEED);
-    char *at = value - sizeof CONTRACT_ENV_SEED;
-    size_t size = sizeof CONTRACT_ENV_SEED + strlen(value) + 1;
-    const char *end = at + size;
-    unsetenv(CONTRACT_ENV_SEED);
-    memset(at, '\0', size);
+    char *at = seed_environment.at;
+    memset(at, '\0', (size_t)(seed_environment.end - at));
     snprintf(number, sizeof number, "%" PRIu64, order->generation);
-    at = seed_put_variable(at, end, CONTRACT_ENV_NAME, order->name);
-    if (at != NULL)
-        at = seed_put_variable(at, end, CONTRACT_ENV_GENERATION, slice_of(number));
-    return at != NULL &&
-           seed_put_variable(at, end, CONTRACT_ENV_LOG_LEVEL, order->log_level) != NULL;
+    at = seed_put_variable(at, 0, CONTRACT_ENV_NAME, order->name);
+    at = seed_put_variable(at, 1, CONTRACT_ENV_GENERATION, slice_of(number));
+    return seed_put_variable(at, 2, CONTRACT_ENV_LOG_LEVEL, order->log_level) != NULL;
 }
 
 /* The master's may have been changed from outside (prlimit) since we were born. What we may not have stays. */
@@ -168,6 +219,7 @@ static bool seed_receive(char packet[SEED_PACKET_MAX], struct seed_order *order,
 void worker_seed_serve(void)
 {
     int *thread_number = seed_thread_number();
+    seed_prepare_environment();
     seed_hear(SIG_IGN);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         _exit(CONTRACT_EXIT_TEMPORARY);

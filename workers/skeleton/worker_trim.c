@@ -13,6 +13,7 @@
 
 /* No start goes deeper; what is not mapped of it is passed over. */
 #define TRIM_STACK_SIZE (256u * 1024)
+#define TRIM_HEAP_END   (256u * 1024)
 
 /* Below what is in use: the call of madvise itself needs less than a page. */
 static void trim_stack(void)
@@ -22,11 +23,20 @@ static void trim_stack(void)
     madvise((void *)(end - TRIM_STACK_SIZE), TRIM_STACK_SIZE, MADV_DONTNEED);
 }
 
+/*
+ * What is free within the heap; its end stays, which costs a page of the C library's where it keeps it, and as much
+ * address space as malloc began with.
+ */
+static void trim_heap(void)
+{
+    malloc_trim(TRIM_HEAP_END);
+}
+
 void worker_trim(struct worker *w)
 {
     if (w->trimmed || w->phase != WORKER_READY || w->transport != NULL)
         return;
     w->trimmed = true;
-    malloc_trim(0);
+    trim_heap();
     trim_stack();
 }
