@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -119,6 +120,52 @@ static bool reaper_is_ours(pid_t pid)
            memmem(text, (size_t)n, CONTRACT_ENV_NAME "=", sizeof CONTRACT_ENV_NAME) != NULL;
 }
 
+/* Pids of workers, in order; for one look. */
+struct reaper_workers {
+    pid_t *pids; /* NULL: none, or no memory for them */
+    size_t count, room;
+};
+
+static void reaper_count_worker(struct node *worker, void *ctx)
+{
+    struct reaper_workers *all = ctx;
+    all->room += worker->process != NULL;
+}
+
+static void reaper_note_worker(struct node *worker, void *ctx)
+{
+    struct reaper_workers *all = ctx;
+    if (worker->process != NULL && all->count < all->room)
+        all->pids[all->count++] = process_pid(worker->process);
+}
+
+static int reaper_compare_pids(const void *a, const void *b)
+{
+    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* A thousand children, each looked for among a thousand workers, would be five milliseconds amid a storm of deaths. */
+static struct reaper_workers reaper_list_workers(void)
+{
+    struct reaper_workers all = {0};
+    tree_each_worker(reaper_root, reaper_count_worker, &all);
+    all.pids = all.room > 0 ? malloc(all.room * sizeof *all.pids) : NULL;
+    if (all.pids == NULL)
+        return all;
+    tree_each_worker(reaper_root, reaper_note_worker, &all);
+    qsort(all.pids, all.count, sizeof *all.pids, reaper_compare_pids);
+    return all;
+}
+
+static bool reaper_is_worker(const struct reaper_workers *all, pid_t pid)
+{
+    if (all->pids == NULL)
+        return reaper_is_known(pid);
+    return bsearch(&pid, all->pids, all->count, sizeof pid, reaper_compare_pids) != NULL ||
+           reaper_spares(pid);
+}
+
 /*
  * A child of ours that is no worker is what a dead worker has left behind, in a group or session of its own,
  * or the kill of the group would have met it. While its worker lives, the worker is its nearest subreaper,
@@ -130,14 +177,16 @@ static void reaper_end_orphans(struct reaper_count *c)
     int pid;
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     FILE *file = fopen(path, "re");
+    struct reaper_workers workers = reaper_list_workers();
     while (file != NULL && fscanf(file, "%d", &pid) == 1) {
-        if (reaper_is_known((pid_t)pid) || !reaper_is_ours((pid_t)pid) ||
+        if (reaper_is_worker(&workers, (pid_t)pid) || !reaper_is_ours((pid_t)pid) ||
             kill((pid_t)pid, SIGKILL) != 0)
             continue;
         reaper_add(c, (pid_t)pid);
     }
     if (file != NULL)
         fclose(file);
+    free(workers.pids);
 }
 
 static void reaper_look(uv_timer_t *timer)

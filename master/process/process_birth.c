@@ -22,6 +22,9 @@
 /* More than that a birth costs no owner of a child. */
 #define PROCESS_BIRTH_MAX_US 5000
 
+/* A mailbox that there was room for so long ago there is room for now. */
+#define PROCESS_ROOM_MS 10
+
 /*
  * A mailbox is an inode in runtime_dir, which its worker makes: whether there is room for one is asked here, before a
  * worker is born only to die of it. 0, or a negative errno.
@@ -35,6 +38,27 @@ static int process_has_room(void)
     int rc = mknod(path, S_IFSOCK | 0600, 0) == 0 ? 0 : -errno;
     unlink(path);
     return contract_is_shortage(-rc) ? rc : 0; /* of anything else its worker speaks */
+}
+
+/* Helpers of programs: they come by the thousand. One's own workers are executed: their start is their own. */
+static bool process_has_seed(const struct node *n)
+{
+    return worker_type_record(n->type)->runs == WORKER_RUNS_PROGRAM && n->executable == NULL;
+}
+
+/*
+ * Of a thousand that start or come back at once not each is asked for: to make and unlink a name is an eighth of what a
+ * birth costs the master.
+ */
+static int process_has_room_for(const struct node *n)
+{
+    static uint64_t had_room_ms;
+    uint64_t now = clock_mono_ms();
+    if (process_has_seed(n) && now - had_room_ms <= PROCESS_ROOM_MS)
+        return 0;
+    int rc = process_has_room();
+    had_room_ms = rc == 0 ? now : 0;
+    return rc;
 }
 
 static void process_forget_last_life(struct node *n)
@@ -86,12 +110,6 @@ void process_explain(const struct node *n, int error, struct buffer *out)
                        out);
 }
 
-/* Helpers of programs: they come by the thousand. One's own workers are executed: their start is their own. */
-static bool process_has_seed(const struct node *n)
-{
-    return worker_type_record(n->type)->runs == WORKER_RUNS_PROGRAM && n->executable == NULL;
-}
-
 static int process_begin(struct node *n)
 {
     struct process *p = calloc(1, sizeof *p);
@@ -109,7 +127,7 @@ static int process_begin(struct node *n)
     if (process_group(n, group))
         p->oom_kills = cgroup_renew(group);
     p->node = n;
-    int rc = process_has_room();
+    int rc = process_has_room_for(n);
     if (rc == 0)
         rc = process_has_seed(n) ? seed_spawn(process_context.loop, n->type, &request, &born)
                                  : spawn_worker(&request, &born);

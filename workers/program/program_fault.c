@@ -77,7 +77,7 @@ static void fault_say_long(const struct program_spec *program, struct buffer *ou
 static const char *fault_make_room(const struct program_spec *program, int error)
 {
     return error == ENOMEM && program->limits->memory_max != 0 ? "raise its memory_max"
-                                                              : contract_shortage_remedy(error);
+                                                               : contract_shortage_remedy(error);
 }
 
 static void fault_say_itself(const struct program_spec *program, int error, struct buffer *out)

@@ -268,12 +268,12 @@ static int program_hold(struct worker *w)
     return fd;
 }
 
-static struct program_memory *program_limit_memory(struct worker *w,
-                                                   const struct worker_limits *limits)
+/* NULL: no memory for it. */
+static struct program_memory *program_limit_memory(const struct worker_limits *limits)
 {
     struct program_memory *m = calloc(1, sizeof *m);
     if (m == NULL)
-        worker_exit_for(w, ENOMEM, NULL, "cannot watch the program's memory");
+        return NULL;
     m->max = limits->memory_max;
     memcpy(m->cgroup, limits->cgroup, sizeof m->cgroup);
     m->oom_kills = cgroup_renew(m->cgroup);
@@ -316,7 +316,9 @@ void program_life_begin(struct program_life *c, struct worker *w, struct program
     c->spec.out_fd = theirs.out;
     c->spec.lock_fd = program_hold(w);
     if (limits.memory_max != 0)
-        c->memory = program_limit_memory(w, &limits);
+        c->memory = program_limit_memory(&limits);
+    if (limits.memory_max != 0 && c->memory == NULL)
+        worker_exit_for(w, ENOMEM, NULL, "cannot watch the memory of %s", c->spec.argv[0]);
     char what[64];
     int rc = program_start(w, &c->spec, &c->pid, what);
     program_close(c->spec.notify_fd);

@@ -18,12 +18,12 @@
 #define PROGRAM_ARGS_MAX 512
 
 struct program_spec {
-    const char **argv; /* NULL-terminated; strings are the settings' */
-    const char **env;  /* NAME=value each, added to ours */
-    const char *dir;   /* NULL or "": unchanged */
+    const char **argv;         /* NULL-terminated; strings are the settings' */
+    const char **env;          /* NAME=value each, added to ours */
+    const char *dir;           /* NULL or "": unchanged */
     const char *notify_socket; /* its $NOTIFY_SOCKET; NULL: none */
-    int notify_fd; /* kept open for the program, named in $NOTIFY_FD; -1: none */
-    int output_fd; /* where its stdout and stderr go; -1: where ours go */
+    int notify_fd;             /* kept open for the program, named in $NOTIFY_FD; -1: none */
+    int output_fd;             /* where its stdout and stderr go; -1: where ours go */
     int lock_fd; /* kept open by the program: what it works on is held as long as it lives; -1: none */
     int in_fd, out_fd; /* its stdin, and its stdout before output_fd; -1: as ours */
     const struct worker_limits *limits; /* only until it runs */

@@ -9,9 +9,9 @@
  *
  * Not when it becomes another user: from then on that one may look into the child (ptrace) where the host allows it
  * (fs.suid_dumpable = 1), and would have a process of root by its memory. Also, to ask for that one's groups takes the
- * user database. That child gets a copy. _Fork, because fork has libuv's handler run in the child, which makes pipes for
- * a loop that nobody runs there, and aborts where it cannot have them: that would be our end of a shortage, told as the
- * program's crash.
+ * user database. That child gets a copy. _Fork, because fork has libuv's handler run in the child, which makes pipes
+ * for a loop that nobody runs there, and aborts where it cannot have them: that would be our end of a shortage, told as
+ * the program's crash.
  *
  * The program is started before a mailbox is opened (worker_ops.prepare), so there is no second thread.
  */
@@ -167,8 +167,8 @@ static pid_t program_vfork(struct program_birth *b)
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED)
         return -errno;
-    pid_t child = clone(program_become, stack + PROGRAM_STACK_SIZE,
-                        CLONE_VM | CLONE_VFORK | SIGCHLD, b);
+    pid_t child =
+        clone(program_become, stack + PROGRAM_STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, b);
     int rc = child < 0 ? -errno : child;
     munmap(stack, PROGRAM_STACK_SIZE);
     return rc;
@@ -225,9 +225,8 @@ static int program_birth(struct program_birth *b, pid_t *pid, char what[64])
 int program_start(struct worker *w, const struct program_spec *program, pid_t *pid, char what[64])
 {
     what[0] = '\0';
-    struct program_birth birth = {.program = program,
-                                  .environment = program_environment_new(w, program),
-                                  .parent = getpid()};
+    struct program_birth birth = {
+        .program = program, .environment = program_environment_new(w, program), .parent = getpid()};
     if (birth.environment == NULL)
         return -ENOMEM;
     const char *path = program_environment_find(birth.environment, "PATH");

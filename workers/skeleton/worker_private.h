@@ -120,8 +120,8 @@ struct worker_late {
 };
 
 /*
- * What one that only waits writes comes first, what it does not last: of a thousand helpers each page that is written is
- * four megabytes.
+ * What one that only waits writes comes first, what it does not last: of a thousand helpers each page that is written
+ * is four megabytes.
  */
 struct worker {
     const struct worker_ops *ops;
@@ -145,7 +145,7 @@ struct worker {
 
     struct worker_settings settings;
     struct transport *transport;
-    uint64_t memory_restart; /* bytes; 0: any */
+    uint64_t memory_restart;    /* bytes; 0: any */
     struct worker_asked *asked; /* by other workers, and not answered yet */
     size_t asked_count;
     uint64_t asked_last;

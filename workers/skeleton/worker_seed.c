@@ -67,7 +67,7 @@ bool worker_seed_is_wanted(void)
  */
 static struct {
     char *at, *end;
-    char **list; /* is environ, with room for SEED_VARIABLES */
+    char **list;  /* is environ, with room for SEED_VARIABLES */
     size_t count; /* of its own */
 } seed_environment;
 
@@ -143,9 +143,10 @@ static bool seed_take_environment(const struct seed_order *order)
 /* The master's may have been changed from outside (prlimit) since we were born. What we may not have stays. */
 static void seed_take_limits(void)
 {
+    pid_t master = getppid();
     for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
         struct rlimit its, own;
-        if (prlimit(getppid(), (__rlimit_resource_t)resource, NULL, &its) == 0 &&
+        if (prlimit(master, (__rlimit_resource_t)resource, NULL, &its) == 0 &&
             getrlimit((__rlimit_resource_t)resource, &own) == 0 &&
             (its.rlim_cur != own.rlim_cur || its.rlim_max != own.rlim_max))
             setrlimit((__rlimit_resource_t)resource, &its);

@@ -4,6 +4,7 @@ import pathlib
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+from health_client import get
 from platoon_fixture import ASAN, alive, elapsed, freeze, wait_until
 from test_programs import PLACES, program_pid, run
 
@@ -74,17 +75,22 @@ def test_what_it_left_behind_is_reaped_at_once(platoon):
 
 
 def test_who_asks_while_many_start_is_answered(platoon):
-    """A thousand are not started in one turn of the master's loop: an answer tells of some of them, and not of the others."""
-    run(platoon, f'supervisor site {{ children = p }} program p {{ command = "sleep 1000"  processes = {MANY} }}')
+    """A thousand are not started in one turn of the master's loop: an answer tells of some of them, and not of the others. A probe is answered as well."""
+    run(platoon, f'supervisor site {{ children = p }} program p {{ command = "sleep 1000"  processes = {MANY} }}',
+        places=PLACES.replace("}", f'health = "unix:{platoon.dir}/h.sock" }}'))
     told = []
 
+    def running():
+        return sum(worker["pid"] is not None for name, worker in platoon.workers().items() if "/p." in name)
+
     def answered():
+        """A probe between two looks at the tree of which both fall amid the start."""
         assert platoon.ctl("--timeout", "60s", "stop", "site").returncode == 0
         with ThreadPoolExecutor(1) as beside:
             started = beside.submit(platoon.ctl, "--timeout", "60s", "start", "site")
             told.clear()
             while not started.done():
-                told.append(sum(worker["pid"] is not None for worker in platoon.workers().values()))
+                told.append((running(), get(platoon, "/livez")[0], running()))
         assert started.result().returncode == 0, started.result().stderr
-        return any(0 < count < MANY for count in told)
-    wait_until(answered, 120, lambda: f"an answer amid the start: {told}")
+        return any(live == 200 and 0 < before <= after < MANY for before, live, after in told)
+    wait_until(answered, 120, lambda: f"answers amid the start: {told}")

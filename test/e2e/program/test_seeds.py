@@ -106,6 +106,19 @@ def test_who_was_forked_is_as_who_was_executed(platoon, more):
     assert seen(program_pid(platoon, "p.12")) == seen(program_pid(platoon, "p.1"))
 
 
+def own_kb(pid):
+    """Memory that no other process shares with it."""
+    return int(re.search(r"^Private_Dirty: +(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
+
+
+def test_who_was_forked_has_little_memory_of_its_own(platoon):
+    """Of a thousand that only wait for their program, each page is four megabytes: ten, of which the stack's place makes three or four."""
+    run(platoon, PROGRAM)
+    until_forked(platoon, one_seed(platoon), "p.12")
+    executed, born = platoon.pid_of("p.1"), platoon.pid_of("p.12")
+    wait_until(lambda: own_kb(born) < own_kb(executed) and (ASAN or own_kb(born) <= 52), 60, lambda: f"less than {own_kb(born)} of {own_kb(executed)} KB")
+
+
 @pytest.mark.usefixtures("root")
 def test_users_stay_what_they_are(platoon):
     """Of several sections of one type: what one has says nothing of the next."""
