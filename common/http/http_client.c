@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define HTTP_CLIENT_AGENT "platoon/" PLATOON_VERSION
 #define HTTP_RETRY_MAX_S  3600
@@ -143,6 +144,7 @@ static void http_call_answer(struct http_call *call, CURLcode code)
     } else {
         long verify = 0;
         curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+        answer.cut_short = code == CURLE_PARTIAL_FILE;
         answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
         answer.remedy = http_remedy((int)code, verify, answer.error);
     }
@@ -333,6 +335,8 @@ static bool http_call_set_request(struct http_call *call, const struct http_requ
         good =
             good && http_call_add_header(call, request->headers[i].name, request->headers[i].value);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    if (request->gzip)
+        curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     if (strcmp(request->method, "HEAD") == 0)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     if (has_body) {
@@ -436,6 +440,62 @@ const char *http_answer_header(const struct http_answer *answer, const char *nam
     return curl_easy_header(answer->call->easy, name, last, CURLH_HEADER, -1, &header) == CURLHE_OK
                ? header->value
                : NULL;
+}
+
+/* ---- redirects ---- */
+
+/* Port as it is meant, also where it is not said. */
+static bool http_url_same(CURLU *a, CURLU *b, CURLUPart part)
+{
+    char *one = NULL, *other = NULL;
+    bool same = curl_url_get(a, part, &one, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                curl_url_get(b, part, &other, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                strcasecmp(one, other) == 0;
+    curl_free(one);
+    curl_free(other);
+    return same;
+}
+
+static bool http_url_is_https(CURLU *u)
+{
+    char *scheme = NULL;
+    bool https = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                 strcasecmp(scheme, "https") == 0;
+    curl_free(scheme);
+    return https;
+}
+
+static int http_url_lead(CURLU *from, CURLU *to, struct buffer *out, bool *same)
+{
+    char *whole = NULL;
+    if (curl_url_get(to, CURLUPART_URL, &whole, 0) != CURLUE_OK)
+        return -EINVAL;
+    buffer_append_text(out, whole);
+    bool http = strncasecmp(whole, "http://", 7) == 0 || strncasecmp(whole, "https://", 8) == 0;
+    curl_free(whole);
+    *same = http_url_same(from, to, CURLUPART_SCHEME) && http_url_same(from, to, CURLUPART_HOST) &&
+            http_url_same(from, to, CURLUPART_PORT);
+    if (!http)
+        return -EINVAL;
+    if (http_url_is_https(from) && !http_url_is_https(to))
+        return -EPERM;
+    return buffer_text(out) != NULL ? 0 : -ENOMEM;
+}
+
+int http_url_follow(const char *url, const char *location, struct buffer *out, bool *same)
+{
+    CURLU *from = curl_url(), *to = curl_url();
+    int rc = -ENOMEM;
+    *same = false;
+    if (from != NULL && to != NULL)
+        rc = curl_url_set(from, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                     curl_url_set(to, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                     curl_url_set(to, CURLUPART_URL, location, 0) == CURLUE_OK
+                 ? http_url_lead(from, to, out, same)
+                 : -EINVAL;
+    curl_url_cleanup(from);
+    curl_url_cleanup(to);
+    return rc;
 }
 
 void http_client_cancel(struct http_call *call)

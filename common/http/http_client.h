@@ -29,6 +29,7 @@ struct http_answer {
     const char *error;  /* one line when status is 0, else "" */
     const char *remedy; /* what a person must mend then; NULL: nothing that is known, it may pass */
     bool too_long;      /* there was one, above answer_max; status is 0 */
+    bool cut_short;     /* there was one, and less of it than it had said; status is 0 */
     uint64_t retry_after_ms; /* what the service asked for; 0: nothing */
     const struct http_call *call;
 };
@@ -68,6 +69,8 @@ struct http_request {
         *headers; /* beside host, length and user agent; one with an empty value is not sent */
     size_t header_count;
     struct slice body; /* not copied: it lives until fn is called, or the call is cancelled */
+    bool
+        gzip; /* the answer may come compressed; its body, and answer_max, are of what it was before */
 };
 
 /*
@@ -85,6 +88,13 @@ const char *http_remedy(int code, long verify, const char *error);
 
 /* fn will not be called. */
 void http_client_cancel(struct http_call *call);
+
+/*
+ * Where a redirect leads: `location` as seen from `url`, appended with a NUL behind its end (buffer_text). *same: to the
+ * same scheme, host and port, so that it may be told what is for that one. 0; -EINVAL: to nowhere over HTTP; -EPERM: from
+ * https to http; -ENOMEM. Pure.
+ */
+int http_url_follow(const char *url, const char *location, struct buffer *out, bool *same);
 
 /* Appends `text`, percent-encoded (RFC 3986: all but unreserved characters), to out; failure is the buffer's. */
 void http_encode(struct buffer *out, struct slice text);

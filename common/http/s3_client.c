@@ -298,7 +298,11 @@ static int s3_call_send(struct s3_call *call, const struct s3_header *signed_hea
     buffer_append_text(&url, call->client->scheme_host);
     buffer_append_slice(&url, buffer_slice(&call->path));
     const char *text = buffer_text(&url);
-    struct http_request request = {call->method, text, headers, n, call->body};
+    struct http_request request = {.method = call->method,
+                                   .url = text,
+                                   .headers = headers,
+                                   .header_count = n,
+                                   .body = call->body};
     int rc = text == NULL ? -ENOMEM
                           : http_client_request(call->client->http, &request, s3_on_answer, call,
                                                 &call->http);

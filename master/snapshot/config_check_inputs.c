@@ -15,6 +15,7 @@
 #include "master/snapshot/snapshot_of.h"
 #include "proto/snapshot/snapshot_limits.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -142,6 +143,37 @@ static void inputs_check(const struct config *c, const struct config_section *s,
     name_index_fini(&walk.seen);
 }
 
+/* ---- where from ---- */
+
+static void url_check(const struct config_section *s, struct config_errors *errors)
+{
+    const char *url = config_get(s, "url");
+    unsigned line = config_check_line(s, "url");
+    size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+    const char *host = url + scheme;
+    bool plain = strlen(url) <= SNAPSHOT_COMMAND_MAX;
+    for (const char *at = url; *at != '\0'; at++)
+        plain = plain && isgraph((unsigned char)*at) && *at != '#';
+    if (url[0] == '\0') {
+        config_check_together(s, "header_file", "url", errors);
+        return;
+    }
+    if (scheme == 0 || host[strcspn(host, "/?")] == host[0])
+        config_errors_add(errors, line, "url: must be http://host… or https://host…");
+    else if (!plain)
+        config_errors_add(errors, line,
+                          "url: a '#' or a space cannot be in it: write %%23 or %%20; at most %d "
+                          "letters",
+                          SNAPSHOT_COMMAND_MAX);
+    else if (memchr(host, '@', strcspn(host, "/?")) != NULL)
+        config_errors_add(errors, line,
+                          "url: holds a user or password, which logs would show: put a line "
+                          "Authorization: … into header_file");
+    if (config_get(s, "inputs")[0] != '\0')
+        config_errors_add(errors, line,
+                          "url: beside inputs: what is pulled is made from nothing else");
+}
+
 /* ---- when ---- */
 
 static void schedule_check(const struct config_section *s, struct config_errors *errors)
@@ -160,7 +192,7 @@ static void schedule_check(const struct config_section *s, struct config_errors 
         config_errors_add(errors, config_check_line(s, key), "%s: %s", key, why);
     if (!snapshot_is_made(s))
         config_errors_add(errors, config_check_line(s, key),
-                          "%s: nothing is done then: give command, or take it out", key);
+                          "%s: nothing is done then: give command or url, or take it out", key);
 }
 
 void config_check_made(const struct config *c, const struct config_section *s,
@@ -177,6 +209,8 @@ void config_check_made(const struct config *c, const struct config_section *s,
         config_errors_add(errors, config_check_line(s, "command"),
                           "command: longer than %d letters: make it a file", SNAPSHOT_COMMAND_MAX);
     program_calls_check(s, errors);
+    if (!config_check_broken(s, "url"))
+        url_check(s, errors);
     if (!config_check_broken(s, "cron") && !config_check_broken(s, "every"))
         schedule_check(s, errors);
     config_check_order(s, "retry_min", "retry_max", errors);

@@ -20,5 +20,5 @@ const char *snapshot_file(const struct config_section *resource)
 
 bool snapshot_is_made(const struct config_section *resource)
 {
-    return config_get(resource, "command")[0] != '\0';
+    return config_get(resource, "command")[0] != '\0' || config_get(resource, "url")[0] != '\0';
 }

@@ -14,8 +14,9 @@
 int tree_extra_snapshot(const struct config *c, const struct config_section *s,
                         const struct preflight *p, struct config_extras *extras)
 {
-    static const char *const told[] = {"size_min", "size_max", "header", "inputs",    "command",
-                                       "every",    "cron",     "pause",  "retry_min", "retry_max"};
+    static const char *const told[] = {"size_min",  "size_max",  "header", "inputs",
+                                       "command",   "every",     "cron",   "pause",
+                                       "retry_min", "retry_max", "url",    "fresh"};
     const struct config_section *resource;
     size_t count = 0;
     (void)p;
@@ -57,10 +58,11 @@ void tree_build_resources(struct tree_builder *b)
         char name[4 * CONTRACT_NAME_MAX];
         if (snapshot == NULL || !snapshot_is_made(s))
             continue;
+        enum worker_type type =
+            config_get(s, "url")[0] != '\0' ? WORKER_TYPE_PULL : WORKER_TYPE_FILTER;
         b->at = s;
         snprintf(name, sizeof name, "snapshot/%s/%s", config_title(snapshot), config_title(s));
-        struct node *n =
-            builder_leaf(b, name, WORKER_TYPE_FILTER, builder_parent(b, name, snapshot), s);
+        struct node *n = builder_leaf(b, name, type, builder_parent(b, name, snapshot), s);
         int rc = n != NULL ? resource_settings(b, n, s, snapshot) : 0;
         if (rc != 0)
             builder_fail(b, name, strerror(-rc));

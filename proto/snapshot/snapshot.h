@@ -36,6 +36,12 @@
     X(RESOURCE, "command", STRING, "", 0, 0, RESTART, \
       "program that makes it, and its arguments: what it is made from on stdin, the version on stdout; quotes as " \
       "in program; empty: nobody makes it, it is put") \
+    X(RESOURCE, "url", STRING, "", 0, 0, RESTART, \
+      "pulled from there (http, https); with command that has it on stdin, and makes the version of it") \
+    X(RESOURCE, "header_file", PATH, "", 0, 0, RESTART, \
+      "file with header lines that url's server is sent, such as Authorization: …; nobody else may read it (0600)") \
+    X(RESOURCE, "fresh", SPAN, "", 1000, 31622400000, RESTART, \
+      "without a successful look for so long it is trouble (503 at /readyz); empty: any time will do") \
     X(RESOURCE, "every", SPAN, "", 1000, 31622400000, RESTART, \
       "made anew so often, at the same times whoever asks; whole seconds") \
     X(RESOURCE, "cron", STRING, "", 0, 0, RESTART, \
@@ -74,7 +80,8 @@
 #define SNAPSHOT_TYPES(X) \
     X(SNAPSHOT, "snapshot", SNAPSHOT, ALWAYS, ITSELF, "snapshot/%s/store", "", \
       "writes the versions of a snapshot's resources, says what is to be made, and answers for them") \
-    X(FILTER, "filter", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: runs its command")
+    X(FILTER, "filter", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: runs its command") \
+    X(PULL, "pull", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: pulls them from a url")
 
 #define SNAPSHOT_MESSAGES(X) \
     X(401, RUN, run, "store to filter: make a version of yours") \

@@ -1,4 +1,5 @@
 # The worker programs of this room, and what each is linked with (names of pkg-config).
-TYPES += snapshot filter
+TYPES += snapshot filter pull
 LIBS_snapshot := $(LIBS_WORKER) libgit2
 LIBS_filter := $(LIBS_WORKER)
+LIBS_pull := $(LIBS_WORKER) libcurl

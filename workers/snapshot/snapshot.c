@@ -152,7 +152,8 @@ static void store_on_tick(struct worker *w, void *state)
     worker_gauge(w, COUNTER_SNAPSHOT_SEQ, s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
     worker_doing(w, "%zu of %zu resources, seq %" PRIu64, has, s->count,
                  s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
-    worker_trouble(w, "%s", s->why);
+    char stale[SNAPSHOT_WHY_SIZE];
+    worker_trouble(w, "%s", s->why[0] == '\0' && snapshot_runs_stale(s, stale) ? stale : s->why);
     worker_rest(w);
 }
 

@@ -59,14 +59,22 @@ static void made_schedule(struct snapshot_store *s, size_t i, struct snapshot_ma
 
 static bool made_read_one(struct snapshot_store *s, size_t i)
 {
-    const char *command = made_setting(s, i, "command");
-    if (command[0] == '\0')
+    const char *command = made_setting(s, i, "command"), *url = made_setting(s, i, "url");
+    const char *fresh = made_setting(s, i, "fresh");
+    uint64_t fresh_ms = 0;
+    if (command[0] == '\0' && url[0] == '\0')
         return true;
     struct snapshot_make *m = calloc(1, sizeof *m);
     if (m == NULL)
         return false;
     s->resources[i].make = m;
     m->command = command;
+    m->url = url[0] != '\0' ? strndup(url, strcspn(url, "?")) : NULL;
+    if (fresh[0] != '\0' && text_parse_u64(slice_of(fresh), &fresh_ms) == 0)
+        m->fresh_s = fresh_ms / 1000;
+    m->since_s = (int64_t)(clock_wall_ms() / 1000);
+    if (url[0] != '\0' && m->url == NULL)
+        return false;
     snprintf(m->worker, sizeof m->worker, "snapshot/%s/%s",
              worker_setting_text(s->w, "snapshot.name"), s->resources[i].name);
     made_schedule(s, i, m);
@@ -165,6 +173,7 @@ void snapshot_made_free(struct snapshot_store *s)
         buffer_fini(&m->said);
         free(m->from);
         free(m->taken);
+        free(m->url);
         free(m);
     }
     if (s->runs != NULL && s->runs->timer.data != NULL)
@@ -186,12 +195,18 @@ policy_content snapshot_content(const struct snapshot_resource *r)
     return content != 0 ? content : 1;
 }
 
+static bool made_keeps(struct slice written, const char *value)
+{
+    return value == NULL || value[0] == '\0' ? written.len == 0
+                                             : snapshot_trailers_keep(written, slice_of(value));
+}
+
 /* By the same command, from the same inputs, in the same order: else it is to be made anew. */
 static bool made_is_same(const struct snapshot_store *s, const struct snapshot_make *m,
                          const struct snapshot_trailers *t)
 {
-    bool same = t->input_count == m->input_count &&
-                snapshot_trailers_keep(t->command, slice_of(m->command));
+    bool same = t->input_count == m->input_count && made_keeps(t->command, m->command) &&
+                made_keeps(t->url, m->url);
     for (size_t k = 0; same && k < m->input_count; k++)
         same = slice_is(t->inputs[k].name, s->resources[m->inputs[k]].name);
     return same;
@@ -206,6 +221,10 @@ void snapshot_made_meets(struct snapshot_store *s, struct snapshot_resource *r,
     struct policy_resource *p = snapshot_policy_of(s, r);
     m->checked_s = r->time_s;
     p->ran = made_is_same(s, m, t);
+    if (!p->ran || !slice_copy(t->etag, m->etag, sizeof m->etag))
+        m->etag[0] = '\0';
+    if (!p->ran || !slice_copy(t->modified, m->modified, sizeof m->modified))
+        m->modified[0] = '\0';
     for (size_t k = 0; k < m->input_count; k++) {
         bool fits =
             p->ran && slice_copy(t->inputs[k].commit, m->from[k].commit, sizeof m->from[k].commit);

@@ -11,6 +11,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/pack.h"
+#include "common/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -59,6 +60,25 @@ int64_t snapshot_runs_next(const struct snapshot_store *s, const struct snapshot
     return r->make->scheduled ? r->make->next_s : 0;
 }
 
+bool snapshot_runs_stale(const struct snapshot_store *s, char why[SNAPSHOT_WHY_SIZE])
+{
+    int64_t now = (int64_t)(clock_wall_ms() / 1000);
+    char span[TEXT_NUMBER_SIZE];
+    for (size_t i = 0; i < s->count; i++) {
+        const struct snapshot_make *m = s->resources[i].make;
+        if (m == NULL || m->fresh_s == 0)
+            continue;
+        int64_t last = m->checked_s > m->since_s ? m->checked_s : m->since_s;
+        if (now - last <= (int64_t)m->fresh_s)
+            continue;
+        snprintf(why, SNAPSHOT_WHY_SIZE, "%s: no successful look for more than %s%s%s",
+                 s->resources[i].name, text_format_span(m->fresh_s * 1000, span),
+                 m->error[0] != '\0' ? ": " : "", m->error);
+        return true;
+    }
+    return false;
+}
+
 /* ---- a start ---- */
 
 /* What its inputs are now: of one commit, for nothing else happens meanwhile. */
@@ -101,8 +121,8 @@ static void run_start(struct snapshot_store *s, struct snapshot_resource *r)
     message_run_pack(message, &(struct message_run){.token = m->token,
                                                     .commit = slice_of(head),
                                                     .inputs = buffer_slice(&inputs),
-                                                    .etag = slice_of(""),
-                                                    .modified = slice_of("")});
+                                                    .etag = slice_of(m->etag),
+                                                    .modified = slice_of(m->modified)});
     worker_must_send(s->w, peer, message);
     buffer_fini(&inputs);
     policy_started(&s->runs->policy, runs_place(s, r), clock_mono_ms());
@@ -216,6 +236,7 @@ static bool run_write(struct snapshot_store *s, struct snapshot_resource *r,
     struct snapshot_make *make = r->make;
     struct snapshot_trailers t = {.input_count = make->input_count,
                                   .command = slice_of(make->command),
+                                  .url = slice_of(make->url != NULL ? make->url : ""),
                                   .etag = m->etag,
                                   .modified = m->modified,
                                   .timed = true,
@@ -267,6 +288,15 @@ static void run_note(struct snapshot_store *s, struct snapshot_resource *r, bool
              log_quote_text(make->error), m->duration_ms);
 }
 
+/* What its server shall be asked next: whether there is another than this one. */
+static void run_marks(struct snapshot_make *make, const struct message_result *m)
+{
+    if (!slice_copy(m->etag, make->etag, sizeof make->etag))
+        make->etag[0] = '\0';
+    if (!slice_copy(m->modified, make->modified, sizeof make->modified))
+        make->modified[0] = '\0';
+}
+
 static bool runs_on_result(struct snapshot_store *s, const struct worker_peer *from,
                            const struct message_result *m)
 {
@@ -277,7 +307,7 @@ static bool runs_on_result(struct snapshot_store *s, const struct worker_peer *f
         return true;
     (void)FAULT_POINT("snapshot.run-result", slice_of(r->name));
     struct snapshot_make *make = r->make;
-    bool good = m->outcome == 1 && r->has;
+    bool good = m->outcome == 1 && r->has, told = m->outcome == 0;
     make->token = 0;
     make->ended = make->starts;
     if (good)
@@ -288,6 +318,8 @@ static bool runs_on_result(struct snapshot_store *s, const struct worker_peer *f
         snprintf(make->error, sizeof make->error, "%s", s->why);
     else if (!(good = run_write(s, r, m, why)))
         snprintf(make->error, sizeof make->error, "%.*s", (int)sizeof make->error - 1, why);
+    if (good && told)
+        run_marks(make, m);
     run_note(s, r, good, m);
     if (getrandom(&jitter, sizeof jitter, 0) != sizeof jitter)
         jitter = now * 0x9e3779b97f4a7c15u;

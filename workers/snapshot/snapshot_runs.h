@@ -15,6 +15,7 @@
 #include "workers/snapshot/snapshot_store.h"
 
 #define SNAPSHOT_ERROR_SIZE 512
+#define SNAPSHOT_MARK_SIZE  512
 
 /* A version of an input, as a run reads it, and as a version was made from it. */
 struct snapshot_taken {
@@ -25,7 +26,12 @@ struct snapshot_taken {
 enum snapshot_result { SNAPSHOT_CHANGED, SNAPSHOT_UNCHANGED, SNAPSHOT_RUN_FAILED };
 
 struct snapshot_make {
-    const char *command; /* settings' */
+    const char *command; /* settings'; "" : none */
+    char *url;           /* without its query, which may be a secret; NULL: none */
+    char etag[SNAPSHOT_MARK_SIZE],
+        modified[SNAPSHOT_MARK_SIZE]; /* as its server names the newest version */
+    uint64_t fresh_s; /* without a successful look for so long it is trouble; 0: never */
+    int64_t since_s;  /* that counts from then on, while there was none */
     char worker[CONTRACT_NAME_MAX];
     size_t inputs[SNAPSHOT_INPUTS_MAX],
         input_count; /* resources, by their places in the store's list */
@@ -94,6 +100,9 @@ void snapshot_runs_go(struct snapshot_store *s);
 
 enum policy_state snapshot_runs_state(const struct snapshot_store *s,
                                       const struct snapshot_resource *r);
+
+/* What was not looked at with success for longer than its section's `fresh`, into `why`; false: nothing. */
+bool snapshot_runs_stale(const struct snapshot_store *s, char why[SNAPSHOT_WHY_SIZE]);
 
 /* Why it is in that state, into `why`; "" for a good one. */
 void snapshot_runs_why(const struct snapshot_store *s, const struct snapshot_resource *r,

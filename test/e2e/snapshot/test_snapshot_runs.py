@@ -240,6 +240,7 @@ def test_pause_is_the_least_time_between_two_starts(store):
 STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit", "snapshot.after-branch"]
 RUN = ["snapshot.run-started", "snapshot.run-result", "snapshot.run-over"]
 WORKER = ["filter.before-start", "filter.before-result"]
+PULL = ["pull.before-result"]
 
 
 @pytest.mark.parametrize("point", STEPS + RUN + WORKER)

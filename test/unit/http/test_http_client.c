@@ -393,7 +393,11 @@ static void request(const char *method, const char *path, const char *body, stru
     struct http_call *call;
     struct http_header headers[] = {{"x-amz-date", slice_of("20130524T000000Z")},
                                     {"If-Match", slice_of("\"abc\"")}};
-    struct http_request r = {method, url(path), headers, 2, slice_of(body)};
+    struct http_request r = {.method = method,
+                             .url = url(path),
+                             .headers = headers,
+                             .header_count = 2,
+                             .body = slice_of(body)};
     *seen = (struct seen){0};
     buffer_clear(&server.seen);
     ck_assert_int_eq(http_client_request(client, &r, on_answer, seen, &call), 0);
@@ -437,6 +441,39 @@ START_TEST(head)
 }
 END_TEST
 
+START_TEST(where_a_redirect_leads)
+{
+    static const struct {
+        const char *url, *location, *to;
+        int rc;
+        bool same;
+    } cases[] = {
+        {"http://a/b/c?d", "e", "http://a/b/e", 0, true},
+        {"http://a/b", "/x?y", "http://a/x?y", 0, true},
+        {"http://a:80/b", "http://A/x", "http://A/x", 0, true},
+        {"http://a/b", "//other/x", "http://other/x", 0, false},
+        {"http://a/b", "http://a:81/x", "http://a:81/x", 0, false},
+        {"http://a/b", "https://a/x", "https://a/x", 0, false},
+        {"https://a/b", "https://a:443/x", NULL, 0, true},
+        {"https://a/b", "http://a/x", NULL, -EPERM, false},
+        {"http://a/b", "ftp://a/x", NULL, -EINVAL, false},
+        {"http://a/b", "file:///etc/passwd", NULL, -EINVAL, false},
+        {"http://a/b", "http://[", NULL, -EINVAL, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer to = BUFFER_EMPTY;
+        bool same;
+        ck_assert_msg(http_url_follow(cases[i].url, cases[i].location, &to, &same) == cases[i].rc,
+                      "%s", cases[i].location);
+        if (cases[i].rc == 0)
+            ck_assert_msg(same == cases[i].same, "%s", cases[i].location);
+        if (cases[i].to != NULL)
+            ck_assert_str_eq(buffer_text(&to), cases[i].to);
+        buffer_fini(&to);
+    }
+}
+END_TEST
+
 START_TEST(encoding)
 {
     struct buffer out = BUFFER_EMPTY;
@@ -448,4 +485,5 @@ END_TEST
 
 SUITE_MAIN_WITH("http_client", set_up, tear_down, get, post, connections_are_kept, many_at_once,
                 other_statuses, too_long_an_answer, nobody_there, hangs_up, not_http, never_answers,
-                cancelled, freed_while_it_works, bad_urls, encoding, methods_and_headers, head)
+                cancelled, freed_while_it_works, bad_urls, encoding, methods_and_headers, head,
+                where_a_redirect_leads)

@@ -45,6 +45,7 @@ START_TEST(values)
         {"command = c every = 15m", "every", "900000"},
         {"command = c timeout = 30s", "timeout", "30000"},
         {"header = \"qplan app\"", "header", "qplan app"},
+        {"url = \"https://x/y?z=1\" every = 15m fresh = 2h", "fresh", "7200000"},
         {"snapshot = plan", "snapshot", "plan"},
         {"snapshot = none", NULL, NULL},
     };
@@ -75,6 +76,13 @@ START_TEST(errors_name_line_cause_and_remedy)
          "resource a { snapshot = plan }\nresource r { snapshot = other command = c inputs = a "
          "}\n",
          "4: inputs: a is of another snapshot"},
+        {PLAN "resource r { url = ftp://x/y }\n", "2: url: must be http://host… or https://host…"},
+        {PLAN "resource r { url = \"http://x/a b\" }\n",
+         "2: url: a '#' or a space cannot be in it"},
+        {PLAN "resource r { url = http://me:pw@x/ }\n", "2: url: holds a user or password"},
+        {PLAN "resource a { }\nresource r { command = c inputs = a url = http://x/ }\n",
+         "3: url: beside inputs"},
+        {PLAN "resource r { header_file = h }\n", "2: header_file: needs url beside it"},
         {PLAN "resource r { every = 5m }\n", "2: every: nothing is done then: give command"},
         {PLAN "resource r { command = c every = 5m cron = \"* * * * *\" }\n",
          "2: cron: beside every: one of them is enough"},

@@ -1,0 +1,181 @@
+"""Resources that are pulled from a url: what is asked of the server, what becomes of its answers, and of those that are none."""
+import gzip
+import http.server
+import threading
+
+import pytest
+
+from platoon_fixture import wait_until
+from snapshot_fixture import Store
+from test_snapshot_runs import row, settle, shell, trailers
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers as the test has said, and keeps what it was asked."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers, self.asked = {}, []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.asked.append((self.path, dict(self.headers)))
+        status, headers, body = self.server.answers[self.path](self.headers)
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        if headers.get("Content-Length"):
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def servers():
+    made = []
+
+    def make():
+        made.append(Server())
+        return made[-1]
+    yield make
+    for server in made:
+        server.shutdown()
+        server.server_close()
+
+
+def always(status=200, body=b"", **headers):
+    return lambda asked: (status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+def run(store, resource="raw"):
+    return store.ctl("snapshot", "run", resource)
+
+
+def test_what_is_pulled_is_a_version_and_a_restart_asks_whether_it_is_new(store, servers):
+    server = servers()
+
+    def answer(asked):
+        if asked["If-None-Match"] == '"1"' and asked["If-Modified-Since"] == "Sat, 28 Nov 2026 10:00:00 GMT":
+            return 304, {}, b""
+        return 200, {"ETag": '"1"', "Last-Modified": "Sat, 28 Nov 2026 10:00:00 GMT"}, b"pulled\n"
+    server.answers["/plan.tsv?key=secret"] = answer
+    store.start({"raw": {"url": f"{server.url}/plan.tsv?key=secret", "every": "1h"}, "made": {"inputs": "raw", "command": "cat"}})
+    settle(store)
+    assert store.get("made") == b"pulled\n" and store.platoon.workers()["snapshot/plan/raw"]["type"] == "pull"
+    said = dict(trailers(store, row(store, "raw")["commit"]))
+    assert (said["Source"], said["Url"], said["Etag"], said["Last-Modified"]) == ("pull", f"{server.url}/plan.tsv", '"1"', "Sat, 28 Nov 2026 10:00:00 GMT")
+    assert b"unchanged" in run(store).stdout
+    assert store.platoon.stop() == 0
+    store.platoon.start()
+    assert b"unchanged" in run(store).stdout
+    assert [asked.get("If-None-Match") for _, asked in server.asked] == [None, '"1"', '"1"']
+    assert "secret" not in store.git("log", "--format=%B", "main") and "secret" not in store.platoon.log()
+
+
+def test_gzip(store, servers):
+    server = servers()
+    server.answers["/"] = lambda asked: (200, {"Content-Encoding": "gzip"}, gzip.compress(b"x" * 100000)) if "gzip" in asked["Accept-Encoding"] else (500, {}, b"")
+    store.start({"raw": {"url": f"{server.url}/", "size_max": "100000"}, "less": {"url": f"{server.url}/", "size_max": "99999", "retry_min": "1h", "retry_max": "1h"}})
+    assert "less is failed: output above size_max (99999)" in settle(store, 1)
+    assert store.get("raw") == b"x" * 100000
+
+
+def test_what_is_pulled_goes_through_the_command(store, servers):
+    server = servers()
+    server.answers["/"] = always(body=b"a\nb\n")
+    store.start({"raw": {"url": f"{server.url}/", "command": shell(store, "sed s/a/A/; echo said >&2")},
+                 "bad": {"url": f"{server.url}/", "command": shell(store, "echo no >&2; exit 7"), "retry_min": "1h", "retry_max": "1h"}})
+    assert "bad is failed: exit 7: no" in settle(store, 1)
+    assert store.get("raw") == b"A\nb\n" and store.json("show", "raw")["last_run"]["stderr"] == "said\n"
+
+
+@pytest.mark.parametrize("answer,keys,error", [
+    (always(500), {}, "HTTP 500"),
+    (always(404, b"not this"), {}, "HTTP 404"),
+    (always(304), {}, "HTTP 304"),
+    (always(200, b"half", Content_Length="100"), {}, "cut short: "),
+    (always(200, b""), {}, "output below size_min (1)"),
+    (always(200, b"x" * 2000), {"size_max": "1KB"}, "output above size_max (1KB)"),
+    (always(302), {}, "HTTP 302: redirected to no url"),
+    (always(302, Location="ftp://127.0.0.1/"), {}, "HTTP 302: redirected to no url"),
+    (always(302, Location="/"), {}, "HTTP 302: more than 5 redirects"),
+])
+def test_answers_that_are_none_hold_nothing(store, servers, answer, keys, error):
+    server = servers()
+    server.answers["/"] = answer
+    store.start({"raw": {"url": f"{server.url}/", "retry_min": "1h", "retry_max": "1h", **keys}, "made": {"inputs": "raw", "command": "cat"}})
+    assert f"raw is failed: {error}" in settle(store, 1)
+    assert row(store, "raw")["state"] == "failed" and row(store, "made")["state"] == "empty"
+
+
+def test_nobody_there_and_who_never_answers(store, servers):
+    server = servers()
+    gone = server.server_port
+    hang = threading.Event()
+    server.answers["/"] = lambda asked: hang.wait(120) and (200, {}, b"late")
+    store.start({"raw": {"url": f"{server.url}/", "timeout": "1s", "retry_min": "1h", "retry_max": "1h"},
+                 "none": {"url": f"http://127.0.0.1:{1 if gone != 1 else 2}/", "retry_min": "1h", "retry_max": "1h"}})
+    said = settle(store, 1)
+    hang.set()
+    assert "raw is failed: timed out after 1s" in said and "none is failed: " in said and "onnect" in said
+
+
+def test_redirects_lead_on_and_headers_stay_at_home(store, servers):
+    first, other = servers(), servers()
+    first.answers["/"] = always(301, Location="/there?x=1")
+    first.answers["/there?x=1"] = always(307, Location=f"{other.url}/far")
+    other.answers["/far"] = always(body=b"far\n")
+    secret = store.platoon.dir / "headers"
+    secret.write_text("Authorization: Bearer walrus\n\nX-More: 1\n")
+    secret.chmod(0o600)
+    store.start({"raw": {"url": f"{first.url}/", "header_file": str(secret)}})
+    settle(store)
+    assert store.get("raw") == b"far\n"
+    assert [asked.get("Authorization") for _, asked in first.asked] == ["Bearer walrus"] * 2 and first.asked[0][1]["X-More"] == "1"
+    assert [asked.get("Authorization") for _, asked in other.asked] == [None]
+    assert "walrus" not in store.platoon.log()
+    secret.chmod(0o644)
+    assert b"others may read it (mode 0644): chmod 600" in run(store).stderr
+    secret.chmod(0o600)
+    secret.write_text("Authorization: Bearer walrus\nnothing of the kind\n")
+    assert b"line 2 is no Name: value" in run(store).stderr
+
+
+def test_retry_after_is_kept_to(store, servers):
+    server = servers()
+    server.answers["/"] = always(503, Retry_After="3000")
+    store.start({"raw": {"url": f"{server.url}/", "retry_min": "100ms", "retry_max": "200ms"}})
+    settle(store, 1)
+    assert "HTTP 503" in row(store, "raw")["error"] and len(server.asked) == 1
+    server.answers["/"] = always(body=b"back\n")
+    assert run(store).returncode == 0, "who asks does not wait"
+
+
+def test_what_is_not_fresh_is_trouble(store, servers):
+    server = servers()
+    server.answers["/"] = always(500)
+    store.start({"raw": {"url": f"{server.url}/", "fresh": "1s", "retry_min": "100ms", "retry_max": "200ms"}}, ready=False)
+    wait_until(lambda: "raw: no successful look for more than 1s: HTTP 500" in store.platoon.problems(), 60, "the trouble")
+    server.answers["/"] = always(body=b"back\n")
+    assert run(store).returncode == 0
+    server.answers["/"] = always(body=b"more\n")
+
+
+def test_a_death_during_a_pull_starts_it_over(faulty, servers):
+    server = servers()
+    server.answers["/"] = always(body=b"once\n")
+    store = Store(faulty)
+    spent = faulty.fault("pull.before-result", "kill")
+    store.start({"raw": {"url": f"{server.url}/"}}, ready=False)
+    wait_until(lambda: not spent.exists(), 60, "the death")
+    store.ready()
+    settle(store)
+    assert store.get("raw") == b"once\n" and row(store, "raw")["seq"] == 1 and len(server.asked) >= 2
