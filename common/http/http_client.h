@@ -90,9 +90,8 @@ const char *http_remedy(int code, long verify, const char *error);
 void http_client_cancel(struct http_call *call);
 
 /*
- * Where a redirect leads: `location` as seen from `url`, appended with a NUL behind its end (buffer_text). *same: to the
- * same scheme, host and port, so that it may be told what is for that one. 0; -EINVAL: to nowhere over HTTP; -EPERM: from
- * https to http; -ENOMEM. Pure.
+ * Where a redirect leads: `location` as seen from `url`, appended. *same: to the same scheme, host and port, so that it
+ * may be told what is for that one. 0; -EINVAL: to nowhere over HTTP; -EPERM: from https to http; -ENOMEM. Pure.
  */
 int http_url_follow(const char *url, const char *location, struct buffer *out, bool *same);
 
