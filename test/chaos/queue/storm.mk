@@ -7,4 +7,9 @@ queue-storms: all $(BUILD)/test/fault/shim.so
 	BUILD=$(BUILD) $(PYTHON) test/chaos/queue/queue_storm.py --seed $(SEED) --storms $$((($(STORMS) + 4) / 5)) --seconds 20
 LONG += queue-storms
 
+# One in which the primary fails over again and again, by three real Sentinels.
+queue-failover-storm: all $(BUILD)/test/fault/shim.so
+	BUILD=$(BUILD) $(PYTHON) test/chaos/queue/queue_failover_storm.py --seed $(SEED)
+LONG += queue-failover-storm
+
 .PHONY: queue-chaos
