@@ -256,12 +256,13 @@ check-long:
 	LONG="$(LONG)" LONG_BESIDE="$(LONG_BESIDE) $(MODELS)" scripts/lib/run-long
 
 # What scripts/bench measures beside platoon.
-.PHONY: bench bench-cache bench-messages bench-supervision
+.PHONY: bench bench-cache bench-messages bench-queue bench-supervision
 bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/ceiling_*.c))
 bench-cache: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/cache/*.c))
 bench-messages: $(BUILD)/bench/messages_worker $(BUILD)/bench/messages_peers
+bench-queue: $(BUILD)/bench/queue_consumer
 bench-supervision: $(BUILD)/bench/supervised $(BUILD)/bench/supervision_floor $(BUILD)/bench/supervision_worker
-$(BUILD)/bench/supervision_worker: $(call objects,scripts/bench/supervision_worker.c $(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
+$(BUILD)/bench/supervision_worker $(BUILD)/bench/queue_consumer: $(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o $(call objects,$(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(LIBS_WORKER))

@@ -86,7 +86,19 @@ class Failovers(StormBase):
         for one in itertools.chain(self.servers, self.sentinels):
             if one.process.poll() is not None:
                 one.start()
-        wait_until(self.note_primary, 60, "a primary with its replica")
+        try:
+            wait_until(self.note_primary, 60, "a primary with its replica")
+        except BaseException:
+            self.note_servers()
+            raise
+
+    def note_servers(self):
+        """What each says of itself, for the end of the report."""
+        for server in self.servers:
+            with contextlib.suppress(redis.RedisError):
+                self.state.append(f"server {server.port}: {server.client().info('replication')}")
+        for sentinel in self.sentinels:
+            self.state.append(f"sentinel {sentinel.port}: {sentinel.state()}")
 
     def run(self):
         told, count = super().run(), len(self.primaries) - 1
