@@ -162,6 +162,9 @@ end
 local function foreign_flight(q, name)
   local key = q.keys .. name .. ':inflight'
   local members = pcall('SCARD', key)
+  if is_error(members) and not is_wrong_type(members) then
+    error(refused(members.err, 'SCARD', key), 0)
+  end
   return not is_error(members) and members or count_of(read('GET', key))
 end
 
@@ -272,7 +275,7 @@ adopt_bodies = function(q, sub, counted)
   local count, to = call('LLEN', key), q.keys .. name
   if call('RENAMENX', key, to) ~= 1 then
     for _ = 1, count do
-      call('LPUSH', to, call('RPOP', key))
+      call('LMOVE', key, to, 'RIGHT', 'LEFT') -- in one step: a push that is refused behind a pop would lose it
     end
   end
   count_stat(q, 'moved', count)

@@ -1,7 +1,7 @@
 /*
  * queue_consumer.c: a consumer that is done with each task at once; scripts/bench/queue has it take from a queue.
  *
- * The interface of etc/examples/indexer and nothing else, so that what is measured is the way of a message out of Redis,
+ * The interface of etc/examples/indexer and nothing else: what is measured is the way of a message out of Redis,
  * through the queue worker, to a consumer in C, and that of its ack back.
  */
 #include "workers/skeleton/worker.h"

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 static const char *const commands[] = {
-    "GET",           "HDEL",    "HGET",    "HGETALL", "HINCRBY", "HLEN",  "HMGET",  "HSCAN",
-    "HSET",          "HSTRLEN", "INCRBY",  "LINDEX",  "LLEN",    "LPUSH", "LRANGE", "LREM",
-    "LTRIM",         "PEXPIRE", "PUBLISH", "RPUSH",   "SADD",    "SCARD", "SET",    "SRANDMEMBER",
-    "SREM",          "SSCAN",   "TIME",    "TYPE",    "UNLINK",  "ZADD",  "ZCARD",  "ZRANGE",
-    "ZRANGEBYSCORE", "ZREM",    "ZSCAN",   "ZSCORE"};
+    "GET",         "HDEL",    "HEXISTS",       "HRANDFIELD", "RENAMENX", "LMOVE",  "SISMEMBER",
+    "HGET",        "HGETALL", "HINCRBY",       "HLEN",       "HMGET",    "HSCAN",  "HSET",
+    "HSTRLEN",     "INCRBY",  "LINDEX",        "LLEN",       "LPUSH",    "LRANGE", "LREM",
+    "LTRIM",       "PEXPIRE", "PUBLISH",       "RPUSH",      "SADD",     "SCARD",  "SET",
+    "SRANDMEMBER", "SREM",    "SSCAN",         "TIME",       "TYPE",     "UNLINK", "ZADD",
+    "ZCARD",       "ZRANGE",  "ZRANGEBYSCORE", "ZREM",       "ZSCAN",    "ZSCORE"};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 /*
@@ -157,10 +158,9 @@ static void make_for(enum queue_script script)
 }
 
 /* Which commands the script uses: one bit each, in their order. */
-static uint64_t used_by(enum queue_script script)
+static uint64_t used_now(enum queue_script script)
 {
     uint64_t used = 0;
-    make_for(script);
     queue_redis("CONFIG RESETSTAT");
     call(script);
     ck_assert_msg(queue.reply->type != REDIS_REPLY_ERROR, "%s", queue_text());
@@ -200,18 +200,109 @@ static void refuse(enum queue_script script, const char *command)
         queue_check("q");
 }
 
+/* ---- what other clients have left ---- */
+
+/*
+ * A raw queue beside, which wants the same; bodies pushed where q's cap is read, and among its turns, each counted by
+ * who pushed it; topics as many as there may be; and a look at the registry that is too old.
+ */
+static void make_odd(void)
+{
+    static const char many[] =
+        "local P, call = KEYS[1] .. 'platoon:', redis.call "
+        "for i = 1, 10000 do call('HSET', P .. 'topics', i, 'x') end "
+        "local t, digest = call('TIME'), string.match(call('GET', P .. 'vouched'), '^%x+') "
+        "call('SET', P .. 'vouched', digest .. ' ' .. string.format('%d', t[1] * 1000 - 1500), "
+        "'PX', 10000)";
+    const struct slice words[] = {slice_of("EVAL"), slice_of(many), slice_of("1"),
+                                  slice_of(queue.space)};
+    make_for(QUEUE_SCRIPT_QUEUE_CLOCK);
+    queue_register_raw("r", "^t");
+    queue_deliver("t", "limit", "ours");
+    queue_redis("DEL @Nq:limit");
+    queue_redis("LPUSH @Nq:limit theirs");
+    queue_redis("LPUSH @Nq:facet_queue theirs");
+    queue_redis("SADD @Nq:active_facets facet_queue");
+    queue_redis("INCRBY @Nq:length 2");
+    queue_redis("DEL @Nplatoon:vouched");
+    q_int(VOUCH, NULL);
+    queue_command(4, words);
+    ck_assert_msg(queue.reply->type != REDIS_REPLY_ERROR, "%s", queue_text());
+}
+
+static const char theirs_lua[] =
+    "local count = 0 for _, v in ipairs(redis.call('HVALS', KEYS[1] .. 'platoon:q:held')) do "
+    "if string.find(v, 'theirs$') then count = count + 1 end end return count";
+
+/* What is moved out of the way stays moved; but all is there, and comes to somebody. */
+static void refuse_odd(enum queue_script script, const char *command)
+{
+    char mark[64];
+    make_odd();
+    queue_redis("ACL SETUSER default -%s", command);
+    call(script);
+    snprintf(mark, sizeof mark, "platoon: %s", command);
+    ck_assert_msg(queue.reply->type == REDIS_REPLY_ERROR && strstr(queue_text(), mark) != NULL,
+                  "%s without %s: %s", queue_script_name(script), command, queue_text());
+    queue_redis("ACL SETUSER default +%s", command);
+    call(script);
+    ck_assert_msg(queue.reply->type != REDIS_REPLY_ERROR, "%s after %s: %s",
+                  queue_script_name(script), command, queue_text());
+    while (queue_pull("q", 100, 600000) > 0)
+        ;
+    const struct slice words[] = {slice_of("EVAL"), slice_of(theirs_lua), slice_of("1"),
+                                  slice_of(queue.space)};
+    queue_command(4, words);
+    ck_assert_msg(queue_int(queue.reply) == 2, "%s after %s: %s of their bodies came to somebody",
+                  queue_script_name(script), command, queue_text());
+    ck_assert_str_eq(queue_redis("GET @Nq:length"), "0");
+}
+
+static const enum queue_script odd_scripts[] = {
+    QUEUE_SCRIPT_QUEUE_DELIVER, QUEUE_SCRIPT_QUEUE_DELIVER_MANY, QUEUE_SCRIPT_QUEUE_TAKE,
+    QUEUE_SCRIPT_QUEUE_ACK, QUEUE_SCRIPT_QUEUE_STATUS};
+#define ODD_SCRIPTS (sizeof odd_scripts / sizeof *odd_scripts)
+
+START_TEST(what_others_have_left_is_not_lost)
+{
+    for (size_t s = 0; s < ODD_SCRIPTS; s++) {
+        make_odd();
+        uint64_t used = used_now(odd_scripts[s]);
+        for (size_t i = 0; i < COMMANDS; i++)
+            if (used >> i & 1)
+                refuse_odd(odd_scripts[s], commands[i]);
+    }
+}
+END_TEST
+
 START_TEST(what_is_refused_is_not_half_done)
 {
     uint64_t by_any = 0;
     for (int script = 0; script < QUEUE_SCRIPT_COUNT; script++) {
-        uint64_t used = used_by((enum queue_script)script);
+        make_for((enum queue_script)script);
+        uint64_t used = used_now((enum queue_script)script);
         by_any |= used;
         for (size_t i = 0; i < COMMANDS; i++)
             if (used >> i & 1)
                 refuse((enum queue_script)script, commands[i]);
     }
+    for (size_t i = 0; i < ODD_SCRIPTS; i++) {
+        make_odd();
+        by_any |= used_now(odd_scripts[i]);
+    }
     for (size_t i = 0; i < COMMANDS; i++)
         ck_assert_msg(by_any >> i & 1, "nobody uses %s", commands[i]);
+}
+END_TEST
+
+/* Without a name it says which queues there are. */
+START_TEST(the_names_that_there_are)
+{
+    make_queue();
+    queue_redis("ACL SETUSER default -hkeys");
+    ck_assert_ptr_nonnull(strstr(q_text(STATUS, NULL), "platoon: HKEYS"));
+    queue_redis("ACL SETUSER default +hkeys");
+    q_packed(STATUS, NULL);
 }
 END_TEST
 
@@ -240,7 +331,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {what_is_refused_is_not_half_done, a_redis_that_is_full};
+    const TTest *const tests[] = {what_is_refused_is_not_half_done,
+                                  what_others_have_left_is_not_lost, the_names_that_there_are,
+                                  a_redis_that_is_full};
     Suite *suite = suite_create("queue_refused");
     static void (*const ways[])(void) = {queue_set_up_evalsha, queue_set_up_fcall};
     for (int way = 0; way < 2; way++) {
