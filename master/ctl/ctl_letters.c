@@ -34,7 +34,9 @@ static int letters_check(const struct ctl *c, const struct ctl_letters *letters,
         return CONTROL_OK;
     for (int i = 2; i < c->args.argc; i++) {
         uint64_t number;
-        if (text_parse_u64(slice_of(c->args.argv[i]), &number) != 0)
+        const char *word = c->args.argv[i];
+        size_t len = letters->placed ? strcspn(word, "@") : strlen(word);
+        if (text_parse_u64(slice_make(word, len), &number) != 0)
             return ctl_fail_usage(letters->verb,
                                   "'%s' is not the %s of a dead letter: 'list' shows them",
                                   c->args.argv[i], letters->number);

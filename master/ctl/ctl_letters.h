@@ -17,6 +17,7 @@ struct ctl_letters {
     const char *retried; /* what those that are tried again do: "will be tried again" */
     /* What one is called by, where that is a number: "id". NULL: the next three are the system's own. */
     const char *number;
+    bool placed; /* and may be followed by @ and where it is */
     int (*list)(struct ctl *c);
     int (*show)(struct ctl *c);
     int (*check)(

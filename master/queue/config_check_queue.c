@@ -9,6 +9,7 @@
 #include "master/config/config_check_key.h"
 #include "master/queue/queue_backbone.h"
 #include "master/queue/queue_listens.h"
+#include "master/queue/queue_servers.h"
 #include "master/queue/queue_takes.h"
 #include "master/systems_config.h"
 #include "proto/contract.h"
@@ -60,6 +61,54 @@ static void backbone_check_template(const struct config_section *s, const char *
     template_free(t);
 }
 
+/* ---- its servers ---- */
+
+static bool servers_have(const char *servers, struct slice title)
+{
+    struct slice word;
+    while ((servers = queue_servers_word(servers, &word)) != NULL)
+        if (slice_equal(word, title))
+            return true;
+    return false;
+}
+
+static void backbone_check_server(const struct config *c, const struct config_section *s,
+                                  struct slice word, bool again, struct config_errors *errors)
+{
+    char title[CONTRACT_NAME_MAX];
+    unsigned line = config_check_line(s, "redis");
+    if (again)
+        config_errors_add(errors, line, "redis: %.*s stands there twice", (int)word.len, word.ptr);
+    else if (!slice_copy(word, title, sizeof title) ||
+             config_section_find(c, CONFIG_REDIS, title) == NULL)
+        config_errors_add(errors, line, "redis: there is no redis section named %.*s",
+                          (int)word.len, word.ptr);
+}
+
+static void backbone_check_servers(const struct config *c, const struct config_section *s,
+                                   struct config_errors *errors)
+{
+    struct slice word;
+    size_t count = 0;
+    if (config_check_broken(s, "redis"))
+        return;
+    for (const char *at = config_get(s, "redis"); (at = queue_servers_word(at, &word)) != NULL;
+         count++)
+        backbone_check_server(c, s, word, servers_have(at, word), errors);
+    if (count == 0 || count > QUEUE_SERVERS_MAX)
+        config_errors_add(errors, config_check_line(s, "redis"),
+                          "redis: must be 1 to %d names of redis sections", QUEUE_SERVERS_MAX);
+}
+
+static bool servers_shared(const struct config_section *s, const struct config_section *other)
+{
+    struct slice word;
+    for (const char *at = config_get(s, "redis"); (at = queue_servers_word(at, &word)) != NULL;)
+        if (servers_have(config_get(other, "redis"), word))
+            return true;
+    return false;
+}
+
 /* Two that are one would give each other's messages out. */
 static void backbone_check_alone(const struct config *c, const struct config_section *s,
                                  struct config_errors *errors)
@@ -71,7 +120,7 @@ static void backbone_check_alone(const struct config *c, const struct config_sec
          i++)
         if (!config_check_broken(other, "namespace") && !config_check_broken(other, "redis") &&
             strcmp(config_get(other, "namespace"), config_get(s, "namespace")) == 0 &&
-            strcmp(config_get(other, "redis"), config_get(s, "redis")) == 0) {
+            servers_shared(s, other)) {
             config_errors_add(errors, config_check_line(s, "namespace"),
                               "namespace: backbone %s has the same in the same Redis: give each "
                               "its own, or make one of both",
@@ -87,6 +136,7 @@ void config_check_backbone(const struct config *c, const struct config_section *
     backbone_check_namespace(s, errors);
     backbone_check_template(s, "topic", errors);
     backbone_check_template(s, "facet", errors);
+    backbone_check_servers(c, s, errors);
     backbone_check_alone(c, s, errors);
     snprintf(path, sizeof path, "queue/%s", config_title(s));
     config_check_path(c, s, path, errors);

@@ -6,21 +6,36 @@
 #include "common/words.h"
 #include "master/queue/queue_backbone.h"
 #include "master/queue/queue_listens.h"
+#include "master/queue/queue_servers.h"
 #include "master/queue/queue_takes.h"
 #include "master/systems_tree.h"
 
 #include <errno.h>
 #include <stdio.h>
 
+/* ---- what the workers of one server are told of it ---- */
+
+/* Where there are several: which one it is. -ENOENT: config_check refuses that. */
+static int queue_extra_server(const struct config *c, const struct config_section *backbone,
+                              uint64_t number, struct config_extras *extras)
+{
+    const struct config_section *redis = queue_servers_of(c, backbone, number);
+    if (redis == NULL)
+        return -ENOENT;
+    config_extras_add_section(extras, c, "redis", redis);
+    if (queue_servers_count(backbone) > 1)
+        config_extras_add(extras, "backbone.server", config_title(redis));
+    return 0;
+}
+
 /* ---- what a backbone's workers are told: the queues to register ---- */
 
-int tree_extra_backbone(const struct config *c, const struct config_section *s,
-                        const struct preflight *p, struct config_extras *extras)
+static int backbone_extras(const struct config *c, const struct config_section *s, uint64_t number,
+                           struct config_extras *extras)
 {
     static const char *const keys[] = {"pattern", "raw", "max_attempts", "retry_min", "retry_max"};
     const struct config_section *queue;
     size_t count = 0;
-    (void)p;
     for (size_t i = 0; (queue = config_section_at(c, CONFIG_QUEUE, i)) != NULL; i++) {
         if (queue_backbone(c, queue) != s)
             continue;
@@ -29,7 +44,21 @@ int tree_extra_backbone(const struct config *c, const struct config_section *s,
             config_extras_add_item(extras, "queues", count, keys[k], config_get(queue, keys[k]));
         count++;
     }
-    return 0;
+    return queue_extra_server(c, s, number, extras);
+}
+
+/* Of the only server; where there are several, tree_build_queues makes them. */
+int tree_extra_backbone(const struct config *c, const struct config_section *s,
+                        const struct preflight *p, struct config_extras *extras)
+{
+    (void)p;
+    return backbone_extras(c, s, 1, extras);
+}
+
+bool tree_when_ONE_SERVER(const struct config *c, const struct config_section *s)
+{
+    (void)c;
+    return queue_servers_count(s) == 1;
 }
 
 /* ---- what a program is told: whom to take from, and whom to listen to ---- */
@@ -48,11 +77,16 @@ static int queue_extra_takes(const struct config *c, size_t number, const char *
     if (backbone == NULL) /* config_check_takes refuses that */
         return -ENOENT;
     queue_path(backbone, queue, path, sizeof path);
+    uint64_t servers = queue_servers_count(backbone);
     snprintf(text, sizeof text, "%llu", (unsigned long long)weight);
     config_extras_add_item(extras, "takes", number, "name", title);
     config_extras_add_item(extras, "takes", number, "path", path);
     config_extras_add_item(extras, "takes", number, "weight", text);
-    config_extras_add_item(extras, "takes", number, "workers", config_get(queue, "workers"));
+    snprintf(text, sizeof text, "%llu",
+             (unsigned long long)(servers * config_get_u64(queue, "workers")));
+    config_extras_add_item(extras, "takes", number, "workers", text);
+    if (servers > 1)
+        config_extras_add_item(extras, "takes", number, "servers", config_get(backbone, "redis"));
     return 0;
 }
 
@@ -76,7 +110,6 @@ static int queue_extra_listens(const struct config *c, const struct config_secti
                                struct config_extras *extras)
 {
     struct buffer words = BUFFER_EMPTY;
-    char path[2 * CONTRACT_NAME_MAX];
     size_t number = 0;
     int rc = words_split(slice_of(config_get(s, "listens")), QUEUE_LISTENS_MAX, &words);
     for (const char *w = rc > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL && rc > 0;
@@ -87,18 +120,33 @@ static int queue_extra_listens(const struct config *c, const struct config_secti
             rc = -ENOENT;
             break;
         }
-        snprintf(path, sizeof path, "queue/%s/backbone.1", config_title(backbone));
-        config_extras_add_item(extras, "listens", number, "path", path);
+        config_extras_add_item(extras, "listens", number, "backbone", config_title(backbone));
         config_extras_add_item(extras, "listens", number++, "glob", glob.ptr);
     }
     buffer_fini(&words);
     return rc < 0 ? rc : 0;
 }
 
+/* Who delivers and who listens must know which workers are of one server; where there is one, all are. */
+static void queue_extra_backbones(const struct config *c, struct config_extras *extras)
+{
+    const struct config_section *s;
+    size_t number = 0;
+    char text[24];
+    for (size_t i = 0; (s = config_section_at(c, CONFIG_BACKBONE, i)) != NULL; i++) {
+        if (queue_servers_count(s) == 1)
+            continue;
+        snprintf(text, sizeof text, "%llu", (unsigned long long)queue_servers_count(s));
+        config_extras_add_item(extras, "backbones", number, "name", config_title(s));
+        config_extras_add_item(extras, "backbones", number++, "servers", text);
+    }
+}
+
 int tree_extra_takes(const struct config *c, const struct config_section *s,
                      const struct preflight *p, struct config_extras *extras)
 {
     (void)p;
+    queue_extra_backbones(c, extras);
     int rc = queue_extra_takes_all(c, s, extras);
     return rc == 0 ? queue_extra_listens(c, s, extras) : rc;
 }
@@ -107,46 +155,66 @@ int tree_extra_takes(const struct config *c, const struct config_section *s,
 
 /* The backbone's keys, where the queue does not name it, and its Redis'. */
 static int queue_settings(struct tree_builder *b, struct node *n, const struct config_section *s,
-                          const struct config_section *backbone)
+                          const struct config_section *backbone, uint64_t number)
 {
     struct config_extras extras = CONFIG_EXTRAS_EMPTY;
     struct config_identity identity = builder_identity(b);
-    const struct config_section *redis =
-        config_section_find(b->c, CONFIG_REDIS, config_get(backbone, "redis"));
-    if (redis != NULL)
-        config_extras_add_section(&extras, b->c, "redis", redis);
-    if (config_get(s, "backbone")[0] == '\0')
+    if (s != backbone && config_get(s, "backbone")[0] == '\0')
         config_extras_add_section(&extras, b->c, "backbone", backbone);
-    int rc =
-        redis != NULL ? config_settings_pack(&n->settings, b->c, s, &identity, &extras) : -ENOENT;
+    int rc = s == backbone ? backbone_extras(b->c, backbone, number, &extras)
+                           : queue_extra_server(b->c, backbone, number, &extras);
+    if (rc == 0)
+        rc = config_settings_pack(&n->settings, b->c, s, &identity, &extras);
     config_extras_fini(&extras);
     return rc;
 }
 
-static void queue_build_worker(struct tree_builder *b, const struct config_section *s,
-                               const struct config_section *backbone, uint64_t number)
+static void queue_build_worker(struct tree_builder *b, enum worker_type type,
+                               const struct config_section *s,
+                               const struct config_section *backbone, const char *path,
+                               uint64_t number)
 {
-    char path[3 * CONTRACT_NAME_MAX], name[3 * CONTRACT_NAME_MAX + 24];
-    queue_path(backbone, s, path, sizeof path);
+    char name[3 * CONTRACT_NAME_MAX + 24];
     snprintf(name, sizeof name, "%s.%llu", path, (unsigned long long)number);
-    struct node *n = builder_leaf(b, name, WORKER_TYPE_QUEUE, builder_parent(b, name, backbone), s);
-    int rc = n != NULL ? queue_settings(b, n, s, backbone) : 0;
+    struct node *n = builder_leaf(b, name, type, builder_parent(b, name, backbone), s);
+    int rc = n != NULL ? queue_settings(b, n, s, backbone, number) : 0;
     if (rc != 0)
         builder_fail(b, name, strerror(-rc));
+}
+
+/* `workers` of the section on each server. */
+static void queue_build_pool(struct tree_builder *b, enum worker_type type,
+                             const struct config_section *s, const struct config_section *backbone,
+                             const char *path)
+{
+    uint64_t count = queue_servers_count(backbone) * config_get_u64(s, "workers");
+    b->at = s;
+    builder_pool_begin(b);
+    for (uint64_t n = 1; n <= count && !b->failed; n++)
+        queue_build_worker(b, type, s, backbone, path, n);
+    builder_pool_end(b);
+}
+
+static void queue_build_backbone(struct tree_builder *b, const struct config_section *s)
+{
+    char path[2 * CONTRACT_NAME_MAX];
+    snprintf(path, sizeof path, "queue/%s/backbone", config_title(s));
+    if (!tree_when_ONE_SERVER(b->c, s))
+        queue_build_pool(b, WORKER_TYPE_BACKBONE, s, s, path);
 }
 
 /* A raw queue's messages are pulled by others, and have no lease to be renewed: it has no worker. */
 void tree_build_queues(struct tree_builder *b)
 {
     const struct config_section *s;
+    char path[3 * CONTRACT_NAME_MAX];
+    for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_BACKBONE, i)) != NULL; i++)
+        queue_build_backbone(b, s);
     for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_QUEUE, i)) != NULL; i++) {
         const struct config_section *backbone = queue_backbone(b->c, s);
         if (backbone == NULL || config_get_u64(s, "raw") != 0)
             continue;
-        b->at = s;
-        builder_pool_begin(b);
-        for (uint64_t n = 1; n <= config_get_u64(s, "workers") && !b->failed; n++)
-            queue_build_worker(b, s, backbone, n);
-        builder_pool_end(b);
+        queue_path(backbone, s, path, sizeof path);
+        queue_build_pool(b, WORKER_TYPE_QUEUE, s, backbone, path);
     }
 }

@@ -15,7 +15,8 @@
       "a queue of a backbone, which its consumers take from")
 
 #define QUEUE_KEYS(X) \
-    X(BACKBONE, "redis", SECTION, "main", CONFIG_REDIS, 0, RESTART, "the redis section it lives in") \
+    X(BACKBONE, "redis", STRING, "main", 0, 0, RESTART, \
+      "the redis section it lives in, or several, \"a b c\": a message goes to one that is up, and all are taken from") \
     X(BACKBONE, "namespace", STRING, "", 0, 0, RESTART, \
       "what its keys begin with, before a colon; empty: nothing; {braces} put all of them into one slot of a cluster") \
     X(BACKBONE, "topic", STRING, "{topic|default}", 0, 0, RESTART, \
@@ -23,7 +24,7 @@
     X(BACKBONE, "facet", STRING, "{facet|default}", 0, 0, RESTART, "template of the facet, likewise") \
     X(BACKBONE, "message_max", SIZE, "1MB", 1024, 16777216, RESTART, \
       "longest body; a longer one is refused, one of another client's is a dead letter") \
-    X(BACKBONE, "workers", INT, "1", 1, 64, LIVE, "backbone workers, which take deliveries in") \
+    X(BACKBONE, "workers", INT, "1", 1, 64, LIVE, "backbone workers of each server, which take deliveries in") \
     X(BACKBONE, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, \
       "who is restarted when a worker of the backbone dies (one_for_one|one_for_all|rest_for_one)") \
     X(BACKBONE, "intensity", INT, "20", 1, 1000, LIVE, \
@@ -47,7 +48,7 @@
       "time after which a consumer that is still at a message loses it to another; 0s: any") \
     X(QUEUE, "wait_max", SPAN, "0s", 0, 2592000000, RESTART, \
       "the oldest message waiting longer than this is trouble, and platoon not ready; 0s: none is") \
-    X(QUEUE, "workers", INT, "1", 1, 64, LIVE, "workers that hand its messages out") \
+    X(QUEUE, "workers", INT, "1", 1, 64, LIVE, "workers that hand its messages out, of each server") \
     X(QUEUE, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
     X(PROGRAM, "takes", STRING, "", 0, 0, RESTART, \
@@ -65,7 +66,7 @@
     X(PROGRAM, listens)
 
 #define QUEUE_TYPES(X) \
-    X(BACKBONE, "backbone", BACKBONE, ALWAYS, ITSELF, "queue/%s/backbone", "workers", \
+    X(BACKBONE, "backbone", BACKBONE, ONE_SERVER, ITSELF, "queue/%s/backbone", "workers", \
       "takes deliveries in, registers its queues, answers for them") \
     X(QUEUE, "queue", QUEUE, NEVER, ITSELF, "", "workers", \
       "hands the messages of one queue to consumers, renews their leases, keeps its clock")
@@ -78,7 +79,8 @@
 #define QUEUE_SETTINGS(X) \
     X("queues.") \
     X("takes.") \
-    X("listens.")
+    X("listens.") \
+    X("backbones.")
 
 #define QUEUE_BUILDS(X) \
     X(queues)
@@ -203,6 +205,7 @@
       "map {id, queues}; GIVEN as in DELIVER") \
     X("backbone", "queue-listen", LOOK, "GLOB SESSION", \
       "map {session, lost, messages: array of map {topic, body bin}}; when there are some, or half of the time is up") \
+    X("backbone", "queue-servers", LOOK, "", "array of str: its redis sections; workers take turns on them") \
     X("backbone", "queue-dead-list", LOOK, "QUEUE LIMIT", "array of map {id, facet, attempts, reason, at_ms, bytes}") \
     X("backbone", "queue-dead-show", LOOK, "QUEUE ID...", "array of the same with `body` bin") \
     X("backbone", "queue-dead-retry", ACT, "QUEUE ID...|all", "map {count}: they are handed out again") \

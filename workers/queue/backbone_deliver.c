@@ -78,7 +78,7 @@ static void deliver_tell(struct backbone *b, const struct backbone_delivery *d,
         deliver_tell_worker(b, d, &m);
 }
 
-#define DELIVER_NOT     "the message is not queued"
+#define DELIVER_NOT     QUEUE_NOT_QUEUED
 #define DELIVER_UNKNOWN "whether the message is queued is unknown"
 
 static void deliver_fail(struct backbone *b, const struct backbone_delivery *d, const char *what,
@@ -110,9 +110,20 @@ static void deliver_end(struct backbone *b, struct backbone_delivery *d)
     free(d);
 }
 
+/* Ids are a server's own: where there are several, its name is part of what is said. */
+static struct slice deliver_name(const struct backbone *b, struct slice id, char *text, size_t size)
+{
+    const char *server = worker_setting(b->w, "backbone.server");
+    if (server == NULL)
+        return id;
+    int len = snprintf(text, size, "%.*s@%s", (int)id.len, id.ptr, server);
+    return slice_make(text, len < (int)size ? (size_t)len : size - 1);
+}
+
 static void deliver_answer(struct backbone *b, const struct backbone_delivery *d,
                            struct queue_delivered *one)
 {
+    char id[QUEUE_ID_MAX + 2 + CONTRACT_NAME_MAX];
     struct buffer names = BUFFER_EMPTY;
     struct slice name;
     if (one->refused.len > 0) {
@@ -131,7 +142,8 @@ static void deliver_answer(struct backbone *b, const struct backbone_delivery *d
         pack_str(&names, name);
     if (buffer_ok(&names))
         deliver_tell(b, d,
-                     (struct message_delivered){.id = one->id, .queues = buffer_slice(&names)});
+                     (struct message_delivered){.id = deliver_name(b, one->id, id, sizeof id),
+                                                .queues = buffer_slice(&names)});
     else
         deliver_fail(b, d, DELIVER_UNKNOWN, "memory is short");
     buffer_fini(&names);

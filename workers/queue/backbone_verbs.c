@@ -159,12 +159,42 @@ static bool verbs_listen(struct backbone *b, const struct link_request *request,
     return true;
 }
 
+/* Of its backbone; workers take turns on them, .1 on the first. */
+static bool verbs_servers(struct backbone *b, const struct link_request *request, struct unpack *u,
+                          uint32_t count)
+{
+    struct buffer names = BUFFER_EMPTY, body = BUFFER_EMPTY;
+    const char *at = worker_setting_text(b->w, "backbone.redis");
+    if (count != 0 || !unpack_end(u))
+        return false;
+    for (count = 0; *(at += strspn(at, " \t")) != '\0'; at += strcspn(at, " \t"), count++)
+        pack_str(&names, slice_make(at, strcspn(at, " \t")));
+    pack_array(&body, count);
+    pack_raw(&body, buffer_slice(&names));
+    if (buffer_ok(&names) && buffer_ok(&body))
+        worker_reply(b->w, request->id, CONTROL_OK, buffer_slice(&body));
+    else
+        worker_reply_text(b->w, request->id, CONTROL_ERROR, "memory is short: try again");
+    buffer_fini(&names);
+    buffer_fini(&body);
+    return true;
+}
+
+/* What is not one script, and one answer of it. */
+static const struct verbs_own {
+    const char *verb;
+    bool (*run)(struct backbone *b, const struct link_request *request, struct unpack *u,
+                uint32_t count);
+} verbs_own[] = {{"queue-deliver", verbs_deliver},
+                 {"queue-listen", verbs_listen},
+                 {"queue-servers", verbs_servers}};
+
 static void verbs_usage(struct worker *w, uint64_t id)
 {
     struct buffer text = BUFFER_EMPTY;
     buffer_append_text(&text,
                        "a backbone understands: queue-deliver GIVEN TOPIC FACET AFTER_MS BODY, "
-                       "queue-listen GLOB SESSION");
+                       "queue-listen GLOB SESSION, queue-servers");
     for (size_t i = 0; i < VERBS_TABLES; i++)
         for (const struct verbs_row *row = verbs_tables[i]; row->verb != NULL; row++)
             buffer_printf(&text, ", %s %s", row->verb, row->words);
@@ -207,9 +237,10 @@ void backbone_on_request(struct worker *w, void *state, const struct link_reques
     struct backbone *b = state;
     struct unpack u = unpack_start(request->args);
     uint32_t count = unpack_array(&u);
-    bool delivers = slice_is(request->verb, "queue-deliver");
-    if ((delivers || slice_is(request->verb, "queue-listen")) && unpack_ok(&u)) {
-        if (!(delivers ? verbs_deliver : verbs_listen)(b, request, &u, count))
+    for (size_t i = 0; i < sizeof verbs_own / sizeof verbs_own[0] && unpack_ok(&u); i++) {
+        if (!slice_is(request->verb, verbs_own[i].verb))
+            continue;
+        if (!verbs_own[i].run(b, request, &u, count))
             verbs_usage(w, request->id);
         return;
     }

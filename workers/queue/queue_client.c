@@ -13,6 +13,8 @@
 struct worker_takes {
     struct worker *w;
     struct worker_task_events events;
+    struct queue_reach reach;
+    struct queue_listener listener;
     struct queue_taker *taker; /* NULL: it takes from no queue */
     struct queue_deliveries *deliveries;
 };
@@ -21,6 +23,8 @@ static void client_close(struct worker_takes *t)
 {
     queue_taker_free(t->taker);
     queue_deliveries_free(t->deliveries);
+    queue_listener_fini(&t->listener);
+    queue_reach_fini(&t->reach);
     free(t);
 }
 
@@ -31,28 +35,42 @@ static struct worker_takes *client_open(struct worker *w, const struct worker_ta
         return NULL;
     t->w = w;
     t->events = *events;
-    t->deliveries = queue_deliveries_new(w, events);
+    t->reach.w = w;
+    t->listener = (struct queue_listener){.w = w, .reach = &t->reach};
+    t->deliveries = queue_deliveries_new(w, events, &t->reach);
     if (t->deliveries == NULL || queue_taker_open(w, events, &t->taker) != 0) {
         client_close(t);
         return NULL;
     }
     if (events->listens)
-        queue_listener_open(w);
+        queue_listener_open(&t->listener);
     return t;
 }
 
 static void client_up(struct worker_takes *t, struct worker_peer *peer)
 {
+    uint64_t number;
     queue_taker_up(t->taker, peer);
-    queue_deliveries_up(t->deliveries, peer);
-    if (t->events.listens)
-        queue_listener_up(t->w, peer);
+    const struct queue_reach_backbone *b = queue_reach_up(&t->reach, peer, &number);
+    if (b == NULL)
+        return;
+    queue_deliveries_up(t->deliveries);
+    queue_listener_up(&t->listener, b, number);
 }
 
 static bool client_down(struct worker_takes *t, const struct worker_peer *peer, struct slice reason)
 {
+    uint64_t number;
+    bool absent;
     queue_taker_down(t->taker, peer);
-    return queue_deliveries_down(t->deliveries, peer, reason);
+    const struct queue_reach_backbone *b =
+        queue_reach_down(&t->reach, peer, reason, &number, &absent);
+    if (b == NULL)
+        return false;
+    queue_deliveries_down(t->deliveries, b, number, absent);
+    if (!absent)
+        queue_listener_down(&t->listener, b, number);
+    return absent;
 }
 
 static bool client_message(struct worker_takes *t, struct worker_peer *from, uint64_t type,
@@ -61,7 +79,7 @@ static bool client_message(struct worker_takes *t, struct worker_peer *from, uin
     if (type == MESSAGE_DELIVERED)
         return queue_deliveries_message(t->deliveries, type, u);
     if (type == MESSAGE_PUBLISHED)
-        return t->events.listens && queue_listener_message(t->w, &t->events, type, u);
+        return t->events.listens && queue_listener_message(&t->listener, &t->events, from, type, u);
     return queue_taker_message(t->taker, from, type, u);
 }
 

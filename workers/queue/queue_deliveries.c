@@ -4,26 +4,24 @@
 #include "common/clock.h"
 #include "common/pack.h"
 #include "common/text.h"
+#include "proto/queue/queue_answer.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #define DELIVERIES_MAX       10000u
 #define DELIVERIES_BYTES_MAX (64u * 1024 * 1024) /* that wait for a worker */
 #define DELIVERY_MS          30000u
-#define BACKBONE_WORKERS_MAX 64u
-#define BACKBONE_PATH_SIZE   (CONTRACT_NAME_MAX - 24)
 
 static const char deliveries_broken[] = "whether the message is queued is unknown";
 
 struct delivery_backbone {
     struct delivery_backbone *next;
-    char path[BACKBONE_PATH_SIZE]; /* "queue/shop/backbone" */
-    uint64_t known;                /* workers that there are, as far as was asked */
-    uint64_t turn;                 /* its workers are 0 and up here */
-    bool asking;                   /* whether there is one more */
+    struct queue_reach_backbone *reach;
+    uint64_t turn[QUEUE_REACH_SERVERS_MAX]; /* of each server: which of its workers */
 };
 
 struct delivery {
@@ -31,27 +29,34 @@ struct delivery {
     uint64_t token;
     uint64_t deadline_ms; /* clock_mono_ms */
     struct delivery_backbone *backbone;
-    uint64_t sent_to;      /* number of that worker; 0: not sent */
-    struct buffer message; /* until it is sent */
+    uint64_t sent_to;    /* number of that worker; 0: not sent */
+    uint32_t refused_by; /* servers, a bit each: there it is surely not queued */
+    struct buffer
+        message; /* until it is sent; where there are several servers, until it is answered */
 };
 
 struct queue_deliveries {
     struct worker *w;
     struct worker_task_events events;
+    struct queue_reach *reach;
     struct delivery_backbone *backbones;
+    uint64_t random;
     struct delivery *first, **last;
     size_t count, waiting, waiting_bytes;
     uint64_t last_token;
 };
 
 struct queue_deliveries *queue_deliveries_new(struct worker *w,
-                                              const struct worker_task_events *events)
+                                              const struct worker_task_events *events,
+                                              struct queue_reach *reach)
 {
     struct queue_deliveries *q = calloc(1, sizeof *q);
     if (q == NULL)
         return NULL;
-    *q = (struct queue_deliveries){.w = w, .events = *events};
+    *q = (struct queue_deliveries){.w = w, .events = *events, .reach = reach};
     q->last = &q->first;
+    if (getrandom(&q->random, sizeof q->random, GRND_NONBLOCK) != (ssize_t)sizeof q->random)
+        q->random = clock_mono_ms();
     return q;
 }
 
@@ -63,10 +68,8 @@ static struct delivery *delivery_unlink(struct queue_deliveries *q, struct deliv
     if (q->last == &d->next)
         q->last = at;
     q->count--;
-    if (d->sent_to == 0) {
-        q->waiting--;
-        q->waiting_bytes -= d->message.len;
-    }
+    q->waiting -= d->sent_to == 0;
+    q->waiting_bytes -= d->message.len;
     return d;
 }
 
@@ -104,8 +107,7 @@ static void delivery_fail(struct queue_deliveries *q, struct delivery *d, const 
     char text[256];
     struct buffer none = BUFFER_EMPTY;
     bool sent = d->sent_to != 0;
-    snprintf(text, sizeof text, sent ? "%s: %s" : "the message is not queued: %s", why,
-             deliveries_broken);
+    snprintf(text, sizeof text, sent ? "%s: %s" : QUEUE_NOT_QUEUED ": %s", why, deliveries_broken);
     pack_array(&none, 0);
     delivery_end(q, d,
                  (struct worker_delivered){.error = slice_of(text),
@@ -114,58 +116,62 @@ static void delivery_fail(struct queue_deliveries *q, struct delivery *d, const 
     buffer_fini(&none);
 }
 
-bool queue_deliveries_message(struct queue_deliveries *q, uint64_t type, struct unpack *u)
-{
-    struct message_delivered m;
-    struct delivery **at = &q->first;
-    if (type != MESSAGE_DELIVERED || !message_delivered_unpack(u, &m))
-        return false;
-    while (*at != NULL && ((*at)->token != m.token || (*at)->sent_to == 0))
-        at = &(*at)->next;
-    if (*at != NULL) /* else it is late, and was told that its time is up */
-        delivery_end(q, delivery_unlink(q, at),
-                     (struct worker_delivered){
-                         .error = m.error, .id = m.id, .queues = unpack_start(m.queues)});
-    return true;
-}
-
 /* ---- sending ---- */
 
-/*
- * The same one as long as it is up, so that deliveries arrive in order; each process begins with another. NULL: none is
- * up.
- */
-static struct worker_peer *backbone_worker(struct queue_deliveries *q, struct delivery_backbone *b)
-{
-    char name[CONTRACT_NAME_MAX];
-    for (uint64_t i = 0; i < b->known; i++) {
-        uint64_t number = (b->turn + i) % b->known;
-        snprintf(name, sizeof name, "%s.%" PRIu64, b->path, number + 1);
-        struct worker_peer *peer = worker_peer_find(q->w, name);
-        if (peer != NULL) {
-            b->turn = number;
-            return peer;
-        }
-    }
-    return NULL;
-}
-
-/* The process' number is the last that its name says. */
+/* The process' number is the last that its name says: each begins with another. */
 static void backbone_choose(struct queue_deliveries *q, struct delivery_backbone *b)
 {
-    b->turn = 0;
+    uint64_t turn = 0;
     for (const char *c = worker_name(q->w); *c != '\0'; c++)
-        b->turn += (unsigned char)*c;
+        turn += (unsigned char)*c;
+    for (size_t s = 0; s < QUEUE_REACH_SERVERS_MAX; s++)
+        b->turn[s] = turn;
+}
+
+/* A worker of that server: the same one as long as it is up, so that deliveries arrive in order. NULL: none is up. */
+static struct worker_peer *backbone_worker(struct queue_deliveries *q, struct delivery_backbone *b,
+                                           uint64_t server, uint64_t *number)
+{
+    return queue_reach_worker(q->reach, b->reach, server, b->turn[server], number);
+}
+
+/* xorshift64: which server is nobody's secret. */
+static uint64_t deliveries_random(struct queue_deliveries *q)
+{
+    q->random ^= q->random == 0;
+    q->random ^= q->random << 13;
+    q->random ^= q->random >> 7;
+    q->random ^= q->random << 17;
+    return q->random;
+}
+
+/* Of the servers that have not refused it, and have a worker that is up, any. NULL: there is none. */
+static struct worker_peer *delivery_worker(struct queue_deliveries *q, const struct delivery *d,
+                                           uint64_t *number)
+{
+    uint64_t servers[QUEUE_REACH_SERVERS_MAX], count = 0;
+    for (uint64_t s = 0; s < d->backbone->reach->servers; s++)
+        if ((d->refused_by & 1u << s) == 0 && backbone_worker(q, d->backbone, s, number) != NULL)
+            servers[count++] = s;
+    if (count == 0)
+        return NULL;
+    uint64_t server = servers[count == 1 ? 0 : deliveries_random(q) % count];
+    struct worker_peer *peer = backbone_worker(q, d->backbone, server, number);
+    d->backbone->turn[server] = (*number - 1) / d->backbone->reach->servers;
+    return peer;
 }
 
 /* False: nobody is up. */
 static bool delivery_send(struct queue_deliveries *q, struct delivery *d)
 {
-    struct worker_peer *peer = backbone_worker(q, d->backbone);
+    uint64_t number;
+    struct worker_peer *peer = delivery_worker(q, d, &number);
     if (peer == NULL || worker_send(q->w, peer, &d->message) != 0)
         return false; /* it does not keep up: tried again with the next tick */
-    d->sent_to = d->backbone->turn + 1;
+    d->sent_to = number;
     q->waiting--;
+    if (d->backbone->reach->servers > 1)
+        return true;
     q->waiting_bytes -= d->message.len;
     buffer_fini(&d->message);
     return true;
@@ -178,72 +184,67 @@ static void deliveries_send(struct queue_deliveries *q)
             delivery_send(q, d);
 }
 
+/* It is surely not queued there, and another server may take it. False: none that is up is left. */
+static bool delivery_elsewhere(struct queue_deliveries *q, struct delivery *d, struct slice error)
+{
+    uint64_t number;
+    size_t len = strlen(QUEUE_NOT_QUEUED);
+    if (d->backbone->reach->servers == 1 || error.len < len ||
+        memcmp(error.ptr, QUEUE_NOT_QUEUED, len) != 0)
+        return false;
+    d->refused_by |= 1u << queue_reach_server(d->backbone->reach, d->sent_to);
+    if (delivery_worker(q, d, &number) == NULL)
+        return false;
+    d->sent_to = 0;
+    q->waiting++;
+    delivery_send(q, d);
+    return true;
+}
+
+bool queue_deliveries_message(struct queue_deliveries *q, uint64_t type, struct unpack *u)
+{
+    struct message_delivered m;
+    struct delivery **at = &q->first;
+    if (type != MESSAGE_DELIVERED || !message_delivered_unpack(u, &m))
+        return false;
+    while (*at != NULL && ((*at)->token != m.token || (*at)->sent_to == 0))
+        at = &(*at)->next;
+    /* Else it is late, and was told that its time is up. */
+    if (*at != NULL && !delivery_elsewhere(q, *at, m.error))
+        delivery_end(q, delivery_unlink(q, at),
+                     (struct worker_delivered){
+                         .error = m.error, .id = m.id, .queues = unpack_start(m.queues)});
+    return true;
+}
+
 /* ---- backbones ---- */
-
-static void backbone_ask(struct queue_deliveries *q, struct delivery_backbone *b)
-{
-    char name[CONTRACT_NAME_MAX];
-    if (b->asking || b->known == BACKBONE_WORKERS_MAX)
-        return;
-    b->asking = true;
-    b->known++; /* until the answer says that there is none */
-    snprintf(name, sizeof name, "%s.%" PRIu64, b->path, b->known);
-    worker_monitor(q->w, slice_of(name));
-}
-
-/* Of a worker's name; NULL: it is none of a backbone's that something was delivered to. */
-static struct delivery_backbone *backbone_of(struct queue_deliveries *q, const char *name,
-                                             uint64_t *number)
-{
-    for (struct delivery_backbone *b = q->backbones; b != NULL; b = b->next) {
-        size_t len = strlen(b->path);
-        if (strncmp(name, b->path, len) == 0 && name[len] == '.' &&
-            text_parse_u64(slice_of(name + len + 1), number) == 0)
-            return b;
-    }
-    return NULL;
-}
 
 /* That of the title, or of what the worker takes from. NULL: there is none such. */
 static struct delivery_backbone *backbone_named(struct queue_deliveries *q, const char *title)
 {
-    char path[BACKBONE_PATH_SIZE];
     const char *takes = worker_setting(q->w, "takes.0.path"); /* queue/shop/google */
-    int len = -1;
-    if (title != NULL && title[0] != '\0' && strchr(title, '/') == NULL)
-        len = snprintf(path, sizeof path, "queue/%s/backbone", title);
-    else if (title == NULL && takes != NULL)
-        len = snprintf(path, sizeof path, "%.*sbackbone", (int)(strrchr(takes, '/') + 1 - takes),
-                       takes);
-    if (len < 0 || len >= (int)sizeof path)
-        return NULL;
-    struct delivery_backbone *b = q->backbones;
-    while (b != NULL && strcmp(b->path, path) != 0)
-        b = b->next;
-    if (b == NULL) {
-        b = worker_must_alloc(q->w, sizeof *b);
-        memcpy(b->path, path, sizeof path);
-        b->next = q->backbones;
-        q->backbones = b;
+    size_t len = title != NULL ? strlen(title) : 0;
+    if (title == NULL && takes != NULL && strchr(takes, '/') != NULL) {
+        title = strchr(takes, '/') + 1;
+        len = strcspn(title, "/");
     }
-    if (b->known == 0)
-        backbone_ask(q, b);
+    struct queue_reach_backbone *reach = queue_reach_find(q->reach, title, len);
+    struct delivery_backbone *b = q->backbones;
+    while (b != NULL && b->reach != reach)
+        b = b->next;
+    if (b != NULL || reach == NULL)
+        return b;
+    b = worker_must_alloc(q->w, sizeof *b);
+    *b = (struct delivery_backbone){.next = q->backbones, .reach = reach};
+    backbone_choose(q, b);
+    q->backbones = b;
     return b;
 }
 
 /* ---- coming and going ---- */
 
-void queue_deliveries_up(struct queue_deliveries *q, const struct worker_peer *peer)
+void queue_deliveries_up(struct queue_deliveries *q)
 {
-    uint64_t number;
-    struct delivery_backbone *b = backbone_of(q, peer->name, &number);
-    if (b == NULL)
-        return;
-    if (number == b->known)
-        b->asking = false;
-    if (number > b->known) /* somebody else has asked, or it was scaled up */
-        b->known = number < BACKBONE_WORKERS_MAX ? number : BACKBONE_WORKERS_MAX;
-    backbone_ask(q, b);
     deliveries_send(q);
 }
 
@@ -269,25 +270,20 @@ static void deliveries_fail(struct queue_deliveries *q, const struct delivery_ba
     }
 }
 
-bool queue_deliveries_down(struct queue_deliveries *q, const struct worker_peer *peer,
-                           struct slice reason)
+void queue_deliveries_down(struct queue_deliveries *q, const struct queue_reach_backbone *reach,
+                           uint64_t number, bool absent)
 {
-    uint64_t number;
-    struct delivery_backbone *b = backbone_of(q, peer->name, &number);
+    struct delivery_backbone *b = q->backbones;
+    while (b != NULL && b->reach != reach)
+        b = b->next;
     if (b == NULL)
-        return false;
-    if (!slice_is(reason, "unknown name")) {
+        return;
+    if (!absent)
         deliveries_fail(q, b, number, "its backbone worker is gone");
-        return false;
-    }
-    if (!b->asking || number != b->known)
-        return false;
-    b->asking = false;
-    b->known--;
-    backbone_choose(q, b);
-    if (b->known == 0)
+    else
+        backbone_choose(q, b);
+    if (reach->known == 0)
         deliveries_fail(q, b, 0, "there is no such backbone");
-    return true;
 }
 
 void queue_deliveries_tick(struct queue_deliveries *q)

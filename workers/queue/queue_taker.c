@@ -11,6 +11,7 @@
 
 #define TAKER_QUEUES_MAX 64
 #define TAKER_REASON_MAX 200
+#define TAKER_BLANKS     " \t"
 #define TAKER_GIVE_BACK                                                                            \
     3 /* SETTLE's outcome: nobody has looked at it; the others are a worker_task_end */
 
@@ -38,6 +39,7 @@ struct taker_task {
 /* A queue worker. */
 struct taker_source {
     const char *queue;
+    struct slice server; /* where ids are its own; empty: there is only one */
     char name[CONTRACT_NAME_MAX];
     uint64_t weight;
     bool up;
@@ -65,6 +67,22 @@ struct queue_taker {
 
 /* ---- whom it takes from ---- */
 
+/* The servers' names, or NULL; workers take turns on them (queue_reach.h). */
+static struct slice taker_server(const char *servers, uint64_t number)
+{
+    uint64_t count = 0;
+    for (const char *at = servers; at != NULL && *(at += strspn(at, TAKER_BLANKS)) != '\0';
+         at += strcspn(at, TAKER_BLANKS))
+        count++;
+    uint64_t left = count > 0 ? (number - 1) % count : 0;
+    const char *at = servers != NULL ? servers + strspn(servers, TAKER_BLANKS) : "";
+    for (; left > 0; left--) {
+        at += strcspn(at, TAKER_BLANKS);
+        at += strspn(at, TAKER_BLANKS);
+    }
+    return slice_make(at, strcspn(at, TAKER_BLANKS));
+}
+
 static bool taker_add_queue(struct queue_taker *c, size_t i)
 {
     uint64_t workers = worker_setting_item_u64(c->w, "takes", i, "workers");
@@ -76,6 +94,7 @@ static bool taker_add_queue(struct queue_taker *c, size_t i)
         struct taker_source *s = &c->sources[c->count++];
         *s = (struct taker_source){.queue = worker_setting_item(c->w, "takes", i, "name"),
                                    .weight = worker_setting_item_u64(c->w, "takes", i, "weight")};
+        s->server = taker_server(worker_setting_item(c->w, "takes", i, "servers"), n);
         snprintf(s->name, sizeof s->name, "%s.%" PRIu64,
                  worker_setting_item(c->w, "takes", i, "path"), n);
     }
@@ -323,7 +342,8 @@ static bool taker_on_task(struct queue_taker *c, struct taker_source *s, struct 
                                    .at_ms = m.at_ms,
                                    .facet = slice_make(t->bytes, m.facet.len),
                                    .body = slice_make(t->bytes + m.facet.len, m.body.len)};
-    snprintf(t->task.id, sizeof t->task.id, "%s/%s", s->queue, t->message);
+    snprintf(t->task.id, sizeof t->task.id, "%s/%s%s%.*s", s->queue, t->message,
+             s->server.len > 0 ? "@" : "", (int)s->server.len, s->server.ptr);
     *c->last = t;
     c->last = &t->next;
     s->received++;

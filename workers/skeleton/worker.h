@@ -214,7 +214,7 @@ void *worker_must_alloc(struct worker *w, size_t size);
  */
 
 /* Longest id with its NUL. */
-#define WORKER_TASK_ID_SIZE (CONTRACT_NAME_MAX + 24)
+#define WORKER_TASK_ID_SIZE (2 * CONTRACT_NAME_MAX + 24)
 
 struct worker_task {
     char id[WORKER_TASK_ID_SIZE]; /* names it, in all that concerns it: "google/1764201600000001" */

@@ -4,6 +4,7 @@
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_words.h"
 #include "master/ctl/queue/ctl_queue.h"
+#include "master/ctl/queue/ctl_queue_servers.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -103,6 +104,14 @@ int ctl_queue_backbone(struct ctl *c, const char *on, char name[CONTRACT_NAME_MA
 int ctl_queue_ask(struct ctl *c, const char *backbone, const char *verb, size_t count,
                   const struct slice *args, json_t **answer)
 {
+    static struct ctl_queue_servers servers; /* a run asks about one backbone, maybe very often */
+    int status = servers.count == 1 || (servers.count > 1 && strcmp(verb, "queue-deliver") == 0)
+                     ? CONTROL_OK
+                     : ctl_queue_servers_find(c, backbone, &servers);
+    if (status != CONTROL_OK)
+        return status;
+    if (servers.count > 1)
+        return ctl_queue_servers_ask(c, &servers, verb, count, args, answer);
     struct slice *words = calloc(count + 3, sizeof *words);
     if (words == NULL)
         return ctl_fail(CONTROL_ERROR, "not enough memory for the request");
@@ -111,7 +120,7 @@ int ctl_queue_ask(struct ctl *c, const char *backbone, const char *verb, size_t 
     words[2] = slice_of(verb);
     for (size_t i = 0; i < count; i++)
         words[3 + i] = args[i];
-    int status = ctl_request_json(c, "ask", count + 3, words, answer);
+    status = ctl_request_json(c, "ask", count + 3, words, answer);
     free(words);
     return status;
 }

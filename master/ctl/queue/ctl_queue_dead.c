@@ -88,6 +88,7 @@ static const struct ctl_letters dead = {.verb = CTL_VERB_QUEUE_DEAD,
                                         .system = "queue",
                                         .retried = "will be handed out again",
                                         .number = "id",
+                                        .placed = true,
                                         .ask = dead_ask,
                                         .render = ctl_queue_render_dead,
                                         .render_data = ctl_queue_render_dead_data};

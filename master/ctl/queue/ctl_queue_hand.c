@@ -106,8 +106,9 @@ static int settle_check(struct ctl *c, const struct ctl_queue_words *words)
 {
     for (int i = 1; i < words->count; i++) {
         const char *dot = strchr(words->list[i], '.');
+        size_t attempt = dot != NULL ? strcspn(dot + 1, "@") : 0; /* then the server */
         uint64_t number;
-        if (dot == NULL || text_parse_u64(slice_of(dot + 1), &number) != 0 ||
+        if (dot == NULL || text_parse_u64(slice_make(dot + 1, attempt), &number) != 0 ||
             text_parse_u64(slice_make(words->list[i], (size_t)(dot - words->list[i])), &number) !=
                 0)
             return ctl_fail_usage(c->args.verb, "'%s' is no receipt: 'queue pull' says them",

@@ -4,16 +4,23 @@
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 #include "master/ctl/queue/ctl_queue.h"
+#include "master/ctl/queue/ctl_queue_servers.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 
 struct listening {
     char backbone[CONTRACT_NAME_MAX];
     const char *glob;
-    char session[24]; /* "": none yet */
-    uint64_t left;    /* messages to show */
+    struct ctl_queue_servers servers;
+    char sessions[CTL_QUEUE_SERVERS_MAX][24]; /* "": none yet */
+    uint64_t left;                            /* messages to show */
 };
+
+/* Of several servers each is listened to for half of this, while the others keep what comes. */
+#define LISTEN_TURN_MS  1000u
+#define LISTEN_PAUSE_MS 100
 
 /* A line each: topic and body, apart by a tab; as JSON an object. */
 static void listen_show(struct ctl *c, const json_t *message)
@@ -28,16 +35,35 @@ static void listen_show(struct ctl *c, const json_t *message)
     buffer_append_char(&c->out, '\n');
 }
 
-static int listen_look(struct ctl *c, struct listening *l)
+/* Of several servers one that is away is looked for again, and heard when it is back. */
+static int listen_ask(struct ctl *c, struct listening *l, size_t server, json_t **answer)
+{
+    const struct slice words[] = {slice_of(l->glob), slice_of(l->sessions[server])};
+    struct buffer why = BUFFER_EMPTY;
+    bool several = l->servers.count > 1;
+    uint64_t turn = several && c->timeout_ms > LISTEN_TURN_MS ? LISTEN_TURN_MS : c->timeout_ms;
+    c->deadline = clock_mono_ms() + c->timeout_ms;
+    int status = ctl_queue_server_ask(c, &l->servers.list[server], clock_mono_ms() + turn,
+                                      "queue-listen", 2, words, answer, &why);
+    const char *text = buffer_text(&why);
+    if (status != CONTROL_OK && !several)
+        ctl_fail(status, "%s", text != NULL ? text : "not enough memory");
+    buffer_fini(&why);
+    if (status == CONTROL_OK || !several)
+        return status;
+    poll(NULL, 0, LISTEN_PAUSE_MS);
+    return ctl_queue_servers_find(c, l->backbone, &l->servers);
+}
+
+static int listen_look(struct ctl *c, struct listening *l, size_t server)
 {
     json_t *answer = NULL, *message;
     size_t i;
-    const struct slice words[] = {slice_of(l->glob), slice_of(l->session)};
-    c->deadline = clock_mono_ms() + c->timeout_ms;
-    int status = ctl_queue_ask(c, l->backbone, "queue-listen", 2, words, &answer);
-    if (status != CONTROL_OK)
+    int status = listen_ask(c, l, server, &answer);
+    if (status != CONTROL_OK || answer == NULL)
         return status;
-    snprintf(l->session, sizeof l->session, "%s", ctl_value_text(answer, "session"));
+    snprintf(l->sessions[server], sizeof l->sessions[server], "%s",
+             ctl_value_text(answer, "session"));
     uint64_t lost = ctl_value_u64(answer, "lost");
     json_array_foreach(json_object_get(answer, "messages"), i, message)
     {
@@ -65,7 +91,9 @@ int ctl_queue_listen_run(struct ctl *c)
     if (status == CONTROL_OK)
         status = ctl_queue_number(c, "-n", values[0], UINT64_MAX, &l.left);
     l.glob = status == CONTROL_OK ? words.list[0] : NULL;
-    while (status == CONTROL_OK && l.left > 0)
-        status = listen_look(c, &l);
+    if (status == CONTROL_OK)
+        status = ctl_queue_servers_find(c, l.backbone, &l.servers);
+    for (size_t turn = 0; status == CONTROL_OK && l.left > 0; turn++)
+        status = listen_look(c, &l, turn % l.servers.count);
     return status;
 }

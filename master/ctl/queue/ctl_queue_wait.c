@@ -5,6 +5,7 @@
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 #include "master/ctl/queue/ctl_queue.h"
+#include "master/ctl/queue/ctl_queue_servers.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -16,30 +17,65 @@
 struct queue_wait {
     char backbone[CONTRACT_NAME_MAX];
     const char *queue;
+    struct ctl_queue_servers servers;
     json_t *seen;          /* by the last look that was answered */
     struct buffer trouble; /* why the last look was not; "" when it was */
 };
 
+/* Of all its servers: each must answer. */
+static int wait_ask(struct ctl *c, struct queue_wait *w, uint64_t deadline, json_t **answer)
+{
+    const struct slice name = slice_of(w->queue);
+    struct ctl_queue_servers *of = &w->servers;
+    *answer = of->count > 1 ? json_array() : NULL;
+    for (size_t i = 0; i < of->count; i++) {
+        json_t *one = NULL;
+        int status = ctl_queue_server_ask(c, &of->list[i], deadline, "queue-status", 1, &name, &one,
+                                          &w->trouble);
+        if (status == CONTROL_OK && of->count > 1 &&
+            !ctl_queue_merge_status(*answer, one, of->list[i].name)) {
+            buffer_append_text(&w->trouble, "not enough memory for the answer");
+            status = CONTROL_ERROR;
+        }
+        if (status == CONTROL_OK && of->count == 1)
+            *answer = json_incref(one);
+        json_decref(one);
+        if (status != CONTROL_OK) {
+            json_decref(*answer);
+            *answer = NULL;
+            return status;
+        }
+    }
+    return CONTROL_OK;
+}
+
+static int wait_fail(int status, struct queue_wait *w)
+{
+    const char *why = buffer_text(&w->trouble);
+    return ctl_fail(status, "%s", why != NULL ? why : "not enough memory");
+}
+
 /* CONTROL_OK also when it could not be answered just now, once it was: workers come and go, and that is waited out. */
 static int wait_look(struct ctl *c, struct queue_wait *w)
 {
-    const struct slice words[] = {slice_of("backbone"), slice_of(w->backbone),
-                                  slice_of("queue-status"), slice_of(w->queue)};
     uint64_t deadline = clock_mono_ms() + WAIT_LOOK_MS;
-    struct slice body;
     json_t *answer = NULL;
     bool last = c->deadline <= deadline;
-    int status = ctl_client_ask(&c->client, last ? c->deadline : deadline, "ask", 4, words, &body);
     buffer_clear(&w->trouble);
-    if (w->seen != NULL && status == CONTROL_TIMEOUT && last)
+    int status = wait_ask(c, w, last ? c->deadline : deadline, &answer);
+    if (w->seen != NULL && status == CONTROL_TIMEOUT && last) {
+        buffer_clear(&w->trouble);
         return CONTROL_OK; /* our own time is up, and nobody's fault: what was seen before is said */
+    }
     if (w->seen != NULL && (status == CONTROL_ERROR || status == CONTROL_TIMEOUT)) {
-        buffer_append_text(&w->trouble, ctl_client_why(&c->client));
+        struct ctl_queue_servers now; /* another of its workers may be there */
+        if (w->servers.count > 1 && ctl_queue_servers_find(c, w->backbone, &now) == CONTROL_OK)
+            w->servers = now;
         return CONTROL_OK;
     }
     if (status != CONTROL_OK)
-        return ctl_fail(status, "%s", ctl_client_why(&c->client));
-    if (ctl_value_decode(body, &answer) != 0 || json_array_size(answer) != 1) {
+        return wait_fail(status, w);
+    if (json_array_size(answer) != 1) {
         json_decref(answer);
         return ctl_fail(CONTROL_ERROR, "the backbone's answer is none");
     }
@@ -93,6 +129,9 @@ int ctl_queue_wait_run(struct ctl *c)
     if (status != CONTROL_OK)
         return status;
     w.queue = words.list[0];
+    status = ctl_queue_servers_find(c, w.backbone, &w.servers);
+    if (status != CONTROL_OK)
+        return status;
     status = wait_until_done(c, &w);
     if (status == CONTROL_OK && c->args.json) {
         ctl_print_json(c, w.seen);

@@ -161,6 +161,28 @@ def test_without_the_right_it_is_trouble_and_deliveries_go_on(shop):
     wait_until(lambda: "PSUBSCRIBE" not in shop.platoon.problems(), 60, "no trouble any more")
 
 
+def test_of_several_backbone_workers_one_is_heard(shop):
+    """Every worker hears all that Redis publishes; when the one that is listened to is gone, another is."""
+    (shop.platoon.dir / "consumer.py").write_text(LISTENER)
+    shop.start({"pages": {"pattern": "^page:"}}, {"ear": {"listens": "probe page:*"}}, backbone={"workers": 2})
+    for name in ("queue/shop/backbone.1", "queue/shop/backbone.2"):
+        hears(shop)
+        for n in range(20):
+            publish(shop, "page:a", str(n))
+        heard = lambda: [row["body"] for row in shop.seen("published") if row["topic"] == "page:a"]
+        wait_until(lambda: len(heard()) >= 20, 60, "all of them")
+        publish(shop, "page:last", "0")
+        wait_until(lambda: any(row["topic"] == "page:last" for row in shop.seen("published")), 60, "the last")
+        assert heard() == list(range(20)), "each once"
+        shop.seen_path.write_text("")
+        if name.endswith(".1"):
+            assert shop.platoon.ctl("--timeout", "60s", "stop", name).returncode == 0
+    assert shop.platoon.ctl("--timeout", "60s", "start", "queue/shop/backbone.1").returncode == 0
+    wait_until(lambda: shop.platoon.workers()["queue/shop/backbone.1"]["state"] == "READY", 60, "the first one")
+    assert shop.platoon.ctl("--timeout", "60s", "stop", "queue/shop/backbone.2").returncode == 0
+    hears(shop)
+
+
 # ---- people ----
 
 def listen(shop, *words):

@@ -22,7 +22,7 @@ static struct {
     const char *const *settings; /* name, value, ..., NULL */
     struct worker_peer peers[3];
     size_t peer_count;
-    char monitored[256];
+    char monitored[512];
     char said[SAID_SIZE]; /* to queue workers */
     char seen[SAID_SIZE]; /* by the consumer */
     struct buffer composed;

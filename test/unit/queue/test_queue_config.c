@@ -66,6 +66,13 @@ START_TEST(errors_name_line_cause_and_remedy)
         {REDIS "backbone a { namespace = \"shop:\" }\n", "2: namespace: 'shop:' has its colon"},
         {REDIS "backbone a { namespace = \"a b\" }\n", "2: namespace: must be at most"},
         {REDIS "backbone a { namespace = platoon }\n", "2: namespace: platoon's own keys"},
+        {REDIS "backbone a { redis = \"main other\" }\n",
+         "2: redis: there is no redis section named other"},
+        {REDIS "backbone a { redis = \"main main\" }\n", "2: redis: main stands there twice"},
+        {REDIS "backbone a { redis = \" \" }\n", "2: redis: must be 1 to 16 names"},
+        {REDIS "redis b { url = \"redis://127.0.0.1:1\" }\nbackbone a { redis = \"main b\" }\n"
+               "backbone c { redis = b }\n",
+         "4: namespace: backbone a has the same in the same Redis"},
         {REDIS "backbone a { topic = \"{a\" }\n", "2: topic: "},
         {REDIS "backbone a { facet = \"}\" }\n", "2: facet: "},
         {SHOP "backbone b { namespace = shop }\n", "3: namespace: backbone shop has the same"},

@@ -20,9 +20,12 @@ static struct {
     const char *takes, *name;
     struct worker_peer peers[4]; /* that are up; without a name: nobody */
     struct buffer composed;
+    struct queue_reach reach;
     struct queue_deliveries *q;
+    const char *servers; /* of shop; NULL: one */
     uint64_t now;
     int send_fails;
+    bool quiet;          /* what is said is not kept */
     bool delivers_again; /* as soon as one is answered */
     char said[TEXT_SIZE], heard[TEXT_SIZE];
 } t;
@@ -58,6 +61,25 @@ const char *worker_setting(const struct worker *w, const char *name)
     return t.takes;
 }
 
+const char *worker_setting_item(const struct worker *w, const char *list, size_t i,
+                                const char *what)
+{
+    (void)w;
+    ck_assert_str_eq(list, "backbones");
+    ck_assert_str_eq(what, "name");
+    return i == 0 && t.servers != NULL ? "shop" : NULL;
+}
+
+uint64_t worker_setting_item_u64(const struct worker *w, const char *list, size_t i,
+                                 const char *what)
+{
+    (void)w;
+    (void)list;
+    ck_assert_str_eq(what, "servers");
+    ck_assert_uint_eq(i, 0);
+    return (uint64_t)atoll(t.servers);
+}
+
 void worker_monitor(struct worker *w, struct slice name)
 {
     (void)w;
@@ -81,6 +103,8 @@ int worker_send(struct worker *w, struct worker_peer *to, const struct buffer *m
     if (t.send_fails != 0)
         return t.send_fails;
     ck_assert(message_deliver_unpack(&u, &m) && unpack_end(&u));
+    if (t.quiet)
+        return 0;
     note(t.said, "%s: %" PRIu64 " %" PRIu64 " '%.*s' '%.*s' %" PRIu64 " %.*s\n", to->name, m.token,
          m.given, (int)m.topic.len, m.topic.ptr, (int)m.facet.len, m.facet.ptr, m.after_ms,
          (int)m.body.len, m.body.ptr);
@@ -140,48 +164,70 @@ static void set_up(void)
     memset(&t, 0, sizeof t);
     t.name = "p.1";
     t.now = 1000;
-    t.q = queue_deliveries_new(NULL, &events);
+    t.q = queue_deliveries_new(NULL, &events, &t.reach);
     ck_assert_ptr_nonnull(t.q);
 }
 
 static void tear_down(void)
 {
     queue_deliveries_free(t.q);
+    queue_reach_fini(&t.reach);
 }
 
 static void up(size_t i, const char *name)
 {
+    uint64_t number;
     snprintf(t.peers[i].name, sizeof t.peers[i].name, "%s", name);
-    queue_deliveries_up(t.q, &t.peers[i]);
+    if (queue_reach_up(&t.reach, &t.peers[i], &number) != NULL)
+        queue_deliveries_up(t.q);
+}
+
+/* As queue_client.c does it. */
+static bool gone(const struct worker_peer *peer, const char *reason)
+{
+    uint64_t number;
+    bool absent;
+    const struct queue_reach_backbone *b =
+        queue_reach_down(&t.reach, peer, slice_of(reason), &number, &absent);
+    if (b != NULL)
+        queue_deliveries_down(t.q, b, number, absent);
+    return absent;
 }
 
 static bool down(size_t i, const char *reason)
 {
     struct worker_peer peer = t.peers[i];
     t.peers[i].name[0] = '\0';
-    return queue_deliveries_down(t.q, &peer, slice_of(reason));
+    return gone(&peer, reason);
 }
 
 static bool unknown(const char *name)
 {
     struct worker_peer peer = {.generation = 0};
     snprintf(peer.name, sizeof peer.name, "%s", name);
-    return queue_deliveries_down(t.q, &peer, slice_of("unknown name"));
+    return gone(&peer, "unknown name");
 }
 
-static void answer(uint64_t token)
+static void answer_with(uint64_t token, const char *error)
 {
     struct buffer message = BUFFER_EMPTY, queues = BUFFER_EMPTY;
-    pack_array(&queues, 1);
-    pack_text(&queues, "q");
-    message_delivered_pack(&message, &(struct message_delivered){.token = token,
-                                                                 .error = slice_of(""),
-                                                                 .id = slice_of("17"),
-                                                                 .queues = buffer_slice(&queues)});
+    pack_array(&queues, error[0] == '\0');
+    if (error[0] == '\0')
+        pack_text(&queues, "q");
+    message_delivered_pack(&message,
+                           &(struct message_delivered){.token = token,
+                                                       .error = slice_of(error),
+                                                       .id = slice_of(error[0] == '\0' ? "17" : ""),
+                                                       .queues = buffer_slice(&queues)});
     struct unpack u = unpack_start(buffer_slice(&message));
     ck_assert(queue_deliveries_message(t.q, MESSAGE_DELIVERED, &u));
     buffer_fini(&message);
     buffer_fini(&queues);
+}
+
+static void answer(uint64_t token)
+{
+    answer_with(token, "");
 }
 
 static void said(const char *text)
@@ -375,7 +421,111 @@ START_TEST(test_who_does_not_keep_up)
 }
 END_TEST
 
+/* ---- several servers: .1 and .3 are of the first of two, .2 and .4 of the second ---- */
+
+static void two_servers(void)
+{
+    t.servers = "2";
+    deliver("shop", "first");
+    up(0, B1);
+    up(1, B2);
+    up(2, B3);
+    unknown("queue/shop/backbone.4");
+    answer(1);
+    t.said[0] = t.heard[0] = '\0';
+}
+
+/* Whom the last was sent to. */
+static int sent_to(void)
+{
+    const char *at = strstr(t.said, ": ");
+    ck_assert_ptr_nonnull(at);
+    int number = at[-1] - '0';
+    t.said[0] = '\0';
+    return number;
+}
+
+/* Any of the servers, and of each the same worker as long as it is up. */
+START_TEST(test_any_server)
+{
+    int count[4] = {0};
+    two_servers();
+    for (int i = 0; i < 200; i++) {
+        uint64_t token = deliver("shop", "x");
+        count[sent_to()]++;
+        answer(token);
+        t.heard[0] = '\0';
+    }
+    ck_assert_msg(count[2] > 20 && count[2] < 180 && (count[1] == 0) != (count[3] == 0), "%d %d %d",
+                  count[1], count[2], count[3]);
+}
+END_TEST
+
+/* What is surely not queued goes to another server; what may be queued does not, nor what all have refused. */
+START_TEST(test_refused_by_a_server)
+{
+    two_servers();
+    uint64_t token = deliver("shop", "x");
+    int first = sent_to();
+    answer_with(token, "the message is not queued: Redis is away");
+    heard("");
+    ck_assert_int_ne(first % 2, sent_to() % 2);
+    answer(token);
+    heard("2 17 q\n");
+    token = deliver("shop", "y");
+    sent_to();
+    answer_with(token, "whether the message is queued is unknown: it broke");
+    heard("3 whether the message is queued is unknown: it broke\n");
+    token = deliver("shop", "z");
+    answer_with(token, "the message is not queued: full");
+    answer_with(token, "the message is not queued: away");
+    heard("4 the message is not queued: away\n");
+    token = deliver("shop", "w"); /* each time anew */
+    sent_to();
+    answer(token);
+    heard("5 17 q\n");
+}
+END_TEST
+
+/* Nobody of a server is up: the other has it; a worker that dies with it leaves it unknown. */
+START_TEST(test_a_server_without_workers)
+{
+    two_servers();
+    down(1, "killed");
+    for (int i = 0; i < 20; i++) {
+        uint64_t token = deliver("shop", "x");
+        ck_assert_int_ne(sent_to(), 2);
+        answer(token);
+    }
+    t.heard[0] = '\0';
+    uint64_t token = deliver("shop", "y");
+    answer_with(token, "the message is not queued: full");
+    ck_assert_ptr_nonnull(strstr(t.heard, "the message is not queued: full"));
+    t.said[0] = t.heard[0] = '\0';
+    deliver("shop", "z");
+    down(sent_to() == 1 ? 0 : 2, "killed");
+    ck_assert_ptr_nonnull(strstr(t.heard, "is unknown"));
+}
+END_TEST
+
+/* What is kept for another server is bounded too. */
+START_TEST(test_what_is_kept_for_another_server)
+{
+    static char big[16 * 1024 * 1024];
+    const struct worker_delivery d = {.backbone = "shop", .body = slice_make(big, sizeof big - 99)};
+    uint64_t token[6];
+    two_servers();
+    t.quiet = true;
+    for (int i = 0; i < 6; i++)
+        ck_assert_int_eq(queue_deliveries_add(t.q, &d, &token[i]), i < 5 ? 0 : -ENOBUFS);
+    answer(token[0]);
+    answer(token[1]);
+    ck_assert_int_eq(queue_deliveries_add(t.q, &d, &token[5]), 0);
+}
+END_TEST
+
 SUITE_MAIN_WITH("queue_deliveries", set_up, tear_down, test_one_waits_for_its_backbone,
                 test_what_is_said, test_no_such_backbone, test_several_workers,
                 test_processes_choose_different_ones, test_a_successor, test_time_is_up,
-                test_who_does_not_keep_up)
+                test_who_does_not_keep_up, test_any_server, test_refused_by_a_server,
+                test_a_server_without_workers, test_what_is_kept_for_another_server)

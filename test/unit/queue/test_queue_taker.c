@@ -362,48 +362,148 @@ static bool on_published(struct worker *w, struct slice topic, struct slice body
     return body.len == 1;
 }
 
-static bool published(const char *topic, const char *body, size_t missing)
+static struct queue_reach reach;
+static struct queue_listener listener = {.reach = &reach};
+
+static bool published(const char *from, const char *topic, const char *body, size_t missing)
 {
     static const struct worker_task_events listening = {.on_published = on_published};
     struct buffer message = BUFFER_EMPTY;
+    struct worker_peer peer = {.generation = 1};
+    snprintf(peer.name, sizeof peer.name, "%s", from);
     message_published_pack(
         &message, &(struct message_published){.topic = slice_of(topic), .body = slice_of(body)});
     struct unpack u = unpack_start(slice_make(message.data, message.len - missing));
-    bool read = queue_listener_message(NULL, &listening, MESSAGE_PUBLISHED, &u);
-    ck_assert(!queue_listener_message(NULL, &listening, MESSAGE_TASK, &u));
+    bool read = queue_listener_message(&listener, &listening, &peer, MESSAGE_PUBLISHED, &u);
+    ck_assert(!queue_listener_message(&listener, &listening, &peer, MESSAGE_TASK, &u));
     buffer_fini(&message);
     return read;
+}
+
+/* A backbone worker is up or gone, as queue_client.c tells it. */
+static void backbone_up(size_t i, const char *name)
+{
+    uint64_t number;
+    t.peer_count = i >= t.peer_count ? i + 1 : t.peer_count;
+    snprintf(t.peers[i].name, sizeof t.peers[i].name, "%s", name);
+    const struct queue_reach_backbone *b = queue_reach_up(&reach, &t.peers[i], &number);
+    if (b != NULL)
+        queue_listener_up(&listener, b, number);
+}
+
+static void backbone_down(size_t i, const char *reason)
+{
+    uint64_t number;
+    bool absent;
+    struct worker_peer peer = t.peers[i];
+    t.peers[i].name[0] = '\0';
+    const struct queue_reach_backbone *b =
+        queue_reach_down(&reach, &peer, slice_of(reason), &number, &absent);
+    ck_assert_ptr_nonnull(b);
+    if (!absent)
+        queue_listener_down(&listener, b, number);
+}
+
+static void listen_finish(void)
+{
+    queue_listener_fini(&listener);
+    queue_reach_fini(&reach);
+    finish();
 }
 
 /* Each backbone is told of its own globs, and again whenever it is there again. What is not taken is counted. */
 START_TEST(test_listening)
 {
-    static const char *const settings[] = {"listens.0.path",
-                                           "queue/a/backbone.1",
+    static const char *const settings[] = {"listens.0.backbone",
+                                           "a",
                                            "listens.0.glob",
                                            "x*",
-                                           "listens.1.path",
-                                           "queue/b/backbone.1",
+                                           "listens.1.backbone",
+                                           "b",
                                            "listens.1.glob",
                                            "y",
-                                           "listens.2.path",
-                                           "queue/a/backbone.1",
+                                           "listens.2.backbone",
+                                           "a",
                                            "listens.2.glob",
                                            "z",
                                            NULL};
-    struct worker_peer a = {.name = "queue/a/backbone.1"}, b = {.name = "queue/b/backbone.1"};
-    struct worker_peer other = {.name = "queue/c/backbone.1"};
     t.settings = settings;
-    queue_listener_open(NULL);
-    ck_assert_str_eq(t.monitored, "queue/a/backbone.1 queue/b/backbone.1 queue/a/backbone.1 ");
-    queue_listener_up(NULL, &a);
-    queue_listener_up(NULL, &other);
-    queue_listener_up(NULL, &b);
-    queue_listener_up(NULL, &a);
+    queue_listener_open(&listener);
+    ck_assert_str_eq(t.monitored, "queue/a/backbone.1 queue/b/backbone.1 ");
+    backbone_up(0, "queue/a/backbone.1");
+    backbone_up(1, "queue/c/backbone.1");
+    backbone_up(2, "queue/b/backbone.1");
+    backbone_up(0, "queue/a/backbone.1");
     said("queue/a/backbone.1: listen x* z\nqueue/b/backbone.1: listen y\n"
          "queue/a/backbone.1: listen x* z\n");
-    ck_assert(published("x1", "b", 0) && published("x2", "long", 0) && !published("x3", "b", 1));
+    const char *a = "queue/a/backbone.1";
+    ck_assert(published(a, "x1", "b", 0) && published(a, "x2", "long", 0) &&
+              !published(a, "x3", "b", 1));
     seen("published x1 b\npublished x2 long\nunheard 1\n");
+    listen_finish();
+}
+END_TEST
+
+/* One of each server is listened to; when it is gone another, and what still comes of the first counts no more. */
+START_TEST(test_listening_to_several_workers)
+{
+    static const char *const settings[] = {"listens.0.backbone",
+                                           "a",
+                                           "listens.0.glob",
+                                           "x",
+                                           "backbones.0.name",
+                                           "a",
+                                           "backbones.0.servers",
+                                           "2",
+                                           NULL};
+    t.settings = settings;
+    queue_listener_open(&listener);
+    backbone_up(0, "queue/a/backbone.1");
+    backbone_up(1, "queue/a/backbone.2");
+    backbone_up(2, "queue/a/backbone.3");
+    said("queue/a/backbone.1: listen x\nqueue/a/backbone.2: listen x\n");
+    ck_assert(published("queue/a/backbone.1", "x", "1", 0) &&
+              published("queue/a/backbone.2", "x", "2", 0) &&
+              published("queue/a/backbone.3", "x", "3", 0));
+    seen("published x 1\npublished x 2\n");
+    backbone_down(0, "killed");
+    said("queue/a/backbone.3: listen x\n");
+    ck_assert(published("queue/a/backbone.1", "x", "1", 0) &&
+              published("queue/a/backbone.3", "x", "3", 0));
+    seen("published x 3\n");
+    backbone_up(0, "queue/a/backbone.1");
+    backbone_down(1, "killed");
+    said("");
+    backbone_up(1, "queue/a/backbone.2");
+    said("queue/a/backbone.2: listen x\n");
+    listen_finish();
+}
+END_TEST
+
+/* Ids are a server's own: of several its name is part of what the consumer knows. */
+START_TEST(test_ids_of_several_servers)
+{
+    static const char *const settings[] = {"takes.0.name",
+                                           "a",
+                                           "takes.0.path",
+                                           "queue/s/a",
+                                           "takes.0.weight",
+                                           "1",
+                                           "takes.0.workers",
+                                           "4",
+                                           "takes.0.servers",
+                                           " one  two ",
+                                           "takes.window",
+                                           "9",
+                                           NULL};
+    take_from(settings);
+    task(up("queue/s/a.1"), "17", 1, false);
+    task(up("queue/s/a.2"), "17", 1, false);
+    task(up("queue/s/a.3"), "18", 1, false);
+    seen("a/17@one 1 f body\na/17@two 1 f body\na/18@one 1 f body\n");
+    t.said[0] = '\0';
+    ck_assert(settle("a/17@two") && !settle("a/17"));
+    ck_assert_ptr_nonnull(strstr(t.said, "queue/s/a.2: settle 17.1"));
     finish();
 }
 END_TEST
@@ -415,4 +515,4 @@ SUITE_MAIN("queue_taker", test_nobody_takes, test_whom_it_monitors, test_a_task_
            test_a_successor_and_one_that_is_alone, test_a_successor_with_nothing_to_hear,
            test_it_stops, test_messages_that_are_none, test_settling_at_once_needs_no_more_stack,
            test_what_it_owes, test_lost_while_others_wait, test_a_type_that_takes_none,
-           test_listening)
+           test_listening, test_listening_to_several_workers, test_ids_of_several_servers)

@@ -98,23 +98,63 @@ START_TEST(test_what_a_listener_is_told)
           "backbone mall { namespace = mall }\n"
           "program p { command = cat  port = json  listens = \"mall/b/* shop/a\" }\n"
           "program none { command = cat  port = json }\n");
-    ck_assert_str_eq(setting("p.1", "listens.0.path"), "queue/mall/backbone.1");
+    ck_assert_str_eq(setting("p.1", "listens.0.backbone"), "mall");
     ck_assert_str_eq(setting("p.1", "listens.0.glob"), "b/*");
-    ck_assert_str_eq(setting("p.1", "listens.1.path"), "queue/shop/backbone.1");
+    ck_assert_str_eq(setting("p.1", "listens.1.backbone"), "shop");
     ck_assert_str_eq(setting("p.1", "listens.1.glob"), "a");
-    ck_assert_ptr_null(setting("none.1", "listens.0.path"));
+    ck_assert_ptr_null(setting("none.1", "listens.0.backbone"));
 }
 END_TEST
 
 START_TEST(test_a_glob_with_a_slash)
 {
     build(PLATOON REDIS SHOP "program p { command = cat  port = json  listens = \"a/b\" }\n");
-    ck_assert_str_eq(setting("p.1", "listens.0.path"), "queue/shop/backbone.1");
+    ck_assert_str_eq(setting("p.1", "listens.0.backbone"), "shop");
     ck_assert_str_eq(setting("p.1", "listens.0.glob"), "a/b");
+}
+END_TEST
+
+#define ONE  "redis one { url = \"redis://127.0.0.1:1\" }\n"
+#define TWO  "redis two { url = \"redis://127.0.0.1:2\" }\n"
+#define PAIR "backbone shop { redis = \"one two\"  workers = 2 }\n"
+
+/* They take turns on the servers, so that more of them move nobody. */
+START_TEST(test_several_servers)
+{
+    build(PLATOON ONE TWO PAIR
+          "queue a { pattern = a }\n"
+          "program p { command = cat  port = json  takes = a  listens = x }\n");
+    expect_workers(
+        "redis/send.1 redis/two-send.1 queue/shop/backbone.1 queue/shop/backbone.2 "
+        "queue/shop/backbone.3 queue/shop/backbone.4 queue/shop/a.1 queue/shop/a.2 p.1 ");
+    ck_assert_str_eq(setting("queue/shop/backbone.1", "redis.url"), "redis://127.0.0.1:1");
+    ck_assert_str_eq(setting("queue/shop/backbone.2", "redis.url"), "redis://127.0.0.1:2");
+    ck_assert_str_eq(setting("queue/shop/backbone.3", "redis.url"), "redis://127.0.0.1:1");
+    ck_assert_str_eq(setting("queue/shop/backbone.4", "backbone.server"), "two");
+    ck_assert_str_eq(setting("queue/shop/backbone.4", "backbone.redis"), "one two");
+    ck_assert_str_eq(setting("queue/shop/backbone.4", "queues.0.name"), "a");
+    ck_assert_str_eq(setting("queue/shop/a.2", "redis.url"), "redis://127.0.0.1:2");
+    ck_assert_str_eq(setting("queue/shop/a.2", "backbone.redis"), "one two");
+    ck_assert_str_eq(setting("p.1", "takes.0.workers"), "2");
+    ck_assert_str_eq(setting("p.1", "takes.0.servers"), "one two");
+    ck_assert_str_eq(setting("p.1", "backbones.0.name"), "shop");
+    ck_assert_str_eq(setting("p.1", "backbones.0.servers"), "2");
+    ck_assert_uint_eq(find("queue/shop/backbone.1")->pool, find("queue/shop/backbone.4")->pool);
+}
+END_TEST
+
+START_TEST(test_one_server_is_not_told)
+{
+    build(PLATOON REDIS SHOP "queue a { pattern = a }\n"
+                             "program p { command = cat  port = json  takes = a }\n");
+    ck_assert_ptr_null(setting("queue/shop/backbone.1", "backbone.server"));
+    ck_assert_ptr_null(setting("p.1", "takes.0.servers"));
+    ck_assert_ptr_null(setting("p.1", "backbones.0.name"));
 }
 END_TEST
 
 SUITE_MAIN_WITH("queue_tree", start, finish, test_workers_stand_below_their_backbone,
                 test_what_a_queue_worker_is_told, test_an_embedded_redis,
                 test_what_a_backbone_is_told, test_what_a_consumer_is_told,
-                test_what_a_listener_is_told, test_a_glob_with_a_slash)
+                test_what_a_listener_is_told, test_a_glob_with_a_slash, test_several_servers,
+                test_one_server_is_not_told)
