@@ -1,8 +1,8 @@
 /*
  * queue_servers.h: the Redis servers of a backbone: the words of its `redis`.
  *
- * Runs in the master and in the tool. Pure. Each server has `workers` backbone workers, and each of its queues `workers`
- * queue workers there; they are numbered in turn, so that a change of `workers` moves nobody to another server.
+ * Runs in the master and in the tool. Pure. Each server has `workers` backbone workers, and each queue `workers` queue
+ * workers there; they are numbered in turn, so that a change of `workers` moves nobody to another server.
  */
 #ifndef MASTER_QUEUE_QUEUE_SERVERS_H
 #define MASTER_QUEUE_QUEUE_SERVERS_H

@@ -16,7 +16,7 @@
 
 #define QUEUE_KEYS(X) \
     X(BACKBONE, "redis", STRING, "main", 0, 0, RESTART, \
-      "the redis section it lives in, or several, \"a b c\": a message goes to one that is up, and all are taken from") \
+      "the redis section it lives in, or several, \"a b c\": a message goes to one that is up, all are taken from") \
     X(BACKBONE, "namespace", STRING, "", 0, 0, RESTART, \
       "what its keys begin with, before a colon; empty: nothing; {braces} put all of them into one slot of a cluster") \
     X(BACKBONE, "topic", STRING, "{topic|default}", 0, 0, RESTART, \
@@ -80,7 +80,8 @@
     X("queues.") \
     X("takes.") \
     X("listens.") \
-    X("backbones.")
+    X("backbones.") \
+    X("backbone.server")
 
 #define QUEUE_BUILDS(X) \
     X(queues)

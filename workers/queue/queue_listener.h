@@ -1,9 +1,9 @@
 /*
  * queue_listener.h: a consumer's side of what is published: whom it asks for it, and that it is told.
  *
- * Runs in every worker that listens (queue_client.c). Every backbone worker hears all that its Redis publishes, so one of
- * each server is listened to, and when that one is gone another: each message comes at most once, and nobody tells of
- * those that were published in between.
+ * Runs in every worker that listens (queue_client.c). Every backbone worker hears all that its Redis publishes, so one
+ * of each server is listened to, and when that one is gone another: each message comes at most once, and nobody tells
+ * of those that were published in between.
  */
 #ifndef WORKERS_QUEUE_QUEUE_LISTENER_H
 #define WORKERS_QUEUE_QUEUE_LISTENER_H

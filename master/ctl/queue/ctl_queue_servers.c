@@ -107,7 +107,7 @@ int ctl_queue_server_ask(struct ctl *c, const struct ctl_queue_server *server, u
                          const char *verb, size_t count, const struct slice *args, json_t **answer,
                          struct buffer *why)
 {
-    struct slice body;
+    struct slice body = slice_of("");
     struct slice *words = calloc(count + 3, sizeof *words);
     int status = CONTROL_ERROR;
     if (server->worker[0] == '\0') {

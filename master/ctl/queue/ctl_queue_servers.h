@@ -1,8 +1,8 @@
 /*
  * ctl_queue_servers.h: the Redis servers of a backbone, whom to ask about each, and one answer made of several.
  *
- * Runs in platoonctl. Where there is one server nothing of this is seen. Ids and receipts are a server's own: of several
- * they are said as ID@SERVER and ID.ATTEMPT@SERVER, and who names one must say it so.
+ * Runs in platoonctl. Where there is one server nothing of this is seen. Ids and receipts are a server's own: of
+ * several they are said as ID@SERVER and ID.ATTEMPT@SERVER, and who names one must say it so.
  */
 #ifndef MASTER_CTL_QUEUE_CTL_QUEUE_SERVERS_H
 #define MASTER_CTL_QUEUE_CTL_QUEUE_SERVERS_H
