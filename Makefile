@@ -108,7 +108,7 @@ $(PROTO): $(call objects,$(call sources,proto)) $(patsubst %,$(BUILD)/obj/gen/sc
 	$(patsubst %,$(BUILD)/obj/gen/functions_%.o,$(FUNCTIONS))
 $(MASTER): $(call objects,$(MASTER_FILES))
 $(CTL): $(call objects,$(CTL_FILES))
-$(WORKER): $(call objects,$(WORKER_PARTS))
+$(WORKER): $(call objects,$(WORKER_PARTS)) $(BUILD)/obj/gen/web_client.o
 $(COMMON) $(PROTO) $(MASTER) $(CTL) $(WORKER):
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -143,6 +143,17 @@ $(patsubst %,$(BUILD)/gen/functions_%.c,$(FUNCTIONS)): $(BUILD)/gen/functions_%.
 	$(call say,GEN,$@)
 	$(Q)$< scripts $* > $@.list && scripts/lib/functions $* $(BUILD)/share/redis < $@.list > $@.tmp && mv $@.tmp $@
 $(patsubst %,$(BUILD)/obj/gen/scripts_%.o,$(SCRIPTED)) $(patsubst %,$(BUILD)/obj/gen/functions_%.o,$(FUNCTIONS)): $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# The module that web serves to pages becomes C text (workers/snapshot/web/web_client.h).
+$(BUILD)/gen/web_client.c: workers/snapshot/web/client.js
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q){ echo '#include "workers/snapshot/web/web_client.h"'; echo 'const char web_client_js[] ='; \
+		sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^\(.*\)$$/    "\1\\n"/' $<; echo '    ;'; } > $@.tmp && mv $@.tmp $@
+$(BUILD)/obj/gen/web_client.o: $(BUILD)/gen/web_client.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@

@@ -130,6 +130,34 @@ bool http_request_has_query(const struct http_request *r, const char *name)
                                          NULL, NULL) == MHD_YES;
 }
 
+struct http_each {
+    const char *name;
+    void (*fn)(void *ctx, const char *value);
+    void *ctx;
+};
+
+static enum MHD_Result http_request_on_query(void *ctx, enum MHD_ValueKind kind, const char *name,
+                                             const char *value)
+{
+    const struct http_each *each = ctx;
+    (void)kind;
+    if (strcmp(name, each->name) == 0)
+        each->fn(each->ctx, value != NULL ? value : "");
+    return MHD_YES;
+}
+
+void http_request_query_each(const struct http_request *r, const char *name,
+                             void (*fn)(void *ctx, const char *value), void *ctx)
+{
+    struct http_each each = {name, fn, ctx};
+    MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, http_request_on_query, &each);
+}
+
+bool http_request_is_open(const struct http_request *r)
+{
+    return !r->answered;
+}
+
 const char *http_request_header(const struct http_request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);

@@ -69,9 +69,15 @@ const char *http_request_path(const struct http_request *r);
 const char *http_request_query(const struct http_request *r, const char *name); /* NULL: none */
 bool http_request_has_query(const struct http_request *r,
                             const char *name); /* also without a value */
+/* Each value of that name: fn(ctx, value), which is "" for none. */
+void http_request_query_each(const struct http_request *r, const char *name,
+                             void (*fn)(void *ctx, const char *value), void *ctx);
 const char *http_request_header(const struct http_request *r,
                                 const char *name); /* any case; NULL: none */
 struct slice http_request_body(const struct http_request *r);
+
+/* It has not been answered. */
+bool http_request_is_open(const struct http_request *r);
 
 /* What the owner keeps with it; NULL at first. */
 void http_request_keep(struct http_request *r, void *kept);

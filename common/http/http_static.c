@@ -14,7 +14,7 @@
 
 #define STATIC_PATH_MAX 1024
 
-static const char *static_type(const char *path)
+const char *http_static_type(const char *path)
 {
     static const char *const types[][2] = {
         {".html", "text/html; charset=utf-8"},
@@ -25,6 +25,7 @@ static const char *static_type(const char *path)
         {".json", "application/json"},
         {".txt", "text/plain; charset=utf-8"},
         {".csv", "text/csv; charset=utf-8"},
+        {".tsv", "text/tab-separated-values; charset=utf-8"},
         {".svg", "image/svg+xml"},
         {".png", "image/png"},
         {".jpg", "image/jpeg"},
@@ -87,6 +88,6 @@ int http_static_open(const char *folder, const char *path, struct http_static *o
         close(fd);
         return -ENOENT;
     }
-    *out = (struct http_static){fd, (uint64_t)st.st_size, static_type(name)};
+    *out = (struct http_static){fd, (uint64_t)st.st_size, http_static_type(name)};
     return 0;
 }

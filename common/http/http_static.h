@@ -16,6 +16,9 @@ struct http_static {
     const char *type; /* Content-Type, by the name's ending; a constant */
 };
 
+/* Content-Type by a name's ending; application/octet-stream for an unknown one. A constant. */
+const char *http_static_type(const char *path);
+
 /*
  * Opens what `path` ("/a/b.css", decoded) means in `folder`; a path that ends in a slash means index.html there. 0;
  * -ENOENT: there is none such, or it is not for anybody; another negative errno, as -EMFILE.

@@ -1,8 +1,9 @@
 /*
- * config_check_snapshot.c: what is wrong with snapshot and resource sections. See config_check.h.
+ * config_check_snapshot.c: what is wrong with snapshot, resource and web sections. See config_check.h.
  *
  * Runs in the master and in the tool.
  */
+#include "common/listen_address.h"
 #include "master/config/config_check_key.h"
 #include "master/snapshot/config_check_inputs.h"
 #include "master/snapshot/snapshot_of.h"
@@ -61,6 +62,29 @@ void config_check_snapshot(const struct config *c, const struct config_section *
     config_check_path(c, s, path, errors);
 }
 
+/* ---- web ---- */
+
+/* Whoever may connect may ask: so only this machine may. */
+void config_check_web(const struct config *c, const struct config_section *s,
+                      struct config_errors *errors)
+{
+    struct listen_address address;
+    const char *text = config_check_broken(s, "listen") ? "" : config_get(s, "listen");
+    (void)c;
+    if (text[0] == '\0')
+        return;
+    if (listen_address_parse(text, &address) != 0)
+        config_errors_add(errors, config_check_line(s, "listen"),
+                          "listen: '%s' is no address: 127.0.0.1:9180, [::1]:9180 or "
+                          "unix:/run/platoon/web.sock",
+                          text);
+    else if (!address.loopback)
+        config_errors_add(errors, config_check_line(s, "listen"),
+                          "listen: %s can be reached from other machines: listen on 127.0.0.1 or "
+                          "[::1], and let a proxy decide who else may ask",
+                          text);
+}
+
 /* ---- resource ---- */
 
 static void resource_check_snapshot(const struct config *c, const struct config_section *s,
@@ -78,7 +102,7 @@ static void resource_check_snapshot(const struct config *c, const struct config_
 /* Its workers stand in the tree beside these. */
 static void resource_check_name(const struct config_section *s, struct config_errors *errors)
 {
-    static const char *const taken[] = {"store", "keeper", "gate", "whatif"};
+    static const char *const taken[] = {"store", "keeper", "gate", "whatif", "stream"};
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (strcmp(config_title(s), taken[i]) == 0)
             config_errors_add(errors, config_check_line(s, ""),

@@ -1,6 +1,6 @@
 /*
- * snapshot_tree.c: what a snapshot's store is told: its resources; and a worker for each that is made. See
- * systems_tree.h.
+ * snapshot_tree.c: what a snapshot's store is told, its resources; a worker for each that is made; and what web is
+ * told, all stores. See systems_tree.h.
  *
  * Runs in the master. Such a worker stands beside the store of its snapshot, which no path of TYPES can say.
  */
@@ -10,6 +10,50 @@
 
 #include <errno.h>
 #include <stdio.h>
+
+/* ---- web ---- */
+
+static void tell_resources(const struct config *c, const struct config_section *s, size_t *served,
+                           struct config_extras *extras)
+{
+    const struct config_section *resource;
+    for (size_t i = 0; (resource = config_section_at(c, CONFIG_RESOURCE, i)) != NULL; i++) {
+        if (snapshot_of(c, resource) != s)
+            continue;
+        config_extras_add_item(extras, "served", *served, "store", config_title(s));
+        config_extras_add_item(extras, "served", *served, "resource", config_title(resource));
+        config_extras_add_item(extras, "served", *served, "path", snapshot_file(resource));
+        ++*served;
+    }
+}
+
+bool tree_when_web(const struct config *c, const struct config_section *s)
+{
+    (void)c;
+    return config_get(s, "listen")[0] != '\0';
+}
+
+int tree_extra_web(const struct config *c, const struct config_section *s,
+                   const struct preflight *p, struct config_extras *extras)
+{
+    const struct config_section *store;
+    size_t served = 0;
+    (void)s;
+    (void)p;
+    for (size_t i = 0; (store = config_section_at(c, CONFIG_SNAPSHOT, i)) != NULL; i++) {
+        char path[2 * CONTRACT_NAME_MAX];
+        snprintf(path, sizeof path, "snapshot/%s/store", config_title(store));
+        config_extras_add_item(extras, "stores", i, "name", config_title(store));
+        config_extras_add_item(extras, "stores", i, "worker", path);
+        config_extras_add_item(extras, "stores", i, "public", config_get(store, "public"));
+        config_extras_add_item(extras, "stores", i, "open", config_get(store, "open"));
+        config_extras_add_item(extras, "stores", i, "journal", config_get(store, "journal"));
+        tell_resources(c, store, &served, extras);
+    }
+    return 0;
+}
+
+/* ---- store ---- */
 
 int tree_extra_snapshot(const struct config *c, const struct config_section *s,
                         const struct preflight *p, struct config_extras *extras)

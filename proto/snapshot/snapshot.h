@@ -11,7 +11,9 @@
     X(SNAPSHOT, "snapshot", TITLED, "snapshot plan { path = plan.git }", \
       "a git repository, which platoon alone writes: each change of one of its resources is a commit") \
     X(RESOURCE, "resource", TITLED, "resource holidays { snapshot = plan  path = holidays.tsv }", \
-      "one file of a snapshot, with all its versions")
+      "one file of a snapshot, with all its versions") \
+    X(WEB, "web", SINGLE, "web { listen = \"127.0.0.1:9180\" }", \
+      "snapshots over HTTP, and each change in the browser")
 
 #define SNAPSHOT_KEYS(X) \
     X(SNAPSHOT, "path", PATH, "", 0, 0, RESTART, \
@@ -24,7 +26,19 @@
     X(SNAPSHOT, "intensity", INT, "20", 1, 1000, LIVE, \
       "restarts within `period` after which the section's branch is restarted whole") \
     X(SNAPSHOT, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`") \
+    X(SNAPSHOT, "public", PATH, "", 0, 0, RESTART, \
+      "folder of pages, which web shows at /pages/NAME/; empty: none") \
+    X(SNAPSHOT, "open", BOOL, "false", 0, 0, RESTART, "reading it over HTTP takes no token; web's token_file") \
+    X(SNAPSHOT, "journal", SIZE, "8MB", 65536, 1073741824, RESTART, \
+      "the last changes that web keeps, for readers who are slow or come again") \
     X(SNAPSHOT, "log_level", CHOICE, "", 0, 0, LIVE, \
+      "least important line that it logs; empty: as in platoon (error|warn|info|debug)") \
+    X(WEB, "listen", STRING, "", 0, 0, RESTART, \
+      "where it listens: 127.0.0.1:9180, [::1]:9180 or unix:/run/platoon/web.sock; empty: nowhere") \
+    X(WEB, "token_file", PATH, "", 0, 0, RESTART, \
+      "who may read or act, of mode 0600: lines NAME read|act TOKEN; empty: whoever can connect may do everything") \
+    X(WEB, "subscribers_max", INT, "10000", 1, 100000, RESTART, "readers of changes at once") \
+    X(WEB, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that it logs; empty: as in platoon (error|warn|info|debug)") \
     X(RESOURCE, "snapshot", SECTION, "", CONFIG_SNAPSHOT, 0, RESTART, \
       "the snapshot it is of; empty: the only one there is") \
@@ -75,19 +89,23 @@
 
 #define SNAPSHOT_CHECKS(X) \
     X(SNAPSHOT, snapshot) \
-    X(RESOURCE, resource)
+    X(RESOURCE, resource) \
+    X(WEB, web)
 
 #define SNAPSHOT_TYPES(X) \
     X(SNAPSHOT, "snapshot", SNAPSHOT, ALWAYS, ITSELF, "snapshot/%s/store", "", \
       "writes the versions of a snapshot's resources, says what is to be made, and answers for them") \
     X(FILTER, "filter", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: runs its command") \
-    X(PULL, "pull", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: pulls them from a url")
+    X(PULL, "pull", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: pulls them from a url") \
+    X(WEB, "web", WEB, web, ITSELF, "web", "", "answers for snapshots over HTTP, and tells readers each change")
 
 #define SNAPSHOT_MESSAGES(X) \
     X(401, RUN, run, "store to filter: make a version of yours") \
     X(402, WANT, want, "filter to store: the bytes of that input of the RUN") \
     X(403, INPUT, input, "store to filter: these") \
-    X(404, RESULT, result, "filter to store: what has come of it")
+    X(404, RESULT, result, "filter to store: what has come of it") \
+    X(450, FOLLOW, follow, "web to store: tell me each version that is accepted") \
+    X(451, CHANGED, changed, "store to web: this was accepted; of no resource: look what there is")
 
 #define MESSAGE_FIELDS_RUN(F) \
     F(u64, token, "of the run, unique within the store's incarnation") \
@@ -121,10 +139,25 @@
     X(resources)
 
 #define SNAPSHOT_EXTRAS(X) \
-    X(SNAPSHOT, snapshot)
+    X(SNAPSHOT, snapshot) \
+    X(WEB, web)
 
 #define SNAPSHOT_SETTINGS(X) \
-    X("resources.")
+    X("resources.") \
+    X("stores.") \
+    X("served.")
+
+#define MESSAGE_FIELDS_FOLLOW(F) F(u64, whole_max, "versions of so many bytes are to come with their change")
+
+#define MESSAGE_FIELDS_CHANGED(F) \
+    F(str, resource, "empty: look anew") \
+    F(u64, seq, "of the version") \
+    F(str, commit, "its id") \
+    F(str, blob, "of its bytes") \
+    F(u64, size, "bytes") \
+    F(i64, time_s, "when it was accepted, since 1970") \
+    F(u64, whole, "1: `bytes` are all of it; 0: snapshot-get has them") \
+    F(bin, bytes, "of the version, or nothing")
 
 #define SNAPSHOT_VERBS(X) \
     X(SNAPSHOT_LIST, snapshot_list, "snapshot list", 0, 1, ANSWER, LOOK, "snapshot list [STORE]", \
@@ -151,7 +184,7 @@
     X("snapshot", "snapshot-log", LOOK, "RESOURCE LIMIT BEFORE", \
       "array of map {seq, commit, blob, size, time, source, by}; BEFORE 0: from the newest on") \
     X("snapshot", "snapshot-get", LOOK, "RESOURCE VERSION OFFSET", \
-      "map {seq, commit, blob, size, time, bytes bin}: a piece; VERSION empty: the newest") \
+      "map {seq, commit, blob, size, time, time_s, bytes bin}: a piece; VERSION empty: the newest") \
     X("snapshot", "snapshot-diff", LOOK, "RESOURCE FROM TO", "str; TO empty: the newest") \
     X("snapshot", "snapshot-show", LOOK, "RESOURCE", \
       "map {resource: as of snapshot-list, inputs: array of map {resource, commit, blob}, last_run: nil or map {at, " \
@@ -167,6 +200,9 @@
     X(SNAPSHOT_UNCHANGED, "snapshot_unchanged_total", COUNTER, "bytes that were those of the newest version already") \
     X(SNAPSHOT_FAILED_RUNS, "snapshot_failed_runs_total", COUNTER, "runs that made no version, and were no death") \
     X(SNAPSHOT_REFUSED, "snapshot_refused_total", COUNTER, "versions that were refused, or could not be written") \
+    X(WEB_EVENTS, "web_events_total", COUNTER, "events that readers were told") \
+    X(WEB_RESYNCS, "web_resyncs_total", COUNTER, "times that a reader had fallen out, and was told the newest") \
+    X(WEB_SUBSCRIBERS, "web_subscribers", GAUGE, "readers that are connected") \
     X(SNAPSHOT_SEQ, "snapshot_seq", GAUGE, "number of the newest version of all resources") \
     X(SNAPSHOT_HELD, "snapshot_held", GAUGE, "resources that wait for one that has failed")
 /* clang-format on */

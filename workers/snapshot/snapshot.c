@@ -46,6 +46,7 @@ static void store_open(struct snapshot_store *s)
     }
     s->why[0] = '\0';
     snapshot_made_known(s);
+    snapshot_follow_opened(s);
     log_info("snapshot-open", "path=%s seq=%" PRIu64, log_quote_text(path),
              snapshot_repo_seq(s->repo));
 }
@@ -133,7 +134,7 @@ static bool store_on_message(struct worker *w, void *state, struct worker_peer *
                              struct unpack *u)
 {
     (void)w;
-    return snapshot_runs_message(state, from, type, u);
+    return snapshot_runs_message(state, from, type, u) || snapshot_follow(state, from, type, u);
 }
 
 static void store_on_tick(struct worker *w, void *state)
@@ -144,6 +145,7 @@ static void store_on_tick(struct worker *w, void *state)
         store_open(s);
     snapshot_runs_go(s);
     snapshot_puts_tick(s);
+    snapshot_follow_tick(s);
     for (size_t i = 0; i < s->count; i++) {
         has += s->resources[i].has;
         held += snapshot_runs_state(s, &s->resources[i]) == POLICY_HELD;

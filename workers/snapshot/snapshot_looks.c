@@ -220,12 +220,14 @@ bool snapshot_get(struct snapshot_store *s, uint64_t request, struct unpack *u, 
         worker_reply_text(s->w, request, CONTROL_ERROR, "%s: %s", r->name, why);
         return true;
     }
-    pack_map(&body, 6);
+    pack_map(&body, 7);
     look_number(&body, "seq", v.seq);
     look_text(&body, "commit", slice_of(v.commit));
     look_text(&body, "blob", slice_of(v.blob));
     look_number(&body, "size", v.size);
     look_time(&body, v.time_s);
+    pack_text(&body, "time_s");
+    pack_i64(&body, v.time_s);
     pack_text(&body, "bytes");
     pack_bin(&body, buffer_slice(&bytes));
     body.failed = body.failed || bytes.failed;

@@ -54,6 +54,7 @@ bool snapshot_resource_write(struct snapshot_store *s, struct snapshot_resource 
     r->time_s = version->time_s;
     snprintf(r->source, sizeof r->source, "%s", version->source);
     worker_count(s->w, COUNTER_SNAPSHOT_COMMITS, 1);
+    snapshot_follow_tell(s, r, version->bytes);
     return true;
 }
 

@@ -6,6 +6,7 @@
  * snapshot_looks.c      list, log, get, diff
  * snapshot_puts.c       put: what comes in pieces, until it is whole
  * snapshot_runs.h       resources that are made
+ * snapshot_follow.c     who is told each accepted version
  */
 #ifndef WORKERS_SNAPSHOT_SNAPSHOT_STORE_H
 #define WORKERS_SNAPSHOT_SNAPSHOT_STORE_H
@@ -79,6 +80,19 @@ bool snapshot_late(struct worker *w, void *state, char *why, size_t size);
 /* Once a second: what nobody goes on with is forgotten. */
 void snapshot_puts_tick(struct snapshot_store *s);
 void snapshot_puts_fini(struct snapshot_store *s);
+
+/* ---- snapshot_follow.c ---- */
+
+/* Whether it was a message of who follows. */
+bool snapshot_follow(struct snapshot_store *s, struct worker_peer *from, uint64_t type,
+                     struct unpack *u);
+/* That version was accepted, with these bytes. */
+void snapshot_follow_tell(struct snapshot_store *s, const struct snapshot_resource *r,
+                          struct slice bytes);
+/* The repository can be read again. */
+void snapshot_follow_opened(struct snapshot_store *s);
+/* Once a second. */
+void snapshot_follow_tick(struct snapshot_store *s);
 
 /* The answer, or that memory is short for it; the body is freed. */
 void snapshot_answer(struct snapshot_store *s, uint64_t request, struct buffer *body);

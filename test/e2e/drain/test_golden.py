@@ -40,8 +40,9 @@ ADDED = {
     "node": {"deaths", "unstable"},
 }
 # Members of JSON objects and settings that came so. The server's lock and last words, what may break a promise, the password at its port; that mailboxes' frames
-# may be proven; how long who does nothing may be silent.
-NEW_MEMBERS = {"command.lock", "command.reason", "warnings", "command.argv.27", "command.argv.28", "redis.sentinel_password_file", "platoon.proofs", "platoon.rest",
+# may be proven; how long who does nothing may be silent. The section
+# web, which every file has.
+NEW_MEMBERS = {"web", "command.lock", "command.reason", "warnings", "command.argv.27", "command.argv.28", "redis.sentinel_password_file", "platoon.proofs", "platoon.rest",
                # Of stores of objects, which a drain does not name.
                "store.region", "store.credentials_file", "store.style", "store.conditional"}
 NEW_LINES = {'sentinel_password_file = ""', 'region = "us-east-1"', 'credentials_file = ""', "style = path", "conditional = true", 'takes = ""', "window = 1", 'listens = ""'}  # of --print-config: keys with their defaults

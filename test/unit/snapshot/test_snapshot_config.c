@@ -56,6 +56,23 @@ START_TEST(values)
 }
 END_TEST
 
+START_TEST(web)
+{
+    static const struct value_case keys[] = {
+        {"listen = \"127.0.0.1:9180\"", "listen", "127.0.0.1:9180"},
+        {"listen = \"[::1]:9180\"", "listen", "[::1]:9180"},
+        {"listen = \"unix:/run/web.sock\"", "listen", "unix:/run/web.sock"},
+        {"listen = \"0.0.0.0:9180\"", NULL, NULL},
+        {"listen = \"localhost:9180\"", NULL, NULL},
+        {"listen = \"127.0.0.1:9180\" subscribers_max = 0", NULL, NULL},
+    };
+    values_are("web { ", " }\n", CONFIG_WEB, keys, sizeof keys / sizeof *keys);
+    struct config *c = load_good("web { listen = \"127.0.0.1:9180\" }\n");
+    defaults_are_there(c, CONFIG_WEB);
+    config_free(c);
+}
+END_TEST
+
 START_TEST(errors_name_line_cause_and_remedy)
 {
     static const struct {
@@ -124,5 +141,5 @@ START_TEST(right_ones)
 }
 END_TEST
 
-SUITE_MAIN_WITH("snapshot_config", set_up, tear_down, defaults, values,
+SUITE_MAIN_WITH("snapshot_config", set_up, tear_down, defaults, values, web,
                 errors_name_line_cause_and_remedy, right_ones)

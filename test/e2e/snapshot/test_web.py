@@ -1,0 +1,169 @@
+"""Snapshots over HTTP: what there is, versions, puts, who may, and pages (issue 16, HTTP: worker web)."""
+import base64
+import http.client
+import json
+import socket
+import time
+
+import pytest
+from platoon_fixture import wait_until
+from web_fixture import Web
+
+ANNA, BOT = "anna-0123456789abcdef", "bot-0123456789abcdefgh"
+
+
+@pytest.fixture
+def web(store):
+    return Web(store, {"app": {"path": "out/app.tsv"}, "raw": {"size_max": "2MB"}}).start().known()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def newest(web, resource, text):
+    wait_until(lambda: web.ask(f"/data/plan/{resource}").body == text, 60, f"{resource} over HTTP")
+
+
+def test_versions_over_http(web):
+    assert web.ask("/data/plan/app").status == 404
+    first = web.store.put("app", b"a\t1\n")
+    newest(web, "app", b"a\t1\n")
+    answer = web.ask("/data/plan/app")
+    assert answer.status == 200 and answer.headers["Content-Type"] == "text/tab-separated-values; charset=utf-8"
+    assert answer.headers["ETag"] == f'"{first["blob"]}"' and answer.headers["X-Platoon-Commit"] == first["commit"]
+    assert answer.headers["X-Platoon-Seq"] == "1" and answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    told = time.mktime(time.strptime(answer.headers["Last-Modified"], "%a, %d %b %Y %H:%M:%S GMT")) - time.timezone
+    assert told == int(web.store.git("log", "-1", "--format=%ct", "main"))
+    again = web.ask("/data/plan/app", If_None_Match=f'W/"x", "{first["blob"]}"')
+    assert again.status == 304 and again.body == b"" and again.headers["ETag"] == answer.headers["ETag"]
+    head = web.ask("/data/plan/app", "HEAD")
+    assert head.status == 200 and head.body == b"" and head.headers["Content-Length"] == "4"
+    web.store.put("app", b"a\t2\n")
+    newest(web, "app", b"a\t2\n")
+    old = web.ask(f"/data/plan/app?at={first['commit'][:10]}")
+    assert old.status == 200 and old.body == b"a\t1\n" and old.headers["X-Platoon-Seq"] == "1"
+    assert web.ask("/data/plan/app", If_None_Match=f'"{first["blob"]}"').status == 200
+    assert web.ask("/data/plan/app?at=nonsense!").status == 400
+    assert web.ask("/data/plan/app?at=0123456789").status == 404
+
+
+def test_lists_log_and_diff(web):
+    for n in range(3):
+        web.store.put("app", b"one\n%d\n" % n)
+    rows = web.ask("/data/plan").json
+    assert rows == web.store.json("list", "plan") == web.ask("/data").json
+    log = web.ask("/data/plan/app/log?limit=2&before=3").json
+    assert [row["seq"] for row in log] == [2, 1] == [row["seq"] for row in web.store.json("log", "app", "--before", "3")]
+    diff = web.ask(f"/data/plan/app/diff?from={log[1]['commit']}&to={log[0]['commit']}")
+    assert diff.status == 200 and diff.body.decode().splitlines()[-3:] == [" one", "-0", "+1"]
+    for path, status in (("/data/plan/app/diff", 400), ("/data/plan/app/log?limit=0", 400), ("/data/plan/nothing", 404), ("/data/nothing", 404),
+                         ("/nothing", 404), ("/data/plan/app/nothing", 404)):
+        answer = web.ask(path)
+        assert answer.status == status and answer.json["error"], (path, answer.status)
+    answer = web.ask("/data/plan/app", "DELETE")
+    assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD, PUT"
+
+
+def test_put(web):
+    done = web.ask("/data/plan/raw", "PUT", b"1\n")
+    assert done.status == 200 and done.json["changed"] is True and done.json["seq"] == 1
+    assert web.store.get("raw") == b"1\n" and web.store.json("log", "raw")[0]["by"] == "web"
+    assert web.ask("/data/plan/raw", "PUT", b"1\n").json == done.json | {"changed": False}
+    tag = f'"{done.json["blob"]}"'
+    second = web.ask("/data/plan/raw", "PUT", b"2\n", If_Match=tag)
+    assert second.status == 200 and second.json["seq"] == 2
+    late = web.ask("/data/plan/raw", "PUT", b"3\n", If_Match=tag)
+    assert late.status == 412 and "newest version" in late.json["error"]
+    assert web.ask("/data/plan/raw", "PUT", b"3\n", If_Match='"x"').status == 412
+    assert web.ask("/data/plan/app", "PUT", b"3\n", If_Match="*").status == 412
+    assert web.ask("/data/plan/raw", "PUT", b"3\n", If_Match="*").status == 200
+    assert web.ask("/data/plan/raw", "PUT", b"").status == 422
+    large = bytes(range(256)) * 4096
+    assert web.ask("/data/plan/raw", "PUT", large).json["seq"] == 4
+    assert web.store.get("raw") == large
+    newest(web, "raw", large)
+    assert web.ask("/data/plan/raw", "PUT", large + large + b"x").status == 413
+    assert web.ask("/data/plan/nothing", "PUT", b"x").status == 404
+
+
+def test_tokens(store):
+    tokens = store.platoon.dir / "tokens"
+    tokens.write_text(f"anna act {ANNA}\nbot read {BOT}\n")
+    tokens.chmod(0o600)
+    web = Web(store, {"app": {}}, token_file=tokens).start().known(Authorization=f"Bearer {BOT}")
+    for path in ("/data", "/data/plan", "/data/plan/app", "/data/plan/stream", "/data/plan/nothing", "/data/nothing", "/nothing"):
+        answer = web.ask(path)
+        assert answer.status == 401 and answer.headers["WWW-Authenticate"].startswith("Basic "), path
+        assert web.ask(path, Authorization="Bearer wrong-0123456789abcdef").status == 401, path
+    assert web.ask("/data/client.js").status == 200
+    assert web.ask("/data/plan/app", "PUT", b"x\n", Authorization=f"Bearer {BOT}").status == 403
+    assert web.ask("/data/plan/app", "PUT", b"x\n").status == 401
+    basic = base64.b64encode(f"git:{ANNA}".encode()).decode()
+    assert web.ask("/data/plan/app", "PUT", b"x\n", Authorization=f"Basic {basic}").json["seq"] == 1
+    assert store.json("log", "app")[0]["by"] == "anna"
+    wait_until(lambda: web.ask("/data/plan/app", Authorization=f"Bearer {BOT}").body == b"x\n", 60, "the version")
+    tokens.write_text(f"anna act {ANNA}\n")
+    wait_until(lambda: web.ask("/data", Authorization=f"Bearer {BOT}").status == 401, 60, "the file to be read again")
+    assert web.ask("/data", Authorization=f"Bearer {ANNA}").status == 200
+
+
+def test_open_stores_take_no_token(store):
+    tokens = store.platoon.dir / "tokens"
+    tokens.write_text(f"anna act {ANNA}\n")
+    tokens.chmod(0o600)
+    web = Web(store, {"app": {}}, {"open": "true"}, token_file=tokens).start().known()
+    assert web.ask("/data/plan/app").status == 404 and web.ask("/data").status == 200
+    assert web.ask("/data/plan/app", "PUT", b"x\n").status == 401
+    assert web.ask("/data/plan", Authorization="Bearer wrong-0123456789abcdef").status == 401, "a wrong one is wrong"
+
+
+@pytest.mark.parametrize("text, mode, why", [(f"anna act {ANNA}\n", 0o644, "chmod 600"), ("anna act short\n", 0o600, "tokens:1:"), (None, 0, "tokens: ")])
+def test_a_token_file_that_is_none(store, text, mode, why):
+    tokens = store.platoon.dir / "tokens"
+    if text is not None:
+        tokens.write_text(text)
+        tokens.chmod(mode)
+    Web(store, {"app": {}}, token_file=tokens)
+    store.platoon.start(ready=False)
+    wait_until(lambda: store.platoon.workers()["web"]["state"] == "FATAL", 60, "the end of web")
+    assert why in json.dumps(store.platoon.status("web")), store.platoon.status("web")
+
+
+def test_pages_of_elsewhere_may_not_ask(store):
+    port = free_port()
+    web = Web(store, {"app": {}}, listen=f"127.0.0.1:{port}").start()
+
+    def ask(**headers):
+        return web.ask("/data", connection=http.client.HTTPConnection("127.0.0.1", port), **headers)
+
+    assert ask().status == 200
+    assert ask(Host=f"localhost:{port}", Origin=f"http://localhost:{port}").status == 200
+    assert ask(Origin="http://evil.example").status == 403
+    assert ask(Origin="null").status == 403
+    assert ask(Host="evil.example").status == 421
+
+
+def test_pages(store):
+    pages = store.platoon.dir / "public"
+    (pages / "sub").mkdir(parents=True)
+    (pages / "index.html").write_text("<h1>plan</h1>")
+    (pages / ".secret").write_text("no")
+    (pages / "sub/a.js").write_text("1")
+    web = Web(store, {"app": {}}, {"public": pages}).start()
+    index = web.ask("/pages/plan/")
+    assert index.status == 200 and index.body == b"<h1>plan</h1>"
+    assert index.headers["Content-Security-Policy"] == "default-src 'self' 'unsafe-inline' data:"
+    assert web.ask("/pages/plan").headers["Location"] == "/pages/plan/"
+    assert web.ask("/pages/plan/sub/a.js").headers["Content-Type"].startswith("text/javascript")
+    for path in ("/pages/plan/.secret", "/pages/plan/../platoon.conf", "/pages/plan/%2e%2e/platoon.conf", "/pages/plan/none", "/pages/none/"):
+        assert web.ask(path).status == 404, path
+
+
+def test_listens_on_this_machine_only(store):
+    web = Web(store, {"app": {}}, listen="0.0.0.0:9180")
+    done = store.platoon.ctl("check", str(store.platoon.config_path))
+    assert done.returncode == 78 and "can be reached from other machines" in done.stderr + done.stdout and web.text

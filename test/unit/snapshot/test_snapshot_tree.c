@@ -1,0 +1,36 @@
+/* test_snapshot_tree.c: which nodes snapshots and web make, and what these are told. */
+#include "test/unit/build/tree_build_fixture.h"
+
+#include "test/unit/suite.h"
+
+START_TEST(web_is_told_all_stores)
+{
+    build(PLATOON "snapshot plan { open = true  journal = 1MB }\n"
+                  "snapshot other { public = \"/srv/pages\" }\n"
+                  "resource a { snapshot = plan  path = in/a.tsv }\n"
+                  "resource b { snapshot = other }\n"
+                  "web { listen = \"127.0.0.1:9180\"  subscribers_max = 7 }\n");
+    expect_workers("snapshot/plan/store snapshot/other/store web ");
+    ck_assert_str_eq(setting("web", "web.listen"), "127.0.0.1:9180");
+    ck_assert_str_eq(setting("web", "web.subscribers_max"), "7");
+    ck_assert_str_eq(setting("web", "stores.0.name"), "plan");
+    ck_assert_str_eq(setting("web", "stores.0.worker"), "snapshot/plan/store");
+    ck_assert_str_eq(setting("web", "stores.0.open"), "1");
+    ck_assert_str_eq(setting("web", "stores.0.journal"), "1048576");
+    ck_assert_str_eq(setting("web", "stores.1.public"), "/srv/pages");
+    ck_assert_str_eq(setting("web", "stores.1.open"), "0");
+    ck_assert_str_eq(setting("web", "served.0.store"), "plan");
+    ck_assert_str_eq(setting("web", "served.0.resource"), "a");
+    ck_assert_str_eq(setting("web", "served.0.path"), "in/a.tsv");
+    ck_assert_str_eq(setting("web", "served.1.resource"), "b");
+}
+END_TEST
+
+START_TEST(no_web_without_an_address)
+{
+    build(PLATOON "snapshot plan { }\nresource a { }\n");
+    expect_workers("snapshot/plan/store ");
+}
+END_TEST
+
+SUITE_MAIN_WITH("snapshot_tree", start, finish, no_web_without_an_address, web_is_told_all_stores)

@@ -1,0 +1,174 @@
+/*
+ * web_stream.c: readers of changes, as long as they stay. See web_private.h, web_reader.h.
+ *
+ * A reader who has nothing to read hears a ping every 15 s: else nobody would notice that he has gone.
+ */
+#include "workers/snapshot/web/web_private.h"
+
+#include "common/clock.h"
+#include "workers/snapshot/web/web_reader.h"
+
+#include <stdlib.h>
+
+#define STREAM_PING_MS 15000
+
+struct web_subscriber {
+    struct web_subscriber *prev, *next;
+    struct web_served *s;
+    struct web_reader *reader;
+    struct http_stream *stream;
+    uint64_t said_ms; /* when it was last told something */
+    uint64_t events, resyncs;
+};
+
+static void stream_count(struct web_subscriber *b)
+{
+    uint64_t events = web_reader_events(b->reader), resyncs = web_reader_resyncs(b->reader);
+    worker_count(b->s->web->w, COUNTER_WEB_EVENTS, events - b->events);
+    worker_count(b->s->web->w, COUNTER_WEB_RESYNCS, resyncs - b->resyncs);
+    b->events = events;
+    b->resyncs = resyncs;
+}
+
+static ssize_t stream_on_read(void *ctx, char *to, size_t max)
+{
+    struct web_subscriber *b = ctx;
+    ssize_t n = web_reader_read(b->reader, to, max);
+    stream_count(b);
+    if (n < 0)
+        return HTTP_STREAM_BREAK;
+    if (n > 0)
+        b->said_ms = clock_mono_ms();
+    return n;
+}
+
+static void stream_on_gone(void *ctx)
+{
+    struct web_subscriber *b = ctx;
+    if (b->prev != NULL)
+        b->prev->next = b->next;
+    else
+        b->s->subscribers = b->next;
+    if (b->next != NULL)
+        b->next->prev = b->prev;
+    b->s->web->subscribers--;
+    web_reader_free(b->reader);
+    free(b);
+}
+
+/* ---- what is asked for ---- */
+
+struct stream_wants {
+    struct web_served *s;
+    struct web_reader_options o;
+    size_t *list;
+    size_t count, cap;
+    bool unknown, is_short;
+    struct web_id since;
+};
+
+static void wants_add(struct stream_wants *w, const struct web_resource *of)
+{
+    size_t place = (size_t)(of - w->s->data.list);
+    for (size_t i = 0; i < w->count; i++)
+        if (w->list[i] == place)
+            return;
+    w->list[w->count++] = place; /* each at most once: there is room for all */
+}
+
+static void wants_on_resource(void *ctx, const char *value)
+{
+    struct stream_wants *w = ctx;
+    struct slice list = slice_of(value), name;
+    while (web_names_next(&list, &name)) {
+        const struct web_resource *of = web_store_find(&w->s->data, name);
+        w->unknown = w->unknown || of == NULL;
+        if (of != NULL)
+            wants_add(w, of);
+    }
+}
+
+/* False: the request was answered. */
+static bool wants_read(struct stream_wants *w, struct http_request *r)
+{
+    const char *since = http_request_header(r, "Last-Event-ID");
+    if (since == NULL)
+        since = http_request_query(r, "since");
+    http_request_query_each(r, "resource", wants_on_resource, w);
+    if (w->unknown)
+        web_fail(r, MHD_HTTP_NOT_FOUND, "resource: one of them is none: /data/%s names them",
+                 w->s->data.name);
+    else if (!web_content_read(http_request_query(r, "content"), &w->o.content))
+        web_fail(r, MHD_HTTP_BAD_REQUEST, "content: must be delta, full or none");
+    else if (since != NULL && since[0] != '\0' && !web_id_read(since, &w->since))
+        web_fail(r, MHD_HTTP_BAD_REQUEST, "since: is no id of an event: SEQ-COMMIT");
+    else if (!w->s->data.known)
+        web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the store has not been heard yet: try again");
+    else
+        w->o.since = since != NULL && since[0] != '\0' ? &w->since : NULL;
+    return http_request_is_open(r);
+}
+
+static void stream_start(struct web_served *s, struct http_request *r,
+                         const struct web_reader_options *o)
+{
+    struct web_subscriber *b = calloc(1, sizeof *b);
+    struct web_reader *reader = b != NULL ? web_reader_new(o) : NULL;
+    if (reader == NULL) {
+        free(b);
+        web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short");
+        return;
+    }
+    b->s = s;
+    b->reader = reader;
+    b->said_ms = clock_mono_ms();
+    b->next = s->subscribers;
+    if (b->next != NULL)
+        b->next->prev = b;
+    s->subscribers = b;
+    s->web->subscribers++;
+    const struct http_stream_source source = {stream_on_read, stream_on_gone, b};
+    http_request_add(r, "X-Content-Type-Options", "nosniff");
+    http_request_add(r, "X-Accel-Buffering", "no"); /* nginx would keep events back */
+    struct http_stream *stream =
+        http_request_answer_stream(r, MHD_HTTP_OK, "text/event-stream", &source);
+    if (stream != NULL) /* else `b` has gone */
+        b->stream = stream;
+}
+
+void web_stream(struct web_served *s, struct http_request *r)
+{
+    struct stream_wants w = {.s = s,
+                             .o = {.store = &s->data, .framing = &web_framing_sse},
+                             .list = calloc(s->data.count + 1, sizeof *w.list)};
+    if (w.list == NULL)
+        web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short");
+    else if (s->web->subscribers >= s->web->subscribers_max)
+        web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "there are subscribers_max already");
+    else if (wants_read(&w, r)) {
+        w.o.resources = w.count > 0 ? w.list : NULL;
+        w.o.count = w.count;
+        stream_start(s, r, &w.o);
+    }
+    free(w.list);
+}
+
+/* ---- what wakes them ---- */
+
+void web_stream_wake(struct web_served *s)
+{
+    for (struct web_subscriber *b = s->subscribers; b != NULL; b = b->next)
+        if (b->stream != NULL)
+            http_stream_wake(b->stream);
+}
+
+void web_stream_tick(struct web *web)
+{
+    uint64_t now = clock_mono_ms();
+    for (size_t i = 0; i < web->count; i++)
+        for (struct web_subscriber *b = web->stores[i].subscribers; b != NULL; b = b->next)
+            if (b->stream != NULL && now - b->said_ms >= STREAM_PING_MS) {
+                web_reader_ping(b->reader);
+                http_stream_wake(b->stream);
+            }
+}
