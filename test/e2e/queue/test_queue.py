@@ -98,12 +98,13 @@ def test_a_queue_workers_death_costs_no_second_hand_out(shop):
 
 
 def test_a_long_job_keeps_its_lease(shop):
-    """Though another is there to take it."""
-    shop.start({"pages": {"lease": "1s"}}, {"indexer": {"takes": "pages", "processes": 2}})
-    shop.deliver({"do": "hold"}, "--topic", "pages")
-    wait_until(lambda: shop.seen(), 30, "the task")
+    """Though another is there to take it; and so do those that its consumer has before it needs them."""
+    shop.start({"pages": {"lease": "1s"}}, {"indexer": {"takes": "pages", "processes": 2, "window": 2}})
+    for n in range(3):
+        shop.deliver({"do": "hold", "n": n}, "--topic", "pages")
+    wait_until(lambda: len(shop.seen()) == 3, 30, "the tasks")
     shop.pass_seconds(4)
-    assert len(shop.seen()) == 1 and shop.status("pages")["in_flight"] == 1
+    assert len(shop.seen()) == 3 and shop.status("pages")["in_flight"] == 3
 
 
 def test_two_queues_share_a_window(shop):

@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 
+from original_client import OriginalClient
 from platoon_fixture import ROOT, freeze, wait_until
 
 HOLD = {"do": "hold"}
@@ -85,6 +86,31 @@ def test_a_full_redis_refuses_deliveries_and_takes_settlements(shop):
     wait_until(lambda: shop.status("pages")["acked"] == 1, 30, "the ack")
     shop.redis.config_set("maxmemory", 0)
     assert shop.deliver("x", "--topic", "pages")["queues"] == ["pages"]
+
+
+def test_a_redis_that_is_read_only_refuses_deliveries_and_settlements_wait(shop):
+    shop.text_redis = {"retry_max": "300ms"}
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver(HOLD, "--topic", "pages")
+    wait_until(lambda: shop.seen(), 30, "the task")
+    shop.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    refused = wait_until(lambda: (lambda done: done if done.returncode == 1 and "the message is not queued" in done.stderr else None)(
+        shop.platoon.ctl("queue", "deliver", "--topic", "pages", "x")), 60, "the refusal")
+    assert "replica" in refused.stderr.lower() or "readonly" in refused.stderr.lower().replace("-", "").replace(" ", "")
+    shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "done", "id": shop.seen()[0]["id"]}))
+    shop.redis.execute_command("REPLICAOF", "NO", "ONE")
+    wait_until(lambda: shop.redis.hget("shop:platoon:pages:stats", "acked") == "1", 60, "the ack")
+    assert len(shop.seen()) == 1
+
+
+def test_anybodys_delivery_wakes_an_idle_worker(shop):
+    """That of the original's clients too, who know nothing of it: it waits for their list."""
+    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    original = OriginalClient(shop.redis, "shop:")
+    for n in range(10):
+        wait_until(lambda: shop.redis.info("clients")["blocked_clients"] >= 1, 60, "it to wait")
+        original.deliver("pages", "f", json.dumps({"n": n}))
+        wait_until(lambda: len(shop.seen()) == n + 1, 60, f"task {n}")
 
 
 def test_too_long(shop):

@@ -1,0 +1,35 @@
+"""Queues whose Redis fails over by real Sentinels: what was in hands is settled at the new primary, and work goes on there."""
+import json
+
+from platoon_fixture import wait_until
+from queue_fixture import Shop
+from sentinel_fixture import NAME, url_of, watched
+
+
+def test_what_is_in_hands_is_settled_at_the_new_primary(platoon, redis_server):
+    first, second = redis_server(), redis_server()
+    first.open_port(), second.open_port()
+    with watched(first, second) as sentinels:
+        shop = Shop(platoon, first)
+        shop.text_redis = {"url": url_of(sentinels), "retry_max": "300ms"}
+        shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 2}})
+        for n in range(5):
+            shop.deliver({"do": "hold", "n": n}, "--topic", "pages")
+        wait_until(lambda: len(shop.seen()) == 2, 60, "a full window")
+        wait_until(lambda: second.client().zcard("shop:platoon:pages:leases") == 2 and second.client().get("shop:pages:length") == b"3", 60, "the replica to have it all")
+        sentinels[0].client().execute_command("SENTINEL", "FAILOVER", NAME)
+        wait_until(lambda: second.client().info("replication")["role"] == "master", 60, "the other to be the primary")
+        wait_until(lambda: first.client().info("replication")["role"] == "slave", 60, "this one to know")
+        settled = set()
+
+        def all_is_done():
+            for row in shop.seen():
+                if row["id"] not in settled:
+                    settled.add(row["id"])
+                    shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "done", "id": row["id"]}))
+            return int(second.client().hget("shop:platoon:pages:stats", "acked") or 0) == 5
+        wait_until(all_is_done, 60, "all to be acked at the new primary")
+        assert sorted(row["body"]["n"] for row in shop.seen()) == list(range(5)), "each once"
+        done = wait_until(lambda: (lambda d: d if d.returncode == 0 else None)(shop.platoon.ctl("queue", "deliver", "--topic", "pages", '{"n":9}')), 60, "a delivery")
+        assert done.stderr == ""
+        wait_until(lambda: any(row["body"]["n"] == 9 for row in shop.seen()), 60, "the next one")
