@@ -29,10 +29,11 @@ walk(json.load(sys.stdin))' "$kind" 2>/dev/null
 # What may follow the words so far: words; @ and what _platoonctl_names takes; @file.
 _platoonctl_places() {
     case $1 in
-    'cache set '*' '*' '* | 'queue weight '*' '*' '* | 'snapshot diff '*' '*' '*) ;;
+    'cache set '*' '*' '* | 'queue weight '*' '*' '* | 'job schedule '*' '*' '* | 'snapshot diff '*' '*' '*) ;;
     'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop' | 'queue dead '*' retry' | 'queue dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'snapshot diff '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'job run '* | 'job show '* | 'job wait '* | 'job tail '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '* | 'snapshot show '* | 'snapshot run '* | 'snapshot wait '*) ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'job schedule '*' '* | 'snapshot diff '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'job run '* | 'job show '* | 'job wait '* | 'job tail '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '* | 'snapshot show '* | 'snapshot run '* | 'snapshot wait '*) ;;
     'snapshot put '*) echo '@file' ;;
+    'job schedule '*) echo '@worker' ;;
     'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
     'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait' | 'job run' | 'job show' | 'job wait' | 'job tail' | 'job cancel' | 'job retry' | 'snapshot list' | 'snapshot log' | 'snapshot get' | 'snapshot diff' | 'snapshot show' | 'snapshot run' | 'snapshot wait' | 'snapshot put') ;;
     'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
@@ -40,6 +41,7 @@ _platoonctl_places() {
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
     'signal '*) echo 'HUP INT QUIT TERM USR1 USR2 KILL STOP CONT' ;;
     'level '*) echo 'error warn info debug' ;;
+    'job schedule') echo 'list add remove pause resume now @worker' ;;
     'wait '*) echo 'ready stopped' ;;
     redis) ;;
     check) echo '@file' ;;
@@ -51,7 +53,7 @@ _platoonctl_places() {
     drain) echo 'status dead wait' ;;
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
     queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap listen wait' ;;
-    job) echo 'platforms run list show wait tail cancel retry stats' ;;
+    job) echo 'platforms run list show wait tail cancel retry stats schedule' ;;
     snapshot) echo 'list log get diff show run wait put' ;;
     esac
 }
@@ -99,6 +101,7 @@ _platoonctl_dashes() {
     'job cancel' | 'job cancel '*) echo "$_platoonctl_options --all --status --platform --on" ;;
     'job retry' | 'job retry '*) echo "$_platoonctl_options --all --status --platform --on" ;;
     'job stats' | 'job stats '*) echo "$_platoonctl_options --since --on" ;;
+    'job schedule' | 'job schedule '*) echo "$_platoonctl_options --cron --every --settings --missed --overlap --on" ;;
     'snapshot log' | 'snapshot log '*) echo "$_platoonctl_options --limit --before" ;;
     'snapshot put' | 'snapshot put '*) echo "$_platoonctl_options --if" ;;
     *) echo "$_platoonctl_options" ;;
@@ -108,7 +111,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --limit | --before | --if) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --if) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -125,7 +128,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --limit | --before | --if) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --if) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

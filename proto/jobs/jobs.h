@@ -10,7 +10,9 @@
 /* clang-format off */
 #define JOBS_SECTIONS(X) \
     X(JOBS, "jobs", GROUP, "jobs etlas { platforms = \"/srv/etlas/platforms\"  queue = account_schedules }", \
-      "jobs in RQ's keys, and the sanjers that run them")
+      "jobs in RQ's keys, and the sanjers that run them") \
+    X(SCHEDULE, "schedule", TITLED, "schedule nightly { jobs = etlas  platform = coinis  cron = \"15 3 * * 1-5\" }", \
+      "when a job is made by itself")
 
 #define JOBS_KEYS(X) \
     X(JOBS, "redis", SECTION, "main", CONFIG_REDIS, 0, RESTART, "the redis section they live in") \
@@ -56,10 +58,28 @@
       "memory that a process of a job may have; empty: no limit") \
     X(JOBS, "python.program", EXECUTABLE, "python3", 0, 0, RESTART, "the interpreter of platforms that are classes") \
     X(JOBS, "python.path", STRING, "", 0, 0, RESTART, "folders of their modules, with colons between them") \
-    X(JOBS, "python.preload", STRING, "", 0, 0, RESTART, "modules that it has loaded before the platforms")
+    X(JOBS, "python.preload", STRING, "", 0, 0, RESTART, "modules that it has loaded before the platforms") \
+    X(SCHEDULE, "jobs", SECTION, "!", CONFIG_JOBS, 0, RESTART, "the jobs section it is of") \
+    X(SCHEDULE, "platform", STRING, "!", 0, 0, RESTART, "what is run") \
+    X(SCHEDULE, "settings", STRING, "{}", 0, 0, RESTART, \
+      "its settings, a JSON object; dates in words are read as of the due time") \
+    X(SCHEDULE, "cron", STRING, "", 0, 0, RESTART, \
+      "minute, hour, day, month, weekday, or @daily and the like, in the timezone of the jobs section") \
+    X(SCHEDULE, "every", SPAN, "0s", 0, 31536000000, RESTART, "instead of `cron`: so often") \
+    X(SCHEDULE, "missed", CHOICE, "once", 0, 0, RESTART, \
+      "what was due while nobody could make it: the last of it, nothing, or all, at most 100 (once|skip|all)") \
+    X(SCHEDULE, "overlap", CHOICE, "skip", 0, 0, RESTART, \
+      "when the job before has not ended: none is made, or another one is (skip|allow)")
 
 #define JOBS_CHECKS(X) \
-    X(JOBS, jobs)
+    X(JOBS, jobs) \
+    X(SCHEDULE, schedule)
+
+#define JOBS_EXTRAS(X) \
+    X(JOB_KEEPER, job_keeper)
+
+#define JOBS_SETTINGS(X) \
+    X("schedules.")
 
 #define JOBS_PREFLIGHTS(X) \
     X(JOBS, jobs)
@@ -101,7 +121,11 @@
       "job retry [JOB...] [--all] [--status S] [--platform P] [--on SECTION]", \
       "jobs that have failed, were stopped or canceled wait again") \
     X(JOB_STATS, job_stats, "job stats", 0, VERB_MANY, ANSWER, LOOK, "job stats [--since 7d] [--on SECTION]", \
-      "how many have ended how, of each platform and day")
+      "how many have ended how, of each platform and day") \
+    X(JOB_SCHEDULE, job_schedule, "job schedule", 0, VERB_MANY, ANSWER, ACT, \
+      "job schedule [list|add|remove|pause|resume|now] [NAME] [PLATFORM] [--cron C] [--every 1h] " \
+      "[--settings JSON|@FILE] [--missed once] [--overlap skip] [--on SECTION]", \
+      "what is made when; add and remove beside those of the file")
 
 #define JOBS_ASKS(X) \
     X("job-collector", "job-platforms", LOOK, "", \
@@ -117,6 +141,14 @@
       "map {job_id, id, platform_id, queue, status, cause, reason, attempt, created_at, enqueued_at, started_at, " \
       "ended_at, worker, progress, eta_ms, meta, result, exit_code, signal, oom, cpu_ms, max_rss_bytes, run_ms, " \
       "settings, output}, or nil each") \
+    X("job-collector", "job-due", ACT, "PLATFORM SETTINGS NAME DUE", \
+      "map {job_id, replayed}: of a schedule, at a time, in seconds; a job of that name and time is made once") \
+    X("job-collector", "job-schedules", LOOK, "", \
+      "array of map {name, platform_id, settings, cron, every_ms, missed, overlap, origin, state, last, next, " \
+      "job_id, status, why}") \
+    X("job-collector", "job-schedule-put", ACT, "NAME PLATFORM SETTINGS CRON EVERY MISSED OVERLAP", \
+      "map {name, done}; EVERY: ms, 0: CRON counts") \
+    X("job-collector", "job-schedule-move", ACT, "NAME WHAT", "map {name, done}; WHAT: remove, pause, resume, now") \
     X("job-collector", "job-tail", LOOK, "JOB ATTEMPT FROM", \
       "map {status, attempt, end, output}: what has come behind byte FROM of that attempt, or, when it is another, " \
       "all that is kept; end: the FROM of the next call") \
@@ -149,6 +181,8 @@
     X(JOBS, "HGETALL", NEEDED, "$") \
     X(JOBS, "HINCRBY", NEEDED, "$ 1 0") \
     X(JOBS, "HMGET", NEEDED, "$ 1") \
+    X(JOBS, "HLEN", NEEDED, "$") \
+    X(JOBS, "HSETNX", NEEDED, "$ 1 x") \
     X(JOBS, "HSET", NEEDED, "$ 1 1 x") \
     X(JOBS, "LLEN", NEEDED, "$") \
     X(JOBS, "LPOS", NEEDED, "$ 1") \
@@ -188,7 +222,8 @@
     X(JOBS_RETRY, jobs_retry, "jobs/jobs_retry.lua", JOBS_PARTS_LIB) \
     X(JOBS_EXPIRE, jobs_expire, "jobs/jobs_expire.lua", JOBS_PARTS_LIB) \
     X(JOBS_LIST, jobs_list, "jobs/jobs_list.lua", JOBS_PARTS_LIB) \
-    X(JOBS_STATS, jobs_stats, "jobs/jobs_stats.lua", JOBS_PARTS_LIB)
+    X(JOBS_STATS, jobs_stats, "jobs/jobs_stats.lua", JOBS_PARTS_LIB) \
+    X(JOBS_SCHEDULE, jobs_schedule, "jobs/jobs_schedule.lua", JOBS_PARTS_LIB)
 /* clang-format on */
 
 #endif

@@ -95,6 +95,7 @@ enum job_call_status job_call_unknown(struct job_call *call);
 /* ---- the verbs ---- */
 
 extern const struct job_call_verb job_call_run, job_call_platforms, job_call_list, job_call_show,
-    job_call_get, job_call_tail, job_call_stats, job_call_cancel, job_call_retry, job_call_ping;
+    job_call_get, job_call_tail, job_call_stats, job_call_cancel, job_call_retry, job_call_ping,
+    job_call_due, job_call_schedules, job_call_schedule_put, job_call_schedule_move;
 
 #endif

@@ -1,6 +1,7 @@
 /* job_call_run.c: job-run: a job is made of what is asked for and what its platform takes. See job_call.h. */
 #include "common/pack.h"
 #include "common/siphash.h"
+#include "common/text.h"
 #include "common/utf8.h"
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_call.h"
@@ -12,18 +13,20 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define RUN_NAME_MAX    100 /* bytes of a name within an id */
-#define RUN_ID_MAX      256 /* of the short name that is asked for */
+#define RUN_NAME_MAX    100           /* bytes of a name within an id */
+#define RUN_ID_MAX      256           /* of the short name that is asked for */
+#define RUN_DUE_MAX     253402300799u /* the end of the year 9999 */
 #define RUN_KEY_MAX     200
 #define RUN_DIGEST_SIZE 33
 #define RUN_WORDS       64
 
-enum { ARG_PLATFORM, ARG_SETTINGS, ARG_ID, ARG_KEY, ARGS };
+enum { ARG_PLATFORM, ARG_SETTINGS, ARG_ID, ARG_KEY, ARGS, ARG_DUE = ARG_KEY };
 
 /* What a new job is told to Redis with. */
 struct run {
     struct slice words[RUN_WORDS];
     size_t count;
+    int64_t due; /* seconds since 1970; below 0: it is of no schedule */
     struct buffer data, description, settings, secrets;
     char digest[RUN_DIGEST_SIZE];
     char timeout[24], retries[24], ttl[2][24];
@@ -45,12 +48,14 @@ static void run_name(struct slice from, char *to, size_t size)
 }
 
 /* "20261126T002400123456-devTest-coinis". */
-static void run_new_id(struct job_call *call, struct slice name, struct slice platform)
+static void run_new_id(struct job_call *call, struct slice name, struct slice platform, int64_t due)
 {
     char names[2][RUN_NAME_MAX + 1], stamp[32];
     struct timespec now;
     struct tm tm;
     clock_gettime(CLOCK_REALTIME, &now);
+    if (due >= 0) /* whoever makes it gives it the same name */
+        now = (struct timespec){.tv_sec = due};
     gmtime_r(&now.tv_sec, &tm);
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &tm);
     run_name(name, names[0], sizeof names[0]);
@@ -89,7 +94,8 @@ static enum job_call_status run_settings(struct job_call *call, struct run *run,
 {
     struct buffer why = BUFFER_EMPTY;
     json_t *values = NULL;
-    int rc = job_settings_read(takes, given, call->calls->zone, (int64_t)time(NULL), &values, &why);
+    int64_t now = run->due >= 0 ? run->due : (int64_t)time(NULL);
+    int rc = job_settings_read(takes, given, call->calls->zone, now, &values, &why);
     const char *text = why.len > 0 ? buffer_text(&why) : NULL;
     enum job_call_status status = JOB_CALL_OK;
     if (rc == -EINVAL && text != NULL)
@@ -169,14 +175,18 @@ static void run_put_job(struct run *run, const struct job_call *call, struct sli
 static enum job_call_status run_make(struct job_call *call, struct run *run, struct slice name,
                                      const struct job_platform_spec *spec)
 {
-    run_new_id(call, name, call->args[ARG_PLATFORM]);
+    run_new_id(call, name, call->args[ARG_PLATFORM], run->due);
     buffer_append_slice(&run->description, call->args[ARG_PLATFORM]);
     buffer_printf(&run->description, " (%.*s)", (int)name.len, name.ptr);
     int rc = job_data_write(&run->data, call->args[ARG_PLATFORM]);
     if (rc != 0 || !buffer_ok(&run->description))
         return job_call_refuse(call, JOB_CALL_AWAY, "memory is short: try again");
-    const struct slice head[] = {slice_of(call->job), call->calls->queue,  slice_of("0"),
-                                 slice_of("0"),       call->args[ARG_KEY], slice_of(run->digest)};
+    const struct slice head[] = {slice_of(call->job),
+                                 call->calls->queue,
+                                 slice_of("0"),
+                                 slice_of("0"),
+                                 run->due >= 0 ? slice_of("") : call->args[ARG_KEY],
+                                 slice_of(run->digest)};
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
         run->words[run->count++] = head[i];
     run_put_job(run, call, name);
@@ -197,10 +207,10 @@ static enum job_call_status run_check(struct job_call *call)
     return JOB_CALL_OK;
 }
 
-static enum job_call_status run_ask(struct job_call *call)
+static enum job_call_status run_ask_at(struct job_call *call, int64_t due)
 {
     struct job_catalog_platform platform;
-    struct run run = {.count = 0};
+    struct run run = {.due = due};
     enum job_call_status status = run_check(call);
     if (status != JOB_CALL_OK)
         return status;
@@ -230,6 +240,20 @@ static enum job_call_status run_ask(struct job_call *call)
     return status;
 }
 
+static enum job_call_status run_ask(struct job_call *call)
+{
+    return run_ask_at(call, -1);
+}
+
+/* Of a schedule: as of its due time, and once, whoever asks for it how often. */
+static enum job_call_status run_due_ask(struct job_call *call)
+{
+    uint64_t due;
+    if (text_parse_u64(call->args[ARG_DUE], &due) != 0 || due > RUN_DUE_MAX)
+        return job_call_refuse(call, JOB_CALL_INVALID, "DUE: seconds since 1970 are wanted");
+    return run_ask_at(call, (int64_t)due);
+}
+
 static enum job_call_status run_answer(struct job_call *call, const redisReply *reply)
 {
     const redisReply *what = job_reply_at(reply, 0), *id = job_reply_at(reply, 1);
@@ -252,3 +276,5 @@ static enum job_call_status run_answer(struct job_call *call, const redisReply *
 
 const struct job_call_verb job_call_run = {"job-run", "PLATFORM SETTINGS ID KEY", ARGS, run_ask,
                                            run_answer};
+const struct job_call_verb job_call_due = {"job-due", "PLATFORM SETTINGS NAME DUE", ARGS,
+                                           run_due_ask, run_answer};

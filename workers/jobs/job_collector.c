@@ -20,8 +20,9 @@ struct collector {
 /* ---- requests ---- */
 
 static const struct job_call_verb *const collector_verbs[] = {
-    &job_call_platforms, &job_call_run,   &job_call_list,   &job_call_show,
-    &job_call_tail,      &job_call_stats, &job_call_cancel, &job_call_retry,
+    &job_call_platforms, &job_call_run,       &job_call_due,          &job_call_list,
+    &job_call_show,      &job_call_tail,      &job_call_stats,        &job_call_cancel,
+    &job_call_retry,     &job_call_schedules, &job_call_schedule_put, &job_call_schedule_move,
 };
 #define COLLECTOR_VERBS (sizeof collector_verbs / sizeof collector_verbs[0])
 
@@ -173,6 +174,7 @@ static void collector_fini(struct worker *w, void *state)
 
 const struct worker_ops worker_ops = {
     .type = "job-collector",
+    .mailbox = &worker_mailbox,
     .state_size = sizeof(struct collector),
     .init = collector_init,
     .on_request = collector_on_request,

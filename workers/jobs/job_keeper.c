@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
-#include "workers/jobs/job_redis.h"
+#include "workers/jobs/job_timetable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@
 struct keeper {
     struct worker *w;
     struct job_redis redis;
+    struct job_timetable timetable;
     struct slice queue;
     char turns[JOB_SPACE_SIZE + 8];
     char lost_max[24];
@@ -128,6 +129,8 @@ static bool keeper_on_message(struct worker *w, void *state, struct worker_peer 
 {
     struct keeper *k = state;
     struct message_idle m;
+    if (type == MESSAGE_SAID)
+        return job_timetable_said(&k->timetable, u);
     if (type != MESSAGE_IDLE || !message_idle_unpack(u, &m))
         return false;
     if (from->user == NULL)
@@ -193,6 +196,7 @@ static void keeper_clocks(struct keeper *k)
     if (!redis_conn_ready(k->redis.conn))
         return;
     job_redis_call(&k->redis, JOB_SCRIPT_JOBS_DUE, 1, &k->queue, keeper_on_due, k);
+    job_timetable_tick(&k->timetable);
     if (now - k->ready_ms >= KEEPER_GRACE_MS)
         keeper_orphans(k, "");
     if (k->expired_ms != 0 && now - k->expired_ms < KEEPER_EXPIRE_MS)
@@ -224,6 +228,7 @@ static void keeper_on_redis(struct worker *w, void *state)
     struct keeper *k = state;
     (void)w;
     k->ready_ms = clock_mono_ms();
+    job_timetable_on_redis(&k->timetable);
     keeper_clocks(k);
     keeper_wait(k);
 }
@@ -235,7 +240,9 @@ static int keeper_init(struct worker *w, void *state)
     k->w = w;
     k->queue = slice_of(worker_setting_text(w, "jobs.queue"));
     snprintf(k->lost_max, sizeof k->lost_max, "%" PRIu64, worker_setting_u64(w, "jobs.lost_max"));
-    int code = job_redis_open(&k->redis, w, k, &events);
+    int code = job_timetable_open(&k->timetable, w, &k->redis);
+    if (code == 0)
+        code = job_redis_open(&k->redis, w, k, &events);
     if (code != 0)
         return code;
     snprintf(k->turns, sizeof k->turns, "%sturns", k->redis.space);
@@ -262,6 +269,7 @@ static void keeper_fini(struct worker *w, void *state)
     k->waits = NULL; /* whose pending answer is nobody's any more */
     redis_conn_free(waits);
     job_redis_close(&k->redis);
+    job_timetable_close(&k->timetable);
 }
 
 const struct worker_ops worker_ops = {

@@ -142,15 +142,9 @@ int ctl_job_wait_run(struct ctl *c)
 /* NAME=VALUE of the words behind the platform, over what --settings says. NULL: the reason is printed. */
 static json_t *job_settings(struct ctl *c, const struct ctl_job_words *words, const char *given)
 {
-    json_error_t error;
-    json_t *settings = given[0] == '@' ? json_load_file(given + 1, JSON_REJECT_DUPLICATES, &error)
-                                       : json_loads(given, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(settings)) {
-        ctl_fail_usage(c->args.verb, "--settings: '%s' is no JSON object: %s", given,
-                       settings == NULL ? error.text : "it is something else");
-        json_decref(settings);
+    json_t *settings = ctl_job_settings(c, given);
+    if (settings == NULL)
         return NULL;
-    }
     for (int i = 1; i < words->count; i++) {
         const char *equals = strchr(words->list[i], '=');
         char name[128];

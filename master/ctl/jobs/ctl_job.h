@@ -30,6 +30,9 @@ int ctl_job_begin(struct ctl *c, struct ctl_job_words *words, int min, int max,
 int ctl_job_ask(struct ctl *c, const char *section, const char *verb, size_t count,
                 const struct slice *args, json_t **answer);
 
+/* --settings: a JSON object, or @FILE that holds one. NULL: the reason is printed. */
+json_t *ctl_job_settings(struct ctl *c, const char *given);
+
 /* A cell of what a member of an object is. */
 void ctl_job_cell(struct ctl_table *t, const json_t *object, const char *key);
 

@@ -88,6 +88,20 @@ int ctl_job_ask(struct ctl *c, const char *section, const char *verb, size_t cou
 
 /* ---- showing ---- */
 
+json_t *ctl_job_settings(struct ctl *c, const char *given)
+{
+    json_error_t error;
+    json_t *settings = given[0] == '@' ? json_load_file(given + 1, JSON_REJECT_DUPLICATES, &error)
+                                       : json_loads(given, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(settings)) {
+        ctl_fail_usage(c->args.verb, "--settings: '%s' is no JSON object: %s", given,
+                       settings == NULL ? error.text : "it is something else");
+        json_decref(settings);
+        return NULL;
+    }
+    return settings;
+}
+
 void ctl_job_cell(struct ctl_table *t, const json_t *object, const char *key)
 {
     struct buffer text = BUFFER_EMPTY;

@@ -18,4 +18,23 @@ START_TEST(test_workers_of_a_section)
 }
 END_TEST
 
-SUITE_MAIN_WITH("jobs_tree", start, finish, test_workers_of_a_section)
+/* In the file's order, and only those of its own section. */
+START_TEST(test_schedules_of_a_section)
+{
+    build(PLATOON
+          "redis main { url = \"redis://127.0.0.1:6379\" }\n"
+          "jobs a { platforms = p queue = a }\njobs b { platforms = p queue = b }\n"
+          "schedule one { jobs = a platform = x every = 1m }\n"
+          "schedule two { jobs = b platform = y cron = \"@daily\" missed = all }\n"
+          "schedule three { jobs = a platform = z cron = \"@daily\" settings = '{\"k\":1}' }\n");
+    ck_assert_str_eq(setting("jobs/a/keeper", "schedules.0.name"), "one");
+    ck_assert_str_eq(setting("jobs/a/keeper", "schedules.0.every"), "60000");
+    ck_assert_str_eq(setting("jobs/a/keeper", "schedules.1.name"), "three");
+    ck_assert_str_eq(setting("jobs/a/keeper", "schedules.1.settings"), "{\"k\":1}");
+    ck_assert_str_eq(setting("jobs/b/keeper", "schedules.0.missed"), "all");
+    ck_assert_ptr_null(setting("jobs/b/keeper", "schedules.1.name"));
+    ck_assert_ptr_null(setting("jobs/a/collector", "schedules.0.name"));
+}
+END_TEST
+
+SUITE_MAIN_WITH("jobs_tree", start, finish, test_workers_of_a_section, test_schedules_of_a_section)
