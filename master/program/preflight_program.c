@@ -5,6 +5,8 @@
  * Runs in the master and in the tool, before a start, a reload, or for a check. All of it may come later, and its
  * worker tries again: so it is a warning. What the worker finds is told by program_fault.c there, of the process.
  */
+#include "master/program/preflight_program.h"
+
 #include "master/program/config_check_program.h"
 #include "master/systems_tree.h"
 
@@ -34,13 +36,11 @@ static bool preflight_has_path(const struct config_section *s)
     return has;
 }
 
-static void preflight_command(const struct config_section *s, struct preflight_findings *f)
+static void preflight_words(const struct config_section *s, struct preflight_findings *f, int count,
+                            const struct buffer *words)
 {
-    struct buffer words = BUFFER_EMPTY;
     struct stat st;
-    bool worker = config_get_u64(s, "worker") != 0; /* preflight.c looks for it, and refuses */
-    int count = worker ? 0 : config_program_command(f->c, s, PREFLIGHT_NUMBER, &words);
-    const char *program = count > 0 ? words_next(&words, 0, NULL) : NULL;
+    const char *program = count > 0 ? words_next(words, 0, NULL) : NULL;
     bool path = program != NULL && strchr(program, '/') != NULL;
     int rc =
         program == NULL || (!path && preflight_has_path(s)) ? 0 : preflight_find_program(program);
@@ -53,6 +53,14 @@ static void preflight_command(const struct config_section *s, struct preflight_f
     else if (rc != 0)
         preflight_found(f, PREFLIGHT_PASSING, s, "command", "command: %s: %s: %s", program,
                         strerror(-rc), preflight_again);
+}
+
+static void preflight_command(const struct config_section *s, struct preflight_findings *f)
+{
+    struct buffer words = BUFFER_EMPTY;
+    bool worker = config_get_u64(s, "worker") != 0; /* preflight.c looks for it, and refuses */
+    int count = worker ? 0 : config_program_command(f->c, s, PREFLIGHT_NUMBER, &words);
+    preflight_words(s, f, count, &words);
     buffer_fini(&words);
 }
 
@@ -105,4 +113,14 @@ void preflight_program(const struct config_section *s, struct preflight_findings
     preflight_directory(s, "directory", config_get(s, "directory"), f);
     preflight_log_dir(s, f);
     preflight_user(s, f);
+}
+
+void preflight_program_foreign(const struct config_section *s, struct preflight_findings *f)
+{
+    struct buffer words = BUFFER_EMPTY;
+    int count = config_program_words(f->c, slice_of(config_get(s, "command")), &words);
+    preflight_words(s, f, count, &words);
+    preflight_directory(s, "directory", config_get(s, "directory"), f);
+    preflight_user(s, f);
+    buffer_fini(&words);
 }

@@ -135,6 +135,9 @@
     F(str, etag, "as the server names this version; empty: it does not") \
     F(str, modified, "likewise: Last-Modified")
 
+#define SNAPSHOT_PREFLIGHTS(X) \
+    X(RESOURCE, resource)
+
 #define SNAPSHOT_BUILDS(X) \
     X(resources)
 

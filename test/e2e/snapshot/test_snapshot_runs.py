@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 
 import pytest
 
@@ -109,6 +110,8 @@ def test_what_fails_commits_nothing_and_says_why(store, text, keys, error):
 def test_a_program_that_is_not_there(store):
     store.start({"made": {"command": "no-such-program-here", "retry_min": "1h", "retry_max": "1h"}})
     assert "cannot start no-such-program-here: it is in no directory of PATH" in settle(store, 1)
+    checked = subprocess.run([store.platoon.build / "platoon", "-c", store.platoon.config_path, "--check"], capture_output=True, text=True, timeout=60)
+    assert "command: no-such-program-here: is in no directory of PATH: install it" in checked.stdout + checked.stderr and checked.returncode == 0, checked
 
 
 def test_a_failure_is_tried_again_for_ever_and_a_new_input_at_once(store):

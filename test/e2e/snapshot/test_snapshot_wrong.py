@@ -219,6 +219,24 @@ def test_a_full_disk_refuses_and_reads_go_on(store):
     assert good, said
 
 
+def test_a_run_on_a_full_disk_fails_and_is_made_up_for(store):
+    store.platoon.mount()
+    store.start({"work": {}, "made": {"inputs": "work", "command": "sh -c 'cat >/dev/null; head -c 600000 /dev/urandom'", "retry_min": "200ms", "retry_max": "400ms"}})
+    ballast = store.platoon.dir / "state/ballast"
+    store.put("work", b"0\n")
+    assert store.ctl("snapshot", "wait").returncode == 0
+    ballast.write_bytes(bytes(900000))
+    store.put("work", b"1\n")
+    done = store.ctl("snapshot", "wait")
+    assert done.returncode == 1 and b"made is failed" in done.stderr and b"o space left" in done.stderr, done
+    assert len(store.get("made")) == 600000, "reading goes on"
+    ballast.unlink()
+    wait_until(lambda: store.json("show", "made")["resource"]["state"] == "ok", 60, "the next try")
+    assert store.json("show", "made")["resource"]["seq"] == 4
+    good, said = store.is_sound()
+    assert good, said
+
+
 def test_a_worker_that_hangs_is_replaced_and_nothing_is_lost(store):
     store.platoon.config_path.write_text(store.text({"work": {}}).replace("state_dir = state", "state_dir = state  hang_timeout = 5s"))
     store.platoon.start()
