@@ -45,6 +45,17 @@ class QueueFailoverStorm(Failovers, QueueStorm):
             self.over.wait(self.random.choice([0.3, 1, 4]))
             server.resume()
 
+    def fill_redis(self):
+        self.tell_redis("CONFIG", "SET", "maxmemory", "1")
+        self.over.wait(self.random.random())
+        self.make_room()
+
+    def make_room(self):
+        """In both: also in that which was the primary when it was filled. A full one takes no order of Sentinels either, which give theirs in a MULTI."""
+        for server in self.servers:
+            with contextlib.suppress(redis.RedisError):
+                server.client(socket_timeout=3).config_set("maxmemory", 0)
+
     def jump(self):
         """Not so far that servers hold each other for lost."""
         seconds = self.random.choice([-10, 0, 10])
@@ -53,18 +64,17 @@ class QueueFailoverStorm(Failovers, QueueStorm):
 
     ACTIONS = [(Failovers.kill_primary, 5), (Failovers.hand_over, 4), (pause_primary, 3), (Failovers.settle, 8), (Failovers.restart_sentinel, 2), (QueueStorm.kill_worker, 6),
                (QueueStorm.kill_three, 2), (QueueStorm.freeze_worker, 2), (QueueStorm.thaw, 3), (QueueStorm.kill_master, 1), (QueueStorm.flush_scripts, 1),
-               (QueueStorm.kill_clients, 2), (QueueStorm.fill_redis, 2), (jump, 2), (QueueStorm.stop_start, 2)]
+               (QueueStorm.kill_clients, 2), (fill_redis, 2), (jump, 2), (QueueStorm.stop_start, 2)]
 
     # ---- and after it ----
 
     def heal_redis(self):
         for server in self.servers:
             server.resume()
+        self.make_room()
         super().heal_redis()
+        self.make_room()  # one may have been dead
         self.redis_plan.clock(self.farthest)
-        for server in self.servers:  # also that which was the primary when it was filled
-            with contextlib.suppress(redis.RedisError):
-                server.client().config_set("maxmemory", 0)
 
 
 if __name__ == "__main__":
