@@ -91,7 +91,7 @@ _Static_assert(MESSAGE_VERSION >= 3 && UPGRADE_STATE_VERSION < 1000 && CONTRACT_
     F(u64, link_fd, "plus 1; 0: it has ended")                                                     \
     F(u64, output_fd, "plus 1; 0: none")                                                           \
     F(u64, told_level, "log level it was last told")                                               \
-    F(u64, greeted, "1: has said HELLO")                                                           \
+    F(u64, greeted, "1: has said HELLO; 2: has not, and was sent CONFIG")                           \
     F(u64, waiting_for, "enum process_deadline")                                                   \
     F(u64, deadline_ms, "")                                                                        \
     F(bin, said, "reason of its BYE")                                                              \

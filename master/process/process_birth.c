@@ -141,8 +141,13 @@ static int process_begin(struct node *n)
     n->started_ms = clock_mono_ms();
     process_forget_last_life(n);
     n->process = p;
-    if (n->enters)
-        process_configure(p); /* for CONTRACT_ENTER; at its HELLO it is told itself */
+    /*
+     * Of a seed's we know already what HELLO says, and a thousand would each wait for the master to hear it. For
+     * CONTRACT_ENTER, which is told again itself at its HELLO.
+     */
+    p->configured = born.forked;
+    if (n->enters || p->configured)
+        process_configure(p);
     return 0;
 }
 

@@ -64,6 +64,7 @@ struct process {
     enum policy_doubt doubt;
     uint64_t timer_ms; /* when the timer is to come, clock_mono_ms */
     bool greeted;
+    bool configured;    /* CONFIG was sent at its birth */
     bool unwatched;     /* we had no memory to hear it: its end is none of its own */
     uint64_t beat_ms;   /* when the last beat came; 0: none yet */
     uint64_t rest_ms;   /* it was told that it may be silent for so long */

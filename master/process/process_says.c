@@ -83,7 +83,8 @@ static bool process_says_hello(struct process *p, struct slice frame)
     p->greeted = true;
     supervisor_on_hello(p->node);
     process_expect(p, PROCESS_READY, p->node->ready_timeout_ms);
-    process_configure(p);
+    if (!p->configured)
+        process_configure(p);
     return true;
 }
 

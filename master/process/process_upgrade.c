@@ -37,6 +37,9 @@ void process_fds(const struct node *worker, int fds[3])
 
 /* ---- out ---- */
 
+/* Of upgrade_worker.greeted: it has not said HELLO, and was sent CONFIG at its birth. */
+#define UPGRADE_CONFIGURED 2
+
 static void upgrade_pack_process(const struct process *p, struct upgrade_worker *m,
                                  struct buffer *monitors, struct buffer *lines)
 {
@@ -44,7 +47,7 @@ static void upgrade_pack_process(const struct process *p, struct upgrade_worker 
     m->pidfd = (uint64_t)p->pidfd + 1;
     m->link_fd = p->linked ? upgrade_fd((const uv_handle_t *)&p->link.pipe) : 0;
     m->told_level = (uint64_t)p->log_level;
-    m->greeted = p->greeted;
+    m->greeted = p->greeted ? 1 : p->configured ? UPGRADE_CONFIGURED : 0;
     m->waiting_for = (uint64_t)p->waiting_for;
     m->deadline_ms = p->deadline_ms;
     m->said = slice_of(p->said);
@@ -160,7 +163,8 @@ int process_adopt(struct node *n, const struct upgrade_worker *m)
     }
     n->process = p;
     p->log_level = (enum log_level)m->told_level;
-    p->greeted = m->greeted != 0;
+    p->greeted = m->greeted != 0 && m->greeted != UPGRADE_CONFIGURED;
+    p->configured = m->greeted == UPGRADE_CONFIGURED;
     slice_copy(m->said, p->said, sizeof p->said);
     utf8_mend(p->said);
     p->waiting_for = (enum process_deadline)m->waiting_for;

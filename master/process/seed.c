@@ -322,6 +322,7 @@ int seed_spawn(uv_loop_t *loop, enum worker_type type, const struct spawn_reques
     by_seed.ctx = seed_find(line, request->program);
     if (by_seed.ctx != NULL && spawn_worker(&by_seed, result) == 0) {
         line->failures = 0;
+        result->forked = true;
         return 0;
     }
     int rc = spawn_worker(request, result);

@@ -30,10 +30,11 @@ struct spawn_request {
 };
 
 struct spawn_result {
-    pid_t pid;  /* leader of a process group of its own */
-    int pidfd;  /* readable when it has ended */
-    int link;   /* our end of its fd 3 */
-    int output; /* what it says on stdout and stderr */
+    pid_t pid;   /* leader of a process group of its own */
+    int pidfd;   /* readable when it has ended */
+    int link;    /* our end of its fd 3 */
+    int output;  /* what it says on stdout and stderr */
+    bool forked; /* by a seed, which is of our build */
 };
 
 /*
