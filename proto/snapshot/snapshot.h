@@ -31,6 +31,13 @@
     X(SNAPSHOT, "open", BOOL, "false", 0, 0, RESTART, "reading it over HTTP takes no token; web's token_file") \
     X(SNAPSHOT, "journal", SIZE, "8MB", 65536, 1073741824, RESTART, \
       "the last changes that web keeps, for readers who are slow or come again") \
+    X(SNAPSHOT, "pack_after", INT, "1000", 1, 1000000, RESTART, "loose objects from which on git packs them") \
+    X(SNAPSHOT, "keep", SPAN, "0s", 0, 315360000000, RESTART, \
+      "older versions are cut off, but the newest of each resource; 0s: all are kept") \
+    X(SNAPSHOT, "keep_daily", SPAN, "0s", 0, 315360000000, RESTART, \
+      "so long the last version of each day (UTC) is kept besides, as the tag daily/DATE; 0s: none is") \
+    X(SNAPSHOT, "mirror", STRING, "", 0, 0, RESTART, \
+      "a git remote, to which changes are pushed, at most each 5s, and never forced; empty: none") \
     X(SNAPSHOT, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that it logs; empty: as in platoon (error|warn|info|debug)") \
     X(WEB, "listen", STRING, "", 0, 0, RESTART, \
@@ -95,6 +102,8 @@
 #define SNAPSHOT_TYPES(X) \
     X(SNAPSHOT, "snapshot", SNAPSHOT, ALWAYS, ITSELF, "snapshot/%s/store", "", \
       "writes the versions of a snapshot's resources, says what is to be made, and answers for them") \
+    X(SNAPSHOT_KEEPER, "snapshot-keeper", SNAPSHOT, ALWAYS, ITSELF, "snapshot/%s/keeper", "", \
+      "has git pack a snapshot's repository, cut off what is old, and push to its mirror") \
     X(FILTER, "filter", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: runs its command") \
     X(PULL, "pull", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: pulls them from a url") \
     X(WEB, "web", WEB, web, ITSELF, "web", "", "answers for snapshots over HTTP, and tells readers each change")
@@ -136,6 +145,7 @@
     F(str, modified, "likewise: Last-Modified")
 
 #define SNAPSHOT_PREFLIGHTS(X) \
+    X(SNAPSHOT, snapshot) \
     X(RESOURCE, resource)
 
 #define SNAPSHOT_BUILDS(X) \
@@ -178,7 +188,9 @@
     X(SNAPSHOT_WAIT, snapshot_wait, "snapshot wait", 0, 1, WAIT, WAIT, "snapshot wait [STORE]", \
       "until no resource is due or running") \
     X(SNAPSHOT_PUT, snapshot_put, "snapshot put", 1, VERB_MANY, ANSWER, ACT, \
-      "snapshot put R [FILE|-] [--if BLOB]", "a new version, from a file or the standard input")
+      "snapshot put R [FILE|-] [--if BLOB]", "a new version, from a file or the standard input") \
+    X(SNAPSHOT_PACK, snapshot_pack, "snapshot pack", 0, 1, WAIT, ACT, "snapshot pack [STORE]", \
+      "has git pack the repository now")
 
 #define SNAPSHOT_ASKS(X) \
     X("snapshot", "snapshot-list", LOOK, "", \
@@ -196,7 +208,8 @@
     X("snapshot", "snapshot-wait", LOOK, "", \
       "array of map {resource, state, error} of what failed or is held, when nothing is due or running") \
     X("snapshot", "snapshot-put", ACT, "RESOURCE UPLOAD OFFSET SIZE BLOB BY BYTES", \
-      "map {have} for a piece; for the last one map {changed, seq, commit, blob}")
+      "map {have} for a piece; for the last one map {changed, seq, commit, blob}") \
+    X("snapshot-keeper", "snapshot-pack", ACT, "", "map {loose, packs, bytes}, when it is packed")
 
 #define SNAPSHOT_COUNTERS(X) \
     X(SNAPSHOT_COMMITS, "snapshot_commits_total", COUNTER, "versions that were accepted") \
@@ -207,7 +220,11 @@
     X(WEB_RESYNCS, "web_resyncs_total", COUNTER, "times that a reader had fallen out, and was told the newest") \
     X(WEB_SUBSCRIBERS, "web_subscribers", GAUGE, "readers that are connected") \
     X(SNAPSHOT_SEQ, "snapshot_seq", GAUGE, "number of the newest version of all resources") \
-    X(SNAPSHOT_HELD, "snapshot_held", GAUGE, "resources that wait for one that has failed")
+    X(SNAPSHOT_HELD, "snapshot_held", GAUGE, "resources that wait for one that has failed") \
+    X(SNAPSHOT_STORE_BYTES, "snapshot_store_bytes", GAUGE, "on the disk, of all objects") \
+    X(SNAPSHOT_LOOSE, "snapshot_loose_objects", GAUGE, "objects that are in no pack yet") \
+    X(SNAPSHOT_PACKS, "snapshot_packs", GAUGE, "packs of objects") \
+    X(SNAPSHOT_MIRROR_LAG, "snapshot_mirror_lag", GAUGE, "versions that the mirror has not got yet")
 /* clang-format on */
 
 #endif

@@ -20,4 +20,12 @@
 /* The largest version there may be (size_max). */
 #define SNAPSHOT_BYTES_MAX (20u * 1024 * 1024)
 
+/*
+ * In the repository: who writes it has it locked, and has written its process' number there. In two parts, for
+ * "platoon.NAME" is how settings are called (check-rooms).
+ */
+/* clang-format off */
+#define SNAPSHOT_LOCK "platoon" ".lock"
+/* clang-format on */
+
 #endif

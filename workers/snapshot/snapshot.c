@@ -8,6 +8,7 @@
 #include "workers/snapshot/snapshot_runs.h"
 
 #include "common/log.h"
+#include "workers/snapshot/snapshot_place.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -16,20 +17,10 @@
 
 /* ---- the repository ---- */
 
-static void store_path(struct snapshot_store *s, char path[PATH_MAX])
-{
-    const char *given = worker_setting(s->w, "snapshot.path");
-    if (given != NULL && given[0] != '\0')
-        snprintf(path, PATH_MAX, "%s", given);
-    else
-        snprintf(path, PATH_MAX, "%s/%s.git", worker_setting_text(s->w, "platoon.state_dir"),
-                 worker_setting_text(s->w, "snapshot.name"));
-}
-
 static void store_open(struct snapshot_store *s)
 {
     char path[PATH_MAX];
-    store_path(s, path);
+    snapshot_place(s->w, path);
     const struct snapshot_repo_options options = {
         .path = path,
         .branch = worker_setting_text(s->w, "snapshot.branch"),

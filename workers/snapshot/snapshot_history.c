@@ -11,48 +11,11 @@ static bool history_id(const char *text, git_oid *id, char *why)
     return git_oid_fromstr(id, text) == 0 || snapshot_repo_fail(why, text);
 }
 
-static void history_fill(const git_oid *id, const git_commit *commit,
-                         const struct snapshot_trailers *t, struct snapshot_commit *c)
-{
-    *c = (struct snapshot_commit){.seq = t->seq,
-                                  .time_s = git_commit_time(commit),
-                                  .resource = t->resource,
-                                  .source = t->source,
-                                  .by = t->by,
-                                  .trailers = t};
-    git_oid_tostr(c->id, SNAPSHOT_ID_SIZE, id);
-}
-
 void snapshot_repo_head(const struct snapshot_repo *r, char id[SNAPSHOT_ID_SIZE])
 {
     id[0] = '\0';
     if (r->has_head)
         git_oid_tostr(id, SNAPSHOT_ID_SIZE, &r->head);
-}
-
-bool snapshot_repo_walk(struct snapshot_repo *r, const char *from,
-                        bool (*fn)(void *ctx, const struct snapshot_commit *c), void *ctx,
-                        char *why)
-{
-    git_oid id = r->head;
-    struct snapshot_trailers t;
-    bool first = true, more = from != NULL || r->has_head;
-    if (from != NULL && !history_id(from, &id, why))
-        return false;
-    while (more) {
-        git_commit *commit;
-        bool ours = snapshot_repo_commit(r, &id, &commit, &t);
-        if (commit == NULL)
-            return !first || snapshot_repo_fail(why, "the commit cannot be read");
-        struct snapshot_commit c;
-        history_fill(&id, commit, &t, &c);
-        first = false;
-        more = ours && fn(ctx, &c) && git_commit_parentcount(commit) > 0;
-        if (more)
-            git_oid_cpy(&id, git_commit_parent_id(commit, 0));
-        git_commit_free(commit);
-    }
-    return true;
 }
 
 bool snapshot_repo_resolve(struct snapshot_repo *r, const char *digits, char id[SNAPSHOT_ID_SIZE],
@@ -75,19 +38,16 @@ bool snapshot_repo_resolve(struct snapshot_repo *r, const char *digits, char id[
     return rc == 0;
 }
 
-bool snapshot_repo_find(struct snapshot_repo *r, const char *commit, const char *path,
-                        char blob[SNAPSHOT_ID_SIZE], uint64_t *size, char *why)
+static bool history_find(struct snapshot_repo *r, const git_oid *id, const char *path,
+                         char blob[SNAPSHOT_ID_SIZE], uint64_t *size, char *why)
 {
-    git_oid id;
     git_commit *found = NULL;
     git_tree *tree = NULL;
     git_tree_entry *entry = NULL;
     git_odb *odb = NULL;
     size_t bytes = 0;
     git_object_t type;
-    if (!history_id(commit, &id, why))
-        return false;
-    bool good = git_commit_lookup(&found, r->git, &id) == 0 && git_commit_tree(&tree, found) == 0 &&
+    bool good = git_commit_lookup(&found, r->git, id) == 0 && git_commit_tree(&tree, found) == 0 &&
                 git_tree_entry_bypath(&entry, tree, path) == 0 &&
                 git_repository_odb(&odb, r->git) == 0 &&
                 git_odb_read_header(&bytes, &type, odb, git_tree_entry_id(entry)) == 0;
@@ -103,15 +63,30 @@ bool snapshot_repo_find(struct snapshot_repo *r, const char *commit, const char 
     return good;
 }
 
+bool snapshot_repo_find(struct snapshot_repo *r, const char *commit, const char *path,
+                        char blob[SNAPSHOT_ID_SIZE], uint64_t *size, char *why)
+{
+    git_oid id;
+    int tries = 0;
+    if (!history_id(commit, &id, why))
+        return false;
+    while (!history_find(r, &id, path, blob, size, why))
+        if (!snapshot_repo_missed(r, &tries))
+            return false;
+    return true;
+}
+
 bool snapshot_repo_read(struct snapshot_repo *r, const char *blob, uint64_t offset, size_t most,
                         struct buffer *out, char *why)
 {
     git_oid id;
     git_blob *found = NULL;
+    int tries = 0;
     if (!history_id(blob, &id, why))
         return false;
-    if (git_blob_lookup(&found, r->git, &id) != 0)
-        return snapshot_repo_fail(why, blob);
+    while (git_blob_lookup(&found, r->git, &id) != 0)
+        if (!snapshot_repo_missed(r, &tries))
+            return snapshot_repo_fail(why, blob);
     uint64_t size = (uint64_t)git_blob_rawsize(found);
     uint64_t at = offset < size ? offset : size, left = size - at;
     buffer_append(out, (const char *)git_blob_rawcontent(found) + at,
@@ -133,17 +108,14 @@ static int history_on_line(const git_diff_delta *delta, const git_diff_hunk *hun
     return buffer_ok(out) ? 0 : -1;
 }
 
-bool snapshot_repo_diff(struct snapshot_repo *r, const char *name, const char *from, const char *to,
-                        struct buffer *out, char *why)
+static bool history_diff(struct snapshot_repo *r, const char *name, const git_oid ids[2],
+                         struct buffer *out, char *why)
 {
-    git_oid ids[2];
     git_blob *blobs[2] = {NULL, NULL};
     git_patch *patch = NULL;
     git_diff_options options;
     git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
     options.context_lines = HISTORY_CONTEXT;
-    if (!history_id(from, &ids[0], why) || !history_id(to, &ids[1], why))
-        return false;
     bool good = git_blob_lookup(&blobs[0], r->git, &ids[0]) == 0 &&
                 git_blob_lookup(&blobs[1], r->git, &ids[1]) == 0 &&
                 git_patch_from_blobs(&patch, blobs[0], name, blobs[1], name, &options) == 0 &&
@@ -152,4 +124,20 @@ bool snapshot_repo_diff(struct snapshot_repo *r, const char *name, const char *f
     git_blob_free(blobs[0]);
     git_blob_free(blobs[1]);
     return good || snapshot_repo_fail(why, "the difference cannot be made");
+}
+
+bool snapshot_repo_diff(struct snapshot_repo *r, const char *name, const char *from, const char *to,
+                        struct buffer *out, char *why)
+{
+    git_oid ids[2];
+    int tries = 0;
+    size_t begin = out->len;
+    if (!history_id(from, &ids[0], why) || !history_id(to, &ids[1], why))
+        return false;
+    while (!history_diff(r, name, ids, out, why)) {
+        if (!snapshot_repo_missed(r, &tries))
+            return false;
+        out->len = begin;
+    }
+    return true;
 }

@@ -152,6 +152,7 @@ bool snapshot_log(struct snapshot_store *s, uint64_t request, struct unpack *u, 
 /* ---- one version ---- */
 
 struct look_version {
+    struct snapshot_repo *repo;
     const struct snapshot_resource *r;
     bool by_time;
     int64_t until_s;
@@ -165,7 +166,11 @@ struct look_version {
 static bool look_version_one(void *ctx, const struct snapshot_commit *c)
 {
     struct look_version *v = ctx;
-    if (!slice_is(c->resource, v->r->name) || (v->by_time && c->time_s > v->until_s))
+    char blob[SNAPSHOT_ID_SIZE], why[SNAPSHOT_WHY_SIZE];
+    uint64_t size;
+    bool has = slice_is(c->resource, v->r->name) ||
+               (c->cut && snapshot_repo_find(v->repo, c->id, v->r->path, blob, &size, why));
+    if (!has || (v->by_time && c->time_s > v->until_s))
         return true;
     v->found = true;
     v->seq = c->seq;
@@ -180,7 +185,7 @@ static bool look_find(struct snapshot_store *s, uint64_t request, const struct s
 {
     char why[SNAPSHOT_WHY_SIZE] = "", from[SNAPSHOT_ID_SIZE] = "";
     struct snapshot_version said;
-    *v = (struct look_version){.r = r};
+    *v = (struct look_version){.repo = s->repo, .r = r};
     if (!snapshot_version_read(words, (int64_t)(clock_wall_ms() / 1000), &said)) {
         worker_reply_text(s->w, request, CONTROL_USAGE,
                           "'%.*s' is no version: 7 to 40 hex digits of a commit, a time such as "

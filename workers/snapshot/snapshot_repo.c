@@ -2,6 +2,7 @@
 #include "workers/snapshot/snapshot_repo_private.h"
 
 #include "common/text.h"
+#include "proto/snapshot/snapshot_limits.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,11 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* In two parts, for "platoon.NAME" is how settings are called (check-rooms). */
-#define REPO_LOCK                                                                                  \
-    "platoon"                                                                                      \
-    ".lock"
 #define REPO_PATH_MAX 4096
+#define REPO_TRIES    5
 
 /* Of one who pushes: what is not made by platoon would have no Seq, and nobody would hear of it. */
 static const char repo_hook[] =
@@ -93,8 +91,8 @@ static void repo_sign(int lock)
 
 static enum snapshot_opened repo_lock(struct snapshot_repo *r, const char *path, char *why)
 {
-    char name[REPO_PATH_MAX + sizeof REPO_LOCK + 1], holder[24] = "";
-    snprintf(name, sizeof name, "%s/%s", path, REPO_LOCK);
+    char name[REPO_PATH_MAX + sizeof SNAPSHOT_LOCK + 1], holder[24] = "";
+    snprintf(name, sizeof name, "%s/%s", path, SNAPSHOT_LOCK);
     r->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (r->lock < 0)
         return repo_away(why, name, "cannot be opened");
@@ -118,7 +116,7 @@ static enum snapshot_opened repo_lock(struct snapshot_repo *r, const char *path,
 static bool repo_is_left(const char *name)
 {
     size_t len = strlen(name);
-    return (len > 5 && strcmp(name + len - 5, ".lock") == 0 && strcmp(name, REPO_LOCK) != 0) ||
+    return (len > 5 && strcmp(name + len - 5, ".lock") == 0 && strcmp(name, SNAPSHOT_LOCK) != 0) ||
            strncmp(name, "tmp_obj_", 8) == 0 || strncmp(name, "tmp_object_", 11) == 0 ||
            strncmp(name, "tmp_pack_", 9) == 0 || strstr(name, "_git2_") != NULL;
 }
@@ -140,7 +138,7 @@ static bool repo_is_empty(const char *path)
     bool empty = dir != NULL;
     for (struct dirent *e; empty && (e = readdir(dir)) != NULL;)
         empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-                strcmp(e->d_name, REPO_LOCK) == 0;
+                strcmp(e->d_name, SNAPSHOT_LOCK) == 0;
     if (dir != NULL)
         closedir(dir);
     return empty;
@@ -183,12 +181,28 @@ static bool repo_settle(struct snapshot_repo *r, const struct snapshot_repo_opti
     return repo_write_hook(o->path, why);
 }
 
+bool snapshot_repo_missed(struct snapshot_repo *r, int *tries)
+{
+    const git_error *e = git_error_last();
+    git_odb *odb = NULL;
+    bool missed = e != NULL && e->message != NULL &&
+                  (e->klass == GIT_ERROR_ODB || strstr(e->message, strerror(ENOENT)) != NULL);
+    if (!missed || ++*tries > REPO_TRIES)
+        return false;
+    if (git_repository_odb(&odb, r->git) == 0)
+        (void)git_odb_refresh(odb); /* what it does not find is missed once more */
+    git_odb_free(odb);
+    return true;
+}
+
 bool snapshot_repo_commit(struct snapshot_repo *r, const git_oid *id, git_commit **commit,
                           struct snapshot_trailers *t)
 {
+    int tries = 0;
     *commit = NULL;
-    if (git_commit_lookup(commit, r->git, id) != 0)
-        return false;
+    while (git_commit_lookup(commit, r->git, id) != 0)
+        if (!snapshot_repo_missed(r, &tries))
+            return false;
     return snapshot_trailers_read(slice_of(git_commit_message_raw(*commit)), t);
 }
 
@@ -266,6 +280,23 @@ enum snapshot_opened snapshot_repo_open(const struct snapshot_repo_options *o,
     else
         snapshot_repo_close(r);
     return opened;
+}
+
+void snapshot_repo_refresh(struct snapshot_repo *r)
+{
+    char packs[REPO_PATH_MAX + 32];
+    struct stat st;
+    git_repository *fresh = NULL;
+    const char *path = git_repository_path(r->git);
+    snprintf(packs, sizeof packs, "%sobjects/pack", path);
+    if (stat(packs, &st) != 0 ||
+        (st.st_mtim.tv_sec == r->packed.tv_sec && st.st_mtim.tv_nsec == r->packed.tv_nsec))
+        return;
+    if (git_repository_open_bare(&fresh, path) != 0)
+        return; /* the next call tries again */
+    git_repository_free(r->git);
+    r->git = fresh;
+    r->packed = st.st_mtim;
 }
 
 void snapshot_repo_close(struct snapshot_repo *r)

@@ -55,11 +55,14 @@ struct snapshot_commit {
     int64_t time_s;
     struct slice resource, source, by;
     const struct snapshot_trailers *trailers; /* all live until the call returns */
+    /* What stood before it was cut off (snapshot_cut.h): each file that it has, it has from there or from itself. */
+    bool cut;
 };
 
 /*
- * From that commit (NULL: the newest of the branch) to the first: each is told, until `fn` returns false. A parent that
- * is not there is the end. False, with `why`: it cannot be read, or `from` is no commit.
+ * From that commit (NULL: the newest of the branch) to the first: each is told, until `fn` returns false. Where a
+ * parent is not there, because what is older was cut off, the older ones that were kept follow, the newest first.
+ * False, with `why`: it cannot be read, or `from` is no commit.
  */
 bool snapshot_repo_walk(struct snapshot_repo *r, const char *from,
                         bool (*fn)(void *ctx, const struct snapshot_commit *c), void *ctx,

@@ -222,18 +222,31 @@ static enum snapshot_written write_all(struct snapshot_repo *r, const struct sna
     return write_branch(r, commit, why);
 }
 
+/* Nothing of the branch has changed when it fails. */
+static enum snapshot_written write_again(struct snapshot_repo *r, const struct snapshot_new *n,
+                                         git_oid *commit, char *why)
+{
+    enum snapshot_written written;
+    int tries = 0;
+    do
+        written = write_all(r, n, commit, why);
+    while (written == SNAPSHOT_FAILED && snapshot_repo_missed(r, &tries));
+    return written;
+}
+
 enum snapshot_written snapshot_repo_write(struct snapshot_repo *r, const struct snapshot_new *n,
                                           struct snapshot_accepted *a, char *why)
 {
     git_oid commit;
     *a = (struct snapshot_accepted){.changed = true, .seq = r->seq + 1};
     enum snapshot_written written = SNAPSHOT_FAILED;
+    snapshot_repo_refresh(r);
     if (r->moved != NULL)
         written = SNAPSHOT_MOVED;
     else if (!snapshot_repo_hash(n->bytes, a->blob))
         snapshot_repo_fail(why, "the bytes have no id");
     else
-        written = write_all(r, n, &commit, why);
+        written = write_again(r, n, &commit, why);
     if (written == SNAPSHOT_MOVED)
         snprintf(why, SNAPSHOT_WHY_SIZE, "%s", r->moved);
     if (written != SNAPSHOT_ACCEPTED)

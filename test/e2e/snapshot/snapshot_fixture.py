@@ -1,8 +1,15 @@
 """A snapshot in a real platoon; git's own programs look at its repository."""
 import json
+import os
 import subprocess
+import time
 
 from platoon_fixture import section
+
+# Where the keeper is killed: test_snapshot_keeper does it.
+KEEPER_STEPS = ["snapshot.after-refs", "snapshot.after-shallow", "snapshot.after-push"]
+
+DAY = 86400
 
 
 class Store:
@@ -50,3 +57,28 @@ class Store:
         """All is there, and right: twice as good as any look of ours."""
         said = subprocess.run(["git", "-C", self.path, "-c", "safe.directory=*", "fsck", "--strict", "--full"], capture_output=True, text=True, timeout=120)
         return said.returncode == 0 and "missing" not in said.stdout + said.stderr, said
+
+    def make(self, versions):
+        """The repository as a store has left it that lived longer than a test: (resource, days ago, bytes), the oldest first. The commits' ids."""
+        self.path.parent.mkdir()
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.path], check=True, timeout=60)
+        ids, files = [], {}
+        for seq, (resource, age, data) in enumerate(versions, 1):
+            files[resource] = self.piped(data, "hash-object", "-w", "--stdin")
+            tree = self.piped("".join(f"100644 blob {blob}\t{name}\n" for name, blob in sorted(files.items())).encode(), "mktree")
+            when = f"{int(time.time() - age * DAY)} +0000"
+            who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "platoon"), ("EMAIL", "p@localhost"), ("DATE", when))}
+            message = f"{resource}\n\nSeq: {seq}\nSource: put\nBy: uid 0\n".encode()
+            ids.append(self.piped(message, "commit-tree", tree, *(["-p", ids[-1]] if ids else []), **who))
+        self.git("update-ref", "refs/heads/main", ids[-1])
+        return ids
+
+    def piped(self, data, *words, **environment):
+        return subprocess.run(["git", "-C", self.path, *words], input=data, check=True, capture_output=True, timeout=60, env={**os.environ, **environment}).stdout.decode().strip()
+
+    def gauge(self, name):
+        """Of the keeper."""
+        return self.platoon.status("snapshot/plan/keeper")["counters"].get(name, 0)
+
+    def has(self, object_id):
+        return subprocess.run(["git", "-C", self.path, "cat-file", "-e", object_id], capture_output=True, timeout=60).returncode == 0
