@@ -196,3 +196,11 @@ def test_the_module_for_pages(web, tmp_path):
         node.kill()
         node.wait()
         node.stdout.close()
+
+
+def test_what_is_made_is_told_as_what_is_put(store):
+    web = Web(store, {"raw": {}, "made": {"inputs": "raw", "command": "sed s/a/b/"}}).start().known()
+    with web.read("/data/plan/stream?resource=made") as reader:
+        reader.expect("hello", seq=0)
+        store.put("raw", b"a\n")
+        reader.expect("snapshot", resource="made", seq=2, reason="first", text="b\n")
