@@ -90,6 +90,19 @@ def test_put(web):
     assert web.ask("/data/plan/nothing", "PUT", b"x").status == 404
 
 
+def test_what_is_made(store):
+    web = Web(store, {"raw": {}, "up": {"inputs": "raw", "command": "/usr/bin/tr a-z A-Z"}, "bad": {"inputs": "raw", "command": "/bin/false"}}).start().known()
+    assert web.ask("/data/plan/raw", "PUT", b"walrus\n").status == 200
+    newest(web, "up", b"WALRUS\n")
+    done = web.ask("/data/plan/up/run", "POST")
+    assert done.status == 200 and done.json["result"] == "unchanged", done.body
+    failed = web.ask("/data/plan/bad/run", "POST")
+    assert failed.status == 502 and "exit 1" in failed.json["error"], failed.body
+    assert web.ask("/data/plan/up", "PUT", b"x\n").status == 409
+    assert web.ask("/data/plan/raw/run", "POST").status == 409
+    assert web.ask("/data/plan/up/run").status == 405
+
+
 def test_tokens(store):
     tokens = store.platoon.dir / "tokens"
     tokens.write_text(f"anna act {ANNA}\nbot read {BOT}\n")
