@@ -21,6 +21,7 @@ struct http_request {
     void *kept;
     uint64_t deadline_ms; /* clock_mono_ms */
     bool large;           /* its body is above the bound */
+    bool crowded;         /* all bodies together are */
     unsigned lengths;     /* headers that say how long its body is */
     bool handled;         /* its owner has seen it */
     bool waiting;         /* suspended until it is answered */
@@ -299,12 +300,25 @@ static struct http_request *http_request_begin(struct http_server *s,
     return r;
 }
 
+static void http_request_forget_body(struct http_request *r)
+{
+    r->server->bodies -= r->body.len;
+    buffer_fini(&r->body);
+}
+
 static void http_request_take(struct http_request *r, struct slice part)
 {
-    size_t max = r->server->options.body_max;
+    struct http_server *s = r->server;
+    size_t max = s->options.body_max, all = s->options.bodies_max;
     r->large = max > 0 && (r->large || part.len > max - r->body.len);
-    if (max > 0 && !r->large)
+    r->crowded = r->crowded || (!r->large && all > 0 && part.len > all - s->bodies);
+    if (r->large || r->crowded) {
+        http_request_forget_body(r);
+    } else if (max > 0) {
+        size_t before = r->body.len;
         buffer_append_slice(&r->body, part);
+        s->bodies += r->body.len - before;
+    }
 }
 
 static void http_request_refuse(struct http_request *r, unsigned status, const char *text)
@@ -343,6 +357,9 @@ static enum MHD_Result http_request_handle(struct http_request *r)
     if (http_request_has_lengths(r)) {
         http_request_add(r, "Connection", "close");
         http_request_refuse(r, MHD_HTTP_BAD_REQUEST, "the body's length is said twice\n");
+    } else if (r->crowded) {
+        http_request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+                            "too much is on its way already: try again\n");
     } else if (r->large) {
         http_request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n");
     } else if (!buffer_ok(&r->body)) {
@@ -396,7 +413,7 @@ static void http_server_on_done(void *ctx, struct MHD_Connection *connection, vo
     if (r == NULL)
         return;
     http_request_unlink(r);
-    buffer_fini(&r->body);
+    http_request_forget_body(r);
     buffer_fini(&r->headers);
     buffer_fini(&r->answer);
     if (r->file != NULL)

@@ -23,6 +23,8 @@ struct http_server_options {
     int fd; /* listens (listen_address_open); the server's once it has been started */
     size_t
         body_max; /* a larger body is read over and answered 413; 0: no body is kept, of whatever size it is */
+    size_t
+        bodies_max; /* bytes of all bodies that are here; who brings more is answered 503; 0: any */
     uint64_t answer_ms; /* who has no answer after so long is answered by `late` */
     size_t streams_max; /* answers without an end, besides; 0: none */
     uint64_t stall_ms;  /* their readers' (http_stream.h); 0: HTTP_STREAM_STALL_MS */
@@ -48,7 +50,8 @@ struct http_server {
     struct http_request *requests;
     struct http_clients clients;
     struct http_streams streams;
-    bool ending; /* nobody is suspended any more */
+    size_t bodies; /* bytes */
+    bool ending;   /* nobody is suspended any more */
 };
 
 /*

@@ -87,6 +87,8 @@ def test_put(web):
     assert web.store.get("raw") == large
     newest(web, "raw", large)
     assert web.ask("/data/plan/raw", "PUT", large + large + b"x").status == 413
+    larger = web.ask("/data/plan/raw", "PUT", bytes(21 << 20))
+    assert larger.status == 413 and larger.json["error"] == "the body is too large"
     assert web.ask("/data/plan/nothing", "PUT", b"x").status == 404
 
 

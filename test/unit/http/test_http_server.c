@@ -65,6 +65,7 @@ static void start(uint64_t answer_ms)
     struct http_server_options options = {.loop = &f.raw.loop,
                                           .fd = fd,
                                           .body_max = BODY_MAX,
+                                          .bodies_max = 3 * BODY_MAX / 2,
                                           .answer_ms = answer_ms,
                                           .handle = on_request,
                                           .late = on_late,
@@ -202,6 +203,33 @@ START_TEST(bodies_are_bounded)
 }
 END_TEST
 
+/* All together, too; who has been answered makes room. */
+START_TEST(bodies_are_bounded_together)
+{
+    start(50000);
+    int fd = dial(), other = dial();
+    say(fd, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n");
+    for (int i = 0; i < 8; i++)
+        say(fd, "0123456789");
+    while (f.server.bodies < 80)
+        turn();
+    post(other, BODY_MAX);
+    EXPECT(other, "HTTP/1.1 503 ");
+    close(other);
+    say(fd, "0123456789");
+    EXPECT(fd, "body=0123456789");
+    other = dial();
+    post(other, BODY_MAX);
+    EXPECT(other, "bbb");
+    close(other);
+    close(fd);
+    while (f.server.requests != NULL)
+        turn();
+    ck_assert_uint_eq(f.server.bodies, 0);
+    stop();
+}
+END_TEST
+
 /* Neither reaches who answers. */
 START_TEST(heads_that_are_none)
 {
@@ -295,6 +323,6 @@ START_TEST(its_end_is_told_to_who_waits)
 }
 END_TEST
 
-SUITE_MAIN("http-server", answers, files, bodies, bodies_are_bounded, heads_that_are_none,
-           an_answer_comes_later, who_waits_too_long_is_told, who_has_left_is_answered_all_the_same,
-           its_end_is_told_to_who_waits)
+SUITE_MAIN("http-server", answers, files, bodies, bodies_are_bounded, bodies_are_bounded_together,
+           heads_that_are_none, an_answer_comes_later, who_waits_too_long_is_told,
+           who_has_left_is_answered_all_the_same, its_end_is_told_to_who_waits)

@@ -16,9 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WEB_ANSWER_MS 60000 /* a run may take long */
-#define WEB_POOL      8192  /* of a connection: what a browser says with its cookies */
-#define WEB_LISTS_MAX 100000
+#define WEB_ANSWER_MS  60000 /* a run may take long */
+#define WEB_POOL       8192  /* of a connection: what a browser says with its cookies */
+#define WEB_BODIES_MAX ((size_t)(8u * SNAPSHOT_BYTES_MAX))
+#define WEB_LISTS_MAX  100000
 
 /* ---- settings ---- */
 
@@ -175,11 +176,13 @@ static int web_start(struct web *web, int fd)
     struct http_server_options options = {.loop = worker_loop(web->w),
                                           .fd = fd,
                                           .body_max = SNAPSHOT_BYTES_MAX,
+                                          .bodies_max = WEB_BODIES_MAX,
                                           .answer_ms = WEB_ANSWER_MS,
                                           .streams_max = web->subscribers_max,
                                           .pool = WEB_POOL,
                                           .handle = web_routes_handle,
                                           .late = web_routes_late,
+                                          .refuse = web_routes_refuse,
                                           .ctx = web};
     int rc = http_server_start(&web->server, &options);
     if (rc == 0)

@@ -86,6 +86,7 @@ void web_feed_fini(struct web_served *s);
 
 void web_routes_handle(void *ctx, struct http_request *r);
 void web_routes_late(void *ctx, struct http_request *r);
+void web_routes_refuse(void *ctx, struct http_request *r, unsigned status, const char *text);
 
 /* An answer {"error": …}, with what all answers have. */
 void web_fail(struct http_request *r, unsigned status, const char *format, ...)

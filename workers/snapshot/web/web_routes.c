@@ -105,6 +105,13 @@ void web_routes_late(void *ctx, struct http_request *r)
     web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the store does not answer in time");
 }
 
+/* What the server refuses by itself; its line's end is no part of an error. */
+void web_routes_refuse(void *ctx, struct http_request *r, unsigned status, const char *text)
+{
+    (void)ctx;
+    web_fail(r, status, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
 /* ---- who may ---- */
 
 struct route {
