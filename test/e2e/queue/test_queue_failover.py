@@ -1,9 +1,19 @@
 """Queues whose Redis fails over by real Sentinels: what was in hands is settled at the new primary, and work goes on there."""
 import json
 
+import redis
+
 from platoon_fixture import wait_until
 from queue_fixture import Shop
 from sentinel_fixture import NAME, url_of, watched
+
+
+def ordered(sentinel):
+    """Refused until it has seen a replica that is good for it."""
+    try:
+        return sentinel.client().execute_command("SENTINEL", "FAILOVER", NAME)
+    except redis.ResponseError:
+        return False
 
 
 def test_what_is_in_hands_is_settled_at_the_new_primary(platoon, redis_server):
@@ -17,7 +27,7 @@ def test_what_is_in_hands_is_settled_at_the_new_primary(platoon, redis_server):
             shop.deliver({"do": "hold", "n": n}, "--topic", "pages")
         wait_until(lambda: len(shop.seen()) == 2, 60, "a full window")
         wait_until(lambda: second.client().zcard("shop:platoon:pages:leases") == 2 and second.client().get("shop:pages:length") == b"3", 60, "the replica to have it all")
-        sentinels[0].client().execute_command("SENTINEL", "FAILOVER", NAME)
+        wait_until(lambda: ordered(sentinels[0]), 60, "the order to be taken")
         wait_until(lambda: second.client().info("replication")["role"] == "master", 60, "the other to be the primary")
         wait_until(lambda: first.client().info("replication")["role"] == "slave", 60, "this one to know")
         settled = set()
