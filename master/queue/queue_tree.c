@@ -85,6 +85,8 @@ static int queue_extra_takes(const struct config *c, size_t number, const char *
     snprintf(text, sizeof text, "%llu",
              (unsigned long long)(servers * config_get_u64(queue, "workers")));
     config_extras_add_item(extras, "takes", number, "workers", text);
+    if (config_get_u64(queue, "work_max") > 0)
+        config_extras_add_item(extras, "takes", number, "work_max", config_get(queue, "work_max"));
     if (servers > 1)
         config_extras_add_item(extras, "takes", number, "servers", config_get(backbone, "redis"));
     return 0;

@@ -45,7 +45,7 @@
       "longest pause before the second hand-out; doubled with each further one") \
     X(QUEUE, "retry_max", SPAN, "10m", 0, 2592000000, RESTART, "longest pause before any") \
     X(QUEUE, "work_max", SPAN, "0s", 0, 2592000000, RESTART, \
-      "time after which a consumer that is still at a message loses it to another; 0s: any") \
+      "time after which a consumer that is still at a message loses it to another, from its start of it; 0s: any") \
     X(QUEUE, "wait_max", SPAN, "0s", 0, 2592000000, RESTART, \
       "the oldest message waiting longer than this is trouble, and platoon not ready; 0s: none is") \
     X(QUEUE, "workers", INT, "1", 1, 64, LIVE, "workers that hand its messages out, of each server") \
@@ -96,7 +96,8 @@
     X(207, DELIVERED, delivered, "backbone to who asked: where it is queued, or why not") \
     X(208, WAITS, waits, "queue to backbone: how long what I have handed out had waited") \
     X(209, LISTEN, listen, "consumer to backbone: tell me of what is delivered with these topics") \
-    X(210, PUBLISHED, published, "backbone to who listens: this was delivered")
+    X(210, PUBLISHED, published, "backbone to who listens: this was delivered") \
+    X(211, BEGUN, begun, "consumer to queue: I am at this one now")
 
 #define MESSAGE_FIELDS_TAKE(F) F(u64, total, "messages since this consumer met this queue worker")
 
@@ -118,6 +119,10 @@
 #define MESSAGE_FIELDS_HELD(F) F(raw, receipts, "array of str, ID.ATTEMPT")
 
 #define MESSAGE_FIELDS_LOST(F) \
+    F(str, id, "of the TASK") \
+    F(u64, attempt, "of the TASK")
+
+#define MESSAGE_FIELDS_BEGUN(F) \
     F(str, id, "of the TASK") \
     F(u64, attempt, "of the TASK")
 

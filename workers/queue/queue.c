@@ -163,6 +163,15 @@ static bool queue_on_settle(struct queue_worker *q, struct worker_peer *from, st
     return true;
 }
 
+static bool queue_on_begun(struct queue_worker *q, struct worker_peer *from, struct unpack *u)
+{
+    struct message_begun m;
+    if (!message_begun_unpack(u, &m))
+        return false;
+    queue_hand_begin(queue_consumer_of(q, from), m.id, m.attempt);
+    return true;
+}
+
 struct queue_adoption {
     struct queue_worker *q;
     char from[CONTRACT_NAME_MAX];
@@ -236,6 +245,8 @@ static bool queue_on_message(struct worker *w, void *state, struct worker_peer *
         return queue_on_take_message(state, from, u);
     case MESSAGE_SETTLE:
         return queue_on_settle(state, from, u);
+    case MESSAGE_BEGUN:
+        return queue_on_begun(state, from, u);
     case MESSAGE_HELD:
         return queue_on_held(state, from, u);
     default:
@@ -315,12 +326,12 @@ static int queue_init(struct worker *w, void *state)
 /* What a consumer is at for too long is another's; it hears that, and may end it. */
 static void queue_look_at_work(struct queue_worker *q)
 {
-    uint64_t now = clock_mono_ms();
     for (struct worker_peer *p = worker_peer_next(q->w, NULL); p != NULL && q->work_max_ms > 0;
          p = worker_peer_next(q->w, p)) {
         struct queue_consumer *c = p->user;
-        while (c != NULL && c->first != NULL && now - c->first->since_ms > q->work_max_ms) {
-            struct queue_hand *h = queue_hand_pop(q, c);
+        const struct queue_hand *late;
+        while (c != NULL && (late = queue_hand_late(c, q->work_max_ms)) != NULL) {
+            struct queue_hand *h = queue_hand_take(q, c, slice_of(late->id), late->attempt);
             queue_end(q, p, slice_of(h->id), h->attempt, QUEUE_GIVE_BACK, 0, true,
                       slice_of("it took longer than work_max"));
             free(h);

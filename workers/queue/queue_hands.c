@@ -22,12 +22,29 @@ void queue_hand_add(struct queue_worker *q, struct queue_consumer *c, struct sli
     slice_copy(id, h->id, sizeof h->id); /* its length was looked at by who has read it */
     h->attempt = attempt;
     h->alone = alone;
-    h->since_ms = clock_mono_ms();
     *c->last = h;
     c->last = &h->next;
     c->count++;
     q->in_hands++;
     c->alone = c->alone || alone;
+}
+
+void queue_hand_begin(struct queue_consumer *c, struct slice id, uint64_t attempt)
+{
+    struct queue_hand *h = c->first;
+    while (h != NULL && (h->attempt != attempt || !slice_is(id, h->id)))
+        h = h->next;
+    if (h != NULL)
+        h->since_ms = clock_mono_ms();
+}
+
+const struct queue_hand *queue_hand_late(const struct queue_consumer *c, uint64_t most_ms)
+{
+    uint64_t now = clock_mono_ms();
+    const struct queue_hand *h = c->first;
+    while (h != NULL && (h->since_ms == 0 || now - h->since_ms <= most_ms))
+        h = h->next;
+    return h;
 }
 
 /* Unlinks what `at` points to. */

@@ -28,7 +28,9 @@ struct taker_task {
     struct taker_source *source;
     enum taker_phase phase;
     bool alone;
-    char message[24]; /* its id in Redis */
+    bool begun; /* the queue worker was told that the consumer is at it */
+    struct taker_task *before, *next_told; /* TOLD: in the order in which the consumer was told */
+    char message[24];                      /* its id in Redis */
     uint64_t outcome;
     int64_t after_ms;
     char reason[TAKER_REASON_MAX + 1];
@@ -42,6 +44,7 @@ struct taker_source {
     struct slice server; /* where ids are its own; empty: there is only one */
     char name[CONTRACT_NAME_MAX];
     uint64_t weight;
+    bool timed; /* it has work_max: its worker must know what the consumer is at */
     bool up;
     uint64_t received;       /* since its UP */
     uint64_t allowed;        /* as it was told last */
@@ -61,6 +64,7 @@ struct queue_taker {
     struct taker_source *sources;
     size_t count;
     bool telling;
+    struct taker_task *first_told, *last_told;
     struct taker_task *first, **last;           /* in hands, or waiting for that */
     struct taker_task *settled, **last_settled; /* which nobody has said is heard */
 };
@@ -94,6 +98,7 @@ static bool taker_add_queue(struct queue_taker *c, size_t i)
         struct taker_source *s = &c->sources[c->count++];
         *s = (struct taker_source){.queue = worker_setting_item(c->w, "takes", i, "name"),
                                    .weight = worker_setting_item_u64(c->w, "takes", i, "weight")};
+        s->timed = worker_setting_item(c->w, "takes", i, "work_max") != NULL;
         s->server = taker_server(worker_setting_item(c->w, "takes", i, "servers"), n);
         snprintf(s->name, sizeof s->name, "%s.%" PRIu64,
                  worker_setting_item(c->w, "takes", i, "path"), n);
@@ -225,6 +230,47 @@ static void taker_tell_held(struct queue_taker *c, struct taker_source *s, struc
     buffer_fini(&list);
 }
 
+/* ---- what the consumer is at ---- */
+
+static void taker_tell_begun(struct queue_taker *c, const struct taker_task *t)
+{
+    struct worker_peer *to = taker_peer(c, t->source);
+    if (to == NULL)
+        return; /* its successor will hear */
+    struct buffer *message = worker_compose(c->w);
+    message_begun_pack(
+        message, &(struct message_begun){.id = slice_of(t->message), .attempt = t->task.attempt});
+    worker_must_send(c->w, to, message);
+}
+
+static void taker_begin(struct queue_taker *c, struct taker_task *t)
+{
+    if (t == NULL || t->begun || !t->source->timed)
+        return;
+    t->begun = true;
+    taker_tell_begun(c, t);
+}
+
+/* A program has its window before it, and says nothing of which it is at: it is taken for the first it was told. */
+static void taker_told(struct queue_taker *c, struct taker_task *t)
+{
+    t->before = c->last_told;
+    *(c->last_told != NULL ? &c->last_told->next_told : &c->first_told) = t;
+    c->last_told = t;
+    if (t->before == NULL)
+        taker_begin(c, t);
+}
+
+/* So is the one behind what it has settled, whichever that was. */
+static void taker_untold(struct queue_taker *c, struct taker_task *t)
+{
+    struct taker_task *next = t->next_told;
+    *(t->before != NULL ? &t->before->next_told : &c->first_told) = next;
+    *(next != NULL ? &next->before : &c->last_told) = t->before;
+    t->before = t->next_told = NULL;
+    taker_begin(c, next);
+}
+
 /* ---- what the consumer is told ---- */
 
 /* Of the queues that have something here the one whose turn it is (smooth weighted round-robin). */
@@ -271,6 +317,7 @@ static void taker_tell(struct queue_taker *c)
         s->waiting--;
         c->told++;
         c->alone = t->alone;
+        taker_told(c, t);
         c->events.on_task(c->w, &t->task);
     }
     c->telling = false;
@@ -315,9 +362,10 @@ static bool taker_heard(struct queue_taker *c, const struct taker_source *s,
 }
 
 /* Not in the consumer's hands any more. */
-static void taker_release(struct queue_taker *c, const struct taker_task *t)
+static void taker_release(struct queue_taker *c, struct taker_task *t)
 {
     if (t->phase == TAKER_TOLD) {
+        taker_untold(c, t);
         c->told--;
         c->alone = c->alone && !t->alone;
     }
@@ -443,6 +491,9 @@ void queue_taker_up(struct queue_taker *c, struct worker_peer *peer)
             at = &(*at)->next;
     (void)FAULT_POINT("queue-taker.before-held", slice_of(s->queue));
     taker_tell_held(c, s, peer);
+    for (const struct taker_task *t = c->first_told; t != NULL; t = t->next_told)
+        if (t->source == s && t->begun)
+            taker_tell_begun(c, t);
     for (const struct taker_task *t = c->settled; t != NULL; t = t->next)
         if (t->source == s)
             taker_tell_settled(c, t);

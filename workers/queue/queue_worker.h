@@ -25,7 +25,8 @@ struct queue_hand {
     struct queue_hand *next;
     char id[QUEUE_ID_MAX + 1];
     uint64_t attempt;
-    uint64_t since_ms; /* clock_mono_ms */
+    uint64_t
+        since_ms; /* that the consumer is at it, clock_mono_ms; 0: it is not, as far as it tells */
     bool alone;
 };
 
@@ -85,6 +86,10 @@ struct queue_worker {
 struct queue_consumer *queue_consumer_of(struct queue_worker *q, struct worker_peer *peer);
 void queue_hand_add(struct queue_worker *q, struct queue_consumer *c, struct slice id,
                     uint64_t attempt, bool alone);
+/* The consumer is at it now. What it does not have is none of its. */
+void queue_hand_begin(struct queue_consumer *c, struct slice id, uint64_t attempt);
+/* The first that it has been at for longer than that; NULL: none. */
+const struct queue_hand *queue_hand_late(const struct queue_consumer *c, uint64_t most_ms);
 /* Takes it out of the consumer's hands; freed by the caller. NULL: it has none such. */
 struct queue_hand *queue_hand_take(struct queue_worker *q, struct queue_consumer *c,
                                    struct slice id, uint64_t attempt);

@@ -183,6 +183,30 @@ def test_work_that_takes_too_long_is_anothers(shop):
     assert [row["attempt"] for row in shop.seen()] == [1, 2] and shop.status("pages")["acked"] == 1
 
 
+# A program that works on one after the other, 1.5 s each.
+SERIAL = r'''
+import json, os, sys, time
+out = open(os.environ["SEEN"], "a", buffering=1)
+for line in sys.stdin:
+    event = json.loads(line)
+    if event["event"] in ("task", "lost"):
+        out.write(line)
+    if event["event"] == "task":
+        time.sleep(1.5)
+        print(json.dumps({"do": "done", "id": event["id"]}), flush=True)
+'''
+
+
+def test_what_waits_in_a_window_is_not_lost_for_it(shop):
+    """work_max is from when the consumer is at it: the last of six has waited longer than that in its window."""
+    (shop.platoon.dir / "consumer.py").write_text(SERIAL)
+    shop.start({"pages": {"work_max": "6s"}}, {"indexer": {"takes": "pages", "window": 6}})
+    for n in range(6):
+        shop.deliver({"n": n}, "--topic", "pages")
+    wait_until(lambda: shop.status("pages")["acked"] == 6, 90, "all six to be done")
+    assert shop.seen("lost") == [] and [row["attempt"] for row in shop.seen()] == [1] * 6 and shop.status("pages")["retried"] == 0
+
+
 def test_lines_of_the_standard_input(shop):
     shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 10}})
     done = subprocess.run([shop.platoon.build / "platoonctl", "-s", shop.platoon.dir / "run/control.sock", "queue", "deliver", "--topic", "pages"],

@@ -140,6 +140,7 @@ void worker_must_send(struct worker *w, struct worker_peer *to, const struct buf
     struct message_take take;
     struct message_settle settle;
     struct message_held held;
+    struct message_begun begun;
     struct message_listen listen;
     struct unpack u = unpack_start(buffer_slice(message));
     (void)w;
@@ -158,6 +159,12 @@ void worker_must_send(struct worker *w, struct worker_peer *to, const struct buf
     u = unpack_start(buffer_slice(message));
     if (message_held_unpack(&u, &held)) {
         say_held(to, held.receipts);
+        return;
+    }
+    u = unpack_start(buffer_slice(message));
+    if (message_begun_unpack(&u, &begun)) {
+        note(t.said, "%s: begun %.*s.%" PRIu64 "\n", to->name, (int)begun.id.len, begun.id.ptr,
+             begun.attempt);
         return;
     }
     u = unpack_start(buffer_slice(message));

@@ -480,6 +480,56 @@ START_TEST(test_listening_to_several_workers)
 }
 END_TEST
 
+/* The queue worker of a queue with work_max hears what the consumer is at: the first it was told, then the next. */
+START_TEST(test_what_it_is_at)
+{
+    static const char *const settings[] = {"takes.0.name",
+                                           "a",
+                                           "takes.0.path",
+                                           "queue/s/a",
+                                           "takes.0.weight",
+                                           "1",
+                                           "takes.0.workers",
+                                           "1",
+                                           "takes.0.work_max",
+                                           "60000",
+                                           "takes.1.name",
+                                           "b",
+                                           "takes.1.path",
+                                           "queue/s/b",
+                                           "takes.1.weight",
+                                           "1",
+                                           "takes.1.workers",
+                                           "1",
+                                           "takes.window",
+                                           "3",
+                                           NULL};
+    take_from(settings);
+    struct worker_peer *a = up("queue/s/a.1"), *b = up("queue/s/b.1");
+    t.said[0] = '\0';
+    task(b, "1", 1, false);
+    task(a, "2", 1, false);
+    task(a, "3", 1, false);
+    task(a, "4", 1, false); /* beyond the window: it was not told */
+    said("");
+    settle("b/1");
+    ck_assert_ptr_nonnull(strstr(t.said, "queue/s/a.1: begun 2.1\n"));
+    ck_assert_ptr_null(strstr(t.said, "begun 3"));
+    t.said[0] = '\0';
+    settle("a/3"); /* out of turn: it may be at the one behind */
+    ck_assert_ptr_nonnull(strstr(t.said, "queue/s/a.1: begun 4.1\n"));
+    t.said[0] = '\0';
+    up("queue/s/a.1"); /* a successor */
+    ck_assert_ptr_nonnull(strstr(t.said, "held 3.1 2.1 4.1\nqueue/s/a.1: begun 2.1\n"
+                                         "queue/s/a.1: begun 4.1\n"));
+    t.said[0] = '\0';
+    lost(a, "2", 1);
+    lost(a, "4", 1);
+    ck_assert_ptr_null(strstr(t.said, "begun"));
+    finish();
+}
+END_TEST
+
 /* Ids are a server's own: of several its name is part of what the consumer knows. */
 START_TEST(test_ids_of_several_servers)
 {
@@ -515,4 +565,5 @@ SUITE_MAIN("queue_taker", test_nobody_takes, test_whom_it_monitors, test_a_task_
            test_a_successor_and_one_that_is_alone, test_a_successor_with_nothing_to_hear,
            test_it_stops, test_messages_that_are_none, test_settling_at_once_needs_no_more_stack,
            test_what_it_owes, test_lost_while_others_wait, test_a_type_that_takes_none,
-           test_listening, test_listening_to_several_workers, test_ids_of_several_servers)
+           test_listening, test_listening_to_several_workers, test_what_it_is_at,
+           test_ids_of_several_servers)
