@@ -8,8 +8,10 @@
 
 #include "common/clock.h"
 #include "common/fault.h"
+#include "common/log.h"
 #include "common/text.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define CUT_MS      (3600u * 1000)
@@ -47,9 +49,18 @@ static void cut_on_ref(struct keeper *k, struct slice line)
         cut_short(k);
 }
 
+static void cut_finished(struct keeper *k)
+{
+    struct keeper_disk disk;
+    keeper_measure(k, &disk);
+    log_info("snapshot-cut", "path=%s bytes=%" PRIu64, log_quote_text(k->path), disk.bytes);
+    k->has_cut = true;
+    keeper_done(k);
+}
+
 static void cut_prune(struct keeper *k)
 {
-    keeper_prune(k, keeper_done);
+    keeper_prune(k, cut_finished);
 }
 
 static void cut_repack(struct keeper *k)
@@ -73,7 +84,7 @@ static void cut_shallow(struct keeper *k)
     (void)FAULT_POINT("snapshot.after-shallow", slice_of(""));
     if (rc != 0)
         keeper_fail(k, "%s/shallow: cannot be written: %s", k->path, strerror(-rc));
-    else if (same)
+    else if (same && (k->has_cut || k->shallow.len == 0))
         keeper_done(k);
     else
         cut_repack(k);

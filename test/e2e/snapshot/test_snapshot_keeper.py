@@ -91,7 +91,7 @@ VERSIONS = [("holidays", 40, b"old holidays\n"), ("holidays", 35, b"holidays\n")
 def cut(store, **keys):
     ids = store.make(VERSIONS)
     store.start({"work": {}, "holidays": {}}, {"keep": "10d", **keys})
-    wait_until(lambda: (store.path / "shallow").exists() and "; git" not in store.platoon.workers()["snapshot/plan/keeper"]["doing"], 60, "what is old to be cut off")
+    wait_until(lambda: "snapshot-cut" in store.platoon.log(), 60, "what is old to be cut off")
     return ids
 
 
