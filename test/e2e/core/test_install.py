@@ -29,6 +29,7 @@ def test_everything_is_there(tmp_path):
              "share/bash-completion/completions/platoonctl"}
     texts |= {f"share/doc/platoon/{path.name}" for path in ROOT.glob("proto/*/*.md")}
     texts |= {f"share/platoon/redis/{path.name}" for path in (BUILD / "share/redis").glob("*.lua")}
+    texts |= {f"share/platoon/python/{path.relative_to(folder)}" for folder in ROOT.glob("workers/*/python") for path in folder.rglob("*.py")}
     found = {str(path.relative_to(usr)) for path in usr.rglob("*") if path.is_file()}
     headers = {name for name in found if name.startswith("include/platoon/")}
     assert {"include/platoon/worker.h", "include/platoon/common/buffer.h", "include/platoon/proto/message.h", "include/platoon/common/log.h"} <= headers

@@ -1,7 +1,11 @@
 """etc/examples/plan as its configuration has people try it."""
+import json
+import re
 import shutil
+import subprocess
+import urllib.request
 
-from platoon_fixture import ROOT
+from platoon_fixture import free_port, ROOT
 from test_snapshot_runs import settle
 
 PLAN = b"""task\twho\tstart\tfinish
@@ -12,12 +16,34 @@ windows\tsven\t2026-12-10\t2026-12-11
 """
 
 
+# What a browser gives the page's script: a table that its rows are put into.
+BROWSER = """
+    globalThis.document = {
+        addEventListener() {},
+        createElement: () => ({ replaceChildren(...cells) { this.cells = cells.map(cell => cell.textContent) } }),
+        getElementById: () => ({ replaceChildren(...rows) { console.log(JSON.stringify(rows.map(row => row.cells))); process.exit(0) } }),
+    }
+"""
+
+
+def shown(origin, text):
+    """The page's own script, with the client that it imports, makes a table of the newest text."""
+    with urllib.request.urlopen(f"{origin}/pages/plan/", timeout=60) as page:
+        [script] = re.findall(r'<script type="module">(.*)</script>', page.read().decode(), re.S)
+    with urllib.request.urlopen(f"{origin}/data/client.js", timeout=60) as client:
+        module = client.read().decode().replace("import.meta.url", json.dumps(client.url))
+    script = script.replace('import { subscribe } from "/data/client.js"', "")
+    done = subprocess.run(["node", "--input-type=module"], input=f"{BROWSER}\n{module}\n{script}", capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [line.split("\t") for line in text.decode().splitlines()]
+
+
 def test_the_plan(store):
     folder = store.platoon.dir
-    for path in (ROOT / "etc/examples/plan").iterdir():
-        if path.is_file():
-            shutil.copy(path, folder)
-    store.platoon.config_path.write_text((folder / "platoon.conf").read_text())
+    shutil.copytree(ROOT / "etc/examples/plan", folder, dirs_exist_ok=True)
+    port = free_port()
+    store.platoon.config_path.write_text((folder / "platoon.conf").read_text().replace("127.0.0.1:9180", f"127.0.0.1:{port}"))
     store.platoon.start()
     settle(store)
     assert store.get("plan") == PLAN
@@ -25,6 +51,7 @@ def test_the_plan(store):
     assert store.ctl("snapshot", "run", "work-file").returncode == 0
     settle(store)
     assert store.get("plan") == PLAN + b"paint\tmaria\t2026-12-11\t2026-12-15\n"
+    shown(f"http://127.0.0.1:{port}", PLAN + b"paint\tmaria\t2026-12-11\t2026-12-15\n")
     assert len(store.json("log", "plan")) == 2 and "paint" in store.git("log", "-p", "-1", "main", "--", "plan.tsv")
     (folder / "staff.tsv").write_text("maria\t2026-11-30\nsven\n")
     assert store.ctl("snapshot", "run", "staff-file").returncode == 0
