@@ -10,7 +10,8 @@ START_TEST(web_is_told_all_stores)
                   "resource a { snapshot = plan  path = in/a.tsv }\n"
                   "resource b { snapshot = other }\n"
                   "web { listen = \"127.0.0.1:9180\"  subscribers_max = 7 }\n");
-    expect_workers("snapshot/plan/store snapshot/plan/keeper snapshot/other/store snapshot/other/keeper web ");
+    expect_workers(
+        "snapshot/plan/store snapshot/plan/keeper snapshot/other/store snapshot/other/keeper web ");
     ck_assert_str_eq(setting("web", "web.listen"), "127.0.0.1:9180");
     ck_assert_str_eq(setting("web", "web.subscribers_max"), "7");
     ck_assert_str_eq(setting("web", "stores.0.name"), "plan");
