@@ -114,6 +114,13 @@ void child_run_stop(struct child_run *r)
     run_term(r);
 }
 
+void child_run_abandon(struct child_run *r)
+{
+    if (!r->exited)
+        child_process_signal(&r->process, SIGKILL);
+    run_close_all(r);
+}
+
 /* ---- what it says ---- */
 
 static void run_on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)

@@ -303,6 +303,8 @@ static void keeper_fini(struct worker *w, void *state)
 {
     struct keeper *k = state;
     (void)w;
+    if (k->run != NULL)
+        child_run_abandon(k->run);
     uv_close((uv_handle_t *)&k->event, NULL);
     uv_close((uv_handle_t *)&k->timer, NULL);
     snapshot_cut_free(k->cut);

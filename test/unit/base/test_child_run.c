@@ -153,6 +153,25 @@ START_TEST(does_not_stop)
 }
 END_TEST
 
+/* Who ends himself hears no more of it, and it is killed. */
+START_TEST(abandoned)
+{
+    struct heard h = {0};
+    const char *const argv[] = {"/bin/sh", "-c", "echo heard; exec sleep 1000", NULL};
+    ck_assert_int_eq(start(argv, slice_of(""), 0, &h), 0);
+    while (h.out.len == 0)
+        uv_run(uv_default_loop(), UV_RUN_ONCE);
+    child_run_abandon(h.run);
+    ck_assert_int_eq(uv_run(uv_default_loop(), UV_RUN_DEFAULT), 0);
+    ck_assert_int_eq(uv_loop_close(uv_default_loop()), 0);
+    ck_assert_uint_eq(h.ends, 0);
+    int status;
+    ck_assert_int_gt(waitpid(-1, &status, 0), 0);
+    ck_assert_int_eq(WTERMSIG(status), SIGKILL);
+    said(&h, "heard\n", "");
+}
+END_TEST
+
 START_TEST(none_there)
 {
     struct heard h = {0};
@@ -166,4 +185,4 @@ START_TEST(none_there)
 END_TEST
 
 SUITE_MAIN("child_run", told_and_says, much_both_ways, reads_nothing, children_hold_streams,
-           time_is_over, stopped, does_not_stop, none_there)
+           time_is_over, stopped, does_not_stop, abandoned, none_there)
