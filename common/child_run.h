@@ -46,7 +46,7 @@ int child_run_start(uv_loop_t *loop, const struct child_run_options *o, struct c
 /* SIGTERM to its process group, and after stop_timeout SIGKILL. on_end follows. Again: nothing. */
 void child_run_stop(struct child_run *r);
 
-/* Of who ends himself: it is killed, nothing of it is told any more, and the run is gone when the loop has closed it. */
+/* Of who ends himself: it is killed, nothing of it is told any more, and the run goes when the loop has closed it. */
 void child_run_abandon(struct child_run *r);
 
 #endif
