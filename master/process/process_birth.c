@@ -22,7 +22,7 @@
 /* More than that a birth costs no owner of a child. */
 #define PROCESS_BIRTH_MAX_US 5000
 
-/* A mailbox that there was room for so long ago there is room for now. */
+/* For so many milliseconds behind a look that found room for a mailbox, the next one is not looked for. */
 #define PROCESS_ROOM_MS 10
 
 /*
