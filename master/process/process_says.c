@@ -82,6 +82,12 @@ static bool process_says_hello(struct process *p, struct slice frame)
         return false;
     p->greeted = true;
     supervisor_on_hello(p->node);
+    if (p->node->state == NODE_DRAINING) {
+        /* Told to stop before it could hear anything but a signal, which may have come too early even for that. */
+        p->waiting_for = PROCESS_NONE;
+        process_stop(p->node);
+        return true;
+    }
     process_expect(p, PROCESS_READY, p->node->ready_timeout_ms);
     if (!p->configured)
         process_configure(p);

@@ -23,12 +23,19 @@
 #include <unistd.h>
 
 /* What ends a service's whole group is not for the seed, who ends with the master. */
-static const int seed_deaf_to[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+static const int seed_deaf_to[] = {SIGTERM, SIGINT, SIGHUP};
 
-static void seed_hear(void (*handler)(int))
+/*
+ * Blocked, not ignored: a child that is told to stop before it has run its first instruction would never know, while
+ * what is blocked waits for it.
+ */
+static void seed_be_deaf(int how)
 {
+    sigset_t set;
+    sigemptyset(&set);
     for (size_t i = 0; i < sizeof seed_deaf_to / sizeof seed_deaf_to[0]; i++)
-        sigaction(seed_deaf_to[i], &(struct sigaction){.sa_handler = handler}, NULL);
+        sigaddset(&set, seed_deaf_to[i]);
+    sigprocmask(how, &set, NULL);
 }
 
 static void seed_send(struct buffer *packet)
@@ -155,7 +162,7 @@ static void seed_take_limits(void)
 
 static void seed_become(const struct seed_order *order, const int fds[SEED_FDS])
 {
-    seed_hear(SIG_DFL);
+    seed_be_deaf(SIG_UNBLOCK);
     seed_take_limits();
     if (setpgid(0, 0) != 0 || dup2(fds[SEED_FD_OUTPUT], STDOUT_FILENO) < 0 ||
         dup2(fds[SEED_FD_OUTPUT], STDERR_FILENO) < 0 ||
@@ -221,7 +228,7 @@ void worker_seed_serve(void)
 {
     int *thread_number = seed_thread_number();
     seed_prepare_environment();
-    seed_hear(SIG_IGN);
+    seed_be_deaf(SIG_BLOCK);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         _exit(CONTRACT_EXIT_TEMPORARY);
     seed_hello(thread_number != NULL ? SEED_VERSION : SEED_UNABLE);

@@ -222,6 +222,76 @@ START_TEST(test_large_answers_do_not_make_a_worker_wait)
 }
 END_TEST
 
+static int ended_with;
+
+static void take_end(const struct death *d)
+{
+    ended_with = d->status;
+}
+
+/* Deaf to TERM, it says HELLO; when it is told to stop it ends, or does not. */
+static pid_t start_late(int fd, bool obeys)
+{
+    char byte;
+    signal(SIGTERM, SIG_IGN); /* in the child from its first instruction on */
+    pid_t pid = suite_fork();
+    if (pid != 0) {
+        signal(SIGTERM, SIG_DFL);
+        return pid;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct buffer frame = BUFFER_EMPTY;
+    struct link_hello hello = {.version = CONTRACT_LINK_VERSION,
+                               .type = slice_of("custom"),
+                               .pid = (uint64_t)getpid(),
+                               .generation = worker.generation};
+    link_hello_pack(&frame, &hello);
+    uint32_t length = htonl((uint32_t)frame.len);
+    write_all(fd, slice_make(&length, sizeof length));
+    write_all(fd, buffer_slice(&frame));
+    if (read(fd, &byte, 1) == 1 && obeys)
+        _exit(0);
+    for (;;)
+        pause();
+}
+
+static void stop_one_that_is_late(bool obeys)
+{
+    static const death_reader deaths[] = {take_end, NULL};
+    static const struct process_readers readers = {.deaths = deaths};
+    int link[2], output[2];
+    process_register(&readers);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link), 0);
+    ck_assert_int_eq(pipe2(output, O_CLOEXEC), 0);
+    pid_t pid = start_late(link[1], obeys);
+    struct upgrade_worker m = {.pid = (uint64_t)pid,
+                               .pidfd = (uint64_t)syscall(SYS_pidfd_open, pid, 0) + 1,
+                               .link_fd = (uint64_t)link[0] + 1,
+                               .output_fd = (uint64_t)output[0] + 1,
+                               .greeted = 2, /* has not, and was sent CONFIG */
+                               .waiting_for = PROCESS_HELLO,
+                               .deadline_ms = clock_mono_ms() + 60000};
+    worker.ready_timeout_ms = 3600000;
+    worker.stop_timeout_ms = obeys ? 60000 : 10;
+    ck_assert_int_eq(process_adopt(&worker, &m), 0);
+    worker.state = NODE_DRAINING;
+    process_stop(&worker);
+    while (worker.process != NULL)
+        uv_run(&loop, UV_RUN_ONCE);
+    close(link[1]);
+    close(output[1]);
+}
+
+/* Its HELLO is on its way when it is told to stop, and TERM was nothing to it. */
+START_TEST(test_who_says_hello_behind_its_stop_is_told_again)
+{
+    stop_one_that_is_late(true);
+    ck_assert(WIFEXITED(ended_with) && WEXITSTATUS(ended_with) == 0);
+    stop_one_that_is_late(false);
+    ck_assert(WIFSIGNALED(ended_with) && WTERMSIG(ended_with) == SIGKILL);
+}
+END_TEST
+
 /* A worker that asks for children which come and go all the time takes no more of the master than any other. */
 START_TEST(test_a_child_is_on_its_owners_account)
 {
@@ -333,4 +403,5 @@ SUITE_MAIN_WITH("process", set_up, tear_down, test_a_birth_that_fails_is_explain
                 test_a_birth_whose_end_cannot_be_seen_has_failed,
                 test_an_adoption_whose_end_cannot_be_seen_has_failed,
                 test_large_answers_do_not_make_a_worker_wait, test_a_child_is_on_its_owners_account,
+                test_who_says_hello_behind_its_stop_is_told_again,
                 test_a_death_is_one_record_for_all_in_their_order)

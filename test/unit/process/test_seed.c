@@ -280,6 +280,33 @@ START_TEST(a_seed_is_planted_with_the_fourth_and_bears_the_rest)
 }
 END_TEST
 
+/* Also one that has not run its first instruction, and is as its seed still: it is deaf to that. */
+START_TEST(a_newborn_can_be_told_to_stop)
+{
+    begin("good");
+    until_forked();
+    for (int i = 0; i < 200; i++) {
+        struct spawn_request request = {.program = program,
+                                        .type = "command",
+                                        .name = "site/a.1",
+                                        .log_level = LOG_LEVEL_WARN,
+                                        .generation = ++generation};
+        struct spawn_result born;
+        int status = 0;
+        ck_assert_int_eq(seed_spawn(&loop, WORKER_TYPE_COMMAND, &request, &born), 0);
+        ck_assert_int_eq(kill(born.pid, SIGTERM), 0);
+        struct pollfd end = {.fd = born.pidfd, .events = POLLIN};
+        ck_assert_msg(poll(&end, 1, 60000) == 1, "birth %d never heard of it", i);
+        ck_assert_int_eq(waitpid(born.pid, &status, 0), born.pid);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+        close(born.link);
+        close(born.pidfd);
+        close(born.output);
+    }
+    finish();
+}
+END_TEST
+
 START_TEST(it_has_the_limits_that_the_master_has_by_then)
 {
     struct rlimit files;
@@ -513,6 +540,7 @@ int main(void)
     TCase *c = tcase_create("seed");
     tcase_set_timeout(c, SUITE_TIMEOUT_S);
     tcase_add_test(c, a_seed_is_planted_with_the_fourth_and_bears_the_rest);
+    tcase_add_test(c, a_newborn_can_be_told_to_stop);
     tcase_add_test(c, it_has_the_limits_that_the_master_has_by_then);
     tcase_add_test(c, proc_shows_what_an_executed_one_has);
     tcase_add_test(c, who_crashes_is_the_last_of_its_seed);
