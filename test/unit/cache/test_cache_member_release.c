@@ -2,7 +2,7 @@
  * test_cache_member_release.c: cells that a node gives back: when, what is said, and never before the disk has
  * forgotten what was of them (workers/cache/cache_member_walk.c, workers/cache/cache_member_say.c).
  *
- * fsync is the suite's own, so that the disk can be slow.
+ * fsync and fdatasync are the suite's own, so that the disk can be slow.
  */
 #include "test/unit/cache/member_fixture.h"
 
@@ -18,7 +18,7 @@ static pthread_cond_t disk_moves = PTHREAD_COND_INITIALIZER;
 static bool disk_stands;
 static unsigned disk_waits; /* calls that stand */
 
-int fsync(int fd)
+static void disk_wait(void)
 {
     pthread_mutex_lock(&disk_lock);
     disk_waits++;
@@ -26,7 +26,18 @@ int fsync(int fd)
         pthread_cond_wait(&disk_moves, &disk_lock);
     disk_waits--;
     pthread_mutex_unlock(&disk_lock);
+}
+
+int fsync(int fd)
+{
+    disk_wait();
     return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    disk_wait();
+    return (int)syscall(SYS_fdatasync, fd);
 }
 
 static void disk_stop(bool stands)

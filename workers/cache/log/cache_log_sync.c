@@ -24,7 +24,18 @@ struct cache_log_syncer {
     struct cache_log_job job;
 };
 
+/* Of a segment its bytes and its length, not when it was written: with that each sync would be a journal's commit more. */
 static int sync_file(int fd)
+{
+    if (FAULT_POINT("cache-log.sync", slice_of("")))
+        return -EIO;
+    while (fdatasync(fd) != 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
+static int sync_dir(int fd)
 {
     if (FAULT_POINT("cache-log.sync", slice_of("")))
         return -EIO;
@@ -43,7 +54,7 @@ static int sync_remove(int dir, const struct cache_log_name *n)
         return -errno;
     if (FAULT_POINT("cache-log.removed", slice_of("")))
         return -EIO;
-    return sync_file(dir);
+    return sync_dir(dir);
 }
 
 static void sync_run(int dir, struct cache_log_job *job)
@@ -53,7 +64,7 @@ static void sync_run(int dir, struct cache_log_job *job)
     if (job->rc == 0 && FAULT_POINT("cache-log.sync-dir", slice_of("")))
         job->rc = -EIO;
     if (job->rc == 0 && job->dir)
-        job->rc = sync_file(dir);
+        job->rc = sync_dir(dir);
     if (job->rc == 0 && FAULT_POINT("cache-log.synced", slice_of("")))
         job->rc = -EIO;
     while (job->rc == 0 && job->remove_rc == 0 && job->removed < job->removal_count) {
@@ -160,7 +171,6 @@ static void sync_become(struct cache_log_syncer *s, enum sync_state state)
 {
     uv_mutex_lock(&s->lock);
     s->state = state;
-    uv_cond_broadcast(&s->changed);
     uv_mutex_unlock(&s->lock);
 }
 
@@ -175,6 +185,7 @@ struct cache_log_job *cache_log_syncer_job(struct cache_log_syncer *s)
 void cache_log_syncer_give(struct cache_log_syncer *s)
 {
     sync_become(s, SYNC_GIVEN);
+    uv_cond_signal(&s->changed); /* not under the lock, at which the thread would only wait once more */
 }
 
 const struct cache_log_job *cache_log_syncer_take(struct cache_log_syncer *s)
