@@ -13,19 +13,79 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define JOBS_FUNCTIONS_MAX 40 /* the keeper's WATCH_QUEUES */
+
 /* Names that RQ's clients take too, and that no colon of a key cuts. */
+static void jobs_check_name(const struct config_section *s, const char *key, const char *name,
+                            size_t len, struct config_errors *errors)
+{
+    bool plain = len > 0 && len <= 100;
+    for (size_t i = 0; plain && i < len; i++)
+        plain = isalnum((unsigned char)name[i]) || strchr("_-.", name[i]) != NULL;
+    if (!plain)
+        config_errors_add(errors, config_check_line(s, key),
+                          "%s: '%.*s' is no name of a queue: 1 to 100 letters, digits, _, - and .",
+                          key, (int)len, name);
+}
+
 static void jobs_check_queue(const struct config_section *s, struct config_errors *errors)
 {
     if (config_check_broken(s, "queue"))
         return;
     const char *name = config_get(s, "queue");
-    bool plain = name[0] != '\0';
-    for (const char *c = name; *c != '\0'; c++)
-        plain = plain && (isalnum((unsigned char)*c) || strchr("_-.", *c) != NULL);
-    if (!plain || strlen(name) > 100)
-        config_errors_add(errors, config_check_line(s, "queue"),
-                          "queue: '%s' is no name of a queue: 1 to 100 letters, digits, _, - and .",
-                          name);
+    jobs_check_name(s, "queue", name, strlen(name), errors);
+}
+
+/* Whether `name` is one of the words of `words`. */
+static bool jobs_has_word(const char *words, const char *name, size_t len)
+{
+    for (const char *at = words + strspn(words, " \t"); *at != '\0';) {
+        size_t length = strcspn(at, " \t");
+        if (length == len && strncmp(at, name, len) == 0)
+            return true;
+        at += length + strspn(at + length, " \t");
+    }
+    return false;
+}
+
+/* The section before this one that has this queue too, in the same Redis; NULL: none. */
+static const struct config_section *
+jobs_also_has(const struct config *c, const struct config_section *s, const char *name, size_t len)
+{
+    const struct config_section *other;
+    for (size_t i = 0; (other = config_section_at(c, CONFIG_JOBS, i)) != NULL; i++)
+        if (other != s && !config_check_broken(other, "queue") &&
+            !config_check_broken(other, "redis") && !config_check_broken(s, "redis") &&
+            strcmp(config_get(other, "redis"), config_get(s, "redis")) == 0 &&
+            (jobs_has_word(config_get(other, "queue"), name, len) ||
+             jobs_has_word(config_get(other, "python.functions"), name, len)))
+            return other;
+    return NULL;
+}
+
+/* What they stand for: RQ's queues, each of one section alone, whose keeper waits for it. */
+static void jobs_check_functions(const struct config *c, const struct config_section *s,
+                                 struct config_errors *errors)
+{
+    const char *names =
+        config_check_broken(s, "python.functions") ? "" : config_get(s, "python.functions");
+    unsigned line = config_check_line(s, "python.functions");
+    size_t count = 0;
+    for (const char *at = names + strspn(names, " \t"); *at != '\0'; count++) {
+        size_t len = strcspn(at, " \t");
+        const struct config_section *other = jobs_also_has(c, s, at, len);
+        jobs_check_name(s, "python.functions", at, len, errors);
+        if (other != NULL)
+            config_errors_add(errors, line,
+                              "python.functions: jobs %s has the queue %.*s too, in the same "
+                              "Redis: name it in one of them",
+                              config_title(other), (int)len, at);
+        at += len + strspn(at + len, " \t");
+    }
+    if (count > JOBS_FUNCTIONS_MAX)
+        config_errors_add(errors, line,
+                          "python.functions: %zu queues are more than %d: make a second section",
+                          count, JOBS_FUNCTIONS_MAX);
 }
 
 static void jobs_check_timezone(const struct config_section *s, struct config_errors *errors)
@@ -136,6 +196,7 @@ void config_check_jobs(const struct config *c, const struct config_section *s,
     char path[2 * CONTRACT_NAME_MAX];
     jobs_check_queue(s, errors);
     jobs_check_alone(c, s, errors);
+    jobs_check_functions(c, s, errors);
     jobs_check_timezone(s, errors);
     jobs_check_listen(c, s, errors);
     jobs_check_cors(s, errors);

@@ -59,6 +59,8 @@
     X(JOBS, "python.program", EXECUTABLE, "python3", 0, 0, RESTART, "the interpreter of platforms that are classes") \
     X(JOBS, "python.path", STRING, "", 0, 0, RESTART, "folders of their modules, with colons between them") \
     X(JOBS, "python.preload", STRING, "", 0, 0, RESTART, "modules that it has loaded before the platforms") \
+    X(JOBS, "python.functions", STRING, "", 0, 0, RESTART, \
+      "queues of RQ whose functions are run here too, as rq worker runs them; empty: none") \
     X(SCHEDULE, "jobs", SECTION, "!", CONFIG_JOBS, 0, RESTART, "the jobs section it is of") \
     X(SCHEDULE, "platform", STRING, "!", 0, 0, RESTART, "what is run") \
     X(SCHEDULE, "settings", STRING, "{}", 0, 0, RESTART, \
@@ -195,14 +197,19 @@
     X(JOBS, "PEXPIRE", NEEDED, "$ 1") \
     X(JOBS, "PTTL", NEEDED, "$") \
     X(JOBS, "SADD", NEEDED, "$ 1") \
+    X(JOBS, "SISMEMBER", NEEDED, "$ 1") \
+    X(JOBS, "SMEMBERS", NEEDED, "$") \
+    X(JOBS, "SREM", NEEDED, "$ 1") \
     X(JOBS, "UNLINK", NEEDED, "$") \
     X(JOBS, "XADD", NEEDED, "$ 1-1 a") \
     X(JOBS, "ZADD", NEEDED, "$ XX 0 1") \
     X(JOBS, "ZCARD", NEEDED, "$") \
     X(JOBS, "ZCOUNT", NEEDED, "$ 0 0") \
+    X(JOBS, "ZRANDMEMBER", NEEDED, "$ 1") \
     X(JOBS, "ZRANGE", NEEDED, "$ 0 0") \
     X(JOBS, "ZRANGEBYSCORE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREM", NEEDED, "$ 1") \
+    X(JOBS, "ZREMRANGEBYSCORE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREVRANGE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREVRANK", NEEDED, "$ 1") \
     X(JOBS, "ZSCORE", NEEDED, "$ 1") \
@@ -222,6 +229,7 @@
     X(JOBS_RETRY, jobs_retry, "jobs/jobs_retry.lua", JOBS_PARTS_LIB) \
     X(JOBS_EXPIRE, jobs_expire, "jobs/jobs_expire.lua", JOBS_PARTS_LIB) \
     X(JOBS_LIST, jobs_list, "jobs/jobs_list.lua", JOBS_PARTS_LIB) \
+    X(JOBS_FUNCTIONS, jobs_functions, "jobs/jobs_functions.lua", JOBS_PARTS_LIB) \
     X(JOBS_STATS, jobs_stats, "jobs/jobs_stats.lua", JOBS_PARTS_LIB) \
     X(JOBS_SCHEDULE, jobs_schedule, "jobs/jobs_schedule.lua", JOBS_PARTS_LIB)
 /* clang-format on */

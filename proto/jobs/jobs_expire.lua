@@ -2,13 +2,14 @@
 --
 -- Ended jobs whose time is over go from the registries, and with them, when they are ours, their hashes and results. RQ's own hashes expire by themselves.
 -- What RQ has canceled has no time of its own: it is given it, counted from the first time it is seen here; RQ's own jobs stay in that registry, as with RQ.
--- A page of each registry.
+-- A page of each registry. RQ's mark of what is kept for ever, -1, is no time. Of what others have deleted our list is rid by and by: LOOKS of it each time.
 -- Again: the next.
+local LOOKS = 100
 local gone, kinds = 0, {finished = {finished = true}, failed = {failed = true, stopped = true}, canceled = {canceled = true}}
 -- True when it has gone.
 local function expire(set, kind, id)
   local job = job_of(id)
-  local ours = job and job.platform
+  local ours = job and job.platform and not (kind == 'canceled' and job.func)
   if job and kind == 'canceled' and (not ours or call('PTTL', job.key) < 0) then
     if ours and job.status == 'canceled' and job.failure_ttl >= 0 then
       call('ZADD', set, seconds(now + job.failure_ttl * 1000), id)
@@ -18,18 +19,25 @@ local function expire(set, kind, id)
   end
   if ours and kinds[kind][job.status] then
     call('UNLINK', job.key, 'rq:results:' .. id)
+  end
+  if ours or not job then
     call('ZREM', JOBS, id)
   end
   call('ZREM', set, id)
   return true
 end
 
-for _, queue in ipairs(ARGV) do
+for _, queue in ipairs(queues_from(1)) do
   for kind in pairs(kinds) do
     local set = registry(kind, queue)
-    for _, id in ipairs(call('ZRANGEBYSCORE', set, '-inf', '(' .. seconds(now), 'LIMIT', '0', num(PAGE))) do
+    for _, id in ipairs(call('ZRANGEBYSCORE', set, '0', '(' .. seconds(now), 'LIMIT', '0', num(PAGE))) do
       gone = gone + (expire(set, kind, id) and 1 or 0)
     end
+  end
+end
+for _, id in ipairs(call('ZRANDMEMBER', JOBS, num(LOOKS))) do
+  if call('EXISTS', JOB .. id) == 0 then
+    call('ZREM', JOBS, id)
   end
 end
 return gone

@@ -35,7 +35,7 @@ local function move(job, how)
     call('ZADD', registry('scheduled', job.queue), seconds(now + after), job.id)
     call('HSET', job.key, 'status', 'scheduled')
   else
-    to_queue(job, true)
+    to_queue(job, how == 'back' or not job.func) -- RQ has what is tried again wait behind the others
   end
 end
 

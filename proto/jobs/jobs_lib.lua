@@ -6,6 +6,8 @@
 -- Redis does not roll a script back, and may refuse any command of it. So a job comes to where it shall be before it goes from where it is, and what
 -- is there twice is claimed once, because its hash says so.
 local JOB, QUEUE, TURNS, JOBS = 'rq:job:', 'rq:queue:', KEYS[1] .. 'turns', KEYS[1] .. 'jobs'
+-- The queues of RQ whose functions are run here, as the keeper has said it (functions).
+local FUNCTIONS = KEYS[1] .. 'functions'
 -- Most jobs that one call moves. The end of a lease, in seconds, after which a clean-up of RQ's own fails what is in wip: it comes behind our keeper's.
 local PAGE, GRACE = 500, 60
 local floor, max, min = math.floor, math.max, math.min
@@ -48,16 +50,47 @@ local function give_turn(queue)
   end
 end
 
--- What the scripts decide by; nil: there is no such job, or it is not ours (platform: nil).
+-- Milliseconds since 1970 of RQ's form of a time; days of a date as in Howard Hinnant's days_from_civil.
+local function ms_of(text)
+  local y, m, d, H, M, S, us = string.match(text or '', '^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.(%d+)Z$')
+  if not y then
+    return 0
+  end
+  y, m, d = tonumber(y) - (tonumber(m) <= 2 and 1 or 0), tonumber(m), tonumber(d)
+  local era = floor(y / 400)
+  local yoe = y - era * 400
+  local doy = floor((153 * (m + (m > 2 and -3 or 9)) + 2) / 5) + d - 1
+  local days = era * 146097 + yoe * 365 + floor(yoe / 4) - floor(yoe / 100) + doy - 719468
+  return ((days * 24 + tonumber(H)) * 60 + tonumber(M)) * 60000 + tonumber(S) * 1000 + floor(tonumber(us) / 1000)
+end
+
+-- By what name a function of RQ's is shown, which is what its description begins with unless its user has written one; nil: it is not run here.
+local function function_of(queue, description)
+  if call('SISMEMBER', FUNCTIONS, queue) == 1 then
+    return string.sub(string.match(description or '', '^([%w_.]+)%(') or 'function', 1, 200)
+  end
+end
+
+-- What the scripts decide by; nil: there is no such job. What is not ours has no platform; of a function that is run here `func` is true, and `strange`
+-- as long as nothing of ours stands in its hash.
 local function job_of(id)
   local f = call('HMGET', JOB .. id, 'status', 'origin', 'platoon.platform', 'platoon.owner', 'platoon.attempt', 'platoon.spared', 'platoon.lost',
-    'platoon.ended', 'platoon.rerun', 'result_ttl', 'failure_ttl', 'platoon.stop')
+    'platoon.ended', 'platoon.rerun', 'result_ttl', 'failure_ttl', 'platoon.stop', 'platoon.function', 'description', 'ttl', 'enqueue_at_front', 'created_at')
   if not f[1] then
     return nil
   end
-  return {id = id, key = JOB .. id, status = f[1], queue = f[2] or '', platform = f[3], owner = f[4] or '', attempt = count_of(f[5]),
+  local platform = f[3] or function_of(f[2] or '', f[14])
+  return {id = id, key = JOB .. id, status = f[1], queue = f[2] or '', platform = platform, owner = f[4] or '', attempt = count_of(f[5]),
     spared = count_of(f[6]), lost = count_of(f[7]), ended = count_of(f[8]), rerun = f[9] ~= '0', result_ttl = count_of(f[10], 500),
-    failure_ttl = count_of(f[11], 31536000), stop = f[12]}
+    failure_ttl = count_of(f[11], 31536000), stop = f[12], func = platform and (f[13] == '1' or not f[3]), strange = platform and not f[3], alien = not platform,
+    ttl = count_of(f[15]), front = f[16] == '1', created = f[17]}
+end
+
+-- A function of RQ's stands in our list from now on.
+local function adopt(job)
+  call('HSET', job.key, 'platoon.platform', job.platform, 'platoon.function', '1')
+  call('ZADD', JOBS, num(job.created and ms_of(job.created) or now), job.id)
+  job.strange = false
 end
 
 -- To the list of its queue, first or last.
@@ -68,7 +101,42 @@ local function to_queue(job, first)
     call('RPUSH', QUEUE .. job.queue, job.id)
   end
   call('HSET', job.key, 'status', 'queued', 'enqueued_at', stamped)
-  give_turn(job.queue)
+  if job.ttl and job.ttl > 0 and (job.func or job.alien) then
+    call('PEXPIRE', job.key, num(job.ttl * 1000)) -- the time that RQ lets it wait; its claim takes it away
+  end
+  if not job.alien then
+    give_turn(job.queue)
+  end
+end
+
+-- ---- RQ's dependents: jobs that wait, deferred, for others to end ----
+
+-- Whether all but `parent` have ended, and well unless the job allows otherwise; what is gone counts as done, as with RQ.
+local function is_released(job, allows, parent)
+  for _, id in ipairs(call('SMEMBERS', JOB .. ':' .. job.id .. ':dependencies')) do
+    local status = id ~= parent and call('HGET', JOB .. id, 'status')
+    if status and status ~= 'finished' and not (allows and (status == 'failed' or status == 'stopped')) then
+      return false
+    end
+  end
+  return true
+end
+
+-- The job has ended so: what waited for it and for nothing else any more waits in its queue.
+local function release(job, well)
+  local key = job.key .. ':dependents'
+  for _, id in ipairs(call('SMEMBERS', key)) do
+    local of = job_of(id)
+    local allows = of and call('HGET', of.key, 'allow_dependency_failures') == '1'
+    if of and of.status == 'deferred' and (well or allows) and is_released(of, allows, job.id) then
+      call('SADD', 'rq:queues', QUEUE .. of.queue)
+      to_queue(of, of.front)
+      call('ZREM', registry('deferred', of.queue), id)
+      call('SREM', key, id)
+    elseif not of or of.status ~= 'deferred' then
+      call('SREM', key, id)
+    end
+  end
 end
 
 -- One more end of its platform on this day (UTC); days are kept for STATS_DAYS.
@@ -79,16 +147,23 @@ local function count_end(job, status)
   call('PEXPIRE', key, num(STATS_DAYS * 86400000))
 end
 
--- To a registry of what has ended, for `ttl` seconds; below 0: for ever. What has finished needs its secrets no more.
+-- To a registry of what has ended, for `ttl` seconds; below 0: for ever. What has finished needs its secrets no more. A function that RQ's client wants to
+-- have gone with its end goes when it is nobody's any more.
 local function to_end(job, kind, status, ttl)
   if status == 'finished' then
     call('HDEL', job.key, 'platoon.secrets')
   end
-  call('ZADD', registry(kind, job.queue), ttl < 0 and '+inf' or seconds(now + ttl * 1000), job.id)
+  job.forget = job.func and ttl == 0 and kind ~= 'canceled'
+  if not job.forget then
+    call('ZADD', registry(kind, job.queue), ttl < 0 and '+inf' or seconds(now + ttl * 1000), job.id)
+  end
   call('HSET', job.key, 'status', status, 'ended_at', stamped)
   count_end(job, status)
-  if ttl >= 0 then
-    call('PEXPIRE', job.key, num(ttl * 1000 + GRACE * 1000))
+  if kind ~= 'canceled' then
+    release(job, status == 'finished')
+  end
+  for _, key in ipairs(ttl >= 0 and {'', job.func and ':dependents' or nil} or {}) do
+    call('PEXPIRE', job.key .. key, num(ttl * 1000 + GRACE * 1000))
   end
 end
 
@@ -100,6 +175,25 @@ end
 
 -- It is nobody's any more, and its queue may hand out again.
 local function unblocked(job)
+  if job.forget then
+    call('UNLINK', job.key, 'rq:results:' .. job.id, job.key .. ':dependents', JOB .. ':' .. job.id .. ':dependencies')
+    call('ZREM', JOBS, job.id)
+  end
   call('ZREM', registry('wip', job.queue), job.id)
   give_turn(job.queue)
+end
+
+-- The queues that a script was told, from ARGV[from] on, and those of RQ's functions; each once.
+local function queues_from(from)
+  local queues, seen = {}, {}
+  for i = from, #ARGV do
+    seen[ARGV[i]] = true
+    queues[#queues + 1] = ARGV[i]
+  end
+  for _, queue in ipairs(call('SMEMBERS', FUNCTIONS)) do
+    if not seen[queue] then
+      queues[#queues + 1] = queue
+    end
+  end
+  return queues
 end

@@ -65,6 +65,9 @@ for i, id in ipairs(ids) do
     last = id
     local fits = job.platform and (wanted == '' or job.status == wanted) and (platform == '' or job.platform == platform)
     if fits and made >= oldest then
+      if job.strange then
+        adopt(job)
+      end
       out[#out + 1] = {id, call('HGETALL', job.key)}
     end
   end

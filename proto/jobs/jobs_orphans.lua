@@ -6,6 +6,9 @@
 local owner, most, out = ARGV[1], count_of(ARGV[2]), {}
 
 local function is_meant(job)
+  if job.func and (job.owner == '' or job.ended == job.attempt) then
+    return false -- RQ's own worker has it, which has leases of its own
+  end
   return owner == '' or job.owner == owner or (string.sub(owner, -1) == ':' and string.sub(job.owner, 1, #owner) == owner)
 end
 
@@ -25,14 +28,15 @@ local function lose(job)
   return 'failed'
 end
 
-for i = 3, #ARGV do
-  local queue = ARGV[i]
+for _, queue in ipairs(queues_from(3)) do
   local wip = registry('wip', queue)
   local ids = owner ~= '' and call('ZRANGE', wip, '0', '-1') or
     call('ZRANGEBYSCORE', wip, '-inf', seconds(now + GRACE * 1000), 'LIMIT', '0', num(PAGE))
   for _, id in ipairs(ids) do
     local job = job_of(id)
-    if not job then
+    if not job and call('SISMEMBER', FUNCTIONS, queue) == 1 then
+      call('ZREMRANGEBYSCORE', wip, '-inf', '(' .. seconds(now)) -- RQ 2 has other names than jobs' there, each with its time
+    elseif not job then
       unblocked({id = id, queue = queue})
     elseif job.platform and is_meant(job) then
       job.queue = queue

@@ -2,7 +2,7 @@
 --
 -- Whose turn it is: queue/queue_turns, a facet being a queue of RQ's and its share what is in its wip by its weight. Of the first AHEAD ids of a queue
 -- the first is taken that is a job of ours, says that it waits, and is nowhere in flight; ids without a job, or of one that does not wait, are dropped;
--- what is a function of RQ's stays where it is.
+-- what is a function of RQ's that is not run here stays where it is.
 local AHEAD = 16
 
 -- "weight limit" by queue, of words "QUEUE WEIGHT LIMIT" from ARGV[from] on; limit 0: none.
@@ -36,6 +36,9 @@ local function first_of(queue)
 end
 
 local function hold(job, owner, worker, lease)
+  if job.strange then
+    adopt(job)
+  end
   call('ZADD', registry('wip', job.queue), seconds(now + lease + GRACE * 1000), job.id)
   job.attempt = job.attempt + 1
   call('HSET', job.key, 'status', 'started', 'started_at', stamped, 'last_heartbeat', stamped, 'worker_name', worker, 'origin', job.queue,

@@ -10,6 +10,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "workers/jobs/job_timetable.h"
+#include "workers/jobs/job_watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct keeper {
     struct worker *w;
     struct job_redis redis;
     struct job_timetable timetable;
+    struct job_watch *watch; /* RQ's functions */
     struct slice queue;
     char turns[JOB_SPACE_SIZE + 8];
     char lost_max[24];
@@ -118,6 +120,8 @@ static void keeper_wait(struct keeper *k)
     static const char end[] = "RIGHT";
     const struct slice words[] = {slice_of("BLMOVE"), slice_of(k->turns), slice_of(k->turns),
                                   slice_of(end),      slice_of(end),      slice_of(k->wait_s)};
+    if (k->watch != NULL)
+        job_watch_want(k->watch, k->idle > 0);
     if (k->waiting || k->idle == 0 || worker_stopping(k->w) || !redis_conn_ready(k->waits))
         return;
     k->waiting = redis_conn_command(k->waits, sizeof words / sizeof words[0], words,
@@ -195,6 +199,7 @@ static void keeper_clocks(struct keeper *k)
     uint64_t now = clock_mono_ms();
     if (!redis_conn_ready(k->redis.conn))
         return;
+    job_watch_tick(k->watch);
     job_redis_call(&k->redis, JOB_SCRIPT_JOBS_DUE, 1, &k->queue, keeper_on_due, k);
     job_timetable_tick(&k->timetable);
     if (now - k->ready_ms >= KEEPER_GRACE_MS)
@@ -233,6 +238,12 @@ static void keeper_on_redis(struct worker *w, void *state)
     keeper_wait(k);
 }
 
+static const char *keeper_functions(struct worker *w)
+{
+    const char *names = worker_setting(w, "jobs.python.functions");
+    return names != NULL ? names : "";
+}
+
 static int keeper_init(struct worker *w, void *state)
 {
     static const struct redis_link_events events = {.on_ready = keeper_on_redis};
@@ -247,7 +258,8 @@ static int keeper_init(struct worker *w, void *state)
         return code;
     snprintf(k->turns, sizeof k->turns, "%sturns", k->redis.space);
     keeper_open_waits(k);
-    return k->waits != NULL ? 0 : CONTRACT_EXIT_TEMPORARY;
+    k->watch = job_watch_new(w, &k->redis, keeper_functions(w));
+    return k->waits != NULL && k->watch != NULL ? 0 : CONTRACT_EXIT_TEMPORARY;
 }
 
 static void keeper_on_tick(struct worker *w, void *state)
@@ -268,6 +280,8 @@ static void keeper_fini(struct worker *w, void *state)
     (void)w;
     k->waits = NULL; /* whose pending answer is nobody's any more */
     redis_conn_free(waits);
+    job_watch_free(k->watch);
+    k->watch = NULL;
     job_redis_close(&k->redis);
     job_timetable_close(&k->timetable);
 }

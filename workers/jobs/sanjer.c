@@ -131,13 +131,16 @@ static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *cla
     run->attempt = sanjer_number(job_reply_at(claimed, 2));
     run->blamed = sanjer_number(job_reply_at(claimed, 3));
     run->platform = slice_dup(sanjer_field(fields, JOB_FIELD("platform")));
-    run->name = slice_dup(sanjer_field(fields, JOB_FIELD("id")));
+    struct slice name = sanjer_field(fields, JOB_FIELD("id"));
+    run->name = slice_dup(name.len > 0 ? name : job_reply_bytes(job_reply_at(claimed, 0)));
     run->timeout_ms = 1000 * sanjer_field_u64(fields, "timeout", 0);
     if (run->timeout_ms == 0)
         run->timeout_ms = s->timeout_ms;
     run->retries = sanjer_field_u64(fields, JOB_FIELD("retries"), s->retries);
     sanjer_read_job_settings(run, fields);
     run->meta = json_object();
+    if (sanjer_function_read(run, fields) != 0)
+        worker_exit(s->w, CONTRACT_EXIT_SHORT, "memory is short for a function");
     if (run->id == NULL || run->queue == NULL || run->platform == NULL || run->name == NULL ||
         run->meta == NULL)
         worker_exit(s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");

@@ -5,6 +5,7 @@
  * sanjer_run.c   a job's process: what it is told, its time, its end and that of what it left
  * sanjer_say.c   what it says
  * sanjer_store.c what it stores
+ * sanjer_function.c  what a function of RQ's brings with it
  * sanjer_end.c   what has become of it, told to Redis until that has heard
  */
 #ifndef WORKERS_JOBS_SANJER_H
@@ -73,6 +74,10 @@ struct sanjer_run {
     struct store_job *storing;     /* that is being written; or NULL */
     char storage[SANJER_TEXT_MAX]; /* what is wrong with it; "" nothing */
     char fault[SANJER_TEXT_MAX];   /* it never ran; "" when it did */
+    json_t *function;    /* of RQ's: its hash, each value in base64; NULL: a platform's job */
+    char *returned;      /* of a function: what RQ's clients shall read, in base64; or NULL */
+    uint64_t again_left; /* RQ's retries_left */
+    uint64_t again_ms;   /* until the next of them */
 };
 
 struct sanjer {
@@ -102,12 +107,21 @@ void sanjer_take(struct sanjer *s, const redisReply *claimed);
 /* The job is over, and Redis knows. */
 void sanjer_done(struct sanjer *s, const redisReply *claimed);
 
+/* ---- sanjer_function.c ---- */
+
+/* Reads what the hash of a claimed function says; of a platform's job nothing. -ENOMEM. */
+int sanjer_function_read(struct sanjer_run *run, const redisReply *fields);
+/* What its child says of it beside what any job says. */
+void sanjer_function_say(struct sanjer_run *run, const json_t *said);
+
 /* ---- sanjer_run.c ---- */
 
 /* Starts it; when that cannot be, it has ended (sanjer_end). */
 void sanjer_start(struct sanjer *s, struct sanjer_run *run);
 /* Ends it: TERM to all its processes, KILL after stop_timeout. */
 void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why);
+/* Gives it so long from now on; 0: as long as it likes. */
+void sanjer_run_more(struct sanjer_run *run, uint64_t ms);
 /* A child for it has come, which is its own until sanjer_python_done; or why there is none (cut off). */
 void sanjer_run_child(struct sanjer_run *run, struct sanjer_child *child);
 void sanjer_run_fault(struct sanjer_run *run, const char *why);

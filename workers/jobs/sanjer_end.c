@@ -89,6 +89,12 @@ static uint64_t end_pause(const struct sanjer_run *run)
     return random % (most + 1) + 1;
 }
 
+/* Attempts; of a function RQ's Retry alone says so. */
+static bool end_has_more(const struct sanjer_run *run)
+{
+    return run->function != NULL ? run->again_left > 0 : run->blamed <= run->retries;
+}
+
 /* ---- what is told ---- */
 
 static size_t put(struct slice *args, size_t count, const char *field, struct slice value)
@@ -119,7 +125,8 @@ size_t sanjer_fresh(struct sanjer_run *run, struct slice *args, struct buffer te
     if (json_object_size(run->meta) > 0) {
         put_json(&texts[0], run->meta);
         count = put(args, count, JOB_FIELD("meta"), buffer_slice(&texts[0]));
-        if (job_pickle_write(&texts[1], run->meta) == 0)
+        /* A function's own is what rq's Job has written itself (save_meta). */
+        if (run->function == NULL && job_pickle_write(&texts[1], run->meta) == 0)
             count = put(args, count, "meta", buffer_slice(&texts[1]));
     }
     if (run->result != NULL) {
@@ -134,6 +141,10 @@ static void put_result(const struct sanjer_run *run, const struct end *e, struct
 {
     struct buffer bytes = BUFFER_EMPTY;
     json_t *none = json_null();
+    if (run->returned != NULL && strcmp(e->how, "finished") == 0) {
+        buffer_append_text(out, run->returned);
+        return;
+    }
     int rc =
         strcmp(e->how, "finished") == 0
             ? job_pickle_write(&bytes, run->result != NULL ? run->result : none)
@@ -179,7 +190,7 @@ static void end_on_again(uv_timer_t *timer)
 
 struct end_texts {
     struct buffer fresh[4], result;
-    char progress[32], code[16], signal[16], run_ms[24], cpu_ms[24], rss[24], attempt[24],
+    char progress[32], code[16], left[24], signal[16], run_ms[24], cpu_ms[24], rss[24], attempt[24],
         after[24], count[24];
 };
 
@@ -191,6 +202,10 @@ static size_t end_fields(struct sanjer_run *run, const struct end *e, struct sli
     if (strcmp(e->how, "back") != 0 && e->cause[0] != '\0') {
         n = put(args, n, JOB_FIELD("cause"), slice_of(e->cause));
         n = put(args, n, JOB_FIELD("reason"), slice_of(e->reason));
+    }
+    if (run->function != NULL && strcmp(e->how, "retry") == 0) {
+        snprintf(t->left, sizeof t->left, "%" PRIu64, run->again_left - 1);
+        n = put(args, n, "retries_left", slice_of(t->left));
     }
     if (run->traceback != NULL && strcmp(e->how, "failed") == 0)
         n = put(args, n, JOB_FIELD("traceback"), slice_of(run->traceback));
@@ -233,9 +248,9 @@ void sanjer_end(struct sanjer *s)
     if (!s->ending)
         log_debug("ended", "job=%s status=%d", log_quote(slice_of(run->id)), run->status);
     end_of(run, &e);
-    if (strcmp(e.how, "failed") == 0 && e.again && run->blamed <= run->retries) {
+    if (strcmp(e.how, "failed") == 0 && e.again && end_has_more(run)) {
         e.how = "retry";
-        after = end_pause(run);
+        after = run->function != NULL ? run->again_ms : end_pause(run);
     }
     if (!s->ending)
         end_count(s, e.how);

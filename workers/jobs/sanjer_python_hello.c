@@ -97,10 +97,13 @@ static json_t *hello_redis(struct sanjer *s)
 json_t *sanjer_python_hello(struct sanjer *s, json_t *skip)
 {
     const char *path = worker_setting(s->w, "jobs.python.path"),
-               *preload = worker_setting(s->w, "jobs.python.preload");
-    return json_pack("{s:s,s:o,s:o,s:O,s:i,s:I,s:o}", "folder", s->folder, "path",
+               *preload = worker_setting(s->w, "jobs.python.preload"),
+               *functions = worker_setting(s->w, "jobs.python.functions");
+    bool has_functions = functions != NULL && functions[0] != '\0';
+    return json_pack("{s:s,s:o,s:o,s:O,s:i,s:I,s:o,s:b,s:I}", "folder", s->folder, "path",
                      words_of(path != NULL ? path : "", ":"), "preload",
                      words_of(preload != NULL ? preload : "", " ,"), "skip", skip, "sanjer",
                      (int)getpid(), "memory_max", (json_int_t)s->memory_max, "redis",
-                     hello_redis(s));
+                     hello_redis(s), "functions", has_functions, "line_max",
+                     (json_int_t)(SANJER_LINE_MAX + s->dataset_max));
 }

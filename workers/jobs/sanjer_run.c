@@ -133,6 +133,18 @@ static void run_on_timeout(uv_timer_t *timer)
     sanjer_stop_run(timer->data, SANJER_TIMEOUT);
 }
 
+/* A function ends itself in time, as RQ's do (platoon_function.py); what does not within stop_timeout is ended. */
+void sanjer_run_more(struct sanjer_run *run, uint64_t ms)
+{
+    if (run->term_sent || run->exited)
+        return;
+    if (ms == 0)
+        uv_timer_stop(&run->timer);
+    else
+        uv_timer_start(&run->timer, run_on_timeout,
+                       ms + (run->function != NULL ? run->s->stop_ms : 0), 0);
+}
+
 /* ---- its streams ---- */
 
 static void run_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
@@ -179,6 +191,8 @@ static void run_free(struct sanjer_run *run)
     buffer_fini(&run->output);
     json_decref(run->meta);
     json_decref(run->result);
+    json_decref(run->function);
+    free(run->returned);
     free(run);
 }
 
@@ -204,6 +218,8 @@ static void run_tell(struct sanjer_run *run)
     json_t *told =
         json_pack("{s:s,s:s,s:s,s:I,s:O}", "job_id", run->id, "id", run->name, "platform_id",
                   run->platform, "attempt", (json_int_t)run->attempt, "settings", run->settings);
+    if (run->function != NULL)
+        json_object_set(told, "function", run->function);
     char *text = told != NULL ? json_dumps(told, JSON_COMPACT) : NULL;
     buffer_append_text(&run->told, text != NULL ? text : "{}");
     buffer_append_char(&run->told, '\n');
@@ -246,7 +262,7 @@ static void run_begin(struct sanjer_run *run)
     run_tell(run);
     if (FAULT_POINT("sanjer.after-start", slice_of(run->platform)))
         run_signal(run, SIGKILL);
-    uv_timer_start(&run->timer, run_on_timeout, run->timeout_ms, 0);
+    sanjer_run_more(run, run->timeout_ms);
 }
 
 /* Copies, which go with the run: the child stays. */
@@ -293,6 +309,14 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
     uv_timer_init(worker_loop(s->w), &run->timer);
     run->timer.data = run;
     run->handles = 1;
+    if (run->function != NULL) {
+        run->waits = run->fault[0] == '\0';
+        if (run->waits)
+            sanjer_python_want(s->python);
+        else
+            sanjer_end(s);
+        return;
+    }
     if (!job_platform_find(s->folder, slice_of(run->platform), file, sizeof file, run->fault,
                            sizeof run->fault)) {
         sanjer_end(s);

@@ -107,6 +107,7 @@ static void say_child_line(struct sanjer_run *run, struct slice line)
     json_t *said = json_loadb(line.ptr, line.len, 0, NULL);
     const json_t *raised = json_object_get(said, "exception"), *end = json_object_get(said, "end");
     say_take(run, said);
+    sanjer_function_say(run, said);
     if (raised != NULL)
         say_raised(run, raised);
     if (json_object_get(said, "fault") != NULL)

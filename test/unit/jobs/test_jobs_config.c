@@ -30,6 +30,9 @@ START_TEST(values)
         {"timezone = \"Europe/Berlin\"", "timezone", "Europe/Berlin"},
         {"sanjer { workers = 8 }", "sanjer.workers", "8"},
         {"sanjer { workers = 0 }", NULL, NULL},
+        {"python { functions = \"default high\" }", "python.functions", "default high"},
+        {"python { functions = \"platoon\" }", "python.functions", "platoon"},
+        {"python { functions = \"default hi:gh\" }", NULL, NULL},
     };
     values_are(REDIS "jobs a { platforms = p ", " }\n", CONFIG_JOBS, cases,
                sizeof cases / sizeof *cases);
@@ -45,6 +48,12 @@ START_TEST(errors_name_line_cause_and_remedy)
         {REDIS "jobs a { platforms = p queue = \"a b\" }\n",
          "2: queue: 'a b' is no name of a queue"},
         {REDIS "jobs a { platforms = p queue = \"\" }\n", "2: queue: '' is no name of a queue"},
+        {REDIS "jobs a { platforms = p python { functions = \"x y\" } }\n"
+               "jobs b { platforms = p queue = b python { functions = \"z y\" } }\n",
+         "3: python.functions: jobs a has the queue y too"},
+        {REDIS "jobs a { platforms = p queue = a }\n"
+               "jobs b { platforms = p queue = b python { functions = a } }\n",
+         "3: python.functions: jobs a has the queue a too"},
         {REDIS "jobs a { platforms = p }\nschedule x { jobs = a platform = p }\n",
          "3: schedule x: "},
         {REDIS "jobs a { platforms = p }\nschedule x { jobs = b platform = p every = 1s }\n",

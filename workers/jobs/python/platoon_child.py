@@ -89,6 +89,10 @@ def _cpu_ms():
 
 
 def _run(told, broken):
+    if "function" in told:
+        import platoon_function
+        platoon_function.run(told)
+        return
     import platoon_class
     name = told["platform_id"]
     if name in broken:
@@ -107,6 +111,12 @@ def _run(told, broken):
     say(result=plain(platform._run()))
 
 
+def say_raised(error):
+    text = " ".join(str(error).split())
+    say(exception={"reason": ("raised " + type(error).__name__ + (": " + text if text else ""))[:400].encode("utf-8", "replace").decode(),
+                   "memory": False, "traceback": traceback.format_exc(limit=-50)[-60000:]})
+
+
 def _serve(told, broken):
     global current
     current = Job(told)
@@ -119,9 +129,7 @@ def _serve(told, broken):
     except SystemExit:
         raise
     except BaseException as error:
-        text = " ".join(str(error).split())
-        say(exception={"reason": ("raised " + type(error).__name__ + (": " + text if text else ""))[:400].encode("utf-8", "replace").decode(),
-                       "memory": False, "traceback": traceback.format_exc(limit=-50)[-60000:]})
+        say_raised(error)
     finally:
         current = None
     for stream in (sys.stdout, sys.stderr):

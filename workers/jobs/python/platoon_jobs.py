@@ -111,6 +111,12 @@ def serve():
     _, more = platoon_class.load_all(hello["folder"], broken, lambda name: tell(control, loading=name))
     broken.update(more)
     import platoon_child  # noqa: F401, in memory before any fork
+    if hello["functions"]:
+        import platoon_function
+        try:
+            platoon_function.prepare()
+        except ImportError:
+            pass  # whoever runs a function says so
     import gc
     gc.collect()
     gc.freeze()  # what is there now is shared with every child, and stays so

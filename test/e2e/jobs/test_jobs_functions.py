@@ -1,0 +1,375 @@
+"""Functions that rq's client has enqueued, run by sanjers: what its client and its CLI see of them."""
+import importlib
+import json
+import os
+import signal
+import subprocess
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from platoon_fixture import wait_until
+from rq import Queue, Retry
+from rq.job import Dependency, Job
+from rq.serializers import JSONSerializer
+
+TASKS = '''
+import asyncio, json, os, sys, time
+from rq import get_current_job
+
+SEEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'seen')
+
+
+def note(**what):
+    with open(SEEN, 'a') as f:
+        f.write(json.dumps({'what': 'begin', 'pid': os.getpid(), 'job': get_current_job().id, **what}) + '\\n')
+
+
+def add(a, b=2):
+    note()
+    return a + b
+
+
+async def later(a):
+    await asyncio.sleep(0.01)
+    return a * 2
+
+
+class Till:
+    def __init__(self, sum):
+        self.sum = sum
+
+    def take(self, more):
+        return Till(self.sum + more)
+
+    @staticmethod
+    def count():
+        return 7
+
+
+def fail(until=0):
+    note()
+    print('before it fails')
+    if len([line for line in open(SEEN) if json.loads(line)['job'] == get_current_job().id]) <= until:
+        raise ValueError('it is\\nnot so')
+    return 'at last'
+
+
+def leave():
+    sys.exit(0)
+
+
+def meta():
+    job = get_current_job()
+    job.meta['step'] = job.meta['from'] + 1
+    job.save_meta()
+    return [job.origin, job.connection.get('counter')]
+
+
+def wait(path):
+    note()
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    return 'waited'
+
+
+def loop():
+    while True:
+        time.sleep(0.02)
+
+
+def deaf():
+    while True:
+        try:
+            loop()
+        except BaseException:
+            pass
+
+
+def unreturnable():
+    return lambda: 1
+
+
+def on_success(job, connection, result):
+    connection.rpush('called', f'success {job.id} {result}')
+
+
+def on_failure(job, connection, kind, value, traceback):
+    connection.rpush('called', f'failure {job.id} {kind.__name__}')
+
+
+def on_success_that_fails(job, connection, result):
+    raise KeyError('callback')
+'''
+
+
+class Functions:
+    def __init__(self, etlas, folder):
+        self.etlas, self.redis, self.folder = etlas, etlas.redis, folder
+        self.queue = Queue("default", connection=self.redis)
+
+    def start(self, sanjers=2, **keys):
+        self.etlas.start(sanjers, **{"python.program": "/usr/bin/python3", "python.path": self.folder, "python.functions": "default high", **keys})
+        return self
+
+    def until(self, job, status, timeout=60):
+        wait_until(lambda: job.get_status(refresh=True) == status, timeout, f"{job.id} to be {status}")
+        return job
+
+    def value(self, job):
+        return self.until(job, "finished").return_value(refresh=True)
+
+    def seen(self, job):
+        path = self.folder / "seen"
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [row for row in rows if row["job"] == job.id]
+
+
+@pytest.fixture
+def functions(etlas, tmp_path, monkeypatch):
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "tasks.py").write_text(TASKS)
+    monkeypatch.syspath_prepend(str(folder))
+    return Functions(etlas, folder)
+
+
+@pytest.fixture
+def tasks(functions, monkeypatch):
+    import sys
+    monkeypatch.delitem(sys.modules, "tasks", raising=False)
+    return importlib.import_module("tasks")
+
+
+def test_what_a_function_returns_is_read_by_rq(functions, tasks):
+    f = functions.start()
+    job = f.queue.enqueue(tasks.add, 40, b=2)
+    assert f.value(job) == 42
+    with pytest.warns(DeprecationWarning):
+        assert Job.fetch(job.id, connection=f.redis).result == 42
+    shown = f.etlas.show(job.id)
+    assert (shown["status"], shown["platform_id"], shown["queue"], shown["result"]) == ("finished", "tasks.add", "default", 42)
+    assert shown["worker"].endswith((".sanjer1", ".sanjer2"))
+    assert f.value(f.queue.enqueue("tasks.later", 4)) == 8
+    assert f.value(f.queue.enqueue(tasks.Till(1).take, 2)).sum == 3
+    assert f.value(f.queue.enqueue(tasks.Till.count)) == 7
+    assert f.queue.finished_job_registry.count == 4 and f.queue.started_job_registry.count == 0
+
+
+def test_json_is_read_and_written_as_rq_does(functions, tasks):
+    f = functions.start()
+    queue = Queue("high", connection=f.redis, serializer=JSONSerializer)
+    job = queue.enqueue(tasks.add, 1, b=5)
+    assert f.value(job) == 6
+    assert f.etlas.show(job.id)["result"] == 6
+
+
+def test_what_a_function_raises_is_kept(functions, tasks):
+    f = functions.start()
+    job = f.until(f.queue.enqueue(tasks.fail, 99), "failed")
+    assert "ValueError: it is\nnot so" in job.latest_result().exc_string
+    shown = f.etlas.show(job.id)
+    assert (shown["cause"], shown["reason"]) == ("exception", "raised ValueError: it is not so")
+    assert "before it fails" in shown["output"]
+    assert f.queue.failed_job_registry.get_job_ids() == [job.id]
+    gone = f.until(f.queue.enqueue("tasks.nothing"), "failed")
+    assert "AttributeError" in gone.latest_result().exc_string
+    assert f.etlas.show(f.until(f.queue.enqueue(tasks.unreturnable), "failed").id)["cause"] == "exception"
+    assert f.etlas.show(f.until(f.queue.enqueue(tasks.leave), "failed").id)["reason"] == "raised SystemExit: 0"
+
+
+def test_retries_are_rqs(functions, tasks):
+    f = functions.start(retries=7)
+    job = f.queue.enqueue(tasks.fail, 2, retry=Retry(max=3, interval=[0, 1]))
+    assert f.value(job) == "at last"
+    assert len(f.seen(job)) == 3
+    assert Job.fetch(job.id, connection=f.redis).retries_left == 1
+    spent = f.until(f.queue.enqueue(tasks.fail, 99, retry=Retry(max=1)), "failed")
+    assert len(f.seen(spent)) == 2
+    # What rq puts into the queue again runs again.
+    Job.fetch(spent.id, connection=f.redis).requeue()
+    wait_until(lambda: len(f.seen(spent)) == 3, 60, "what was requeued to run")
+    f.until(spent, "failed")
+
+
+def test_time(functions, tasks):
+    f = functions.start(stop_timeout="500ms")
+    late = f.queue.enqueue(tasks.loop, job_timeout=1, on_failure=tasks.on_failure)
+    deaf = f.queue.enqueue(tasks.deaf, job_timeout=1)
+    f.until(late, "failed")
+    assert "JobTimeoutException" in late.latest_result().exc_string
+    f.until(deaf, "failed")
+    for job in (late, deaf):
+        shown = f.etlas.show(job.id)
+        assert (shown["cause"], shown["reason"]) == ("timeout", "timed out after 1s")
+    assert f.redis.lrange("called", 0, -1) == [f"failure {late.id} JobTimeoutException".encode()]
+    assert f.value(f.queue.enqueue(tasks.add, 1, job_timeout=-1)) == 3
+
+
+def test_how_long_things_are_kept(functions, tasks):
+    f = functions.start()
+    blocker = f.queue.enqueue(tasks.add, 1, result_ttl=-1)
+    f.value(blocker)
+    assert f.redis.ttl(blocker.key) == -1 and f.redis.ttl(f"rq:results:{blocker.id}") == -1
+    assert f.redis.zscore("rq:finished:default", blocker.id) == float("inf")
+    forgotten = f.queue.enqueue(tasks.add, 1, result_ttl=0)
+    wait_until(lambda: not f.redis.exists(forgotten.key), 60, "a job without a result to be gone")
+    assert f.seen(forgotten) and not f.redis.exists(f"rq:results:{forgotten.id}")
+    assert f.redis.zscore("platoon:{jobs:etlas}:jobs", forgotten.id) is None
+    short = f.until(f.queue.enqueue(tasks.fail, 99, failure_ttl=100), "failed")
+    assert 0 < f.redis.ttl(short.key) <= 160
+    assert f.redis.ttl(f.until(f.queue.enqueue(tasks.fail, 99, failure_ttl=-1), "failed").key) == -1
+
+
+def test_what_waits_too_long_is_gone(functions, tasks, tmp_path):
+    f = functions.start(sanjers=1)
+    first = f.queue.enqueue(tasks.wait, str(tmp_path / "go"))
+    f.until(first, "started")
+    late = f.queue.enqueue(tasks.add, 1, ttl=1)
+    wait_until(lambda: not f.redis.exists(late.key), 60, "its time to be over")
+    (tmp_path / "go").touch()
+    assert f.value(first) == "waited"
+    assert f.value(f.queue.enqueue(tasks.add, 1, ttl=3600)) == 3
+    assert not f.seen(late) and f.redis.llen("rq:queue:default") == 0
+
+
+def test_what_depends_on_others_waits_for_them(functions, tasks, tmp_path):
+    f = functions.start()
+    first = f.queue.enqueue(tasks.wait, str(tmp_path / "go"))
+    other = f.queue.enqueue(tasks.add, 1)
+    both = Queue("high", connection=f.redis).enqueue(tasks.add, 10, depends_on=[first, other])
+    after = f.queue.enqueue(tasks.add, 20, depends_on=both)
+    f.until(other, "finished")
+    assert both.get_status() == "deferred" and after.get_status() == "deferred"
+    wait_until(lambda: f.etlas.platoon.json("job", "list", "--status", "deferred", "--queue", "high")["total"] == 1, 60, "it to be listed")
+    (tmp_path / "go").touch()
+    assert f.value(both) == 12 and f.value(after) == 22
+    bad = f.queue.enqueue(tasks.fail, 99)
+    never = f.queue.enqueue(tasks.add, 1, depends_on=bad)
+    anyway = f.queue.enqueue(tasks.add, 2, depends_on=Dependency(jobs=[bad], allow_failure=True))
+    assert f.value(anyway) == 4
+    assert never.get_status() == "deferred" and f.queue.deferred_job_registry.get_job_ids() == [never.id]
+    # A function may wait for a platform's job too.
+    made = f.etlas.run({"until": str(tmp_path / "platform")})
+    behind = f.queue.enqueue(tasks.add, 30, depends_on=made)
+    assert behind.get_status() == "deferred"
+    (tmp_path / "platform").touch()
+    assert f.value(behind) == 32
+
+
+def test_what_is_for_later_runs_then(functions, tasks):
+    f = functions.start()
+    soon = f.queue.enqueue_in(timedelta(seconds=1), tasks.add, 1)
+    later = f.queue.enqueue_at(datetime.now(timezone.utc) + timedelta(hours=1), tasks.add, 1)
+    assert f.value(soon) == 3
+    assert later.get_status() == "scheduled" and not f.seen(later)
+    # RQ's own scheduler does it where it has the lock.
+    f.redis.set("rq:scheduler-lock:high", "1", ex=600)
+    theirs = Queue("high", connection=f.redis).enqueue_in(timedelta(seconds=0), tasks.add, 1)
+    assert f.value(f.queue.enqueue_in(timedelta(seconds=2), tasks.add, 1)) == 3
+    assert theirs.get_status() == "scheduled"
+    f.redis.delete("rq:scheduler-lock:high")
+    assert f.value(theirs) == 3
+
+
+def test_front(functions, tasks, tmp_path):
+    f = functions.start(sanjers=1)
+    first = f.queue.enqueue(tasks.wait, str(tmp_path / "go"))
+    f.until(first, "started")
+    jobs = [f.queue.enqueue(tasks.add, 1), f.queue.enqueue(tasks.add, 2), f.queue.enqueue(tasks.add, 3, at_front=True)]
+    (tmp_path / "go").touch()
+    for job in jobs:
+        f.value(job)
+    begun = [json.loads(line)["job"] for line in (f.folder / "seen").read_text().splitlines()]
+    assert begun == [first.id, jobs[2].id, jobs[0].id, jobs[1].id]
+
+
+def test_callbacks(functions, tasks):
+    f = functions.start()
+    well = f.queue.enqueue(tasks.add, 1, on_success=tasks.on_success, on_failure=tasks.on_failure)
+    f.value(well)
+    bad = f.until(f.queue.enqueue(tasks.fail, 99, on_success=tasks.on_success, on_failure=tasks.on_failure), "failed")
+    worse = f.until(f.queue.enqueue(tasks.add, 1, on_success=tasks.on_success_that_fails), "failed")
+    called = [line.decode() for line in f.redis.lrange("called", 0, -1)]
+    assert called == [f"success {well.id} 3", f"failure {bad.id} ValueError"]
+    assert "KeyError: 'callback'" in worse.latest_result().exc_string
+
+
+def test_the_current_job_and_its_meta(functions, tasks):
+    f = functions.start()
+    f.redis.set("counter", 5)
+    job = f.queue.enqueue(tasks.meta, meta={"from": 4})
+    assert f.value(job) == ["default", b"5"]
+    assert Job.fetch(job.id, connection=f.redis).meta == {"from": 4, "step": 5}
+    assert f.etlas.show(job.id)["meta"] == {"from": 4, "step": 5}
+
+
+def test_what_only_an_rq_worker_knows_fails_and_says_so(functions, tasks):
+    f = functions.start()
+    for field, value in (("rate_limit_key", "k"), ("webhooks", '[{"url": "http://127.0.0.1/"}]'), ("repeats_left", "3")):
+        job = f.queue.create_job(tasks.add, args=(1,))
+        job.save()
+        f.redis.hset(job.key, field, value)
+        f.queue.enqueue_job(job)
+        f.until(job, "failed")
+        assert field in f.etlas.show(job.id)["reason"] and "rq worker" in job.latest_result().exc_string
+        assert not f.seen(job)
+    assert f.value(f.queue.enqueue(tasks.add, 1)) == 3
+
+
+def test_cancel_list_and_retry(functions, tasks, tmp_path):
+    f = functions.start(sanjers=1)
+    running = f.queue.enqueue(tasks.wait, str(tmp_path / "never"))
+    f.until(running, "started")
+    waiting = f.queue.enqueue(tasks.add, 1)
+    listed = f.etlas.platoon.json("job", "list", "--queue", "default", "--status", "queued")
+    assert [job["job_id"] for job in listed["jobs"]] == [waiting.id]
+    assert {job["job_id"] for job in f.etlas.platoon.json("job", "list")["jobs"]} == {running.id, waiting.id}
+    f.etlas.platoon.json("job", "cancel", waiting.id)
+    assert waiting.get_status(refresh=True) == "canceled" and f.queue.canceled_job_registry.get_job_ids() == [waiting.id]
+    f.etlas.platoon.json("job", "retry", waiting.id)
+    f.etlas.platoon.json("job", "cancel", running.id)
+    f.until(running, "stopped")
+    assert f.value(waiting) == 3
+
+
+def rq(functions, *args):
+    done = subprocess.run(["/usr/bin/python3", "-B", "-m", "rq.cli", *args, "--url", functions.etlas.server.url], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(functions.folder)}, cwd=functions.folder, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_cli_and_a_worker_of_rqs_own_beside_sanjers(functions, tasks):
+    f = functions.start()
+    rq(f, "enqueue", "--queue", "default", "tasks.add", ":1", "b:=9")
+    wait_until(lambda: f.queue.finished_job_registry.count == 1, 60, "what the CLI has enqueued to finish")
+    jobs = [f.queue.enqueue(tasks.add, number) for number in range(60)]
+    rq(f, "worker", "--burst", "default")
+    assert [f.value(job) for job in jobs] == [number + 2 for number in range(60)]
+    assert all(len(f.seen(job)) == 1 for job in jobs)
+    info = rq(f, "info", "--raw", "default")
+    assert "default" in info
+    bad = f.until(f.queue.enqueue(tasks.fail, 1), "failed")
+    rq(f, "requeue", "--queue", "default", bad.id)
+    assert f.value(bad) == "at last"
+
+
+def test_a_function_whose_sanjer_dies_runs_again(functions, tasks, tmp_path):
+    f = functions.start(sanjers=1)
+    job = f.queue.enqueue(tasks.wait, str(tmp_path / "go"))
+    wait_until(lambda: f.seen(job), 60, "it to run")
+    os.kill(f.etlas.platoon.pid_of("jobs/etlas/sanjer.1"), signal.SIGKILL)
+    wait_until(lambda: len(f.seen(job)) == 2, 60, "it to run again")
+    (tmp_path / "go").touch()
+    assert f.value(job) == "waited"
+
+
+def test_functions_of_other_queues_stay(functions, tasks):
+    f = functions.start()
+    theirs = Queue("theirs", connection=f.redis).enqueue(tasks.add, 1)
+    mine = Queue("q", connection=f.redis).enqueue(tasks.add, 1)
+    platform = f.etlas.run()
+    f.etlas.until(platform, "finished")
+    assert f.value(f.queue.enqueue(tasks.add, 1)) == 3
+    assert theirs.get_status(refresh=True) == "queued" and mine.get_status(refresh=True) == "queued"
+    assert f.etlas.platoon.ctl("job", "show", mine.id).returncode == 5
