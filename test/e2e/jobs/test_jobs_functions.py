@@ -243,9 +243,11 @@ def test_what_depends_on_others_waits_for_them(functions, tasks, tmp_path):
     wait_until(lambda: f.etlas.platoon.json("job", "list", "--status", "deferred", "--queue", "high")["total"] == 1, 60, "it to be listed")
     (tmp_path / "go").touch()
     assert f.value(both) == 12 and f.value(after) == 22
-    bad = f.queue.enqueue(tasks.fail, 99)
+    # RQ itself has what comes behind a failure wait for ever, so this fails later.
+    bad = f.queue.enqueue(tasks.fail, 99, depends_on=f.queue.enqueue(tasks.wait, str(tmp_path / "bad")))
     never = f.queue.enqueue(tasks.add, 1, depends_on=bad)
     anyway = f.queue.enqueue(tasks.add, 2, depends_on=Dependency(jobs=[bad], allow_failure=True))
+    (tmp_path / "bad").touch()
     assert f.value(anyway) == 4
     assert never.get_status() == "deferred" and f.queue.deferred_job_registry.get_job_ids() == [never.id]
     # A function may wait for a platform's job too.
