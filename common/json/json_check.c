@@ -1,4 +1,4 @@
-/* json_check.c: a recognizer of JSON objects. See json_check.h. */
+/* json_check.c: a recognizer of JSON. See json_check.h. */
 #include "common/json/json_check.h"
 
 #include "common/utf8.h"
@@ -57,6 +57,20 @@ static bool json_number(struct json_check *c)
     return json_digits(c);
 }
 
+/* Four hex digits, or -1. */
+static int json_unit(struct json_check *c)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    int unit = 0;
+    for (int i = 0; i < 4; i++, c->at++) {
+        const char *digit = c->at < c->end && *c->at != '\0' ? strchr(digits, *c->at) : NULL;
+        if (digit == NULL)
+            return -1;
+        unit = unit << 4 | (int)((digit - digits) & 15);
+    }
+    return unit;
+}
+
 static bool json_escape(struct json_check *c)
 {
     if (c->at == c->end)
@@ -64,11 +78,13 @@ static bool json_escape(struct json_check *c)
     char kind = *c->at++;
     if (kind != 'u')
         return kind != '\0' && strchr("\"\\/bfnrt", kind) != NULL;
-    for (int i = 0; i < 4; i++, c->at++) {
-        if (c->at == c->end || *c->at == '\0' || strchr("0123456789abcdefABCDEF", *c->at) == NULL)
-            return false;
-    }
-    return true;
+    int unit = json_unit(c);
+    if (unit < 0xd800 || unit > 0xdfff)
+        return unit >= 0;
+    if (unit > 0xdbff || !json_word(c, "\\u"))
+        return false;
+    unit = json_unit(c);
+    return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
 static bool json_string(struct json_check *c)
@@ -132,12 +148,23 @@ static bool json_value(struct json_check *c)
     return json_word(c, "true") || json_word(c, "false") || json_word(c, "null") || json_number(c);
 }
 
+static bool json_whole(struct json_check *c)
+{
+    if (!json_value(c))
+        return false;
+    json_skip_blanks(c);
+    return c->at == c->end;
+}
+
 bool json_check_object(struct slice text)
 {
     struct json_check c = {.at = text.ptr, .end = text.ptr + text.len};
     json_skip_blanks(&c);
-    if (!json_at(&c, '{') || !json_value(&c))
-        return false;
-    json_skip_blanks(&c);
-    return c.at == c.end;
+    return json_at(&c, '{') && json_whole(&c);
+}
+
+bool json_check_value(struct slice text)
+{
+    struct json_check c = {.at = text.ptr, .end = text.ptr + text.len};
+    return json_whole(&c);
 }

@@ -14,12 +14,6 @@
 #include <stdint.h>
 
 /*
- * What the error of a delivery begins with when that is certain, whoever says it: then another server may be given the
- * message. Any other error leaves open whether it is queued.
- */
-#define QUEUE_NOT_QUEUED "the message is not queued"
-
-/*
  * A list within an answer, read from its start to its end by one of the `next` functions below, which give false at its
  * end, or when it is malformed: then queue_list_ok is false, and nothing of the answer may be used.
  */

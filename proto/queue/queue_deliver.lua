@@ -9,7 +9,7 @@ end
 local id = take_id()
 local names, why = place(id, topic, facet, body, after)
 if not names then
-  return refuse('REFUSED', 'the message is not queued: ' .. why)
+  return refuse('REFUSED', why)
 end
 place_all(function()
   if after == 0 then

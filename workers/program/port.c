@@ -154,6 +154,7 @@ static void port_drain(struct worker *w, void *state)
     (void)w;
     struct port *p = state;
     port_tell(p, json_pack("{s:s}", "event", "stop"));
+    port_flush(p);
     program_life_stop(&p->life);
 }
 

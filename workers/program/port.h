@@ -17,6 +17,7 @@
 
 #define PORT_FRAME_MAX (1024u * 1024) /* one line or frame of the program's */
 #define PORT_READ_SIZE 65536
+#define PORT_TOLD_SIZE 65536 /* so much is not kept for the end of the loop's turn */
 #define PORT_QUEUE_MAX                                                                             \
     (16u * 1024 * 1024) /* what it may leave unread, beside tasks: these have a window */
 #define PORT_TASK_MAX      (16u * 1024 * 1024) /* one line or frame that it is told of a task */
@@ -89,7 +90,11 @@ struct port {
     size_t timer_count;
     struct port_delivery *deliveries;
     size_t delivery_count;
-    size_t task_bytes; /* of tasks' events that it has not read */
+    struct buffer told; /* it leaves in one write, at the end of the loop's turn */
+    size_t told_tasks;  /* bytes of tasks' events in it */
+    size_t told_from;   /* where the event begins that is being written */
+    uv_prepare_t turn;
+    size_t task_bytes; /* of tasks' events that it has not read; those in `told` too */
     uint64_t last_token;
     unsigned errors; /* malformed since the last thing it said that was not */
     uint64_t undone; /* since the last tick: could not be done, and not by its fault */
@@ -108,10 +113,18 @@ void port_wire_close(struct port *p);
 void port_tell(struct port *p, json_t *event);
 
 /*
- * The same for a task, of which it may leave as many unread as its window says. Returns the bytes of its line or frame;
- * more than PORT_TASK_MAX: it has not been told.
+ * An event that its caller writes himself, without its end: the buffer where it belongs, and what it came to. Of a task
+ * it may leave as many unread as its window says: returns the bytes of the line or frame; more than PORT_TASK_MAX: it
+ * has not been told. Nothing else may be told in between.
  */
-size_t port_tell_task(struct port *p, json_t *event);
+struct buffer *port_tell_begin(struct port *p);
+size_t port_tell_end(struct port *p, bool task);
+
+/* All that it was told leaves now. */
+void port_flush(struct port *p);
+
+/* Of an event as JSON or msgpack, as the program reads it. */
+void port_encode(const struct port *p, const json_t *event, struct buffer *out);
 
 /* Tells it that what it said is malformed: {"event":"error","text":…}. Too many in a row end the process. */
 void port_complain(struct port *p, const char *format, ...) __attribute__((format(printf, 2, 3)));

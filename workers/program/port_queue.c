@@ -6,9 +6,14 @@
 #include "workers/program/port.h"
 
 #include "common/base64.h"
+#include "common/json/json_check.h"
 #include "common/json/json_short.h"
+#include "common/json/json_write.h"
+#include "common/utf8.h"
+#include "proto/delivery.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 static const char *queue_string(const json_t *said, const char *key)
@@ -39,21 +44,94 @@ static void queue_put_body(json_t *event, struct slice body)
     buffer_fini(&coded);
 }
 
-/* A body for which memory is short is not told as another one: what it has goes back (json_short.h). */
-void port_on_task(struct worker *w, void *state, const struct worker_task *task)
+/* A line has no other line in it: between values these are blanks, and nowhere else may they stand. */
+static void queue_write_as_it_is(struct buffer *out, struct slice json)
 {
-    json_short_begin();
+    static const char breaks[] = "\n\r";
+    size_t from = out->len;
+    buffer_append_slice(out, json);
+    for (const char *at = breaks; buffer_ok(out) && *at != '\0'; at++) {
+        char *end = out->data + out->len, *found = out->data + from;
+        while ((found = memchr(found, *at, (size_t)(end - found))) != NULL)
+            *found = ' ';
+    }
+}
+
+/* The member of a body in a line: JSON as it was written, so that no number changes. */
+static void queue_write_body(const struct port *p, struct buffer *out, struct slice body)
+{
+    if (json_check_value(body)) {
+        buffer_append_text(out, "\"body\":");
+        queue_write_as_it_is(out, body);
+        return;
+    }
+    json_t *deep = json_loadb(body.ptr, body.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (deep != NULL) {
+        buffer_append_text(out, "\"body\":");
+        port_encode(p, deep, out);
+        json_decref(deep);
+    } else if (utf8_valid(body)) {
+        buffer_append_text(out, "\"text\":");
+        json_write_string(out, body);
+    } else {
+        buffer_append_text(out, "\"base64\":\"");
+        base64_append(out, body);
+        buffer_append_char(out, '"');
+    }
+}
+
+static void queue_write_name(struct buffer *out, const char *key, struct slice value)
+{
+    buffer_printf(out, "\"%s\":", key);
+    if (utf8_valid(value))
+        json_write_string(out, value);
+    else
+        buffer_append_text(out, "null");
+    buffer_append_char(out, ',');
+}
+
+static void queue_write_task(const struct port *p, struct buffer *out,
+                             const struct worker_task *task)
+{
+    buffer_append_text(out, "{\"event\":\"task\",");
+    queue_write_name(out, "queue", slice_of(task->queue));
+    queue_write_name(out, "id", slice_of(task->id));
+    buffer_printf(out, "\"attempt\":%" PRIu64 ",", task->attempt);
+    queue_write_name(out, "facet", task->facet);
+    if (task->at_ms >= 0)
+        buffer_printf(out, "\"at_ms\":%" PRId64 ",", task->at_ms);
+    else
+        buffer_append_text(out, "\"at_ms\":null,");
+    queue_write_body(p, out, task->body);
+    buffer_append_char(out, '}');
+}
+
+static void queue_pack_task(const struct port *p, struct buffer *out,
+                            const struct worker_task *task)
+{
     json_t *facet = json_stringn(task->facet.ptr, task->facet.len);
     json_t *at = task->at_ms >= 0 ? json_integer(task->at_ms) : json_null();
     json_t *event = json_pack("{s:s,s:s,s:s,s:I,s:o,s:o}", "event", "task", "queue", task->queue,
                               "id", task->id, "attempt", (json_int_t)task->attempt, "facet",
                               facet != NULL ? facet : json_null(), "at_ms", at);
-    char why[128];
-    if (event != NULL)
+    if (event != NULL) {
         queue_put_body(event, task->body);
+        port_encode(p, event, out);
+    }
+    json_decref(event);
+}
+
+/* A body for which memory is short is not told as another one: what it has goes back (json_short.h). */
+void port_on_task(struct worker *w, void *state, const struct worker_task *task)
+{
+    struct port *p = state;
+    char why[128];
+    struct buffer *out = port_tell_begin(p);
+    json_short_begin();
+    (p->msgpack ? queue_pack_task : queue_write_task)(p, out, task);
     if (json_short_end())
         worker_exit_for(w, ENOMEM, NULL, "cannot tell the program of a task");
-    size_t len = port_tell_task(state, event);
+    size_t len = port_tell_end(p, true);
     if (len <= PORT_TASK_MAX)
         return;
     snprintf(why, sizeof why, "its event has %zu bytes, more than a port's line may have, %u", len,
@@ -71,15 +149,25 @@ void port_on_lost(struct worker *w, void *state, const struct worker_task *task)
 bool port_on_published(struct worker *w, void *state, struct slice topic, struct slice body)
 {
     struct port *p = state;
-    (void)w;
     if (port_is_behind(p))
         return false;
-    json_t *named = json_stringn(topic.ptr, topic.len);
-    json_t *event =
-        json_pack("{s:s,s:o}", "event", "published", "topic", named != NULL ? named : json_null());
-    if (event != NULL)
+    struct buffer *out = port_tell_begin(p);
+    if (p->msgpack) {
+        json_t *named = json_stringn(topic.ptr, topic.len);
+        json_t *event = json_pack("{s:s,s:o}", "event", "published", "topic",
+                                  named != NULL ? named : json_null());
+        if (event == NULL)
+            worker_exit_for(w, ENOMEM, NULL, "cannot tell the program of a message");
         queue_put_body(event, body);
-    port_tell(p, event);
+        port_encode(p, event, out);
+        json_decref(event);
+    } else {
+        buffer_append_text(out, "{\"event\":\"published\",");
+        queue_write_name(out, "topic", topic);
+        queue_write_body(p, out, body);
+        buffer_append_char(out, '}');
+    }
+    port_tell_end(p, false);
     return true;
 }
 
@@ -151,7 +239,7 @@ static void delivery_refused(struct port *p, const char *id, int rc)
 {
     const char *why = rc == -ENOBUFS ? "too many wait for their answers" : "it is too long";
     char text[128];
-    snprintf(text, sizeof text, "the message is not queued: %s", why);
+    snprintf(text, sizeof text, DELIVERY_NOT_QUEUED ": %s", why);
     port_tell(p, json_pack("{s:s,s:s,s:s}", "event", "delivered", "id", id, "error", text));
 }
 

@@ -19,7 +19,7 @@
 struct port_write {
     uv_write_t req;
     struct port *port;
-    size_t task; /* bytes of a task's event; 0: of another */
+    size_t task; /* bytes of tasks' events in it */
     char bytes[];
 };
 
@@ -32,76 +32,106 @@ static void port_on_written(uv_write_t *req, int status)
     free(w);
 }
 
-static void port_encode(const struct port *p, const json_t *event, struct buffer *out)
+/* What the pipe has no room for. */
+static void port_write_later(struct port *p, struct slice rest, size_t task)
+{
+    struct port_write *w = worker_must_alloc(p->w, sizeof *w + rest.len);
+    memcpy(w->bytes, rest.ptr, rest.len);
+    w->req.data = w;
+    w->port = p;
+    w->task = task;
+    uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)rest.len);
+    if (uv_write(&w->req, (uv_stream_t *)&p->in, &buf, 1, port_on_written) != 0) {
+        p->task_bytes -= task;
+        free(w);
+    }
+}
+
+void port_flush(struct port *p)
+{
+    if (p->told.len == 0)
+        return;
+    uv_stream_t *in = (uv_stream_t *)&p->in;
+    uv_buf_t buf = uv_buf_init(p->told.data, (unsigned)p->told.len);
+    int n = uv_stream_get_write_queue_size(in) == 0 ? uv_try_write(in, &buf, 1) : 0;
+    size_t written = n > 0 ? (size_t)n : 0, left = p->told.len - written;
+    size_t task = left < p->told_tasks ? left : p->told_tasks;
+    p->task_bytes -= p->told_tasks - task;
+    p->told_tasks = 0;
+    if (left > 0)
+        port_write_later(p, slice_make(p->told.data + written, left), task);
+    buffer_reset(&p->told, 2 * PORT_TOLD_SIZE);
+}
+
+static void port_on_turn(uv_prepare_t *turn)
+{
+    port_flush(turn->data);
+}
+
+static size_t port_unread(const struct port *p)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&p->in) + p->told.len;
+}
+
+bool port_is_behind(const struct port *p)
+{
+    return port_unread(p) > PORT_BEHIND_MAX;
+}
+
+/* Of a frame the length is written when it is known. */
+struct buffer *port_tell_begin(struct port *p)
+{
+    if (p->told.len >= PORT_TOLD_SIZE)
+        port_flush(p);
+    p->told_from = p->told.len;
+    if (p->msgpack)
+        buffer_append(&p->told, "\0\0\0\0", 4);
+    return &p->told;
+}
+
+size_t port_tell_end(struct port *p, bool task)
+{
+    if (!p->msgpack)
+        buffer_append_char(&p->told, '\n');
+    if (!buffer_ok(&p->told))
+        worker_exit_for(p->w, ENOMEM, NULL, "cannot tell the program");
+    size_t len = p->told.len - p->told_from, unread = port_unread(p);
+    for (int i = 0; p->msgpack && i < 4; i++)
+        p->told.data[p->told_from + (size_t)i] = (char)(unsigned char)((len - 4) >> (24 - 8 * i));
+    if (task && len > PORT_TASK_MAX) {
+        p->told.len = p->told_from;
+        return len;
+    }
+    if (!task && unread > p->task_bytes && unread - p->task_bytes > PORT_QUEUE_MAX)
+        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY,
+                    "the program has not read %u MB of what it was told", PORT_QUEUE_MAX >> 20);
+    p->told_tasks += task ? len : 0;
+    p->task_bytes += task ? len : 0;
+    return len;
+}
+
+void port_encode(const struct port *p, const json_t *event, struct buffer *out)
 {
     if (p->msgpack) {
-        buffer_append(out, "\0\0\0\0", 4);
         json_value_pack(out, event);
-        size_t len = out->len - 4;
-        for (int i = 0; i < 4 && buffer_ok(out); i++)
-            out->data[i] = (char)(unsigned char)(len >> (24 - 8 * i));
         return;
     }
     char *text = json_dumps(event, JSON_COMPACT | JSON_ENCODE_ANY);
     if (text == NULL)
         out->failed = true;
     else
-        buffer_printf(out, "%s\n", text);
+        buffer_append_text(out, text);
     free(text);
-}
-
-bool port_is_behind(const struct port *p)
-{
-    return uv_stream_get_write_queue_size((const uv_stream_t *)&p->in) > PORT_BEHIND_MAX;
-}
-
-static void port_put(struct port *p, const struct buffer *out, bool task)
-{
-    struct port_write *w = worker_must_alloc(p->w, sizeof *w + out->len);
-    memcpy(w->bytes, out->data, out->len);
-    w->req.data = w;
-    w->port = p;
-    w->task = task ? out->len : 0;
-    p->task_bytes += w->task;
-    uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)out->len);
-    if (uv_write(&w->req, (uv_stream_t *)&p->in, &buf, 1, port_on_written) != 0) {
-        p->task_bytes -= w->task;
-        free(w);
-    }
-}
-
-/* Takes the event. */
-static void port_encode_all(struct port *p, json_t *event, struct buffer *out)
-{
-    if (event != NULL)
-        port_encode(p, event, out);
-    if (event == NULL || !buffer_ok(out))
-        worker_exit_for(p->w, ENOMEM, NULL, "cannot tell the program");
-    json_decref(event);
 }
 
 /* What it has not heard it would wait for: so it starts afresh when it cannot be told. */
 void port_tell(struct port *p, json_t *event)
 {
-    struct buffer out = BUFFER_EMPTY;
-    port_encode_all(p, event, &out);
-    size_t unread = uv_stream_get_write_queue_size((uv_stream_t *)&p->in);
-    if (unread > p->task_bytes && unread - p->task_bytes + out.len > PORT_QUEUE_MAX)
-        worker_exit(p->w, CONTRACT_EXIT_TEMPORARY,
-                    "the program has not read %u MB of what it was told", PORT_QUEUE_MAX >> 20);
-    port_put(p, &out, false);
-    buffer_fini(&out);
-}
-
-size_t port_tell_task(struct port *p, json_t *event)
-{
-    struct buffer out = BUFFER_EMPTY;
-    port_encode_all(p, event, &out);
-    size_t len = out.len;
-    if (len <= PORT_TASK_MAX)
-        port_put(p, &out, true);
-    buffer_fini(&out);
-    return len;
+    if (event == NULL)
+        worker_exit_for(p->w, ENOMEM, NULL, "cannot tell the program");
+    port_encode(p, event, port_tell_begin(p));
+    json_decref(event);
+    port_tell_end(p, false);
 }
 
 static void port_tell_error(struct port *p, const char *text)
@@ -292,7 +322,10 @@ void port_wire_open(struct port *p)
     uv_loop_t *loop = worker_loop(p->w);
     uv_pipe_init(loop, &p->in, 0);
     uv_pipe_init(loop, &p->out, 0);
-    p->in.data = p->out.data = p;
+    p->in.data = p->out.data = p->turn.data = p;
+    uv_prepare_init(loop, &p->turn);
+    uv_prepare_start(&p->turn, port_on_turn);
+    uv_unref((uv_handle_t *)&p->turn);
     int rc = uv_pipe_open(&p->in, p->streams.in);
     if (rc == 0)
         rc = uv_pipe_open(&p->out, p->streams.out);
@@ -306,8 +339,11 @@ void port_wire_close(struct port *p)
 {
     if (p->in.data == NULL)
         return;
+    port_flush(p);
     uv_read_stop((uv_stream_t *)&p->out);
+    uv_close((uv_handle_t *)&p->turn, NULL);
     uv_close((uv_handle_t *)&p->in, NULL);
     uv_close((uv_handle_t *)&p->out, NULL);
     buffer_fini(&p->said);
+    buffer_fini(&p->told);
 }

@@ -7,6 +7,7 @@
 #include "workers/queue/backbone.h"
 
 #include "common/pack.h"
+#include "proto/delivery.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,9 +79,6 @@ static void deliver_tell(struct backbone *b, const struct backbone_delivery *d,
         deliver_tell_worker(b, d, &m);
 }
 
-#define DELIVER_NOT     QUEUE_NOT_QUEUED
-#define DELIVER_UNKNOWN "whether the message is queued is unknown"
-
 static void deliver_fail(struct backbone *b, const struct backbone_delivery *d, const char *what,
                          const char *why)
 {
@@ -131,7 +129,7 @@ static void deliver_answer(struct backbone *b, const struct backbone_delivery *d
         slice_copy(slice_make(one->refused.ptr,
                               one->refused.len < sizeof why ? one->refused.len : sizeof why - 1),
                    why, sizeof why);
-        deliver_fail(b, d, DELIVER_NOT, why);
+        deliver_fail(b, d, DELIVERY_NOT_QUEUED, why);
         return;
     }
     pack_array(&names, one->queues.left);
@@ -145,7 +143,7 @@ static void deliver_answer(struct backbone *b, const struct backbone_delivery *d
                      (struct message_delivered){.id = deliver_name(b, one->id, id, sizeof id),
                                                 .queues = buffer_slice(&names)});
     else
-        deliver_fail(b, d, DELIVER_UNKNOWN, "memory is short");
+        deliver_fail(b, d, DELIVERY_UNKNOWN, "memory is short");
     buffer_fini(&names);
 }
 
@@ -183,7 +181,7 @@ static void deliver_on_reply(struct redis_conn *c, const redisReply *reply, void
     if (again) {
         deliver_again(b);
     } else if (why[0] != '\0') {
-        deliver_fail_sent(b, reply == NULL ? DELIVER_UNKNOWN : DELIVER_NOT, why);
+        deliver_fail_sent(b, reply == NULL ? DELIVERY_UNKNOWN : DELIVERY_NOT_QUEUED, why);
     } else if (reply->type == REDIS_REPLY_STRING &&
                queue_read_delivered(queue_reply_bytes(reply), &all)) {
         while (b->sent != NULL && queue_next_delivered(&all, &one)) {
@@ -192,7 +190,7 @@ static void deliver_on_reply(struct redis_conn *c, const redisReply *reply, void
             deliver_end(b, d);
         }
     }
-    deliver_fail_sent(b, DELIVER_UNKNOWN, "Redis gave an answer that is none");
+    deliver_fail_sent(b, DELIVERY_UNKNOWN, "Redis gave an answer that is none");
     backbone_deliver_send(b);
     if (worker_stopping(b->w) && b->asked == 0 && backbone_deliver_is_idle(b))
         worker_finished(b->w);
@@ -219,14 +217,14 @@ void backbone_deliver_send(struct backbone *b)
         b->last = &b->first;
     int rc = queue_redis_call(&b->redis, &b->call, deliver_on_reply, b);
     if (rc != 0)
-        deliver_fail_sent(b, DELIVER_NOT, uv_strerror(rc));
+        deliver_fail_sent(b, DELIVERY_NOT_QUEUED, uv_strerror(rc));
 }
 
 void backbone_deliver_refuse(struct backbone *b, const char *why)
 {
     while (b->first != NULL) {
         struct backbone_delivery *d = deliver_pop(&b->first);
-        deliver_fail(b, d, DELIVER_NOT, why);
+        deliver_fail(b, d, DELIVERY_NOT_QUEUED, why);
         deliver_end(b, d);
     }
     b->last = &b->first;
@@ -272,7 +270,7 @@ static void deliver_take(struct backbone *b, struct backbone_delivery who,
     else if (deliver_address(b, m, &address, &topic, why))
         d = calloc(1, sizeof *d + address.len + m->body.len);
     if (d == NULL) {
-        deliver_fail(b, &who, DELIVER_NOT, why);
+        deliver_fail(b, &who, DELIVERY_NOT_QUEUED, why);
         buffer_fini(&address);
         return;
     }

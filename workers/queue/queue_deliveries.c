@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/pack.h"
 #include "common/text.h"
-#include "proto/queue/queue_answer.h"
+#include "proto/delivery.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,8 +15,6 @@
 #define DELIVERIES_MAX       10000u
 #define DELIVERIES_BYTES_MAX (64u * 1024 * 1024) /* that wait for a worker */
 #define DELIVERY_MS          30000u
-
-static const char deliveries_broken[] = "whether the message is queued is unknown";
 
 struct delivery_backbone {
     struct delivery_backbone *next;
@@ -107,7 +105,8 @@ static void delivery_fail(struct queue_deliveries *q, struct delivery *d, const 
     char text[256];
     struct buffer none = BUFFER_EMPTY;
     bool sent = d->sent_to != 0;
-    snprintf(text, sizeof text, sent ? "%s: %s" : QUEUE_NOT_QUEUED ": %s", why, deliveries_broken);
+    snprintf(text, sizeof text, sent ? "%s: %s" : DELIVERY_NOT_QUEUED ": %s", why,
+             DELIVERY_UNKNOWN);
     pack_array(&none, 0);
     delivery_end(q, d,
                  (struct worker_delivered){.error = slice_of(text),
@@ -188,9 +187,9 @@ static void deliveries_send(struct queue_deliveries *q)
 static bool delivery_elsewhere(struct queue_deliveries *q, struct delivery *d, struct slice error)
 {
     uint64_t number;
-    size_t len = strlen(QUEUE_NOT_QUEUED);
+    size_t len = strlen(DELIVERY_NOT_QUEUED);
     if (d->backbone->reach->servers == 1 || error.len < len ||
-        memcmp(error.ptr, QUEUE_NOT_QUEUED, len) != 0)
+        memcmp(error.ptr, DELIVERY_NOT_QUEUED, len) != 0)
         return false;
     d->refused_by |= 1u << queue_reach_server(d->backbone->reach, d->sent_to);
     if (delivery_worker(q, d, &number) == NULL)

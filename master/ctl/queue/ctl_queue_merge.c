@@ -31,9 +31,9 @@ bool ctl_queue_merge_mark(json_t *list, const char *server)
 
 /* ---- numbers ---- */
 
-static bool merge_add(json_t *into, const char *key, const json_t *value)
+static bool merge_add(json_t *into, const char *key, json_int_t more)
 {
-    json_int_t sum = json_integer_value(json_object_get(into, key)) + json_integer_value(value);
+    json_int_t sum = json_integer_value(json_object_get(into, key)) + more;
     return json_object_set_new(into, key, json_integer(sum)) == 0;
 }
 
@@ -66,7 +66,7 @@ static bool merge_row(json_t *into, json_t *row)
         else if (strcmp(key, "weight") == 0)
             good = good && merge_longest(into, key, value);
         else if (json_is_integer(value))
-            good = good && merge_add(into, key, value);
+            good = good && merge_add(into, key, json_integer_value(value));
         else if (json_is_true(value) || json_is_null(json_object_get(into, key)))
             good = good && json_object_set(into, key, value) == 0;
     }
@@ -139,7 +139,7 @@ bool ctl_queue_merge_status(json_t *all, json_t *list, const char *server)
 
 /* ---- facets ---- */
 
-/* Each is looked for: a sweep has at most as many as were asked for. */
+/* Each is looked for: a sweep has at most as many as were asked for. What two servers show is one facet. */
 bool ctl_queue_merge_sweep(json_t *all, json_t *sweep, const char *server)
 {
     size_t i;
@@ -152,7 +152,7 @@ bool ctl_queue_merge_sweep(json_t *all, json_t *sweep, const char *server)
         if (!fresh)
             return false;
     }
-    bool good = merge_add(all, "seen", json_object_get(sweep, "seen")) &&
+    bool good = merge_add(all, "seen", json_integer_value(json_object_get(sweep, "seen"))) &&
                 merge_longest(all, "age_ms", json_object_get(sweep, "age_ms"));
     if (json_is_false(json_object_get(sweep, "whole")))
         good = good && json_object_set_new(all, "whole", json_false()) == 0;
@@ -164,7 +164,7 @@ bool ctl_queue_merge_sweep(json_t *all, json_t *sweep, const char *server)
             good = good && json_object_set_new(facet, "servers", json_array()) == 0 &&
                    json_array_append(facets, facet) == 0;
         else
-            good = good && merge_row(into, facet);
+            good = good && merge_row(into, facet) && merge_add(all, "seen", -1);
         good = good && json_array_append_new(json_object_get(first ? facet : into, "servers"),
                                              json_string(server)) == 0;
     }

@@ -8,7 +8,7 @@
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/queue/ctl_queue.h"
 #include "master/ctl/queue/ctl_queue_servers.h"
-#include "proto/queue/queue_answer.h"
+#include "proto/delivery.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,7 +192,8 @@ static bool several_is_it(struct several *s, bool good, const json_t *answer)
     if (s->how->how == SEVERAL_FIRST)
         return good && json_array_size(answer) > 0;
     /* What may be queued there is not given to another. */
-    return good || why == NULL || strncmp(why, QUEUE_NOT_QUEUED, strlen(QUEUE_NOT_QUEUED)) != 0;
+    return good || why == NULL ||
+           strncmp(why, DELIVERY_NOT_QUEUED, strlen(DELIVERY_NOT_QUEUED)) != 0;
 }
 
 static void several_one(struct several *s)
@@ -239,8 +240,8 @@ static int several_end(struct several *s)
     const char *faults = buffer_text(&s->faults);
     bool one = s->how->how == SEVERAL_ANY && s->answered > 0;
     if (s->status == CONTROL_OK && s->answered == 0)
-        return ctl_fail(CONTROL_ERROR, QUEUE_NOT_QUEUED ": no backbone worker is ready: see "
-                                                        "platoonctl status");
+        return ctl_fail(CONTROL_ERROR, DELIVERY_NOT_QUEUED ": no backbone worker is ready: see "
+                                                           "platoonctl status");
     if (s->faults.len > 0 && !one)
         ctl_fail(s->status, "%s", faults != NULL ? faults : "not enough memory");
     if (s->answered > 0 && (one || !several_must_all(s)))

@@ -15,6 +15,8 @@
 #include "workers/program/port_actions.c"
 #include "workers/program/port_wire.c"
 
+#include "common/json/json_check.h"
+
 #include <setjmp.h>
 
 static jmp_buf ended;
@@ -207,6 +209,13 @@ int uv_write(uv_write_t *req, uv_stream_t *stream, const uv_buf_t *bufs, unsigne
     return 0;
 }
 
+int uv_try_write(uv_stream_t *stream, const uv_buf_t *bufs, unsigned count)
+{
+    (void)stream;
+    (void)count;
+    return (int)(bufs->len / 2);
+}
+
 size_t uv_stream_get_write_queue_size(const uv_stream_t *stream)
 {
     (void)stream;
@@ -264,6 +273,29 @@ static void hear(struct port *p)
     }
 }
 
+/* A task of any bytes is one line of JSON, or one frame. */
+static void take(struct port *p, const unsigned char *data, size_t size)
+{
+    size_t half = size / 2 < 64 ? size / 2 : 64;
+    struct worker_task task = {.queue = "q",
+                               .attempt = size,
+                               .at_ms = (int64_t)size - 2,
+                               .facet = slice_make(data, half),
+                               .body = slice_make(data, size)};
+    strcpy(task.id, "q/1");
+    port_on_task(NULL, p, &task);
+    struct slice told = slice_make(p->told.data + p->told_from, p->told.len - p->told_from);
+    if (!p->msgpack && memchr(told.ptr, '\n', told.len) != told.ptr + told.len - 1)
+        abort();
+    json_t *event = NULL;
+    if (p->msgpack
+            ? json_value_unpack(slice_make(told.ptr + 4, told.len - 4), 100, &event) == -EINVAL &&
+                  json_check_value(task.body)
+            : !json_check_object(told) && json_check_value(task.body))
+        abort();
+    json_decref(event);
+}
+
 static void live(const unsigned char *data, size_t size, bool msgpack, size_t piece)
 {
     static struct port p;
@@ -272,11 +304,16 @@ static void live(const unsigned char *data, size_t size, bool msgpack, size_t pi
     if (setjmp(ended) == 0) {
         say(&p, data, size, piece);
         hear(&p);
+        take(&p, data, size);
         say(&p, data, size, size);
     }
     port_queue_close(&p);
     port_actions_close(&p);
+    port_flush(&p);
+    if (p.task_bytes != 0)
+        abort();
     buffer_fini(&p.said);
+    buffer_fini(&p.told);
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);

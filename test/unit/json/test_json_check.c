@@ -20,6 +20,7 @@ START_TEST(objects)
         "{\"\":\"\"}",
         "{\"a\":[]}",
         "{\"ü\":\"漢\"}",
+        "{\"a\":\"\\ud83d\\uDE00\\u0000\"}",
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         ck_assert_msg(is(good[i]), "%s", good[i]);
@@ -51,6 +52,11 @@ START_TEST(no_objects)
         "{\"a\":\"}",
         "{\"a\":\"\\x\"}",
         "{\"a\":\"\\u12g4\"}",
+        "{\"a\":\"\\ud83d\"}",
+        "{\"a\":\"\\ud83dx\"}",
+        "{\"a\":\"\\ud83d\\n\"}",
+        "{\"a\":\"\\ud83d\\ud83d\"}",
+        "{\"a\":\"\\ude00\"}",
         "{\"a\":[1 2]}",
         "{\"a\":[1,]}",
         "{\"a\":\"\t\"}",
@@ -64,6 +70,19 @@ START_TEST(no_objects)
     ck_assert(!json_check_object(slice_make("{\"a\":\"\0\"}", 9)));
     ck_assert(!json_check_object(slice_make("{\"a\":\"\\\0\"}", 10)));
     ck_assert(!json_check_object(slice_make("{}\0", 3)));
+}
+END_TEST
+
+START_TEST(values)
+{
+    static const char *const good[] = {"1", " [1] ", "\"a\"", "null", "-0.50e2", "{}", "[{}]"};
+    static const char *const bad[] = {"",   " ", "01",  "1 2", "nul", "[",
+                                      "\"", "a", "'a'", "+1",  "{}x"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        ck_assert_msg(json_check_value(slice_of(good[i])), "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ck_assert_msg(!json_check_value(slice_of(bad[i])), "%s", bad[i]);
+    ck_assert(!json_check_value(slice_make("true\0", 5)));
 }
 END_TEST
 
@@ -88,10 +107,11 @@ START_TEST(prefixes)
     for (size_t len = 0; len < sizeof whole - 1; len++) {
         char *copy = slice_dup(slice_make(whole, len));
         ck_assert(!json_check_object(slice_make(copy, len)));
+        ck_assert(!json_check_value(slice_make(copy, len)));
         free(copy);
     }
     ck_assert(is(whole));
 }
 END_TEST
 
-SUITE_MAIN("json_check", objects, no_objects, depth_is_bounded, prefixes)
+SUITE_MAIN("json_check", objects, no_objects, values, depth_is_bounded, prefixes)

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LEASE 60000
 #define MANY  64
@@ -85,5 +86,32 @@ START_TEST(sixteen_turns_are_looked_at)
 }
 END_TEST
 
+/* Of each of 32 that are handed out one LRANGE is its message; the others are of turns, 32 at a time. */
+static long turns_read(void)
+{
+    queue_redis("CONFIG RESETSTAT");
+    ck_assert_uint_eq(queue_pull("q", 32, LEASE), 32);
+    const char *at = strstr(queue_redis("INFO commandstats"), "cmdstat_lrange:calls=");
+    ck_assert_ptr_nonnull(at);
+    return atol(at + strlen("cmdstat_lrange:calls=")) - 32;
+}
+
+/* Whose share is nothing goes at once; whose is not is compared with those behind it, which must be read for that. */
+START_TEST(nothing_is_looked_at_behind_who_has_less_than_its_weight)
+{
+    char facet[8];
+    queue_register("q", "");
+    for (int i = 0; i < 3 * 64; i++) {
+        snprintf(facet, sizeof facet, "f%d", i % 64);
+        queue_deliver("t", facet, "x");
+    }
+    ck_assert_int_eq(turns_read(), 1);
+    ck_assert_int_eq(turns_read(), 1);
+    ck_assert_int_eq(turns_read(), 2); /* each has one in flight now */
+    queue_check("q");
+}
+END_TEST
+
 QUEUE_SUITE("queue_again", a_pause_is_any_part_of_what_doubles,
-            what_is_delayed_is_not_what_waits_longest, sixteen_turns_are_looked_at)
+            what_is_delayed_is_not_what_waits_longest, sixteen_turns_are_looked_at,
+            nothing_is_looked_at_behind_who_has_less_than_its_weight)
