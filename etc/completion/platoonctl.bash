@@ -29,13 +29,13 @@ walk(json.load(sys.stdin))' "$kind" 2>/dev/null
 # What may follow the words so far: words; @ and what _platoonctl_names takes; @file.
 _platoonctl_places() {
     case $1 in
-    'cache set '*' '*' '* | 'queue weight '*' '*' '* | 'job schedule '*' '*' '* | 'snapshot diff '*' '*' '*) ;;
+    'cache set '*' '*' '* | 'queue weight '*' '*' '* | 'job schedule '*' '*' '* | 'snapshot diff '*' '*' '* | 'snapshot whatif '*' '*' '*) ;;
     'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop' | 'queue dead '*' retry' | 'queue dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'job schedule '*' '* | 'snapshot diff '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'job run '* | 'job show '* | 'job wait '* | 'job tail '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '* | 'snapshot show '* | 'snapshot run '* | 'snapshot wait '* | 'snapshot pack '*) ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'job schedule '*' '* | 'snapshot diff '*' '* | 'snapshot whatif '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'job run '* | 'job show '* | 'job wait '* | 'job tail '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '* | 'snapshot show '* | 'snapshot run '* | 'snapshot whatif '* | 'snapshot wait '* | 'snapshot pack '*) ;;
     'snapshot put '*) echo '@file' ;;
     'job schedule '*) echo '@worker' ;;
     'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
-    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait' | 'job run' | 'job show' | 'job wait' | 'job tail' | 'job cancel' | 'job retry' | 'snapshot list' | 'snapshot log' | 'snapshot get' | 'snapshot diff' | 'snapshot show' | 'snapshot run' | 'snapshot wait' | 'snapshot put' | 'snapshot pack') ;;
+    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait' | 'job run' | 'job show' | 'job wait' | 'job tail' | 'job cancel' | 'job retry' | 'snapshot list' | 'snapshot log' | 'snapshot get' | 'snapshot diff' | 'snapshot show' | 'snapshot run' | 'snapshot whatif' | 'snapshot wait' | 'snapshot put' | 'snapshot pack') ;;
     'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
     'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-node:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
@@ -54,7 +54,7 @@ _platoonctl_places() {
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
     queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap listen wait' ;;
     job) echo 'platforms run list show wait tail cancel retry stats schedule' ;;
-    snapshot) echo 'list log get diff show run wait put pack' ;;
+    snapshot) echo 'list log get diff show run whatif wait put pack' ;;
     esac
 }
 
@@ -103,6 +103,7 @@ _platoonctl_dashes() {
     'job stats' | 'job stats '*) echo "$_platoonctl_options --since --on" ;;
     'job schedule' | 'job schedule '*) echo "$_platoonctl_options --cron --every --settings --missed --overlap --on" ;;
     'snapshot log' | 'snapshot log '*) echo "$_platoonctl_options --limit --before" ;;
+    'snapshot whatif' | 'snapshot whatif '*) echo "$_platoonctl_options --at" ;;
     'snapshot put' | 'snapshot put '*) echo "$_platoonctl_options --if" ;;
     *) echo "$_platoonctl_options" ;;
     esac
@@ -111,7 +112,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --if) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --at | --if) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -128,7 +129,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --if) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --at | --if) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

@@ -11,9 +11,9 @@ void program_calls_check(const struct config_section *s, struct config_errors *e
 }
 
 int program_calls_settings(struct config_extras *e, const struct config *c,
-                           const struct config_section *s)
+                           const struct config_section *s, const char *prefix)
 {
-    return program_settings_foreign(e, c, s);
+    return program_settings_foreign(e, c, s, prefix);
 }
 
 void program_calls_preflight(const struct config_section *s, struct preflight_findings *f)

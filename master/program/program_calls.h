@@ -17,11 +17,11 @@
 void program_calls_check(const struct config_section *s, struct config_errors *errors);
 
 /*
- * Adds command.argv.N, command.env.N, command.dir and its limits, as command workers are told them (PROTOCOL.md). 0, or
- * a negative errno; what was added is the caller's in either case.
+ * Adds PREFIX.argv.N, PREFIX.env.N, PREFIX.dir and its limits, as command workers are told them (PROTOCOL.md) with the
+ * prefix "command"; at most 30 letters. 0, or a negative errno; what was added is the caller's in either case.
  */
 int program_calls_settings(struct config_extras *e, const struct config *c,
-                           const struct config_section *s);
+                           const struct config_section *s, const char *prefix);
 
 /* Warns of a program, a directory, a user that are not there. Looks at files and into the user database. */
 void program_calls_preflight(const struct config_section *s, struct preflight_findings *f);

@@ -196,30 +196,44 @@ int program_settings_make(struct config_extras *e, const struct config *c,
 
 /* ---- other systems' sections ---- */
 
+struct client {
+    struct config_extras *e;
+    const struct config_section *s;
+    const char *prefix;
+    char name[48]; /* of a setting */
+};
+
+static const char *client_name(struct client *c, const char *what)
+{
+    snprintf(c->name, sizeof c->name, "%s.%s", c->prefix, what);
+    return c->name;
+}
+
 /* Those of no_new_privs and its sisters that such a section has. */
-static void client_put_limits(struct config_extras *e, const struct config_section *s)
+static void client_put_limits(struct client *c)
 {
     for (size_t i = 0; i < sizeof program_limits / sizeof program_limits[0]; i++) {
-        const char *value = config_get(s, program_limits[i].key);
+        const char *value = config_get(c->s, program_limits[i].key);
         if (value != NULL && value[0] != '\0')
-            config_extras_add(e, program_limits[i].program, value);
+            config_extras_add(c->e, client_name(c, program_limits[i].key), value);
     }
 }
 
 int program_settings_foreign(struct config_extras *e, const struct config *c,
-                             const struct config_section *s)
+                             const struct config_section *s, const char *prefix)
 {
+    struct client client = {.e = e, .s = s, .prefix = prefix};
     struct buffer words = BUFFER_EMPTY;
     int rc = config_program_words(c, slice_of(config_get(s, "command")), &words);
     if (rc > 0)
-        program_put_each(e, &words, "command.argv");
+        program_put_each(e, &words, client_name(&client, "argv"));
     buffer_clear(&words);
     if (rc >= 0)
         rc = words_split(slice_of(config_get(s, "environment")), CONFIG_WORDS_MAX, &words);
     if (rc > 0)
-        program_put_each(e, &words, "command.env");
+        program_put_each(e, &words, client_name(&client, "env"));
     buffer_fini(&words);
-    config_extras_add(e, "command.dir", config_get(s, "directory"));
-    client_put_limits(e, s);
+    config_extras_add(e, client_name(&client, "dir"), config_get(s, "directory"));
+    client_put_limits(&client);
     return rc < 0 ? rc : e->failed ? -ENOMEM : 0;
 }

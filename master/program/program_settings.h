@@ -23,8 +23,8 @@ int program_settings_make(struct config_extras *e, const struct config *c,
                           const struct config_section *program, uint64_t number,
                           const struct program_child *child);
 
-/* The same of a section of another kind that has such keys (program_calls.h). */
+/* The same of a section of another kind that has such keys (program_calls.h), as PREFIX.argv.N and so on. */
 int program_settings_foreign(struct config_extras *e, const struct config *c,
-                             const struct config_section *s);
+                             const struct config_section *s, const char *prefix);
 
 #endif

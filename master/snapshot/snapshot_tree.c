@@ -1,6 +1,6 @@
 /*
- * snapshot_tree.c: what a snapshot's store is told, its resources; a worker for each that is made; and what web is
- * told, all stores. See systems_tree.h.
+ * snapshot_tree.c: what a snapshot's store is told, its resources; a worker for each that is made, and those of
+ * what-ifs; and what web is told, all stores. See systems_tree.h.
  *
  * Runs in the master. Such a worker stands beside the store of its snapshot, which no path of TYPES can say.
  */
@@ -9,6 +9,7 @@
 #include "master/systems_tree.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- web ---- */
@@ -86,11 +87,71 @@ static int resource_settings(struct tree_builder *b, struct node *n, const struc
     struct config_identity identity = builder_identity(b);
     if (config_get(s, "snapshot")[0] == '\0')
         config_extras_add_section(&extras, b->c, "snapshot", snapshot);
-    int rc = program_calls_settings(&extras, b->c, s);
+    int rc = program_calls_settings(&extras, b->c, s, "command");
     if (rc == 0)
         rc = config_settings_pack(&n->settings, b->c, s, &identity, &extras);
     config_extras_fini(&extras);
     return rc;
+}
+
+/* ---- what-ifs ---- */
+
+/* One of the commands that a what-if may run: all of them are told to each of its workers. */
+static int whatif_add_step(const struct tree_builder *b, struct config_extras *extras,
+                           size_t number, const struct config_section *s)
+{
+    static const char *const told[] = {"size_min", "size_max", "timeout", "stop_timeout"};
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "steps.%zu", number);
+    config_extras_add_item(extras, "steps", number, "name", config_title(s));
+    for (size_t k = 0; k < sizeof told / sizeof told[0]; k++)
+        config_extras_add_item(extras, "steps", number, told[k], config_get(s, told[k]));
+    return program_calls_settings(extras, b->c, s, prefix);
+}
+
+/* Every resource that is made from others. -ENOENT: there is none, and so nobody to ask what if. */
+static int whatif_add_steps(const struct tree_builder *b, const struct config_section *snapshot,
+                            struct config_extras *extras)
+{
+    const struct config_section *s;
+    size_t count = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && (s = config_section_at(b->c, CONFIG_RESOURCE, i)) != NULL; i++)
+        if (snapshot_of(b->c, s) == snapshot && config_get(s, "inputs")[0] != '\0')
+            rc = whatif_add_step(b, extras, count++, s);
+    return rc != 0 ? rc : count > 0 ? 0 : -ENOENT;
+}
+
+static void whatif_build(struct tree_builder *b, const struct config_section *snapshot,
+                         uint64_t number, const struct config_extras *extras)
+{
+    struct config_identity identity = builder_identity(b);
+    char name[4 * CONTRACT_NAME_MAX];
+    snprintf(name, sizeof name, "snapshot/%s/whatif.%" PRIu64, config_title(snapshot), number);
+    struct node *n =
+        builder_leaf(b, name, WORKER_TYPE_FILTER, builder_parent(b, name, snapshot), snapshot);
+    int rc = n != NULL ? config_settings_pack(&n->settings, b->c, snapshot, &identity, extras) : 0;
+    if (rc != 0)
+        builder_fail(b, name, strerror(-rc));
+}
+
+static void whatif_build_all(struct tree_builder *b, const struct config_section *snapshot)
+{
+    struct config_extras extras = CONFIG_EXTRAS_EMPTY;
+    int rc = whatif_add_steps(b, snapshot, &extras);
+    b->at = snapshot;
+    if (rc != 0 && rc != -ENOENT)
+        builder_fail(b, config_title(snapshot), strerror(-rc));
+    for (uint64_t n = 1; rc == 0 && !b->failed && n <= config_get_u64(snapshot, "whatifs"); n++)
+        whatif_build(b, snapshot, n, &extras);
+    config_extras_fini(&extras);
+}
+
+static void whatifs_build(struct tree_builder *b)
+{
+    const struct config_section *s;
+    for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_SNAPSHOT, i)) != NULL; i++)
+        whatif_build_all(b, s);
 }
 
 void tree_build_resources(struct tree_builder *b)
@@ -111,4 +172,5 @@ void tree_build_resources(struct tree_builder *b)
         if (rc != 0)
             builder_fail(b, name, strerror(-rc));
     }
+    whatifs_build(b);
 }

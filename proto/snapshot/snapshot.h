@@ -26,6 +26,8 @@
     X(SNAPSHOT, "intensity", INT, "20", 1, 1000, LIVE, \
       "restarts within `period` after which the section's branch is restarted whole") \
     X(SNAPSHOT, "period", SPAN, "30s", 1000, 86400000, LIVE, "window for `intensity`") \
+    X(SNAPSHOT, "whatifs", INT, "1", 0, 16, RESTART, \
+      "workers for what-ifs, so that no run waits for one; 0: nobody may ask what if") \
     X(SNAPSHOT, "public", PATH, "", 0, 0, RESTART, \
       "folder of pages, which web shows at /pages/NAME/; empty: none") \
     X(SNAPSHOT, "open", BOOL, "false", 0, 0, RESTART, "reading it over HTTP takes no token; web's token_file") \
@@ -109,7 +111,7 @@
     X(WEB, "web", WEB, web, ITSELF, "web", "", "answers for snapshots over HTTP, and tells readers each change")
 
 #define SNAPSHOT_MESSAGES(X) \
-    X(401, RUN, run, "store to filter: make a version of yours") \
+    X(401, RUN, run, "store to filter: make a version") \
     X(402, WANT, want, "filter to store: the bytes of that input of the RUN") \
     X(403, INPUT, input, "store to filter: these") \
     X(404, RESULT, result, "filter to store: what has come of it") \
@@ -118,6 +120,7 @@
 
 #define MESSAGE_FIELDS_RUN(F) \
     F(u64, token, "of the run, unique within the store's incarnation") \
+    F(str, resource, "of a what-if: which one is to be made; empty: the worker's own") \
     F(str, commit, "the newest one, which all inputs are from; empty: there is none") \
     F(raw, inputs, "array of map {name, header, size}, in the order of the section") \
     F(str, etag, "of the version that is there, as its server named it; empty: none") \
@@ -157,6 +160,7 @@
 
 #define SNAPSHOT_SETTINGS(X) \
     X("resources.") \
+    X("steps.") \
     X("stores.") \
     X("served.")
 
@@ -185,6 +189,9 @@
       "a resource: its newest version, what that was made from, and its last run") \
     X(SNAPSHOT_RUN, snapshot_run, "snapshot run", 1, 1, WAIT, ACT, "snapshot run R", \
       "makes a resource anew, and waits for what comes of it") \
+    X(SNAPSHOT_WHATIF, snapshot_whatif, "snapshot whatif", 1, VERB_MANY, WAIT, LOOK, \
+      "snapshot whatif R --with NAME=FILE… [--at VERSION]", \
+      "what a resource would be if others were these files; nothing changes") \
     X(SNAPSHOT_WAIT, snapshot_wait, "snapshot wait", 0, 1, WAIT, WAIT, "snapshot wait [STORE]", \
       "until no resource is due or running") \
     X(SNAPSHOT_PUT, snapshot_put, "snapshot put", 1, VERB_MANY, ANSWER, ACT, \
@@ -205,6 +212,12 @@
       "map {resource: as of snapshot-list, inputs: array of map {resource, commit, blob}, last_run: nil or map {at, " \
       "result, error, duration_ms, stderr}}") \
     X("snapshot", "snapshot-run", ACT, "RESOURCE", "map {result, seq, commit, blob}, when it has been run") \
+    X("snapshot", "snapshot-whatif-give", LOOK, "ID RESOURCE NAME OFFSET SIZE BYTES", \
+      "map {have}: a piece of what NAME is to be in the what-if of RESOURCE") \
+    X("snapshot", "snapshot-whatif", LOOK, "ID RESOURCE VERSION", \
+      "map {base, size, bytes bin}: the first piece of what it would be; or, a step has failed, map {base, step, " \
+      "error, stderr}") \
+    X("snapshot", "snapshot-whatif-more", LOOK, "ID OFFSET", "map {bytes bin}: a further piece") \
     X("snapshot", "snapshot-wait", LOOK, "", \
       "array of map {resource, state, error} of what failed or is held, when nothing is due or running") \
     X("snapshot", "snapshot-put", ACT, "RESOURCE UPLOAD OFFSET SIZE BLOB BY BYTES", \
@@ -216,6 +229,7 @@
     X(SNAPSHOT_UNCHANGED, "snapshot_unchanged_total", COUNTER, "bytes that were those of the newest version already") \
     X(SNAPSHOT_FAILED_RUNS, "snapshot_failed_runs_total", COUNTER, "runs that made no version, and were no death") \
     X(SNAPSHOT_REFUSED, "snapshot_refused_total", COUNTER, "versions that were refused, or could not be written") \
+    X(SNAPSHOT_WHATIFS, "snapshot_whatifs_total", COUNTER, "what-ifs that were begun") \
     X(WEB_EVENTS, "web_events_total", COUNTER, "events that readers were told") \
     X(WEB_RESYNCS, "web_resyncs_total", COUNTER, "times that a reader had fallen out, and was told the newest") \
     X(WEB_SUBSCRIBERS, "web_subscribers", GAUGE, "readers that are connected") \

@@ -14,6 +14,10 @@
 #define SNAPSHOT_INPUTS_MAX  32
 #define SNAPSHOT_COMMAND_MAX 1000
 
+/* Resources that a what-if replaces; letters of what it is known by while its bytes travel. */
+#define SNAPSHOT_GIVEN_MAX 32
+#define SNAPSHOT_ASK_MAX   40
+
 /* What is kept of what a run says on stderr. */
 #define SNAPSHOT_SAID_MAX 16384
 

@@ -1,5 +1,6 @@
 /*
- * filter.c: the worker that makes a resource's versions: what the store says, and is told. See filter_run.h.
+ * filter.c: the worker that makes a resource's versions, or, of a what-if's, what any of them would be: what the store
+ * says, and is told. See filter_run.h.
  *
  * It decides nothing and keeps nothing: the store says when (RUN), hands it its inputs one by one as its command reads
  * them (WANT, INPUT), and hears what came of it (RESULT). When the store is gone, so is whoever wanted the version: the
@@ -17,8 +18,7 @@
 struct filter {
     struct worker *w;
     char store[2 * CONTRACT_NAME_MAX];
-    struct filter_program program;
-    struct filter_limits limits;
+    struct filter_steps steps;
     struct filter_run *run; /* NULL: none */
     uint64_t token;         /* of the RUN; 0: nobody wants what comes of the run */
     struct buffer inputs;   /* of the RUN: its raw list */
@@ -80,26 +80,31 @@ static void filter_begin_pending(struct filter *f)
         filter_begin(f, &m);
 }
 
+static void filter_tell(struct filter *f, const struct message_result *m)
+{
+    struct worker_peer *store = filter_store(f);
+    if (m->token == 0 || store == NULL || worker_stopping(f->w))
+        return;
+    struct buffer *message = worker_compose(f->w);
+    message_result_pack(message, m);
+    worker_must_send(f->w, store, message);
+}
+
 static void filter_on_end(void *ctx, enum filter_outcome outcome, const char *error,
                           struct slice bytes, struct slice said, uint64_t duration_ms)
 {
     struct filter *f = ctx;
-    struct worker_peer *store = filter_store(f);
     uint64_t token = f->token;
     f->run = NULL;
     f->token = 0;
-    if (token != 0 && store != NULL && !worker_stopping(f->w)) {
-        struct buffer *message = worker_compose(f->w);
-        message_result_pack(message, &(struct message_result){.token = token,
-                                                              .outcome = outcome,
-                                                              .error = slice_of(error),
-                                                              .bytes = bytes,
-                                                              .duration_ms = duration_ms,
-                                                              .said = said,
-                                                              .etag = slice_of(""),
-                                                              .modified = slice_of("")});
-        worker_must_send(f->w, store, message);
-    }
+    filter_tell(f, &(struct message_result){.token = token,
+                                            .outcome = outcome,
+                                            .error = slice_of(error),
+                                            .bytes = bytes,
+                                            .duration_ms = duration_ms,
+                                            .said = said,
+                                            .etag = slice_of(""),
+                                            .modified = slice_of("")});
     if (worker_stopping(f->w))
         worker_finished(f->w);
     else
@@ -112,6 +117,17 @@ static void filter_begin(struct filter *f, const struct message_run *m)
         .on_want = filter_on_want, .on_end = filter_on_end, .ctx = f};
     char commit[64];
     struct unpack u = unpack_start(m->inputs);
+    struct filter_step *step = filter_steps_find(&f->steps, m->resource);
+    if (step == NULL) { /* the store has other settings than we, for a moment */
+        filter_tell(f, &(struct message_result){.token = m->token,
+                                                .outcome = FILTER_FAILED,
+                                                .error = slice_of("nothing makes it here"),
+                                                .bytes = slice_of(""),
+                                                .said = slice_of(""),
+                                                .etag = slice_of(""),
+                                                .modified = slice_of("")});
+        return;
+    }
     if (!slice_copy(m->commit, commit, sizeof commit))
         commit[0] = '\0';
     buffer_clear(&f->inputs);
@@ -122,7 +138,7 @@ static void filter_begin(struct filter *f, const struct message_run *m)
     f->count = unpack_array(&u);
     f->next = 0;
     f->started_ms = clock_mono_ms();
-    f->run = filter_run_new(f->w, &f->program, commit, &f->limits, &events);
+    f->run = filter_run_new(f->w, &step->program, commit, &step->limits, &events);
 }
 
 /* ---- what the store says ---- */
@@ -206,11 +222,7 @@ static int filter_init(struct worker *w, void *state)
     f->w = w;
     snprintf(f->store, sizeof f->store, "snapshot/%s/store",
              worker_setting_text(w, "snapshot.name"));
-    filter_program_read(&f->program, w);
-    f->limits = (struct filter_limits){.size_min = worker_setting_u64(w, "resource.size_min"),
-                                       .size_max = worker_setting_u64(w, "resource.size_max"),
-                                       .timeout_ms = worker_setting_u64(w, "resource.timeout"),
-                                       .stop_ms = worker_setting_u64(w, "resource.stop_timeout")};
+    filter_steps_read(&f->steps, w);
     int rc = child_process_adopt();
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "descendants of the command cannot be adopted");
@@ -243,7 +255,7 @@ static void filter_fini(struct worker *w, void *state)
     (void)w;
     if (f->run != NULL)
         filter_run_kill(f->run);
-    filter_program_free(&f->program);
+    filter_steps_free(&f->steps);
     buffer_fini(&f->inputs);
     buffer_fini(&f->pending);
 }

@@ -20,11 +20,11 @@ extern char **environ;
 #define FILTER_GROUPS_MAX 65536
 #define FILTER_RUN_VARS   1 /* PLATOON_COMMIT */
 
-static void program_words(struct worker *w, const char **list, size_t max)
+static void program_words(struct worker *w, const char *prefix, const char **list, size_t max)
 {
     for (size_t i = 0; i < max; i++) {
-        char name[48];
-        snprintf(name, sizeof name, "command.argv.%zu", i);
+        char name[64];
+        snprintf(name, sizeof name, "%s.argv.%zu", prefix, i);
         list[i] = worker_setting(w, name);
         if (list[i] == NULL)
             return;
@@ -84,9 +84,11 @@ static void variable_own(const char *name, const char *value, void *ctx)
     variable_put(v->p, v->w, strdup(value));
 }
 
-static void program_variables(struct filter_program *p, struct worker *w)
+static void program_variables(struct filter_program *p, struct worker *w, const char *prefix)
 {
     struct variables own = {p, w};
+    char name[64];
+    snprintf(name, sizeof name, "%s.env.", prefix);
     for (char **at = environ; *at != NULL; at++)
         variable_put(p, w, strdup(*at));
     if (p->limits.user[0] != '\0') {
@@ -94,8 +96,7 @@ static void program_variables(struct filter_program *p, struct worker *w)
         variable_set(p, w, "USER", p->limits.user);
         variable_set(p, w, "LOGNAME", p->limits.user);
     }
-    worker_setting_each(w, "command.env.", variable_own, &own);
-    variable_set(p, w, "PLATOON_RESOURCE", worker_setting_text(w, "resource.name"));
+    worker_setting_each(w, name, variable_own, &own);
 }
 
 /* ---- rights ---- */
@@ -122,13 +123,19 @@ static void program_groups(struct filter_program *p, struct worker *w)
     p->group_count = (size_t)count;
 }
 
-void filter_program_read(struct filter_program *p, struct worker *w)
+void filter_program_read(struct filter_program *p, struct worker *w, const char *prefix,
+                         const char *resource, bool whatif)
 {
-    program_words(w, p->argv, FILTER_WORDS_MAX);
-    p->dir = worker_setting(w, "command.dir");
-    worker_limits_read(w, "command", &p->limits);
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s.dir", prefix);
+    program_words(w, prefix, p->argv, FILTER_WORDS_MAX);
+    p->dir = worker_setting(w, dir);
+    worker_limits_read(w, prefix, &p->limits);
     program_groups(p, w);
-    program_variables(p, w);
+    program_variables(p, w, prefix);
+    variable_set(p, w, "PLATOON_RESOURCE", resource);
+    if (whatif)
+        variable_set(p, w, "PLATOON_WHATIF", "1");
     p->limits.user[0] =
         '\0'; /* its groups are known: nobody is to be asked for them behind the fork */
 }

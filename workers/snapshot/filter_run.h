@@ -2,6 +2,7 @@
  * filter_run.h: what makes a resource's versions: a command, one run of it at a time.
  *
  * filter.c          the worker type: what the store says, and is told
+ * filter_steps.c    what it makes: its resource, or, of a what-if's, any of its snapshot
  * filter_run.c      a run: its process, what it reads and says, its time, its end and that of what it left
  * filter_program.c  the command as its section has it: words, environment, limits, all ready before a fork
  */
@@ -26,8 +27,12 @@ struct filter_program {
     size_t variables; /* of it, without what a run adds */
 };
 
-/* From the settings command.*. What cannot be had ends the process. */
-void filter_program_read(struct filter_program *p, struct worker *w);
+/*
+ * From the settings PREFIX.*; `resource` and, of a what-if's, that it is one are among its variables. What cannot be had
+ * ends the process.
+ */
+void filter_program_read(struct filter_program *p, struct worker *w, const char *prefix,
+                         const char *resource, bool whatif);
 void filter_program_free(struct filter_program *p);
 
 /*
@@ -45,6 +50,29 @@ struct filter_run;
 struct filter_limits {
     uint64_t size_min, size_max, timeout_ms, stop_ms;
 };
+
+/* ---- filter_steps.c ---- */
+
+struct filter_step {
+    const char *name; /* of the resource; a setting */
+    struct filter_program program;
+    struct filter_limits limits;
+};
+
+struct filter_steps {
+    struct filter_step *list;
+    size_t count;
+    bool whatifs;
+};
+
+/* From the settings. What cannot be had ends the process. */
+void filter_steps_read(struct filter_steps *steps, struct worker *w);
+void filter_steps_free(struct filter_steps *steps);
+
+/* The one that a RUN names ("": the worker's own). NULL: it has none such. */
+struct filter_step *filter_steps_find(const struct filter_steps *steps, struct slice name);
+
+/* ---- a run ---- */
 
 struct filter_events {
     /* It would read on: answered by filter_run_feed or, when there is no more, filter_run_fed. */

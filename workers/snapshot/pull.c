@@ -332,7 +332,8 @@ static int pull_init(struct worker *w, void *state)
              worker_setting_text(w, "snapshot.name"));
     p->filters = worker_setting(w, "command.argv.0") != NULL;
     if (p->filters)
-        filter_program_read(&p->program, w);
+        filter_program_read(&p->program, w, "command", worker_setting_text(w, "resource.name"),
+                            false);
     p->limits = (struct filter_limits){.size_min = worker_setting_u64(w, "resource.size_min"),
                                        .size_max = worker_setting_u64(w, "resource.size_max"),
                                        .timeout_ms = worker_setting_u64(w, "resource.timeout"),

@@ -7,6 +7,7 @@
  */
 #include "workers/snapshot/snapshot_runs.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "workers/snapshot/snapshot_place.h"
 
@@ -57,6 +58,9 @@ static const struct store_verb store_verbs[] = {
     {"snapshot-show", " RESOURCE", snapshot_show},
     {"snapshot-run", " RESOURCE", snapshot_run},
     {"snapshot-wait", "", snapshot_wait},
+    {"snapshot-whatif-give", " ID RESOURCE NAME OFFSET SIZE BYTES", snapshot_whatif_give},
+    {"snapshot-whatif", " ID RESOURCE VERSION", snapshot_whatif},
+    {"snapshot-whatif-more", " ID OFFSET", snapshot_whatif_more},
     {"snapshot-put", " RESOURCE UPLOAD OFFSET SIZE BLOB BY BYTES", snapshot_put},
 };
 #define STORE_VERBS (sizeof store_verbs / sizeof store_verbs[0])
@@ -79,6 +83,7 @@ static void store_on_request(struct worker *w, void *state, const struct link_re
     struct unpack u = unpack_start(request->args);
     uint32_t count = unpack_array(&u);
     const struct store_verb *verb = NULL;
+    s->until_ms = clock_mono_ms() + request->deadline_ms;
     for (size_t i = 0; i < STORE_VERBS && verb == NULL; i++)
         if (slice_is(request->verb, store_verbs[i].verb))
             verb = &store_verbs[i];
@@ -111,6 +116,7 @@ static void store_on_up(struct worker *w, void *state, struct worker_peer *peer)
 {
     (void)w;
     snapshot_runs_peer(state, peer, true);
+    snapshot_whatif_peer(state, peer, true);
 }
 
 static void store_on_down(struct worker *w, void *state, struct worker_peer *peer,
@@ -119,13 +125,15 @@ static void store_on_down(struct worker *w, void *state, struct worker_peer *pee
     (void)w;
     (void)reason;
     snapshot_runs_peer(state, peer, false);
+    snapshot_whatif_peer(state, peer, false);
 }
 
 static bool store_on_message(struct worker *w, void *state, struct worker_peer *from, uint64_t type,
                              struct unpack *u)
 {
     (void)w;
-    return snapshot_runs_message(state, from, type, u) || snapshot_follow(state, from, type, u);
+    return snapshot_whatif_message(state, from, type, u) ||
+           snapshot_runs_message(state, from, type, u) || snapshot_follow(state, from, type, u);
 }
 
 static void store_on_tick(struct worker *w, void *state)
@@ -136,6 +144,7 @@ static void store_on_tick(struct worker *w, void *state)
         store_open(s);
     snapshot_runs_go(s);
     snapshot_puts_tick(s);
+    snapshot_whatif_tick(s);
     snapshot_follow_tick(s);
     for (size_t i = 0; i < s->count; i++) {
         has += s->resources[i].has;
@@ -155,6 +164,7 @@ static void store_fini(struct worker *w, void *state)
     struct snapshot_store *s = state;
     (void)w;
     snapshot_puts_fini(s);
+    snapshot_whatif_fini(s);
     snapshot_asks_free(s);
     snapshot_made_free(s);
     snapshot_repo_close(s->repo);

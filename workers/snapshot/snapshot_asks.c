@@ -204,7 +204,7 @@ bool snapshot_late(struct worker *w, void *state, char *why, size_t size)
                  policy_state_name(now), s->resources[i].name);
         return true;
     }
-    return false;
+    return snapshot_whatif_late(s, why, size);
 }
 
 /* ---- show ---- */

@@ -119,6 +119,7 @@ static void run_start(struct snapshot_store *s, struct snapshot_resource *r)
     snapshot_repo_head(s->repo, head);
     struct buffer *message = worker_compose(s->w);
     message_run_pack(message, &(struct message_run){.token = m->token,
+                                                    .resource = slice_of(""),
                                                     .commit = slice_of(head),
                                                     .inputs = buffer_slice(&inputs),
                                                     .etag = slice_of(m->etag),

@@ -6,6 +6,7 @@
  * snapshot_looks.c      list, log, get, diff
  * snapshot_puts.c       put: what comes in pieces, until it is whole
  * snapshot_runs.h       resources that are made
+ * snapshot_whatif.h     what-ifs, which leave no trace
  * snapshot_follow.c     who is told each accepted version
  */
 #ifndef WORKERS_SNAPSHOT_SNAPSHOT_STORE_H
@@ -30,6 +31,13 @@ struct snapshot_resource {
 
 struct snapshot_upload;
 struct snapshot_runs;
+struct snapshot_whatif;
+
+/* In the order in which they were asked. */
+struct snapshot_whatifs {
+    struct snapshot_whatif *list;
+    size_t count, bytes;
+};
 
 struct snapshot_store {
     struct worker *w;
@@ -40,6 +48,8 @@ struct snapshot_store {
     struct snapshot_upload *uploads;
     size_t upload_count, upload_bytes;
     struct snapshot_runs *runs;
+    struct snapshot_whatifs whatifs;
+    uint64_t until_ms; /* who asks now gives up then */
 };
 
 /* ---- snapshot_resources.c ---- */
@@ -71,6 +81,12 @@ bool snapshot_show(struct snapshot_store *s, uint64_t request, struct unpack *u,
 bool snapshot_run(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
 bool snapshot_wait(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
 
+bool snapshot_whatif_give(struct snapshot_store *s, uint64_t request, struct unpack *u,
+                          uint32_t count);
+bool snapshot_whatif(struct snapshot_store *s, uint64_t request, struct unpack *u, uint32_t count);
+bool snapshot_whatif_more(struct snapshot_store *s, uint64_t request, struct unpack *u,
+                          uint32_t count);
+
 /* What `list` says of one. */
 void snapshot_row(struct snapshot_store *s, const struct snapshot_resource *r, struct buffer *body);
 
@@ -80,6 +96,19 @@ bool snapshot_late(struct worker *w, void *state, char *why, size_t size);
 /* Once a second: what nobody goes on with is forgotten. */
 void snapshot_puts_tick(struct snapshot_store *s);
 void snapshot_puts_fini(struct snapshot_store *s);
+
+/* ---- what-ifs: snapshot_whatif.h ---- */
+
+/* One of their workers has come or gone; what others come and go does not concern them. */
+void snapshot_whatif_peer(struct snapshot_store *s, const struct worker_peer *peer, bool there);
+/* Whether it was a message of one of their workers. */
+bool snapshot_whatif_message(struct snapshot_store *s, struct worker_peer *from, uint64_t type,
+                             struct unpack *u);
+/* What one of them waits for, into `why`; false: there is none. */
+bool snapshot_whatif_late(const struct snapshot_store *s, char *why, size_t size);
+/* Once a second: what nobody waits for is forgotten. */
+void snapshot_whatif_tick(struct snapshot_store *s);
+void snapshot_whatif_fini(struct snapshot_store *s);
 
 /* ---- snapshot_follow.c ---- */
 

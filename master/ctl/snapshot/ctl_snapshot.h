@@ -27,6 +27,19 @@ int ctl_snapshot_of(struct ctl *c, const char *resource, char store[CONTRACT_NAM
 const char *ctl_snapshot_words(struct ctl *c, const char *const *options, const char **values,
                                const char **more, int *status);
 
+/* Bytes as an answer has them in JSON, text or {"base64":…}, appended. False: it is neither, or memory is short. */
+bool ctl_snapshot_bytes(const json_t *value, struct buffer *out);
+
+/* Bytes as `text`, or as `base64` where they are no UTF-8, for people's JSON. */
+void ctl_snapshot_add_bytes(json_t *to, struct slice bytes);
+
+/* A file whole, appended; NULL and "-": the standard input. 0, or the exit code, the reason printed. */
+int ctl_snapshot_read(const char *name, struct buffer *bytes);
+
+/* What belongs together is known by it: one that nobody else has. */
+#define CTL_SNAPSHOT_ID_SIZE 24
+void ctl_snapshot_id(char id[CTL_SNAPSHOT_ID_SIZE]);
+
 /* What people see: pure. */
 void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
                               struct buffer *out);

@@ -22,8 +22,7 @@
 
 /* ---- get ---- */
 
-/* Bytes as the answer has them in JSON: text, or {"base64":…}. */
-static bool bytes_of(const json_t *value, struct buffer *out)
+bool ctl_snapshot_bytes(const json_t *value, struct buffer *out)
 {
     const json_t *coded = json_object_get(value, "base64");
     if (json_is_string(value))
@@ -50,7 +49,7 @@ static int get_all(struct ctl *c, const char *store, const char *resource, const
             slice_of(resource), slice_of(commit[0] != '\0' ? commit : version), slice_of(offset)};
         c->deadline = clock_mono_ms() + c->timeout_ms;
         status = ctl_snapshot_ask(c, store, "snapshot-get", 3, words, &piece);
-        if (status == CONTROL_OK && !bytes_of(json_object_get(piece, "bytes"), bytes))
+        if (status == CONTROL_OK && !ctl_snapshot_bytes(json_object_get(piece, "bytes"), bytes))
             status = ctl_fail(CONTROL_ERROR, "not enough memory for the bytes");
         size = ctl_value_u64(piece, "size");
         snprintf(commit, sizeof commit, "%s", ctl_value_text(piece, "commit"));
@@ -63,23 +62,28 @@ static int get_all(struct ctl *c, const char *store, const char *resource, const
     return status;
 }
 
+void ctl_snapshot_add_bytes(json_t *to, struct slice bytes)
+{
+    struct buffer coded = BUFFER_EMPTY;
+    if (utf8_valid(bytes)) {
+        json_object_set_new(to, "text", json_stringn(bytes.ptr, bytes.len));
+        return;
+    }
+    base64_append(&coded, bytes);
+    const char *text = buffer_text(&coded);
+    json_object_set_new(to, "base64", text != NULL ? json_string(text) : NULL);
+    buffer_fini(&coded);
+}
+
 static void get_print_json(struct ctl *c, const char *resource, const json_t *head,
                            struct slice bytes)
 {
-    struct buffer coded = BUFFER_EMPTY;
     json_t *whole = json_pack(
         "{s:s,s:O,s:O,s:O,s:O,s:O}", "resource", resource, "seq", json_object_get(head, "seq"),
         "commit", json_object_get(head, "commit"), "blob", json_object_get(head, "blob"), "size",
         json_object_get(head, "size"), "time", json_object_get(head, "time"));
-    if (utf8_valid(bytes)) {
-        json_object_set_new(whole, "text", json_stringn(bytes.ptr, bytes.len));
-    } else {
-        base64_append(&coded, bytes);
-        const char *text = buffer_text(&coded);
-        json_object_set_new(whole, "base64", text != NULL ? json_string(text) : NULL);
-    }
+    ctl_snapshot_add_bytes(whole, bytes);
     ctl_print_json(c, whole);
-    buffer_fini(&coded);
     json_decref(whole);
 }
 
@@ -106,7 +110,7 @@ int ctl_snapshot_get_run(struct ctl *c)
 
 /* ---- put ---- */
 
-static int put_read(const char *name, struct buffer *bytes)
+int ctl_snapshot_read(const char *name, struct buffer *bytes)
 {
     FILE *file = name == NULL || strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (file == NULL)
@@ -132,15 +136,20 @@ static int put_read(const char *name, struct buffer *bytes)
     return status;
 }
 
+void ctl_snapshot_id(char id[CTL_SNAPSHOT_ID_SIZE])
+{
+    uint64_t number = 0;
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        number = clock_mono_ms() << 22 | (uint64_t)getpid();
+    snprintf(id, CTL_SNAPSHOT_ID_SIZE, "%016" PRIx64, number);
+}
+
 /* An answer to each piece; the last one says what became of it. */
 static int put_all(struct ctl *c, const char *store, const char *resource, const char *blob,
                    struct slice bytes, json_t **answer)
 {
-    char id[24], offset[24], size[24], by[32];
-    uint64_t number = 0;
-    if (getrandom(&number, sizeof number, 0) != sizeof number)
-        number = clock_mono_ms() << 22 | (uint64_t)getpid();
-    snprintf(id, sizeof id, "%016" PRIx64, number);
+    char id[CTL_SNAPSHOT_ID_SIZE], offset[24], size[24], by[32];
+    ctl_snapshot_id(id);
     snprintf(size, sizeof size, "%zu", bytes.len);
     snprintf(by, sizeof by, "uid %u", (unsigned)getuid());
     int status = CONTROL_OK;
@@ -188,7 +197,7 @@ int ctl_snapshot_put_run(struct ctl *c)
     if (status == CONTROL_OK)
         status = ctl_snapshot_of(c, resource, store);
     if (status == CONTROL_OK)
-        status = put_read(file, &bytes);
+        status = ctl_snapshot_read(file, &bytes);
     if (status == CONTROL_OK)
         status =
             put_all(c, store, resource, blob != NULL ? blob : "", buffer_slice(&bytes), &answer);

@@ -58,7 +58,7 @@ CHANGED = {
         "Signals: TERM, INT stop everything in order; a second one, a second later, or a third forces.",
     # Caches wait for their stores, queues for their consumers, jobs for their ends.
     "and shutdown, 1h for `wait` and `drain wait`, 5s for everything else.":
-        "and shutdown, 1h for `wait`, `drain wait`, `cache dump`, `cache wait`, `queue wait`, `job run`, `job wait`, `snapshot run`, `snapshot wait` and `snapshot pack`, 5s for everything else.",
+        "and shutdown, 1h for `wait`, `drain wait`, `cache dump`, `cache wait`, `queue wait`, `job run`, `job wait`, `snapshot run`, `snapshot whatif`, `snapshot wait` and `snapshot pack`, 5s for everything else.",
     "USR2 opens the log file anew.": "HUP reads FILE again; USR2 opens the log files anew.",
 }
 # The sanitizers' own libraries, and what they bring along.

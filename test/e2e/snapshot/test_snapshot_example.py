@@ -16,27 +16,57 @@ windows\tsven\t2026-12-10\t2026-12-11
 """
 
 
-# What a browser gives the page's script: a table that its rows are put into.
+# What a browser gives the page's script: elements by their id, of which a test sees what is put into them.
 BROWSER = """
+    const elements = {}, real = globalThis.fetch
+    globalThis.fetch = (address, options) => real(new URL(address, ORIGIN), options)
     globalThis.document = {
         addEventListener() {},
         createElement: () => ({ replaceChildren(...cells) { this.cells = cells.map(cell => cell.textContent) } }),
-        getElementById: () => ({ replaceChildren(...rows) { console.log(JSON.stringify(rows.map(row => row.cells))); process.exit(0) } }),
+        getElementById: id => elements[id] ??= {
+            value: "",
+            addEventListener(name, fn) { this.fn = fn },
+            replaceChildren(...rows) { this.rows = rows.map(row => row.cells) },
+        },
     }
+    async function until(what) {
+        for (const end = Date.now() + 60000; !what(); ) {
+            if (Date.now() > end)
+                throw new Error("nothing came: " + what)
+            await new Promise(done => setTimeout(done, 20))
+        }
+    }
+"""
+# The table; then other holidays are typed in, and then such as are none.
+VISITOR = """
+    await until(() => elements.plan.rows && elements.holidays.value)
+    const said = { plan: elements.plan.rows, holidays: elements.holidays.value }
+    for (const [name, text] of [["whatif", "2026-12-01\\tbridge\\n"], ["wrong", "2026-12-01\\n"]]) {
+        elements.holidays.value = text
+        await elements.ask.fn({ preventDefault() {} })
+        said[name] = [elements.whatif.rows, elements.said.textContent]
+    }
+    console.log(JSON.stringify(said))
+    process.exit(0)
 """
 
 
-def shown(origin, text):
-    """The page's own script, with the client that it imports, makes a table of the newest text."""
+def table(text):
+    return [line.split("\t") for line in text.decode().splitlines()]
+
+
+def shown(origin):
+    """What a visitor sees of the page's own script, with the client that it imports."""
     with urllib.request.urlopen(f"{origin}/pages/plan/", timeout=60) as page:
         [script] = re.findall(r'<script type="module">(.*)</script>', page.read().decode(), re.S)
     with urllib.request.urlopen(f"{origin}/data/client.js", timeout=60) as client:
         module = client.read().decode().replace("import.meta.url", json.dumps(client.url))
     script = script.replace('import { subscribe } from "/data/client.js"', "")
-    done = subprocess.run(["node", "--input-type=module"], input=f"{BROWSER}\n{module}\n{script}", capture_output=True,
+    browser = BROWSER.replace("ORIGIN", json.dumps(origin))
+    done = subprocess.run(["node", "--input-type=module"], input=f"{browser}\n{module}\n{script}\n{VISITOR}", capture_output=True,
                           text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [line.split("\t") for line in text.decode().splitlines()]
+    return json.loads(done.stdout)
 
 
 def test_the_plan(store):
@@ -51,7 +81,13 @@ def test_the_plan(store):
     assert store.ctl("snapshot", "run", "work-file").returncode == 0
     settle(store)
     assert store.get("plan") == PLAN + b"paint\tmaria\t2026-12-11\t2026-12-15\n"
-    shown(f"http://127.0.0.1:{port}", PLAN + b"paint\tmaria\t2026-12-11\t2026-12-15\n")
+    seen = shown(f"http://127.0.0.1:{port}")
+    assert seen["plan"] == table(store.get("plan")) and seen["holidays"] == (folder / "holidays.tsv").read_text()
+    rows, said = seen["whatif"]
+    assert rows[1] == ["foundation", "maria", "2026-11-30", "2026-12-07"] and len(rows) == 6 and said == "", "a day later"
+    assert seen["wrong"] == [[], "holidays: exit 1: line 1: 1 fields, it must have 2"]
+    asked = store.ctl("snapshot", "whatif", "plan", "--with", "holidays-file=-", data=b"2026-12-01\tbridge\n")
+    assert asked.returncode == 0 and table(asked.stdout) == rows, "the tool says what the page says"
     assert len(store.json("log", "plan")) == 2 and "paint" in store.git("log", "-p", "-1", "main", "--", "plan.tsv")
     (folder / "staff.tsv").write_text("maria\t2026-11-30\nsven\n")
     assert store.ctl("snapshot", "run", "staff-file").returncode == 0

@@ -34,4 +34,36 @@ START_TEST(no_web_without_an_address)
 }
 END_TEST
 
-SUITE_MAIN_WITH("snapshot_tree", start, finish, no_web_without_an_address, web_is_told_all_stores)
+START_TEST(whatifs_are_told_what_makes_what)
+{
+    build(PLATOON
+          "snapshot plan { whatifs = 2 }\n"
+          "snapshot other { }\n"
+          "snapshot none { whatifs = 0 }\n"
+          "resource raw { snapshot = plan  command = \"pull me\" }\n"
+          "resource a { snapshot = plan  inputs = raw  command = \"make it 'so and so'\"\n"
+          "             size_max = 1MB  timeout = 2s  environment = \"A=1 B=2\"  nice = 3 }\n"
+          "resource b { snapshot = plan  inputs = a  command = cat  directory = /tmp }\n"
+          "resource c { snapshot = other }\n"
+          "resource d { snapshot = none }\n"
+          "resource e { snapshot = none  inputs = d  command = cat }\n");
+    expect_workers("snapshot/plan/store snapshot/plan/keeper snapshot/plan/raw snapshot/plan/a "
+                   "snapshot/plan/b snapshot/plan/whatif.1 snapshot/plan/whatif.2 "
+                   "snapshot/other/store snapshot/other/keeper "
+                   "snapshot/none/store snapshot/none/keeper snapshot/none/e ");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.2", "snapshot.name"), "plan");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.2", "steps.0.name"), "a");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.2", "steps.0.argv.2"), "so and so");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.2", "steps.0.env.1"), "B=2");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.2", "steps.0.nice"), "3");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.2", "steps.0.timeout"), "2000");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.2", "steps.0.size_max"), "1048576");
+    ck_assert_str_eq(setting("snapshot/plan/whatif.1", "steps.1.dir"), "/tmp");
+    ck_assert_ptr_null(setting("snapshot/plan/whatif.1", "steps.2.name"));
+    ck_assert_ptr_null(setting("snapshot/plan/a", "steps.0.name"));
+    ck_assert_str_eq(setting("snapshot/plan/a", "command.argv.2"), "so and so");
+}
+END_TEST
+
+SUITE_MAIN_WITH("snapshot_tree", start, finish, no_web_without_an_address, web_is_told_all_stores,
+                whatifs_are_told_what_makes_what)

@@ -16,8 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WEB_ANSWER_MS  60000 /* a run may take long */
-#define WEB_POOL       8192  /* of a connection: what a browser says with its cookies */
+#define WEB_POOL       8192 /* of a connection: what a browser says with its cookies */
 #define WEB_BODIES_MAX ((size_t)(8u * SNAPSHOT_BYTES_MAX))
 #define WEB_LISTS_MAX  100000
 

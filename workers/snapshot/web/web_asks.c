@@ -13,8 +13,8 @@ struct web_ask {
     const void *ctx;
 };
 
-bool web_ask(struct web_served *s, const char *verb, size_t count, const struct slice *words,
-             web_ask_fn fn, void *ctx)
+static bool ask_within(struct web_served *s, uint64_t ms, const char *verb, size_t count,
+                       const struct slice *words, web_ask_fn fn, const void *ctx)
 {
     struct web *web = s->web;
     struct web_ask *a = s->peer != NULL ? calloc(1, sizeof *a) : NULL;
@@ -22,12 +22,24 @@ bool web_ask(struct web_served *s, const char *verb, size_t count, const struct 
         return false;
     *a = (struct web_ask){
         .next = web->asks, .token = ++web->tokens_given, .of = s, .fn = fn, .ctx = ctx};
-    if (worker_ask(web->w, s->peer, a->token, WEB_ASK_MS, verb, count, words) != 0) {
+    if (worker_ask(web->w, s->peer, a->token, ms, verb, count, words) != 0) {
         free(a);
         return false;
     }
     web->asks = a;
     return true;
+}
+
+bool web_ask(struct web_served *s, const char *verb, size_t count, const struct slice *words,
+             web_ask_fn fn, void *ctx)
+{
+    return ask_within(s, WEB_ASK_MS, verb, count, words, fn, ctx);
+}
+
+bool web_ask_long(struct web_served *s, const char *verb, size_t count, const struct slice *words,
+                  web_ask_fn fn, void *ctx)
+{
+    return ask_within(s, WEB_ANSWER_MS, verb, count, words, fn, ctx);
 }
 
 /* Takes it off the list, and answers it. */

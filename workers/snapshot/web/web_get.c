@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define GET_CSP "sandbox; default-src 'none'"
-
 /* One question to a store, whose answer is shown. */
 struct web_look {
     struct web_wait wait;
@@ -78,7 +76,7 @@ static void look_show_text(struct http_request *r, struct slice packed)
     struct buffer body = BUFFER_EMPTY;
     buffer_append_slice(&body, unpack_bytes(&u));
     http_request_add(r, "X-Content-Type-Options", "nosniff");
-    http_request_add(r, "Content-Security-Policy", GET_CSP);
+    http_request_add(r, "Content-Security-Policy", WEB_RESOURCE_CSP);
     http_request_answer(r, MHD_HTTP_OK, "text/plain; charset=utf-8", &body);
     buffer_fini(&body);
 }
@@ -118,7 +116,9 @@ static void look_ask(struct web_served *s, struct http_request *r, bool text, bo
         return;
     l->text = text;
     l->run = run;
-    if (!web_ask(s, verb, count, words, look_on_answer, l))
+    bool asked = run ? web_ask_long(s, verb, count, words, look_on_answer, l)
+                     : web_ask(s, verb, count, words, look_on_answer, l);
+    if (!asked)
         look_away(l);
 }
 
@@ -284,7 +284,7 @@ static void get_answer(const struct web_served *s, const struct web_resource *of
         strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
         http_request_add(r, "Last-Modified", text);
     http_request_add(r, "Cache-Control", "no-cache");
-    http_request_add(r, "Content-Security-Policy", GET_CSP);
+    http_request_add(r, "Content-Security-Policy", WEB_RESOURCE_CSP);
     http_request_add(r, "X-Content-Type-Options", "nosniff");
     http_request_answer(r, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, s->types[of - s->data.list],
                         same ? &none : bytes);

@@ -7,6 +7,7 @@
  * web_routes.c  who may ask, and for what
  * web_get.c     list, versions, log, diff
  * web_put.c     a new version
+ * web_whatif.c  what a resource would be
  * web_stream.c  readers of changes
  */
 #ifndef WORKERS_SNAPSHOT_WEB_PRIVATE_H
@@ -18,9 +19,13 @@
 #include "workers/snapshot/web/web_tokens.h"
 
 #define WEB_ASK_MS      20000u /* what a store is asked has so long */
+#define WEB_ANSWER_MS   60000u /* and who asks us waits so long: a run may take its time */
 #define WEB_TOKENS_SIZE 65536
 
 #define WEB_JSON "application/json"
+
+/* What a resource holds is nobody's page. */
+#define WEB_RESOURCE_CSP "sandbox; default-src 'none'"
 
 struct web_item;
 struct web_ask;
@@ -68,6 +73,9 @@ typedef void (*web_ask_fn)(void *ctx, enum control_status status, struct slice b
 /* Asks that store. Whoever's `ctx` goes first calls web_ask_forget. False: it is away; nothing is called. */
 bool web_ask(struct web_served *s, const char *verb, size_t count, const struct slice *words,
              web_ask_fn fn, void *ctx);
+/* The same of what is to be run, and takes as long as that. */
+bool web_ask_long(struct web_served *s, const char *verb, size_t count, const struct slice *words,
+                  web_ask_fn fn, void *ctx);
 void web_ask_forget(struct web *web, const void *ctx);
 /* False: it is no such message. */
 bool web_asks_message(struct web *web, uint64_t type, struct unpack *u);
@@ -108,7 +116,7 @@ void web_wait_begin(struct web_wait *wait, struct web *web, struct http_request 
 /* It is over: the request was answered. */
 void web_wait_end(struct web_wait *wait);
 
-/* ---- web_get.c, web_put.c, web_stream.c ---- */
+/* ---- web_get.c, web_put.c, web_whatif.c, web_stream.c ---- */
 
 void web_get_all(struct web *web, struct http_request *r, bool only_open);
 void web_get_list(struct web_served *s, struct http_request *r);
@@ -119,6 +127,8 @@ void web_get_run(struct web_served *s, struct web_resource *of, struct http_requ
 
 /* `by`: whose token it is, "" for nobody's. */
 void web_put(struct web_served *s, struct web_resource *of, struct http_request *r, const char *by);
+
+void web_whatif(struct web_served *s, struct web_resource *of, struct http_request *r);
 
 void web_stream(struct web_served *s, struct http_request *r);
 /* Something is there to be read. */

@@ -183,6 +183,7 @@ static const struct route_verb route_verbs[] = {
     {"log", "GET", false, web_get_log},
     {"diff", "GET", false, web_get_diff},
     {"run", "POST", true, web_get_run},
+    {"whatif", "POST", false, web_whatif},
 };
 
 static void route_verb(struct route *t, struct web_served *s, struct web_resource *of,
