@@ -29,9 +29,9 @@ walk(json.load(sys.stdin))' "$kind" 2>/dev/null
 # What may follow the words so far: words; @ and what _platoonctl_names takes; @file.
 _platoonctl_places() {
     case $1 in
-    'cache set '*' '*' '* | 'queue weight '*' '*' '* | 'job schedule '*' '*' '* | 'snapshot diff '*' '*' '* | 'snapshot whatif '*' '*' '*) ;;
+    'cache set '*' '*' '* | 'queue weight '*' '*' '* | 'job schedule '*' '*' '* | 'snapshot diff '*' '*' '*) ;;
     'drain dead '*' retry' | 'drain dead '*' drop' | 'cache dead '*' show' | 'cache dead '*' retry' | 'cache dead '*' drop' | 'queue dead '*' retry' | 'queue dead '*' drop') echo 'all' ;;
-    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'job schedule '*' '* | 'snapshot diff '*' '* | 'snapshot whatif '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'job run '* | 'job show '* | 'job wait '* | 'job tail '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '* | 'snapshot show '* | 'snapshot run '* | 'snapshot whatif '* | 'snapshot wait '* | 'snapshot pack '*) ;;
+    'drain dead '*' '* | 'cache get '*' '* | 'cache set '*' '* | 'cache dead '*' '* | 'cache owner '*' '* | 'cache forget '*' '* | 'queue dead '*' '* | 'queue register '*' '* | 'queue weight '*' '* | 'queue pause '*' '* | 'queue resume '*' '* | 'queue cap '*' '* | 'job schedule '*' '* | 'snapshot diff '*' '* | 'snapshot put '*' '* | 'scale '*' '* | 'level '*' '* | 'signal '*' '* | 'send '*' '* | 'wait '*' '* | 'drain status '* | 'drain wait '* | 'cache status '* | 'cache get '* | 'cache set '* | 'cache del '* | 'cache dump '* | 'cache wait '* | 'cache ring '* | 'cache owner '* | 'cache forget '* | 'queue status '* | 'queue deliver '* | 'queue facets '* | 'queue top '* | 'queue peek '* | 'queue register '* | 'queue unregister '* | 'queue destroy '* | 'queue ack '* | 'queue again '* | 'queue bury '* | 'queue renew '* | 'queue weight '* | 'queue pause '* | 'queue resume '* | 'queue cap '* | 'queue listen '* | 'queue wait '* | 'job run '* | 'job show '* | 'job wait '* | 'job tail '* | 'snapshot list '* | 'snapshot log '* | 'snapshot get '* | 'snapshot diff '* | 'snapshot show '* | 'snapshot run '* | 'snapshot whatif '* | 'snapshot wait '* | 'snapshot pack '*) ;;
     'snapshot put '*) echo '@file' ;;
     'job schedule '*) echo '@worker' ;;
     'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
@@ -103,7 +103,7 @@ _platoonctl_dashes() {
     'job stats' | 'job stats '*) echo "$_platoonctl_options --since --on" ;;
     'job schedule' | 'job schedule '*) echo "$_platoonctl_options --cron --every --settings --missed --overlap --on" ;;
     'snapshot log' | 'snapshot log '*) echo "$_platoonctl_options --limit --before" ;;
-    'snapshot whatif' | 'snapshot whatif '*) echo "$_platoonctl_options --at" ;;
+    'snapshot whatif' | 'snapshot whatif '*) echo "$_platoonctl_options --at --with" ;;
     'snapshot put' | 'snapshot put '*) echo "$_platoonctl_options --if" ;;
     *) echo "$_platoonctl_options" ;;
     esac
@@ -112,7 +112,7 @@ _platoonctl_dashes() {
 # What may be an option's value; fails for what is no option with a value.
 _platoonctl_values() {
     case $1 in
-    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --at | --if) ;;
+    --timeout | -n | --every | --sample | --on | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --at | --with | --if) ;;
     -s | --socket | -c | --config) echo '@file' ;;
     --reply-to) echo '@worker' ;;
     *) return 1 ;;
@@ -129,7 +129,7 @@ _platoonctl() {
             where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]:-}")
             ((i++))
             ;;
-        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --at | --if) ((i++)) ;;
+        --timeout | -n | --every | --sample | --on | --reply-to | --by | --since | --top | --time | --bounded | --expire | --topic | --facet | --after | --lease | --reason | --settings | --id | --key | --status | --platform | --queue | --cron | --missed | --overlap | --limit | --before | --at | --with | --if) ((i++)) ;;
         -*) ;;
         *) words+=("${COMP_WORDS[i]}") ;;
         esac

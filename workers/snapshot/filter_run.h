@@ -28,8 +28,8 @@ struct filter_program {
 };
 
 /*
- * From the settings PREFIX.*; `resource` and, of a what-if's, that it is one are among its variables. What cannot be had
- * ends the process.
+ * From the settings PREFIX.*; `resource` and, of a what-if's, that it is one are among its variables. What cannot be
+ * had ends the process.
  */
 void filter_program_read(struct filter_program *p, struct worker *w, const char *prefix,
                          const char *resource, bool whatif);

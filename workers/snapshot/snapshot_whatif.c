@@ -1,6 +1,6 @@
 /*
- * snapshot_whatif.c: the what-ifs there are: what is given for them, piece by piece, and what they answer, likewise. See
- * snapshot_whatif.h.
+ * snapshot_whatif.c: the what-ifs there are: what is given for them, piece by piece, and what they answer, likewise.
+ * See snapshot_whatif.h.
  *
  * Whoever asks gives up at some time, and who gives up is not heard of again: so each is forgotten when its client's
  * time is over, or, while bytes travel, when nobody goes on for a minute.

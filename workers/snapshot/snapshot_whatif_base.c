@@ -1,4 +1,4 @@
-/* snapshot_whatif_base.c: what a what-if reads of what is not given: one commit, and its files. See snapshot_whatif.h. */
+/* snapshot_whatif_base.c: what a what-if reads that is not given: one commit, its files. See snapshot_whatif.h. */
 #include "workers/snapshot/snapshot_whatif.h"
 
 #include "common/clock.h"

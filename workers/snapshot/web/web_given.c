@@ -2,8 +2,7 @@
 #include "workers/snapshot/web/web_given.h"
 
 #include "common/base64.h"
-
-#include <jansson.h>
+#include "common/json/json_value.h"
 
 #define GIVEN_SHORT "memory is short: try again"
 

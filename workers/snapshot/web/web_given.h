@@ -22,8 +22,8 @@ struct web_given {
 };
 
 /*
- * NULL, or why it is none, one line. `g` is all zeros before; it is the caller's in either case (web_given_free). A name
- * stands there once, and nothing else beside `with` and `at` does: who misspells is told so.
+ * NULL, or why it is none, one line. `g` is all zeros before; it is the caller's in either case (web_given_free). A
+ * name stands there once, and nothing else beside `with` and `at` does: who misspells is told so.
  */
 const char *web_given_read(struct slice body, struct web_given *g);
 void web_given_free(struct web_given *g);
