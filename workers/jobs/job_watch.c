@@ -33,6 +33,7 @@ struct job_watch {
     struct job_redis *redis;
     char wait_s[24];
     bool idle, closing;
+    bool said;          /* that there are none */
     size_t count, open; /* open: timers that are not closed */
     struct watched queues[WATCH_QUEUES];
 };
@@ -41,11 +42,14 @@ static void watched_wait(struct watched *q);
 
 static void watch_on_said(struct redis_conn *c, const redisReply *reply, void *ctx)
 {
+    struct job_watch *watch = ctx;
     char why[384];
     (void)c;
-    (void)ctx;
+    if (reply == NULL) /* or it is being closed, after the watch */
+        return;
     job_redis_failed(reply, why, sizeof why);
-    if (reply != NULL && why[0] != '\0')
+    watch->said = watch->count == 0 && why[0] == '\0';
+    if (why[0] != '\0')
         log_warn("functions", "error=%s", log_quote(slice_of(why)));
 }
 
@@ -66,7 +70,7 @@ static void watched_found(struct watched *q, struct slice head)
     q->pause_ms = !same || q->pause_ms == 0 ? WATCH_PAUSE_MIN_MS : q->pause_ms * 2;
     if (q->pause_ms > WATCH_PAUSE_MAX_MS)
         q->pause_ms = WATCH_PAUSE_MAX_MS;
-    job_redis_call(q->watch->redis, JOB_SCRIPT_JOBS_FUNCTIONS, 2, args, watch_on_said, NULL);
+    job_redis_call(q->watch->redis, JOB_SCRIPT_JOBS_FUNCTIONS, 2, args, watch_on_said, q->watch);
     uv_timer_start(&q->timer, watched_on_timer, q->pause_ms, 0);
 }
 
@@ -194,11 +198,13 @@ void job_watch_free(struct job_watch *watch)
 void job_watch_tick(struct job_watch *watch)
 {
     struct slice args[1 + WATCH_QUEUES];
+    if (watch->said)
+        return;
     args[0] = slice_of("1");
     for (size_t i = 0; i < watch->count; i++)
         args[1 + i] = watch->queues[i].name;
     job_redis_call(watch->redis, JOB_SCRIPT_JOBS_FUNCTIONS, 1 + watch->count, args, watch_on_said,
-                   NULL);
+                   watch);
     job_watch_want(watch, watch->idle);
 }
 

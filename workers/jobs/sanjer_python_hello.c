@@ -74,24 +74,49 @@ static json_t *words_of(const char *text, const char *separators)
     return words;
 }
 
-/* Of a server that is found through Sentinels nothing is told: it moves. */
+/* Those of a server that moves, for rq's own client: it asks them where. */
+static json_t *hello_sentinels(const struct redis_options *o)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < o->address_count; i++)
+        json_array_append_new(list, json_pack("[s,i]", o->addresses[i].host, o->addresses[i].port));
+    if (o->address_count == 0)
+        json_array_append_new(list, json_pack("[s,i]", o->host, o->port));
+    return list;
+}
+
+/* A password from its file; of none, "". False: the file cannot be read. */
+static bool hello_password(const char *file, char *password, size_t size)
+{
+    char why[512];
+    password[0] = '\0';
+    return file == NULL || secret_file_read(file, password, size, why, sizeof why) == 0;
+}
+
+/* What is needed to reach it; nothing when a password cannot be read. */
 static json_t *hello_redis(struct sanjer *s)
 {
     struct redis_options o = {0};
-    char password[4096] = "", why[512];
+    char password[4096], theirs[4096];
     redis_settings_read(s->w, &o);
-    json_t *redis = json_object();
-    if (o.sentinel_name == NULL &&
-        (o.password_file == NULL ||
-         secret_file_read(o.password_file, password, sizeof password, why, sizeof why) == 0)) {
-        json_decref(redis);
-        redis = json_pack("{s:s*,s:s*,s:i,s:i,s:s*,s:s,s:b,s:s*}", "host", o.host, "path",
-                          o.unix_path, "port", o.port, "db", o.database, "user", o.user, "password",
-                          password, "tls", o.tls, "ca", o.tls_ca_file);
-    }
+    bool moves = o.sentinel_name != NULL;
+    json_t *redis = NULL;
+    if (hello_password(o.password_file, password, sizeof password) &&
+        hello_password(o.sentinel_password_file, theirs, sizeof theirs))
+        redis = json_pack("{s:i,s:s*,s:s,s:b,s:s*,s:s*,s:s*}", "db", o.database, "user", o.user,
+                          "password", password, "tls", o.tls, "ca", o.tls_ca_file, "cert",
+                          o.tls_cert_file, "key", o.tls_key_file);
+    if (redis != NULL && moves)
+        json_object_update_new(redis, json_pack("{s:s,s:o,s:s}", "sentinel_name", o.sentinel_name,
+                                                "sentinels", hello_sentinels(&o),
+                                                "sentinel_password", theirs));
+    else if (redis != NULL)
+        json_object_update_new(redis, json_pack("{s:s*,s:s*,s:i}", "host", o.host, "path",
+                                                o.unix_path, "port", o.port));
     explicit_bzero(password, sizeof password);
+    explicit_bzero(theirs, sizeof theirs);
     redis_options_fini(&o);
-    return redis;
+    return redis != NULL ? redis : json_object();
 }
 
 json_t *sanjer_python_hello(struct sanjer *s, json_t *skip)

@@ -7,7 +7,7 @@ import subprocess
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from platoon_fixture import wait_until
+from platoon_fixture import alive, wait_until
 from rq import Queue, Retry
 from rq.job import Dependency, Job
 from rq.serializers import JSONSerializer
@@ -83,6 +83,10 @@ def deaf():
             loop()
         except BaseException:
             pass
+
+
+def large(count):
+    return 'x' * count
 
 
 def unreturnable():
@@ -303,6 +307,57 @@ def test_the_current_job_and_its_meta(functions, tasks):
     assert f.value(job) == ["default", b"5"]
     assert Job.fetch(job.id, connection=f.redis).meta == {"from": 4, "step": 5}
     assert f.etlas.show(job.id)["meta"] == {"from": 4, "step": 5}
+
+
+def test_what_rq_2_writes(functions, tasks):
+    """Fields that RQ 1.13 does not know, as 2.10 has them."""
+    f = functions.start()
+    job = f.queue.create_job(tasks.add, args=(1,), on_success=tasks.on_success, meta={"a": [1]})
+    job.save()
+    f.redis.hset(job.key, mapping={"success_callback_timeout": 30, "failure_callback_timeout": "", "stopped_callback_name": "", "group_id": "g1",
+                                   "number_of_retries": "0", "retries_left": "0", "rate_limit_key": "", "webhooks": "[]"})
+    f.queue.enqueue_job(job)
+    assert f.value(job) == 3
+    assert f.redis.lrange("called", 0, -1) == [f"success {job.id} 3".encode()]
+    assert f.etlas.show(job.id)["meta"] == {"a": [1]}
+
+
+def test_what_is_too_large_for_a_result(functions, tasks):
+    f = functions.start(dataset_max="1MB")
+    assert len(f.value(f.queue.enqueue(tasks.large, 1000000))) == 1000000
+    assert "dataset_max" in f.until(f.queue.enqueue(tasks.large, 3000000), "failed").latest_result().exc_string
+
+
+def test_what_rq_cancels_and_deletes_while_it_runs_ends(functions, tasks, tmp_path):
+    f = functions.start()
+    jobs = [f.queue.enqueue(tasks.wait, str(tmp_path / "never")) for _ in range(2)]
+    for job in jobs:
+        wait_until(lambda job=job: f.seen(job), 60, "it to run")
+    jobs[0].cancel()
+    jobs[1].refresh()
+    jobs[1].delete()
+    for job in jobs:
+        wait_until(lambda job=job: not alive(f.seen(job)[0]["pid"]), 60, "its process to be gone")
+    assert jobs[0].get_status(refresh=True) == "canceled" and not f.redis.exists(jobs[1].key)
+    assert f.value(f.queue.enqueue(tasks.add, 1)) == 3
+    assert f.queue.canceled_job_registry.get_job_ids() == [jobs[0].id]
+
+
+def test_more_queues_than_are_waited_for(functions, tasks):
+    names = [f"q{number}" for number in range(20)]
+    f = functions.start(**{"python.functions": " ".join(names)})
+    jobs = [Queue(name, connection=f.redis).enqueue(tasks.add, number) for number, name in enumerate(names)]
+    assert [f.value(job) for job in jobs] == [number + 2 for number in range(20)]
+
+
+def test_what_is_suspended_waits(functions, tasks):
+    f = functions.start()
+    rq(f, "suspend")
+    job = f.queue.enqueue(tasks.add, 1)
+    wait_until(lambda: f.etlas.platoon.json("job", "list", "--queue", "default", "--status", "queued")["total"] == 1, 60, "it to be listed")
+    assert not f.seen(job)
+    rq(f, "resume")
+    assert f.value(job) == 3
 
 
 def test_what_only_an_rq_worker_knows_fails_and_says_so(functions, tasks):

@@ -34,20 +34,29 @@ def prepare():
     import rq.timeouts  # noqa: F401
 
 
+def _tls(w):
+    return {"ssl": True, "ssl_ca_certs": w.get("ca"), "ssl_certfile": w.get("cert"), "ssl_keyfile": w.get("key")} if w.get("tls") else {}
+
+
+def _connect(w):
+    import redis
+    if "password" not in w:
+        raise Refused("platform: the password of the section's Redis cannot be read by functions")
+    common = {"db": w["db"], "username": w.get("user"), "password": w["password"] or None}
+    if w.get("path"):
+        return redis.Redis(unix_socket_path=w["path"], **common)
+    if w.get("host"):
+        return redis.Redis(host=w["host"], port=w["port"], **common, **_tls(w))
+    from redis.sentinel import Sentinel
+    theirs = {"password": w["sentinel_password"] or None, **_tls(w)}
+    return Sentinel([tuple(address) for address in w["sentinels"]], sentinel_kwargs=theirs).master_for(w["sentinel_name"], **common, **_tls(w))
+
+
 def connection():
     """To the section's Redis; nothing is sent before it is used. One a child."""
     global _connection
     if _connection is None:
-        import redis
-        w = platoon_child.hello["redis"]
-        common = {"db": w.get("db", 0), "username": w.get("user"), "password": w.get("password") or None}
-        if w.get("path"):
-            _connection = redis.Redis(unix_socket_path=w["path"], **common)
-        elif w.get("host"):
-            tls = {"ssl": True, "ssl_ca_certs": w.get("ca")} if w.get("tls") else {}
-            _connection = redis.Redis(host=w["host"], port=int(w["port"]), **common, **tls)
-        else:  # found by Sentinels, which the interpreter is not told
-            _connection = redis.Redis(host="the-section-s-Redis-is-not-told-to-functions.invalid")
+        _connection = _connect(platoon_child.hello["redis"])
     return _connection
 
 
@@ -144,6 +153,9 @@ def _call(job):
 
 
 def _say_returned(job, value):
+    from rq import Retry
+    if isinstance(value, Retry) and hasattr(job, "number_of_retries"):
+        raise Refused("platform: sanjers do not know a Retry that is returned: raise, with Retry at the enqueue, or use rq worker")
     line = {"result": _shown(value), "return_value": base64.b64encode(job.serializer.dumps(value)).decode()}
     size = len(line["return_value"])
     if size > platoon_child.hello["line_max"] - SHOWN_MAX * 2:
