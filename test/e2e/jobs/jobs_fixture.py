@@ -41,6 +41,7 @@ class Etlas:
     def __init__(self, platoon, server):
         self.platoon, self.server = platoon, server
         self.redis = server.client()
+        self.url = server.url  # as the configuration names it
         self.folder = platoon.dir / "platforms"
         self.folder.mkdir()
         self.seen_path = platoon.dir / "seen"
@@ -56,7 +57,7 @@ class Etlas:
         (self.folder / name).chmod(0o755)
 
     def start(self, sanjers=2, **keys):
-        text = base_text(None, {"url": self.server.url}) + self.more
+        text = base_text(None, {"url": self.url}) + self.more
         text += section("jobs etlas", {"platforms": self.folder, "queue": "q", "sanjer.workers": sanjers, **keys})
         self.platoon.config_path.write_text(text)
         self.platoon.start()

@@ -11,6 +11,7 @@ from platoon_fixture import alive, wait_until
 from rq import Queue, Retry
 from rq.job import Dependency, Job
 from rq.serializers import JSONSerializer
+from sentinel_fixture import url_of, watched
 
 TASKS = '''
 import asyncio, json, os, sys, time
@@ -358,6 +359,16 @@ def test_what_is_suspended_waits(functions, tasks):
     assert not f.seen(job)
     rq(f, "resume")
     assert f.value(job) == 3
+
+
+def test_a_function_finds_a_redis_that_sentinels_know(functions, tasks, redis_server):
+    f, second = functions, redis_server()
+    f.etlas.server.open_port(), second.open_port()
+    with watched(f.etlas.server, second) as sentinels:
+        f.etlas.url = url_of(sentinels)
+        f.start()
+        f.redis.set("counter", 5)
+        assert f.value(f.queue.enqueue(tasks.meta, meta={"from": 4})) == ["default", b"5"]
 
 
 def test_what_only_an_rq_worker_knows_fails_and_says_so(functions, tasks):
