@@ -6,38 +6,27 @@
 local CHUNK_IDS, FRONT = 50, 16
 local wanted, new = {}, 0
 
--- False: it was known.
-local function meet(id)
-  if call('ZSCORE', JOBS, id) then
-    return false
+-- How many of them are.
+local function meet(ids)
+  local before = new
+  for _, id in ipairs(ids) do
+    local job = not call('ZSCORE', JOBS, id) and job_of(id)
+    if job and job.func then
+      adopt(job)
+      new = new + 1
+    end
   end
-  local job = job_of(id)
-  if job and job.func then
-    adopt(job)
-    new = new + 1
-  end
-  return true
+  return new - before
 end
 
--- From the end at which RQ puts them in, until one is known; and from the other, at which it puts what is urgent.
+-- From the end at which RQ puts them in, as long as there are new ones; and from the other, at which it puts what is urgent.
 local function look_list(key)
   for from = 1, PAGE, CHUNK_IDS do
-    local ids = call('LRANGE', key, num(-from - CHUNK_IDS + 1), num(-from))
-    for i = #ids, 1, -1 do
-      if not meet(ids[i]) then
-        ids = {}
-        break
-      end
-    end
-    if #ids < CHUNK_IDS then
+    if meet(call('LRANGE', key, num(-from - CHUNK_IDS + 1), num(-from))) == 0 then
       break
     end
   end
-  for _, id in ipairs(call('LRANGE', key, '0', num(FRONT - 1))) do
-    if not meet(id) then
-      return
-    end
-  end
+  meet(call('LRANGE', key, '0', num(FRONT - 1)))
 end
 
 if ARGV[1] == '1' then
@@ -55,9 +44,7 @@ for i = 2, #ARGV do
   call('SADD', FUNCTIONS, queue)
   look_list(QUEUE .. queue)
   for _, kind in ipairs({'scheduled', 'deferred'}) do
-    for _, id in ipairs(call('ZREVRANGE', registry(kind, queue), '0', num(CHUNK_IDS - 1))) do
-      meet(id)
-    end
+    meet(call('ZREVRANGE', registry(kind, queue), '0', num(CHUNK_IDS - 1)))
   end
   give_turn(queue)
 end

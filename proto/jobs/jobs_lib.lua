@@ -162,8 +162,8 @@ local function to_end(job, kind, status, ttl)
   if kind ~= 'canceled' then
     release(job, status == 'finished')
   end
-  for _, key in ipairs(ttl >= 0 and {'', job.func and ':dependents' or nil} or {}) do
-    call('PEXPIRE', job.key .. key, num(ttl * 1000 + GRACE * 1000))
+  for _, key in ipairs(ttl < 0 and {} or job.func and {job.key, job.key .. ':dependents', JOB .. ':' .. job.id .. ':dependencies'} or {job.key}) do
+    call('PEXPIRE', key, num(ttl * 1000 + GRACE * 1000))
   end
 end
 

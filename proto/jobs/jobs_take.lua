@@ -28,7 +28,7 @@ local function first_of(queue)
     local job = job_of(id)
     if not job or job.status ~= 'queued' then
       call('LREM', QUEUE .. queue, '1', id)
-    elseif job.platform and not call('ZSCORE', registry('wip', queue), id) then
+    elseif job.platform and (not job.func or call('SISMEMBER', FUNCTIONS, queue) == 1) and not call('ZSCORE', registry('wip', queue), id) then
       job.queue = queue
       return job
     end

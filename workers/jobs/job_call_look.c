@@ -4,6 +4,7 @@
 #include "common/text.h"
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_call.h"
+#include "workers/jobs/job_functions.h"
 #include "workers/jobs/job_row.h"
 
 #include <errno.h>
@@ -99,19 +100,6 @@ static enum job_call_status look_list_check(struct job_call *call)
                            "scheduled, deferred, finished, failed, stopped, canceled");
 }
 
-/* Whether functions of this queue of RQ's are run here. */
-static bool look_has_functions(const struct job_call *call, struct slice queue)
-{
-    const char *at = worker_setting(call->calls->w, "jobs.python.functions");
-    while (at != NULL && *at != '\0') {
-        size_t len = strcspn(at, " \t");
-        if (len > 0 && slice_equal(slice_make(at, len), queue))
-            return true;
-        at += len + strspn(at + len, " \t");
-    }
-    return false;
-}
-
 static enum job_call_status look_list_ask(struct job_call *call)
 {
     struct slice queue =
@@ -125,7 +113,7 @@ static enum job_call_status look_list_ask(struct job_call *call)
     enum job_call_status status = look_list_check(call);
     if (status != JOB_CALL_OK)
         return status;
-    if (!slice_equal(queue, call->calls->queue) && !look_has_functions(call, queue))
+    if (!slice_equal(queue, call->calls->queue) && !job_functions_has(call->calls->w, queue))
         return job_call_refuse(call, JOB_CALL_INVALID,
                                "Invalid parameters in request: queue: this section's is %.*s",
                                (int)call->calls->queue.len, call->calls->queue.ptr);

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "workers/jobs/job_functions.h"
 #include "workers/jobs/job_timetable.h"
 #include "workers/jobs/job_watch.h"
 
@@ -238,12 +239,6 @@ static void keeper_on_redis(struct worker *w, void *state)
     keeper_wait(k);
 }
 
-static const char *keeper_functions(struct worker *w)
-{
-    const char *names = worker_setting(w, "jobs.python.functions");
-    return names != NULL ? names : "";
-}
-
 static int keeper_init(struct worker *w, void *state)
 {
     static const struct redis_link_events events = {.on_ready = keeper_on_redis};
@@ -258,7 +253,7 @@ static int keeper_init(struct worker *w, void *state)
         return code;
     snprintf(k->turns, sizeof k->turns, "%sturns", k->redis.space);
     keeper_open_waits(k);
-    k->watch = job_watch_new(w, &k->redis, keeper_functions(w));
+    k->watch = job_watch_new(w, &k->redis, job_functions_names(w));
     return k->waits != NULL && k->watch != NULL ? 0 : CONTRACT_EXIT_TEMPORARY;
 }
 

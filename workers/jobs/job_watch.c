@@ -2,6 +2,7 @@
 #include "workers/jobs/job_watch.h"
 
 #include "common/log.h"
+#include "workers/jobs/job_functions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -139,12 +140,9 @@ static void watch_add(struct job_watch *watch, struct slice name)
 
 static void watch_read(struct job_watch *watch, const char *names)
 {
-    for (const char *at = names; *at != '\0' && watch->count < WATCH_QUEUES;) {
-        size_t len = strcspn(at, " \t");
-        if (len > 0)
-            watch_add(watch, slice_make(at, len));
-        at += len + strspn(at + len, " \t");
-    }
+    struct slice name;
+    while (watch->count < WATCH_QUEUES && (name = job_functions_next(&names)).len > 0)
+        watch_add(watch, name);
 }
 
 struct job_watch *job_watch_new(struct worker *w, struct job_redis *redis, const char *names)

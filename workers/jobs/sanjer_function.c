@@ -7,6 +7,7 @@
  */
 #include "common/base64.h"
 #include "proto/jobs/job_field.h"
+#include "workers/jobs/job_functions.h"
 #include "workers/jobs/sanjer.h"
 
 #include <errno.h>
@@ -117,6 +118,11 @@ int sanjer_function_read(struct sanjer_run *run, const redisReply *fields)
     if (!is_function)
         return 0;
     run->function = json_object();
+    if (!job_functions_has(run->s->w, slice_of(run->queue)))
+        snprintf(
+            run->fault, sizeof run->fault,
+            "platform: functions of the queue %.100s are not run here: name it in python.functions",
+            run->queue);
     return run->function != NULL ? function_fields(run, fields) : -ENOMEM;
 }
 

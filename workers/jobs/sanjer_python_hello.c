@@ -1,6 +1,7 @@
 /* sanjer_python_hello.c: what an interpreter is told, and whether the folder is still that. See sanjer_python.h. */
 #include "common/secret_file.h"
 #include "common/text.h"
+#include "workers/jobs/job_functions.h"
 #include "workers/jobs/sanjer.h"
 
 #include <dirent.h>
@@ -122,9 +123,8 @@ static json_t *hello_redis(struct sanjer *s)
 json_t *sanjer_python_hello(struct sanjer *s, json_t *skip)
 {
     const char *path = worker_setting(s->w, "jobs.python.path"),
-               *preload = worker_setting(s->w, "jobs.python.preload"),
-               *functions = worker_setting(s->w, "jobs.python.functions");
-    bool has_functions = functions != NULL && functions[0] != '\0';
+               *preload = worker_setting(s->w, "jobs.python.preload");
+    bool has_functions = job_functions_names(s->w)[0] != '\0';
     return json_pack("{s:s,s:o,s:o,s:O,s:i,s:I,s:o,s:b,s:I}", "folder", s->folder, "path",
                      words_of(path != NULL ? path : "", ":"), "preload",
                      words_of(preload != NULL ? preload : "", " ,"), "skip", skip, "sanjer",

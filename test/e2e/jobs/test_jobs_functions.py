@@ -441,3 +441,21 @@ def test_functions_of_other_queues_stay(functions, tasks):
     assert f.value(f.queue.enqueue(tasks.add, 1)) == 3
     assert theirs.get_status(refresh=True) == "queued" and mine.get_status(refresh=True) == "queued"
     assert f.etlas.platoon.ctl("job", "show", mine.id).returncode == 5
+
+
+def test_without_the_key_no_pickle_is_read(functions, tasks):
+    """Not even of what says that it is a function: whoever writes to Redis may do that."""
+    f = functions.start(**{"python.functions": ""})
+    forged = Queue("q", connection=f.redis).create_job(tasks.add, args=(1,))
+    forged.save()
+    f.redis.hset(forged.key, mapping={"platoon.function": "1", "platoon.platform": "coinis"})
+    Queue("q", connection=f.redis).enqueue_job(forged)
+
+    def has_failed():
+        f.redis.sadd("platoon:{jobs:etlas}:functions", "q")  # which the keeper takes out when it starts
+        return forged.get_status(refresh=True) == "failed"
+    wait_until(has_failed, 60, "the forged job to fail")
+    assert "python.functions" in f.etlas.show(forged.id)["reason"] and not f.seen(forged)
+    theirs = f.queue.enqueue(tasks.add, 1)
+    f.etlas.until(f.etlas.run(), "finished")
+    assert theirs.get_status(refresh=True) == "queued" and f.redis.llen("rq:queue:default") == 1
