@@ -1,6 +1,7 @@
 /* ctl_value.c: msgpack to JSON. See ctl_value.h. */
 #include "master/ctl/ctl_value.h"
 
+#include "common/json/json_text.h"
 #include "common/json/json_value.h"
 #include "common/json/json_write.h"
 #include "common/unpack.h"
@@ -31,14 +32,16 @@ double ctl_value_real(const json_t *object, const char *key)
 }
 
 /* Nothing of anybody's orders a terminal about, whoever it is shown to later. */
-static void append_dump(struct buffer *out, const json_t *value, size_t flags)
+static void append_dump(struct buffer *out, const json_t *value,
+                        void (*append)(struct buffer *, const json_t *))
 {
-    char *text = value != NULL ? json_dumps(value, JSON_ENCODE_ANY | flags) : NULL;
-    if (text == NULL)
+    struct buffer text = BUFFER_EMPTY;
+    append(&text, value);
+    if (value == NULL || !buffer_ok(&text))
         out->failed = true;
     else
-        json_write_harmless(out, slice_of(text));
-    free(text);
+        json_write_harmless(out, buffer_slice(&text));
+    buffer_fini(&text);
 }
 
 void ctl_value_show(const json_t *value, struct buffer *out)
@@ -51,19 +54,19 @@ void ctl_value_show(const json_t *value, struct buffer *out)
     } else if (value == NULL || json_is_null(value)) {
         buffer_append_char(out, '-');
     } else {
-        append_dump(out, value, JSON_COMPACT);
+        append_dump(out, value, json_text_append);
     }
 }
 
 void ctl_value_print_line(json_t *value, struct buffer *out)
 {
-    append_dump(out, value, JSON_COMPACT);
+    append_dump(out, value, json_text_append);
     buffer_append_char(out, '\n');
     json_decref(value);
 }
 
 void ctl_value_print(const json_t *value, struct buffer *out)
 {
-    append_dump(out, value, JSON_INDENT(2));
+    append_dump(out, value, json_text_append_lines);
     buffer_append_char(out, '\n');
 }

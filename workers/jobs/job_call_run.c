@@ -1,5 +1,6 @@
 /* job_call_run.c: job-run: a job is made of what is asked for and what its platform takes. See job_call.h. */
 #include "common/pack.h"
+#include "common/json/json_text.h"
 #include "common/siphash.h"
 #include "common/text.h"
 #include "common/utf8.h"
@@ -68,7 +69,7 @@ static void run_new_id(struct job_call *call, struct slice name, struct slice pl
 
 static bool run_dump(struct buffer *out, json_t *value)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *text = value != NULL ? json_text(value) : NULL;
     if (text != NULL)
         buffer_append_text(out, text);
     free(text);

@@ -1,6 +1,8 @@
 /* job_csv.c: see job_csv.h. */
 #include "workers/jobs/job_csv.h"
 
+#include "common/json/json_text.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -30,7 +32,7 @@ static void csv_value(struct buffer *out, const json_t *value)
         csv_text(out, slice_make(json_string_value(value), json_string_length(value)));
         return;
     }
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_text(value);
     csv_text(out, slice_of(text != NULL ? text : ""));
     free(text);
 }

@@ -3,6 +3,7 @@
 
 #include "common/http/http_guard.h"
 #include "common/http/http_static.h"
+#include "common/json/json_text.h"
 #include "common/json/json_value.h"
 #include "common/listen_address.h"
 #include "common/secret_file.h"
@@ -37,7 +38,7 @@ static void http_answer(struct http_request *r, unsigned status, json_t *message
         json_pack("{s:s,s:o}", "status", status < 300 ? "Success" : "Failed", "message", message);
     if (beside != NULL)
         json_object_update(all, beside);
-    char *text = all != NULL ? json_dumps(all, JSON_COMPACT) : NULL;
+    char *text = all != NULL ? json_text(all) : NULL;
     if (text != NULL)
         buffer_append_text(&body, text);
     else

@@ -1,5 +1,6 @@
 /* job_http_routes.c: the routes of the original, each as a call. See job_http.h. */
 #include "common/text.h"
+#include "common/json/json_text.h"
 #include "workers/jobs/job_http_private.h"
 
 #include <inttypes.h>
@@ -117,7 +118,7 @@ static void route_run(struct job_http *h, struct http_request *r, const json_t *
                           : "Invalid parameters in request: settings: no dict");
         return;
     }
-    char *text = json_is_object(settings) ? json_dumps(settings, JSON_COMPACT) : strdup("{}");
+    char *text = json_is_object(settings) ? json_text(settings) : strdup("{}");
     if (text == NULL) {
         job_http_fail(r, 503, "memory is short: try again");
         return;

@@ -3,6 +3,7 @@
 
 #include "common/base64.h"
 #include "common/fault.h"
+#include "common/json/json_text.h"
 #include "common/log.h"
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_pickle.h"
@@ -106,7 +107,7 @@ static size_t put(struct slice *args, size_t count, const char *field, struct sl
 
 static void put_json(struct buffer *out, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_text(value);
     buffer_append_text(out, text != NULL ? text : "null");
     free(text);
 }

@@ -1,5 +1,6 @@
 /* ctl_job.c: the verbs of one job, and of platforms: platforms, run, show, wait. See ctl_job.h. */
 #include "common/text.h"
+#include "common/json/json_text.h"
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_table.h"
 #include "master/ctl/ctl_value.h"
@@ -23,7 +24,7 @@ static void job_print(struct ctl *c, json_t *job)
         if (json_is_null(value) || strcmp(key, "output") == 0)
             continue;
         if (json_is_object(value) || json_is_array(value)) {
-            char *dumped = json_dumps(value, JSON_COMPACT);
+            char *dumped = json_text(value);
             buffer_append_text(&text, dumped);
             free(dumped);
         } else {
@@ -47,8 +48,7 @@ static void job_show_settings(const json_t *settings, struct buffer *text)
     {
         json_t *standard = json_object_get(one, "default");
         bool needed = json_is_true(json_object_get(one, "required"));
-        char *shown =
-            json_is_null(standard) ? NULL : json_dumps(standard, JSON_COMPACT | JSON_ENCODE_ANY);
+        char *shown = json_is_null(standard) ? NULL : json_text(standard);
         buffer_printf(text, "%s%s%s:%s%s%s%s", text->len > 0 ? " " : "", needed ? "" : "[", name,
                       ctl_value_text(one, "type"), shown != NULL ? "=" : "",
                       shown != NULL ? shown : "", needed ? "" : "]");
@@ -170,7 +170,7 @@ int ctl_job_run_run(struct ctl *c)
     json_t *settings = status == CONTROL_OK ? job_settings(c, &words, values[0]) : NULL;
     if (settings == NULL)
         return status == CONTROL_OK ? CONTROL_USAGE : status;
-    char *text = json_dumps(settings, JSON_COMPACT);
+    char *text = json_text(settings);
     json_decref(settings);
     const struct slice args[] = {slice_of(words.list[0]), slice_of(text), slice_of(values[1]),
                                  slice_of(values[2])};

@@ -1,5 +1,6 @@
 /* ctl_job_schedule.c: the verb job schedule: list, add, remove, pause, resume, now. See ctl_job.h. */
 #include "common/text.h"
+#include "common/json/json_text.h"
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
@@ -70,7 +71,7 @@ static int schedule_add(struct ctl *c, const struct ctl_job_words *words, const 
     json_t *settings = ctl_job_settings(c, values[OF_SETTINGS]);
     if (settings == NULL)
         return CONTROL_USAGE;
-    char *text = json_dumps(settings, JSON_COMPACT);
+    char *text = json_text(settings);
     json_decref(settings);
     const struct slice args[] = {slice_of(words->list[1]),
                                  slice_of(words->list[2]),

@@ -173,3 +173,24 @@ def test_what_must_not_run_twice_fails(etlas):
     etlas.start(sanjers=1)
     done = etlas.until(etlas.run(platform="once"), "failed")
     assert (done["cause"], done["attempt"]) == ("lost", 1)
+
+
+def test_numbers_come_back_as_they_were_written(etlas):
+    """Seventeen digits where there are as many, and no more than that where there are fewer."""
+    etlas.add("echo.py", """#!/usr/bin/python3 -B
+import sys
+if sys.argv[1:]:
+    sys.exit(print('{"settings":{"all":{"type":"list"}}}'))
+line = sys.stdin.readline()
+print(line)  # as it was told
+print('{"result":' + line[line.index('"all":') + 6:line.rindex("]") + 1] + "}")
+""")
+    etlas.start(sanjers=1)
+    written = "[0.1,0.30000000000000004,12345678901234567,9007199254740993,1234567890.1234567,-0.0,1e-07,100.0]"
+    job = etlas.platoon.json("job", "run", "echo", f"--settings={{\"all\":{written}}}")["job_id"]
+    etlas.until(job, "finished")
+    hash_of = etlas.redis.hgetall(f"rq:job:{job}")
+    assert hash_of[b"platoon.settings"].decode() == '{"all":' + written + "}" and hash_of[b"platoon.result"].decode() == written
+    assert '"all":' + written in hash_of[b"platoon.output"].decode()
+    assert f"{written}\n" in etlas.platoon.ctl("job", "show", job).stdout
+    assert "".join(etlas.platoon.ctl("job", "show", job, "--json").stdout.split()).count(written) == 2
