@@ -25,7 +25,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # msgpack-c renamed its pkg-config file in 6.0 (Debian 13).
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
-PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson libmicrohttpd libgit2
+PACKAGES := libuv nanomsg $(MSGPACK) hiredis libcurl openssl libconfuse sqlite3 libpq jansson libmicrohttpd libgit2 libmariadb
 # libei (erlang-dev) has no file for pkg-config, and a folder of its version: the newest, of Debian's or another Erlang's.
 EI ?= $(lastword $(sort $(dir $(wildcard $(foreach d,/usr/lib/erlang /usr/local/lib/erlang,$(d)/lib/erl_interface-*/lib/libei.a)))))
 ifneq ($(MAKECMDGOALS),clean)
@@ -51,6 +51,8 @@ LIBS_WORKER := $(LIBS_CORE) nanomsg
 LIBS_platoon := $(LIBS_CORE) libconfuse
 LIBS_platoonctl := $(LIBS_CORE) libconfuse jansson
 TYPES :=
+# Programs beside them in libexec that workers run: theirs is a file with a main of its own.
+TOOLS :=
 include $(sort $(wildcard workers/*/libs.mk workers/*/*/libs.mk))
 
 libs = $(shell $(PKG_CONFIG) --libs $(filter-out ei,$(1))) $(if $(filter ei,$(1)),$(EI)libei.a) -lm
@@ -66,7 +68,7 @@ CTL_FILES := $(filter-out $(CTL_MAIN),$(call sources,master/ctl))
 MASTER_FILES := $(filter-out master/platoon.c $(CTL_MAIN) $(CTL_FILES),$(call sources,master))
 SKELETON_MAIN := workers/skeleton/worker_main.c
 type_file = $(wildcard workers/*/$(subst -,_,$(1)).c workers/*/*/$(subst -,_,$(1)).c)
-TYPE_FILES := $(foreach t,$(TYPES),$(call type_file,$(t)))
+TYPE_FILES := $(foreach t,$(TYPES) $(TOOLS),$(call type_file,$(t)))
 WORKER_PARTS := $(filter-out $(TYPE_FILES) $(SKELETON_MAIN),$(call sources,workers))
 
 # What is made of the lists of all systems (proto/systems.h) before anything is compiled.
@@ -90,7 +92,7 @@ MASTER := $(BUILD)/libmaster.a
 CTL := $(BUILD)/libctl.a
 WORKER := $(BUILD)/libworker.a
 
-PROGRAMS := $(BUILD)/platoon $(BUILD)/platoonctl $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t))
+PROGRAMS := $(BUILD)/platoon $(BUILD)/platoonctl $(foreach t,$(TYPES) $(TOOLS),$(BUILD)/libexec/platoon/$(t))
 
 .PHONY: all
 all: $(PROGRAMS) $(BUILD)/lists.json $(BUILD)/share/platoon/python/.made
@@ -173,6 +175,14 @@ $(BUILD)/libexec/platoon/$(1): $(call objects,$(call type_file,$(1)) $(SKELETON_
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(LIBS_$(1)))
 endef
 $(foreach t,$(TYPES),$(eval $(call worker_rule,$(t))))
+
+define tool_rule
+$(BUILD)/libexec/platoon/$(1): $(call objects,$(call type_file,$(1))) $(WORKER) $(PROTO) $(COMMON)
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(LIBS_$(1)))
+endef
+$(foreach t,$(TOOLS),$(eval $(call tool_rule,$(t))))
 
 # ---- tests ----
 
@@ -320,7 +330,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m 755 $(BUILD)/platoon $(BUILD)/platoonctl $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(foreach t,$(TYPES),$(BUILD)/libexec/platoon/$(t)) $(DESTDIR)$(PREFIX)/libexec/platoon
+	install -m 755 $(foreach t,$(TYPES) $(TOOLS),$(BUILD)/libexec/platoon/$(t)) $(DESTDIR)$(PREFIX)/libexec/platoon
 	scripts/lib/install-worker $(BUILD) $(VERSION) "$(DESTDIR)" $(PREFIX) "libuv nanomsg $(MSGPACK)"
 	install -d $(DESTDIR)$(PREFIX)/share/platoon/redis
 	install -m 644 $(BUILD)/share/redis/*.lua $(DESTDIR)$(PREFIX)/share/platoon/redis

@@ -323,7 +323,7 @@ static void sanjer_on_tick(struct worker *w, void *state)
 static void sanjer_on_stop(uv_timer_t *timer)
 {
     struct sanjer *s = timer->data;
-    if (s->run != NULL && !s->run->exited)
+    if (s->run != NULL)
         sanjer_stop_run(s->run, SANJER_BACK);
 }
 

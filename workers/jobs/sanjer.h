@@ -4,7 +4,7 @@
  * sanjer.c       its life: idle, woken, a claim, beats
  * sanjer_run.c   a job's process: what it is told, its time, its end and that of what it left
  * sanjer_say.c   what it says
- * sanjer_store.c what it stores
+ * sanjer_store.c what it stores; sanjer_mysql.c: in a database
  * sanjer_function.c  what a function of RQ's brings with it
  * sanjer_end.c   what has become of it, told to Redis until that has heard
  */

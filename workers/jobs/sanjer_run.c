@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/fault.h"
+#include "common/json/json_text.h"
 #include "common/log.h"
 #include "workers/jobs/job_platform.h"
 
@@ -111,6 +112,8 @@ static void run_on_kill(uv_timer_t *timer)
 
 void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why)
 {
+    if (sanjer_store_stop(run))
+        run->why = why;
     if (run->exited || run->term_sent)
         return;
     if (run->fault[0] != '\0')
@@ -220,7 +223,7 @@ static void run_tell(struct sanjer_run *run)
                   run->platform, "attempt", (json_int_t)run->attempt, "settings", run->settings);
     if (run->function != NULL)
         json_object_set(told, "function", run->function);
-    char *text = told != NULL ? json_dumps(told, JSON_COMPACT) : NULL;
+    char *text = told != NULL ? json_text(told) : NULL;
     buffer_append_text(&run->told, text != NULL ? text : "{}");
     buffer_append_char(&run->told, '\n');
     free(text);

@@ -3,11 +3,13 @@
 
 #include "common/clock.h"
 #include "common/hold.h"
+#include "common/json/json_text.h"
 #include "common/log.h"
 #include "common/store/store.h"
 #include "common/template.h"
 #include "workers/jobs/job_csv.h"
 #include "workers/jobs/sanjer.h"
+#include "workers/jobs/sanjer_mysql.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,8 +31,10 @@ struct store_job {
     struct sanjer_store *store;
     json_t *taken;
     char *platform;
+    uint64_t timeout_ms; /* of what goes to a database */
+    struct sanjer_mysql mysql;
     size_t rows;
-    struct buffer csv;
+    struct buffer csv, notes; /* what was written; what is to be known of it */
     char wrong[SANJER_TEXT_MAX];
 };
 
@@ -78,23 +82,36 @@ static const char *text_of(const json_t *object, const char *name)
     return text != NULL ? text : "";
 }
 
-void sanjer_store_take(struct sanjer_run *run, json_t *store)
+static bool is_mysql(const json_t *store)
+{
+    return strcmp(text_of(store, "type"), "mysql") == 0;
+}
+
+static void take_settings(struct sanjer_run *run, const json_t *store)
 {
     const struct sanjer_store *st = run->s->store;
-    const json_t *settings = json_object_get(store, "settings"),
-                 *rows = json_object_get(store, "rows");
-    const char *type = text_of(store, "type"), *name = text_of(settings, "store");
-    size_t i;
-    json_t *row;
-    if (strcmp(type, "store") != 0)
-        take_wrong(run, "there is no type %.64s: store is wanted", type);
+    const json_t *settings = json_object_get(store, "settings");
+    const char *type = text_of(store, "type"), *name = text_of(settings, "store"), *lacks;
+    if (is_mysql(store)) {
+        if ((lacks = sanjer_mysql_lacks(settings)) != NULL)
+            take_wrong(run, "settings: %s is missing, or no text", lacks);
+    } else if (strcmp(type, "store") != 0)
+        take_wrong(run, "there is no type %.64s: store or mysql is wanted", type);
     else if (st == NULL)
         take_wrong(run, "the section has no store: set it");
     else if (name[0] != '\0' && strcmp(name, st->name) != 0)
         take_wrong(run, "the section's store is %.64s, and not %.64s", st->name, name);
     else if (text_of(settings, "key")[0] == '\0')
         take_wrong(run, "settings: key is missing: a template of the rows' fields, such as {id}");
-    else if (!json_is_array(rows))
+}
+
+void sanjer_store_take(struct sanjer_run *run, json_t *store)
+{
+    const json_t *rows = json_object_get(store, "rows");
+    size_t i;
+    json_t *row;
+    take_settings(run, store);
+    if (!json_is_array(rows))
         take_wrong(run, "rows: a list of objects is wanted");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
     {
@@ -129,7 +146,7 @@ static size_t row_fields(const json_t *row, struct template_field *fields, char 
         if (count == STORE_FIELDS_MAX || json_is_null(value))
             continue;
         if (!json_is_string(value))
-            texts[count] = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+            texts[count] = json_text(value);
         fields[count].name = slice_of(name);
         fields[count].value = json_is_string(value)
                                   ? slice_make(json_string_value(value), json_string_length(value))
@@ -149,7 +166,7 @@ static int batch_add(struct store_batch *b, size_t i, const struct template *key
     while (count-- > 0)
         free(texts[count]);
     b->key_lens[i] = b->bytes.len - start;
-    char *data = rc == 0 ? json_dumps(row, JSON_COMPACT) : NULL;
+    char *data = rc == 0 ? json_text(row) : NULL;
     if (rc == 0 && data == NULL)
         rc = -ENOMEM;
     buffer_append_text(&b->bytes, data != NULL ? data : "");
@@ -230,6 +247,47 @@ static bool write_one(struct store_job *j, struct store *store, const json_t *on
     return ok;
 }
 
+static void note_dropped(struct store_job *j, const json_t *dropped, const char *table)
+{
+    for (size_t i = 0; i < json_array_size(dropped); i++)
+        buffer_printf(&j->notes, "%s%s", i == 0 ? "; without " : ", ",
+                      json_string_value(json_array_get(dropped, i)));
+    if (json_array_size(dropped) > 0)
+        buffer_printf(&j->notes, ", which %s has not", table);
+}
+
+static bool write_mysql(struct store_job *j, const json_t *one)
+{
+    char why[SANJER_TEXT_MAX - 16];
+    const char *table = text_of(json_object_get(one, "settings"), "table");
+    json_t *said = sanjer_mysql_write(&j->mysql, one, j->timeout_ms, why, sizeof why);
+    if (said == NULL) {
+        snprintf(j->wrong, sizeof j->wrong, "storage: %s", why);
+        return false;
+    }
+    const json_t *csv = json_object_get(said, "csv");
+    j->rows += (size_t)json_integer_value(json_object_get(said, "rows"));
+    buffer_append(&j->csv, json_string_value(csv), json_string_length(csv));
+    note_dropped(j, json_object_get(said, "dropped"), table);
+    if (json_is_false(json_object_get(said, "keyed")))
+        buffer_printf(&j->notes,
+                      "; %s has no unique key of theirs: written again, they are there twice",
+                      table);
+    json_decref(said);
+    return true;
+}
+
+/* The section's store is opened by the first that is for it. */
+static bool write_store(struct store_job *j, struct store **store, const json_t *one)
+{
+    struct store_error error;
+    if (*store == NULL && store_open(&j->store->options, store, &error) != STORE_OK) {
+        snprintf(j->wrong, sizeof j->wrong, "storage: %s", error.text);
+        return false;
+    }
+    return write_one(j, *store, one);
+}
+
 static void store_work(uv_work_t *work)
 {
     struct store_job *j = work->data;
@@ -237,20 +295,39 @@ static void store_work(uv_work_t *work)
     struct store_error error;
     size_t i;
     json_t *one;
-    if (store_open(&j->store->options, &store, &error) != STORE_OK) {
-        snprintf(j->wrong, sizeof j->wrong, "storage: %s", error.text);
-        return;
-    }
     json_array_foreach(j->taken, i, one)
     {
-        if (!write_one(j, store, one))
+        if (!(is_mysql(one) ? write_mysql(j, one) : write_store(j, &store, one)))
             break;
     }
+    if (store == NULL)
+        return;
     (void)store_rest(store, &error); /* else the next one does it */
     store_close(store);
 }
 
 /* ---- back on the loop ---- */
+
+/* Of a job whose secrets nobody is to read. */
+static void store_tell(struct store_job *j, struct sanjer_run *run)
+{
+    json_t *wrong = json_string(j->wrong), *masked = job_mask_json(run->mask, wrong);
+    const char *shown = json_string_value(masked), *notes = buffer_text(&j->notes);
+    snprintf(run->storage, sizeof run->storage, "%s",
+             shown != NULL         ? shown
+             : j->wrong[0] != '\0' ? "storage: ?"
+                                   : "");
+    json_t *csv =
+        j->csv.len > 0 && buffer_ok(&j->csv) ? json_stringn(j->csv.data, j->csv.len) : NULL;
+    if (csv != NULL)
+        sanjer_say_set(run, "processed", csv);
+    json_object_set_new(run->meta, "storage",
+                        json_sprintf("%zu rows written%s", j->rows, notes != NULL ? notes : ""));
+    run->fresh = true;
+    json_decref(csv);
+    json_decref(masked);
+    json_decref(wrong);
+}
 
 static void store_after(uv_work_t *work, int status)
 {
@@ -259,18 +336,13 @@ static void store_after(uv_work_t *work, int status)
     (void)status;
     if (run != NULL) {
         run->storing = NULL;
-        snprintf(run->storage, sizeof run->storage, "%s", j->wrong);
-        json_t *csv =
-            j->csv.len > 0 && buffer_ok(&j->csv) ? json_stringn(j->csv.data, j->csv.len) : NULL;
-        if (csv != NULL)
-            sanjer_say_set(run, "processed", csv);
-        json_decref(csv);
-        json_object_set_new(run->meta, "storage", json_sprintf("%zu rows written", j->rows));
-        run->fresh = true;
+        store_tell(j, run);
     }
     json_decref(j->taken);
     free(j->platform);
     buffer_fini(&j->csv);
+    buffer_fini(&j->notes);
+    sanjer_mysql_fini(&j->mysql);
     free(j);
     if (run != NULL)
         sanjer_end(run->s);
@@ -286,8 +358,10 @@ bool sanjer_store_write(struct sanjer_run *run)
     j->platform = strdup(run->platform);
     if (j->platform == NULL)
         worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for what a job stores");
+    sanjer_mysql_init(&j->mysql);
     j->run = run;
     j->store = run->s->store;
+    j->timeout_ms = run->timeout_ms;
     j->taken = run->stores;
     j->work.data = j;
     run->stores = NULL;
@@ -297,9 +371,16 @@ bool sanjer_store_write(struct sanjer_run *run)
     return true;
 }
 
+bool sanjer_store_stop(struct sanjer_run *run)
+{
+    return run->storing != NULL && sanjer_mysql_stop(&run->storing->mysql, false);
+}
+
 void sanjer_store_let_go(struct sanjer_run *run)
 {
-    if (run->storing != NULL)
-        run->storing->run = NULL;
+    if (run->storing == NULL)
+        return;
+    (void)sanjer_mysql_stop(&run->storing->mysql, true);
+    run->storing->run = NULL;
     run->storing = NULL;
 }

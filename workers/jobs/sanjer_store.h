@@ -1,5 +1,6 @@
 /*
- * sanjer_store.h: rows that a job has stored: {"type":"store","settings":{"store","bucket","key"},"rows":[…]}.
+ * sanjer_store.h: rows that a job has stored: {"type":"store","settings":{"store","bucket","key"},"rows":[…]}, or of
+ * type mysql, whose settings are hostname, db, username, password, table (sanjer_mysql.h).
  *
  * Runs in sanjers. They are taken while the job runs, and written when it has ended well, one transaction for each time
  * it said so, on a thread of libuv's: common/store blocks. `key` is a template of a row's fields, `bucket` the
@@ -27,6 +28,9 @@ void sanjer_store_take(struct sanjer_run *run, json_t *store);
  * returned. What was written is `processed` in the job's meta, as CSV; what went wrong in run->storage.
  */
 bool sanjer_store_write(struct sanjer_run *run);
+
+/* What is on its way to a database is ended, for the job is to be over. True: there was something. */
+bool sanjer_store_stop(struct sanjer_run *run);
 
 /* The job goes: what is being written for it is nobody's to hear of any more. */
 void sanjer_store_let_go(struct sanjer_run *run);

@@ -16,7 +16,10 @@ def install(where):
 
 
 def worker_types():
-    return {row["type"] for row in json.loads((BUILD / "lists.json").read_text())["types"] if row["runs"] != "CUSTOM"}
+    """And what workers run beside them: TOOLS of a libs.mk."""
+    types = {row["type"] for row in json.loads((BUILD / "lists.json").read_text())["types"] if row["runs"] != "CUSTOM"}
+    lines = "".join(path.read_text() for path in ROOT.glob("workers/**/libs.mk")).splitlines()
+    return types | {word for line in lines if line.startswith("TOOLS +=") for word in line.split()[2:]}
 
 
 def test_everything_is_there(tmp_path):

@@ -56,7 +56,8 @@ def test_rows_are_there_once(keeps, platform):
 
 
 @pytest.mark.parametrize("given,reason", [
-    ({"type": "mysql"}, "storage: there is no type mysql: store is wanted"),
+    ({"type": "csv"}, "storage: there is no type csv: store or mysql is wanted"),
+    ({"type": "mysql"}, "storage: settings: hostname is missing, or no text"),
     ({"settings": {"store": "other", "key": "{id}"}}, "storage: the section's store is kept, and not other"),
     ({"settings": {"key": ""}}, "storage: settings: key is missing"),
     ({"settings": {"key": "{no"}}, "storage: key: "),
