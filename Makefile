@@ -42,7 +42,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 	-Wimplicit-fallthrough -Wvla -Wformat=2 -Wundef -Werror \
 	$(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DPLATOON_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(WARNINGS) -fno-common \
-	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) -isystem $(EI)../include $(CFLAGS) $(SANITIZE) $(FAULTS)
+	-fstack-protector-strong $(shell $(PKG_CONFIG) --cflags $(filter-out libmariadb,$(PACKAGES))) -isystem $(EI)../include $(CFLAGS) $(SANITIZE) $(FAULTS)
 ALL_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(findstring clang,$(CC)),,-static-libgcc) $(LDFLAGS) $(SANITIZE)
 
 # Which libraries a program may use (ARCHITECTURE, The rooms: heavy ones only where they are needed). Worker types and theirs: workers/<room>/libs.mk.
@@ -125,6 +125,9 @@ $(BUILD)/obj/%.o: %.c Makefile | $(ABSENT)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# Its headers have a folder of their own, which nobody else is to look into: mysql.h is a common name.
+$(BUILD)/obj/workers/jobs/store/job_table.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libmariadb)
 
 # The lists as JSON, for all that is not C.
 $(BUILD)/lists: $(BUILD)/obj/scripts/lib/lists.o

@@ -16,7 +16,7 @@
 /* The shortest text of a finite number, with a point or an exponent. Returns `text`. */
 const char *json_text_real(double value, char text[JSON_TEXT_REAL]);
 
-/* Appends a value in one line without blanks, members in their own order; NULL appends null. Failure is the buffer's. */
+/* Appends a value in one line without blanks, members in their own order; NULL appends null. Failure: the buffer's. */
 void json_text_append(struct buffer *out, const json_t *value);
 
 /* The same with a line for each member, each two blanks further in. */

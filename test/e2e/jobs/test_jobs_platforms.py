@@ -193,4 +193,4 @@ print('{"result":' + line[line.index('"all":') + 6:line.rindex("]") + 1] + "}")
     assert hash_of[b"platoon.settings"].decode() == '{"all":' + written + "}" and hash_of[b"platoon.result"].decode() == written
     assert '"all":' + written in hash_of[b"platoon.output"].decode()
     assert f"{written}\n" in etlas.platoon.ctl("job", "show", job).stdout
-    assert "".join(etlas.platoon.ctl("job", "show", job, "--json").stdout.split()).count(written) == 2
+    assert "".join(etlas.platoon.ctl("job", "show", job, "--json").stdout.split()).count(written) == 3  # settings, result, output

@@ -28,16 +28,16 @@ struct job_rows {
     struct job_cell *cells; /* row by row */
 };
 
-/* The names that any of the rows has, in the order in which they first stand: an array of strings. NULL: memory is short. */
+/* The names that any of the rows has, as they first stand: an array of strings. NULL: memory is short. */
 json_t *job_rows_names(const json_t *rows);
 
-/* The rows, an array of objects, in those columns, an array of names. 0, or -ENOMEM; freed by job_rows_fini both ways. */
+/* The rows, an array of objects, in those columns, an array of names. 0, or -ENOMEM; for job_rows_fini both ways. */
 int job_rows_take(struct job_rows *r, const json_t *rows, const json_t *names);
 void job_rows_fini(struct job_rows *r);
 
 /*
- * Makes one row of those with the same key: keys has one text a row, NULL of a row that is like no other. The row stands
- * where the first of them stood. Columns that are true in `number` are summed, those in `key` stay the first's. 0, or
+ * Makes one row of those with the same key: keys has one text a row, NULL of a row that is like no other. The row
+ * stands where the first of them stood. Columns that are true in `number` are summed, those in `key` stay the first's. 0, or
  * -ENOMEM.
  */
 int job_rows_sum(struct job_rows *r, char *const *keys, const bool *number, const bool *key);

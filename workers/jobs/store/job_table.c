@@ -230,7 +230,7 @@ static void key_forget(struct job_table *t)
 }
 
 /*
- * SHOW INDEX: Table, Non_unique, Key_name, Seq_in_index, Column_name, Collation, Cardinality, Sub_part, … The first that
+ * SHOW INDEX: Table, Non_unique, Key_name, Seq_in_index, Column_name, Collation, Cardinality, Sub_part. The first that
  * is unique and whose columns the rows have; the primary one comes first.
  */
 static int key_read(struct job_table *t, const json_t *names, bool *keyed,
