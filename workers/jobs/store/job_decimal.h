@@ -17,7 +17,7 @@
 
 /*
  * The sum of two numbers: -12, 3.50, .5, 1e-7. It has as many digits behind the point as the one that has more: 1.50
- * and 1.5 are 3.00. False: one of them is no number, or there are more digits than the above; `sum` is not written then.
+ * and 1.5 are 3.00. False: one of them is no number, or has more digits than the above; `sum` is not written then.
  */
 bool job_decimal_add(struct slice a, struct slice b, char sum[JOB_DECIMAL_TEXT]);
 

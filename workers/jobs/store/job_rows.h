@@ -37,8 +37,8 @@ void job_rows_fini(struct job_rows *r);
 
 /*
  * Makes one row of those with the same key: keys has one text a row, NULL of a row that is like no other. The row
- * stands where the first of them stood. Columns that are true in `number` are summed, those in `key` stay the first's. 0, or
- * -ENOMEM.
+ * stands where the first of them stood. Columns that are true in `number` are summed, those in `key` stay the first's.
+ * 0, or -ENOMEM.
  */
 int job_rows_sum(struct job_rows *r, char *const *keys, const bool *number, const bool *key);
 

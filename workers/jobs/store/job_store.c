@@ -4,7 +4,7 @@
  * Runs as a process of a sanjer's, one for each store, so that the sanjer links no libmariadb, and whatever becomes of
  * that is no sanjer's end. It is told one JSON object on standard input, {"settings": {hostname, db, username,
  * password, table}, "rows": [{…}], "seconds": N}, and says one on standard output: {"rows", "dropped", "keyed", "csv"},
- * or {"wrong"} and exits with 1. It has ended `seconds` after its start. Settings stand in no argument and no environment.
+ * or {"wrong"}, and exits with 1 then. It has ended `seconds` after its start. Settings are in no argument.
  */
 #include "common/buffer.h"
 #include "common/json/json_text.h"
