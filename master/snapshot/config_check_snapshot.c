@@ -48,6 +48,28 @@ static bool snapshot_is_branch(const char *name)
     return true;
 }
 
+/* ---- gate ---- */
+
+static void snapshot_check_listen(const struct config_section *s, struct config_errors *errors)
+{
+    struct listen_address address;
+    const char *text = config_check_broken(s, "listen") ? "" : config_get(s, "listen");
+    if (text[0] != '\0' &&
+        (strncmp(text, "unix:", 5) != 0 || listen_address_parse(text, &address) != 0))
+        config_errors_add(errors, config_check_line(s, "listen"),
+                          "listen: '%s' is no unix socket: unix:/run/platoon/%s.sock", text,
+                          config_title(s));
+}
+
+static void snapshot_check_notify(const struct config *c, const struct config_section *s,
+                                  struct config_errors *errors)
+{
+    const char *name = config_check_broken(s, "notify") ? "" : config_get(s, "notify");
+    if (name[0] != '\0' && config_section_find(c, CONFIG_REDIS, name) == NULL)
+        config_errors_add(errors, config_check_line(s, "notify"),
+                          "notify: there is no section redis %s", name);
+}
+
 void config_check_snapshot(const struct config *c, const struct config_section *s,
                            struct config_errors *errors)
 {
@@ -58,6 +80,8 @@ void config_check_snapshot(const struct config *c, const struct config_section *
                           config_get(s, "branch"));
     if (!config_check_broken(s, "path"))
         snapshot_check_alone(c, s, errors);
+    snapshot_check_listen(s, errors);
+    snapshot_check_notify(c, s, errors);
     snprintf(path, sizeof path, "snapshot/%s", config_title(s));
     config_check_path(c, s, path, errors);
 }

@@ -78,6 +78,38 @@ int tree_extra_snapshot(const struct config *c, const struct config_section *s,
     return 0;
 }
 
+/* ---- gate ---- */
+
+bool tree_when_gate(const struct config *c, const struct config_section *s)
+{
+    (void)c;
+    return config_get(s, "listen")[0] != '\0' || config_get(s, "notify")[0] != '\0' ||
+           config_get_u64(s, "nanomsg") != 0;
+}
+
+int tree_extra_gate(const struct config *c, const struct config_section *s,
+                    const struct preflight *p, struct config_extras *extras)
+{
+    const struct config_section *resource,
+        *redis = config_section_find(c, CONFIG_REDIS, config_get(s, "notify"));
+    char store[2 * CONTRACT_NAME_MAX];
+    size_t count = 0;
+    (void)p;
+    snprintf(store, sizeof store, "snapshot/%s/store", config_title(s));
+    config_extras_add(extras, "gate.store", store);
+    if (redis != NULL)
+        config_extras_add_section(extras, c, "redis", redis);
+    for (size_t i = 0; (resource = config_section_at(c, CONFIG_RESOURCE, i)) != NULL; i++) {
+        if (snapshot_of(c, resource) != s)
+            continue;
+        config_extras_add_item(extras, "resources", count, "name", config_title(resource));
+        config_extras_add_item(extras, "resources", count, "header",
+                               config_get(resource, "header"));
+        count++;
+    }
+    return 0;
+}
+
 /* ---- the workers of resources ---- */
 
 static int resource_settings(struct tree_builder *b, struct node *n, const struct config_section *s,

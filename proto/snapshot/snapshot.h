@@ -40,6 +40,12 @@
       "so long the last version of each day (UTC) is kept besides, as the tag daily/DATE; 0s: none is") \
     X(SNAPSHOT, "mirror", STRING, "", 0, 0, RESTART, \
       "a git remote, to which changes are pushed, at most each 5s, and never forced; empty: none") \
+    X(SNAPSHOT, "listen", STRING, "", 0, 0, RESTART, \
+      "unix:/PATH, where stacked streams ask for versions and put them: write, half-close, read; empty: nowhere") \
+    X(SNAPSHOT, "nanomsg", BOOL, "false", 0, 0, RESTART, \
+      "the same over nanomsg, at runtime_dir/snapshot/NAME.rep, and each change at NAME.pub") \
+    X(SNAPSHOT, "notify", STRING, "", 0, 0, RESTART, \
+      "redis section in which each change is PUBLISHed, without its content, at platoon:{NAME}:changes; empty: none") \
     X(SNAPSHOT, "log_level", CHOICE, "", 0, 0, LIVE, \
       "least important line that it logs; empty: as in platoon (error|warn|info|debug)") \
     X(WEB, "listen", STRING, "", 0, 0, RESTART, \
@@ -106,6 +112,8 @@
       "writes the versions of a snapshot's resources, says what is to be made, and answers for them") \
     X(SNAPSHOT_KEEPER, "snapshot-keeper", SNAPSHOT, ALWAYS, ITSELF, "snapshot/%s/keeper", "", \
       "has git pack a snapshot's repository, cut off what is old, and push to its mirror") \
+    X(GATE, "gate", SNAPSHOT, gate, ITSELF, "snapshot/%s/gate", "", \
+      "answers stacked streams for a snapshot, and tells its changes over nanomsg and in Redis") \
     X(FILTER, "filter", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: runs its command") \
     X(PULL, "pull", RESOURCE, NEVER, ITSELF, "", "", "makes a resource's versions: pulls them from a url") \
     X(WEB, "web", WEB, web, ITSELF, "web", "", "answers for snapshots over HTTP, and tells readers each change")
@@ -115,8 +123,8 @@
     X(402, WANT, want, "filter to store: the bytes of that input of the RUN") \
     X(403, INPUT, input, "store to filter: these") \
     X(404, RESULT, result, "filter to store: what has come of it") \
-    X(450, FOLLOW, follow, "web to store: tell me each version that is accepted") \
-    X(451, CHANGED, changed, "store to web: this was accepted; of no resource: look what there is")
+    X(450, FOLLOW, follow, "web, gate to store: tell me each version that is accepted") \
+    X(451, CHANGED, changed, "store to web, gate: this was accepted; of no resource: look what there is")
 
 #define MESSAGE_FIELDS_RUN(F) \
     F(u64, token, "of the run, unique within the store's incarnation") \
@@ -156,9 +164,11 @@
 
 #define SNAPSHOT_EXTRAS(X) \
     X(SNAPSHOT, snapshot) \
+    X(GATE, gate) \
     X(WEB, web)
 
 #define SNAPSHOT_SETTINGS(X) \
+    X("gate.store") \
     X("resources.") \
     X("steps.") \
     X("stores.") \

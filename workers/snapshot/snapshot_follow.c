@@ -28,10 +28,16 @@ static void follow_anew(struct snapshot_store *s, struct worker_peer *to)
     f->anew = s->repo == NULL || !follow_send(s, to, &(struct message_changed){.seq = 0});
 }
 
+/* Only they know what CHANGED is. */
+static bool follow_may(const struct worker_peer *p)
+{
+    return strcmp(p->type, "web") == 0 || strcmp(p->type, "gate") == 0;
+}
+
 static struct worker_peer *follow_next(struct snapshot_store *s, struct worker_peer *after)
 {
     struct worker_peer *p = worker_peer_next(s->w, after);
-    while (p != NULL && (p->user == NULL || strcmp(p->type, "web") != 0))
+    while (p != NULL && (p->user == NULL || !follow_may(p)))
         p = worker_peer_next(s->w, p);
     return p;
 }
@@ -40,7 +46,7 @@ bool snapshot_follow(struct snapshot_store *s, struct worker_peer *from, uint64_
                      struct unpack *u)
 {
     struct message_follow m;
-    if (type != MESSAGE_FOLLOW || strcmp(from->type, "web") != 0 || !message_follow_unpack(u, &m))
+    if (type != MESSAGE_FOLLOW || !follow_may(from) || !message_follow_unpack(u, &m))
         return false;
     if (from->user == NULL)
         from->user = worker_must_alloc(s->w, sizeof(struct snapshot_follower));

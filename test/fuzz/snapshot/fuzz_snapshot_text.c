@@ -1,7 +1,9 @@
 /*
  * fuzz_snapshot_text.c: what stands in a repository that somebody may have written to (snapshot_trailers.h), how people
- * name a version (snapshot_version.h), and files in one stream (snapshot_stacked.h).
+ * name a version (snapshot_version.h), files in one stream (snapshot_stacked.h), and what is asked so at a gate
+ * (gate_request.h).
  */
+#include "workers/snapshot/gate/gate_request.h"
 #include "workers/snapshot/snapshot_stacked.h"
 #include "workers/snapshot/snapshot_trailers.h"
 #include "workers/snapshot/snapshot_version.h"
@@ -79,6 +81,22 @@ static void write_stream(struct slice bytes)
     buffer_fini(&out);
 }
 
+/* What is asked lies in what came; and why it is none is one line. */
+static void read_request(struct slice stream)
+{
+    struct gate_request r = {.verb = GATE_GET};
+    struct buffer out = BUFFER_EMPTY;
+    const char *why = gate_request_read(stream, &r);
+    if (why == NULL && (r.header.len == 0 || !is_inside(r.header, stream) ||
+                        (r.verb == GATE_GET && !is_inside(r.version, buffer_slice(&r.content)))))
+        abort();
+    gate_answer_error(&out, stream);
+    if (memchr(out.data, '\n', out.len) != out.data + out.len - 1)
+        abort();
+    buffer_fini(&out);
+    buffer_fini(&r.content);
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     struct slice bytes = slice_make(data, size);
@@ -86,5 +104,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     read_version(bytes);
     read_stream(bytes);
     write_stream(bytes);
+    read_request(bytes);
     return 0;
 }

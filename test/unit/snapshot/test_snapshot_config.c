@@ -27,6 +27,10 @@ START_TEST(values)
         {"branch = -a", NULL, NULL},
         {"branch = a.lock", NULL, NULL},
         {"fsync = false", "fsync", "0"},
+        {"listen = \"unix:/run/plan.sock\"", "listen", "unix:/run/plan.sock"},
+        {"listen = \"127.0.0.1:9180\"", NULL, NULL},
+        {"listen = \"unix:plan.sock\"", NULL, NULL},
+        {"notify = nowhere", NULL, NULL},
     };
     static const struct value_case resource[] = {
         {"path = in/a.tsv", "path", "in/a.tsv"},

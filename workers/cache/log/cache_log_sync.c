@@ -24,7 +24,7 @@ struct cache_log_syncer {
     struct cache_log_job job;
 };
 
-/* Of a segment its bytes and its length, not when it was written: with that each sync would be a journal's commit more. */
+/* Of a segment its bytes and length, not when it was written: that would be a journal's commit more each time. */
 static int sync_file(int fd)
 {
     if (FAULT_POINT("cache-log.sync", slice_of("")))
@@ -185,7 +185,8 @@ struct cache_log_job *cache_log_syncer_job(struct cache_log_syncer *s)
 void cache_log_syncer_give(struct cache_log_syncer *s)
 {
     sync_become(s, SYNC_GIVEN);
-    uv_cond_signal(&s->changed); /* not under the lock, at which the thread would only wait once more */
+    uv_cond_signal(
+        &s->changed); /* not under the lock, at which the thread would only wait once more */
 }
 
 const struct cache_log_job *cache_log_syncer_take(struct cache_log_syncer *s)

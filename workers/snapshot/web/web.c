@@ -155,7 +155,7 @@ static void web_on_down(struct worker *w, void *state, struct worker_peer *peer,
         return;
     s->peer = NULL;
     web_feed_down(s);
-    web_asks_down(state, s);
+    snapshot_asking_down(&((struct web *)state)->asking, peer);
 }
 
 static bool web_on_message(struct worker *w, void *state, struct worker_peer *from, uint64_t type,
@@ -164,7 +164,7 @@ static bool web_on_message(struct worker *w, void *state, struct worker_peer *fr
     struct web_served *s = web_store_of(state, from);
     (void)w;
     if (type == MESSAGE_SAID)
-        return web_asks_message(state, type, u);
+        return snapshot_asking_message(&((struct web *)state)->asking, type, u);
     return s != NULL && s->peer == from && web_feed_message(s, type, u);
 }
 
@@ -213,7 +213,7 @@ static int web_init(struct worker *w, void *state)
 {
     struct web *web = state;
     const char *tokens = worker_setting(w, "web.token_file");
-    web->w = w;
+    web->w = web->asking.w = w;
     web->subscribers_max = (size_t)worker_setting_u64(w, "web.subscribers_max");
     web->guarded = tokens != NULL && tokens[0] != '\0';
     if (web->guarded && !web_load_tokens(web, tokens)) {
@@ -253,7 +253,7 @@ static void web_fini(struct worker *w, void *state)
     struct web *web = state;
     (void)w;
     http_server_stop(&web->server);
-    web_asks_fini(web);
+    snapshot_asking_fini(&web->asking);
     for (size_t i = 0; web->stores != NULL && i < web->count; i++) {
         web_feed_fini(&web->stores[i]);
         web_store_fini(&web->stores[i].data);

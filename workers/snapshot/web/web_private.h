@@ -2,7 +2,6 @@
  * web_private.h: what the files of the web worker share.
  *
  * web.c         its life: settings, tokens, the socket, peers
- * web_asks.c    what it asks stores, and their answers
  * web_feed.c    each store's newest versions and changes, as they come
  * web_routes.c  who may ask, and for what
  * web_get.c     list, versions, log, diff
@@ -15,11 +14,11 @@
 
 #include "common/http/http_server.h"
 #include "workers/skeleton/worker.h"
+#include "workers/snapshot/snapshot_asking.h"
 #include "workers/snapshot/web/web_data.h"
 #include "workers/snapshot/web/web_tokens.h"
 
-#define WEB_ASK_MS      20000u /* what a store is asked has so long */
-#define WEB_ANSWER_MS   60000u /* and who asks us waits so long: a run may take its time */
+#define WEB_ANSWER_MS   60000u /* who asks us waits so long: a run may take its time */
 #define WEB_TOKENS_SIZE 65536
 
 #define WEB_JSON "application/json"
@@ -28,7 +27,6 @@
 #define WEB_RESOURCE_CSP "sandbox; default-src 'none'"
 
 struct web_item;
-struct web_ask;
 struct web_subscriber;
 
 /* A store, as the settings name it. */
@@ -55,8 +53,7 @@ struct web {
     bool local; /* a unix socket: names of hosts mean nothing */
     struct web_served *stores;
     size_t count;
-    struct web_ask *asks;
-    uint64_t tokens_given;
+    struct snapshot_asking asking;
     size_t subscribers, subscribers_max;
     bool guarded; /* there is a file of tokens */
     char tokens_text[WEB_TOKENS_SIZE];
@@ -65,23 +62,25 @@ struct web {
     char why[512];               /* what is wrong with it */
 };
 
-/* ---- web_asks.c ---- */
+/* snapshot_asking.h: of that store. */
+static inline bool web_ask(struct web_served *s, const char *verb, size_t count,
+                           const struct slice *words, snapshot_ask_fn fn, void *ctx)
+{
+    return snapshot_ask(&s->web->asking, s->peer, verb, count, words, fn, ctx);
+}
 
-/* The answer, once: `body` is one msgpack value, of another status than CONTROL_OK a text. Lives until it returns. */
-typedef void (*web_ask_fn)(void *ctx, enum control_status status, struct slice body);
-
-/* Asks that store. Whoever's `ctx` goes first calls web_ask_forget. False: it is away; nothing is called. */
-bool web_ask(struct web_served *s, const char *verb, size_t count, const struct slice *words,
-             web_ask_fn fn, void *ctx);
 /* The same of what is to be run, and takes as long as that. */
-bool web_ask_long(struct web_served *s, const char *verb, size_t count, const struct slice *words,
-                  web_ask_fn fn, void *ctx);
-void web_ask_forget(struct web *web, const void *ctx);
-/* False: it is no such message. */
-bool web_asks_message(struct web *web, uint64_t type, struct unpack *u);
-/* The store has gone: who waits for it is told. */
-void web_asks_down(struct web *web, const struct web_served *s);
-void web_asks_fini(struct web *web);
+static inline bool web_ask_long(struct web_served *s, const char *verb, size_t count,
+                                const struct slice *words, snapshot_ask_fn fn, void *ctx)
+{
+    return snapshot_ask_within(&s->web->asking, WEB_ANSWER_MS, s->peer, verb, count, words, fn,
+                               ctx);
+}
+
+static inline void web_ask_forget(struct web *web, const void *ctx)
+{
+    snapshot_ask_forget(&web->asking, ctx);
+}
 
 /* ---- web_feed.c ---- */
 

@@ -110,7 +110,7 @@ void web_put(struct web_served *s, struct web_resource *of, struct http_request 
     p->of = of;
     memcpy(p->blob, blob, sizeof p->blob);
     snprintf(p->id, sizeof p->id, "web.%" PRIx64 ".%" PRIx64, worker_generation(s->web->w),
-             ++s->web->tokens_given);
+             ++s->web->asking.given);
     snprintf(p->by, sizeof p->by, "%s", by[0] != '\0' ? by : "web");
     web_wait_begin(&p->wait, s->web, r, putting_free);
     putting_piece(p);

@@ -33,7 +33,7 @@ static void whatif_free(struct web_wait *wait)
 }
 
 static void whatif_ask(struct web_whatif *q, const char *verb, size_t count,
-                       const struct slice *words, web_ask_fn fn)
+                       const struct slice *words, snapshot_ask_fn fn)
 {
     struct http_request *r = q->wait.r;
     if (web_ask_long(q->s, verb, count, words, fn, q))
@@ -195,7 +195,7 @@ void web_whatif(struct web_served *s, struct web_resource *of, struct http_reque
     q->s = s;
     q->of = of;
     snprintf(q->id, sizeof q->id, "web.%" PRIx64 ".%" PRIx64, worker_generation(s->web->w),
-             ++s->web->tokens_given);
+             ++s->web->asking.given);
     web_wait_begin(&q->wait, s->web, r, whatif_free);
     whatif_give(q);
 }
