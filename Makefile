@@ -32,6 +32,10 @@ ifneq ($(MAKECMDGOALS),clean)
 ifeq ($(wildcard $(EI)libei.a),)
 $(error missing library libei.a (Debian: erlang-dev): run scripts/lib/setup build, or say where it is, EI=/opt/erlang/lib/erl_interface-5.3/lib/)
 endif
+# Nor has libwslay in Debian.
+ifeq ($(wildcard /usr/include/wslay/wslay.h /usr/local/include/wslay/wslay.h),)
+$(error missing library libwslay (Debian: libwslay-dev): run scripts/lib/setup build)
+endif
 ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) && echo yes),yes)
 $(error missing libraries ($(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 | head -n 1)): run scripts/lib/setup build)
 endif
@@ -55,7 +59,7 @@ TYPES :=
 TOOLS :=
 include $(sort $(wildcard workers/*/libs.mk workers/*/*/libs.mk))
 
-libs = $(shell $(PKG_CONFIG) --libs $(filter-out ei,$(1))) $(if $(filter ei,$(1)),$(EI)libei.a) -lm
+libs = $(shell $(PKG_CONFIG) --libs $(filter-out ei wslay,$(1))) $(if $(filter ei,$(1)),$(EI)libei.a) $(if $(filter wslay,$(1)),-lwslay) -lm
 
 # One short line a step; `make V=1` shows whole commands.
 Q := $(if $(V),,@)
@@ -201,7 +205,7 @@ define unit_rule
 $(BUILD)/test/unit/$(basename $(notdir $(1))): $(call objects,$(1)) $(UNIT_SUPPORT) $(WORKER) $(CTL) $(MASTER) $(PROTO) $(COMMON)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(PACKAGES) ei check)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call libs,$$(PACKAGES) ei wslay check)
 endef
 $(foreach f,$(UNIT_FILES),$(eval $(call unit_rule,$(f))))
 .SECONDARY:
@@ -240,7 +244,7 @@ define fuzzer_rule
 $(BUILD)/test/fuzz/$(basename $(notdir $(1))): $(call objects,$(1)) $(WORKER) $(MASTER) $(PROTO) $(COMMON)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(ALL_LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(call libs,$$(PACKAGES) ei)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(call libs,$$(PACKAGES) ei wslay)
 endef
 $(foreach f,$(FUZZER_FILES),$(eval $(call fuzzer_rule,$(f))))
 

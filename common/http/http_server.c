@@ -30,8 +30,9 @@ struct http_request {
     const char *type;
     struct buffer headers; /* name, NUL, value, NUL; … */
     struct buffer answer;
-    struct MHD_Response *file; /* instead of `answer` */
-    bool streams;              /* which has no end */
+    struct MHD_Response *file;      /* instead of `answer` */
+    bool streams;                   /* which has no end */
+    struct http_upgraded *upgraded; /* until it begins */
 };
 
 /* ---- MHD in our loop ---- */
@@ -263,6 +264,38 @@ struct http_stream *http_request_answer_stream(struct http_request *r, unsigned 
     return r->file != NULL ? stream : NULL;
 }
 
+static void http_request_on_upgrade(void *ctx, struct MHD_Connection *connection, void *request,
+                                    const char *extra, size_t len, MHD_socket fd,
+                                    struct MHD_UpgradeResponseHandle *handle)
+{
+    struct http_request *r = request;
+    struct http_upgraded *u = r->upgraded;
+    (void)ctx;
+    (void)connection;
+    r->upgraded = NULL;
+    http_upgrade_begin(u, fd, slice_make(extra, len), handle);
+}
+
+struct http_upgraded *http_request_answer_upgrade(struct http_request *r, const char *protocol,
+                                                  const struct http_upgrade_owner *owner)
+{
+    struct buffer none = BUFFER_EMPTY;
+    r->upgraded = http_upgrade_new(&r->server->upgrades, owner);
+    if (r->upgraded != NULL)
+        r->file = MHD_create_response_for_upgrade(http_request_on_upgrade, NULL);
+    if (r->file == NULL) {
+        if (r->upgraded != NULL)
+            http_upgrade_drop(r->upgraded);
+        r->upgraded = NULL;
+        http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short\n");
+        return NULL;
+    }
+    r->streams = true;
+    http_request_add(r, MHD_HTTP_HEADER_UPGRADE, protocol);
+    http_request_answer(r, MHD_HTTP_SWITCHING_PROTOCOLS, NULL, &none);
+    return r->upgraded;
+}
+
 static enum MHD_Result http_request_send(struct http_request *r)
 {
     struct slice body = buffer_slice(&r->answer);
@@ -274,7 +307,8 @@ static enum MHD_Result http_request_send(struct http_request *r)
     if (response == NULL)
         return MHD_NO;
     enum MHD_Result queued = MHD_NO;
-    if (MHD_add_response_header(response, "Content-Type", r->type) == MHD_YES &&
+    if ((r->type == NULL ||
+         MHD_add_response_header(response, "Content-Type", r->type) == MHD_YES) &&
         http_request_add_headers(r, response))
         queued = MHD_queue_response(r->connection, r->status, response);
     if (queued == MHD_YES && r->streams) {
@@ -418,6 +452,8 @@ static void http_server_on_done(void *ctx, struct MHD_Connection *connection, vo
     buffer_fini(&r->answer);
     if (r->file != NULL)
         MHD_destroy_response(r->file);
+    if (r->upgraded != NULL)
+        http_upgrade_drop(r->upgraded);
     free(r);
     *request = NULL;
 }
@@ -432,10 +468,10 @@ static void http_server_run_soon(void *ctx)
 static struct MHD_Daemon *http_server_open(struct http_server *s)
 {
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_server_on_request, s,
-        MHD_OPTION_LISTEN_SOCKET, s->options.fd, MHD_OPTION_NOTIFY_COMPLETED, http_server_on_done,
-        s, MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, &s->clients,
-        MHD_OPTION_CONNECTION_LIMIT,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL,
+        http_server_on_request, s, MHD_OPTION_LISTEN_SOCKET, s->options.fd,
+        MHD_OPTION_NOTIFY_COMPLETED, http_server_on_done, s, MHD_OPTION_NOTIFY_CONNECTION,
+        http_clients_notify, &s->clients, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)(HTTP_CLIENTS_MAX + HTTP_CLIENTS_RESERVE + s->options.streams_max),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->options.pool > 0 ? s->options.pool : HTTP_POOL_SIZE,
         MHD_OPTION_END);
@@ -452,6 +488,8 @@ int http_server_start(struct http_server *s, const struct http_server_options *o
                                                                          : HTTP_STREAM_STALL_MS,
                                        .run = http_server_run_soon,
                                        .ctx = s};
+    s->upgrades =
+        (struct http_upgrades){.loop = options->loop, .run = http_server_run_soon, .ctx = s};
     s->daemon = http_server_open(s);
     const union MHD_DaemonInfo *info =
         s->daemon != NULL ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
@@ -475,6 +513,7 @@ void http_server_stop(struct http_server *s)
         if (r->waiting)
             http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "");
     http_streams_end(&s->streams);
+    http_upgrades_end(&s->upgrades);
     if (uv_is_active((uv_handle_t *)&s->poll))
         uv_poll_stop(&s->poll);
     MHD_run(s->daemon);

@@ -12,6 +12,7 @@
 #include "common/buffer.h"
 #include "common/http/http_clients.h"
 #include "common/http/http_stream.h"
+#include "common/http/http_upgrade.h"
 
 #include <uv.h>
 
@@ -50,6 +51,7 @@ struct http_server {
     struct http_request *requests;
     struct http_clients clients;
     struct http_streams streams;
+    struct http_upgrades upgrades;
     size_t bodies; /* bytes */
     bool ending;   /* nobody is suspended any more */
 };
@@ -111,5 +113,13 @@ void http_request_answer_text(struct http_request *r, unsigned status, const cha
 struct http_stream *http_request_answer_stream(struct http_request *r, unsigned status,
                                                const char *type,
                                                const struct http_stream_source *source);
+
+/*
+ * The same with 101: from then on the connection speaks that protocol (a constant), and is its owner's. It takes no place
+ * among clients; how many there are is the caller's to bound, within streams_max. NULL: `gone` has been called, and the
+ * answer is 503.
+ */
+struct http_upgraded *http_request_answer_upgrade(struct http_request *r, const char *protocol,
+                                                  const struct http_upgrade_owner *owner);
 
 #endif

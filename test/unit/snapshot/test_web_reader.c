@@ -4,6 +4,7 @@
  */
 #include "workers/snapshot/web/web_reader.h"
 
+#include "common/http/websocket.h"
 #include "test/unit/suite.h"
 #include "workers/snapshot/web/web_splices.h"
 
@@ -104,23 +105,26 @@ START_TEST(from_the_start)
                                  "event: snapshot\nid: 1-000000000001\ndata: " HEAD(
                                      "snapshot", "app", "1", "000000000001",
                                      "0000000003e9") ","
-                                                     "\"reason\":\"start\",\"text\":\"a\\n\"}\n\n");
+                                                     "\"reason\":\"start\",\"id\":\"1-"
+                                                     "000000000001\",\"text\":\"a\\n\"}\n\n");
     HEARS(r, "");
     take(1, LONG "x\n");
     HEARS(r, "event: snapshot\nid: 2-000000000002\ndata: " HEAD(
                  "snapshot", "raw", "2", "000000000002",
-                 "0000000003ea") ",\"reason\":\"first\",\"text\":\""
+                 "0000000003ea") ",\"reason\":\"first\",\"id\":\"2-000000000002\",\"text\":\""
                                  "a line that nobody changes, and which is longer than what a "
                                  "splice says of it\\n"
                                  "x\\n\"}\n\n");
     take(1, LONG "y\n");
     HEARS(r, "event: change\nid: 3-000000000003\ndata: " HEAD(
                  "change", "raw", "3", "000000000003",
-                 "0000000003eb") ",\"prev\":2,\"splices\":[[1,1,\"y\\n\"]]}\n\n");
+                 "0000000003eb") ",\"prev\":2,\"id\":\"3-000000000003\",\"splices\":[[1,1,\"y\\n\"]"
+                                 "]}\n\n");
     take_bytes(1, slice_make("\xff\0", 2));
     HEARS(r, "event: snapshot\nid: 4-000000000004\ndata: " HEAD(
                  "snapshot", "raw", "4", "000000000004",
-                 "0000000003ec") ",\"reason\":\"binary\",\"base64\":\"/wA=\"}\n\n");
+                 "0000000003ec") ",\"reason\":\"binary\",\"id\":\"4-000000000004\",\"base64\":\"/"
+                                 "wA=\"}\n\n");
     web_reader_ping(r);
     HEARS(r, ": ping\n\n");
     ck_assert_uint_eq(web_reader_events(r), 5);
@@ -142,11 +146,58 @@ START_TEST(as_much_as_is_wanted)
     take(0, "b\n");
     HEARS(full, "event: change\nid: 2-000000000002\ndata: " HEAD(
                     "change", "app", "2", "000000000002",
-                    "0000000003ea") ",\"prev\":1,\"text\":\"b\\n\"}\n\n");
+                    "0000000003ea") ",\"prev\":1,\"id\":\"2-000000000002\",\"text\":\"b\\n\"}\n\n");
     HEARS(none, "event: change\nid: 2-000000000002\ndata: " HEAD(
-                    "change", "app", "2", "000000000002", "0000000003ea") ",\"prev\":1}\n\n");
+                    "change", "app", "2", "000000000002",
+                    "0000000003ea") ",\"prev\":1,\"id\":\"2-000000000002\"}\n\n");
     web_reader_free(full);
     web_reader_free(none);
+}
+END_TEST
+
+/* A WebSocket's messages, taken `step` bytes at a time as a socket takes them: whole frames, and a ping only between. */
+START_TEST(in_frames)
+{
+    static char line[70001];
+    memset(line, 'x', sizeof line - 1);
+    static const size_t steps[] = {1, 7, 100000};
+    take(0, line);
+    web_store_know(&s);
+    for (size_t i = 0; i < 3; i++) {
+        struct web_reader_options o = {
+            .store = &s, .framing = &web_framing_websocket, .content = WEB_CONTENT_FULL};
+        struct web_reader *r = web_reader_new(&o);
+        struct iovec parts[WEB_READER_PARTS];
+        struct buffer got = BUFFER_EMPTY;
+        size_t pings = 0, messages = 0;
+        ck_assert(!web_reader_is_within(r));
+        while (web_reader_parts(r, parts) > 0) {
+            size_t len = parts[0].iov_len < steps[i] ? parts[0].iov_len : steps[i];
+            buffer_append(&got, parts[0].iov_base, len);
+            web_reader_took(r, len);
+            web_reader_ping(r); /* within one it says nothing */
+        }
+        ck_assert(!web_reader_is_within(r));
+        web_reader_ping(r);
+        ck_assert_int_eq(web_reader_parts(r, parts), 1);
+        ck_assert_uint_eq(parts[0].iov_len, WEBSOCKET_PING_LEN);
+        buffer_append(&got, parts[0].iov_base, parts[0].iov_len);
+        for (size_t at = 0; at < got.len;) {
+            const unsigned char *head = (unsigned char *)got.data + at;
+            size_t len = head[1], bytes = len < 126 ? 0 : len == 126 ? 2 : 8;
+            for (size_t k = 0, all = 0; k < bytes; k++)
+                len = all = all << 8 | head[2 + k];
+            pings += head[0] == 0x89;
+            messages += head[0] == 0x81;
+            ck_assert(head[0] != 0x81 || (head[2 + bytes] == '{' && head[1 + bytes + len] == '}'));
+            at += 2 + bytes + len;
+            ck_assert_uint_le(at, got.len);
+        }
+        ck_assert_uint_eq(pings, 1);
+        ck_assert_uint_eq(messages, 2); /* hello, and one that takes eight bytes to count */
+        buffer_fini(&got);
+        web_reader_free(r);
+    }
 }
 END_TEST
 
@@ -297,5 +348,5 @@ START_TEST(another_history)
 }
 END_TEST
 
-SUITE_MAIN_WITH("web-reader", set_up, tear_down, from_the_start, as_much_as_is_wanted,
+SUITE_MAIN_WITH("web-reader", set_up, tear_down, from_the_start, as_much_as_is_wanted, in_frames,
                 nobody_misses_silently, another_history)

@@ -1,6 +1,7 @@
 /* web_reader.c: see web_reader.h. */
 #include "workers/snapshot/web/web_reader.h"
 
+#include "common/http/websocket.h"
 #include "common/json/json_write.h"
 #include "workers/snapshot/snapshot_version.h"
 
@@ -43,6 +44,18 @@ static void sse_begin(struct buffer *out, const char *event, const char *id, siz
 const struct web_framing web_framing_sse = {
     .begin = sse_begin, .end = "\n\n", .ping = ": ping\n\n", .ping_len = 8};
 
+/* Event and id stand in the message itself. */
+static void websocket_begin(struct buffer *out, const char *event, const char *id, size_t len)
+{
+    char head[WEBSOCKET_HEAD_MAX];
+    (void)event;
+    (void)id;
+    buffer_append(out, head, websocket_head(len, head));
+}
+
+const struct web_framing web_framing_websocket = {
+    .begin = websocket_begin, .end = "", .ping = WEBSOCKET_PING, .ping_len = WEBSOCKET_PING_LEN};
+
 /* ---- messages ---- */
 
 static void reader_member(struct buffer *b, const char *name, const char *value)
@@ -62,6 +75,8 @@ static void reader_time(struct buffer *b, int64_t time_s)
 static void reader_say(struct web_reader *r, const char *event, const char *id, struct buffer *json,
                        struct web_text *text)
 {
+    if (id[0] != '\0')
+        reader_member(json, "id", id);
     size_t len = json->len + web_text_slice(text).len + 1;
     buffer_clear(&r->head);
     r->o.framing->begin(&r->head, event, id, len);
@@ -241,28 +256,21 @@ static bool reader_next(struct web_reader *r)
 
 /* ---- bytes ---- */
 
-static size_t reader_part(struct slice part, size_t *skip, char *to, size_t max)
+static int reader_left(const struct web_reader *r, struct iovec parts[WEB_READER_PARTS])
 {
-    if (*skip >= part.len) {
-        *skip -= part.len;
-        return 0;
+    const struct slice all[WEB_READER_PARTS] = {
+        buffer_slice(&r->head), web_text_slice(r->text), slice_of(r->end),
+        slice_of(r->end[0] != '\0' ? r->o.framing->end : "")};
+    size_t skip = r->sent;
+    int count = 0;
+    for (size_t i = 0; i < WEB_READER_PARTS; i++) {
+        size_t passed = skip < all[i].len ? skip : all[i].len;
+        skip -= passed;
+        if (passed < all[i].len)
+            parts[count++] =
+                (struct iovec){(void *)(uintptr_t)(all[i].ptr + passed), all[i].len - passed};
     }
-    size_t len = part.len - *skip < max ? part.len - *skip : max;
-    memcpy(to, part.ptr + *skip, len);
-    *skip = 0;
-    return len;
-}
-
-/* Of the message it is in the midst of. 0: it is over. */
-static size_t reader_copy(struct web_reader *r, char *to, size_t max)
-{
-    const struct slice parts[] = {buffer_slice(&r->head), web_text_slice(r->text), slice_of(r->end),
-                                  slice_of(r->end[0] != '\0' ? r->o.framing->end : "")};
-    size_t skip = r->sent, len = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        len += reader_part(parts[i], &skip, to + len, max - len);
-    r->sent += len;
-    return len;
+    return count;
 }
 
 static void reader_over(struct web_reader *r)
@@ -274,19 +282,44 @@ static void reader_over(struct web_reader *r)
     r->sent = 0;
 }
 
-ssize_t web_reader_read(struct web_reader *r, char *to, size_t max)
+int web_reader_parts(struct web_reader *r, struct iovec parts[WEB_READER_PARTS])
 {
-    size_t len = 0;
-    while (len < max) {
-        size_t more = reader_copy(r, to + len, max - len);
-        len += more;
-        if (more > 0)
-            continue;
+    int count;
+    while ((count = reader_left(r, parts)) == 0) {
         reader_over(r);
         if (!reader_next(r))
-            break;
+            return 0;
         if (!buffer_ok(&r->head))
             return -ENOMEM;
+    }
+    return count;
+}
+
+void web_reader_took(struct web_reader *r, size_t len)
+{
+    r->sent += len;
+}
+
+bool web_reader_is_within(const struct web_reader *r)
+{
+    struct iovec parts[WEB_READER_PARTS];
+    return r->sent > 0 && reader_left(r, parts) > 0;
+}
+
+ssize_t web_reader_read(struct web_reader *r, char *to, size_t max)
+{
+    struct iovec parts[WEB_READER_PARTS];
+    size_t len = 0;
+    while (len < max) {
+        int count = web_reader_parts(r, parts);
+        if (count < 0)
+            return count;
+        if (count == 0)
+            break;
+        size_t more = parts[0].iov_len < max - len ? parts[0].iov_len : max - len;
+        memcpy(to + len, parts[0].iov_base, more);
+        web_reader_took(r, more);
+        len += more;
     }
     return (ssize_t)len;
 }

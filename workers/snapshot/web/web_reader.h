@@ -11,6 +11,7 @@
 #include "workers/snapshot/web/web_data.h"
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* How messages are told apart where they go. */
 struct web_framing {
@@ -21,7 +22,7 @@ struct web_framing {
     size_t ping_len;
 };
 
-extern const struct web_framing web_framing_sse;
+extern const struct web_framing web_framing_sse, web_framing_websocket;
 
 struct web_reader;
 
@@ -40,6 +41,17 @@ void web_reader_free(struct web_reader *r); /* accepts NULL */
 
 /* Writes what comes next. 0: nothing does, until something has changed; -ENOMEM. */
 ssize_t web_reader_read(struct web_reader *r, char *to, size_t max);
+
+/*
+ * The same for who writes what is there without a copy of it: what is left of the message it is in the midst of, else
+ * the next. How many parts; 0: there is nothing, until something has changed; -ENOMEM. They live until web_reader_took.
+ */
+#define WEB_READER_PARTS 4
+int web_reader_parts(struct web_reader *r, struct iovec parts[WEB_READER_PARTS]);
+void web_reader_took(struct web_reader *r, size_t len);
+
+/* It has told a part of a message, and not all. */
+bool web_reader_is_within(const struct web_reader *r);
 
 /* Puts in a message that says nothing, when it is in the midst of none. */
 void web_reader_ping(struct web_reader *r);

@@ -1,50 +1,39 @@
 /*
- * web_stream.c: readers of changes, as long as they stay. See web_private.h, web_reader.h.
+ * web_stream.c: readers of changes, as long as they stay. See web_subscriber.h, web_reader.h.
  *
  * A reader who has nothing to read hears a ping every 15 s: else nobody would notice that he has gone.
  */
-#include "workers/snapshot/web/web_private.h"
+#include "workers/snapshot/web/web_subscriber.h"
 
 #include "common/clock.h"
-#include "workers/snapshot/web/web_reader.h"
 
 #include <stdlib.h>
 
 #define STREAM_PING_MS 15000
 
-struct web_subscriber {
-    struct web_subscriber *prev, *next;
-    struct web_served *s;
-    struct web_reader *reader;
-    struct http_stream *stream;
-    uint64_t said_ms; /* when it was last told something */
-    uint64_t events, resyncs;
-};
-
-static void stream_count(struct web_subscriber *b)
+void web_subscriber_said(struct web_subscriber *b)
 {
     uint64_t events = web_reader_events(b->reader), resyncs = web_reader_resyncs(b->reader);
     worker_count(b->s->web->w, COUNTER_WEB_EVENTS, events - b->events);
     worker_count(b->s->web->w, COUNTER_WEB_RESYNCS, resyncs - b->resyncs);
     b->events = events;
     b->resyncs = resyncs;
+    b->said_ms = clock_mono_ms();
 }
 
 static ssize_t stream_on_read(void *ctx, char *to, size_t max)
 {
     struct web_subscriber *b = ctx;
     ssize_t n = web_reader_read(b->reader, to, max);
-    stream_count(b);
     if (n < 0)
         return HTTP_STREAM_BREAK;
     if (n > 0)
-        b->said_ms = clock_mono_ms();
+        web_subscriber_said(b);
     return n;
 }
 
-static void stream_on_gone(void *ctx)
+void web_subscriber_gone(struct web_subscriber *b)
 {
-    struct web_subscriber *b = ctx;
     if (b->prev != NULL)
         b->prev->next = b->next;
     else
@@ -54,6 +43,11 @@ static void stream_on_gone(void *ctx)
     b->s->web->subscribers--;
     web_reader_free(b->reader);
     free(b);
+}
+
+static void stream_on_gone(void *ctx)
+{
+    web_subscriber_gone(ctx);
 }
 
 /* ---- what is asked for ---- */
@@ -127,8 +121,12 @@ static void stream_start(struct web_served *s, struct http_request *r,
         b->next->prev = b;
     s->subscribers = b;
     s->web->subscribers++;
-    const struct http_stream_source source = {stream_on_read, stream_on_gone, b};
     http_request_add(r, "X-Content-Type-Options", "nosniff");
+    if (o->framing == &web_framing_websocket) {
+        web_socket_answer(b, r);
+        return;
+    }
+    const struct http_stream_source source = {stream_on_read, stream_on_gone, b};
     http_request_add(r, "X-Accel-Buffering", "no"); /* nginx would keep events back */
     struct http_stream *stream =
         http_request_answer_stream(r, MHD_HTTP_OK, "text/event-stream", &source);
@@ -138,14 +136,16 @@ static void stream_start(struct web_served *s, struct http_request *r,
 
 void web_stream(struct web_served *s, struct http_request *r)
 {
-    struct stream_wants w = {.s = s,
-                             .o = {.store = &s->data, .framing = &web_framing_sse},
-                             .list = calloc(s->data.count + 1, sizeof *w.list)};
+    bool socket = web_socket_is_asked(r);
+    struct stream_wants w = {
+        .s = s,
+        .o = {.store = &s->data, .framing = socket ? &web_framing_websocket : &web_framing_sse},
+        .list = calloc(s->data.count + 1, sizeof *w.list)};
     if (w.list == NULL)
         web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short");
     else if (s->web->subscribers >= s->web->subscribers_max)
         web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "there are subscribers_max already");
-    else if (wants_read(&w, r)) {
+    else if ((!socket || web_socket_admits(r)) && wants_read(&w, r)) {
         w.o.resources = w.count > 0 ? w.list : NULL;
         w.o.count = w.count;
         stream_start(s, r, &w.o);
@@ -155,20 +155,34 @@ void web_stream(struct web_served *s, struct http_request *r)
 
 /* ---- what wakes them ---- */
 
+static void stream_wake(struct web_subscriber *b)
+{
+    if (b->stream != NULL)
+        http_stream_wake(b->stream);
+    else if (b->socket != NULL)
+        web_socket_wake(b->socket);
+}
+
 void web_stream_wake(struct web_served *s)
 {
-    for (struct web_subscriber *b = s->subscribers; b != NULL; b = b->next)
-        if (b->stream != NULL)
-            http_stream_wake(b->stream);
+    struct web_subscriber *next;
+    for (struct web_subscriber *b = s->subscribers; b != NULL; b = next) {
+        next = b->next; /* it may go */
+        stream_wake(b);
+    }
 }
 
 void web_stream_tick(struct web *web)
 {
     uint64_t now = clock_mono_ms();
+    struct web_subscriber *next;
     for (size_t i = 0; i < web->count; i++)
-        for (struct web_subscriber *b = web->stores[i].subscribers; b != NULL; b = b->next)
-            if (b->stream != NULL && now - b->said_ms >= STREAM_PING_MS) {
+        for (struct web_subscriber *b = web->stores[i].subscribers; b != NULL; b = next) {
+            next = b->next;
+            bool silent = now - b->said_ms >= STREAM_PING_MS;
+            if (silent)
                 web_reader_ping(b->reader);
-                http_stream_wake(b->stream);
-            }
+            if (silent || b->socket != NULL)
+                stream_wake(b);
+        }
 }

@@ -1,0 +1,124 @@
+/* http_upgrade.c: see http_upgrade.h. */
+#include "common/http/http_upgrade.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+struct http_upgraded {
+    struct http_upgraded *prev, *next;
+    struct http_upgrades *all;
+    struct http_upgrade_owner owner;
+    struct MHD_UpgradeResponseHandle *handle; /* NULL: MHD has it again */
+    uv_poll_t poll;
+    bool over; /* its owner hears no more */
+};
+
+static void upgraded_unlink(struct http_upgraded *u)
+{
+    if (u->prev != NULL)
+        u->prev->next = u->next;
+    else
+        u->all->first = u->next;
+    if (u->next != NULL)
+        u->next->prev = u->prev;
+}
+
+/* MHD closes the socket, which the loop must have forgotten before. */
+static void upgraded_give_back(struct http_upgraded *u)
+{
+    if (u->handle == NULL)
+        return;
+    MHD_upgrade_action(u->handle, MHD_UPGRADE_ACTION_CLOSE);
+    u->handle = NULL;
+}
+
+static void upgraded_on_closed(uv_handle_t *poll)
+{
+    struct http_upgraded *u = poll->data;
+    if (u->handle != NULL) {
+        upgraded_give_back(u);
+        u->all->run(u->all->ctx);
+    }
+    upgraded_unlink(u);
+    free(u);
+}
+
+static void upgraded_on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct http_upgraded *u = poll->data;
+    (void)status; /* who reads meets it */
+    (void)events;
+    if (!u->over)
+        u->owner.ready(u->owner.ctx);
+}
+
+struct http_upgraded *http_upgrade_new(struct http_upgrades *all,
+                                       const struct http_upgrade_owner *owner)
+{
+    struct http_upgraded *u = calloc(1, sizeof *u);
+    if (u == NULL) {
+        owner->gone(owner->ctx);
+        return NULL;
+    }
+    u->all = all;
+    u->owner = *owner;
+    u->next = all->first;
+    if (u->next != NULL)
+        u->next->prev = u;
+    all->first = u;
+    return u;
+}
+
+void http_upgrade_drop(struct http_upgraded *u)
+{
+    u->owner.gone(u->owner.ctx);
+    upgraded_unlink(u);
+    free(u);
+}
+
+void http_upgrade_begin(struct http_upgraded *u, int fd, struct slice extra,
+                        struct MHD_UpgradeResponseHandle *handle)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        uv_poll_init(u->all->loop, &u->poll, fd) != 0) {
+        MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+        http_upgrade_drop(u);
+        return;
+    }
+    u->handle = handle;
+    u->poll.data = u;
+    u->owner.begin(u->owner.ctx, u, fd, extra);
+}
+
+void http_upgraded_watch(struct http_upgraded *u, bool read, bool write)
+{
+    int events = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+    if (u->over)
+        return;
+    if (events == 0)
+        uv_poll_stop(&u->poll);
+    else
+        uv_poll_start(&u->poll, events, upgraded_on_poll);
+}
+
+void http_upgraded_end(struct http_upgraded *u)
+{
+    u->over = true;
+    if (!uv_is_closing((uv_handle_t *)&u->poll))
+        uv_close((uv_handle_t *)&u->poll, upgraded_on_closed);
+}
+
+void http_upgrades_end(struct http_upgrades *all)
+{
+    struct http_upgraded *next;
+    for (struct http_upgraded *u = all->first; u != NULL; u = next) {
+        next = u->next;
+        if (u->handle == NULL)
+            continue; /* not begun: its request's end drops it */
+        if (!u->over)
+            u->owner.gone(u->owner.ctx);
+        http_upgraded_end(u);
+        upgraded_give_back(u);
+    }
+}

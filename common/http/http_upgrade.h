@@ -1,0 +1,55 @@
+/*
+ * http_upgrade.h: a connection that is no HTTP any more: its socket, in our loop, until its owner ends it.
+ *
+ * Runs in workers that answer over HTTP (http_server.h). The socket stays MHD's, which closes it: only here is known
+ * when it may. It is non-blocking.
+ */
+#ifndef COMMON_HTTP_UPGRADE_H
+#define COMMON_HTTP_UPGRADE_H
+
+#include "common/slice.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct http_upgraded;
+
+struct http_upgrade_owner {
+    /* The socket is here, and what came behind the question, which lives until this returns. Nothing is watched yet. */
+    void (*begin)(void *ctx, struct http_upgraded *u, int fd, struct slice extra);
+    /* What was waited for (http_upgraded_watch), or the end of the connection. */
+    void (*ready)(void *ctx);
+    /* It has ended without its owner's doing, also before it began: nothing of it is there. */
+    void (*gone)(void *ctx);
+    void *ctx;
+};
+
+/* All of a server. */
+struct http_upgrades {
+    struct http_upgraded *first;
+    uv_loop_t *loop;
+    void (*run)(void *ctx); /* MHD has to run once more */
+    void *ctx;
+};
+
+/* For a connection that is to be one. NULL: memory is short, `gone` was called. */
+struct http_upgraded *http_upgrade_new(struct http_upgrades *all,
+                                       const struct http_upgrade_owner *owner);
+
+/* MHD gives the socket away. */
+void http_upgrade_begin(struct http_upgraded *u, int fd, struct slice extra,
+                        struct MHD_UpgradeResponseHandle *handle);
+/* The connection has ended before that. */
+void http_upgrade_drop(struct http_upgraded *u);
+
+/* From now on `ready` tells this; neither: nothing. */
+void http_upgraded_watch(struct http_upgraded *u, bool read, bool write);
+
+/* Its owner ends it: nothing is told any more. From `begin` on, also within. */
+void http_upgraded_end(struct http_upgraded *u);
+
+/* The server ends: each is gone. */
+void http_upgrades_end(struct http_upgrades *all);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * web_subscriber.h: one who reads the changes of a store: over server-sent events, or over a WebSocket.
+ *
+ * web_stream.c  what it asks for, events, and who is woken when
+ * web_socket.c  WebSockets
+ *
+ * Both read by a web_reader.h: a cursor into one journal.
+ */
+#ifndef WORKERS_SNAPSHOT_WEB_SUBSCRIBER_H
+#define WORKERS_SNAPSHOT_WEB_SUBSCRIBER_H
+
+#include "workers/snapshot/web/web_private.h"
+#include "workers/snapshot/web/web_reader.h"
+
+struct web_socket;
+
+struct web_subscriber {
+    struct web_subscriber *prev, *next;
+    struct web_served *s;
+    struct web_reader *reader;
+    struct http_stream *stream; /* one of both */
+    struct web_socket *socket;
+    uint64_t said_ms; /* when it was last told something */
+    uint64_t events, resyncs;
+};
+
+/* ---- web_stream.c ---- */
+
+/* It was told something. */
+void web_subscriber_said(struct web_subscriber *b);
+/* Its connection is over: it goes, and its reader. */
+void web_subscriber_gone(struct web_subscriber *b);
+
+/* ---- web_socket.c ---- */
+
+/* The request wants to become a WebSocket. */
+bool web_socket_is_asked(struct http_request *r);
+/* And says all that it takes. False: the request was answered. */
+bool web_socket_admits(struct http_request *r);
+
+/* Answers it so. Whatever becomes of it, web_subscriber_gone follows once. */
+void web_socket_answer(struct web_subscriber *b, struct http_request *r);
+
+/* There may be something to tell; also once a second, for who takes nothing. The subscriber may be gone behind it. */
+void web_socket_wake(struct web_socket *socket);
+
+#endif
