@@ -27,7 +27,7 @@ struct child_run {
     unsigned open;    /* of its output streams */
     unsigned handles; /* that are not closed */
     unsigned sweeps;
-    bool exited, term_sent;
+    bool exited, term_sent, paused;
 };
 
 /* ---- what is freed ---- */
@@ -64,7 +64,9 @@ static void run_close_all(struct child_run *r)
 static void run_on_sweep(uv_timer_t *timer)
 {
     struct child_run *r = timer->data;
-    r->end.left = child_process_sweep();
+    if (r->paused)
+        return; /* it has said more than was read */
+    r->end.left = r->options.beside ? 0 : child_process_sweep();
     if ((r->end.left > 0 || r->open > 0) && ++r->sweeps < RUN_SWEEP_MAX) {
         uv_timer_start(timer, run_on_sweep, RUN_SWEEP_MS, 0);
         return;
@@ -144,6 +146,23 @@ static void run_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     r->open--;
 }
 
+void child_run_pause(struct child_run *r)
+{
+    if (!r->paused)
+        uv_read_stop((uv_stream_t *)&r->out);
+    r->paused = true;
+}
+
+void child_run_resume(struct child_run *r)
+{
+    if (!r->paused)
+        return;
+    r->paused = false;
+    uv_read_start((uv_stream_t *)&r->out, run_on_alloc, run_on_read);
+    if (r->exited)
+        uv_timer_start(&r->timer, run_on_sweep, RUN_SWEEP_MS, 0);
+}
+
 /* ---- its start ---- */
 
 /* It need not read what it is told. */
@@ -196,7 +215,8 @@ static void run_undo(struct child_run *r)
 {
     child_process_signal(&r->process, SIGKILL);
     waitpid(r->process.pid, NULL, 0);
-    (void)child_process_sweep();
+    if (!r->options.beside)
+        (void)child_process_sweep();
 }
 
 static void run_free(struct child_run *r)

@@ -32,6 +32,11 @@ struct child_run_options {
     struct slice input;       /* copied; it is told this, and then its standard input ends */
     uint64_t timeout_ms;      /* 0: any */
     uint64_t stop_timeout_ms; /* between SIGTERM and SIGKILL */
+    /*
+     * Others of the caller's run beside it: only its process group is killed behind it, not whatever came of it. For
+     * programs that leave nothing behind.
+     */
+    bool beside;
     /* What comes on its standard output and error. Optional. */
     void (*on_out)(void *ctx, struct slice bytes);
     void (*on_err)(void *ctx, struct slice bytes);
@@ -45,6 +50,10 @@ int child_run_start(uv_loop_t *loop, const struct child_run_options *o, struct c
 
 /* SIGTERM to its process group, and after stop_timeout SIGKILL. on_end follows. Again: nothing. */
 void child_run_stop(struct child_run *r);
+
+/* What it says on its standard output is not read until it is resumed: it waits. Its end is told behind that. */
+void child_run_pause(struct child_run *r);
+void child_run_resume(struct child_run *r);
 
 /* Of who ends himself: it is killed, nothing of it is told any more, and the run goes when the loop has closed it. */
 void child_run_abandon(struct child_run *r);

@@ -115,9 +115,9 @@ struct http_stream *http_request_answer_stream(struct http_request *r, unsigned 
                                                const struct http_stream_source *source);
 
 /*
- * The same with 101: from then on the connection speaks that protocol (a constant), and is its owner's. It takes no place
- * among clients; how many there are is the caller's to bound, within streams_max. NULL: `gone` has been called, and the
- * answer is 503.
+ * The same with 101: from then on the connection speaks that protocol (a constant), and is its owner's. It takes no
+ * place among clients; how many there are is the caller's to bound, within streams_max. NULL: `gone` has been called,
+ * and the answer is 503.
  */
 struct http_upgraded *http_request_answer_upgrade(struct http_request *r, const char *protocol,
                                                   const struct http_upgrade_owner *owner);

@@ -1,9 +1,9 @@
 /*
- * websocket.h: the server's side of a WebSocket (RFC 6455): what a client says is checked and answered, nothing is kept.
+ * websocket.h: the server's side of a WebSocket (RFC 6455): what a client says is checked and answered, not kept.
  *
  * Runs in workers that answer over HTTP (http_upgrade.h). Pure: bytes come and go, bound to no socket. libwslay reads
- * what comes; it is bounded (WEBSOCKET_IN_MAX), and a message is read over: who listens has nothing to say. What is told
- * to clients is whole frames, whose heads are made here: so nothing is copied for each of many readers.
+ * what comes; it is bounded (WEBSOCKET_IN_MAX), and a message is read over: who listens has nothing to say. What is
+ * told to clients is whole frames, whose heads are made here: so nothing is copied for each of many readers.
  */
 #ifndef COMMON_HTTP_WEBSOCKET_H
 #define COMMON_HTTP_WEBSOCKET_H
@@ -28,8 +28,8 @@ void websocket_free(struct websocket *w);
 
 /*
  * Takes what has come, and appends what has to be answered to it: a pong, the end. False: it is over when that has been
- * sent, and nothing more is read; also when memory is short. What is appended is never more than what has come, and 150
- * bytes.
+ * sent, and nothing more is read; also when memory is short. What is appended is never more than what has come, and
+ * 150 bytes.
  */
 bool websocket_take(struct websocket *w, struct slice bytes, struct buffer *out);
 

@@ -46,6 +46,7 @@ int tree_extra_web(const struct config *c, const struct config_section *s,
         snprintf(path, sizeof path, "snapshot/%s/store", config_title(store));
         config_extras_add_item(extras, "stores", i, "name", config_title(store));
         config_extras_add_item(extras, "stores", i, "worker", path);
+        config_extras_add_item(extras, "stores", i, "path", config_get(store, "path"));
         config_extras_add_item(extras, "stores", i, "public", config_get(store, "public"));
         config_extras_add_item(extras, "stores", i, "open", config_get(store, "open"));
         config_extras_add_item(extras, "stores", i, "journal", config_get(store, "journal"));

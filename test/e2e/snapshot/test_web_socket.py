@@ -35,9 +35,8 @@ class Socket:
     """A client that may say anything."""
 
     def __init__(self, web, path="/data/plan/stream", behind=b"", timeout=PATIENCE, **headers):
-        self.raw = socket.socket(socket.AF_UNIX)
+        self.raw = self.dial(web)
         self.raw.settimeout(timeout)
-        self.raw.connect(str(web.path))
         self.key = base64.b64encode(os.urandom(16)).decode()
         said = {"Host": "localhost", "Upgrade": "websocket", "Connection": "keep-alive, Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": self.key}
         said |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -49,6 +48,11 @@ class Socket:
         while (line := self.file.readline().strip()) != b"":
             name, value = line.decode().split(": ", 1)
             self.headers[name.lower()] = value
+
+    def dial(self, web):
+        raw = socket.socket(socket.AF_UNIX)
+        raw.connect(str(web.path))
+        return raw
 
     def __enter__(self):
         return self
@@ -285,18 +289,32 @@ def test_who_takes_nothing_is_closed(web, kind):
 
 def test_there_are_as_many_as_may_be(store):
     web = Web(store, {"app": {}}, subscribers_max=3).start().known()
-    wait_until(lambda: web.store.platoon.workers()["web"]["counters"].get("web_subscribers", 0) == 0, 60, "the end of who has looked")
-    with Socket(web) as first, web.read() as second, Socket(web) as third:
-        assert first.next()["event"] == "hello" and third.next()["event"] == "hello" and second.status == 200
+    held = []
+
+    def three():
+        """Who has looked whether the store is known is noticed as gone with a ping."""
+        client = Socket(web)
+        if client.status == 101:
+            held.append(client)
+        else:
+            assert client.status == 503
+            client.__exit__()
+        return len(held) == 3
+
+    try:
+        wait_until(three, 60, "three to have a place")
         for more in (Socket(web), web.read()):
             with more:
                 assert more.status == 503
-        first.say(CLOSE)
-        assert first.closed() is None
-        def room():
-            with Socket(web) as client:
-                return client.status == 101
-        wait_until(room, 60, "the place to be free")
+        first = held.pop()
+        with first:
+            assert first.next()["event"] == "hello"
+            first.say(CLOSE)
+            assert first.closed() is None
+        wait_until(three, 60, "the place to be free")
+    finally:
+        for client in held:
+            client.__exit__()
 
 
 def test_tokens(store):

@@ -1,7 +1,7 @@
 /*
  * fuzz_websocket.c: bytes of a WebSocket's client (common/http/websocket.h). While they are right they are answered
- * the same in one piece and byte for byte; what is answered is whole frames that are not masked, never more than was said; and the end is
- * the last of them.
+ * the same in one piece and byte for byte; what is answered is whole frames that are not masked, never more than was
+ * said; and the end is the last of them.
  */
 #include "common/http/websocket.h"
 

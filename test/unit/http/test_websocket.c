@@ -1,4 +1,4 @@
-/* test_websocket.c: what clients of a WebSocket say, right and wrong, in pieces of any size (common/http/websocket.h). */
+/* test_websocket.c: what clients of a WebSocket say, right and wrong, in pieces (common/http/websocket.h). */
 #include "common/http/websocket.h"
 
 #include "test/unit/suite.h"

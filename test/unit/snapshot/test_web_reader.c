@@ -155,7 +155,7 @@ START_TEST(as_much_as_is_wanted)
 }
 END_TEST
 
-/* A WebSocket's messages, taken `step` bytes at a time as a socket takes them: whole frames, and a ping only between. */
+/* A WebSocket's messages, taken some bytes at a time, as a socket takes them: whole frames, a ping only between. */
 START_TEST(in_frames)
 {
     static char line[70001];

@@ -15,10 +15,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define WEB_POOL       8192 /* of a connection: what a browser says with its cookies */
 #define WEB_BODIES_MAX ((size_t)(8u * SNAPSHOT_BYTES_MAX))
 #define WEB_LISTS_MAX  100000
+#define WEB_FILES      1024 /* besides subscribers: clients, programs, our own */
 
 /* ---- settings ---- */
 
@@ -66,6 +68,12 @@ static bool web_read_store(struct web *web, struct web_served *s, size_t i)
                              .worker = web_item_setting(web, "stores", i, "worker"),
                              .public = web_item_setting(web, "stores", i, "public"),
                              .open = strcmp(web_item_setting(web, "stores", i, "open"), "1") == 0};
+    const char *path = web_item_setting(web, "stores", i, "path");
+    if (path != NULL && path[0] != '\0')
+        snprintf(s->path, sizeof s->path, "%s", path);
+    else
+        snprintf(s->path, sizeof s->path, "%s/%s.git",
+                 worker_setting_text(web->w, "platoon.state_dir"), name);
     return web_store_start(&s->data, name, web_count_of(web, "served", name),
                            (size_t)strtoull(journal, NULL, 10)) &&
            web_read_resources(web, s);
@@ -170,6 +178,26 @@ static bool web_on_message(struct worker *w, void *state, struct worker_peer *fr
 
 /* ---- life ---- */
 
+/* A subscriber is a descriptor. What may not be raised is said, and who comes too many is refused. */
+static void web_raise_files(struct web *web)
+{
+    struct rlimit limit;
+    rlim_t want = (rlim_t)web->subscribers_max + WEB_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
+        return;
+    limit.rlim_cur = want;
+    if (limit.rlim_max < want)
+        limit.rlim_max = want; /* root may */
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    log_warn("web-files",
+             "limit=%llu wanted=%llu remedy=\"raise LimitNOFILE, or lower subscribers_max\"",
+             (unsigned long long)limit.rlim_max, (unsigned long long)want);
+}
+
 static int web_start(struct web *web, int fd)
 {
     struct http_server_options options = {.loop = worker_loop(web->w),
@@ -177,7 +205,7 @@ static int web_start(struct web *web, int fd)
                                           .body_max = SNAPSHOT_BYTES_MAX,
                                           .bodies_max = WEB_BODIES_MAX,
                                           .answer_ms = WEB_ANSWER_MS,
-                                          .streams_max = web->subscribers_max,
+                                          .streams_max = web->subscribers_max + WEB_PROGRAMS_MAX,
                                           .pool = WEB_POOL,
                                           .handle = web_routes_handle,
                                           .late = web_routes_late,
@@ -215,6 +243,7 @@ static int web_init(struct worker *w, void *state)
     const char *tokens = worker_setting(w, "web.token_file");
     web->w = web->asking.w = w;
     web->subscribers_max = (size_t)worker_setting_u64(w, "web.subscribers_max");
+    web_raise_files(web);
     web->guarded = tokens != NULL && tokens[0] != '\0';
     if (web->guarded && !web_load_tokens(web, tokens)) {
         worker_trouble(w, "%s", web->why);
@@ -253,6 +282,7 @@ static void web_fini(struct worker *w, void *state)
     struct web *web = state;
     (void)w;
     http_server_stop(&web->server);
+    web_git_fini(web);
     snapshot_asking_fini(&web->asking);
     for (size_t i = 0; web->stores != NULL && i < web->count; i++) {
         web_feed_fini(&web->stores[i]);

@@ -4,9 +4,11 @@
  * web.c         its life: settings, tokens, the socket, peers
  * web_feed.c    each store's newest versions and changes, as they come
  * web_routes.c  who may ask, and for what
+ * web_answer.c  errors, and who waits
  * web_get.c     list, versions, log, diff
  * web_put.c     a new version
  * web_whatif.c  what a resource would be
+ * web_git.c     clone and fetch
  * web_stream.c  readers of changes
  */
 #ifndef WORKERS_SNAPSHOT_WEB_PRIVATE_H
@@ -18,8 +20,12 @@
 #include "workers/snapshot/web/web_data.h"
 #include "workers/snapshot/web/web_tokens.h"
 
+#include <limits.h>
+
 #define WEB_ANSWER_MS   60000u /* who asks us waits so long: a run may take its time */
 #define WEB_TOKENS_SIZE 65536
+
+#define WEB_PROGRAMS_MAX 4 /* of git, at once */
 
 #define WEB_JSON "application/json"
 
@@ -28,13 +34,15 @@
 
 struct web_item;
 struct web_subscriber;
+struct web_git;
 
 /* A store, as the settings name it. */
 struct web_served {
     struct web *web;
     struct web_store data;
-    const char *worker; /* its name in the tree */
-    const char *public; /* folder of its pages; "" for none */
+    const char *worker;  /* its name in the tree */
+    char path[PATH_MAX]; /* of its repository */
+    const char *public;  /* folder of its pages; "" for none */
     bool open;
     const char **types;       /* Content-Type of each resource */
     struct worker_peer *peer; /* NULL: it is away */
@@ -55,7 +63,8 @@ struct web {
     size_t count;
     struct snapshot_asking asking;
     size_t subscribers, subscribers_max;
-    bool guarded; /* there is a file of tokens */
+    struct web_git *gits; /* those that run */
+    bool guarded;         /* there is a file of tokens */
     char tokens_text[WEB_TOKENS_SIZE];
     struct web_tokens tokens;
     struct timespec tokens_time; /* of the file */
@@ -94,6 +103,8 @@ void web_feed_fini(struct web_served *s);
 void web_routes_handle(void *ctx, struct http_request *r);
 void web_routes_late(void *ctx, struct http_request *r);
 void web_routes_refuse(void *ctx, struct http_request *r, unsigned status, const char *text);
+
+/* ---- web_answer.c ---- */
 
 /* An answer {"error": …}, with what all answers have. */
 void web_fail(struct http_request *r, unsigned status, const char *format, ...)
@@ -134,5 +145,12 @@ void web_stream(struct web_served *s, struct http_request *r);
 void web_stream_wake(struct web_served *s);
 /* Once a second. */
 void web_stream_tick(struct web *web);
+
+/* ---- web_git.c ---- */
+
+/* `what` is /info/refs or /git-upload-pack, a constant. */
+void web_git(struct web_served *s, struct http_request *r, const char *what);
+/* The server has been stopped. */
+void web_git_fini(struct web *web);
 
 #endif

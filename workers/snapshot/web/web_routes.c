@@ -8,93 +8,12 @@
 
 #include "common/http/http_guard.h"
 #include "common/http/http_static.h"
-#include "common/json/json_write.h"
-#include "common/utf8.h"
 #include "workers/snapshot/web/web_client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define ROUTES_PAGE_CSP "default-src 'self' 'unsafe-inline' data:"
-
-/* ---- answers ---- */
-
-static void routes_fail(struct http_request *r, unsigned status, struct slice what)
-{
-    struct buffer body = BUFFER_EMPTY;
-    buffer_append_text(&body, "{\"error\":");
-    json_write_string(&body, what);
-    buffer_append_text(&body, "}\n");
-    http_request_add(r, "X-Content-Type-Options", "nosniff");
-    http_request_answer(r, status, WEB_JSON, &body);
-    buffer_fini(&body);
-}
-
-void web_fail(struct http_request *r, unsigned status, const char *format, ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    utf8_mend(text);
-    routes_fail(r, status, slice_of(text));
-}
-
-/* A store says why in words, for people; these are what programs must tell apart. */
-static unsigned routes_status_of(const char *why)
-{
-    static const struct {
-        const char *says;
-        unsigned status;
-    } words[] = {{"its newest version is", MHD_HTTP_PRECONDITION_FAILED},
-                 {"makes it", MHD_HTTP_CONFLICT},
-                 {"nobody makes it", MHD_HTTP_CONFLICT},
-                 {"more than size_max", MHD_HTTP_CONTENT_TOO_LARGE},
-                 {"fewer than size_min", MHD_HTTP_UNPROCESSABLE_CONTENT},
-                 {"has no such version", MHD_HTTP_NOT_FOUND},
-                 {"o space left", MHD_HTTP_INSUFFICIENT_STORAGE},
-                 {"the difference has more", MHD_HTTP_CONTENT_TOO_LARGE}};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strstr(why, words[i].says) != NULL)
-            return words[i].status;
-    return MHD_HTTP_SERVICE_UNAVAILABLE;
-}
-
-void web_fail_for(struct http_request *r, enum control_status status, struct slice body)
-{
-    char why[1024];
-    struct unpack u = unpack_start(body);
-    struct slice text = unpack_str(&u);
-    size_t len = text.len < sizeof why ? text.len : sizeof why - 1;
-    if (!unpack_ok(&u) || !slice_copy(slice_make(text.ptr, len), why, sizeof why))
-        snprintf(why, sizeof why, "the store has no answer");
-    utf8_mend(why);
-    web_fail(r,
-             status == CONTROL_NO_NAME ? MHD_HTTP_NOT_FOUND
-             : status == CONTROL_USAGE ? MHD_HTTP_BAD_REQUEST
-             : status == CONTROL_ERROR ? routes_status_of(why)
-                                       : MHD_HTTP_SERVICE_UNAVAILABLE,
-             "%s", why);
-}
-
-/* ---- who waits ---- */
-
-void web_wait_begin(struct web_wait *wait, struct web *web, struct http_request *r,
-                    void (*fn)(struct web_wait *wait))
-{
-    wait->web = web;
-    wait->r = r;
-    wait->free = fn;
-    http_request_keep(r, wait);
-}
-
-void web_wait_end(struct web_wait *wait)
-{
-    web_ask_forget(wait->web, wait);
-    http_request_keep(wait->r, NULL);
-    wait->free(wait);
-}
 
 void web_routes_late(void *ctx, struct http_request *r)
 {
@@ -243,11 +162,44 @@ static struct web_served *route_store(const struct route *t, const char *path, c
     return NULL;
 }
 
+/* STORE.git/…; `rest` is NULL for what is none. */
+static struct web_served *route_repository(const struct route *t, const char *path,
+                                           const char **rest)
+{
+    size_t len = strcspn(path, "/");
+    *rest = NULL;
+    if (len <= 4 || strncmp(path + len - 4, ".git", 4) != 0)
+        return NULL;
+    *rest = path + len;
+    for (size_t i = 0; i < t->web->count; i++)
+        if (slice_is(slice_make(path, len - 4), t->web->stores[i].data.name))
+            return &t->web->stores[i];
+    return NULL;
+}
+
+static void route_git(struct route *t, struct web_served *s, const char *rest)
+{
+    bool refs = strcmp(rest, "/info/refs") == 0;
+    const char *service = http_request_query(t->r, "service");
+    if (!route_allows(t, false, s->open))
+        return;
+    if (!refs && strcmp(rest, "/git-upload-pack") != 0)
+        web_fail(t->r,
+                 strcmp(rest, "/git-receive-pack") == 0 ? MHD_HTTP_FORBIDDEN : MHD_HTTP_NOT_FOUND,
+                 "git clones and fetches here, over smart HTTP, and nothing else");
+    else if (refs && (service == NULL || strcmp(service, "git-upload-pack") != 0))
+        web_fail(t->r, MHD_HTTP_FORBIDDEN, "service: only git-upload-pack: nobody pushes here");
+    else if (route_is(t, refs ? "GET" : "POST"))
+        web_git(s, t->r, refs ? "/info/refs" : "/git-upload-pack");
+}
+
 static void route_data(struct route *t, const char *path)
 {
     const char *rest;
-    struct web_served *s = route_store(t, path, &rest);
-    if (s == NULL) {
+    struct web_served *s = route_store(t, path, &rest), *repository;
+    if (s == NULL && (repository = route_repository(t, path, &rest)) != NULL) {
+        route_git(t, repository, rest);
+    } else if (s == NULL) {
         if (route_allows(t, false, false))
             route_unknown(t);
     } else if (rest[0] == '\0' || strcmp(rest, "/") == 0) {

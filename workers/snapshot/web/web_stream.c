@@ -11,16 +11,6 @@
 
 #define STREAM_PING_MS 15000
 
-void web_subscriber_said(struct web_subscriber *b)
-{
-    uint64_t events = web_reader_events(b->reader), resyncs = web_reader_resyncs(b->reader);
-    worker_count(b->s->web->w, COUNTER_WEB_EVENTS, events - b->events);
-    worker_count(b->s->web->w, COUNTER_WEB_RESYNCS, resyncs - b->resyncs);
-    b->events = events;
-    b->resyncs = resyncs;
-    b->said_ms = clock_mono_ms();
-}
-
 static ssize_t stream_on_read(void *ctx, char *to, size_t max)
 {
     struct web_subscriber *b = ctx;
@@ -30,19 +20,6 @@ static ssize_t stream_on_read(void *ctx, char *to, size_t max)
     if (n > 0)
         web_subscriber_said(b);
     return n;
-}
-
-void web_subscriber_gone(struct web_subscriber *b)
-{
-    if (b->prev != NULL)
-        b->prev->next = b->next;
-    else
-        b->s->subscribers = b->next;
-    if (b->next != NULL)
-        b->next->prev = b->prev;
-    b->s->web->subscribers--;
-    web_reader_free(b->reader);
-    free(b);
 }
 
 static void stream_on_gone(void *ctx)

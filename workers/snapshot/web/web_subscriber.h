@@ -1,6 +1,7 @@
 /*
  * web_subscriber.h: one who reads the changes of a store: over server-sent events, or over a WebSocket.
  *
+ * web_subscriber.c  its end, and what it was told
  * web_stream.c  what it asks for, events, and who is woken when
  * web_socket.c  WebSockets
  *
@@ -24,7 +25,7 @@ struct web_subscriber {
     uint64_t events, resyncs;
 };
 
-/* ---- web_stream.c ---- */
+/* ---- web_subscriber.c ---- */
 
 /* It was told something. */
 void web_subscriber_said(struct web_subscriber *b);
