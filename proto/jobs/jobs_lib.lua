@@ -157,11 +157,11 @@ local function to_end(job, kind, status, ttl)
   if not job.forget then
     call('ZADD', registry(kind, job.queue), ttl < 0 and '+inf' or seconds(now + ttl * 1000), job.id)
   end
+  if kind ~= 'canceled' then
+    release(job, status == 'finished') -- before it has ended: a call that is refused in between does it again
+  end
   call('HSET', job.key, 'status', status, 'ended_at', stamped)
   count_end(job, status)
-  if kind ~= 'canceled' then
-    release(job, status == 'finished')
-  end
   for _, key in ipairs(ttl < 0 and {} or job.func and {job.key, job.key .. ':dependents', JOB .. ':' .. job.id .. ':dependencies'} or {job.key}) do
     call('PEXPIRE', key, num(ttl * 1000 + GRACE * 1000))
   end

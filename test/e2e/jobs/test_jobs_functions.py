@@ -55,6 +55,13 @@ def fail(until=0):
     return 'at last'
 
 
+def die(until):
+    note()
+    if len([line for line in open(SEEN) if json.loads(line)['job'] == get_current_job().id]) <= until:
+        os.kill(os.getpid(), 11)
+    return 'alive'
+
+
 def leave():
     sys.exit(0)
 
@@ -188,12 +195,31 @@ def test_retries_are_rqs(functions, tasks):
     assert f.value(job) == "at last"
     assert len(f.seen(job)) == 3
     assert Job.fetch(job.id, connection=f.redis).retries_left == 1
+    paused = f.until(f.queue.enqueue(tasks.fail, 99, retry=Retry(max=2, interval=[600, 1])), "scheduled")
+    in_s = (f.queue.scheduled_job_registry.get_scheduled_time(paused) - datetime.now(timezone.utc)).total_seconds()
+    assert 400 < in_s <= 600 and f.redis.hget(paused.key, "retries_left") == b"1"
     spent = f.until(f.queue.enqueue(tasks.fail, 99, retry=Retry(max=1)), "failed")
     assert len(f.seen(spent)) == 2
     # What rq puts into the queue again runs again.
     Job.fetch(spent.id, connection=f.redis).requeue()
     wait_until(lambda: len(f.seen(spent)) == 3, 60, "what was requeued to run")
     f.until(spent, "failed")
+
+
+def test_a_process_serves_as_many_as_the_section_says(functions, tasks):
+    f = functions.start(sanjers=1, **{"sanjer.jobs_per_process": 2})
+    jobs = [f.queue.enqueue(tasks.add, number) for number in range(4)]
+    for job in jobs:
+        f.value(job)
+    pids = [f.seen(job)[0]["pid"] for job in jobs]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+def test_a_function_that_dies_is_tried_again(functions, tasks):
+    f = functions.start()
+    assert f.value(f.queue.enqueue(tasks.die, 1, retry=Retry(max=1))) == "alive"
+    dead = f.until(f.queue.enqueue(tasks.die, 9), "failed")
+    assert f.etlas.show(dead.id)["reason"] == "killed by signal 11 (SIGSEGV)" and "SIGSEGV" in dead.latest_result().exc_string
 
 
 def test_time(functions, tasks):
