@@ -6,7 +6,8 @@
 --                                   of either: what was to be stopped is
 -- result   an entry of rq:results: its field, return_value or exc_string, and value; empty: none
 -- what     done; canceled: RQ has made it so meanwhile, and so it ends; lost, gone: as of beat, and nothing changes
--- claimed  with the arguments of claim behind the fields: its answer; else nil
+-- claimed  with the arguments of claim behind the fields: its answer; nil without, and where nothing changes: the same job, made anew under its old name, would
+--          be claimed as the attempt that has just been told of, and ended when that is told again
 -- Again: done, and a claim more.
 local function record(job, how)
   if ARGV[7] == '' then
@@ -66,4 +67,5 @@ local function finish()
 end
 
 local what, from = finish(), 10 + 2 * count_of(ARGV[9])
-return {what, #ARGV > from and claim(ARGV[from], ARGV[from + 1], count_of(ARGV[from + 2]), rules_of(from + 3)) or false}
+local counts = what == 'done' or what == 'canceled'
+return {what, counts and #ARGV > from and claim(ARGV[from], ARGV[from + 1], count_of(ARGV[from + 2]), rules_of(from + 3)) or false}

@@ -25,6 +25,8 @@
 #define SANJER_SWEEPS   50u
 #define SANJER_SWEEP_NS 10000000
 
+static void sanjer_adopt(struct sanjer *s);
+
 /* ---- idle ---- */
 
 static void sanjer_idle(struct sanjer *s)
@@ -158,7 +160,11 @@ void sanjer_take(struct sanjer *s, const redisReply *claimed)
         /* `suspended`: its turns are still there, and the keeper would wake us at once. */
         bool held = claimed != NULL && claimed->type == REDIS_REPLY_STRING;
         s->idle_ms = held ? clock_mono_ms() + SANJER_IDLE_MS : 0;
-        sanjer_idle(s);
+        if (!s->adopted && redis_conn_ready(s->redis.conn))
+            sanjer_adopt(
+                s); /* before the next: whoever is never idle long would never come to it */
+        else
+            sanjer_idle(s);
         return;
     }
     s->run = sanjer_run_new(s, claimed);

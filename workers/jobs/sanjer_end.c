@@ -244,16 +244,17 @@ void sanjer_end(struct sanjer *s)
     struct end_texts t = {.result = BUFFER_EMPTY};
     struct slice args[JOB_ARGS_MAX];
     uint64_t after = 0;
+    bool again = s->ending;
     if (s->telling)
         return;
-    if (!s->ending)
+    if (!again)
         log_debug("ended", "job=%s status=%d", log_quote(slice_of(run->id)), run->status);
     end_of(run, &e);
     if (strcmp(e.how, "failed") == 0 && e.again && end_has_more(run)) {
         e.how = "retry";
         after = run->function != NULL ? run->again_ms : end_pause(run);
     }
-    if (!s->ending)
+    if (!again)
         end_count(s, e.how);
     s->ending = true;
     snprintf(t.attempt, sizeof t.attempt, "%" PRIu64, run->attempt);
@@ -276,7 +277,8 @@ void sanjer_end(struct sanjer *s)
                                   slice_of(t.count)};
     memcpy(args, head, sizeof head);
     size_t count = 9 + fields;
-    if (!worker_stopping(s->w)) {
+    /* Told again it claims nothing: what the first call may have claimed for us is handed back before (sanjer_take). */
+    if (!again && !worker_stopping(s->w)) {
         args[count++] = slice_of(s->redis.owner);
         args[count++] = slice_of(s->worker);
         args[count++] = slice_of(s->lease);
