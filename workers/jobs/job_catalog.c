@@ -15,6 +15,9 @@
 /* What is broken is tried again so late: what was short then need not be now. */
 #define CATALOG_AGAIN_MS 60000u
 
+/* What somebody has killed is read again at once, so often in a row. */
+#define CATALOG_KILLS 3u
+
 enum catalog_state { CATALOG_UNREAD, CATALOG_READING, CATALOG_SOUND, CATALOG_BROKEN };
 
 struct catalog_entry {
@@ -26,6 +29,7 @@ struct catalog_entry {
     struct job_platform_spec spec;
     char why[JOB_SPEC_WHY_SIZE];
     uint64_t broken_ms; /* clock_mono_ms */
+    unsigned kills;
     bool seen;
     bool again; /* it has changed while it was read */
 };
@@ -115,6 +119,7 @@ static void catalog_take(struct catalog_entry *e, const json_t *spec)
         job_platform_spec_fini(&e->spec);
         e->spec = read;
         e->state = CATALOG_SOUND;
+        e->kills = 0;
         e->why[0] = '\0';
     } else {
         catalog_broken(e, text != NULL ? text : "memory was short");
@@ -122,13 +127,18 @@ static void catalog_take(struct catalog_entry *e, const json_t *spec)
     buffer_fini(&why);
 }
 
-static void catalog_on_spec(void *ctx, const json_t *spec, const char *why)
+static bool catalog_again(struct catalog_entry *e, bool killed)
+{
+    return e->again || (killed && ++e->kills < CATALOG_KILLS);
+}
+
+static void catalog_on_spec(void *ctx, const json_t *spec, const char *why, bool killed)
 {
     struct job_catalog *c = ctx;
     struct catalog_entry *e = c->reading;
     c->read = NULL;
     c->reading = NULL;
-    if (e->again)
+    if (catalog_again(e, killed))
         e->state = CATALOG_UNREAD;
     else if (spec != NULL)
         catalog_take(e, spec);
@@ -140,11 +150,12 @@ static void catalog_on_spec(void *ctx, const json_t *spec, const char *why)
 }
 
 /* One answer for all: what the interpreter knows of a class, or why it does not. */
-static void catalog_take_class(struct catalog_entry *e, const json_t *all, const char *why)
+static void catalog_take_class(struct catalog_entry *e, const json_t *all, const char *why,
+                               bool killed)
 {
     const json_t *spec = json_object_get(json_object_get(all, "platforms"), e->id),
                  *broken = json_object_get(json_object_get(all, "broken"), e->id);
-    if (e->again)
+    if (catalog_again(e, killed))
         e->state = CATALOG_UNREAD;
     else if (json_is_object(spec))
         catalog_take(e, spec);
@@ -155,13 +166,13 @@ static void catalog_take_class(struct catalog_entry *e, const json_t *all, const
     e->again = false;
 }
 
-static void catalog_on_classes(void *ctx, const json_t *all, const char *why)
+static void catalog_on_classes(void *ctx, const json_t *all, const char *why, bool killed)
 {
     struct job_catalog *c = ctx;
     c->read = NULL;
     for (struct catalog_entry *e = c->first; e != NULL; e = e->next)
         if (e->kind == JOB_PLATFORM_CLASS && (e->state == CATALOG_READING || all != NULL))
-            catalog_take_class(e, all, why);
+            catalog_take_class(e, all, why, killed);
     catalog_read_next(c);
     c->fn(c->ctx);
 }

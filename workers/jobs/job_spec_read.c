@@ -100,8 +100,9 @@ static void spec_tell(struct job_spec_read *r)
     utf8_show(why);
     job_spec_read_fn fn = r->fn;
     void *ctx = r->ctx;
+    bool killed = !r->late && !r->large && WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGKILL;
     spec_close(r);
-    fn(ctx, spec, why);
+    fn(ctx, spec, why, killed);
     json_decref(spec);
 }
 

@@ -21,9 +21,9 @@ struct job_spec_read;
 
 /*
  * Told once, not before job_spec_read_start has returned. `spec` is borrowed; NULL: `why` says in one line what is
- * wrong. Another may be started in it.
+ * wrong. `killed`: by SIGKILL, and not by us, which it may not be to blame for. Another may be started in it.
  */
-typedef void (*job_spec_read_fn)(void *ctx, const json_t *spec, const char *why);
+typedef void (*job_spec_read_fn)(void *ctx, const json_t *spec, const char *why, bool killed);
 
 /* NULL: it does not run, `why` says why not. Does not block for longer than exec takes. */
 struct job_spec_read *job_spec_read_start(uv_loop_t *loop, const struct child_options *command,

@@ -45,9 +45,10 @@ struct sanjer_python {
     uint64_t heard_ms;
     unsigned deaths; /* in a row, before anything was loaded */
     char loading[JOB_PLATFORM_MAX + 1];
-    json_t *skip;                /* platform: why it is not loaded */
-    struct sanjer_child *making; /* asked for */
-    struct sanjer_child *next;   /* has no job */
+    char suspect[JOB_PLATFORM_MAX + 1]; /* was being loaded when somebody killed it */
+    json_t *skip;                       /* platform: why it is not loaded */
+    struct sanjer_child *making;        /* asked for */
+    struct sanjer_child *next;          /* has no job */
     bool wanted;
     uint64_t numbers;
 };
@@ -236,17 +237,21 @@ static void python_fault(struct sanjer_python *py, const char *why)
 }
 
 /* It has ended, or was ended. What it was loading is left out from now on: it must not take the others with it. */
-static void python_died(struct sanjer_python *py, const char *how)
+static void python_died(struct sanjer_python *py, const char *how, bool killed)
 {
     char why[160];
     bool was_ready = py->ready;
+    /* By whom nobody knows: it may have had nothing to do with what it was loading, unless that happens again. */
+    bool guilty = !killed || strcmp(py->suspect, py->loading) == 0;
     python_abandon(py);
     log_warn("interpreter-ended", "how=%s loading=%s", log_quote(slice_of(how)),
              log_quote(slice_of(py->loading)));
-    if (!was_ready && py->loading[0] != '\0')
+    if (!was_ready && py->loading[0] != '\0' && guilty)
         json_object_set_new(py->skip, py->loading, json_sprintf("its interpreter ended: %s", how));
     else if (!was_ready)
         py->deaths++;
+    if (!was_ready && killed)
+        snprintf(py->suspect, sizeof py->suspect, "%s", py->loading);
     py->loading[0] = '\0';
     if (py->deaths < PYTHON_DEATHS) {
         if (py->wanted)
@@ -273,7 +278,7 @@ static void interpreter_on_exit(uv_poll_t *poll, int status, int events)
         snprintf(how, sizeof how, "exited with code %d", WEXITSTATUS(ended));
     of->process.pid = 0;
     if (py->of == of)
-        python_died(py, how);
+        python_died(py, how, WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL);
     interpreter_close(of);
 }
 
@@ -477,8 +482,9 @@ bool sanjer_python_spares(pid_t pid, void *ctx)
 void sanjer_python_tick(struct sanjer_python *py)
 {
     bool owes = py->of != NULL && (!py->ready || py->making != NULL);
-    if (owes && clock_mono_ms() - py->heard_ms > PYTHON_SILENT_MS)
+    if (owes && clock_mono_ms() - py->heard_ms > PYTHON_SILENT_MS) {
+        snprintf(py->suspect, sizeof py->suspect, "%s", py->loading);
         kill(py->of->process.pid, SIGKILL); /* its end is heard */
-    else if (py->wanted)
+    } else if (py->wanted)
         python_make(py);
 }
