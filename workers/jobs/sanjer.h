@@ -62,6 +62,7 @@ struct sanjer_run {
     bool has_status; /* and its process too */
     unsigned open;   /* of the streams that it says something on */
     unsigned sweeps;
+    bool sweeping; /* another is to come */
     enum sanjer_why why;
     bool term_sent;
     int status; /* of waitpid */

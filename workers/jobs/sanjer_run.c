@@ -15,9 +15,13 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-/* Between two looks at what a job has left; so many before its end is told all the same (5 s). */
-#define SWEEP_MS  20u
-#define SWEEP_MAX 250u
+/*
+ * Between two looks at what a job has left, after the first few, which follow soon: what was killed is gone in a moment.
+ * So many before its end is told all the same (5 s).
+ */
+#define SWEEP_MS   20u
+#define SWEEP_SOON 10u
+#define SWEEP_MAX  250u
 
 #define RUN_READ_SIZE 65536
 
@@ -30,11 +34,13 @@ static void run_on_sweep(uv_timer_t *timer)
 {
     struct sanjer_run *run = timer->data;
     size_t left = child_process_sweep_but(sanjer_python_spares, run->s->python);
+    run->sweeping = false;
     if (++run->sweeps == SWEEP_MAX)
         log_warn("left", "job=%s processes=%zu pipes=%u", log_quote(slice_of(run->id)), left,
                  run->open);
     if ((left > 0 || run->open > 0) && run->sweeps < SWEEP_MAX) {
-        uv_timer_start(timer, run_on_sweep, SWEEP_MS, 0);
+        uv_timer_start(timer, run_on_sweep, run->sweeps < SWEEP_SOON ? 1 : SWEEP_MS, 0);
+        run->sweeping = true;
         return;
     }
     if (!sanjer_store_write(run))
@@ -173,6 +179,8 @@ static void run_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     run->open--;
     if (is_said || is_out)
         sanjer_say_ended(run);
+    if (run->sweeping && run->open == 0) /* this may be all that its end has waited for */
+        uv_timer_start(&run->timer, run_on_sweep, 0, 0);
 }
 
 /* ---- what is freed ---- */

@@ -11,8 +11,8 @@
 #include <poll.h>
 #include <stdio.h>
 
-#define MANY_PAGE     500
-#define MANY_PAGE_S   "500"
+#define MANY_PAGE     100 /* whole jobs: Redis reads no more at once than others can wait for */
+#define MANY_PAGE_S   "100"
 #define MANY_PAUSE_MS 250
 
 /* ---- list ---- */

@@ -24,9 +24,19 @@ _say_lock = threading.Lock()
 hello = {}
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # json.dumps makes one for each call
+
+
+def line_of(**line):
+    return (_encode(line) + "\n").encode("utf-8", "replace")
+
+
 def say(**line):
     """One line to the sanjer; whole, from any thread."""
-    data = (json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "replace")
+    say_lines(line_of(**line))
+
+
+def say_lines(data):
     with _say_lock:
         while data:
             data = data[os.write(_say_fd, data):]
@@ -89,26 +99,27 @@ def _cpu_ms():
 
 
 def _run(told, broken):
+    """The line of its result; b"" when there is none."""
     if "function" in told:
         import platoon_function
         platoon_function.run(told)
-        return
+        return b""
     import platoon_class
     name = told["platform_id"]
     if name in broken:
         say(fault="platform: " + name + ": " + broken[name])
-        return
+        return b""
     try:
         found = platoon_class.load(name)
     except (Exception, platoon_class.TooLong) as error:
         say(fault="platform: " + name + ": " + platoon_class.one_line(error))
-        return
+        return b""
     from platoon_plain import plain
     platform = found(**platoon_class.arguments(found, told["settings"]))
     platform._job = current
     if not hasattr(platform, "logger"):
         platform.logger = logging.getLogger()
-    say(result=plain(platform._run()))
+    return line_of(result=plain(platform._run()))
 
 
 def say_raised(error):
@@ -120,9 +131,9 @@ def say_raised(error):
 def _serve(told, broken):
     global current
     current = Job(told)
-    before = _cpu_ms()
+    before, result = _cpu_ms(), b""
     try:
-        _run(told, broken)
+        result = _run(told, broken)
     except MemoryError as error:
         gc.collect()
         say(exception={"reason": ("out of memory: " + (str(error) or "MemoryError"))[:400], "memory": True, "traceback": traceback.format_exc()})
@@ -137,7 +148,8 @@ def _serve(told, broken):
             stream.flush()
         except (OSError, ValueError):
             pass  # they closed it
-    say(end={"left": _left(), "cpu_ms": _cpu_ms() - before, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+    end = line_of(end={"left": _left(), "cpu_ms": _cpu_ms() - before, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+    say_lines(result + end)  # at once: the sanjer wakes up for each
 
 
 def _exit(error):
@@ -164,16 +176,19 @@ def main(control, number, between, fds, told_hello, broken):
     if hello["memory_max"] > 0:
         resource.setrlimit(resource.RLIMIT_DATA, (hello["memory_max"], hello["memory_max"]))
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    environment, first = dict(os.environ), True
+    kept, environment, first = os.environ, dict(os.environ), True
+    held = getattr(kept, "_data", kept)  # as bytes: what is compared for each job need not be decoded for it
+    as_it_was = dict(held)
     with open(jobs, "rb") as lines:
         for line in lines:
             if first:
                 os.setsid()  # until now the sanjer knows us by the interpreter's session
                 first = False
             os.chdir(hello["folder"])
-            if dict(os.environ) != environment:
-                os.environ.clear()
-                os.environ.update(environment)
+            if os.environ is not kept or held != as_it_was:
+                os.environ = kept
+                kept.clear()
+                kept.update(environment)
             try:
                 _serve(json.loads(line), broken)
             except SystemExit as error:

@@ -3,7 +3,6 @@
 A connection a call, so that a fork never shares one. Standard library only; answers are bytes.
 """
 import socket
-import ssl
 
 TIMEOUT = 30
 
@@ -59,6 +58,7 @@ class Redis:
             return sock
         sock = socket.create_connection((w["host"], int(w["port"])), TIMEOUT)
         if w.get("tls"):
+            import ssl
             return ssl.create_default_context(cafile=w.get("ca") or None).wrap_socket(sock, server_hostname=w["host"])
         return sock
 

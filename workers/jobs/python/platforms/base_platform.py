@@ -1,8 +1,5 @@
 """base_platform.py: what Etlas' platforms inherit: updates, conversion maps, storage, a mailbox. Runs in a job."""
-import email
-import imaplib
 import logging
-import pickle
 
 import platoon_child
 import platoon_plain
@@ -46,6 +43,7 @@ class BasePlatform:
         kept = Factory().get_storage_client("redis").get("maps", map_type)
         if kept is None:
             raise KeyError(f"there is no conversion map {map_type} in Redis")
+        import pickle  # as the others below: few use it, and each sanjer would hold it in memory
         found = pickle.loads(kept)
         return lambda value: found.get(value.lower(), fallback)
 
@@ -66,6 +64,7 @@ class BasePlatform:
 
     def _get_mailbox(self):
         self.update("login", "accessing")
+        import imaplib
         mailbox = imaplib.IMAP4_SSL(host=self.MAIL_CONFIG["host"])
         self.update("login", "authenticating")
         mailbox.login(self.MAIL_CONFIG["user"], self.MAIL_CONFIG["password"])
@@ -85,6 +84,7 @@ class BasePlatform:
 
     def _get_message(self, mailbox, uid):
         self.update("mailbox", "retrieving mail")
+        import email
         return email.message_from_bytes(mailbox.uid("FETCH", str(uid), "(RFC822)")[1][0][1])
 
     def _find_attachment(self, attachment_name, mailbox, search_group):
