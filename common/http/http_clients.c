@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* From a connection's begin, or its last answer, to its next answer. */
+/* From a connection's begin, or its last answer, to its next question; and to read an answer. */
 #define HTTP_CLIENT_MS 10000
 
 /*
@@ -169,15 +169,23 @@ uint64_t http_clients_expire(struct http_clients *clients)
 {
     uint64_t now = clock_mono_ms();
     http_clients_make_room(clients);
-    struct http_peer *c = clients->first;
-    for (; c != NULL && now - c->since_ms >= HTTP_CLIENT_MS; c = c->next)
-        if (!c->gone)
+    uint64_t due = UINT64_MAX;
+    for (struct http_peer *c = clients->first; c != NULL; c = c->next) {
+        /* Who waits for an answer has the server's own time for that; who reads it, as long again. */
+        uint64_t from = c->answered_ms != 0 ? c->answered_ms : c->since_ms;
+        uint64_t rest = now - from >= HTTP_CLIENT_MS ? 0 : from + HTTP_CLIENT_MS - now;
+        if (c->gone || c->asked)
+            continue;
+        if (rest == 0)
             http_peer_go(clients, c);
+        else if (rest < due)
+            due = rest;
+        if (now - c->since_ms < HTTP_CLIENT_MS)
+            break; /* and so are all behind it */
+    }
     bool closed = clients->closed;
     clients->closed = false;
     if (closed)
         return 0;
-    if (c == NULL)
-        return UINT64_MAX;
-    return clients->count > HTTP_CLIENTS_MAX ? 100 : c->since_ms + HTTP_CLIENT_MS - now;
+    return clients->count > HTTP_CLIENTS_MAX && due > 100 ? 100 : due;
 }

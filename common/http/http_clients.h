@@ -2,7 +2,8 @@
  * http_clients.h: who is connected to a server (http_server.h), and for how long.
  *
  * Runs in workers that answer over HTTP; only http_server.c uses it. A probe must find a place whatever others do:
- * each request has a deadline of its own, from the connection's begin or its last answer to the next, and when the
+ * each request has a deadline of its own, from the connection's begin or its last answer until it has come whole,
+ * another one to read the answer (in between the server's own counts), and when the
  * places are taken, whoever has waited longest with nothing asked goes for who comes. It must not matter who comes
  * again at once. It must not be a time-out of idleness: a byte every now and then keeps that away.
  */
