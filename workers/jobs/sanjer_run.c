@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 
 /*
- * Between two looks at what a job has left, after the first few, which follow soon: what was killed is gone in a moment.
- * So many before its end is told all the same (5 s).
+ * Between two looks at what a job has left, after the first few, which follow soon: what was killed is gone in a
+ * moment. So many before its end is told all the same (5 s).
  */
 #define SWEEP_MS   20u
 #define SWEEP_SOON 10u

@@ -1,4 +1,7 @@
-/* test_job_schedule.c: schedules as they stand in Redis: what is written is read as the same, and what is wrong is said. */
+/*
+ * test_job_schedule.c: schedules as they stand in Redis: what is written is read as the same, and what is wrong is
+ * said.
+ */
 #include "test/unit/suite.h"
 #include "workers/jobs/job_schedule.h"
 
