@@ -485,3 +485,23 @@ def test_without_the_key_no_pickle_is_read(functions, tasks):
     theirs = f.queue.enqueue(tasks.add, 1)
     f.etlas.until(f.etlas.run(), "finished")
     assert theirs.get_status(refresh=True) == "queued" and f.redis.llen("rq:queue:default") == 1
+
+
+def test_sanjers_die_and_no_function_is_lost(functions, tasks):
+    """Each ends once, has run at least once, and what depends on it ran behind it; nothing is left where it was."""
+    f = functions.start(lost_max=1000, intensity=1000)
+    jobs = [f.queue.enqueue(tasks.add, number) for number in range(150)]
+    behind = [f.queue.enqueue(tasks.add, 1000, depends_on=job) for job in jobs[::10]]
+    for _ in range(6):
+        done = f.redis.zcard("rq:finished:default")
+        before = f.etlas.platoon.workers()["jobs/etlas/sanjer.1"]
+        if before["pid"]:
+            os.kill(before["pid"], signal.SIGKILL)
+            f.etlas.platoon.replaced(before, 60)
+        wait_until(lambda done=done: f.redis.zcard("rq:finished:default") > min(done, 164), 60, "them to go on")
+    for job in jobs + behind:
+        f.until(job, "finished")
+    assert all(f.seen(job) for job in jobs + behind)
+    wait_until(lambda: f.redis.zcard("rq:wip:default") == 0, 60, "nobody to have any")
+    assert (f.redis.llen("rq:queue:default"), f.redis.zcard("rq:deferred:default"), f.redis.zcard("rq:finished:default")) == (0, 0, 165)
+    assert all(len(job.results()) == 1 for job in jobs + behind)
