@@ -57,14 +57,18 @@ def specs(folder, path):
     out = os.dup(1)
     os.dup2(2, 1)  # what modules print while they load is no answer
     platoon_class.prepare(folder, path)
-    ended = {}
+    ended, killed = {}, set()
     while True:
         answer, culprit = load_apart(folder, ended)
         if answer is not None:
             break
-        if culprit[0] in ended:
-            sys.exit("the platforms cannot be loaded: " + culprit[1])
-        ended[culprit[0]] = culprit[1]
+        name, why = culprit
+        if why.endswith("killed by signal 9") and name not in killed:
+            killed.add(name)  # by whom nobody knows: it is to blame when that happens again
+            continue
+        if name in ended:
+            sys.exit("the platforms cannot be loaded: " + why)
+        ended[name] = why
     told, broken = answer
     os.write(out, (json.dumps({"platforms": told, "broken": {**broken, **ended}}) + "\n").encode())
 
