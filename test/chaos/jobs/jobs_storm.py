@@ -15,7 +15,6 @@ import collections
 import contextlib
 import http.client
 import json
-import os
 import pathlib
 import random
 import sys
@@ -28,7 +27,6 @@ import rq.exceptions  # noqa: E402
 from storm_base import StormBase, main  # noqa: E402, first: it says where the fixtures are
 from plan import Plan, environment  # noqa: E402
 from platoon_fixture import Platoon, RedisServer, base_text, free_port, marked, section, wait_until  # noqa: E402
-from rq import Queue  # noqa: E402
 from rq.job import Job  # noqa: E402
 
 # What both kinds of platform do: one write a line, which is whole or not there.
