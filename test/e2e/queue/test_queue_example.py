@@ -1,4 +1,4 @@
-"""etc/examples/queue.conf as README.md has people try it, line by line; the consumer and the clients beside it."""
+"""etc/examples/queue.conf as README.md has people try it, line by line; the consumer and the clients beside it; queue_servers.conf, which is of two servers."""
 import os
 import re
 import shlex
@@ -17,10 +17,10 @@ def session():
     return [(line, re.sub(r"^    ", "", answer, flags=re.M)) for line, answer in said]
 
 
-def start(platoon):
+def start(platoon, example="queue.conf"):
     for name in ("pages_consumer.py", "mail_client.sh", "mail_client.py"):
         shutil.copy(ROOT / "etc/examples" / name, platoon.dir)
-    platoon.config_path.write_text((ROOT / "etc/examples/queue.conf").read_text())
+    platoon.config_path.write_text((ROOT / "etc/examples" / example).read_text())
     platoon.start()
 
 
@@ -59,3 +59,12 @@ def test_the_clients(platoon):
     assert done.returncode == 0 and done.stdout == "7 three\n7 four\n", done
     status = platoon.json("queue", "status", "mail")[0]
     assert status["acked"] == 4 and status["waiting"] == 0
+
+
+def test_two_servers(platoon):
+    start(platoon, "queue_servers.conf")
+    ids = [platoon.json("queue", "deliver", f'{{"user_id": {n}, "type": "page", "url": "/{n}"}}')["id"] for n in range(24)]
+    assert {one.split("@")[1] for one in ids} == {"left", "right"}
+    assert platoon.ctl("--timeout", "60s", "queue", "wait", "pages").returncode == 0
+    status = platoon.json("queue", "status", "pages")[0]
+    assert status["acked"] == 24 and [row["server"] for row in status["servers"]] == ["left", "right"] and all(row["acked"] > 0 for row in status["servers"])

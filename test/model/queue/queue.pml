@@ -15,10 +15,12 @@
  *   bounded   hand-outs, without those that do not count, are at most max_attempts and one
  *   adopted   what a consumer has told the queue worker that it holds is not given to another because of a queue worker's death
  *   neighbour what is buried for its consumer's death is not what waited beside another that the consumer had been told of
+ *   at work   what work_max takes away is what its consumer was at, never what waited for that in its window
  *
  * Where a step is in the code:
  *   take, answered, lost   queue_take.lua; queue_taking.c: the answer, what it lost (queue_disown.lua)
  *   settle, told           queue_taker.c: the consumer keeps it in mind until LOST
+ *   begin, begun           taker_begin: BEGUN, of the first that it was told and has not settled; queue.c, queue_hand_begin
  *   read, run, heard       queue.c, queue_ending.c: SETTLE is read, told to Redis (queue_ack, queue_again, queue_bury, queue_back), and heard of
  *   meet, adopt            queue_taker_up: HELD and SETTLE again; queue_adopt.lua
  *   orphans                queue.c, two seconds after a queue worker's start: what nobody has told of (queue_disown.lua)
@@ -32,6 +34,7 @@
  *   5 what waits to be alone is adopted as if its consumer were at it
  *   6 nobody looks for what a lost answer had      7 a settlement that Redis may not have heard is forgotten
  *   8 a lease that ran out, and was taken up again, is held against the message
+ *   9 work_max counts from the hand-out
  */
 #ifndef MESSAGES
 #define MESSAGES 1
@@ -103,6 +106,7 @@ byte answer[MESSAGES];      /* of a take, under way: attempts */
 byte hands[PAIRS];          /* attempts */
 bool hand_alone[PAIRS];
 byte hand_number[PAIRS];     /* `hand` of these: not known to it */
+bool begun[PAIRS];          /* its consumer is at it */
 byte adopting[PAIRS];       /* attempts of a call that is under way */
 mtype ending[PAIRS] = FREE;
 mtype outcome[PAIRS] = DONE;
@@ -119,6 +123,8 @@ byte has[PAIRS];            /* attempts */
 byte has_hand[PAIRS];
 bool has_alone[PAIRS];
 mtype says[PAIRS] = DONE;
+bool first[PAIRS];          /* of those that the consumer was told of: it is at this one */
+byte mail_begun[PAIRS];     /* attempts of a BEGUN that the queue worker has not read */
 bool mail[PAIRS];           /* a SETTLE that the queue worker has not read */
 mtype mail_says[PAIRS] = DONE;
 byte mail_attempt[PAIRS];
@@ -139,7 +145,8 @@ byte crashes = CRASHES, deaths = DEATHS, hangs = HANGS, expiries = EXPIRIES, cut
 #define ROOM(c)      (!(hands[P(c, 0)] != 0 && hand_alone[P(c, 0)]) && !(hands[P(c, MESSAGES - 1)] != 0 && hand_alone[P(c, MESSAGES - 1)]))
 #define NONE_RUNS(m) (ending[P(0, m)] != SENT && ending[P(1, m)] != SENT && ending[P(NOBODY, m)] != SENT)
 #define NOBODY_SENT  (NONE_RUNS(0) && NONE_RUNS(MESSAGES - 1))
-#define READY(p)     (!mail[p] && ending[p] == FREE && adopting[p] == 0)
+#define OTHER(p)     ((p) / MESSAGES * MESSAGES + MESSAGES - 1 - (p) % MESSAGES)
+#define READY(p)     (!mail[p] && mail_begun[p] == 0 && ending[p] == FREE && adopting[p] == 0)
 #define ADOPTS(c)    (adopting[P(c, 0)] != 0 || adopting[P(c, MESSAGES - 1)] != 0)
 #define KNOWN_AT(p, a) (hands[p] == (a) || ending[p] == KEPT && ending_attempt[p] == (a))
 #define KNOWN(m, a)  (KNOWN_AT(P(0, m), a) || KNOWN_AT(P(1, m), a) || KNOWN_AT(P(NOBODY, m), a))
@@ -173,9 +180,29 @@ inline hold_it()
     R.alone = (R.alone == 2 -> 0 : R.alone)
 }
 
+/* The consumer is at it; where nothing hangs, nobody need hear. */
+inline begin_at(p)
+{
+    first[p] = true;
+    if
+    :: HANGS > 0 && up && lives[c] && met[c] -> mail_begun[p] = has[p]
+    :: else
+    fi
+}
+
+/* It is at it no longer: at the one that it was told behind it, if there is one. */
+inline end_at(p)
+{
+    if
+    :: first[p] && OTHER(p) != p && phase[OTHER(p)] == TOLD -> first[p] = false; begin_at(OTHER(p))
+    :: else -> first[p] = false
+    fi
+}
+
 /* It is not in the consumer's hands any more. */
 inline forget_at(p)
 {
+    end_at(p);
     phase[p] = NOTHING;
     has[p] = 0;
     has_hand[p] = 0;
@@ -217,6 +244,7 @@ inline mail_clear(p)
 
 inline settle_at(p, what)
 {
+    end_at(p);
     phase[p] = SETTLED;
     says[p] = what;
     if
@@ -236,7 +264,11 @@ end:
     do
     :: atomic { if
     /* the consumer is told of it, and says what became of it */
-    :: c != NOBODY && phase[p] == HERE && !ALONE_AT(c) && (!has_alone[p] || !TOLD_TO(c)) -> phase[p] = TOLD
+    :: c != NOBODY && phase[p] == HERE && !ALONE_AT(c) && (!has_alone[p] || !TOLD_TO(c)) ->
+        if
+        :: !TOLD_TO(c) -> phase[p] = TOLD; begin_at(p)
+        :: else -> phase[p] = TOLD
+        fi
     :: phase[p] == TOLD && !mail[p] ->
         if
         :: settle_at(p, DONE)
@@ -244,20 +276,22 @@ end:
         :: buries > 0 -> buries--; settle_at(p, BURY)
         fi
     /* the queue worker reads it */
-    :: up && mail[p] && ending[p] == FREE ->
+    :: up && mail_begun[p] != 0 -> begun[p] = (hands[p] == mail_begun[p]); mail_begun[p] = 0
+    :: up && mail[p] && mail_begun[p] == 0 && ending[p] == FREE ->
         if
-        :: hands[p] == mail_attempt[p] -> hands[p] = 0; hand_alone[p] = false
+        :: hands[p] == mail_attempt[p] -> hands[p] = 0; begun[p] = false; hand_alone[p] = false
         :: else
         fi;
         ending_hand[p] = mail_hand[p];
         end_begin(p, mail_says[p], mail_attempt[p]);
         mail_clear(p)
     /* what it has hung over is another's */
-    :: up && hangs > 0 && c != NOBODY && hands[p] != 0 && phase[p] == TOLD && has[p] == hands[p] && ending[p] == FREE ->
+    :: up && hangs > 0 && c != NOBODY && hands[p] != 0 && (begun[p] || BROKEN == 9) && phase[p] == TOLD && has[p] == hands[p] && ending[p] == FREE ->
         hangs--;
+        assert(first[p]);
         ending_hand[p] = has_hand[p];
         end_begin(p, BLAMED, hands[p]);
-        hands[p] = 0;
+        hands[p] = 0; begun[p] = false;
         hand_alone[p] = false
     /* Redis does it */
     :: up && ending[p] == SENT && adopting[p] == 0 ->
@@ -289,7 +323,7 @@ end:
         :: (R.attempt == adopting[p] && (R.where == LEASED || R.where == LATE)) || BROKEN == 3 -> hold_it(); R.owner = generation
         :: else ->
             if
-            :: hands[p] == adopting[p] -> hands[p] = 0; lost_at(c, p, adopting[p])
+            :: hands[p] == adopting[p] -> hands[p] = 0; begun[p] = false; lost_at(c, p, adopting[p])
             :: else
             fi
         fi;
@@ -299,7 +333,7 @@ end:
     :: up && hands[p] != 0 && adopting[p] == 0 && R.attempt == hands[p] && R.where == LATE -> hold_it()
     :: up && hands[p] != 0 && adopting[p] == 0 && !(R.attempt == hands[p] && (R.where == LEASED || R.where == LATE)) ->
         lost_at(c, p, hands[p]);
-        hands[p] = 0;
+        hands[p] = 0; begun[p] = false;
         hand_alone[p] = false
     fi }
     od
@@ -348,6 +382,7 @@ inline each_disowned(whose)
 inline hand_to(to)
 {
     hands[P(to, m)] = answer[m];
+    begun[P(to, m)] = false;
     hand_alone[P(to, m)] = (R.alone == 1);
     hand_number[P(to, m)] = R.hand;
     if
@@ -413,6 +448,11 @@ end:
                 hands[P(c, m)] = has[P(c, m)];
                 hand_number[P(c, m)] = has_hand[P(c, m)];
                 adopting[P(c, m)] = has[P(c, m)];
+                begun[P(c, m)] = false;
+                if
+                :: first[P(c, m)] -> begin_at(P(c, m))
+                :: else
+                fi;
                 if
                 :: phase[P(c, m)] == SETTLED -> settle_at(P(c, m), says[P(c, m)])
                 :: else
@@ -450,7 +490,7 @@ end:
                 innocent[P(c, m)] = neighbour[P(c, m)]
             :: else
             fi;
-            hands[P(c, m)] = 0;
+            hands[P(c, m)] = 0; begun[P(c, m)] = false;
             hand_alone[P(c, m)] = false;
             neighbour[P(c, m)] = false;
             m++
@@ -481,7 +521,7 @@ end:
         orphans = false;
         p = 0;
         do
-        :: p < PAIRS -> hands[p] = 0; hand_alone[p] = false; adopting[p] = 0; ending_clear(p); mail_clear(p); p++
+        :: p < PAIRS -> hands[p] = 0; begun[p] = false; hand_alone[p] = false; adopting[p] = 0; ending_clear(p); mail_clear(p); mail_begun[p] = 0; p++
         :: else -> break
         od;
         p = 0;
