@@ -1,5 +1,6 @@
 """A shard of a Redis Cluster serves a backbone whose namespace is a hash tag: all of its keys are in one slot."""
 import json
+import re
 
 from platoon_fixture import base_text, free_port, section, wait_until
 from queue_fixture import Shop
@@ -39,6 +40,8 @@ def test_a_shard_serves_it(platoon, redis_server):
     assert platoon.json("queue", "weight", "mails", "f2", "3") == {"was": 1} and platoon.json("queue", "cap", "mails", "5") == {"was": 0}
     assert {f["facet"] for f in platoon.json("queue", "facets", "mails")["facets"]} == {"f2"}
     assert platoon.ctl("queue", "destroy", "mails").returncode == 0
+    layout = re.compile(r"\{shop\}:(registered_queues|platoon:.+|pages:(facet_queue|facet_pool|active_facets|length|priorities|limit|f|\d+))")
+    assert [key for key in shop.redis.keys("*") if not layout.fullmatch(key)] == [], "keys that are neither Fairway's nor below platoon:"
     slots = {shop.redis.execute_command("CLUSTER", "KEYSLOT", key) for key in shop.redis.keys("*")}
     assert len(slots) == 1 and platoon.problems() == "", "all in one slot, and nobody complains"
 
