@@ -35,7 +35,7 @@ _platoonctl_places() {
     'snapshot put '*) echo '@file' ;;
     'job schedule '*) echo '@worker' ;;
     'drain dead '* | 'cache dead '* | 'queue dead '*) echo 'list show retry drop' ;;
-    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait' | 'job run' | 'job show' | 'job wait' | 'job tail' | 'job cancel' | 'job retry' | 'snapshot list' | 'snapshot log' | 'snapshot get' | 'snapshot diff' | 'snapshot show' | 'snapshot run' | 'snapshot whatif' | 'snapshot wait' | 'snapshot put' | 'snapshot pack') ;;
+    'top '* | 'status '* | 'logs '* | 'watch '* | 'trace '* | 'crashes '* | 'check '* | 'start '* | 'stop '* | 'restart '* | 'scale '* | 'send '* | 'redis '* | 'report '* | 'queue status' | 'queue deliver' | 'queue dead' | 'queue facets' | 'queue top' | 'queue peek' | 'queue register' | 'queue unregister' | 'queue destroy' | 'queue pull' | 'queue ack' | 'queue again' | 'queue bury' | 'queue renew' | 'queue weight' | 'queue pause' | 'queue resume' | 'queue cap' | 'queue listen' | 'queue wait' | 'job run' | 'job show' | 'job wait' | 'job tail' | 'job cancel' | 'job retry' | 'snapshot list' | 'snapshot log' | 'snapshot get' | 'snapshot diff' | 'snapshot show' | 'snapshot run' | 'snapshot whatif' | 'snapshot wait' | 'snapshot watch' | 'snapshot put' | 'snapshot pack') ;;
     'cache ring' | 'cache owner' | 'cache forget') echo '@cache-manager:1' ;;
     'cache status' | 'cache get' | 'cache set' | 'cache del' | 'cache dump' | 'cache wait' | 'cache dead') echo '@cache-node:1' ;;
     'drain status' | 'drain dead' | 'drain wait') echo '@watcher:1' ;;
@@ -54,7 +54,7 @@ _platoonctl_places() {
     cache) echo 'status get set del dump wait dead ring owner forget' ;;
     queue) echo 'status deliver dead facets top peek register unregister destroy pull ack again bury renew weight pause resume cap listen wait' ;;
     job) echo 'platforms run list show wait tail cancel retry stats schedule' ;;
-    snapshot) echo 'list log get diff show run whatif wait put pack' ;;
+    snapshot) echo 'list log get diff show run whatif wait watch put pack' ;;
     esac
 }
 

@@ -204,6 +204,8 @@
       "what a resource would be if others were these files; nothing changes") \
     X(SNAPSHOT_WAIT, snapshot_wait, "snapshot wait", 0, 1, WAIT, WAIT, "snapshot wait [STORE]", \
       "until no resource is due or running") \
+    X(SNAPSHOT_WATCH, snapshot_watch, "snapshot watch", 0, VERB_MANY, ANSWER, LOOK, "snapshot watch [R...]", \
+      "each version from now on, as JSON, one a line; until interrupted") \
     X(SNAPSHOT_PUT, snapshot_put, "snapshot put", 1, VERB_MANY, ANSWER, ACT, \
       "snapshot put R [FILE|-] [--if BLOB]", "a new version, from a file or the standard input") \
     X(SNAPSHOT_PACK, snapshot_pack, "snapshot pack", 0, 1, WAIT, ACT, "snapshot pack [STORE]", \

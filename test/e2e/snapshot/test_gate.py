@@ -133,6 +133,19 @@ def test_many_at_once_wait_for_their_turn(store):
             assert s.recv(4096).startswith(b"=====holidays\n")
 
 
+def test_half_of_a_version_of_a_writer_that_was_killed_is_none(store):
+    gate = Gate(store)
+    half = subprocess.Popen(["/usr/bin/python3", "-c", "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
+                             r"s.sendall(b'=====PUT holidays\n\thalf\n')" "\nprint('sent', flush=True)\nsys.stdin.read()", gate.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert half.stdout.readline() == b"sent\n"
+    half.kill()
+    half.communicate()
+    for _ in range(10):
+        gate.send(b"=====PUT holidays\n\thalf\n", close=False).close()
+    assert gate.ask(stacked(("PUT holidays", b"whole\n"))) == b"OK\n"
+    assert store.get("holidays") == b"whole\n" and [v["seq"] for v in gate.log_of("holidays")] == [1]
+
+
 def test_kills_of_the_store_and_of_the_gate(store):
     gate = Gate(store)
     gate.ask(stacked(("PUT holidays", b"1\n")))

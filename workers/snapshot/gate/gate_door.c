@@ -1,8 +1,10 @@
 /*
  * gate_door.c: the unix socket: a client writes its request, half-closes, and reads the answer. See gate_private.h.
  *
- * A connection is one request. Who has not asked, or not read, within a minute is closed. GATE_CLIENTS_MAX are served
- * at once, others wait in the kernel's queue; what all together ask takes GATE_HELD_MAX, until it is answered.
+ * A connection is one request. What is half-closed is whole; what is closed is nothing, for its writer may have been
+ * killed in the midst of it, and half of a version is none. Who has not asked, or not read, within a minute is closed.
+ * GATE_CLIENTS_MAX are served at once, others wait in the kernel's queue; what all together ask takes GATE_HELD_MAX,
+ * until it is answered.
  */
 #include "workers/snapshot/gate/gate_private.h"
 #include "workers/snapshot/gate/gate_request.h"
@@ -11,6 +13,7 @@
 #include "common/listen_address.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -101,6 +104,16 @@ static void client_fail(struct gate_client *c, const char *why)
 
 /* ---- asking ---- */
 
+/* Nobody is there who would read an answer. */
+static bool client_is_gone(const struct gate_client *c)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((const uv_handle_t *)&c->pipe, &fd) != 0)
+        return true;
+    struct pollfd p = {.fd = fd};
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 static void client_ask(struct gate_client *c)
 {
     c->asked = true;
@@ -121,12 +134,12 @@ static void client_on_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *room
 {
     struct gate_client *c = stream->data;
     struct gate *g = c->g;
-    if (n == UV_EOF && buffer_ok(&c->stream))
+    if (n < 0 && (n != UV_EOF || client_is_gone(c)))
+        client_close(c);
+    else if (n == UV_EOF && buffer_ok(&c->stream))
         client_ask(c);
     else if (n == UV_EOF)
         client_fail(c, "memory is short: ask again");
-    else if (n < 0)
-        client_close(c);
     else if (c->stream.len + (size_t)n > GATE_REQUEST_MAX)
         client_fail(c, "the request is larger than any version may be (20 MB)");
     else if (g->held + (size_t)n > GATE_HELD_MAX)
