@@ -284,11 +284,12 @@ check-long:
 	LONG="$(LONG)" LONG_BESIDE="$(LONG_BESIDE) $(MODELS)" scripts/lib/run-long
 
 # What scripts/bench measures beside platoon.
-.PHONY: bench bench-cache bench-messages bench-queue bench-supervision
+.PHONY: bench bench-cache bench-messages bench-queue bench-snapshots bench-supervision
 bench: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/ceiling_*.c))
 bench-cache: $(patsubst scripts/bench/%.c,$(BUILD)/bench/%,$(wildcard scripts/bench/cache/*.c))
 bench-messages: $(BUILD)/bench/messages_worker $(BUILD)/bench/messages_peers
 bench-queue: $(BUILD)/bench/queue_consumer
+bench-snapshots: $(BUILD)/bench/snapshots_git
 bench-supervision: $(BUILD)/bench/supervised $(BUILD)/bench/supervision_floor $(BUILD)/bench/supervision_worker
 $(BUILD)/bench/supervision_worker $(BUILD)/bench/queue_consumer: $(BUILD)/bench/%: $(BUILD)/obj/scripts/bench/%.o $(call objects,$(SKELETON_MAIN)) $(WORKER) $(PROTO) $(COMMON)
 	@mkdir -p $(@D)
@@ -306,6 +307,10 @@ $(BUILD)/bench/messages_peers: $(call objects,scripts/bench/messages_peers.c)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,nanomsg libzmq)
+$(BUILD)/bench/snapshots_git: $(BUILD)/obj/scripts/bench/snapshots_git.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call libs,libgit2)
 $(BUILD)/bench/cache/puts: $(BUILD)/obj/scripts/bench/cache/puts.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
