@@ -229,14 +229,14 @@ static void run_tell(struct sanjer_run *run)
     json_t *told =
         json_pack("{s:s,s:s,s:s,s:I,s:O}", "job_id", run->id, "id", run->name, "platform_id",
                   run->platform, "attempt", (json_int_t)run->attempt, "settings", run->settings);
-    if (run->function != NULL)
-        json_object_set(told, "function", run->function);
-    char *text = told != NULL ? json_text(told) : NULL;
-    buffer_append_text(&run->told, text != NULL ? text : "{}");
+    bool whole = run->function == NULL || json_object_set(told, "function", run->function) == 0;
+    char *text = told != NULL && whole ? json_text(told) : NULL;
+    buffer_append_text(&run->told, text != NULL ? text : "");
     buffer_append_char(&run->told, '\n');
+    bool ok = text != NULL && buffer_ok(&run->told);
     free(text);
     json_decref(told);
-    if (!buffer_ok(&run->told))
+    if (!ok) /* half of it would be another job's run; so it is lost, and handed on */
         worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for what a job is told");
     uv_buf_t buf = uv_buf_init(run->told.data, (unsigned)run->told.len);
     run->write.data = run;

@@ -305,8 +305,12 @@ class JobsStorm(StormBase):
         self.server.close()
 
     def waits(self, r):
-        left = {"list": r.llen("rq:queue:q"), **{place: r.zcard(f"rq:{place}:q") for place in ("wip", "scheduled", "deferred")}}
-        return {place: count for place, count in left.items() if count}
+        pipe = r.pipeline()  # at once: else one that moves is met nowhere
+        pipe.llen("rq:queue:q")
+        places = ("wip", "scheduled", "deferred")
+        for place in places:
+            pipe.zcard(f"rq:{place}:q")
+        return {place: count for place, count in zip(("list", *places), pipe.execute()) if count}
 
     def run_empty(self):
         (self.platoon.dir / "calm").touch()  # jobs have no whims any more

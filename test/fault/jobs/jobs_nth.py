@@ -80,8 +80,11 @@ class Nth:
         self.ask("never", "failed")
 
     def is_quiet(self):
-        r = self.etlas.redis
-        return r.llen("rq:queue:q") == 0 and r.zcard("rq:wip:q") == 0 and r.zcard("rq:scheduled:q") == 0
+        pipe = self.etlas.redis.pipeline()  # at once: else one that moves is met nowhere
+        pipe.llen("rq:queue:q")
+        pipe.zcard("rq:wip:q")
+        pipe.zcard("rq:scheduled:q")
+        return not any(pipe.execute())
 
     def after(self):
         wait_until(self.is_quiet, LIMIT, "all jobs to end")
