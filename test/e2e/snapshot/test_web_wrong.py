@@ -1,0 +1,103 @@
+"""What goes wrong over HTTP: a full disk, a resource that is not fresh, readers who break off in the midst (issue 16, HTTP; What goes wrong)."""
+import os
+import socket
+
+import pytest
+from health_client import get
+from platoon_fixture import ASAN, Platoon, wait_until
+from test_snapshot_pulls import always, run, servers  # noqa: F401 (a fixture)
+from test_snapshot_wrong import Small
+from web_fixture import Web
+
+
+@pytest.fixture
+def platoon_kind(request):
+    return Small if "disk" in request.node.name else Platoon
+
+
+def test_a_full_disk_is_507_and_heals(store):
+    store.platoon.mount()
+    web = Web(store, {"work": {"size_max": "1MB"}, "small": {}}).start().known()
+    assert web.ask("/data/plan/small", "PUT", b"1\n").status == 200
+    kept = None
+    for _ in range(20):
+        data = os.urandom(300000)
+        done = web.ask("/data/plan/work", "PUT", data)
+        if done.status != 200:
+            break
+        kept = data
+    assert done.status == 507 and "o space left" in done.json["error"] and done.headers["X-Content-Type-Options"] == "nosniff"
+    ballast = store.platoon.dir / "state/ballast"
+    fd = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    with pytest.raises(OSError):
+        while True:
+            os.write(fd, b"x" * 4096)
+    os.close(fd)
+    refused = web.ask("/data/plan/small", "PUT", b"2\n")
+    assert refused.status == 507, refused.body
+    wait_until(lambda: web.ask("/data/plan/work").body == kept, 60, "the newest that was accepted")
+    assert web.ask("/data/plan/small").body == b"1\n", "reading goes on"
+    ballast.unlink()
+    healed = web.ask("/data/plan/small", "PUT", b"2\n")
+    assert healed.status == 200 and healed.json["changed"] is True, "without a restart"
+    good, said = store.is_sound()
+    assert good, said
+
+
+def test_what_is_not_fresh_is_not_ready(store, servers):  # noqa: F811
+    server = servers()
+    server.answers["/"] = always(body=b"1\n")
+    web = Web(store, {"raw": {"url": f"{server.url}/", "every": "1s", "fresh": "5s", "retry_min": "100ms", "retry_max": "200ms"}})
+    store.platoon.config_path.write_text(web.text.replace("platoon {", f'platoon {{ health = "unix:{store.platoon.dir}/h.sock" '))
+    store.platoon.start(ready=False)
+
+    def status():
+        return get(store.platoon, "/readyz")
+
+    wait_until(lambda: (store.platoon.dir / "h.sock").exists() and status()[0] == 200, 60, "all to be ready")
+    web.known()
+    server.answers["/"] = always(500)
+    wait_until(lambda: status()[0] == 503, 60, "what is not fresh to be noticed")
+    assert "raw: no successful look for more than 5s: HTTP 500" in status()[1]
+    assert web.ask("/data/plan/raw").body == b"1\n", "what there is is served"
+    assert {row["state"] for row in web.ask("/data/plan").json} <= {"failed", "running", "due"}
+    server.answers["/"] = always(body=b"2\n")
+    wait_until(lambda: status()[0] == 200, 60, "it to be fresh again")
+    wait_until(lambda: web.ask("/data/plan/raw").body == b"2\n", 60, "the version")
+
+
+def test_bodies_of_who_is_slow_have_a_bound(store):
+    """Who sends a version and stops in the midst keeps what he has sent here, for ten seconds and within a bound of all."""
+    web = Web(store, {"app": {}}).start().known()
+    part = b"PUT /data/plan/app HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16000000\r\n\r\n" + bytes(12 << 20)
+    stalled = []
+    try:
+        for _ in range(30):
+            one = socket.socket(socket.AF_UNIX)
+            one.settimeout(60)
+            one.connect(str(web.path))
+            stalled.append(one)
+            try:
+                one.sendall(part)
+            except OSError:
+                pass  # it was closed meanwhile
+        with open(f"/proc/{store.platoon.pid_of('web')}/status") as f:
+            assert next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) < (1600 if ASAN else 400) << 10
+        wait_until(lambda: web.ask("/data/plan/app", "PUT", b"on\n").status == 200, 60, "another to be served")
+    finally:
+        for one in stalled:
+            one.close()
+
+
+@pytest.mark.parametrize("said", [b"GET /data/plan/stream HTTP/1.1\r\nHo", b"PUT /data/plan/app HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf",
+                                  b"POST /data/plan.git/git-upload-pack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n0014"])
+def test_who_breaks_off_leaves_nothing(store, said):
+    web = Web(store, {"app": {}}).start().known()
+    for _ in range(50):
+        one = socket.socket(socket.AF_UNIX)
+        one.connect(str(web.path))
+        one.sendall(said)
+        one.close()
+    files = f"/proc/{store.platoon.pid_of('web')}/fd"
+    wait_until(lambda: len(os.listdir(files)) < 40, 60, "all of it to be closed")
+    assert web.ask("/data/plan/app").status == 404 and store.json("list")[0]["state"] == "empty"
