@@ -80,7 +80,7 @@ void http_upgrade_begin(struct http_upgraded *u, int fd, struct slice extra,
                         struct MHD_UpgradeResponseHandle *handle)
 {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+    if (u->all->ending || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
         uv_poll_init(u->all->loop, &u->poll, fd) != 0) {
         MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
         http_upgrade_drop(u);
@@ -112,6 +112,7 @@ void http_upgraded_end(struct http_upgraded *u)
 void http_upgrades_end(struct http_upgrades *all)
 {
     struct http_upgraded *next;
+    all->ending = true;
     for (struct http_upgraded *u = all->first; u != NULL; u = next) {
         next = u->next;
         if (u->handle == NULL)

@@ -31,6 +31,7 @@ struct http_upgrades {
     uv_loop_t *loop;
     void (*run)(void *ctx); /* MHD has to run once more */
     void *ctx;
+    bool ending; /* none begins any more */
 };
 
 /* For a connection that is to be one. NULL: memory is short, `gone` was called. */

@@ -29,7 +29,8 @@ int http_raw_open(struct http_raw *raw)
 static void on_walk(uv_handle_t *handle, void *ctx)
 {
     (void)ctx;
-    uv_close(handle, NULL);
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
 }
 
 void http_raw_close(struct http_raw *raw)
