@@ -282,3 +282,33 @@ if not ASAN:
         assert [v["seq"] for v in store.json("log", "work", "--limit", "1000")] == list(range(seq + 1, 0, -1))
         good, said = store.is_sound()
         assert good, said
+
+    @pytest.mark.parametrize("kind", ["write", "sync"])
+    def test_each_call_of_the_store_that_fails_in_a_run(store, kind):
+        """The run fails, or is made up for; what is there in the end is what its program makes of the newest input."""
+        plans = store.platoon.dir / "plans"
+        plans.mkdir()
+        plan = Plan(plans, "snapshot")
+        inner = store.platoon.environment()
+        store.platoon.environment = lambda: {**inner, **environment(plans)}
+        store.start({"work": {}, "made": {"inputs": "work", "command": "sed s/^/made-/", "retry_min": "50ms", "retry_max": "100ms"}})
+        for n in range(1, 200):
+            store.put("work", b"version %d\n" % n)
+            assert store.ctl("snapshot", "wait").returncode in (0, 1)
+            plan.fail(kind, n)
+            store.ctl("snapshot", "run", "made")  # unchanged: it writes nothing
+            store.ctl("snapshot", "put", "work", data=b"again %d\n" % n)
+            store.ctl("snapshot", "wait")
+            came_to_it = plan.failed(kind) > 0
+            plan.fail(kind, 0)
+            wait_until(lambda: store.ctl("snapshot", "wait").returncode == 0, 60, "what was to be made up for")
+            assert store.get("made") == b"made-" + store.get("work"), n
+            if not came_to_it:
+                break
+        else:
+            raise AssertionError("a run has no end of such calls")
+        assert n > 3, "some failed"
+        seqs = [int(line) for line in store.git("log", "--format=%(trailers:key=Seq,valueonly,separator=)", "main").split()]
+        assert seqs == list(range(len(seqs), 0, -1)), "without a hole"
+        good, said = store.is_sound()
+        assert good, said
