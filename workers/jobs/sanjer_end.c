@@ -105,10 +105,13 @@ static size_t put(struct slice *args, size_t count, const char *field, struct sl
     return count + 2;
 }
 
-static void put_json(struct buffer *out, const json_t *value)
+/* What cannot be written whole is not told as another value: the job is lost, and handed on. */
+static void put_json(const struct sanjer_run *run, struct buffer *out, const json_t *value)
 {
     char *text = json_text(value);
-    buffer_append_text(out, text != NULL ? text : "null");
+    buffer_append_text(out, text != NULL ? text : "");
+    if (text == NULL || !buffer_ok(out))
+        worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for what a job has said");
     free(text);
 }
 
@@ -124,14 +127,14 @@ size_t sanjer_fresh(struct sanjer_run *run, struct slice *args, struct buffer te
         count = put(args, count, JOB_FIELD("progress"), slice_of(progress));
     }
     if (json_object_size(run->meta) > 0) {
-        put_json(&texts[0], run->meta);
+        put_json(run, &texts[0], run->meta);
         count = put(args, count, JOB_FIELD("meta"), buffer_slice(&texts[0]));
         /* A function's own is what rq's Job has written itself (save_meta). */
         if (run->function == NULL && job_pickle_write(&texts[1], run->meta) == 0)
             count = put(args, count, "meta", buffer_slice(&texts[1]));
     }
     if (run->result != NULL) {
-        put_json(&texts[2], run->result);
+        put_json(run, &texts[2], run->result);
         count = put(args, count, JOB_FIELD("result"), buffer_slice(&texts[2]));
     }
     return count;

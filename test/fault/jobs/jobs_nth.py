@@ -95,6 +95,7 @@ class Nth:
             told = self.etlas.redis.hgetall(f"rq:job:{job}")
             begun = sum(key[0] == job for key in rows)
             assert told[b"status"].decode() == status and self.etlas.places(job) == [status], (job, told, self.etlas.places(job))
+            assert json.loads(told[b"platoon.result"]) == int(told[b"platoon.attempt"]), (job, told)
             assert 1 <= begun <= int(told[b"platoon.attempt"]), (job, begun, told)
             assert self.etlas.redis.xlen(f"rq:results:{job}") == 1, (job, "ends")
         self.jobs.clear()
