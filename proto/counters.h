@@ -10,13 +10,37 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* A histogram is so many counters in a row: a cell for each bound, one of all, one of their milliseconds. */
+enum {
+    HISTOGRAM_BOUNDS = 13,
+    HISTOGRAM_ALL = HISTOGRAM_BOUNDS,
+    HISTOGRAM_SUM_MS,
+    HISTOGRAM_CELLS,
+};
 
 enum counter {
 #define X(NAME, name, kind, help) COUNTER_##NAME,
     SYSTEMS(COUNTERS, X)
 #undef X
+        COUNTER_PLAIN, /* from here on cells of histograms */
+    COUNTER_BEFORE_CELLS = COUNTER_PLAIN - 1,
+#define X(NAME, name, help)                                                                        \
+    COUNTER_##NAME, COUNTER_##NAME##_LAST = COUNTER_##NAME + HISTOGRAM_CELLS - 1,
+    SYSTEMS(HISTOGRAMS, X)
+#undef X
         COUNTER_COUNT
 };
+
+/* The bounds of a cell, in milliseconds, and as Prometheus' le has it. */
+extern const struct histogram_bound {
+    uint64_t ms;
+    const char *le;
+} histogram_bounds[HISTOGRAM_BOUNDS];
+
+/* A histogram by its number in the list of all: its first cell, name and help. False: there is none. */
+bool counter_histogram(size_t i, enum counter *first, const char **name, const char **help);
 
 /* "messages_in_total" and so on. */
 const char *counter_name(enum counter counter);

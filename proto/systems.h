@@ -83,6 +83,10 @@
  *   A number that workers report in their beats. COUNTER only grows within an incarnation, and the master shows rates
  *   from it; GAUGE is the state of the moment. Names follow Prometheus' conventions without the `platoon_` prefix.
  *
+ * HISTOGRAMS  X(NAME, "name", "help")
+ *   How long something took, each time, within an incarnation: a COUNTER for each of HISTOGRAM_BOUNDS (counters.h), of
+ *   those that took no longer, one of all, and one of their milliseconds. The name is in seconds, and says so.
+ *
  * WARNINGS    X(NAME, "what is wrong, and the remedy")
  *   A gauge, by its name among the COUNTERS, that warns while it is not 0: not of what keeps a worker from its work
  *   (that is its trouble, and makes the tree not ready), but of what may break a promise. The log says so when it

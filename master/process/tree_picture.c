@@ -34,13 +34,13 @@ static void node_pack_counters(struct buffer *out, const struct node *n)
     const struct node_counter *list = n->counters.list;
     uint32_t counted = 0, rated = 0;
     for (size_t i = 0; i < n->counters.count; i++) {
-        counted += list[i].value != 0;
+        counted += list[i].value != 0 || list[i].declared;
         rated += list[i].rate > 0;
     }
     pack_text(out, "counters");
     pack_map(out, counted);
     for (size_t i = 0; i < n->counters.count; i++)
-        if (list[i].value != 0)
+        if (list[i].value != 0 || list[i].declared)
             node_pack_u64(out, counter_name(list[i].counter), list[i].value);
     pack_text(out, "rates");
     pack_map(out, rated);

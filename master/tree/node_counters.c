@@ -12,13 +12,14 @@ static struct node_counter *counters_find(const struct node_counters *c, enum co
 }
 
 /* NULL when memory is short. */
-static struct node_counter *counters_add(struct node_counters *c, enum counter counter)
+static struct node_counter *counters_add(struct node_counters *c, enum counter counter,
+                                         bool declared)
 {
     struct node_counter *grown = realloc(c->list, (c->count + 1) * sizeof *grown);
     if (grown == NULL)
         return NULL;
     c->list = grown;
-    c->list[c->count] = (struct node_counter){.counter = counter};
+    c->list[c->count] = (struct node_counter){.counter = counter, .declared = declared};
     return &c->list[c->count++];
 }
 
@@ -27,7 +28,7 @@ void node_counters_take(struct node_counters *c, enum counter counter, uint64_t 
 {
     struct node_counter *at = counters_find(c, counter);
     if (at == NULL)
-        at = counters_add(c, counter);
+        at = counters_add(c, counter, value == 0);
     if (at == NULL)
         return;
     bool grows = counter_is_monotonic(counter) && seconds > 0 && value >= at->value;

@@ -14,7 +14,8 @@
 struct node_counter {
     enum counter counter;
     uint64_t value;
-    double rate; /* of a COUNTER, per second, between the last two beats */
+    double rate;   /* of a COUNTER, per second, between the last two beats */
+    bool declared; /* it was 0 when it was first told, so it is shown at 0 too */
 };
 
 struct node_counters {

@@ -7,6 +7,8 @@
 #ifndef PROTO_JOBS_JOBS_H
 #define PROTO_JOBS_JOBS_H
 
+#include "proto/drain/drain_calls.h"
+
 /* clang-format off */
 #define JOBS_SECTIONS(X) \
     X(JOBS, "jobs", GROUP, "jobs etlas { platforms = \"/srv/etlas/platforms\"  queue = account_schedules }", \
@@ -44,6 +46,8 @@
       "what is kept of each of the sets of data that a job shows: original, processed") \
     X(JOBS, "store", SECTION, "", CONFIG_STORE, 0, RESTART, \
       "the store section, of type sqlite or postgres, that jobs may write rows to; empty: none") \
+    X(JOBS, "history", SECTION, "", DRAIN_CALLS_SECTION, 0, RESTART, \
+      "the drain section whose set is given a hash of each job that has ended; empty: none") \
     X(JOBS, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, \
       "who is restarted when a worker of the section dies (one_for_one|one_for_all|rest_for_one)") \
     X(JOBS, "intensity", INT, "20", 1, 1000, LIVE, \
@@ -81,6 +85,7 @@
     X(JOB_KEEPER, job_keeper)
 
 #define JOBS_SETTINGS(X) \
+    X("history.") \
     X("schedules.")
 
 #define JOBS_PREFLIGHTS(X) \
@@ -164,7 +169,16 @@
     X(JOBS_FAILED, "jobs_failed_total", COUNTER, "jobs that have failed") \
     X(JOBS_STOPPED, "jobs_stopped_total", COUNTER, "jobs that were stopped") \
     X(JOBS_RETRIED, "jobs_retried_total", COUNTER, "attempts that failed, and are tried again") \
-    X(JOBS_LOST, "jobs_lost_total", COUNTER, "attempts whose sanjer died, or whose lease was over")
+    X(JOBS_CANCELED, "jobs_canceled_total", COUNTER, "jobs that were canceled before they ran, or by RQ's clients") \
+    X(JOBS_LOST, "jobs_lost_total", COUNTER, "attempts whose sanjer died, or whose lease was over") \
+    X(JOBS_QUEUED, "jobs_queued", GAUGE, "jobs that wait in their queue") \
+    X(JOBS_RUNNING, "jobs_running", GAUGE, "jobs that are run, on whatever host") \
+    X(JOB_OLDEST_WAIT, "job_oldest_wait", GAUGE, \
+      "how long the oldest of those has waited that are next in a queue, in milliseconds")
+
+#define JOBS_HISTOGRAMS(X) \
+    X(JOB_WAIT, "job_wait_seconds", "time that jobs have stood in their queue before an attempt") \
+    X(JOB_RUN, "job_run_seconds", "time that attempts at jobs have run")
 
 #define JOBS_RIGHTS(X) \
     X(JOBS, "EVALSHA", NEEDED, "0000000000000000000000000000000000000000 0") \

@@ -1,4 +1,4 @@
--- cancel: job -> [canceled|stopping|STATUS|unknown, owner]
+-- cancel: job -> [canceled|stopping|STATUS|unknown, owner, 1 when this call has canceled it]
 --
 -- What waits is canceled at once. What runs is stopping: the next beat of `owner`, who is to be woken, says so. What has ended stays as it is: its status.
 -- Functions of RQ's are unknown.
@@ -17,4 +17,4 @@ to_end(job, 'canceled', 'canceled', job.failure_ttl)
 call('LREM', QUEUE .. job.queue, '0', job.id)
 call('ZREM', registry('scheduled', job.queue), job.id)
 call('ZREM', registry('deferred', job.queue), job.id)
-return {'canceled', ''}
+return {'canceled', '', 1}

@@ -55,7 +55,9 @@ local function finish()
     call('HSET', job.key, unpack(ARGV, 10, 9 + 2 * fields))
   end
   local canceled = job.status ~= 'started'
-  if not canceled then
+  if canceled then
+    to_history(job, 'canceled')
+  else
     move(job, ARGV[5])
     if ARGV[5] ~= 'retry' and ARGV[5] ~= 'back' then
       record(job, ARGV[5])

@@ -147,6 +147,30 @@ local function count_end(job, status)
   call('PEXPIRE', key, num(STATS_DAYS * 86400000))
 end
 
+-- A hash of what has ended, for the drain whose set N:history names; what stands there under RQ's names, and under ours.
+local HISTORY = {'origin', 'queue', 'created_at', 'created_at', 'enqueued_at', 'enqueued_at', 'started_at', 'started_at',
+  'worker_name', 'worker', 'timeout', 'timeout', 'platoon.platform', 'platform_id', 'platoon.id', 'id', 'platoon.attempt', 'attempt',
+  'platoon.cause', 'cause', 'platoon.reason', 'reason', 'platoon.exit_code', 'exit_code', 'platoon.signal', 'signal', 'platoon.run_ms', 'run_ms',
+  'platoon.cpu_ms', 'cpu_ms', 'platoon.max_rss_bytes', 'max_rss_bytes', 'platoon.settings', 'settings', 'platoon.result', 'result'}
+local function to_history(job, status)
+  local set = call('GET', KEYS[1] .. 'history')
+  if not set then
+    return
+  end
+  local names, out = {}, {'job_id', job.id, 'status', status, 'ended_at', stamped}
+  for i = 1, #HISTORY, 2 do
+    names[#names + 1] = HISTORY[i]
+  end
+  for i, value in ipairs(call('HMGET', job.key, unpack(names))) do
+    if value then
+      out[#out + 1], out[#out + 2] = HISTORY[2 * i], value
+    end
+  end
+  local key = 'jobs:' .. string.match(KEYS[1], '{jobs:(.*)}:$') .. ':' .. job.id
+  call('HSET', key, unpack(out))
+  call('SADD', set, key)
+end
+
 -- To a registry of what has ended, for `ttl` seconds; below 0: for ever. What has finished needs its secrets no more. A function that RQ's client wants to
 -- have gone with its end goes when it is nobody's any more.
 local function to_end(job, kind, status, ttl)
@@ -160,6 +184,7 @@ local function to_end(job, kind, status, ttl)
   if kind ~= 'canceled' then
     release(job, status == 'finished') -- before it has ended: a call that is refused in between does it again
   end
+  to_history(job, status)
   call('HSET', job.key, 'status', status, 'ended_at', stamped)
   count_end(job, status)
   for _, key in ipairs(ttl < 0 and {} or job.func and {job.key, job.key .. ':dependents', JOB .. ':' .. job.id .. ':dependencies'} or {job.key}) do

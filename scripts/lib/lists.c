@@ -123,6 +123,13 @@ static void lists_of_the_workers(void)
     SYSTEMS(COUNTERS, X)
 #undef X
     printf("]");
+    static const char *const histograms[] = {"name", "histogram", "help"};
+    (void)histograms; /* nobody has to have any */
+    lists_begin("histograms");
+#define X(NAME, name, help) LISTS_ENTRY(histograms, #NAME, name, help)
+    SYSTEMS(HISTOGRAMS, X)
+#undef X
+    printf("]");
     static const char *const rights[] = {"kind", "command", "need", "tried"};
     (void)rights;
     lists_begin("rights");

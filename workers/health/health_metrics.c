@@ -11,6 +11,7 @@
 #include "proto/worker_types.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define HEALTH_DEPTH_MAX 32
@@ -158,6 +159,44 @@ static void health_counter(struct buffer *out, const struct health_rows *rows, e
     }
 }
 
+/* Each worker's own: a sum of them all would fall with the end of one, which nobody could tell from a new start. */
+static void health_histogram(struct buffer *out, const struct health_rows *rows, enum counter first,
+                             const char *name, const char *help)
+{
+    char part[HEALTH_TYPE_MAX + 16];
+    bool head = false;
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct health_row *row = &rows->list[i];
+        const uint64_t *cells = row->counters + first;
+        if (!row->counted[first + HISTOGRAM_ALL])
+            continue;
+        if (!head)
+            health_head(out, name, "histogram", help);
+        head = true;
+        snprintf(part, sizeof part, "%s_bucket", name);
+        for (int b = 0; b < HISTOGRAM_BOUNDS; b++) {
+            health_labels(out, part, row);
+            buffer_printf(out, ",le=\"%s\"} %" PRIu64 "\n", histogram_bounds[b].le, cells[b]);
+        }
+        health_labels(out, part, row);
+        buffer_printf(out, ",le=\"+Inf\"} %" PRIu64 "\n", cells[HISTOGRAM_ALL]);
+        snprintf(part, sizeof part, "%s_sum", name);
+        health_labels(out, part, row);
+        buffer_printf(out, "} %.3f\n", (double)cells[HISTOGRAM_SUM_MS] / 1000);
+        snprintf(part, sizeof part, "%s_count", name);
+        health_labels(out, part, row);
+        buffer_printf(out, "} %" PRIu64 "\n", cells[HISTOGRAM_ALL]);
+    }
+}
+
+static void health_histograms(struct buffer *out, const struct health_rows *rows)
+{
+    enum counter first;
+    const char *name, *help;
+    for (size_t i = 0; counter_histogram(i, &first, &name, &help); i++)
+        health_histogram(out, rows, first, name, help);
+}
+
 static void health_states(struct buffer *out, const struct health_rows *rows)
 {
     health_head(out, "worker_state", "gauge", "state of the worker: the one that is 1");
@@ -240,8 +279,9 @@ bool health_metrics(struct buffer *out, struct slice node, bool ready, uint64_t 
                        "age of the worker's process, 0 without one", health_uptime);
         health_numbers(out, &rows, "worker_resident_memory_bytes", "gauge",
                        "resident memory of the worker's process", health_resident);
-        for (int c = 0; c < COUNTER_COUNT; c++)
+        for (int c = 0; c < COUNTER_PLAIN; c++)
             health_counter(out, &rows, (enum counter)c, helps[c]);
+        health_histograms(out, &rows);
     }
     free(rows.list);
     return good && buffer_ok(out);

@@ -334,7 +334,15 @@ static enum job_call_status look_moved(struct job_call *call, const redisReply *
     return JOB_CALL_OK;
 }
 
-const struct job_call_verb job_call_cancel = {"job-cancel", "JOB", 1, look_cancel_ask, look_moved};
+static enum job_call_status look_canceled(struct job_call *call, const redisReply *reply)
+{
+    if (job_reply_at(reply, 2) != NULL)
+        worker_count(call->calls->w, COUNTER_JOBS_CANCELED, 1);
+    return look_moved(call, reply);
+}
+
+const struct job_call_verb job_call_cancel = {"job-cancel", "JOB", 1, look_cancel_ask,
+                                              look_canceled};
 const struct job_call_verb job_call_retry = {"job-retry", "JOB", 1, look_retry_ask, look_moved};
 
 /* ---- ping ---- */

@@ -121,6 +121,8 @@ static int collector_init(struct worker *w, void *state)
 {
     struct collector *c = state;
     c->calls.w = w;
+    worker_declare(w, COUNTER_JOBS_ENQUEUED);
+    worker_declare(w, COUNTER_JOBS_CANCELED);
     c->calls.queue = slice_of(worker_setting_text(w, "jobs.queue"));
     int rc = child_process_adopt();
     if (rc != 0)

@@ -24,6 +24,10 @@
 /* After Redis was away sanjers renew their leases first. */
 #define KEEPER_GRACE_MS 5000u
 
+/* A job that waits so long beside an idle sanjer is stuck; seen so often in a row: a wake may be on its way. */
+#define KEEPER_STUCK_MS    60000u
+#define KEEPER_STUCK_LOOKS 5u
+
 struct keeper {
     struct worker *w;
     struct job_redis redis;
@@ -35,7 +39,8 @@ struct keeper {
     struct redis_conn *waits;
     char wait_s[24];
     bool waiting;
-    size_t idle; /* sanjers that have said so, and were not woken since */
+    size_t idle;    /* sanjers that have said so, and were not woken since */
+    unsigned stuck; /* looks in a row */
     uint64_t expired_ms, ready_ms;
     char error[384];
 };
@@ -157,7 +162,34 @@ static void keeper_note(struct keeper *k, const redisReply *reply)
         snprintf(k->error, sizeof k->error, "%s", why);
 }
 
+static uint64_t due_number(const redisReply *reply, size_t i)
+{
+    const redisReply *at = job_reply_at(reply, i);
+    return at != NULL && at->type == REDIS_REPLY_INTEGER && at->integer > 0 ? (uint64_t)at->integer
+                                                                            : 0;
+}
+
 static void keeper_on_due(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct keeper *k = ctx;
+    (void)c;
+    keeper_note(k, reply);
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
+        return;
+    uint64_t oldest_ms = due_number(reply, 4);
+    worker_gauge(k->w, COUNTER_JOBS_QUEUED, due_number(reply, 2));
+    worker_gauge(k->w, COUNTER_JOBS_RUNNING, due_number(reply, 3));
+    worker_gauge(k->w, COUNTER_JOB_OLDEST_WAIT, oldest_ms);
+    k->stuck = oldest_ms >= KEEPER_STUCK_MS && k->idle > 0 ? k->stuck + 1 : 0;
+    if (k->stuck >= KEEPER_STUCK_LOOKS)
+        snprintf(k->error, sizeof k->error,
+                 "a job has waited for %" PRIu64
+                 " s beside an idle sanjer: nothing wakes it, or nobody "
+                 "may claim it",
+                 oldest_ms / 1000);
+}
+
+static void keeper_on_history(struct redis_conn *c, const redisReply *reply, void *ctx)
 {
     (void)c;
     keeper_note(ctx, reply);
@@ -227,6 +259,20 @@ static void keeper_on_down(struct worker *w, void *state, struct worker_peer *pe
         keeper_orphans(k, owner);
 }
 
+/* ---- history ---- */
+
+/* To which set whoever ends a job adds a hash of it: all scripts read it there, on whatever host. */
+static void keeper_history(struct keeper *k)
+{
+    char key[JOB_SPACE_SIZE + 8];
+    const char *drain = worker_setting(k->w, "jobs.history");
+    bool has = drain != NULL && drain[0] != '\0';
+    snprintf(key, sizeof key, "%shistory", k->redis.space);
+    const struct slice words[] = {slice_of(has ? "SET" : "UNLINK"), slice_of(key),
+                                  slice_of(has ? worker_setting_text(k->w, "history.set") : "")};
+    (void)redis_conn_command(k->redis.conn, has ? 3 : 2, words, keeper_on_history, k);
+}
+
 /* ---- life ---- */
 
 static void keeper_on_redis(struct worker *w, void *state)
@@ -235,6 +281,7 @@ static void keeper_on_redis(struct worker *w, void *state)
     (void)w;
     k->ready_ms = clock_mono_ms();
     job_timetable_on_redis(&k->timetable);
+    keeper_history(k);
     keeper_clocks(k);
     keeper_wait(k);
 }
@@ -244,6 +291,10 @@ static int keeper_init(struct worker *w, void *state)
     static const struct redis_link_events events = {.on_ready = keeper_on_redis};
     struct keeper *k = state;
     k->w = w;
+    const enum counter counts[] = {COUNTER_JOBS_LOST, COUNTER_JOBS_QUEUED, COUNTER_JOBS_RUNNING,
+                                   COUNTER_JOB_OLDEST_WAIT};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        worker_declare(w, counts[i]);
     k->queue = slice_of(worker_setting_text(w, "jobs.queue"));
     snprintf(k->lost_max, sizeof k->lost_max, "%" PRIu64, worker_setting_u64(w, "jobs.lost_max"));
     int code = job_timetable_open(&k->timetable, w, &k->redis);

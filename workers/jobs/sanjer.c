@@ -149,6 +149,27 @@ static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *cla
     return run;
 }
 
+/* Both by Redis' clock, in RQ's form: 2026-11-26T00:24:00.123456Z. What is no time of that form is none. */
+static uint64_t sanjer_stamp_ms(struct slice text)
+{
+    struct tm tm = {.tm_isdst = 0};
+    char stamp[40];
+    unsigned ms = 0;
+    if (!slice_copy(text, stamp, sizeof stamp))
+        return 0;
+    const char *rest = strptime(stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest == NULL || sscanf(rest, ".%3u", &ms) > 1)
+        return 0;
+    return (uint64_t)timegm(&tm) * 1000 + ms;
+}
+
+static uint64_t sanjer_waited_ms(const redisReply *fields)
+{
+    uint64_t from = sanjer_stamp_ms(sanjer_field(fields, "enqueued_at")),
+             to = sanjer_stamp_ms(sanjer_field(fields, "started_at"));
+    return from > 0 && to > from ? to - from : 0;
+}
+
 void sanjer_take(struct sanjer *s, const redisReply *claimed)
 {
     bool none = claimed == NULL || claimed->type != REDIS_REPLY_ARRAY;
@@ -171,6 +192,7 @@ void sanjer_take(struct sanjer *s, const redisReply *claimed)
     if (s->run == NULL)
         worker_exit(s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
     worker_count(s->w, COUNTER_JOBS_STARTED, 1);
+    worker_observe(s->w, COUNTER_JOB_WAIT, sanjer_waited_ms(job_reply_at(claimed, 5)));
     sanjer_start(s, s->run);
 }
 
@@ -289,11 +311,21 @@ static void sanjer_read_settings(struct sanjer *s)
     snprintf(s->worker, sizeof s->worker, "%s.sanjer%s", host, number != NULL ? number + 1 : "");
 }
 
+static void sanjer_declare(struct worker *w)
+{
+    const enum counter counts[] = {
+        COUNTER_JOBS_STARTED,  COUNTER_JOBS_FINISHED, COUNTER_JOBS_FAILED, COUNTER_JOBS_STOPPED,
+        COUNTER_JOBS_CANCELED, COUNTER_JOBS_RETRIED,  COUNTER_JOB_WAIT,    COUNTER_JOB_RUN};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        worker_declare(w, counts[i]);
+}
+
 static int sanjer_init(struct worker *w, void *state)
 {
     static const struct redis_link_events events = {.on_ready = sanjer_on_redis};
     struct sanjer *s = state;
     s->w = w;
+    sanjer_declare(w);
     uv_timer_init(worker_loop(w), &s->stop);
     s->stop.data = s;
     sanjer_read_settings(s);

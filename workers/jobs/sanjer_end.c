@@ -180,6 +180,8 @@ static void sanjer_on_ended(struct redis_conn *c, const redisReply *reply, void 
     const redisReply *what = job_reply_at(reply, 0);
     s->ending = false;
     worker_trouble(s->w, "%s", "");
+    if (what != NULL && slice_is(job_reply_bytes(what), "canceled"))
+        worker_count(s->w, COUNTER_JOBS_CANCELED, 1);
     if (what != NULL && !slice_is(job_reply_bytes(what), "done"))
         log_info("end-not-counted", "job=%s said=%s", log_quote(slice_of(s->run->id)),
                  log_quote(job_reply_bytes(what)));
@@ -257,8 +259,10 @@ void sanjer_end(struct sanjer *s)
         e.how = "retry";
         after = run->function != NULL ? run->again_ms : end_pause(run);
     }
-    if (!again)
+    if (!again) {
         end_count(s, e.how);
+        worker_observe(s->w, COUNTER_JOB_RUN, run->ended_ms - run->started_ms);
+    }
     s->ending = true;
     snprintf(t.attempt, sizeof t.attempt, "%" PRIu64, run->attempt);
     snprintf(t.after, sizeof t.after, "%" PRIu64, after);

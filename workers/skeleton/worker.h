@@ -271,6 +271,10 @@ struct worker_delivered {
 void worker_count(struct worker *w, enum counter counter, uint64_t more);
 /* Of one that warns (proto/systems.h, WARNINGS) the log says when that begins, and when it is over. */
 void worker_gauge(struct worker *w, enum counter counter, uint64_t value);
+/* That it counts this, though nothing was to be counted yet; of a histogram, by its first cell, all of it. */
+void worker_declare(struct worker *w, enum counter counter);
+/* One more of a histogram, that took so long. */
+void worker_observe(struct worker *w, enum counter histogram, uint64_t ms);
 uint64_t worker_counted(const struct worker *w, enum counter counter);
 
 /*

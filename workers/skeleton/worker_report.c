@@ -32,6 +32,21 @@ void worker_gauge(struct worker *w, enum counter counter, uint64_t value)
     w->counters[counter] = value;
 }
 
+void worker_declare(struct worker *w, enum counter counter)
+{
+    size_t cells = counter >= COUNTER_PLAIN ? HISTOGRAM_CELLS : 1;
+    for (size_t i = 0; i < cells; i++)
+        w->reported[counter + i] = true;
+}
+
+void worker_observe(struct worker *w, enum counter histogram, uint64_t ms)
+{
+    for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++)
+        w->counters[histogram + i] += ms <= histogram_bounds[i].ms;
+    w->counters[histogram + HISTOGRAM_SUM_MS] += ms;
+    worker_count(w, histogram + HISTOGRAM_ALL, 1);
+}
+
 uint64_t worker_counted(const struct worker *w, enum counter counter)
 {
     return w->counters[counter];
@@ -90,10 +105,12 @@ const char *worker_trouble_told(const struct worker *w)
 
 /* ---- beats ---- */
 
-/* Only what was ever counted: a watcher has nothing to say about store transactions. */
+/* Only what was ever counted, or declared: a watcher has nothing to say about store transactions. */
 static void worker_pack_counters(struct worker *w, struct buffer *out)
 {
     uint32_t count = 0;
+    bool first = w->beat_at == 0, declared[COUNTER_COUNT];
+    memcpy(declared, w->reported, sizeof declared);
     for (int i = 0; i < COUNTER_COUNT; i++) {
         w->reported[i] = w->reported[i] || w->counters[i] != 0;
         count += w->reported[i];
@@ -103,7 +120,8 @@ static void worker_pack_counters(struct worker *w, struct buffer *out)
         if (!w->reported[i])
             continue;
         pack_text(out, counter_name((enum counter)i));
-        pack_u64(out, w->counters[i]);
+        /* What was declared begins at 0, by which the master knows it; the next beat says how it stands. */
+        pack_u64(out, first && declared[i] ? 0 : w->counters[i]);
     }
 }
 

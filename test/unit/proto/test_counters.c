@@ -2,6 +2,8 @@
 #include "proto/counters.h"
 #include "test/unit/suite.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 START_TEST(names_are_found_again)
@@ -19,7 +21,7 @@ END_TEST
 /* Prometheus' conventions: what only grows ends in _total, letters are small. */
 START_TEST(conventions)
 {
-    for (int i = 0; i < COUNTER_COUNT; i++) {
+    for (int i = 0; i < COUNTER_PLAIN; i++) {
         const char *name = counter_name((enum counter)i);
         size_t len = strlen(name);
         bool total = len > 6 && strcmp(name + len - 6, "_total") == 0;
@@ -27,6 +29,31 @@ START_TEST(conventions)
         ck_assert_uint_eq(strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789"), len);
         ck_assert(name[0] >= 'a' && name[0] <= 'z');
     }
+}
+END_TEST
+
+/* Cells stand one behind the other, by their bounds, and have the histogram's name. */
+START_TEST(cells_of_histograms)
+{
+    enum counter first;
+    const char *name, *help;
+    size_t count = 0;
+    for (; counter_histogram(count, &first, &name, &help); count++) {
+        char cell[128];
+        ck_assert_int_ge(first, COUNTER_PLAIN);
+        for (int b = 0; b < HISTOGRAM_BOUNDS; b++) {
+            snprintf(cell, sizeof cell, "%s_bucket{le=\"%s\"}", name, histogram_bounds[b].le);
+            ck_assert_str_eq(counter_name(first + (unsigned)b), cell);
+            ck_assert(counter_is_monotonic(first + (unsigned)b));
+            ck_assert(b == 0 || histogram_bounds[b].ms > histogram_bounds[b - 1].ms);
+            ck_assert(strtod(histogram_bounds[b].le, NULL) * 1000 ==
+                      (double)histogram_bounds[b].ms);
+        }
+        size_t len = strlen(name);
+        ck_assert_str_eq(name + len - strlen("_seconds"), "_seconds");
+        ck_assert_uint_gt(strlen(help), 10);
+    }
+    ck_assert_uint_eq(count * HISTOGRAM_CELLS, COUNTER_COUNT - COUNTER_PLAIN);
 }
 END_TEST
 
@@ -47,4 +74,4 @@ START_TEST(warnings)
 }
 END_TEST
 
-SUITE_MAIN("counters", names_are_found_again, conventions, warnings)
+SUITE_MAIN("counters", names_are_found_again, conventions, cells_of_histograms, warnings)
