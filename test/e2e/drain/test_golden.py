@@ -21,6 +21,9 @@ LISTS = json.loads(subprocess.run([BUILD / "lists"], capture_output=True, check=
 # Systems that came later, and what each brings: worker types and verbs. Whatever else changes is a change of what was there.
 LATER = {entry["system"] for entry in LISTS["systems"]} - {"core", "health", "redis", "drain", "program"}
 LATER_TYPES = {entry["type"] for entry in LISTS["types"] if entry["system"] in LATER}
+# And the programs that their workers run.
+LATER_TYPES |= {word for path in ROOT.glob("workers/**/libs.mk") for line in path.read_text().splitlines() if line.startswith("TOOLS +=")
+                for word in line.split()[2:]}
 LATER_GRAMMARS = tuple(entry["grammar"] for entry in LISTS["verbs"] if entry["system"] in LATER)
 SYSTEMS = re.findall(r'#include "proto/(\w+)/\1\.h"', (ROOT / "proto/systems.h").read_text())
 # What came on purpose after the recordings, each with the change that brought it. Nothing recorded may go.

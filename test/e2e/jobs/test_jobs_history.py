@@ -44,7 +44,7 @@ def test_every_end_is_a_record(kept):
     assert found[keys[canceled]]["status"] == "canceled"
     assert not list(kept.redis.scan_iter("jobs:etlas:*")), "the hashes are the drain's, and go with it"
     rows = kept.platoon.ctl("report", "ended", "--by", "status", "--csv")
-    assert rows.returncode == 0 and all(f"{status},1" in rows.stdout for status in ("finished", "failed", "canceled")), rows
+    assert rows.returncode == 0 and all(f'"{status}",1' in rows.stdout for status in ("finished", "failed", "canceled")), rows
 
 
 def test_it_ends_with_the_key(kept):

@@ -193,7 +193,7 @@ START_TEST(test_due)
     char due[32];
     long long at = queue_now() + 30;
     snprintf(due, sizeof due, "%lld", at);
-    ck_assert_str_eq(j_text(due, "q"), "[0 -1]");
+    ck_assert_str_eq(j_text(due, "q"), "[0 -1 0 0 0]");
     ck_assert_str_eq(j_text(enqueue, "a", "q", due, "0", "", "", "platoon.platform", "p"),
                      "[made a]");
     snprintf(due, sizeof due, "%lld", at + 600000);
@@ -231,7 +231,7 @@ START_TEST(test_cancel)
     jobs_enqueue("a");
     jobs_enqueue("b");
     ck_assert_str_eq(jobs_claim("me.1"), "a");
-    ck_assert_str_eq(j_text(cancel, "b"), "[canceled ]");
+    ck_assert_str_eq(j_text(cancel, "b"), "[canceled  1]");
     ck_assert_str_eq(jobs_where("b"), "c");
     ck_assert_str_eq(j_text(cancel, "b"), "[canceled ]");
     ck_assert_str_eq(j_text(cancel, "a"), "[stopping me.1]");
