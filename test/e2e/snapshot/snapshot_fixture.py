@@ -9,6 +9,9 @@ from platoon_fixture import section
 # Where the keeper is killed: test_snapshot_keeper does it.
 KEEPER_STEPS = ["snapshot.after-refs", "snapshot.after-shallow", "snapshot.after-push"]
 
+# Where the store is killed in a what-if: test_snapshot_whatif does it.
+WHATIF_STEPS = ["snapshot.whatif-step"]
+
 DAY = 86400
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from health_client import UnixConnection
 from platoon_fixture import wait_until
-from snapshot_fixture import Store
+from snapshot_fixture import WHATIF_STEPS, Store
 from test_snapshot_runs import COUNT, descendants, row, settle, shell
 from web_fixture import PATIENCE, Answer, Web
 
@@ -215,7 +215,7 @@ def test_killed_before_its_result(faulty):
     assert done.returncode == 75 and not spent.exists(), done
     store.ready()
     wait_until(lambda: ask(store, "made", given(store, "raw", b"x\n")).stdout == b"x\n", 60, "its successor")
-    spent = faulty.fault("snapshot.whatif-step", "kill made")
+    spent = faulty.fault(WHATIF_STEPS[0], "kill made")
     done = ask(store, "made", given(store, "raw", b"x\n"))
     assert done.returncode != 0 and not spent.exists(), done
     store.ready()

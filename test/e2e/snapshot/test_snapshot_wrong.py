@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from platoon_fixture import ASAN, freeze, Platoon, ROOT, wait_until
-from snapshot_fixture import KEEPER_STEPS, Store
+from snapshot_fixture import KEEPER_STEPS, Store, WHATIF_STEPS
 from test_snapshot_runs import PULL, RUN, WORKER
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "fault"))
@@ -21,7 +21,7 @@ TORN = ["snapshot.after-branch", "snapshot.branch-sync", "snapshot.sync-all", "s
 
 def test_every_point_is_visited():
     found = {point for path in (ROOT / "workers/snapshot").rglob("*.c") for point in re.findall(r'FAULT_POINT\("([^"]+)"', path.read_text())}
-    assert found == {*STEPS, *RUN, *WORKER, *PULL, *TORN, *KEEPER_STEPS}
+    assert found == {*STEPS, *RUN, *WORKER, *PULL, *TORN, *KEEPER_STEPS, *WHATIF_STEPS}
 
 
 @pytest.mark.parametrize("step", STEPS)
