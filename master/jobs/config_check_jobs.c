@@ -8,6 +8,7 @@
 #include "master/config/config_check_key.h"
 #include "master/systems_config.h"
 #include "proto/contract.h"
+#include "proto/jobs/job_queue.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -30,10 +31,16 @@ static void jobs_check_name(const struct config_section *s, const char *key, con
 
 static void jobs_check_queue(const struct config_section *s, struct config_errors *errors)
 {
+    char why[512];
+    struct template *t = NULL;
     if (config_check_broken(s, "queue"))
         return;
-    const char *name = config_get(s, "queue");
-    jobs_check_name(s, "queue", name, strlen(name), errors);
+    int rc = job_queue_compile(config_get(s, "queue"), &t, why, sizeof why);
+    if (rc == -EINVAL)
+        config_errors_add(errors, config_check_line(s, "queue"), "queue: %s", why);
+    else if (rc != 0)
+        errors->failed = true;
+    template_free(t);
 }
 
 /* Whether `name` is one of the words of `words`. */
@@ -48,6 +55,14 @@ static bool jobs_has_word(const char *words, const char *name, size_t len)
     return false;
 }
 
+/* Whether a queue, or what its template makes, may have this name. */
+static bool jobs_may_make(const char *queue, const char *name, size_t len)
+{
+    char scope[JOB_QUEUE_SIZE], one[JOB_QUEUE_SIZE];
+    job_queue_scope(queue, scope);
+    return slice_copy(slice_make(name, len), one, sizeof one) && job_queue_scopes_meet(scope, one);
+}
+
 /* The section before this one that has this queue too, in the same Redis; NULL: none. */
 static const struct config_section *
 jobs_also_has(const struct config *c, const struct config_section *s, const char *name, size_t len)
@@ -57,7 +72,7 @@ jobs_also_has(const struct config *c, const struct config_section *s, const char
         if (other != s && !config_check_broken(other, "queue") &&
             !config_check_broken(other, "redis") && !config_check_broken(s, "redis") &&
             strcmp(config_get(other, "redis"), config_get(s, "redis")) == 0 &&
-            (jobs_has_word(config_get(other, "queue"), name, len) ||
+            (jobs_may_make(config_get(other, "queue"), name, len) ||
              jobs_has_word(config_get(other, "python.functions"), name, len)))
             return other;
     return NULL;
@@ -86,6 +101,15 @@ static void jobs_check_functions(const struct config *c, const struct config_sec
         config_errors_add(errors, line,
                           "python.functions: %zu queues are more than %d: make a second section",
                           count, JOBS_FUNCTIONS_MAX);
+}
+
+static void jobs_check_numbers(const struct config_section *s, const char *key, unsigned least,
+                               struct config_errors *errors)
+{
+    char why[256];
+    if (!config_check_broken(s, key) &&
+        job_queue_numbers_check(config_get(s, key), least, why, sizeof why) != 0)
+        config_errors_add(errors, config_check_line(s, key), "%s: %s", key, why);
 }
 
 static void jobs_check_timezone(const struct config_section *s, struct config_errors *errors)
@@ -158,7 +182,18 @@ static void jobs_check_cors(const struct config_section *s, struct config_errors
                           text);
 }
 
-/* Two keepers of one queue would each wake only their own, and one's limits would not be the other's. */
+/* Two sections of one queue would claim each other's jobs, whose platforms they need not have. */
+static bool jobs_queues_meet(const struct config_section *one, const struct config_section *other)
+{
+    char scopes[2][JOB_QUEUE_SIZE];
+    if (config_check_broken(one, "queue") || config_check_broken(one, "redis") ||
+        strcmp(config_get(one, "redis"), config_get(other, "redis")) != 0)
+        return false;
+    job_queue_scope(config_get(one, "queue"), scopes[0]);
+    job_queue_scope(config_get(other, "queue"), scopes[1]);
+    return job_queue_scopes_meet(scopes[0], scopes[1]);
+}
+
 static void jobs_check_alone(const struct config *c, const struct config_section *s,
                              struct config_errors *errors)
 {
@@ -166,9 +201,7 @@ static void jobs_check_alone(const struct config *c, const struct config_section
     if (config_check_broken(s, "queue") || config_check_broken(s, "redis"))
         return;
     for (size_t i = 0; (other = config_section_at(c, CONFIG_JOBS, i)) != NULL && other != s; i++)
-        if (!config_check_broken(other, "queue") && !config_check_broken(other, "redis") &&
-            strcmp(config_get(other, "queue"), config_get(s, "queue")) == 0 &&
-            strcmp(config_get(other, "redis"), config_get(s, "redis")) == 0) {
+        if (jobs_queues_meet(other, s)) {
             config_errors_add(
                 errors, config_check_line(s, "queue"),
                 "queue: jobs %s has the same in the same Redis: give each its own, or "
@@ -209,6 +242,8 @@ void config_check_jobs(const struct config *c, const struct config_section *s,
 {
     char path[2 * CONTRACT_NAME_MAX];
     jobs_check_queue(s, errors);
+    jobs_check_numbers(s, "weights", 0, errors);
+    jobs_check_numbers(s, "limits", 1, errors);
     jobs_check_alone(c, s, errors);
     jobs_check_functions(c, s, errors);
     jobs_check_timezone(s, errors);

@@ -1,5 +1,5 @@
 /*
- * jobs_tree.c: what the keeper of a jobs section is told beside its keys: the schedules of it. See systems_tree.h.
+ * jobs_tree.c: what the keeper of a jobs section is told beside its keys: its schedules, and what is said of queues. See systems_tree.h.
  *
  * Runs in the master.
  */
@@ -13,6 +13,9 @@ int tree_extra_job_keeper(const struct config *c, const struct config_section *s
     const struct config_section *schedule;
     size_t count = 0;
     (void)p;
+    /* LIVE: nobody but the keeper need be started anew, and what runs goes on. It tells Redis, where claims go by it. */
+    config_extras_add(extras, "rules.weights", config_get(s, "weights"));
+    config_extras_add(extras, "rules.limits", config_get(s, "limits"));
     for (size_t i = 0; (schedule = config_section_at(c, CONFIG_SCHEDULE, i)) != NULL; i++) {
         if (config_section_find(c, CONFIG_JOBS, config_get(schedule, "jobs")) != s)
             continue;

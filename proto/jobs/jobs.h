@@ -19,7 +19,13 @@
 #define JOBS_KEYS(X) \
     X(JOBS, "redis", SECTION, "main", CONFIG_REDIS, 0, RESTART, "the redis section they live in") \
     X(JOBS, "platforms", PATH, "!", 0, 0, RESTART, "folder of the platforms: executable files, one each") \
-    X(JOBS, "queue", STRING, "platoon", 0, 0, RESTART, "the RQ queue they wait in") \
+    X(JOBS, "queue", STRING, "platoon", 0, 0, RESTART, \
+      "the RQ queue they wait in; of {platform} and {id} each platform or name gets its own, with turns of its own") \
+    X(JOBS, "weights", STRING, "", 0, 0, LIVE, \
+      "of queues, as \"gold=4 free=1\": shares of the sanjers; 0: it is paused; who is not named has 1") \
+    X(JOBS, "limits", STRING, "", 0, 0, LIVE, "most jobs of a queue that run at once, as \"scrape=2\"") \
+    X(JOBS, "job_id", CHOICE, "plain", 0, 0, RESTART, \
+      "names of jobs: as RQ 2 takes them, or as Etlas had them, 2026-11-26T00:24:00.123456::ID::PLATFORM (plain|etlas)") \
     X(JOBS, "listen", STRING, "", 0, 0, RESTART, \
       "where jobs are made and asked for over HTTP: 127.0.0.1:9041, [::1]:9041, unix:/PATH; empty: nowhere") \
     X(JOBS, "token_file", PATH, "", 0, 0, RESTART, \
@@ -86,7 +92,8 @@
 
 #define JOBS_SETTINGS(X) \
     X("history.") \
-    X("schedules.")
+    X("schedules.") \
+    X("rules.")
 
 #define JOBS_PREFLIGHTS(X) \
     X(JOBS, jobs)
@@ -238,7 +245,7 @@
     X(JOBS_BEAT, jobs_beat, "jobs/jobs_beat.lua", JOBS_PARTS_LIB) \
     X(JOBS_FINISH, jobs_finish, "jobs/jobs_finish.lua", JOBS_PARTS_TAKE) \
     X(JOBS_ORPHANS, jobs_orphans, "jobs/jobs_orphans.lua", JOBS_PARTS_LIB) \
-    X(JOBS_DUE, jobs_due, "jobs/jobs_due.lua", JOBS_PARTS_LIB) \
+    X(JOBS_DUE, jobs_due, "jobs/jobs_due.lua", JOBS_PARTS_TAKE) \
     X(JOBS_CANCEL, jobs_cancel, "jobs/jobs_cancel.lua", JOBS_PARTS_LIB) \
     X(JOBS_RETRY, jobs_retry, "jobs/jobs_retry.lua", JOBS_PARTS_LIB) \
     X(JOBS_EXPIRE, jobs_expire, "jobs/jobs_expire.lua", JOBS_PARTS_LIB) \

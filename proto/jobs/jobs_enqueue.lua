@@ -22,6 +22,7 @@ end
 call('HSET', JOB .. id, 'status', 'created', 'origin', queue, 'created_at', stamped, unpack(ARGV, 7))
 call('SADD', 'rq:queues', QUEUE .. queue)
 call('ZADD', JOBS, num(now), id)
+call('ZADD', QUEUES, '0', queue)
 local job = {id = id, key = JOB .. id, queue = queue}
 if due > now then
   call('ZADD', registry('scheduled', queue), seconds(due), id)

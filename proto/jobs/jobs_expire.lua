@@ -1,8 +1,9 @@
--- expire: queue, ... -> how many have gone
+-- expire: queues (queues_of) -> how many have gone
 --
 -- Ended jobs whose time is over go from the registries, and with them, when they are ours, their hashes and results. RQ's own hashes expire by themselves.
 -- What RQ has canceled has no time of its own: it is given it, counted from the first time it is seen here; RQ's own jobs stay in that registry, as with RQ.
 -- A page of each registry. RQ's mark of what is kept for ever, -1, is no time. Of what others have deleted our list is rid by and by: LOOKS of it each time.
+-- A queue that a template has made, and in which nothing is any more, is none any more.
 -- Again: the next.
 local LOOKS = 100
 local gone, kinds = 0, {finished = {finished = true}, failed = {failed = true, stopped = true}, canceled = {canceled = true}}
@@ -27,12 +28,23 @@ local function expire(set, kind, id)
   return true
 end
 
-for _, queue in ipairs(queues_from(1)) do
+local function prune(queue)
+  if call('EXISTS', QUEUE .. queue, registry('wip', queue), registry('scheduled', queue), registry('deferred', queue), registry('finished', queue),
+    registry('failed', queue), registry('canceled', queue)) == 0 then
+    call('SREM', 'rq:queues', QUEUE .. queue)
+    call('ZREM', QUEUES, queue)
+  end
+end
+
+for _, queue in ipairs(queues_next(ARGV[1], 'expire')) do
   for kind in pairs(kinds) do
     local set = registry(kind, queue)
     for _, id in ipairs(call('ZRANGEBYSCORE', set, '0', '(' .. seconds(now), 'LIMIT', '0', num(PAGE))) do
       gone = gone + (expire(set, kind, id) and 1 or 0)
     end
+  end
+  if call('ZSCORE', QUEUES, queue) and is_template(ARGV[1]) then
+    prune(queue)
   end
 end
 for _, id in ipairs(call('ZRANDMEMBER', JOBS, num(LOOKS))) do

@@ -70,4 +70,4 @@ end
 
 local what, from = finish(), 10 + 2 * count_of(ARGV[9])
 local counts = what == 'done' or what == 'canceled'
-return {what, counts and #ARGV > from and claim(ARGV[from], ARGV[from + 1], count_of(ARGV[from + 2]), rules_of(from + 3)) or false}
+return {what, counts and #ARGV > from and claim(ARGV[from], ARGV[from + 1], count_of(ARGV[from + 2])) or false}

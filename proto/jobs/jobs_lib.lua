@@ -5,7 +5,8 @@
 --
 -- Redis does not roll a script back, and may refuse any command of it. So a job comes to where it shall be before it goes from where it is, and what
 -- is there twice is claimed once, because its hash says so.
-local JOB, QUEUE, TURNS, JOBS = 'rq:job:', 'rq:queue:', KEYS[1] .. 'turns', KEYS[1] .. 'jobs'
+local JOB, QUEUE, TURNS, JOBS, QUEUES = 'rq:job:', 'rq:queue:', KEYS[1] .. 'turns', KEYS[1] .. 'jobs', KEYS[1] .. 'queues'
+local RULES = KEYS[1] .. 'rules'
 -- The queues of RQ whose functions are run here, as the keeper has said it (functions).
 local FUNCTIONS = KEYS[1] .. 'functions'
 -- Most jobs that one call moves. The end of a lease, in seconds, after which a clean-up of RQ's own fails what is in wip: it comes behind our keeper's.
@@ -41,6 +42,41 @@ end
 
 local function seconds(ms)
   return format('%.3f', ms / 1000)
+end
+
+-- The queues of a section, `of`: the only one, or, when it ends with a *, those that its template has made, whose names begin with what stands before.
+local function is_template(of)
+  return string.sub(of, -1) == '*'
+end
+
+-- These, and those of RQ's functions; each once.
+local function with_functions(queues)
+  local seen = {}
+  for _, queue in ipairs(queues) do
+    seen[queue] = true
+  end
+  for _, queue in ipairs(call('SMEMBERS', FUNCTIONS)) do
+    if not seen[queue] then
+      queues[#queues + 1] = queue
+    end
+  end
+  return queues
+end
+
+local function queues_of(of)
+  return with_functions(is_template(of) and call('ZRANGE', QUEUES, '0', '-1') or {of})
+end
+
+-- The next PAGE of them for `who`, so that no call takes long, however many there are.
+local function queues_next(of, who)
+  local count, key = is_template(of) and call('ZCARD', QUEUES) or 0, KEYS[1] .. 'queues:at'
+  if count <= PAGE then
+    return queues_of(of)
+  end
+  local at = count_of(call('HGET', key, who))
+  at = at < count and at or 0
+  call('HSET', key, who, num(at + PAGE))
+  return with_functions(call('ZRANGE', QUEUES, num(at), num(at + PAGE - 1)))
 end
 
 -- One turn of each queue in which something waits, whatever has brought it there; again: nothing.
@@ -206,19 +242,4 @@ local function unblocked(job)
   end
   call('ZREM', registry('wip', job.queue), job.id)
   give_turn(job.queue)
-end
-
--- The queues that a script was told, from ARGV[from] on, and those of RQ's functions; each once.
-local function queues_from(from)
-  local queues, seen = {}, {}
-  for i = from, #ARGV do
-    seen[ARGV[i]] = true
-    queues[#queues + 1] = ARGV[i]
-  end
-  for _, queue in ipairs(call('SMEMBERS', FUNCTIONS)) do
-    if not seen[queue] then
-      queues[#queues + 1] = queue
-    end
-  end
-  return queues
 end

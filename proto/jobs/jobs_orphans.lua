@@ -1,4 +1,4 @@
--- orphans: owner, lost_max, queue, ... -> [[job, queue, queued|failed|stopped|canceled], ...]
+-- orphans: owner, lost_max, queues (queues_of) -> [[job, queue, queued|failed|stopped|canceled], ...]
 --
 -- What this incarnation had in hands, which is dead; of what ends with a colon all whose names begin so; with an empty one, what has a lease that is over. A job goes to the front of its queue; when it has been
 -- lost more than lost_max times, or must not run twice, it has failed. One that RQ has canceled meanwhile is only taken out of wip.
@@ -28,7 +28,7 @@ local function lose(job)
   return 'failed'
 end
 
-for _, queue in ipairs(queues_from(3)) do
+for _, queue in ipairs(queues_of(ARGV[3])) do
   local wip = registry('wip', queue)
   local ids = owner ~= '' and call('ZRANGE', wip, '0', '-1') or
     call('ZRANGEBYSCORE', wip, '-inf', seconds(now + GRACE * 1000), 'LIMIT', '0', num(PAGE))

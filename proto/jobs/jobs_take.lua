@@ -5,19 +5,23 @@
 -- what is a function of RQ's that is not run here stays where it is.
 local AHEAD = 16
 
--- "weight limit" by queue, of words "QUEUE WEIGHT LIMIT" from ARGV[from] on; limit 0: none.
-local function rules_of(from)
-  local rules = {}
-  for i = from, #ARGV - 2, 3 do
-    rules[ARGV[i]] = {weight = max(1, count_of(ARGV[i + 1], 1)), limit = count_of(ARGV[i + 2])}
+-- What is said of queues: their weights, "gold=4 free=1", and how many of their jobs may run at once, "scrape=2". Weight 0: none is handed out. Who is not
+-- named has weight 1 and no limit.
+local function rules_of()
+  local rules, said = {}, call('HMGET', RULES, 'weights', 'limits')
+  for i, what in ipairs({'weight', 'limit'}) do
+    for name, number in string.gmatch(said[i] or '', '([^%s=]+)=(%d+)') do
+      rules[name] = rules[name] or {weight = 1}
+      rules[name][what] = tonumber(number)
+    end
   end
   return rules
 end
 
 local function share_of(queue, rules)
-  local rule = rules[queue] or {weight = 1, limit = 0}
+  local rule = rules[queue] or {weight = 1}
   local flight = call('ZCARD', registry('wip', queue))
-  if call('LLEN', QUEUE .. queue) == 0 or (rule.limit > 0 and flight >= rule.limit) then
+  if call('LLEN', QUEUE .. queue) == 0 or rule.weight == 0 or (rule.limit and flight >= rule.limit) then
     return false
   end
   return floor(flight / rule.weight)
@@ -49,11 +53,11 @@ local function hold(job, owner, worker, lease)
 end
 
 -- [id, queue, attempt, its number among those that count, lost attempts, fields and values], or 'suspended', or false.
-local function claim(owner, worker, lease, rules)
+local function claim(owner, worker, lease)
   if call('EXISTS', 'rq:suspended') == 1 then
     return 'suspended'
   end
-  local shares = {}
+  local shares, rules = {}, rules_of()
   local t = turns_of(TURNS, false, PAGE, shares, function(names)
     for _, name in ipairs(names) do
       shares[name] = share_of(name, rules)

@@ -7,6 +7,7 @@
 #ifndef WORKERS_JOBS_JOB_CALL_H
 #define WORKERS_JOBS_JOB_CALL_H
 
+#include "proto/jobs/job_queue.h"
 #include "workers/jobs/job_catalog.h"
 #include "workers/jobs/job_redis.h"
 
@@ -30,7 +31,9 @@ enum job_call_status {
 struct job_calls {
     struct worker *w;
     struct job_redis redis;
-    struct slice queue;
+    struct template *queue; /* of a job (job_queue.h) */
+    char scope[JOB_QUEUE_SIZE];
+    bool etlas_ids;
     struct job_catalog *catalog;
     struct zone *zone;
     struct job_call *waiting; /* for the catalogue, in the order in which they came */

@@ -100,10 +100,20 @@ static enum job_call_status look_list_check(struct job_call *call)
                            "scheduled, deferred, finished, failed, stopped, canceled");
 }
 
+/* The queue that is asked for; else all, except of a section that has but one, whose places RQ keeps in order. */
+static struct slice look_queue(const struct job_call *call)
+{
+    const char *functions = worker_setting(call->calls->w, "jobs.python.functions");
+    bool one = functions == NULL || functions[0] == '\0';
+    if (call->args[LIST_QUEUE].len > 0)
+        return call->args[LIST_QUEUE];
+    return slice_of(one && call->args[LIST_STATUS].len > 0 ? call->calls->scope : "*");
+}
+
 static enum job_call_status look_list_ask(struct job_call *call)
 {
-    struct slice queue =
-        call->args[LIST_QUEUE].len > 0 ? call->args[LIST_QUEUE] : call->calls->queue;
+    struct slice queue = look_queue(call);
+    char asked[JOB_QUEUE_SIZE] = "";
     const struct slice words[] = {queue,
                                   call->args[LIST_LIMIT],
                                   call->args[LIST_STATUS],
@@ -113,10 +123,13 @@ static enum job_call_status look_list_ask(struct job_call *call)
     enum job_call_status status = look_list_check(call);
     if (status != JOB_CALL_OK)
         return status;
-    if (!slice_equal(queue, call->calls->queue) && !job_functions_has(call->calls->w, queue))
+    bool any = call->args[LIST_QUEUE].len == 0;
+    if (!any && (!slice_copy(queue, asked, sizeof asked) || strchr(asked, '*') != NULL ||
+                 (!job_queue_scopes_meet(asked, call->calls->scope) &&
+                  !job_functions_has(call->calls->w, queue))))
         return job_call_refuse(call, JOB_CALL_INVALID,
-                               "Invalid parameters in request: queue: this section's is %.*s",
-                               (int)call->calls->queue.len, call->calls->queue.ptr);
+                               "Invalid parameters in request: queue: this section's is %s",
+                               call->calls->scope);
     return job_call_script(call, JOB_SCRIPT_JOBS_LIST, LIST_ARGS, words);
 }
 

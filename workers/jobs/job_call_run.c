@@ -48,21 +48,23 @@ static void run_name(struct slice from, char *to, size_t size)
     to[len] = '\0';
 }
 
-/* "20261126T002400123456-devTest-coinis". */
+/* "20261126T002400123456-devTest-coinis"; of Etlas "2026-11-26T00:24:00.123456::devTest::coinis". */
 static void run_new_id(struct job_call *call, struct slice name, struct slice platform, int64_t due)
 {
     char names[2][RUN_NAME_MAX + 1], stamp[32];
+    bool etlas = call->calls->etlas_ids;
     struct timespec now;
     struct tm tm;
     clock_gettime(CLOCK_REALTIME, &now);
     if (due >= 0) /* whoever makes it gives it the same name */
         now = (struct timespec){.tv_sec = due};
     gmtime_r(&now.tv_sec, &tm);
-    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &tm);
+    strftime(stamp, sizeof stamp, etlas ? "%Y-%m-%dT%H:%M:%S." : "%Y%m%dT%H%M%S", &tm);
     run_name(name, names[0], sizeof names[0]);
     run_name(platform, names[1], sizeof names[1]);
-    snprintf(call->job, sizeof call->job, "%s%06ld-%s-%s", stamp, now.tv_nsec / 1000, names[0],
-             names[1]);
+    const char *between = etlas ? "::" : "-";
+    snprintf(call->job, sizeof call->job, "%s%06ld%s%s%s%s", stamp, now.tv_nsec / 1000, between,
+             names[0], between, names[1]);
 }
 
 /* ---- its settings ---- */
@@ -176,14 +178,17 @@ static void run_put_job(struct run *run, const struct job_call *call, struct sli
 static enum job_call_status run_make(struct job_call *call, struct run *run, struct slice name,
                                      const struct job_platform_spec *spec)
 {
+    char queue[JOB_QUEUE_SIZE];
     run_new_id(call, name, call->args[ARG_PLATFORM], run->due);
     buffer_append_slice(&run->description, call->args[ARG_PLATFORM]);
     buffer_printf(&run->description, " (%.*s)", (int)name.len, name.ptr);
     int rc = job_data_write(&run->data, call->args[ARG_PLATFORM]);
+    if (rc == 0)
+        rc = job_queue_name(call->calls->queue, call->args[ARG_PLATFORM], name, queue);
     if (rc != 0 || !buffer_ok(&run->description))
         return job_call_refuse(call, JOB_CALL_AWAY, "memory is short: try again");
     const struct slice head[] = {slice_of(call->job),
-                                 call->calls->queue,
+                                 slice_of(queue),
                                  slice_of("0"),
                                  slice_of("0"),
                                  run->due >= 0 ? slice_of("") : call->args[ARG_KEY],

@@ -117,13 +117,24 @@ static int collector_open_zone(struct collector *c)
     return rc == -ENOMEM ? CONTRACT_EXIT_SHORT : CONTRACT_EXIT_CONFIG;
 }
 
+/* The master has checked it: what is left is memory. */
+static void collector_open_queue(struct job_calls *calls)
+{
+    char why[256];
+    const char *text = worker_setting_text(calls->w, "jobs.queue");
+    if (job_queue_compile(text, &calls->queue, why, sizeof why) != 0)
+        worker_exit(calls->w, CONTRACT_EXIT_SHORT, "queue: %s cannot be read", text);
+    job_queue_scope(text, calls->scope);
+    calls->etlas_ids = strcmp(worker_setting_text(calls->w, "jobs.job_id"), "etlas") == 0;
+}
+
 static int collector_init(struct worker *w, void *state)
 {
     struct collector *c = state;
     c->calls.w = w;
     worker_declare(w, COUNTER_JOBS_ENQUEUED);
     worker_declare(w, COUNTER_JOBS_CANCELED);
-    c->calls.queue = slice_of(worker_setting_text(w, "jobs.queue"));
+    collector_open_queue(&c->calls);
     int rc = child_process_adopt();
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "descendants of platforms cannot be adopted");
@@ -171,6 +182,7 @@ static void collector_fini(struct worker *w, void *state)
     job_calls_end(&c->calls);
     job_redis_close(&c->calls.redis);
     job_catalog_free(c->calls.catalog);
+    template_free(c->calls.queue);
     zone_free(c->calls.zone);
 }
 

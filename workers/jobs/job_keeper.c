@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "proto/jobs/job_queue.h"
 #include "workers/jobs/job_functions.h"
 #include "workers/jobs/job_timetable.h"
 #include "workers/jobs/job_watch.h"
@@ -33,7 +34,7 @@ struct keeper {
     struct job_redis redis;
     struct job_timetable timetable;
     struct job_watch *watch; /* RQ's functions */
-    struct slice queue;
+    char queues[JOB_QUEUE_SIZE]; /* queues_of in jobs_lib.lua */
     char turns[JOB_SPACE_SIZE + 8];
     char lost_max[24];
     struct redis_conn *waits;
@@ -222,25 +223,34 @@ static void keeper_on_orphans(struct redis_conn *c, const redisReply *reply, voi
 
 static void keeper_orphans(struct keeper *k, const char *owner)
 {
-    const struct slice args[] = {slice_of(owner), slice_of(k->lost_max), k->queue};
+    const struct slice args[] = {slice_of(owner), slice_of(k->lost_max),
+                                 slice_of(k->queues)};
     if (!FAULT_POINT("job-keeper.before-orphans", slice_of(owner)))
         job_redis_call(&k->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, args, keeper_on_orphans, k);
+}
+
+static struct slice keeper_rule(const struct keeper *k, const char *name)
+{
+    const char *text = worker_setting(k->w, name);
+    return slice_of(text != NULL ? text : "");
 }
 
 static void keeper_clocks(struct keeper *k)
 {
     uint64_t now = clock_mono_ms();
+    const struct slice with[] = {slice_of(k->queues), keeper_rule(k, "rules.weights"),
+                                 keeper_rule(k, "rules.limits")};
     if (!redis_conn_ready(k->redis.conn))
         return;
     job_watch_tick(k->watch);
-    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_DUE, 1, &k->queue, keeper_on_due, k);
+    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_DUE, 3, with, keeper_on_due, k);
     job_timetable_tick(&k->timetable);
     if (now - k->ready_ms >= KEEPER_GRACE_MS)
         keeper_orphans(k, "");
     if (k->expired_ms != 0 && now - k->expired_ms < KEEPER_EXPIRE_MS)
         return;
     k->expired_ms = now;
-    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_EXPIRE, 1, &k->queue, keeper_on_expired, k);
+    job_redis_call(&k->redis, JOB_SCRIPT_JOBS_EXPIRE, 1, with, keeper_on_expired, k);
 }
 
 /* What it had in hands is another's at once; its own successor asks for it too, should we be away. */
@@ -295,7 +305,7 @@ static int keeper_init(struct worker *w, void *state)
                                    COUNTER_JOB_OLDEST_WAIT};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
         worker_declare(w, counts[i]);
-    k->queue = slice_of(worker_setting_text(w, "jobs.queue"));
+    job_queue_scope(worker_setting_text(w, "jobs.queue"), k->queues);
     snprintf(k->lost_max, sizeof k->lost_max, "%" PRIu64, worker_setting_u64(w, "jobs.lost_max"));
     int code = job_timetable_open(&k->timetable, w, &k->redis);
     if (code == 0)

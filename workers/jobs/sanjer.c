@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "proto/jobs/job_field.h"
+#include "proto/jobs/job_queue.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -269,10 +270,11 @@ static void sanjer_on_adopted(struct redis_conn *c, const redisReply *reply, voi
 /* What is in our name and not in our hands: an incarnation's before us, or a claim's whose answer was lost. */
 static void sanjer_adopt(struct sanjer *s)
 {
-    char lost_max[24];
+    char lost_max[24], queues[JOB_QUEUE_SIZE];
+    job_queue_scope(worker_setting_text(s->w, "jobs.queue"), queues);
     snprintf(lost_max, sizeof lost_max, "%" PRIu64, worker_setting_u64(s->w, "jobs.lost_max"));
     const struct slice with[] = {slice_of(s->redis.owners), slice_of(lost_max),
-                                 slice_of(worker_setting_text(s->w, "jobs.queue"))};
+                                 slice_of(queues)};
     if (!FAULT_POINT("sanjer.before-adopt", slice_of("")))
         job_redis_call(&s->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, with, sanjer_on_adopted, s);
 }

@@ -56,10 +56,13 @@ class Etlas:
         (self.folder / name).write_text(text)
         (self.folder / name).chmod(0o755)
 
-    def start(self, sanjers=2, **keys):
+    def config(self, sanjers=2, **keys):
         text = base_text(None, {"url": self.url}) + self.more
         text += section("jobs etlas", {"platforms": self.folder, "queue": "q", "sanjer.workers": sanjers, **keys})
         self.platoon.config_path.write_text(text)
+
+    def start(self, sanjers=2, **keys):
+        self.config(sanjers, **keys)
         self.platoon.start()
         return self
 

@@ -20,6 +20,19 @@ START_TEST(values)
     static const struct value_case cases[] = {
         {"queue = a.b-c_1", "queue", "a.b-c_1"},
         {"queue = \"a:b\"", NULL, NULL},
+        {"queue = \"{platform}\"", "queue", "{platform}"},
+        {"queue = \"etlas.{id}\"", "queue", "etlas.{id}"},
+        {"queue = \"{member}\"", NULL, NULL},
+        {"queue = \"{tenant}\"", NULL, NULL},
+        {"queue = \"{platform}:{id}\"", NULL, NULL},
+        {"weights = \"gold=4 free=1 none=0\"", "weights", "gold=4 free=1 none=0"},
+        {"weights = gold", NULL, NULL},
+        {"weights = \"gold=4 gold=1\"", NULL, NULL},
+        {"weights = \"a:b=4\"", NULL, NULL},
+        {"limits = \"scrape=2\"", "limits", "scrape=2"},
+        {"limits = \"scrape=0\"", NULL, NULL},
+        {"limits = \"scrape=1000001\"", NULL, NULL},
+        {"job_id = etlas", "job_id", "etlas"},
         {"lease = 5s", "lease", "5000"},
         {"lease = 4s", NULL, NULL},
         {"output_keep = 1MB", "output_keep", "1048576"},
@@ -76,6 +89,13 @@ START_TEST(errors_name_line_cause_and_remedy)
          "2: timezone: there is no zone 'Berlin'"},
         {REDIS "jobs a { platforms = p }\njobs b { platforms = p }\n",
          "3: queue: jobs a has the same in the same Redis"},
+        {REDIS "jobs a { platforms = p queue = \"x-{id}\" }\n"
+               "jobs b { platforms = p queue = \"{platform}\" }\n",
+         "3: queue: jobs a has the same in the same Redis"},
+        {REDIS "jobs a { platforms = p queue = \"{tenant}\" }\n",
+         "2: queue: '{tenant}' has a field {tenant}: there are {platform} and {id}"},
+        {REDIS "jobs a { platforms = p weights = \"gold=x\" }\n",
+         "2: weights: 'gold=x' is no QUEUE=NUMBER with a number from 0 to 1000000"},
         {REDIS "jobs a { platforms = p retry_min = 2m retry_max = 1m }\n", "retry_m"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

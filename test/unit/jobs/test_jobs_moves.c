@@ -326,13 +326,14 @@ START_TEST(test_expire_what_rq_has_canceled)
 }
 END_TEST
 
-/* Claims `count`; those of queue a, b and c in digits: "4 1 0". */
-static const char *shares(int count, const char *weight, const char *limit)
+/* Claims `count` by these rules; those of queue a, b and c: "4 1 0". */
+static const char *shares(int count, const char *weights, const char *limits)
 {
     static char text[64];
     int of[3] = {0};
+    queue_redis("HSET platoon:{jobs:t}:rules weights %s limits %s", weights, limits);
     for (int i = 0; i < count; i++) {
-        j_text(claim, "me.1", "w", "60000", "a", weight, limit);
+        j_text(claim, "me.1", "w", "60000");
         if (queue.reply->type == REDIS_REPLY_NIL)
             break;
         of[queue.reply->element[1]->str[0] - 'a']++;
@@ -354,28 +355,95 @@ START_TEST(test_turns_are_equal)
 {
     fill();
     ck_assert_str_eq(queue_redis("LLEN platoon:{jobs:t}:turns"), "3");
-    ck_assert_str_eq(shares(12, "1", "0"), "4 4 4");
+    ck_assert_str_eq(shares(12, "-", "-"), "4 4 4");
 }
 END_TEST
 
 START_TEST(test_weights)
 {
     fill();
-    ck_assert_str_eq(shares(24, "4", "0"), "16 4 4");
+    ck_assert_str_eq(shares(24, "other=9\ta=4", "-"), "16 4 4");
 }
 END_TEST
 
 START_TEST(test_limits)
 {
     fill();
-    ck_assert_str_eq(shares(12, "1", "2"), "2 5 5");
-    ck_assert_str_eq(shares(100, "1", "2"), "0 15 15");
+    ck_assert_str_eq(shares(12, "-", "a=2"), "2 5 5");
+    ck_assert_str_eq(shares(100, "-", "a=2"), "0 15 15");
     queue_redis("LRANGE platoon:{jobs:t}:turns 0 -1");
     ck_assert_uint_eq(queue.reply->elements, 0);
     /* An end makes room, and gives the turn back. */
     ck_assert_str_eq(j_text(finish, "a0", "a", "me.1", "1", "finished", "0", "", "", "0"),
                      "[done nil]");
-    ck_assert_str_eq(shares(100, "1", "2"), "1 0 0");
+    ck_assert_str_eq(shares(100, "-", "a=2"), "1 0 0");
+}
+END_TEST
+
+/* Who is paused gets no turn, of `due` neither, until the rules say otherwise. */
+START_TEST(test_a_queue_that_is_paused)
+{
+    fill();
+    j_text(due, "*", "a=0 c=0", "");
+    ck_assert_str_eq(jobs_claim("me.1"), "b1");
+    for (int i = 0; i < 3; i++)
+        jobs_claim("me.1");
+    j_text(due, "*", "a=0 c=0", "");
+    ck_assert_str_eq(queue_redis("LRANGE platoon:{jobs:t}:turns 0 -1"), "[b]");
+    j_text(due, "*", "a=0 b=0 c=1", "");
+    ck_assert_str_eq(jobs_claim("me.1"), "c2");
+    ck_assert_str_eq(jobs_claim("me.1"), "c5");
+    ck_assert_str_eq(queue_redis("HGET platoon:{jobs:t}:rules weights"), "a=0 b=0 c=1");
+}
+END_TEST
+
+/* What a template has made is looked after, is found again in RQ's keys, and is forgotten when nothing is in it. */
+START_TEST(test_queues_of_a_template)
+{
+    jobs_enqueue_in("1", "x-a");
+    jobs_enqueue_in("2", "x-b");
+    jobs_enqueue_in("3", "y-c");
+    queue_redis("HSET rq:job:f status queued origin x-f");
+    queue_redis("RPUSH rq:queue:x-f f");
+    queue_redis("SADD rq:queues rq:queue:x-f");
+    queue_redis("DEL platoon:{jobs:t}:queues platoon:{jobs:t}:turns");
+    j_text(due, "x-*");
+    ck_assert_str_eq(queue_redis("ZRANGE platoon:{jobs:t}:queues 0 -1"), "[x-a x-b]");
+    ck_assert_str_eq(list_of("10", "", "", "0", ""), "> ");
+    ck_assert_str_eq(jobs_claim("me.1"), "1");
+    ck_assert_str_eq(j_text(orphans, "me.1", "2", "x-*"), "[[1 x-a queued]]");
+    queue_redis("HSET rq:job:1 result_ttl 0");
+    j_text(due, "x-*");
+    jobs_claim("me.2");
+    jobs_claim("me.2");
+    j_text(finish, "1", "x-a", "me.2", "2", "finished", "0", "", "", "0");
+    queue_sleep_until(queue_now() + 2);
+    ck_assert_str_eq(j_text(expire, "x-*"), "1");
+    ck_assert_str_eq(queue_redis("ZRANGE platoon:{jobs:t}:queues 0 -1"), "[x-b]");
+    queue_redis("SISMEMBER rq:queues rq:queue:x-a");
+    ck_assert_int_eq(queue.reply->integer, 0);
+    j_text(list, "x-*", "10", "", "", "0", "");
+    ck_assert_uint_eq(queue.reply->element[1]->elements, 2);
+    j_text(list, "x-*", "10", "started", "", "0", "");
+    ck_assert_int_eq(queue.reply->element[0]->integer, 1);
+    ck_assert_str_eq(queue.reply->element[1]->element[0]->element[0]->str, "2");
+    j_text(list, "x-b", "10", "", "", "0", "");
+    ck_assert_uint_eq(queue.reply->element[1]->elements, 1);
+}
+END_TEST
+
+/* However many there are, a call looks at a page of them, and the next at the next. */
+START_TEST(test_many_queues_of_a_template)
+{
+    queue_redis("EVAL %s 0",
+                "for\ti=1,1200\tdo\tredis.call('ZADD','platoon:{jobs:t}:queues',0,'n'..i)"
+                "\tredis.call('RPUSH','rq:queue:n'..i,'j')\tend");
+    queue_redis("ZADD platoon:{jobs:t}:jobs 1 j");
+    for (int i = 1; i <= 4; i++) {
+        j_text(due, "n*");
+        queue_redis("LLEN platoon:{jobs:t}:turns");
+        ck_assert_int_eq(queue.reply->integer, i < 3 ? 500 * i : 1200);
+    }
 }
 END_TEST
 
@@ -383,4 +451,5 @@ JOBS_SUITE("jobs_moves", test_orphans_of_an_owner, test_orphans_of_a_name, test_
            test_a_list_that_is_gone, test_stats, test_lost_too_often, test_leases_that_are_over,
            test_what_is_not_ours, test_due, test_what_others_push_gets_a_turn, test_cancel,
            test_what_is_to_be_stopped_is, test_retry, test_expire, test_expire_what_rq_has_canceled,
-           test_turns_are_equal, test_weights, test_limits)
+           test_turns_are_equal, test_weights, test_limits, test_a_queue_that_is_paused, test_queues_of_a_template,
+           test_many_queues_of_a_template)

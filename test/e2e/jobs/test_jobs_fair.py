@@ -1,0 +1,132 @@
+"""Queues of a template: nobody waits behind another's backlog; weights, limits and pauses, which a reload changes while jobs run. Nothing is asserted on absolute
+time: what is compared are parts of one run, and who came before whom."""
+import collections
+
+import pytest
+from platoon_fixture import wait_until
+
+SANJERS = 4
+# Tells when it begins and ends, and is at it for so many ms between.
+PLATFORM = '''#!/usr/bin/python3 -BSE
+import json, os, sys, time
+if sys.argv[1:] == ["--spec"]:
+    sys.exit(print(json.dumps({"settings": {"ms": {"type": "int"}}})))
+told = json.loads(sys.stdin.readline())
+
+def note(what):
+    with open("../seen", "a") as f:
+        f.write(json.dumps({"what": what, "id": told["id"], "job": told["job_id"], "at": time.monotonic()}) + "\\n")
+
+note("begin")
+time.sleep(told["settings"]["ms"] / 1000)
+note("end")
+'''
+
+
+@pytest.fixture
+def fair(etlas):
+    etlas.add("fair.py", PLATFORM)
+    return etlas
+
+
+def start(fair, names, **keys):
+    """All of them paused, until go()."""
+    fair.keys = {"queue": "{id}", "sanjers": SANJERS, **keys}
+    fair.start(weights=" ".join(f"{name}=0" for name in names), **fair.keys)
+
+
+def bring(fair, backlogs, ms):
+    for name, count in backlogs.items():
+        for _ in range(count):
+            fair.run({"ms": ms[name] if isinstance(ms, dict) else ms}, "--id", name, platform="fair")
+
+
+def go(fair, weights="", **keys):
+    fair.config(weights=weights, **{**fair.keys, **keys})
+    assert fair.platoon.ctl("reload").returncode == 0
+
+
+def ends(fair):
+    return collections.Counter(row["id"] for row in fair.seen("end"))
+
+
+def until_one_is_through(fair, backlogs, of):
+    """How many of each had ended when the first of these had no more."""
+    wait_until(lambda: any(ends(fair)[name] >= backlogs[name] for name in of), 240, "a tenant to be through")
+    done = collections.Counter()
+    for row in fair.seen("end"):
+        done[row["id"]] += 1
+        if row["id"] in of and done[row["id"]] == backlogs[row["id"]]:
+            return done
+    raise AssertionError(done)
+
+
+def at_once(fair, name):
+    """The most of its jobs that ran at once."""
+    changes = sorted([(row["at"], 1) for row in fair.seen("begin") if row["id"] == name] + [(row["at"], -1) for row in fair.seen("end") if row["id"] == name])
+    most = now = 0
+    for _, change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def sanjers(fair):
+    return {name: worker["pid"] for name, worker in fair.platoon.workers().items() if "sanjer" in name}
+
+
+def test_a_slow_tenant_does_not_take_every_sanjer(fair):
+    backlogs = {"slow": 12, "a": 30, "b": 30, "c": 30}
+    start(fair, backlogs)
+    bring(fair, {"slow": 12}, 1200)
+    bring(fair, {"a": 30, "b": 30, "c": 30}, 30)
+    go(fair)
+    done = until_one_is_through(fair, backlogs, ["a", "b", "c"])
+    assert min(done["a"], done["b"], done["c"]) >= 15 and done["slow"] < 12, done
+    wait_until(lambda: ends(fair) == backlogs, 240, "all to be done")
+
+
+def test_weights(fair):
+    """While both have a backlog gold has four sanjers for each of free's; one of them, of equal weight, would have half."""
+    backlogs = {"gold": 60, "free": 60}
+    start(fair, backlogs, sanjers=5)
+    bring(fair, backlogs, 50)
+    go(fair, "gold=4 free=1")
+    done = until_one_is_through(fair, backlogs, ["gold"])
+    assert done["free"] <= 30, done
+    wait_until(lambda: ends(fair) == backlogs, 240, "all to be done")
+
+
+def test_limits_and_pauses_change_while_jobs_run(fair):
+    backlogs = {"scrape": 8, "other": 8, "held": 2}
+    start(fair, backlogs, limits="scrape=1")
+    before = sanjers(fair)
+    bring(fair, backlogs, 100)
+    assert not fair.seen(), "none has begun: all are paused"
+    go(fair, "held=0", limits="scrape=1")
+    wait_until(lambda: ends(fair)["scrape"] == 8 and ends(fair)["other"] == 8, 240, "those that are not held")
+    assert at_once(fair, "scrape") == 1 and at_once(fair, "other") > 1
+    assert ends(fair)["held"] == 0 and fair.redis.llen("rq:queue:held") == 2
+    assert sanjers(fair) == before, "no sanjer was started anew"
+    go(fair)
+    wait_until(lambda: ends(fair)["held"] == 2, 60, "what was held")
+
+
+def test_queues_come_and_go(fair):
+    start(fair, [], queue="etl-{platform}", result_ttl="1s")
+    job = fair.run({"ms": 1}, "--id", "a", platform="fair")
+    assert fair.until(job, "finished")["queue"] == "etl-fair"
+    assert fair.redis.sismember("rq:queues", "rq:queue:etl-fair")
+    assert [row["job_id"] for row in fair.platoon.json("job", "list", "--queue", "etl-fair")["jobs"]] == [job]
+    assert fair.platoon.ctl("job", "list", "--queue", "other").returncode == 2
+    wait_until(lambda: not fair.redis.sismember("rq:queues", "rq:queue:etl-fair"), 60, "a queue without jobs to be gone")
+
+
+def test_ids_as_etlas_had_them(fair):
+    start(fair, [], queue="q", job_id="etlas")
+    job = fair.run({"ms": 1}, "--id", "devTest", platform="fair")
+    stamp, name, platform = job.split("::")
+    assert (name, platform, len(stamp), stamp[10]) == ("devTest", "fair", len("2026-11-26T00:24:00.123456"), "T")
+    fair.until(job, "finished")
+    assert fair.places(job) == ["finished"]
+    assert fair.platoon.ctl("job", "tail", job).returncode == 0
