@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -60,8 +61,19 @@ static void jobs_find_static(const struct config_section *s, struct preflight_fi
                         strerror(-rc));
 }
 
+static void jobs_find_user(const struct config_section *s, struct preflight_findings *f)
+{
+    const char *user = config_get(s, "sanjer.user");
+    if (user[0] != '\0' && user[strspn(user, "0123456789")] != '\0' && getpwnam(user) == NULL)
+        preflight_found(f, PREFLIGHT_PASSING, s, "sanjer.user",
+                        "sanjer.user: %s: there is no such user on this host: make it, or correct "
+                        "sanjer.user",
+                        user);
+}
+
 void preflight_jobs(const struct config_section *s, struct preflight_findings *f)
 {
+    jobs_find_user(s, f);
     if (config_get(s, "listen")[0] == '\0')
         return;
     jobs_find_place(s, f);

@@ -18,8 +18,7 @@ static bool is_plain(char c)
 static int queue_expand(const struct template *t, struct slice platform, struct slice id,
                         struct buffer *out, struct slice *missing)
 {
-    const struct template_field fields[] = {{slice_of("platform"), platform},
-                                            {slice_of("id"), id}};
+    const struct template_field fields[] = {{slice_of("platform"), platform}, {slice_of("id"), id}};
     return template_expand(t, slice_of(""), fields, 2, out, missing);
 }
 
@@ -41,10 +40,11 @@ static int queue_check(const struct template *t, const char *text, char *why, si
     rc = !buffer_ok(&name) ? -ENOMEM : plain ? 0 : -EINVAL;
     buffer_fini(&name);
     if (rc == -EINVAL)
-        snprintf(why, why_size,
-                 "'%s' is no name of a queue: 1 to 100 letters, digits, _, - and ., with {platform} "
-                 "or {id} among them",
-                 text);
+        snprintf(
+            why, why_size,
+            "'%s' is no name of a queue: 1 to 100 letters, digits, _, - and ., with {platform} "
+            "or {id} among them",
+            text);
     return rc;
 }
 

@@ -66,6 +66,8 @@
       "jobs of Python classes that one process runs, one after the other") \
     X(JOBS, "sanjer.memory_max", SIZE, "", 16777216, 1099511627776, RESTART, \
       "memory that a process of a job may have; empty: no limit") \
+    X(JOBS, "sanjer.user", STRING, "", 0, 0, RESTART, \
+      "jobs run as this user, with its groups, HOME, USER and LOGNAME; platoon must be root then") \
     X(JOBS, "python.program", EXECUTABLE, "python3", 0, 0, RESTART, "the interpreter of platforms that are classes") \
     X(JOBS, "python.path", STRING, "", 0, 0, RESTART, "folders of their modules, with colons between them") \
     X(JOBS, "python.preload", STRING, "", 0, 0, RESTART, "modules that it has loaded before the platforms") \
@@ -234,6 +236,7 @@
     X(JOBS, "ZREVRANGE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREVRANK", NEEDED, "$ 1") \
     X(JOBS, "ZSCORE", NEEDED, "$ 1") \
+    X(JOBS, "PSUBSCRIBE", OPTIONAL, "") \
     X(JOBS, "BLMOVE", NEEDED, "$ $ RIGHT RIGHT 1")
 /* What each script begins with; what takes a job. */
 #define JOBS_PARTS_LIB  "redis/call.lua queue/queue_turns.lua jobs/jobs_lib.lua"
@@ -252,7 +255,8 @@
     X(JOBS_LIST, jobs_list, "jobs/jobs_list.lua", JOBS_PARTS_LIB) \
     X(JOBS_FUNCTIONS, jobs_functions, "jobs/jobs_functions.lua", JOBS_PARTS_LIB) \
     X(JOBS_STATS, jobs_stats, "jobs/jobs_stats.lua", JOBS_PARTS_LIB) \
-    X(JOBS_SCHEDULE, jobs_schedule, "jobs/jobs_schedule.lua", JOBS_PARTS_LIB)
+    X(JOBS_SCHEDULE, jobs_schedule, "jobs/jobs_schedule.lua", JOBS_PARTS_LIB) \
+    X(JOBS_WORKER, jobs_worker, "jobs/jobs_worker.lua", JOBS_PARTS_LIB)
 /* clang-format on */
 
 #endif

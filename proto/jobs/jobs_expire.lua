@@ -33,6 +33,7 @@ local function prune(queue)
     registry('failed', queue), registry('canceled', queue)) == 0 then
     call('SREM', 'rq:queues', QUEUE .. queue)
     call('ZREM', QUEUES, queue)
+    call('UNLINK', 'rq:workers:' .. queue)
   end
 end
 

@@ -64,6 +64,7 @@ local function finish()
     end
   end
   call('HSET', job.key, 'platoon.ended', num(job.attempt))
+  worker_does(call('HGET', job.key, 'worker_name') or '', 'idle')
   unblocked(job)
   return canceled and 'canceled' or 'done'
 end

@@ -6,7 +6,7 @@
 -- Redis does not roll a script back, and may refuse any command of it. So a job comes to where it shall be before it goes from where it is, and what
 -- is there twice is claimed once, because its hash says so.
 local JOB, QUEUE, TURNS, JOBS, QUEUES = 'rq:job:', 'rq:queue:', KEYS[1] .. 'turns', KEYS[1] .. 'jobs', KEYS[1] .. 'queues'
-local RULES = KEYS[1] .. 'rules'
+local RULES, WORKER = KEYS[1] .. 'rules', 'rq:worker:'
 -- The queues of RQ whose functions are run here, as the keeper has said it (functions).
 local FUNCTIONS = KEYS[1] .. 'functions'
 -- Most jobs that one call moves. The end of a lease, in seconds, after which a clean-up of RQ's own fails what is in wip: it comes behind our keeper's.
@@ -77,6 +77,20 @@ local function queues_next(of, who)
   at = at < count and at or 0
   call('HSET', key, who, num(at + PAGE))
   return with_functions(call('ZRANGE', QUEUES, num(at), num(at + PAGE - 1)))
+end
+
+-- What a sanjer does, as RQ shows it; of one that is not shown (worker) nothing. job: what it has in hands; nil: nothing.
+local function worker_does(name, state, job)
+  local key = WORKER .. name
+  if call('EXISTS', key) == 0 then
+    return
+  end
+  call('HSET', key, 'state', state)
+  if job then
+    call('HSET', key, 'current_job', job)
+  else
+    call('HDEL', key, 'current_job')
+  end
 end
 
 -- One turn of each queue in which something waits, whatever has brought it there; again: nothing.

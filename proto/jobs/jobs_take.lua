@@ -55,6 +55,7 @@ end
 -- [id, queue, attempt, its number among those that count, lost attempts, fields and values], or 'suspended', or false.
 local function claim(owner, worker, lease)
   if call('EXISTS', 'rq:suspended') == 1 then
+    worker_does(worker, 'suspended')
     return 'suspended'
   end
   local shares, rules = {}, rules_of()
@@ -73,9 +74,11 @@ local function claim(owner, worker, lease)
   end
   if job then
     hold(job, owner, worker, lease)
+    worker_does(worker, 'busy', job.id)
   end
   turns_write(t)
   if not job then
+    worker_does(worker, 'idle')
     return false
   end
   if share_of(job.queue, rules) then

@@ -103,8 +103,7 @@ static enum job_call_status look_list_check(struct job_call *call)
 /* The queue that is asked for; else all, except of a section that has but one, whose places RQ keeps in order. */
 static struct slice look_queue(const struct job_call *call)
 {
-    const char *functions = worker_setting(call->calls->w, "jobs.python.functions");
-    bool one = functions == NULL || functions[0] == '\0';
+    bool one = job_functions_names(call->calls->w)[0] == '\0';
     if (call->args[LIST_QUEUE].len > 0)
         return call->args[LIST_QUEUE];
     return slice_of(one && call->args[LIST_STATUS].len > 0 ? call->calls->scope : "*");

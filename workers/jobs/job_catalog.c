@@ -35,6 +35,7 @@ struct catalog_entry {
 };
 
 struct job_catalog {
+    struct job_user *user; /* they are read as; NULL: as we are */
     uv_loop_t *loop;
     const char *folder, *python, *path;
     job_catalog_fn fn;
@@ -195,8 +196,9 @@ static struct job_spec_read *catalog_start_classes(struct job_catalog *c,
     for (size_t i = 4; i < 4 + CATALOG_PATHS && (one = strsep(&rest, ":")) != NULL;)
         if (one[0] != '\0')
             argv[i++] = one;
-    read = job_spec_read_start(c->loop, &(struct child_options){.argv = argv, .folder = c->folder},
-                               JOB_SPEC_ALL_MS, catalog_on_classes, c, why);
+    struct child_options options = {.argv = argv, .folder = c->folder};
+    job_user_apply(c->user, &options);
+    read = job_spec_read_start(c->loop, &options, JOB_SPEC_ALL_MS, catalog_on_classes, c, why);
     free(path);
     return read;
 }
@@ -220,8 +222,9 @@ static struct job_spec_read *catalog_start(struct job_catalog *c, const struct c
                                            char why[JOB_SPEC_WHY_SIZE])
 {
     const char *const argv[] = {e->file, "--spec", NULL};
-    return job_spec_read_start(c->loop, &(struct child_options){.argv = argv, .folder = c->folder},
-                               JOB_SPEC_READ_MS, catalog_on_spec, c, why);
+    struct child_options options = {.argv = argv, .folder = c->folder};
+    job_user_apply(c->user, &options);
+    return job_spec_read_start(c->loop, &options, JOB_SPEC_READ_MS, catalog_on_spec, c, why);
 }
 
 static void catalog_read_next(struct job_catalog *c)
@@ -382,6 +385,11 @@ struct job_catalog *job_catalog_new(uv_loop_t *loop, const char *folder, const c
         *c = (struct job_catalog){
             .loop = loop, .folder = folder, .python = python, .path = path, .fn = fn, .ctx = ctx};
     return c;
+}
+
+void job_catalog_set_user(struct job_catalog *c, struct job_user *user)
+{
+    c->user = user;
 }
 
 void job_catalog_free(struct job_catalog *c)

@@ -11,6 +11,7 @@
 
 #include "workers/jobs/job_platform.h"
 #include "workers/jobs/job_spec_read.h"
+#include "workers/jobs/job_user.h"
 
 struct job_catalog;
 
@@ -30,6 +31,8 @@ struct job_catalog_platform {
  */
 struct job_catalog *job_catalog_new(uv_loop_t *loop, const char *folder, const char *python,
                                     const char *path, job_catalog_fn fn, void *ctx);
+/* From now on they are read as this user; NULL: as we are. It must live as long. */
+void job_catalog_set_user(struct job_catalog *c, struct job_user *user);
 /* Ends what is being read; the loop must turn once more. NULL is nothing. */
 void job_catalog_free(struct job_catalog *c);
 

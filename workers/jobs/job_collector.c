@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 struct collector {
+    struct job_user *user;
     struct job_calls calls;
     struct job_http http;
 };
@@ -148,6 +149,8 @@ static int collector_init(struct worker *w, void *state)
                                        path != NULL ? path : "", job_calls_on_catalog, &c->calls);
     if (c->calls.catalog == NULL)
         worker_exit(w, CONTRACT_EXIT_SHORT, "memory is short for the platforms");
+    c->user = job_user_new(w);
+    job_catalog_set_user(c->calls.catalog, c->user);
     job_catalog_look(c->calls.catalog);
     code = job_http_open(&c->http, &c->calls);
     return code != 0 ? code : job_redis_open(&c->calls.redis, w, c, NULL);
@@ -182,6 +185,7 @@ static void collector_fini(struct worker *w, void *state)
     job_calls_end(&c->calls);
     job_redis_close(&c->calls.redis);
     job_catalog_free(c->calls.catalog);
+    job_user_free(c->user);
     template_free(c->calls.queue);
     zone_free(c->calls.zone);
 }

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "proto/jobs/job_queue.h"
 #include "workers/jobs/job_functions.h"
+#include "workers/jobs/job_orders.h"
 #include "workers/jobs/job_timetable.h"
 #include "workers/jobs/job_watch.h"
 
@@ -34,6 +35,7 @@ struct keeper {
     struct job_redis redis;
     struct job_timetable timetable;
     struct job_watch *watch; /* RQ's functions */
+    struct job_orders *orders;
     char queues[JOB_QUEUE_SIZE]; /* queues_of in jobs_lib.lua */
     char turns[JOB_SPACE_SIZE + 8];
     char lost_max[24];
@@ -223,8 +225,7 @@ static void keeper_on_orphans(struct redis_conn *c, const redisReply *reply, voi
 
 static void keeper_orphans(struct keeper *k, const char *owner)
 {
-    const struct slice args[] = {slice_of(owner), slice_of(k->lost_max),
-                                 slice_of(k->queues)};
+    const struct slice args[] = {slice_of(owner), slice_of(k->lost_max), slice_of(k->queues)};
     if (!FAULT_POINT("job-keeper.before-orphans", slice_of(owner)))
         job_redis_call(&k->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, args, keeper_on_orphans, k);
 }
@@ -315,7 +316,8 @@ static int keeper_init(struct worker *w, void *state)
     snprintf(k->turns, sizeof k->turns, "%sturns", k->redis.space);
     keeper_open_waits(k);
     k->watch = job_watch_new(w, &k->redis, job_functions_names(w));
-    return k->waits != NULL && k->watch != NULL ? 0 : CONTRACT_EXIT_TEMPORARY;
+    k->orders = job_orders_new(w, &k->redis);
+    return k->waits != NULL && k->watch != NULL && k->orders != NULL ? 0 : CONTRACT_EXIT_TEMPORARY;
 }
 
 static void keeper_on_tick(struct worker *w, void *state)
@@ -336,6 +338,7 @@ static void keeper_fini(struct worker *w, void *state)
     (void)w;
     k->waits = NULL; /* whose pending answer is nobody's any more */
     redis_conn_free(waits);
+    job_orders_free(k->orders);
     job_watch_free(k->watch);
     k->watch = NULL;
     job_redis_close(&k->redis);

@@ -175,7 +175,7 @@ void sanjer_take(struct sanjer *s, const redisReply *claimed)
 {
     bool none = claimed == NULL || claimed->type != REDIS_REPLY_ARRAY;
     if (none && worker_stopping(s->w)) {
-        worker_finished(s->w);
+        sanjer_leave(s);
         return;
     }
     if (none) {
@@ -202,7 +202,7 @@ void sanjer_done(struct sanjer *s, const redisReply *claimed)
     sanjer_run_close(s->run);
     s->run = NULL;
     if (worker_stopping(s->w))
-        worker_finished(s->w);
+        sanjer_leave(s);
     else
         sanjer_take(s, claimed);
 }
@@ -273,8 +273,7 @@ static void sanjer_adopt(struct sanjer *s)
     char lost_max[24], queues[JOB_QUEUE_SIZE];
     job_queue_scope(worker_setting_text(s->w, "jobs.queue"), queues);
     snprintf(lost_max, sizeof lost_max, "%" PRIu64, worker_setting_u64(s->w, "jobs.lost_max"));
-    const struct slice with[] = {slice_of(s->redis.owners), slice_of(lost_max),
-                                 slice_of(queues)};
+    const struct slice with[] = {slice_of(s->redis.owners), slice_of(lost_max), slice_of(queues)};
     if (!FAULT_POINT("sanjer.before-adopt", slice_of("")))
         job_redis_call(&s->redis, JOB_SCRIPT_JOBS_ORPHANS, 3, with, sanjer_on_adopted, s);
 }
@@ -283,6 +282,8 @@ static void sanjer_on_redis(struct worker *w, void *state)
 {
     struct sanjer *s = state;
     (void)w;
+    s->show_ms = 0;
+    sanjer_show(s);
     sanjer_beat(s);
     if (s->ending)
         sanjer_end(s);
@@ -294,8 +295,6 @@ static void sanjer_on_redis(struct worker *w, void *state)
 
 static void sanjer_read_settings(struct sanjer *s)
 {
-    char host[64] = "";
-    const char *number = strrchr(worker_name(s->w), '.');
     s->folder = worker_setting_text(s->w, "jobs.platforms");
     s->timeout_ms = worker_setting_u64(s->w, "jobs.timeout");
     s->stop_ms = worker_setting_u64(s->w, "jobs.stop_timeout");
@@ -309,8 +308,7 @@ static void sanjer_read_settings(struct sanjer *s)
     s->dataset_max = worker_setting_u64(s->w, "jobs.dataset_max");
     s->output_keep = worker_setting_u64(s->w, "jobs.output_keep");
     snprintf(s->lease, sizeof s->lease, "%" PRIu64, worker_setting_u64(s->w, "jobs.lease"));
-    gethostname(host, sizeof host - 1);
-    snprintf(s->worker, sizeof s->worker, "%s.sanjer%s", host, number != NULL ? number + 1 : "");
+    sanjer_name(s, false);
 }
 
 static void sanjer_declare(struct worker *w)
@@ -334,6 +332,7 @@ static int sanjer_init(struct worker *w, void *state)
     int rc = child_process_adopt();
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "descendants of jobs cannot be adopted");
+    s->user = job_user_new(w);
     s->store = sanjer_store_new(s);
     s->python = sanjer_python_new(s);
     if (s->python == NULL)
@@ -346,6 +345,7 @@ static void sanjer_on_tick(struct worker *w, void *state)
     struct sanjer *s = state;
     redis_link_tick(&s->redis.link);
     sanjer_python_tick(s->python);
+    sanjer_show(s);
     sanjer_beat(s);
     if (!s->adopted && s->run == NULL && !s->claiming && redis_conn_ready(s->redis.conn))
         sanjer_adopt(s);
@@ -371,8 +371,9 @@ static void sanjer_on_stop(uv_timer_t *timer)
 static void sanjer_drain(struct worker *w, void *state)
 {
     struct sanjer *s = state;
+    (void)w;
     if (s->run == NULL && !s->claiming)
-        worker_finished(w);
+        sanjer_leave(s);
     else
         uv_timer_start(&s->stop, sanjer_on_stop, s->stop_ms / 2, 0);
 }
@@ -396,6 +397,7 @@ static void sanjer_fini(struct worker *w, void *state)
     s->run = NULL;
     sanjer_python_free(s->python);
     sanjer_store_free(s->store);
+    job_user_free(s->user);
     sanjer_leave_nothing();
     uv_close((uv_handle_t *)&s->stop, NULL);
 }

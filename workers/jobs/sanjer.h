@@ -6,6 +6,7 @@
  * sanjer_say.c   what it says
  * sanjer_store.c what it stores; sanjer_mysql.c: in a database
  * sanjer_function.c  what a function of RQ's brings with it
+ * sanjer_worker.c what RQ's clients see of it
  * sanjer_end.c   what has become of it, told to Redis until that has heard
  */
 #ifndef WORKERS_JOBS_SANJER_H
@@ -14,6 +15,7 @@
 #include "common/child_process.h"
 #include "workers/jobs/job_mask.h"
 #include "workers/jobs/job_redis.h"
+#include "workers/jobs/job_user.h"
 #include "workers/jobs/sanjer_python.h"
 #include "workers/jobs/sanjer_store.h"
 
@@ -85,11 +87,15 @@ struct sanjer {
     struct worker *w;
     struct job_redis redis;
     const char *folder;
-    char worker[128]; /* HOST.sanjerN, as RQ shows it */
+    char worker[256]; /* HOST.sanjerN, as RQ shows it */
+    bool longer;      /* that is another's, so ours is the longer one */
+    bool leaving;     /* Redis is being told that we go */
+    uint64_t show_ms; /* clock_mono_ms: then RQ is told again that we are there */
     char lease[24];
     uint64_t timeout_ms, stop_ms, retries, retry_min_ms, retry_max_ms;
     uint64_t jobs_per_process, memory_max; /* 0: none */
     size_t output_keep, dataset_max;
+    struct job_user *user; /* that jobs run as; NULL: as we do */
     struct sanjer_python *python;
     struct sanjer_store *store; /* NULL: none */
     bool adopted;               /* what incarnations before us had has been asked for */
@@ -114,6 +120,15 @@ void sanjer_done(struct sanjer *s, const redisReply *claimed);
 int sanjer_function_read(struct sanjer_run *run, const redisReply *fields);
 /* What its child says of it beside what any job says. */
 void sanjer_function_say(struct sanjer_run *run, const json_t *said);
+
+/* ---- sanjer_worker.c ---- */
+
+/* Its name for RQ, in s->worker: HOST.sanjerN, or a longer one that nobody else has. */
+void sanjer_name(struct sanjer *s, bool longer);
+/* Says that it is there, when it is time. */
+void sanjer_show(struct sanjer *s);
+/* It has nothing in hands and goes: says so, and ends (worker_finished). Again: nothing. */
+void sanjer_leave(struct sanjer *s);
 
 /* ---- sanjer_run.c ---- */
 

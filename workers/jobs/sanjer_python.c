@@ -336,9 +336,9 @@ static int interpreter_start(struct sanjer_python *py, const char *shim, const c
         free(of);
         return rc;
     }
-    int rc = child_process_start(
-        &(struct child_options){.argv = argv, .folder = py->s->folder, .control = ends[1]},
-        &of->process);
+    struct child_options options = {.argv = argv, .folder = py->s->folder, .control = ends[1]};
+    job_user_apply(py->s->user, &options);
+    int rc = child_process_start(&options, &of->process);
     close(ends[1]);
     if (rc != 0) {
         close(ends[0]);

@@ -306,9 +306,10 @@ static int run_become(struct sanjer_run *run, const char *file)
     char folder[PATH_MAX];
     const char *const argv[] = {file, NULL};
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(file, '/') - file), file);
-    return child_process_start(
-        &(struct child_options){.argv = argv, .folder = folder, .memory_max = run->s->memory_max},
-        &run->process);
+    struct child_options options = {
+        .argv = argv, .folder = folder, .memory_max = run->s->memory_max};
+    job_user_apply(run->s->user, &options);
+    return child_process_start(&options, &run->process);
 }
 
 void sanjer_start(struct sanjer *s, struct sanjer_run *run)

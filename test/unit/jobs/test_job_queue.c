@@ -35,9 +35,9 @@ START_TEST(scopes)
         const char *one, *other;
         bool meet;
     } cases[] = {
-        {"a", "a", true},       {"a", "b", false},     {"a", "ab", false},  {"a*", "ab", true},
-        {"ab", "a*", true},     {"a*", "a", true},     {"ab*", "a", false}, {"*", "x", true},
-        {"a*", "ab*", true},    {"a-*", "b-*", false}, {"*", "*", true},    {"a*", "b", false},
+        {"a", "a", true},    {"a", "b", false},     {"a", "ab", false},  {"a*", "ab", true},
+        {"ab", "a*", true},  {"a*", "a", true},     {"ab*", "a", false}, {"*", "x", true},
+        {"a*", "ab*", true}, {"a-*", "b-*", false}, {"*", "*", true},    {"a*", "b", false},
     };
     char scope[JOB_QUEUE_SIZE];
     job_queue_scope("a-{id}", scope);
@@ -58,9 +58,17 @@ START_TEST(numbers)
         unsigned least;
         int rc;
     } cases[] = {
-        {"", 0, 0},           {"  a=1\n\tb=0 ", 0, 0}, {"a=1 ab=1", 0, 0},     {"a=0", 1, -EINVAL},
-        {"=1", 0, -EINVAL},   {"a=", 0, -EINVAL},      {"a", 0, -EINVAL},      {"a=1=2", 0, -EINVAL},
-        {"a=-1", 0, -EINVAL}, {"a=1 a=2", 0, -EINVAL}, {"a=1,b=2", 0, -EINVAL},
+        {"", 0, 0},
+        {"  a=1\n\tb=0 ", 0, 0},
+        {"a=1 ab=1", 0, 0},
+        {"a=0", 1, -EINVAL},
+        {"=1", 0, -EINVAL},
+        {"a=", 0, -EINVAL},
+        {"a", 0, -EINVAL},
+        {"a=1=2", 0, -EINVAL},
+        {"a=-1", 0, -EINVAL},
+        {"a=1 a=2", 0, -EINVAL},
+        {"a=1,b=2", 0, -EINVAL},
     };
     char why[256];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -451,5 +451,5 @@ JOBS_SUITE("jobs_moves", test_orphans_of_an_owner, test_orphans_of_a_name, test_
            test_a_list_that_is_gone, test_stats, test_lost_too_often, test_leases_that_are_over,
            test_what_is_not_ours, test_due, test_what_others_push_gets_a_turn, test_cancel,
            test_what_is_to_be_stopped_is, test_retry, test_expire, test_expire_what_rq_has_canceled,
-           test_turns_are_equal, test_weights, test_limits, test_a_queue_that_is_paused, test_queues_of_a_template,
-           test_many_queues_of_a_template)
+           test_turns_are_equal, test_weights, test_limits, test_a_queue_that_is_paused,
+           test_queues_of_a_template, test_many_queues_of_a_template)
