@@ -75,8 +75,10 @@ struct job_user *job_user_new(struct worker *w)
     if (name == NULL || name[0] == '\0')
         return NULL;
     struct job_user *u = calloc(1, sizeof *u);
-    if (u == NULL)
+    if (u == NULL) {
         worker_exit(w, CONTRACT_EXIT_SHORT, "memory is short for the user of jobs");
+        return NULL;
+    }
     worker_limits_read(w, "jobs.sanjer", &u->is); /* of which the user alone counts */
     u->count = USER_GROUPS_MAX;
     if (getgrouplist(u->is.user, u->is.gid, u->groups, &u->count) < 0)
@@ -89,8 +91,9 @@ struct job_user *job_user_new(struct worker *w)
 
 void job_user_free(struct job_user *u)
 {
-    if (u != NULL)
-        free(u->environment);
+    if (u == NULL)
+        return;
+    free(u->environment);
     free(u);
 }
 

@@ -32,7 +32,9 @@ def fair(etlas):
 def start(fair, names, **keys):
     """All of them paused, until go()."""
     fair.keys = {"queue": "{id}", "sanjers": SANJERS, **keys}
-    fair.start(weights=" ".join(f"{name}=0" for name in names), **fair.keys)
+    weights = " ".join(f"{name}=0" for name in names)
+    fair.start(weights=weights, **fair.keys)
+    wait_until(lambda: fair.redis.hget("platoon:{jobs:etlas}:rules", "weights") == weights.encode(), 60, "the keeper to have told Redis")
 
 
 def bring(fair, backlogs, ms):
