@@ -8,7 +8,7 @@
 #include "master/config/config_check_key.h"
 #include "master/systems_config.h"
 #include "proto/contract.h"
-#include "proto/jobs/job_queue.h"
+#include "common/job_queue.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,5 +1,6 @@
 /*
- * jobs_tree.c: what the keeper of a jobs section is told beside its keys: its schedules, and what is said of queues. See systems_tree.h.
+ * jobs_tree.c: what the keeper of a jobs section is told beside its keys: its schedules, and what is
+ * said of queues. See systems_tree.h.
  *
  * Runs in the master.
  */
@@ -13,7 +14,7 @@ int tree_extra_job_keeper(const struct config *c, const struct config_section *s
     const struct config_section *schedule;
     size_t count = 0;
     (void)p;
-    /* LIVE: nobody but the keeper need be started anew, and what runs goes on. It tells Redis, where claims go by it. */
+    /* LIVE: nobody but the keeper is started anew, and what runs goes on. It tells Redis, where claims read it. */
     config_extras_add(extras, "rules.weights", config_get(s, "weights"));
     config_extras_add(extras, "rules.limits", config_get(s, "limits"));
     for (size_t i = 0; (schedule = config_section_at(c, CONFIG_SCHEDULE, i)) != NULL; i++) {

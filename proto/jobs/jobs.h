@@ -25,7 +25,7 @@
       "of queues, as \"gold=4 free=1\": shares of the sanjers; 0: it is paused; who is not named has 1") \
     X(JOBS, "limits", STRING, "", 0, 0, LIVE, "most jobs of a queue that run at once, as \"scrape=2\"") \
     X(JOBS, "job_id", CHOICE, "plain", 0, 0, RESTART, \
-      "names of jobs: as RQ 2 takes them, or as Etlas had them, 2026-11-26T00:24:00.123456::ID::PLATFORM (plain|etlas)") \
+      "names of jobs: as RQ 2 takes them, or as Etlas had them, 2026-11-26T00:24:00.123456::ID::NAME (plain|etlas)") \
     X(JOBS, "listen", STRING, "", 0, 0, RESTART, \
       "where jobs are made and asked for over HTTP: 127.0.0.1:9041, [::1]:9041, unix:/PATH; empty: nowhere") \
     X(JOBS, "token_file", PATH, "", 0, 0, RESTART, \

@@ -7,7 +7,7 @@
 #ifndef WORKERS_JOBS_JOB_CALL_H
 #define WORKERS_JOBS_JOB_CALL_H
 
-#include "proto/jobs/job_queue.h"
+#include "common/job_queue.h"
 #include "workers/jobs/job_catalog.h"
 #include "workers/jobs/job_redis.h"
 

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
-#include "proto/jobs/job_queue.h"
+#include "common/job_queue.h"
 #include "workers/jobs/job_functions.h"
 #include "workers/jobs/job_orders.h"
 #include "workers/jobs/job_timetable.h"

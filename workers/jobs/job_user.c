@@ -71,7 +71,10 @@ static bool user_environment(struct job_user *u)
 
 struct job_user *job_user_new(struct worker *w)
 {
-    const char *name = worker_setting(w, "jobs.sanjer.user");
+    static const char key[] = "jobs.sanjer.user";
+    char section[sizeof key];
+    const char *name = worker_setting(w, key);
+    snprintf(section, sizeof section, "%.*s", (int)(strrchr(key, '.') - key), key);
     if (name == NULL || name[0] == '\0')
         return NULL;
     struct job_user *u = calloc(1, sizeof *u);
@@ -79,7 +82,7 @@ struct job_user *job_user_new(struct worker *w)
         worker_exit(w, CONTRACT_EXIT_SHORT, "memory is short for the user of jobs");
         return NULL;
     }
-    worker_limits_read(w, "jobs.sanjer", &u->is); /* of which the user alone counts */
+    worker_limits_read(w, section, &u->is); /* of which the user alone counts */
     u->count = USER_GROUPS_MAX;
     if (getgrouplist(u->is.user, u->is.gid, u->groups, &u->count) < 0)
         worker_exit(w, CONTRACT_EXIT_CONFIG, "sanjer.user = %s: it is in more than %d groups",

@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "proto/jobs/job_field.h"
-#include "proto/jobs/job_queue.h"
+#include "common/job_queue.h"
 
 #include <inttypes.h>
 #include <stdio.h>

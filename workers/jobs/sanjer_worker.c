@@ -7,7 +7,7 @@
 #include "workers/jobs/sanjer.h"
 
 #include "common/clock.h"
-#include "proto/jobs/job_queue.h"
+#include "common/job_queue.h"
 
 #include <ctype.h>
 #include <inttypes.h>

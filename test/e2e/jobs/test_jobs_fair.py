@@ -103,7 +103,7 @@ def test_limits_and_pauses_change_while_jobs_run(fair):
     backlogs = {"scrape": 8, "other": 8, "held": 2}
     start(fair, backlogs, limits="scrape=1")
     before = sanjers(fair)
-    bring(fair, backlogs, 100)
+    bring(fair, backlogs, {"scrape": 400, "other": 2500, "held": 1})  # longer than who is idle is silent after a reload
     assert not fair.seen(), "none has begun: all are paused"
     go(fair, "held=0", limits="scrape=1")
     wait_until(lambda: ends(fair)["scrape"] == 8 and ends(fair)["other"] == 8, 240, "those that are not held")

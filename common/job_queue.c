@@ -1,5 +1,5 @@
 /* job_queue.c: see job_queue.h. */
-#include "proto/jobs/job_queue.h"
+#include "common/job_queue.h"
 
 #include "common/text.h"
 

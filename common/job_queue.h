@@ -3,8 +3,8 @@
  *
  * Used by the master, for the configuration, and by whoever makes jobs or looks after them. Pure.
  */
-#ifndef PROTO_JOBS_JOB_QUEUE_H
-#define PROTO_JOBS_JOB_QUEUE_H
+#ifndef COMMON_JOB_QUEUE_H
+#define COMMON_JOB_QUEUE_H
 
 #include "common/template.h"
 

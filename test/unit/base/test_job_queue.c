@@ -1,5 +1,5 @@
 /* test_job_queue.c: queues of jobs: names of templates, scopes, what is said of them. */
-#include "proto/jobs/job_queue.h"
+#include "common/job_queue.h"
 #include "test/unit/suite.h"
 
 #include <errno.h>
