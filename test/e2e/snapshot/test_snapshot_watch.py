@@ -62,7 +62,9 @@ def test_each_version_in_order_also_what_was_missed(store, watch):
     all_of_it.until([last["seq"]])
     assert [line["seq"] for line in all_of_it.lines] == list(range(all_of_it.lines[0]["seq"], last["seq"] + 1)), "no hole, in order"
     assert all_of_it.lines[-1] == {"store": "plan", "resource": "made", **last, "prev": all_of_it.lines[-1]["prev"]}
-    os.kill(store.platoon.workers()["snapshot/plan/store"]["pid"], signal.SIGKILL)
+    victim = store.platoon.workers()["snapshot/plan/store"]
+    os.kill(victim["pid"], signal.SIGKILL)
+    store.platoon.replaced(victim)
     store.ready()
     for n in range(5):
         store.put("other", b"%d\n" % n)
