@@ -18,7 +18,10 @@ struct websocket {
     wslay_event_context_ptr event;
     struct slice in; /* of the call */
     struct buffer *out;
-    bool wrong; /* it is, though libwslay takes it */
+    bool wrong;            /* it is, though libwslay takes it */
+    uint64_t given, whole; /* bytes that have come; those of frames that have come whole */
+    uint64_t frame;        /* bytes of the one that is coming */
+    bool within;           /* a message in several frames has begun */
 };
 
 static ssize_t websocket_on_recv(wslay_event_context_ptr event, uint8_t *to, size_t max, int flags,
@@ -46,6 +49,12 @@ static ssize_t websocket_on_send(wslay_event_context_ptr event, const uint8_t *d
     return (ssize_t)len;
 }
 
+/* Of a client: what it says is masked, and no head is longer than it must be. */
+static uint64_t websocket_frame_size(uint64_t payload)
+{
+    return 2 + (payload < 126 ? 0 : payload <= 0xffff ? 2 : 8) + 4 + payload;
+}
+
 /* An end has no content, or one that begins with two bytes of a code. */
 static void websocket_on_frame(wslay_event_context_ptr event,
                                const struct wslay_event_on_frame_recv_start_arg *frame, void *ctx)
@@ -53,14 +62,25 @@ static void websocket_on_frame(wslay_event_context_ptr event,
     struct websocket *w = ctx;
     (void)event;
     w->wrong = w->wrong || (frame->opcode == WSLAY_CONNECTION_CLOSE && frame->payload_length == 1);
+    w->frame = websocket_frame_size(frame->payload_length);
+    if (!wslay_is_ctrl_frame(frame->opcode))
+        w->within = !frame->fin;
+}
+
+static void websocket_on_frame_end(wslay_event_context_ptr event, void *ctx)
+{
+    struct websocket *w = ctx;
+    (void)event;
+    w->whole += w->frame;
 }
 
 struct websocket *websocket_new(void)
 {
-    static const struct wslay_event_callbacks callbacks = {.recv_callback = websocket_on_recv,
-                                                           .send_callback = websocket_on_send,
-                                                           .on_frame_recv_start_callback =
-                                                               websocket_on_frame};
+    static const struct wslay_event_callbacks callbacks = {
+        .recv_callback = websocket_on_recv,
+        .send_callback = websocket_on_send,
+        .on_frame_recv_start_callback = websocket_on_frame,
+        .on_frame_recv_end_callback = websocket_on_frame_end};
     struct websocket *w = calloc(1, sizeof *w);
     if (w == NULL || wslay_event_context_server_init(&w->event, &callbacks, w) != 0) {
         free(w);
@@ -89,6 +109,7 @@ static bool websocket_fail(int rc, struct buffer *out)
 bool websocket_take(struct websocket *w, struct slice bytes, struct buffer *out)
 {
     w->in = bytes;
+    w->given += bytes.len;
     w->out = out;
     int rc = wslay_event_recv(w->event);
     bool good = rc == 0 && !w->wrong ? wslay_event_send(w->event) == 0 : websocket_fail(rc, out);
@@ -96,6 +117,11 @@ bool websocket_take(struct websocket *w, struct slice bytes, struct buffer *out)
     w->out = NULL;
     return good && buffer_ok(out) && wslay_event_want_read(w->event) &&
            !wslay_event_get_close_sent(w->event);
+}
+
+bool websocket_is_between(const struct websocket *w)
+{
+    return w->given == w->whole && !w->within;
 }
 
 size_t websocket_head(size_t len, char head[WEBSOCKET_HEAD_MAX])

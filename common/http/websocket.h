@@ -33,6 +33,12 @@ void websocket_free(struct websocket *w);
  */
 bool websocket_take(struct websocket *w, struct slice bytes, struct buffer *out);
 
+/*
+ * Whether nothing is under way: then it may be freed, and made again for what comes next. libwslay holds 8 KB for each,
+ * which is too much for 10,000 who answer a ping now and then.
+ */
+bool websocket_is_between(const struct websocket *w);
+
 /* The head of a text message of so many bytes, in one frame. Returns its length. */
 size_t websocket_head(size_t len, char head[WEBSOCKET_HEAD_MAX]);
 

@@ -137,6 +137,45 @@ START_TEST(an_end_is_answered)
 }
 END_TEST
 
+static bool between_after(struct websocket *w, struct buffer *said)
+{
+    struct buffer out = BUFFER_EMPTY;
+    ck_assert(websocket_take(w, buffer_slice(said), &out));
+    buffer_clear(said);
+    buffer_fini(&out);
+    return websocket_is_between(w);
+}
+
+/* So that who has said something needs no memory any more: not within a head, a frame, or a message of several. */
+START_TEST(between_messages_nothing_is_under_way)
+{
+    static const char text[70000];
+    struct websocket *w = websocket_new();
+    struct buffer b = BUFFER_EMPTY;
+    ck_assert_ptr_nonnull(w);
+    ck_assert(websocket_is_between(w));
+    for (size_t len = 0; len <= 65536; len = len * 2 + 63) {
+        say(&b, 0x81, text, len);
+        ck_assert_msg(between_after(w, &b), "%zu", len);
+    }
+    say(&b, 0x8a, "", 0); /* a pong */
+    ck_assert(between_after(w, &b));
+    buffer_append_char(&b, (char)0x81);
+    ck_assert(!between_after(w, &b));
+    say(&b, 0x81, "ab", 2);
+    buffer_consume(&b, 1);
+    ck_assert(between_after(w, &b));
+    say(&b, 0x01, "a", 1); /* the first of several */
+    ck_assert(!between_after(w, &b));
+    say(&b, 0x8a, "x", 1);
+    ck_assert(!between_after(w, &b));
+    say(&b, 0x80, "b", 1);
+    ck_assert(between_after(w, &b));
+    buffer_fini(&b);
+    websocket_free(w);
+}
+END_TEST
+
 START_TEST(heads)
 {
     static const struct {
@@ -177,5 +216,5 @@ START_TEST(how_it_begins)
 }
 END_TEST
 
-SUITE_MAIN("websocket", what_is_allowed_goes_on, what_is_not_ends_it, an_end_is_answered, heads,
-           how_it_begins)
+SUITE_MAIN("websocket", what_is_allowed_goes_on, what_is_not_ends_it, an_end_is_answered,
+           between_messages_nothing_is_under_way, heads, how_it_begins)

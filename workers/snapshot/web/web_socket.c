@@ -24,7 +24,7 @@ struct web_socket {
     struct http_upgraded *upgraded;
     int fd;
     bool begun;
-    struct websocket *protocol; /* when it has said something: most never do */
+    struct websocket *protocol; /* while it is saying something: NULL else */
     struct buffer answers;      /* to what it says */
     bool over;                  /* nothing is told behind `answers` */
     bool shut;                  /* they have left, too: it is waited for its end */
@@ -129,6 +129,10 @@ static void socket_take(struct web_socket *k, struct slice bytes)
     if (k->protocol == NULL)
         k->protocol = websocket_new();
     k->over = k->protocol == NULL || !websocket_take(k->protocol, bytes, &k->answers);
+    if (!k->over && websocket_is_between(k->protocol)) {
+        websocket_free(k->protocol);
+        k->protocol = NULL;
+    }
 }
 
 /* False: it has ended, and is gone. */
