@@ -203,6 +203,20 @@ static void resource_check_header(const struct config_section *s, struct config_
                           "header: must be one line, at most %d letters", SNAPSHOT_PATH_MAX);
 }
 
+/* It is a header of HTTP's: TYPE/SUBTYPE, and parameters (RFC 9110, 8.3). */
+static void resource_check_type(const struct config_section *s, struct config_errors *errors)
+{
+    const char *type = config_check_broken(s, "type") ? "" : config_get(s, "type");
+    const char *slash = strchr(type, '/');
+    bool good = type[0] == '\0' || (slash != NULL && slash > type && isgraph(slash[1]));
+    for (const char *at = type; *at != '\0'; at++)
+        good = good && *at >= ' ' && *at < 0x7f;
+    if (!good)
+        config_errors_add(errors, config_check_line(s, "type"),
+                          "type: '%s' is no type of a content, such as text/csv; charset=utf-8",
+                          type);
+}
+
 void config_check_resource(const struct config *c, const struct config_section *s,
                            struct config_errors *errors)
 {
@@ -212,5 +226,6 @@ void config_check_resource(const struct config *c, const struct config_section *
         resource_check_path(c, s, errors);
     config_check_order(s, "size_min", "size_max", errors);
     resource_check_header(s, errors);
+    resource_check_type(s, errors);
     config_check_made(c, s, errors);
 }

@@ -24,6 +24,7 @@ static void tell_resources(const struct config *c, const struct config_section *
         config_extras_add_item(extras, "served", *served, "store", config_title(s));
         config_extras_add_item(extras, "served", *served, "resource", config_title(resource));
         config_extras_add_item(extras, "served", *served, "path", snapshot_file(resource));
+        config_extras_add_item(extras, "served", *served, "type", config_get(resource, "type"));
         ++*served;
     }
 }

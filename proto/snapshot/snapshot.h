@@ -58,6 +58,8 @@
     X(RESOURCE, "snapshot", SECTION, "", CONFIG_SNAPSHOT, 0, RESTART, \
       "the snapshot it is of; empty: the only one there is") \
     X(RESOURCE, "path", STRING, "", 0, 0, RESTART, "its file in the repository; empty: its name") \
+    X(RESOURCE, "type", STRING, "", 0, 0, RESTART, \
+      "its Content-Type over HTTP, such as text/csv; charset=utf-8; empty: by its path's ending") \
     X(RESOURCE, "header", STRING, "", 0, 0, RESTART, \
       "what it is called where several are one stream (=====HEADER); empty: its name") \
     X(RESOURCE, "inputs", STRING, "", 0, 0, RESTART, \

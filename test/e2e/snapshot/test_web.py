@@ -27,6 +27,29 @@ def newest(web, resource, text):
     wait_until(lambda: web.ask(f"/data/plan/{resource}").body == text, 60, f"{resource} over HTTP")
 
 
+def test_a_type_of_its_own(store):
+    web = Web(store, {"app": {"path": "app.tsv", "type": "text/csv; header=absent"}}).start().known()
+    web.store.put("app", b"a,1\n")
+    newest(web, "app", b"a,1\n")
+    assert web.ask("/data/plan/app").headers["Content-Type"] == "text/csv; header=absent"
+
+
+def test_no_answer_is_guessed_at(web):
+    """Whatever is answered, no browser takes it for something else; and an error is JSON that says why."""
+    put = web.store.put("app", b"a\t1\n")
+    newest(web, "app", b"a\t1\n")
+    for path, method, headers, status in (
+            ("/data", "GET", {}, 200), ("/data/plan", "GET", {}, 200), ("/data/plan/app", "GET", {}, 200), ("/data/plan/app", "HEAD", {}, 200),
+            ("/data/plan/app", "GET", {"If-None-Match": f'"{put["blob"]}"'}, 304), (f"/data/plan/app?at={put['commit']}", "GET", {}, 200),
+            ("/data/plan/app/log", "GET", {}, 200), (f"/data/plan/app/diff?from={put['commit']}", "GET", {}, 200), ("/data/client.js", "GET", {}, 200),
+            ("/data/plan/nobody", "GET", {}, 404), ("/data/nobody", "GET", {}, 404), ("/", "GET", {}, 404), ("/data/plan/app", "DELETE", {}, 405),
+            ("/data/plan/app?at=zz", "GET", {}, 400), ("/data/plan/app", "PUT", {"If-Match": '"0000"'}, 412), ("/data/plan/app/run", "POST", {}, 409)):
+        answer = web.ask(path, method, body=b"b\n" if method == "PUT" else None, **headers)
+        assert answer.status == status and answer.headers["X-Content-Type-Options"] == "nosniff", (path, method, answer.status, answer.headers, answer.body)
+        if status >= 400:
+            assert answer.headers["Content-Type"] == "application/json" and answer.json["error"], (path, answer.body)
+
+
 def test_versions_over_http(web):
     assert web.ask("/data/plan/app").status == 404
     first = web.store.put("app", b"a\t1\n")

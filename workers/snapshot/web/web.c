@@ -55,7 +55,10 @@ static bool web_read_resources(struct web *web, struct web_served *s)
         if (of == NULL || strcmp(of, s->data.name) != 0)
             continue;
         s->data.list[at].name = web_item_setting(web, "served", i, "resource");
-        s->types[at++] = http_static_type(web_item_setting(web, "served", i, "path"));
+        s->types[at] = web_item_setting(web, "served", i, "type");
+        if (s->types[at] == NULL || s->types[at][0] == '\0')
+            s->types[at] = http_static_type(web_item_setting(web, "served", i, "path"));
+        at++;
     }
     return true;
 }

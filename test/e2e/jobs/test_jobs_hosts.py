@@ -1,0 +1,66 @@
+"""One section on two machines, that is in two platoons on one Redis: a job is run once, wherever; what one of them had when it died the other takes up; and
+a schedule that both have fires once for each time."""
+import collections
+import os
+import signal
+
+import pytest
+
+from jobs_fixture import Etlas
+from platoon_fixture import alive, section, wait_until
+
+SCHEDULE = section("schedule often", {"jobs": "etlas", "platform": "coinis", "every": "1s"})
+
+
+@pytest.fixture
+def two(platoons, redis_server):
+    server = redis_server()
+    return [Etlas(platoons(), server) for _ in range(2)]
+
+
+def both(two, **keys):
+    return [etlas.start(**keys) for etlas in two]
+
+
+def begun(two, job=None):
+    return [row for etlas in two for row in etlas.seen(job=job)]
+
+
+def test_each_job_is_run_once(two):
+    a, b = both(two)
+    jobs = [(a, b)[i % 2].run({}) for i in range(60)]
+    wait_until(lambda: all(a.show(job)["status"] == "finished" for job in jobs), 60, "all to be run")
+    assert collections.Counter(row["job"] for row in begun(two)) == collections.Counter(jobs)
+    assert all(a.places(job) == ["finished"] and b.show(job)["attempt"] == 1 for job in jobs)
+
+
+def test_what_a_dead_one_had_the_other_takes_up(two):
+    a, b = both(two, sanjers=1)
+    gate = str(a.platoon.dir / "gate")
+    held = [a.run({"until": gate}) for _ in range(2)]  # one for each
+    wait_until(lambda: len(begun(two)) == 2, 60, "both to run")
+    waits = a.run({})
+    pid = a.seen()[0]["pid"]
+    a.platoon.kill9()
+    wait_until(lambda: not alive(pid), 60, "its job's end")
+    open(gate, "w").close()
+    for job in [*held, waits]:
+        b.until(job, "finished", timeout=150)  # at the latest when its lease is over
+    theirs = a.seen()[0]["job"]
+    assert [row["attempt"] for row in begun(two, theirs)] == [1, 2] and b.show(theirs)["attempt"] == 2
+    assert all(b.show(job)["attempt"] == 1 and b.places(job) == ["finished"] for job in held + [waits] if job != theirs)
+
+
+def test_a_schedule_of_both_fires_once(two):
+    for etlas in two:
+        etlas.config()
+        etlas.platoon.config_path.write_text(etlas.platoon.config_path.read_text() + SCHEDULE)
+        etlas.platoon.start()
+    a, b = two
+    wait_until(lambda: len(begun(two)) >= 5, 60, "five of them")
+    os.kill(a.platoon.pid_of("jobs/etlas/keeper"), signal.SIGKILL)
+    count = len(begun(two))
+    wait_until(lambda: len(begun(two)) >= count + 3, 60, "the next ones")
+    ids = [row["job"] for row in begun(two)]
+    assert len(ids) == len(set(ids)), "the name and the time make the id"
+    assert b.platoon.pid_of("jobs/etlas/keeper")
