@@ -25,6 +25,8 @@ local function move(job, how)
   local after = count_of(ARGV[6])
   if how == 'back' then
     call('HSET', job.key, 'platoon.spared', num(job.spared + 1))
+  else
+    call('HDEL', job.key, 'platoon.lacked')
   end
   if how == 'finished' then
     to_end(job, 'finished', how, job.result_ttl)

@@ -81,20 +81,21 @@ static void platform_look(struct slice id, const char *file, void *ctx)
         snprintf(s->file, s->size, "%s", file);
 }
 
-bool job_platform_find(const char *folder, struct slice id, char *file, size_t size, char *why,
-                       size_t why_size)
+int job_platform_find(const char *folder, struct slice id, char *file, size_t size, char *why,
+                      size_t why_size)
 {
     struct platform_search search = {.id = id, .file = file, .size = size};
     int len = (int)(id.len < JOB_PLATFORM_MAX ? id.len : JOB_PLATFORM_MAX);
-    if (!job_platform_each(folder, platform_look, &search))
-        snprintf(why, why_size, "platform: %s cannot be read: %s", folder, strerror(errno));
-    else if (search.found == 0)
+    if (!job_platform_each(folder, platform_look, &search)) {
+        int rc = -errno;
+        snprintf(why, why_size, "platform: %s cannot be read: %s", folder, strerror(-rc));
+        return rc;
+    }
+    if (search.found == 0)
         snprintf(why, why_size, "platform: there is no %.*s in %s that can be run", len, id.ptr,
                  folder);
     else if (search.found > 1)
         snprintf(why, why_size, "platform: %.*s is there %u times in %s: take all but one out", len,
                  id.ptr, search.found, folder);
-    else
-        return true;
-    return false;
+    return search.found == 1 ? 0 : search.found == 0 ? -ENOENT : -EEXIST;
 }

@@ -60,9 +60,10 @@ bool job_platform_each(const char *folder, void (*fn)(struct slice id, const cha
                        void *ctx);
 
 /*
- * The file of a platform. True; else what is wrong with it in `why`: there is none, or there are two.
+ * The file of a platform. 0; else what is wrong with it in `why`: -ENOENT: there is none; -EEXIST: there are two; the
+ * folder's own errno.
  */
-bool job_platform_find(const char *folder, struct slice id, char *file, size_t size, char *why,
-                       size_t why_size);
+int job_platform_find(const char *folder, struct slice id, char *file, size_t size, char *why,
+                      size_t why_size);
 
 #endif

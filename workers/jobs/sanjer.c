@@ -120,6 +120,20 @@ static void sanjer_read_job_settings(struct sanjer_run *run, const redisReply *f
     json_decref(secrets);
 }
 
+/* By Redis' clock, in RQ's form: 2026-11-26T00:24:00.123456Z. What is no time of that form is none. */
+static uint64_t sanjer_stamp_ms(struct slice text)
+{
+    struct tm tm = {.tm_isdst = 0};
+    char stamp[40];
+    unsigned ms = 0;
+    if (!slice_copy(text, stamp, sizeof stamp))
+        return 0;
+    const char *rest = strptime(stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest == NULL || sscanf(rest, ".%3u", &ms) > 1)
+        return 0;
+    return (uint64_t)timegm(&tm) * 1000 + ms;
+}
+
 /* NULL when memory is short: the claim is handed back by whoever comes after us. */
 static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *claimed)
 {
@@ -133,6 +147,8 @@ static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *cla
     run->queue = sanjer_copy(job_reply_at(claimed, 1));
     run->attempt = sanjer_number(job_reply_at(claimed, 2));
     run->blamed = sanjer_number(job_reply_at(claimed, 3));
+    run->claimed_ms = sanjer_stamp_ms(sanjer_field(fields, "started_at"));
+    run->lacked_ms = sanjer_field_u64(fields, JOB_FIELD("lacked"), 0);
     run->platform = slice_dup(sanjer_field(fields, JOB_FIELD("platform")));
     struct slice name = sanjer_field(fields, JOB_FIELD("id"));
     run->name = slice_dup(name.len > 0 ? name : job_reply_bytes(job_reply_at(claimed, 0)));
@@ -148,20 +164,6 @@ static struct sanjer_run *sanjer_run_new(struct sanjer *s, const redisReply *cla
         run->meta == NULL)
         worker_exit(s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
     return run;
-}
-
-/* Both by Redis' clock, in RQ's form: 2026-11-26T00:24:00.123456Z. What is no time of that form is none. */
-static uint64_t sanjer_stamp_ms(struct slice text)
-{
-    struct tm tm = {.tm_isdst = 0};
-    char stamp[40];
-    unsigned ms = 0;
-    if (!slice_copy(text, stamp, sizeof stamp))
-        return 0;
-    const char *rest = strptime(stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (rest == NULL || sscanf(rest, ".%3u", &ms) > 1)
-        return 0;
-    return (uint64_t)timegm(&tm) * 1000 + ms;
 }
 
 static uint64_t sanjer_waited_ms(const redisReply *fields)

@@ -26,6 +26,10 @@
     (1024u * 1024) /* of what a job says, beyond dataset_max; longer ones are output */
 #define SANJER_TEXT_MAX 512
 
+/* So long a job is handed back that we have no platform for; and so long until one looks again. */
+#define SANJER_LACK_MS       60000u
+#define SANJER_LACK_PAUSE_MS 2000u
+
 /* Why a job is being ended before it ends itself. */
 enum sanjer_why {
     SANJER_ITSELF,
@@ -77,6 +81,9 @@ struct sanjer_run {
     struct store_job *storing;     /* that is being written; or NULL */
     char storage[SANJER_TEXT_MAX]; /* what is wrong with it; "" nothing */
     char fault[SANJER_TEXT_MAX];   /* it never ran; "" when it did */
+    uint64_t claimed_ms;           /* by Redis' clock */
+    uint64_t lacked_ms;  /* likewise: since when nobody has had its platform; 0: somebody has */
+    bool lacks;          /* we have not, and others may: it is handed back */
     json_t *function;    /* of RQ's: its hash, each value in base64; NULL: a platform's job */
     char *returned;      /* of a function: what RQ's clients shall read, in base64; or NULL */
     uint64_t again_left; /* RQ's retries_left */

@@ -49,7 +49,9 @@ static void end_of_status(const struct sanjer_run *run, struct end *e)
 static void end_of(const struct sanjer_run *run, struct end *e)
 {
     *e = (struct end){.how = "failed", .cause = ""};
-    if (run->fault[0] != '\0') {
+    if (run->lacks) {
+        e->how = "back";
+    } else if (run->fault[0] != '\0') {
         e->cause = "platform";
         snprintf(e->reason, sizeof e->reason, "%s", run->fault);
     } else if (run->why == SANJER_TIMEOUT) {
@@ -197,7 +199,7 @@ static void end_on_again(uv_timer_t *timer)
 struct end_texts {
     struct buffer fresh[4], result;
     char progress[32], code[16], left[24], signal[16], run_ms[24], cpu_ms[24], rss[24], attempt[24],
-        after[24], count[24];
+        after[24], count[24], lacked[24];
 };
 
 static size_t end_fields(struct sanjer_run *run, const struct end *e, struct slice *args,
@@ -208,6 +210,11 @@ static size_t end_fields(struct sanjer_run *run, const struct end *e, struct sli
     if (strcmp(e->how, "back") != 0 && e->cause[0] != '\0') {
         n = put(args, n, JOB_FIELD("cause"), slice_of(e->cause));
         n = put(args, n, JOB_FIELD("reason"), slice_of(e->reason));
+    }
+    if (run->lacks) {
+        snprintf(t->lacked, sizeof t->lacked, "%" PRIu64, run->lacked_ms);
+        n = put(args, n, JOB_FIELD("lacked"), slice_of(t->lacked));
+        n = put(args, n, JOB_FIELD("reason"), slice_of(run->fault));
     }
     if (run->function != NULL && strcmp(e->how, "retry") == 0) {
         snprintf(t->left, sizeof t->left, "%" PRIu64, run->again_left - 1);
@@ -258,6 +265,8 @@ void sanjer_end(struct sanjer *s)
     if (strcmp(e.how, "failed") == 0 && e.again && end_has_more(run)) {
         e.how = "retry";
         after = run->function != NULL ? run->again_ms : end_pause(run);
+    } else if (run->lacks) {
+        after = SANJER_LACK_PAUSE_MS;
     }
     if (!again) {
         end_count(s, e.how);

@@ -312,6 +312,14 @@ static int run_become(struct sanjer_run *run, const char *file)
     return child_process_start(&options, &run->process);
 }
 
+/* Another sanjer, on another machine, may have its platform, or we a moment later: it is being copied. */
+static bool run_may_be_elsewhere(struct sanjer_run *run)
+{
+    if (run->lacked_ms == 0)
+        run->lacked_ms = run->claimed_ms;
+    return run->claimed_ms < run->lacked_ms + SANJER_LACK_MS;
+}
+
 void sanjer_start(struct sanjer *s, struct sanjer_run *run)
 {
     char file[PATH_MAX];
@@ -329,8 +337,10 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
             sanjer_end(s);
         return;
     }
-    if (!job_platform_find(s->folder, slice_of(run->platform), file, sizeof file, run->fault,
-                           sizeof run->fault)) {
+    int rc = job_platform_find(s->folder, slice_of(run->platform), file, sizeof file, run->fault,
+                               sizeof run->fault);
+    if (rc != 0) {
+        run->lacks = rc == -ENOENT && run_may_be_elsewhere(run);
         sanjer_end(s);
         return;
     }
@@ -339,7 +349,7 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
         sanjer_python_want(s->python);
         return;
     }
-    int rc = run_become(run, file);
+    rc = run_become(run, file);
     if (rc != 0) {
         char why[SANJER_TEXT_MAX];
         run->process.pid = 0;

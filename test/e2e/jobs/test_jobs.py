@@ -144,5 +144,5 @@ def test_a_platform_that_is_gone(etlas):
     job = etlas.run(platform="short")
     os.unlink(etlas.folder / "short.sh")
     (etlas.platoon.dir / "gate").touch()
-    shown = etlas.until(job, "failed")
-    assert shown["cause"] == "platform" and shown["reason"].startswith("platform: there is no short in ")
+    shown = etlas.until(job, "scheduled")  # another may have it: for a minute (test_jobs_hosts.py)
+    assert shown["cause"] is None and shown["reason"].startswith("platform: there is no short in ")

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from jobs_fixture import Etlas
+from jobs_fixture import PLATFORM, Etlas
 from platoon_fixture import alive, section, wait_until
 
 SCHEDULE = section("schedule often", {"jobs": "etlas", "platform": "coinis", "every": "1s"})
@@ -49,6 +49,37 @@ def test_what_a_dead_one_had_the_other_takes_up(two):
     theirs = a.seen()[0]["job"]
     assert [row["attempt"] for row in begun(two, theirs)] == [1, 2] and b.show(theirs)["attempt"] == 2
     assert all(b.show(job)["attempt"] == 1 and b.places(job) == ["finished"] for job in held + [waits] if job != theirs)
+
+
+def test_a_platform_that_one_of_them_lacks(two):
+    """What it takes it hands back, unblamed, and says why it waits."""
+    a, b = both(two)
+    os.unlink(a.folder / "coinis.py")
+    jobs = [b.run({}) for _ in range(20)]
+    wait_until(lambda: all(b.show(job)["status"] == "finished" for job in jobs), 120, "all to be run")
+    assert not a.seen() and collections.Counter(row["job"] for row in b.seen()) == collections.Counter(jobs)
+
+
+def test_a_platform_that_nobody_has(two):
+    """For a minute; then it has failed. One that is there again by then is run."""
+    a, b = both(two, retries=3)
+    a.add("other.py", (a.folder / "coinis.py").read_text())
+    wait_until(lambda: "other" in a.platoon.ctl("job", "platforms").stdout, 60, "the other platform")
+    for etlas in two:
+        etlas.redis.set("rq:suspended", 1)
+    gone, again = a.run({}, platform="other"), a.run({})
+    for etlas in two:
+        for file in etlas.folder.iterdir():
+            file.unlink()
+    a.redis.delete("rq:suspended")
+    waits = a.until(gone, "scheduled")
+    assert "there is no other in" in waits["reason"] and waits["cause"] is None
+    a.until(again, "scheduled")
+    b.add("coinis.py", PLATFORM)
+    assert b.until(again, "finished")["reason"] is None
+    shown = b.until(gone, "failed", timeout=150)
+    assert b.redis.hget(f"rq:job:{gone}", "platoon.lacked") is None, "retried, it has a minute again"
+    assert shown["cause"] == "platform" and shown["reason"].startswith("platform: there is no other in ") and b.places(gone) == ["failed"]
 
 
 def test_a_schedule_of_both_fires_once(two):

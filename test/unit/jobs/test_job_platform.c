@@ -3,6 +3,7 @@
 
 #include "test/unit/suite.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -68,21 +69,23 @@ START_TEST(it_is_found_by_its_id)
 {
     static const struct {
         const char *id, *says;
+        int rc;
     } cases[] = {
-        {"coin_is", ""},
-        {"shell", ""},
-        {"plain", "platform: there is no plain in "},
-        {"base_one", "platform: there is no "},
-        {"twice", "platform: twice is there 2 times in "},
+        {"coin_is", "", 0},
+        {"shell", "", 0},
+        {"plain", "platform: there is no plain in ", -ENOENT},
+        {"base_one", "platform: there is no ", -ENOENT},
+        {"twice", "platform: twice is there 2 times in ", -EEXIST},
     };
     set_up();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char file[256] = "", why[256] = "";
-        bool found =
+        int rc =
             job_platform_find(folder, slice_of(cases[i].id), file, sizeof file, why, sizeof why);
-        ck_assert_msg(found == (cases[i].says[0] == '\0'), "%s: %s", cases[i].id, why);
+        ck_assert_msg(rc == cases[i].rc, "%s: %d: %s", cases[i].id, rc, why);
         ck_assert_msg(strncmp(why, cases[i].says, strlen(cases[i].says)) == 0, "%s", why);
-        ck_assert(!found || strncmp(strrchr(file, '/') + 1, cases[i].id, strlen(cases[i].id)) == 0);
+        ck_assert(rc != 0 ||
+                  strncmp(strrchr(file, '/') + 1, cases[i].id, strlen(cases[i].id)) == 0);
     }
     tear_down();
 }
