@@ -86,3 +86,19 @@ void config_check_drain(const struct config *c, const struct config_section *s,
     snprintf(path, sizeof path, "redis/%s", config_title(s));
     config_check_path(c, s, path, errors);
 }
+
+/* ---- jobs that are given to a drain when they have ended ---- */
+
+/* One script ends a job and adds its hash to the set, so both are in one Redis. */
+void config_check_history(const struct config *c, const struct config_section *s,
+                          struct config_errors *errors)
+{
+    const char *redis = config_check_named(c, s, "history", CONFIG_DRAIN, "redis");
+    if (redis[0] != '\0' && !config_check_broken(s, "redis") &&
+        strcmp(redis, config_get(s, "redis")) != 0)
+        config_errors_add(
+            errors, config_check_line(s, "history"),
+            "history: drain %s is of redis %s, and these jobs are in %s: name a drain "
+            "of the same Redis",
+            config_get(s, "history"), redis, config_get(s, "redis"));
+}

@@ -223,20 +223,6 @@ static void jobs_check_store(const struct config *c, const struct config_section
             config_get(s, "store"), type);
 }
 
-/* One script ends a job and adds its hash to the set, so both are in one Redis. */
-static void jobs_check_history(const struct config *c, const struct config_section *s,
-                               struct config_errors *errors)
-{
-    const char *redis = config_check_named(c, s, "history", DRAIN_CALLS_SECTION, "redis");
-    if (redis[0] != '\0' && !config_check_broken(s, "redis") &&
-        strcmp(redis, config_get(s, "redis")) != 0)
-        config_errors_add(
-            errors, config_check_line(s, "history"),
-            "history: drain %s is of redis %s, and these jobs are in %s: name a drain "
-            "of the same Redis",
-            config_get(s, "history"), redis, config_get(s, "redis"));
-}
-
 void config_check_jobs(const struct config *c, const struct config_section *s,
                        struct config_errors *errors)
 {
@@ -250,7 +236,6 @@ void config_check_jobs(const struct config *c, const struct config_section *s,
     jobs_check_listen(c, s, errors);
     jobs_check_cors(s, errors);
     jobs_check_store(c, s, errors);
-    jobs_check_history(c, s, errors);
     config_check_order(s, "retry_min", "retry_max", errors);
     snprintf(path, sizeof path, "jobs/%s", config_title(s));
     config_check_path(c, s, path, errors);

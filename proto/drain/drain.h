@@ -51,10 +51,13 @@
     X(DRAIN, "transfer.batch", INT, "5000", 1, 100000, RESTART, "most records in one transaction") \
     X(DRAIN, "transfer.linger", SPAN, "5ms", 0, 10000, RESTART, "time a transaction waits to fill up") \
     X(DRAIN, "log_level", CHOICE, "", 0, 0, LIVE, \
-      "least important line that its workers log; empty: as in platoon (error|warn|info|debug)")
+      "least important line that its workers log; empty: as in platoon (error|warn|info|debug)") \
+    X(JOBS, "history", SECTION, "", CONFIG_DRAIN, 0, RESTART, \
+      "the drain section whose set is given a hash of each job that has ended; empty: none")
 
 #define DRAIN_CHECKS(X) \
-    X(DRAIN, drain)
+    X(DRAIN, drain) \
+    X(JOBS, history)
 
 #define DRAIN_TYPES(X) \
     X(WATCHER, "watcher", DRAIN, ALWAYS, ITSELF, "redis/%s/watcher", "1", \

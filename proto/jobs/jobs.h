@@ -7,8 +7,6 @@
 #ifndef PROTO_JOBS_JOBS_H
 #define PROTO_JOBS_JOBS_H
 
-#include "proto/drain/drain_calls.h"
-
 /* clang-format off */
 #define JOBS_SECTIONS(X) \
     X(JOBS, "jobs", GROUP, "jobs etlas { platforms = \"/srv/etlas/platforms\"  queue = account_schedules }", \
@@ -52,8 +50,6 @@
       "what is kept of each of the sets of data that a job shows: original, processed") \
     X(JOBS, "store", SECTION, "", CONFIG_STORE, 0, RESTART, \
       "the store section, of type sqlite or postgres, that jobs may write rows to; empty: none") \
-    X(JOBS, "history", SECTION, "", DRAIN_CALLS_SECTION, 0, RESTART, \
-      "the drain section whose set is given a hash of each job that has ended; empty: none") \
     X(JOBS, "strategy", CHOICE, "one_for_one", 0, 0, LIVE, \
       "who is restarted when a worker of the section dies (one_for_one|one_for_all|rest_for_one)") \
     X(JOBS, "intensity", INT, "20", 1, 1000, LIVE, \
