@@ -320,6 +320,13 @@ static bool run_may_be_elsewhere(struct sanjer_run *run)
     return run->claimed_ms < run->lacked_ms + SANJER_LACK_MS;
 }
 
+/* What this machine is short of is no job's fault: it is lost, and handed on. */
+static void run_look_short(const struct sanjer_run *run, int rc)
+{
+    if (rc < 0 && contract_is_shortage(-rc))
+        worker_exit_for(run->s->w, -rc, NULL, "a job of %s cannot be started", run->platform);
+}
+
 void sanjer_start(struct sanjer *s, struct sanjer_run *run)
 {
     char file[PATH_MAX];
@@ -339,6 +346,7 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
     }
     int rc = job_platform_find(s->folder, slice_of(run->platform), file, sizeof file, run->fault,
                                sizeof run->fault);
+    run_look_short(run, rc);
     if (rc != 0) {
         run->lacks = rc == -ENOENT && run_may_be_elsewhere(run);
         sanjer_end(s);
@@ -350,6 +358,7 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
         return;
     }
     rc = run_become(run, file);
+    run_look_short(run, rc);
     if (rc != 0) {
         char why[SANJER_TEXT_MAX];
         run->process.pid = 0;

@@ -6,6 +6,7 @@
  */
 #include "workers/jobs/sanjer.h"
 
+#include "common/json/json_short.h"
 #include "common/utf8.h"
 
 #include <stdlib.h>
@@ -71,11 +72,21 @@ static bool say_take(struct sanjer_run *run, const json_t *said)
     return ours;
 }
 
+/* NULL: it is none. What memory is too short to read is not taken for output: the job is lost, and handed on. */
+static json_t *say_read(const struct sanjer_run *run, struct slice line)
+{
+    json_short_begin();
+    json_t *said = json_loadb(line.ptr, line.len, 0, NULL);
+    if (json_short_end())
+        worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for what a job says");
+    return said;
+}
+
 static void say_line(struct sanjer_run *run, struct slice line, bool ended)
 {
     json_t *said = NULL;
     if (line.len > 0 && line.ptr[0] == '{')
-        said = json_loadb(line.ptr, line.len, 0, NULL);
+        said = say_read(run, line);
     if (said == NULL || !say_take(run, said)) {
         sanjer_say_output(run, line);
         if (ended)
@@ -104,7 +115,7 @@ static void say_raised(struct sanjer_run *run, const json_t *said)
 /* What is no JSON of ours there was written by who knows whom, and is nothing. */
 static void say_child_line(struct sanjer_run *run, struct slice line)
 {
-    json_t *said = json_loadb(line.ptr, line.len, 0, NULL);
+    json_t *said = say_read(run, line);
     const json_t *raised = json_object_get(said, "exception"), *end = json_object_get(said, "end");
     say_take(run, said);
     sanjer_function_say(run, said);
