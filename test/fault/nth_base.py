@@ -1,6 +1,13 @@
 """nth_base.py: a test in which the Nth call fails: its command line, and its course: rows of N = 1, 2, 3 … until fewer than N such calls are made, each over a platoon of its own."""
 import argparse
+import os
+import pathlib
+import signal
+import sys
 import time
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "e2e")]
+from platoon_fixture import freeze, wait_until  # noqa: E402
 
 LIMIT = 20.0  # seconds for one round
 MOST = 20000  # far above what any program needs
@@ -28,6 +35,41 @@ def until_none_fails(turn, first=1, step=1):
         rounds += 1
     assert n < MOST, f"no end after {rounds} rounds"
     return rounds
+
+
+class Rounds:
+    """The rounds of a system whose programs run under a platoon. Who inherits it has `platoon`, `plan` (of each program), `programs` (the name in the tree of each), work() (everything
+    once), is_quiet() (all of it is over) and after() (waits for that, and looks whether all is right)."""
+
+    def work_round(self, program, kind, n):
+        self.plan[program].fail(kind, n)
+        self.work()
+        wait_until(self.is_quiet, LIMIT, "all of it to be over")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        self.after()
+        return reached
+
+    def start_round(self, program, kind, n):
+        """The master is stopped meanwhile, so that the first process to count is the next one."""
+        name = self.programs[program]
+        victim = self.platoon.pid_of(name)
+        freeze(self.platoon.process.pid)
+        os.kill(victim, signal.SIGKILL)
+        self.plan[program].fail(kind, n)
+        os.kill(self.platoon.process.pid, signal.SIGCONT)
+        wait_until(lambda: (w := self.platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
+        reached = self.plan[program].failed(kind) > 0
+        self.plan[program].fail(kind, 0)
+        self.work()
+        self.after()
+        return reached
+
+    def all_n(self, part, program, kind, step, first):
+        turn = {"work": self.work_round, "start": self.start_round}[part]
+        self.work()
+        self.after()
+        return until_none_fails(lambda n: turn(program, kind, n), first, step)
 
 
 def run_row(words, make, course):

@@ -14,17 +14,15 @@ Exit status 0 when all of it held.
 import collections
 import contextlib
 import json
-import os
 import pathlib
-import signal
 import sys
 
 FAULT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(FAULT), str(FAULT.parent / "e2e"), str(FAULT.parent / "e2e/jobs")]
-from nth_base import LIMIT, options_of, run, until_none_fails  # noqa: E402
+from nth_base import LIMIT, Rounds, options_of, run  # noqa: E402
 from plan import Plan, environment  # noqa: E402
 from jobs_fixture import Etlas  # noqa: E402
-from platoon_fixture import Platoon, RedisServer, base_text, freeze, wait_until  # noqa: E402
+from platoon_fixture import Platoon, RedisServer, base_text, wait_until  # noqa: E402
 
 PROGRAMS = {"job-keeper": "jobs/etlas/keeper", "job-collector": "jobs/etlas/collector", "sanjer": "jobs/etlas/sanjer.1"}
 KINDS = ["alloc", "write", "send"]  # they sync nothing
@@ -40,7 +38,9 @@ case "$told" in *'"id":"fails"'*) [ "$attempt" -gt 1 ] || exit 1;; *'"id":"never
 '''
 
 
-class Nth:
+class Nth(Rounds):
+    programs = PROGRAMS
+
     def __init__(self):
         self.platoon, self.server = Platoon(), RedisServer()
         plans = self.platoon.dir / "plans"
@@ -100,38 +100,6 @@ class Nth:
             assert self.etlas.redis.xlen(f"rq:results:{job}") == 1, (job, "ends")
         self.jobs.clear()
         self.etlas.seen_path.write_text("")
-
-    # ---- rounds ----
-
-    def work_round(self, program, kind, n):
-        self.plan[program].fail(kind, n)
-        self.work()
-        wait_until(self.is_quiet, LIMIT, "all jobs to end")
-        reached = self.plan[program].failed(kind) > 0
-        self.plan[program].fail(kind, 0)
-        self.after()
-        return reached
-
-    def start_round(self, program, kind, n):
-        """The master is stopped meanwhile, so that the first process to count is the next one."""
-        name = PROGRAMS[program]
-        victim = self.platoon.pid_of(name)
-        freeze(self.platoon.process.pid)
-        os.kill(victim, signal.SIGKILL)
-        self.plan[program].fail(kind, n)
-        os.kill(self.platoon.process.pid, signal.SIGCONT)
-        wait_until(lambda: (w := self.platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
-        reached = self.plan[program].failed(kind) > 0
-        self.plan[program].fail(kind, 0)
-        self.work()
-        self.after()
-        return reached
-
-    def all_n(self, part, program, kind, step, first):
-        turn = {"work": self.work_round, "start": self.start_round}[part]
-        self.work()
-        self.after()
-        return until_none_fails(lambda n: turn(program, kind, n), first, step)
 
     def place(self):
         return f"job {self.count}"

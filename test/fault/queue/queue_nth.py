@@ -15,16 +15,14 @@ Exit status 0 when all of it held.
 import collections
 import contextlib
 import json
-import os
 import pathlib
-import signal
 import sys
 
 FAULT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(FAULT), str(FAULT.parent / "e2e"), str(FAULT.parent / "e2e/queue")]
-from nth_base import LIMIT, options_of, run, until_none_fails  # noqa: E402
+from nth_base import LIMIT, Rounds, options_of, run  # noqa: E402
 from plan import Plan, environment  # noqa: E402
-from platoon_fixture import Platoon, RedisServer, base_text, freeze, section, wait_until  # noqa: E402
+from platoon_fixture import Platoon, RedisServer, base_text, section, wait_until  # noqa: E402
 from queue_fixture import Shop  # noqa: E402
 
 PROGRAMS = {"backbone": "queue/shop/backbone.1", "queue": "queue/shop/pages.1", "port": "indexer.1"}
@@ -32,7 +30,9 @@ KINDS = ["alloc", "write", "send"]  # they sync nothing
 START_STEP = 11
 
 
-class Nth:
+class Nth(Rounds):
+    programs = PROGRAMS
+
     def __init__(self):
         self.platoon, self.server = Platoon(), RedisServer()
         plans = self.platoon.dir / "plans"
@@ -66,7 +66,7 @@ class Nth:
             return done.returncode == 0
         wait_until(goes, LIMIT, "a delivery")
 
-    def messages(self):
+    def work(self):
         for what in ("done", "again"):
             n, body = self.body(what)
             self.shop.redis.lpush("shop:platoon:inbox", body)
@@ -95,38 +95,6 @@ class Nth:
         acked = int(self.shop.redis.hget("shop:platoon:pages:stats", "acked") or 0)
         letters = self.shop.redis.zcard("shop:platoon:pages:dead")
         assert len(ids) == acked + letters, f"{len(ids)} messages, {acked} acks, {letters} dead letters"
-
-    # ---- rounds ----
-
-    def work_round(self, program, kind, n):
-        self.plan[program].fail(kind, n)
-        self.messages()
-        wait_until(self.is_quiet, LIMIT, "all to be settled")
-        reached = self.plan[program].failed(kind) > 0
-        self.plan[program].fail(kind, 0)
-        self.after()
-        return reached
-
-    def start_round(self, program, kind, n):
-        """The master is stopped meanwhile, so that the first process to count is the next one."""
-        name = PROGRAMS[program]
-        victim = self.platoon.pid_of(name)
-        freeze(self.platoon.process.pid)
-        os.kill(victim, signal.SIGKILL)
-        self.plan[program].fail(kind, n)
-        os.kill(self.platoon.process.pid, signal.SIGCONT)
-        wait_until(lambda: (w := self.platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
-        reached = self.plan[program].failed(kind) > 0
-        self.plan[program].fail(kind, 0)
-        self.messages()
-        self.after()
-        return reached
-
-    def all_n(self, part, program, kind, step, first):
-        turn = {"work": self.work_round, "start": self.start_round}[part]
-        self.messages()
-        self.after()
-        return until_none_fails(lambda n: turn(program, kind, n), first, step)
 
     def place(self):
         return f"message {self.count}"
