@@ -88,7 +88,9 @@
 #define JOBS_EXTRAS(X) \
     X(JOB_KEEPER, job_keeper)
 
+/* `history` is the drain's key of a jobs section: without a drain the keeper is told none. */
 #define JOBS_SETTINGS(X) \
+    X("jobs.history") \
     X("history.") \
     X("schedules.") \
     X("rules.")
