@@ -365,6 +365,7 @@ static int main_loop(const struct upgrade *from)
         return main_fail("cannot start", rc);
     if (from != NULL)
         upgrade_adopt(from, &master);
+    reaper_note_strangers();
     rc = control_start(&master, from != NULL ? (int)from->listener_fd : -1);
     if (rc != 0)
         return main_fail("cannot listen on the control socket", rc);

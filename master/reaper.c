@@ -1,6 +1,7 @@
 /* reaper.c: adopts and reaps orphans. See reaper.h. */
 #include "master/reaper.h"
 
+#include "common/birthmark.h"
 #include "common/log.h"
 #include "master/process/process.h"
 
@@ -20,6 +21,12 @@ static struct node *reaper_root;
 static bool (*reaper_spares)(pid_t pid);
 static uv_signal_t reaper_signal;
 static uv_timer_t reaper_timer;
+
+/*
+ * Whoever is a child of ours and not known came from a worker: we have no children of before, nor those that a
+ * process 1 is given. So not even a program that took on limits anew (su, pam_limits) gets away.
+ */
+static bool reaper_alone;
 
 struct reaper_search {
     pid_t pid;
@@ -102,10 +109,11 @@ static void reaper_tell_left(pid_t pid)
 }
 
 /*
- * It has the environment of a worker of ours, or of its program: not so children that we had before we became platoon,
- * and orphans of strangers when we are process 1.
+ * It has the environment of a worker of ours, or of its program, or their birthmark, which nobody clears by chance: not
+ * so children that we had before we became platoon, and orphans of strangers when we are process 1. A platoon that a
+ * platoon runs bears the mark itself, so it tells that one nothing.
  */
-static bool reaper_is_ours(pid_t pid)
+static bool reaper_is_marked(pid_t pid)
 {
     static char text[128 * 1024];
     char path[64];
@@ -114,10 +122,9 @@ static bool reaper_is_ours(pid_t pid)
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
     if (fd >= 0)
         close(fd);
-    else if (errno == EACCES || errno == EPERM)
-        reaper_tell_left(pid);
-    return n > 0 &&
-           memmem(text, (size_t)n, CONTRACT_ENV_NAME "=", sizeof CONTRACT_ENV_NAME) != NULL;
+    if (n > 0 && memmem(text, (size_t)n, CONTRACT_ENV_NAME "=", sizeof CONTRACT_ENV_NAME) != NULL)
+        return true;
+    return birthmark_is_on(pid) && !birthmark_is_on(getpid());
 }
 
 /* Pids of workers, in order; for one look. */
@@ -166,6 +173,13 @@ static bool reaper_is_worker(const struct reaper_workers *all, pid_t pid)
            reaper_spares(pid);
 }
 
+/* A child of ours that has not ended. */
+static bool reaper_lives(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
 /*
  * A child of ours that is no worker is what a dead worker has left behind, in a group or session of its own,
  * or the kill of the group would have met it. While its worker lives, the worker is its nearest subreaper,
@@ -179,10 +193,13 @@ static void reaper_end_orphans(struct reaper_count *c)
     FILE *file = fopen(path, "re");
     struct reaper_workers workers = reaper_list_workers();
     while (file != NULL && fscanf(file, "%d", &pid) == 1) {
-        if (reaper_is_worker(&workers, (pid_t)pid) || !reaper_is_ours((pid_t)pid) ||
-            kill((pid_t)pid, SIGKILL) != 0)
+        if (reaper_is_worker(&workers, (pid_t)pid) || !reaper_lives((pid_t)pid) ||
+            !(reaper_alone || reaper_is_marked((pid_t)pid)))
             continue;
-        reaper_add(c, (pid_t)pid);
+        if (kill((pid_t)pid, SIGKILL) == 0)
+            reaper_add(c, (pid_t)pid);
+        else if (errno == EPERM)
+            reaper_tell_left((pid_t)pid);
     }
     if (file != NULL)
         fclose(file);
@@ -219,6 +236,20 @@ int reaper_start(uv_loop_t *loop, struct node *root, bool (*spares)(pid_t pid))
     uv_timer_init(loop, &reaper_timer);
     int rc = uv_signal_init(loop, &reaper_signal);
     return rc != 0 ? rc : uv_signal_start(&reaper_signal, reaper_on_child, SIGCHLD);
+}
+
+void reaper_note_strangers(void)
+{
+    char path[64];
+    int pid;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "re");
+    reaper_alone = file != NULL && getpid() != 1;
+    while (file != NULL && fscanf(file, "%d", &pid) == 1)
+        if (!reaper_is_known((pid_t)pid) && !reaper_is_marked((pid_t)pid))
+            reaper_alone = false;
+    if (file != NULL)
+        fclose(file);
 }
 
 void reaper_stop(void)

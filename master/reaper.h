@@ -15,6 +15,12 @@
 int reaper_start(uv_loop_t *loop, struct node *root, bool (*spares)(pid_t pid));
 void reaper_stop(void);
 
+/*
+ * Before the first worker of ours is born, and once those are known that an upgrade has handed on: whether we have
+ * children that came from no worker. Then only what bears a worker's environment or birthmark is ended later.
+ */
+void reaper_note_strangers(void);
+
 /* A worker's process, or one that somebody else waits for. */
 bool reaper_is_known(pid_t pid);
 

@@ -6,6 +6,7 @@
  * whose loop is blocked: PR_SET_PDEATHSIG delivers a signal whose handler arms alarm(), and SIGALRM ends us. A worker
  * whose loop runs sees the end of its link instead, and is gone long before.
  */
+#include "common/birthmark.h"
 #include "workers/skeleton/worker_private.h"
 
 #include <execinfo.h>
@@ -129,6 +130,7 @@ void worker_crash_watch_parent(void)
 
 void worker_crash_setup(void)
 {
+    birthmark_take();
     worker_crash_stack();
     for (size_t i = 0; i < WORKER_CRASH_COUNT; i++)
         worker_handle(worker_crashes[i].number, worker_on_crash,

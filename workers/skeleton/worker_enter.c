@@ -8,6 +8,7 @@
  * In a process of ours because nobody else can do it: that one's own skeleton comes after libraries' constructors, or
  * never, when the program is not linked with it; and the master must not wait for a user database.
  */
+#include "common/birthmark.h"
 #include "common/exec_fault.h"
 #include "workers/skeleton/worker_private.h"
 
@@ -93,6 +94,7 @@ static _Noreturn void enter_become(struct worker *w, const char *program, int fi
 
 void worker_enter(struct worker *w, const char *program)
 {
+    birthmark_take();
     worker_crash_watch_parent();
     enter_take_settings(w);
     int file = open(program, O_PATH | O_CLOEXEC);

@@ -6,6 +6,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from platoon_fixture import SCALE, alive, elapsed, marked, process_state, wait_until
 
 PLATOON = "platoon {{ runtime_dir = run  state_dir = state  backoff_min = {least}  backoff_max = {max}  stable_after = {stable}  intensity = 3  period = 2s }}\n"
@@ -122,6 +124,29 @@ def test_children_of_before_are_nobodys_orphans(platoon):
     pid = int((platoon.dir / "stranger").read_text())
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("with_strangers", [False, True])
+def test_what_has_cleared_its_environment_too_ends(platoon, with_strangers):
+    """Also where the master has children of before, or may have, and tells by the birthmark alone."""
+    left, own = platoon.dir / "left", platoon.dir / "own"
+    leaves = platoon.dir / "leaves.sh"
+    leaves.write_text(f"env -i setsid sh -c 'sleep 4444 & echo $$ $! > {left}; wait' &\nexec sleep 1111\n")
+    platoon.config_path.write_text(PLATOON.format(least="20ms", max="1s", stable="300ms") + f'program p {{ command = "sh {leaves}"  restart = temporary }}')
+    if with_strangers:
+        script = f"sleep 3333 & echo $! > {own}; exec {platoon.build}/platoon -c {platoon.config_path}"
+        platoon.process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.DEVNULL, stderr=open(platoon.log_path, "ab"), env=platoon.environment(), cwd="/")
+        platoon.wait_socket()
+    else:
+        platoon.start()
+    wait_until(lambda: left.exists() and len(left.read_text().split()) == 2, 20, "what leaves")
+    pids = [int(word) for word in left.read_text().split()]
+    os.kill(platoon.workers()["p.1"]["pid"], signal.SIGKILL)
+    wait_until(lambda: not any(alive(pid) for pid in pids), 60, "its end")
+    if with_strangers:
+        stranger = int(own.read_text())
+        assert alive(stranger)
+        os.kill(stranger, signal.SIGKILL)
 
 
 def test_what_a_killed_worker_leaves_in_a_session_of_its_own_ends_too(platoon):

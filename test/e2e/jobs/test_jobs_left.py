@@ -5,13 +5,13 @@ import signal
 import pytest
 from platoon_fixture import alive, wait_until
 
-# Starts what leaves the session at once and has its own children, says their numbers, and waits.
+# Starts what leaves the session at once, without any environment, and has its own children, says their numbers, and waits.
 LEAVES = '''
 import os, sys, time, subprocess
 
 
 def leave():
-    script = 'setsid sh -c "sleep 3600 & echo left $! $$; wait"'
+    script = 'exec env -i setsid sh -c "sleep 3600 & echo left $! $$; wait"'
     subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.DEVNULL)
     while True:
         time.sleep(1)
