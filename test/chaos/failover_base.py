@@ -1,6 +1,6 @@
 """failover_base.py: of storms in which the primary fails over, again and again: two servers with a port, which three real Sentinels watch.
 
-A storm's class takes it in beside StormBase, makes the servers (make_servers), and has its blows among its ACTIONS.
+A storm's class takes it in beside RedisBlows, makes the servers (make_servers), and has its blows among its ACTIONS.
 """
 import contextlib
 import itertools
@@ -9,12 +9,12 @@ import time
 import redis
 from redis.sentinel import Sentinel as Sentinels
 
-from storm_base import StormBase  # first: it says where the fixtures are
+from redis_base import RedisBlows  # first: it says where the fixtures are
 from platoon_fixture import RedisServer, free_port, process_state, wait_until
 from sentinel_fixture import NAME, url_of, watched
 
 
-class Failovers(StormBase):
+class Failovers(RedisBlows):
     def make_servers(self, *options, environment):
         self.servers = []
         for _ in range(2):
@@ -56,6 +56,25 @@ class Failovers(StormBase):
             self.over.wait(self.random.choice([0, 0.3, 3, 5]))
             server.start()
             self.come_back(server)
+
+    def pause_primary(self):
+        """Also for so long that the other takes over: then this one comes back, and thinks for a moment that it is the primary."""
+        server = self.note_primary()
+        if server:
+            server.pause()
+            self.over.wait(self.random.choice([0.3, 1, 4]))
+            server.resume()
+
+    def fill_primary(self):
+        self.tell_redis("CONFIG", "SET", "maxmemory", "1")
+        self.over.wait(self.random.random())
+        self.make_room()
+
+    def make_room(self):
+        """In both: also in that which was the primary when it was filled. A full one takes no order of Sentinels either, which give theirs in a MULTI."""
+        for server in self.servers:
+            with contextlib.suppress(redis.RedisError):
+                server.client(socket_timeout=3).config_set("maxmemory", 0)
 
     def come_back(self, server):
         """As what the Sentinels have made of it: with a configuration file, they would have written that into it."""

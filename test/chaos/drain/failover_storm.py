@@ -25,7 +25,7 @@ class ReplicatedWriter(Writer):
         self.run_script(DELETE, member)
 
     def run_script(self, script, member, *words):
-        pipe = self.storm.client.pipeline(transaction=False)  # one connection: WAIT is about what that has written
+        pipe = self.storm.redis.pipeline(transaction=False)  # one connection: WAIT is about what that has written
         pipe.eval(script, 2, member, SET, *words)
         pipe.execute_command("WAIT", 1, 500)
         if pipe.execute()[1] != 1:
@@ -37,7 +37,7 @@ class FailoverStorm(Failovers, Storm):
 
     def make_redis(self, environ):
         self.make_servers(*storm_rights.SERVER, environment=environ)
-        self.client = self.primary_client(socket_timeout=2)
+        self.redis = self.primary_client(socket_timeout=2)
 
     ACTIONS = [(Failovers.kill_primary, 5), (Failovers.hand_over, 5), (Failovers.settle, 6), (Failovers.restart_sentinel, 2), (Storm.kill_worker, 4),
                (Storm.kill_three, 2), (Storm.freeze_worker, 2), (Storm.thaw, 3), (Storm.kill_master, 1), (Storm.flush_scripts, 1), (Storm.kill_clients, 2)]

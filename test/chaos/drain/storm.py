@@ -24,6 +24,7 @@ import redis  # noqa: E402
 from storm_base import StormBase, main  # noqa: E402, first: it says where the fixtures are
 import storm_rights  # noqa: E402
 from drain_fixture import DrainPlatoon, ledger_left  # noqa: E402
+from redis_base import RedisBlows  # noqa: E402
 from plan import Plan, environment  # noqa: E402
 from platoon_fixture import RedisServer, wait_until  # noqa: E402
 
@@ -61,21 +62,22 @@ class Writer(threading.Thread):
             self.storm.over.wait(self.random.random() * 0.002)
 
     def write(self, member, version):
-        pipe = self.storm.client.pipeline(transaction=True)
+        pipe = self.storm.redis.pipeline(transaction=True)
         text = "x" * self.random.choice([0, 10, 200, 5000])
         pipe.hset(member, mapping={"id": member, "version": str(version), "text": text})
         pipe.sadd(SET, member)
         pipe.execute()
 
     def delete(self, member):
-        pipe = self.storm.client.pipeline(transaction=True)
+        pipe = self.storm.redis.pipeline(transaction=True)
         pipe.srem(SET, member)
         pipe.delete(member)
         pipe.execute()
 
 
-class Storm(StormBase):
+class Storm(RedisBlows):
     WRITER = Writer
+    JUMPS = (-86400, -3600, -10, 0, 10, 3600, 86400)
 
     def __init__(self, seed, seconds):
         super().__init__(seed, seconds, DrainPlatoon())
@@ -92,39 +94,18 @@ class Storm(StormBase):
         # `always`: with `everysec`, and a disk too slow for it, Redis keeps up to two seconds of what it has acknowledged in memory only,
         # and kill -9 then loses data that no drain could have stored.
         self.server = RedisServer("--appendfsync", "always", *storm_rights.SERVER, environment=environ)
-        self.url, self.client = self.server.url, self.server.client(socket_timeout=2)
+        self.url, self.redis = self.server.url, self.server.client(socket_timeout=2)
+
+    def client(self):
+        return self.redis
 
     # ---- what goes wrong ----
 
     def restart_redis(self):
+        """Its data is elsewhere: the small disk stays full."""
         self.server.stop()
         self.over.wait(self.random.random() * 0.5)
         self.server.start()
-
-    def pause_redis(self):
-        self.server.pause()
-        self.over.wait(self.random.random() * 3)
-        self.server.resume()
-
-    def tell_redis(self, *words):
-        with contextlib.suppress(redis.RedisError):
-            self.client.execute_command(*words)
-
-    def flush_scripts(self):
-        self.tell_redis("SCRIPT", "FLUSH")
-
-    def kill_clients(self):
-        self.tell_redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    def fill_redis(self):
-        self.tell_redis("CONFIG", "SET", "maxmemory", "1")
-        self.over.wait(self.random.random())
-        self.tell_redis("CONFIG", "SET", "maxmemory", "0")
-
-    def make_redis_readonly(self):
-        self.tell_redis("REPLICAOF", "127.0.0.1", "1")
-        self.over.wait(self.random.random())
-        self.tell_redis("REPLICAOF", "NO", "ONE")
 
     def lock_store(self):
         path = self.disk / "visits.db"
@@ -144,16 +125,13 @@ class Storm(StormBase):
     def fast_store(self):
         self.transfer_plan.delay("sync", 0)
 
-    def jump(self):
-        self.redis_plan.clock(self.random.choice([-86400, -3600, -10, 0, 10, 3600, 86400]))
-
     def stop_start(self):
         name = self.random.choice(["redis/visits", "transfer", "redis/visits/get-set.1", "redis/visits/watcher.1"])
         self.platoon.ctl("--timeout", "20s", "restart", name)
 
-    ACTIONS = [(StormBase.kill_worker, 12), (StormBase.kill_three, 4), (StormBase.freeze_worker, 4), (StormBase.thaw, 4), (StormBase.kill_master, 1), (StormBase.restart_master, 1), (restart_redis, 2), (pause_redis, 2),
-               (flush_scripts, 2), (kill_clients, 3), (fill_redis, 2), (make_redis_readonly, 2), (lock_store, 2), (unlock_store, 3), (stop_start, 2),
-               (StormBase.fill_disk, 2), (StormBase.free_disk, 3), (slow_store, 2), (fast_store, 2), (jump, 3), *storm_rights.ACTIONS]
+    ACTIONS = [(StormBase.kill_worker, 12), (StormBase.kill_three, 4), (StormBase.freeze_worker, 4), (StormBase.thaw, 4), (StormBase.kill_master, 1), (StormBase.restart_master, 1), (restart_redis, 2), (RedisBlows.pause_redis, 2),
+               (RedisBlows.flush_scripts, 2), (RedisBlows.kill_clients, 3), (RedisBlows.fill_redis, 2), (RedisBlows.make_redis_readonly, 2), (lock_store, 2), (unlock_store, 3), (stop_start, 2),
+               (StormBase.fill_disk, 2), (StormBase.free_disk, 3), (slow_store, 2), (fast_store, 2), (RedisBlows.jump, 3), *storm_rights.ACTIONS]
 
     # ---- and after it ----
 
@@ -185,10 +163,10 @@ class Storm(StormBase):
     def note_ledger(self):
         told = self.state
         with contextlib.suppress(redis.RedisError):
-            claims = self.client.zrange("platoon:{visits}:claims", 0, 4, withscores=True)
-            told.append(f"set {self.client.scard(SET)}, clock {self.client.time()}, claims {self.client.zcard('platoon:{visits}:claims')}: {claims}")
+            claims = self.redis.zrange("platoon:{visits}:claims", 0, 4, withscores=True)
+            told.append(f"set {self.redis.scard(SET)}, clock {self.redis.time()}, claims {self.redis.zcard('platoon:{visits}:claims')}: {claims}")
             for claim, _ in claims:
-                told.append(f"{claim} { {k: v for k, v in self.client.hgetall(b'platoon:{visits}:claim:' + claim).items() if k != b'members'} }")
+                told.append(f"{claim} { {k: v for k, v in self.redis.hgetall(b'platoon:{visits}:claim:' + claim).items() if k != b'members'} }")
 
     def dead_letters_are_told_and_stored(self):
         letters = self.platoon.json("drain", "dead", "visits", "list")
@@ -217,13 +195,14 @@ class Storm(StormBase):
                 if member not in writer.deleted and rows.get(member) not in versions:
                     wrong.append(f"{member}: stored {rows.get(member)}, must be one of {versions}")
         assert not wrong, f"{len(wrong)} records are wrong: {wrong[:5]}"
+        assert rows, "nobody could write anything: that shows nothing"
         return len(rows)
 
     def nothing_is_left(self):
-        left = [k for k in self.client.keys("*") if not k.startswith(b"platoon:")] + [k for k in ledger_left(self.client) if b":dead" not in k]
+        left = [k for k in self.redis.keys("*") if not k.startswith(b"platoon:")] + [k for k in ledger_left(self.redis) if b":dead" not in k]
         # A hash whose deletion raced its claim may stay unnamed: the application deleted it from the set only.
         assert not left, f"left in Redis: {left[:10]}"
-        stats = {k: int(v) for k, v in self.client.hgetall("platoon:{visits}:stats").items()}
+        stats = {k: int(v) for k, v in self.redis.hgetall("platoon:{visits}:stats").items()}
         assert stats.get(b"claimed", 0) == 0, stats
 
 

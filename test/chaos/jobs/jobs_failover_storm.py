@@ -25,28 +25,9 @@ class JobsFailoverStorm(Failovers, JobsStorm):
 
     # ---- what goes wrong ----
 
-    def pause_primary(self):
-        """Also for so long that the other takes over: then this one comes back, and thinks for a moment that it is the primary."""
-        server = self.note_primary()
-        if server:
-            server.pause()
-            self.over.wait(self.random.choice([0.3, 1, 4]))
-            server.resume()
-
-    def fill_redis(self):
-        self.tell_redis("CONFIG", "SET", "maxmemory", "1")
-        self.over.wait(self.random.random())
-        self.make_room()
-
-    def make_room(self):
-        """In both: see the queues' storm of fail-overs."""
-        for server in self.servers:
-            with contextlib.suppress(redis.RedisError):
-                server.client(socket_timeout=3).config_set("maxmemory", 0)
-
-    ACTIONS = [(Failovers.kill_primary, 5), (Failovers.hand_over, 4), (pause_primary, 3), (Failovers.settle, 8), (Failovers.restart_sentinel, 2), (JobsStorm.kill_worker, 6),
+    ACTIONS = [(Failovers.kill_primary, 5), (Failovers.hand_over, 4), (Failovers.pause_primary, 3), (Failovers.settle, 8), (Failovers.restart_sentinel, 2), (JobsStorm.kill_worker, 6),
                (JobsStorm.kill_three, 2), (JobsStorm.freeze_worker, 2), (JobsStorm.thaw, 3), (JobsStorm.kill_master, 1), (JobsStorm.flush_scripts, 1),
-               (JobsStorm.kill_clients, 2), (fill_redis, 2), (JobsStorm.stop_start, 2)]
+               (JobsStorm.kill_clients, 2), (Failovers.fill_primary, 2), (JobsStorm.stop_start, 2)]
 
     # ---- and after it ----
 

@@ -25,6 +25,7 @@ sys.path[:0] = [str(CHAOS), str(CHAOS.parent / "e2e/jobs")]
 import redis  # noqa: E402
 import rq.exceptions  # noqa: E402
 from storm_base import StormBase, main  # noqa: E402, first: it says where the fixtures are
+from redis_base import RedisBlows  # noqa: E402
 from plan import Plan, environment  # noqa: E402
 from platoon_fixture import Platoon, RedisServer, base_text, free_port, marked, section, wait_until  # noqa: E402
 from rq.job import Job  # noqa: E402
@@ -198,13 +199,12 @@ class RqClient(Meddler):
     ACTS = [(cancel, 3), (delete, 2), (requeue, 3)]
 
 
-class JobsStorm(StormBase):
+class JobsStorm(RedisBlows):
     EXACT = True  # Redis forgets nothing
 
     def __init__(self, seed, seconds):
         super().__init__(seed, seconds, Platoon())
         self.redis_plan = Plan(self.plans, "redis-server")
-        self.farthest = 0
         self.wrong, self.touched, self.raced = [], set(), set()
         self.port = free_port()
         folder = self.platoon.dir / "platforms"
@@ -234,53 +234,11 @@ class JobsStorm(StormBase):
 
     # ---- what goes wrong ----
 
-    def revive_redis(self):
-        """It is dead when its disk was full."""
-        if self.server.process.poll() is not None:
-            self.free_disk()
-            self.server.start()
-
-    def restart_redis(self):
-        self.server.stop()
-        self.over.wait(self.random.random() * 0.5)
-        self.revive_redis()
-
-    def pause_redis(self):
-        self.server.pause()
-        self.over.wait(self.random.random() * 3)
-        self.server.resume()
-
-    def tell_redis(self, *words):
-        with contextlib.suppress(redis.RedisError, OSError, AttributeError):
-            self.client().execute_command(*words)
-
-    def flush_scripts(self):
-        self.tell_redis("SCRIPT", "FLUSH")
-
-    def kill_clients(self):
-        self.tell_redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    def fill_redis(self):
-        self.tell_redis("CONFIG", "SET", "maxmemory", "1")
-        self.over.wait(self.random.random())
-        self.tell_redis("CONFIG", "SET", "maxmemory", "0")
-
-    def make_redis_readonly(self):
-        self.tell_redis("REPLICAOF", "127.0.0.1", "1")
-        self.over.wait(self.random.random())
-        self.tell_redis("REPLICAOF", "NO", "ONE")
-
-    def jump(self):
-        seconds = self.random.choice([-3600, -10, 0, 10, 3600])
-        self.farthest = max(self.farthest, seconds)
-        self.redis_plan.clock(seconds)
-
     def stop_start(self):
         self.platoon.ctl("--timeout", "20s", "restart", self.random.choice(["jobs/etlas", "jobs/etlas/keeper", "jobs/etlas/collector", "jobs/etlas/sanjer.1"]))
 
     ACTIONS = [(StormBase.kill_worker, 14), (StormBase.kill_three, 4), (StormBase.freeze_worker, 4), (StormBase.thaw, 5), (StormBase.kill_master, 1),
-               (StormBase.restart_master, 1), (restart_redis, 3), (pause_redis, 2), (flush_scripts, 2), (kill_clients, 4), (fill_redis, 2), (make_redis_readonly, 2),
-               (StormBase.fill_disk, 1), (StormBase.free_disk, 2), (revive_redis, 6), (jump, 3), (stop_start, 3)]
+               (StormBase.restart_master, 1), *RedisBlows.BLOWS, (stop_start, 3)]
 
     # ---- and after it ----
 

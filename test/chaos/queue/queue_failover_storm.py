@@ -18,6 +18,7 @@ from failover_base import Failovers
 class QueueFailoverStorm(Failovers, QueueStorm):
     told_by_tool = UNKNOWN  # nobody has asked the replica
     EXACT = False
+    JUMPS = (-10, 0, 10)  # not so far that servers hold each other for lost
 
     def make_redis(self):
         self.make_servers(environment=environment(self.plans))
@@ -37,34 +38,9 @@ class QueueFailoverStorm(Failovers, QueueStorm):
 
     # ---- what goes wrong ----
 
-    def pause_primary(self):
-        """Also for so long that the other takes over: then this one comes back, and thinks for a moment that it is the primary."""
-        server = self.note_primary()
-        if server:
-            server.pause()
-            self.over.wait(self.random.choice([0.3, 1, 4]))
-            server.resume()
-
-    def fill_redis(self):
-        self.tell_redis("CONFIG", "SET", "maxmemory", "1")
-        self.over.wait(self.random.random())
-        self.make_room()
-
-    def make_room(self):
-        """In both: also in that which was the primary when it was filled. A full one takes no order of Sentinels either, which give theirs in a MULTI."""
-        for server in self.servers:
-            with contextlib.suppress(redis.RedisError):
-                server.client(socket_timeout=3).config_set("maxmemory", 0)
-
-    def jump(self):
-        """Not so far that servers hold each other for lost."""
-        seconds = self.random.choice([-10, 0, 10])
-        self.farthest = max(self.farthest, seconds)
-        self.redis_plan.clock(seconds)
-
-    ACTIONS = [(Failovers.kill_primary, 5), (Failovers.hand_over, 4), (pause_primary, 3), (Failovers.settle, 8), (Failovers.restart_sentinel, 2), (QueueStorm.kill_worker, 6),
+    ACTIONS = [(Failovers.kill_primary, 5), (Failovers.hand_over, 4), (Failovers.pause_primary, 3), (Failovers.settle, 8), (Failovers.restart_sentinel, 2), (QueueStorm.kill_worker, 6),
                (QueueStorm.kill_three, 2), (QueueStorm.freeze_worker, 2), (QueueStorm.thaw, 3), (QueueStorm.kill_master, 1), (QueueStorm.flush_scripts, 1),
-               (QueueStorm.kill_clients, 2), (fill_redis, 2), (jump, 2), (QueueStorm.stop_start, 2)]
+               (QueueStorm.kill_clients, 2), (Failovers.fill_primary, 2), (QueueStorm.jump, 2), (QueueStorm.stop_start, 2)]
 
     # ---- and after it ----
 
