@@ -8,6 +8,7 @@
 
 #define HTTP_CLIENT_AGENT "platoon/" PLATOON_VERSION
 #define HTTP_RETRY_MAX_S  3600
+#define HTTP_SPARE_MAX    32
 #define HTTP_CA_CACHE_S   60L /* libcurl's own is a day: a CA that a person adds would not be seen */
 #define HTTP_REMEDY_CA                                                                             \
     "this machine does not know its CA: put that one's certificate into "                          \
@@ -19,6 +20,8 @@ struct http_client {
     uv_timer_t timer;
     struct http_options options;
     struct http_call *calls;
+    CURL *spare[HTTP_SPARE_MAX]; /* of calls that have ended: a new one costs a dozen allocations */
+    unsigned spares;
     unsigned handles; /* uv handles not closed yet: the memory goes after the last */
 };
 
@@ -61,6 +64,22 @@ static void http_on_timer_closed(uv_handle_t *handle)
     http_client_unref(handle->data);
 }
 
+/* Forgets all of what it was for, but no connection: those are the multi's. */
+static void http_spare_put(struct http_client *c, CURL *easy)
+{
+    if (c->spares == HTTP_SPARE_MAX) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_reset(easy);
+    c->spare[c->spares++] = easy;
+}
+
+static CURL *http_spare_take(struct http_client *c)
+{
+    return c->spares > 0 ? c->spare[--c->spares] : curl_easy_init();
+}
+
 static void http_call_free(struct http_call *call)
 {
     struct http_client *c = call->client;
@@ -72,7 +91,7 @@ static void http_call_free(struct http_call *call)
         call->next->before = call->before;
     if (call->easy != NULL) {
         curl_multi_remove_handle(c->multi, call->easy);
-        curl_easy_cleanup(call->easy);
+        http_spare_put(c, call->easy);
     }
     curl_slist_free_all(call->headers);
     buffer_fini(&call->body);
@@ -291,6 +310,8 @@ void http_client_free(struct http_client *c)
         return;
     while (c->calls != NULL)
         http_call_free(c->calls);
+    while (c->spares > 0)
+        curl_easy_cleanup(c->spare[--c->spares]);
     curl_multi_cleanup(c->multi); /* closes kept connections, and with them their watches */
     uv_close((uv_handle_t *)&c->timer, http_on_timer_closed);
 }
@@ -391,7 +412,7 @@ static struct http_call *http_call_new(struct http_client *c, const char *url, h
     if (c->calls != NULL)
         c->calls->before = call;
     c->calls = call;
-    call->easy = curl_easy_init();
+    call->easy = http_spare_take(c);
     if (call->easy != NULL && http_call_set_up(call, url))
         return call;
     http_call_free(call);

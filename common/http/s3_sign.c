@@ -2,7 +2,6 @@
 #include "common/http/s3_sign.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <openssl/evp.h>
@@ -19,8 +18,12 @@ struct s3_key {
 
 static void s3_hex(const unsigned char *bytes, size_t count, char *hex)
 {
-    for (size_t i = 0; i < count; i++)
-        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    hex[2 * count] = '\0';
 }
 
 int s3_sign_hash(struct slice body, char hash[S3_SIGN_HASH_SIZE])

@@ -404,6 +404,29 @@ static void request(const char *method, const char *path, const char *body, stru
     wait_for(seen);
 }
 
+/* What it is asked with is used again: a GET behind a PUT has its own alone, and so has its answer. */
+START_TEST(nothing_is_left_of_the_one_before)
+{
+    struct seen seen, after = {0};
+    server.reply = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n";
+    request("PUT", "/first", "hello", &seen);
+    ck_assert_str_eq(seen.etag, "\"1\"");
+    buffer_clear(&server.seen);
+    server.reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    ask("/second", "", &after);
+    wait_for(&after);
+    ck_assert_str_eq(after.body, "hi");
+    ck_assert_str_eq(after.etag, "none");
+    const char *text = buffer_text(&server.seen);
+    ck_assert_ptr_eq(strstr(text, "GET /second HTTP/1.1\r\n"), text);
+    ck_assert_ptr_null(strstr(text, "hello"));
+    ck_assert_ptr_null(strstr(text, "Content-Length"));
+    ck_assert_ptr_null(strstr(text, "x-amz-date"));
+    ck_assert_ptr_null(strstr(text, "If-Match"));
+    ck_assert_uint_eq(server.connections, 1);
+}
+END_TEST
+
 START_TEST(methods_and_headers)
 {
     struct seen seen;
@@ -486,4 +509,4 @@ END_TEST
 SUITE_MAIN_WITH("http_client", set_up, tear_down, get, post, connections_are_kept, many_at_once,
                 other_statuses, too_long_an_answer, nobody_there, hangs_up, not_http, never_answers,
                 cancelled, freed_while_it_works, bad_urls, encoding, methods_and_headers, head,
-                where_a_redirect_leads)
+                nothing_is_left_of_the_one_before, where_a_redirect_leads)
