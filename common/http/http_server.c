@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HTTP_POOL_SIZE ((size_t)(16 * 1024)) /* a connection's: the largest head */
@@ -32,6 +33,8 @@ struct http_request {
     struct buffer answer;
     struct MHD_Response *file;      /* instead of `answer` */
     bool streams;                   /* which has no end */
+    bool old;                       /* HTTP/1.0 */
+    bool given;                     /* its socket is to be its owner's, or is */
     struct http_upgraded *upgraded; /* until it begins */
 };
 
@@ -296,8 +299,76 @@ struct http_upgraded *http_request_answer_upgrade(struct http_request *r, const 
     return r->upgraded;
 }
 
+bool http_request_is_old(const struct http_request *r)
+{
+    return r->old;
+}
+
+/* What MHD would write, for an answer that it does not. */
+static void http_request_head(const struct http_request *r, unsigned status, const char *type,
+                              struct buffer *head)
+{
+    char date[64] = "";
+    struct tm tm;
+    time_t now = time(NULL);
+    if (gmtime_r(&now, &tm) != NULL)
+        strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    buffer_printf(head, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n%sContent-Type: %s\r\n",
+                  status, MHD_get_reason_phrase_for(status), date,
+                  r->old ? "" : "Transfer-Encoding: chunked\r\n", type);
+    const char *name = r->headers.data, *end = name + r->headers.len;
+    while (r->headers.len > 0 && name < end) {
+        const char *value = name + strlen(name) + 1;
+        buffer_printf(head, "%s: %s\r\n", name, value);
+        name = value + strlen(value) + 1;
+    }
+    buffer_append_text(head, "Cache-Control: no-store\r\n\r\n");
+    head->failed = head->failed || r->headers.failed;
+}
+
+struct http_upgraded *http_request_answer_socket(struct http_request *r, unsigned status,
+                                                 const char *type,
+                                                 const struct http_upgrade_owner *owner,
+                                                 struct buffer *head)
+{
+    struct buffer none = BUFFER_EMPTY;
+    http_request_head(r, status, type, head);
+    if (buffer_ok(head))
+        r->upgraded = http_upgrade_new(&r->server->upgrades, owner);
+    else
+        owner->gone(owner->ctx);
+    if (r->upgraded == NULL) {
+        http_request_answer_text(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short\n");
+        return NULL;
+    }
+    r->given = true;
+    struct http_upgraded *upgraded = r->upgraded;
+    http_request_answer(r, status, type, &none);
+    return upgraded;
+}
+
+/*
+ * Suspended, MHD has forgotten the socket in its epoll; resumed, it finds that there is nothing more to say, and ends
+ * the connection that it still has.
+ */
+static enum MHD_Result http_request_give(struct http_request *r)
+{
+    struct http_upgraded *u = r->upgraded;
+    if (u == NULL)
+        return MHD_NO;
+    r->upgraded = NULL;
+    MHD_suspend_connection(r->connection);
+    http_upgrade_take(u, r->connection);
+    MHD_resume_connection(r->connection);
+    if (!r->server->ending)
+        http_server_run_in(r->server, 0);
+    return MHD_YES;
+}
+
 static enum MHD_Result http_request_send(struct http_request *r)
 {
+    if (r->given)
+        return http_request_give(r);
     struct slice body = buffer_slice(&r->answer);
     struct MHD_Response *response = r->file;
     r->file = NULL;
@@ -416,7 +487,6 @@ static enum MHD_Result http_server_on_request(void *ctx, struct MHD_Connection *
                                               const char *version, const char *data, size_t *size,
                                               void **request)
 {
-    (void)version;
     struct http_server *s = ctx;
     struct http_request *r = *request;
     if (r == NULL) {
@@ -425,6 +495,7 @@ static enum MHD_Result http_server_on_request(void *ctx, struct MHD_Connection *
     }
     r->method = method;
     r->path = url;
+    r->old = strcmp(version, MHD_HTTP_VERSION_1_1) != 0;
     if (*size > 0) {
         http_request_take(r, slice_make(data, *size));
         *size = 0;

@@ -114,6 +114,20 @@ struct http_stream *http_request_answer_stream(struct http_request *r, unsigned 
                                                const char *type,
                                                const struct http_stream_source *source);
 
+/* Its client speaks HTTP/1.0, and reads until the connection's end. */
+bool http_request_is_old(const struct http_request *r);
+
+/*
+ * The same with an answer that its owner writes to the socket: first *head (appended here; the caller's), then what
+ * comes, in chunks (RFC 9112, 7.1) unless its client is an old one, until it ends the connection. It takes no place
+ * among clients, and no memory of MHD's; how many there are is the caller's to bound. NULL: `gone` has been called,
+ * and the answer is 503.
+ */
+struct http_upgraded *http_request_answer_socket(struct http_request *r, unsigned status,
+                                                 const char *type,
+                                                 const struct http_upgrade_owner *owner,
+                                                 struct buffer *head);
+
 /*
  * The same with 101: from then on the connection speaks that protocol (a constant), and is its owner's. It takes no
  * place among clients; how many there are is the caller's to bound, within streams_max. NULL: `gone` has been called,

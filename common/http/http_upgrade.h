@@ -1,8 +1,9 @@
 /*
- * http_upgrade.h: a connection that is no HTTP any more: its socket, in our loop, until its owner ends it.
+ * http_upgrade.h: a connection that MHD does not serve any more: its socket, in our loop, until its owner ends it.
  *
- * Runs in workers that answer over HTTP (http_server.h). The socket stays MHD's, which closes it: only here is known
- * when it may. It is non-blocking.
+ * Runs in workers that answer over HTTP (http_server.h). One that is no HTTP any more (101) stays MHD's, which closes
+ * it: only here is known when it may. One whose answer has no end is taken from MHD (http_upgrade_take), and with it
+ * goes the memory that MHD has for each. It is non-blocking.
  */
 #ifndef COMMON_HTTP_UPGRADE_H
 #define COMMON_HTTP_UPGRADE_H
@@ -41,6 +42,11 @@ struct http_upgraded *http_upgrade_new(struct http_upgrades *all,
 /* MHD gives the socket away. */
 void http_upgrade_begin(struct http_upgraded *u, int fd, struct slice extra,
                         struct MHD_UpgradeResponseHandle *handle);
+/*
+ * The socket is taken from MHD instead, which has suspended the connection; then `begin` has been called, or `gone`.
+ * MHD is left with one that leads nowhere, and is to end the connection: shutdown and close do not concern ours.
+ */
+void http_upgrade_take(struct http_upgraded *u, struct MHD_Connection *connection);
 /* The connection has ended before that. */
 void http_upgrade_drop(struct http_upgraded *u);
 

@@ -1,4 +1,7 @@
-/* test_http_upgrade.c: connections that are no HTTP any more: what they say is echoed; and every way to go. */
+/*
+ * test_http_upgrade.c: connections that are no HTTP any more, and those whose socket is taken from MHD: what they say
+ * is echoed; and every way to go.
+ */
 #include "common/http/http_server.h"
 
 #include "test/unit/http/http_raw.h"
@@ -19,6 +22,8 @@ struct fixture {
     bool keep, end_at_once;
 };
 static struct fixture f;
+static bool taken; /* the socket is, for an answer without an end */
+static struct buffer begin;
 
 static void on_ready(void *ctx)
 {
@@ -34,6 +39,13 @@ static void on_ready(void *ctx)
     http_upgraded_end(f.upgraded);
 }
 
+/* Who is not there any more is met when it is read. */
+static void say(int fd, struct slice what)
+{
+    ssize_t n = send(fd, what.ptr, what.len, MSG_NOSIGNAL);
+    ck_assert(n == (ssize_t)what.len || errno == EPIPE);
+}
+
 static void on_begin(void *ctx, struct http_upgraded *u, int fd, struct slice extra)
 {
     (void)ctx;
@@ -41,8 +53,10 @@ static void on_begin(void *ctx, struct http_upgraded *u, int fd, struct slice ex
     f.upgraded = u;
     f.fd = fd;
     ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
-    ck_assert_int_eq(send(fd, "extra ", 6, MSG_NOSIGNAL), 6);
-    ck_assert_int_eq(send(fd, extra.ptr, extra.len, MSG_NOSIGNAL), extra.len);
+    if (taken)
+        say(fd, buffer_slice(&begin));
+    say(fd, slice_of("extra "));
+    say(fd, extra);
     http_upgraded_watch(u, true, false);
     if (f.end_at_once) {
         f.ended++;
@@ -61,7 +75,10 @@ static void answer(struct http_request *r)
 {
     const struct http_upgrade_owner owner = {on_begin, on_ready, on_gone, &f};
     http_request_add(r, "X-Two", "2");
-    ck_assert_ptr_nonnull(http_request_answer_upgrade(r, "echo", &owner));
+    buffer_fini(&begin);
+    ck_assert_ptr_nonnull(
+        taken ? http_request_answer_socket(r, 200, "text/event-stream", &owner, &begin)
+              : http_request_answer_upgrade(r, "echo", &owner));
 }
 
 static void on_request(void *ctx, struct http_request *r)
@@ -99,6 +116,7 @@ static void stop(void)
     http_server_stop(&f.server);
     http_raw_close(&f.raw);
     ck_assert_ptr_null(f.server.upgrades.first);
+    buffer_fini(&begin);
 }
 
 static int ask(const char *text)
@@ -143,7 +161,64 @@ START_TEST(it_is_its_owners)
 }
 END_TEST
 
-START_TEST(its_owner_ends_it)
+static void each_way(void (*once)(void))
+{
+    taken = false;
+    once();
+    taken = true;
+    once();
+}
+
+#define ASK_OLD "GET /up HTTP/1.0\r\nHost: x\r\n\r\n"
+
+START_TEST(its_socket_is_taken)
+{
+    taken = true;
+    for (int old = 0; old < 2; old++) {
+        start();
+        int fd = ask(old == 1 ? ASK_OLD : ASK);
+        const char *all = http_raw_hear(&f.raw, fd, "extra ");
+        ck_assert_msg(strncmp(all, "HTTP/1.1 200 OK\r\nDate: ", 23) == 0, "%s", all);
+        ck_assert_ptr_nonnull(strstr(all, "Content-Type: text/event-stream\r\n"));
+        ck_assert_ptr_nonnull(strstr(all, "X-Two: 2\r\nCache-Control: no-store\r\n\r\nextra "));
+        ck_assert_int_eq(strstr(all, "Transfer-Encoding: chunked\r\n") == NULL, old);
+        others_are_answered(); /* MHD has turned, and ended what it had */
+        while (f.server.clients.first != NULL)
+            http_raw_turn(&f.raw);
+        for (int i = 0; i < 20; i++) {
+            http_raw_say(fd, "said");
+            EXPECT(fd, "said");
+        }
+        close(fd);
+        while (f.ended == 0)
+            http_raw_turn(&f.raw);
+        others_are_answered();
+        ck_assert_ptr_null(f.server.upgrades.first);
+        stop();
+        ck_assert_int_eq(f.begun, 1);
+        ck_assert_int_eq(f.gone, 0);
+    }
+}
+END_TEST
+
+/* Each comes and goes, and another has its number. */
+START_TEST(many_are_taken)
+{
+    taken = true;
+    start();
+    f.end_at_once = true;
+    for (int i = 0; i < 500; i++) {
+        int fd = ask(ASK);
+        ck_assert_ptr_nonnull(strstr(http_raw_hear(&f.raw, fd, NULL), "extra "));
+        close(fd);
+    }
+    others_are_answered();
+    stop();
+    ck_assert_int_eq(f.begun, 500);
+}
+END_TEST
+
+static void its_owner_ends_it_once(void)
 {
     start();
     f.end_at_once = true;
@@ -155,9 +230,14 @@ START_TEST(its_owner_ends_it)
     stop();
     ck_assert_int_eq(f.gone, 0);
 }
+
+START_TEST(its_owner_ends_it)
+{
+    each_way(its_owner_ends_it_once);
+}
 END_TEST
 
-START_TEST(the_server_ends)
+static void the_server_ends_once(void)
 {
     start();
     int fd = ask(ASK);
@@ -169,10 +249,16 @@ START_TEST(the_server_ends)
     http_raw_close(&f.raw);
     ck_assert_int_eq(f.gone, 1);
     close(fd);
+    buffer_fini(&begin);
+}
+
+START_TEST(the_server_ends)
+{
+    each_way(the_server_ends_once);
 }
 END_TEST
 
-START_TEST(the_server_ends_before_it_begins)
+static void the_server_ends_before_it_begins_once(void)
 {
     start();
     f.keep = true;
@@ -184,9 +270,14 @@ START_TEST(the_server_ends_before_it_begins)
     ck_assert_int_eq(f.gone, 1); /* begun or not */
     close(fd);
 }
+
+START_TEST(the_server_ends_before_it_begins)
+{
+    each_way(the_server_ends_before_it_begins_once);
+}
 END_TEST
 
-START_TEST(its_client_goes_before_it_begins)
+static void its_client_goes_before_it_begins_once(void)
 {
     start();
     f.keep = true;
@@ -200,7 +291,12 @@ START_TEST(its_client_goes_before_it_begins)
     stop();
     ck_assert_int_eq(f.ended + f.gone, 1);
 }
+
+START_TEST(its_client_goes_before_it_begins)
+{
+    each_way(its_client_goes_before_it_begins_once);
+}
 END_TEST
 
-SUITE_MAIN("http-upgrade", it_is_its_owners, its_owner_ends_it, the_server_ends,
-           the_server_ends_before_it_begins, its_client_goes_before_it_begins)
+SUITE_MAIN("http-upgrade", it_is_its_owners, its_socket_is_taken, many_are_taken, its_owner_ends_it,
+           the_server_ends, the_server_ends_before_it_begins, its_client_goes_before_it_begins)

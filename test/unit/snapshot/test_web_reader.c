@@ -68,15 +68,28 @@ static struct web_reader *reader(enum web_content content, const char *since)
     return r;
 }
 
+/* At most so many bytes of what there is for it, as a socket with so much room takes them. */
+static size_t take_some(struct web_reader *r, char *to, size_t max)
+{
+    struct iovec parts[WEB_READER_PARTS];
+    size_t len = 0;
+    for (int count; len < max && (count = web_reader_parts(r, parts)) != 0;) {
+        ck_assert_int_gt(count, 0);
+        size_t more = parts[0].iov_len < max - len ? parts[0].iov_len : max - len;
+        memcpy(to + len, parts[0].iov_base, more);
+        web_reader_took(r, more);
+        len += more;
+    }
+    return len;
+}
+
 /* All there is for it, `room` bytes at a time. */
 static struct buffer hear(struct web_reader *r, size_t room)
 {
     struct buffer b = BUFFER_EMPTY;
     char part[8192];
-    for (ssize_t n; (n = web_reader_read(r, part, room)) != 0;) {
-        ck_assert_int_gt(n, 0);
-        buffer_append(&b, part, (size_t)n);
-    }
+    for (size_t n; (n = take_some(r, part, room)) != 0;)
+        buffer_append(&b, part, n);
     return b;
 }
 
@@ -201,6 +214,78 @@ START_TEST(in_frames)
 }
 END_TEST
 
+static struct web_reader *reader_framed(const struct web_framing *framing, enum web_content content)
+{
+    struct web_reader_options o = {.store = &s, .framing = framing, .content = content};
+    struct web_reader *r = web_reader_new(&o);
+    ck_assert_ptr_nonnull(r);
+    return r;
+}
+
+/* What stands in chunks: each a whole message. */
+static struct buffer unchunk(const struct buffer *b)
+{
+    struct buffer out = BUFFER_EMPTY;
+    for (size_t at = 0; at < b->len;) {
+        char *end;
+        size_t len = strtoul(b->data + at, &end, 16);
+        ck_assert_int_eq(memcmp(end, "\r\n", 2), 0);
+        ck_assert_int_eq(memcmp(end + 2 + len - 2, "\n\n\r\n", 4), 0);
+        buffer_append(&out, end + 2, len);
+        at = (size_t)(end - b->data) + 2 + len + 2;
+    }
+    return out;
+}
+
+/* Some of them are told a change when another one has come already: what they hear is the same, however it is told. */
+START_TEST(all_hear_the_same)
+{
+    take(0, "a\n");
+    web_store_know(&s);
+    for (int content = 0; content < WEB_CONTENT_COUNT; content++) {
+        struct web_reader *at_once = reader_framed(&web_framing_sse, content);
+        struct web_reader *later = reader_framed(&web_framing_sse, content);
+        struct web_reader *chunks = reader_framed(&web_framing_chunks, content);
+        struct buffer all = BUFFER_EMPTY, some = BUFFER_EMPTY;
+        for (int i = 0; i < 12; i++) {
+            char line[32];
+            snprintf(line, sizeof line, "%d %d\n", content, i);
+            struct buffer got = hear(at_once, 50), text = BUFFER_EMPTY;
+            buffer_append_slice(&all, buffer_slice(&got));
+            buffer_fini(&got);
+            got = hear(chunks, 50);
+            buffer_append_slice(&some, buffer_slice(&got));
+            buffer_fini(&got);
+            buffer_append_text(&text, LONG);
+            buffer_append_text(&text, line);
+            take_bytes((size_t)i % 2, i == 7 ? slice_make("\xff", 1) : buffer_slice(&text));
+            buffer_fini(&text);
+            if (i % 3 == 0) {
+                got = hear(later, 50);
+                buffer_fini(&got);
+            }
+        }
+        struct buffer got = hear(at_once, 50);
+        buffer_append_slice(&all, buffer_slice(&got));
+        buffer_fini(&got);
+        got = hear(chunks, 50);
+        buffer_append_slice(&some, buffer_slice(&got));
+        buffer_fini(&got);
+        struct buffer same = unchunk(&some), last = hear(later, 50);
+        ck_assert(slice_equal(buffer_slice(&same), buffer_slice(&all)));
+        ck_assert_int_eq(memcmp(last.data, all.data + all.len - last.len, last.len), 0);
+        ck_assert_uint_gt(last.len, 0);
+        buffer_fini(&same);
+        buffer_fini(&last);
+        buffer_fini(&all);
+        buffer_fini(&some);
+        web_reader_free(at_once);
+        web_reader_free(later);
+        web_reader_free(chunks);
+    }
+}
+END_TEST
+
 /* ---- whatever happens, what a reader has made of it is what there is ---- */
 
 struct client {
@@ -260,11 +345,11 @@ static void client_hear(struct client *c, size_t most)
 {
     static char part[JOURNAL * 64];
     size_t len = 0;
-    for (ssize_t n; len < most; len += (size_t)n) {
-        n = web_reader_read(c->r, part, most - len < 300 ? most - len : 300);
+    for (size_t n; len < most; len += n) {
+        n = take_some(c->r, part, most - len < 300 ? most - len : 300);
         if (n == 0)
             break;
-        buffer_append(&c->got, part, (size_t)n);
+        buffer_append(&c->got, part, n);
     }
     for (const char *text; (text = buffer_text(&c->got)) != NULL;) {
         const char *end = strstr(text, "\n\n"), *id = strstr(text, "\nid: ");
@@ -349,4 +434,4 @@ START_TEST(another_history)
 END_TEST
 
 SUITE_MAIN_WITH("web-reader", set_up, tear_down, from_the_start, as_much_as_is_wanted, in_frames,
-                nobody_misses_silently, another_history)
+                all_hear_the_same, nobody_misses_silently, another_history)

@@ -12,8 +12,26 @@ bool web_store_start(struct web_store *s, const char *name, size_t count, size_t
 {
     *s = (struct web_store){.name = name, .count = count, .history = 1};
     s->list = calloc(count + 1, sizeof *s->list);
+    s->heads = calloc(1, sizeof *s->heads);
     web_journal_start(&s->journal, journal_most, &s->head);
-    return s->list != NULL;
+    return s->list != NULL && s->heads != NULL;
+}
+
+static void heads_clear(struct web_heads *h)
+{
+    for (size_t i = 0; i < WEB_FRAMINGS; i++)
+        for (size_t k = 0; k < WEB_CONTENT_COUNT; k++) {
+            web_text_unref(h->list[i][k]);
+            h->list[i][k] = NULL;
+        }
+}
+
+void web_heads_of(struct web_heads *h, uint64_t number)
+{
+    if (h->number == number)
+        return;
+    heads_clear(h);
+    h->number = number;
 }
 
 static void data_clear(struct web_resource *r)
@@ -29,6 +47,10 @@ void web_store_fini(struct web_store *s)
         data_clear(&s->list[i]);
     free(s->list);
     s->list = NULL;
+    if (s->heads != NULL)
+        heads_clear(s->heads);
+    free(s->heads);
+    s->heads = NULL;
     web_journal_fini(&s->journal);
 }
 
@@ -41,6 +63,7 @@ void web_store_forget(struct web_store *s)
     s->history++;
     s->known = false;
     s->head = (struct web_id){0};
+    heads_clear(s->heads);
     web_journal_fini(&s->journal);
     web_journal_start(&s->journal, most, &s->head);
     s->journal.first = end + 1; /* whoever reads it has fallen out */

@@ -25,6 +25,13 @@ struct web_resource {
     bool binary;           /* its bytes are no UTF-8 */
 };
 
+/* Of one change: what stands in front of it, for each way in which it is told (web_reader.h). NULL: not made yet. */
+#define WEB_FRAMINGS 3
+struct web_heads {
+    uint64_t number; /* in the journal */
+    struct web_text *list[WEB_FRAMINGS][WEB_CONTENT_COUNT];
+};
+
 struct web_store {
     const char *name; /* the owner's */
     struct web_resource *list;
@@ -34,11 +41,15 @@ struct web_store {
     uint64_t history;   /* another number: ids of before are of another one */
     struct web_id head; /* the newest change; 0: none */
     struct web_journal journal;
+    struct web_heads *heads;
 };
 
 /* Of so many resources, whose names the owner sets. False: memory is short. */
 bool web_store_start(struct web_store *s, const char *name, size_t count, size_t journal_most);
 void web_store_fini(struct web_store *s);
+
+/* They are of that change from now on. */
+void web_heads_of(struct web_heads *h, uint64_t number);
 
 /* NULL: there is none. */
 struct web_resource *web_store_find(const struct web_store *s, struct slice name);

@@ -22,8 +22,9 @@ struct web_reader {
     size_t at;          /* the resource it has come to */
     char id[WEB_ID_SIZE];
 
-    /* The message it is in the midst of: */
+    /* The message it is in the midst of: `head`, or one that others are told as well, in front of the rest. */
     struct buffer head;
+    struct web_text *shared;
     struct web_text *text;
     const char *end;
     size_t sent; /* of all three */
@@ -42,7 +43,24 @@ static void sse_begin(struct buffer *out, const char *event, const char *id, siz
 }
 
 const struct web_framing web_framing_sse = {
-    .begin = sse_begin, .end = "\n\n", .ping = ": ping\n\n", .ping_len = 8};
+    .begin = sse_begin, .end = "\n\n", .ping = ": ping\n\n", .ping_len = 8, .last = ""};
+
+static void chunks_begin(struct buffer *out, const char *event, const char *id, size_t len)
+{
+    struct buffer fields = BUFFER_EMPTY;
+    sse_begin(&fields, event, id, len);
+    buffer_printf(out, "%zx\r\n", fields.len + len + strlen(web_framing_sse.end));
+    buffer_append_slice(out, buffer_slice(&fields));
+    out->failed = out->failed || fields.failed;
+    buffer_fini(&fields);
+}
+
+const struct web_framing web_framing_chunks = {.begin = chunks_begin,
+                                               .end = "\n\n\r\n",
+                                               .ping = "8\r\n: ping\n\n\r\n",
+                                               .ping_len = 13,
+                                               .last = "0\r\n\r\n",
+                                               .number = 1};
 
 /* Event and id stand in the message itself. */
 static void websocket_begin(struct buffer *out, const char *event, const char *id, size_t len)
@@ -53,8 +71,12 @@ static void websocket_begin(struct buffer *out, const char *event, const char *i
     buffer_append(out, head, websocket_head(len, head));
 }
 
-const struct web_framing web_framing_websocket = {
-    .begin = websocket_begin, .end = "", .ping = WEBSOCKET_PING, .ping_len = WEBSOCKET_PING_LEN};
+const struct web_framing web_framing_websocket = {.begin = websocket_begin,
+                                                  .end = "",
+                                                  .ping = WEBSOCKET_PING,
+                                                  .ping_len = WEBSOCKET_PING_LEN,
+                                                  .last = "",
+                                                  .number = 2};
 
 /* ---- messages ---- */
 
@@ -71,22 +93,33 @@ static void reader_time(struct buffer *b, int64_t time_s)
     reader_member(b, "time", text);
 }
 
-/* The message begins: `json` lacks its closing brace, which comes behind `text`. */
-static void reader_say(struct web_reader *r, const char *event, const char *id, struct buffer *json,
-                       struct web_text *text)
+/* The message's head is there: its closing brace comes behind `text`. */
+static void reader_go(struct web_reader *r, struct web_text *text)
 {
-    if (id[0] != '\0')
-        reader_member(json, "id", id);
-    size_t len = json->len + web_text_slice(text).len + 1;
-    buffer_clear(&r->head);
-    r->o.framing->begin(&r->head, event, id, len);
-    buffer_append_slice(&r->head, buffer_slice(json));
-    r->head.failed = r->head.failed || json->failed;
     r->text = web_text_ref(text);
     r->end = "}";
     r->sent = 0;
     r->events++;
+}
+
+static void reader_encode(const struct web_reader *r, const char *event, const char *id,
+                          struct buffer *json, const struct web_text *text, struct buffer *head)
+{
+    if (id[0] != '\0')
+        reader_member(json, "id", id);
+    buffer_clear(head);
+    r->o.framing->begin(head, event, id, json->len + web_text_slice(text).len + 1);
+    buffer_append_slice(head, buffer_slice(json));
+    head->failed = head->failed || json->failed;
     buffer_fini(json);
+}
+
+/* The message begins: `json` lacks its closing brace. */
+static void reader_say(struct web_reader *r, const char *event, const char *id, struct buffer *json,
+                       struct web_text *text)
+{
+    reader_encode(r, event, id, json, text, &r->head);
+    reader_go(r, text);
 }
 
 static void reader_begin(struct buffer *b, const struct web_reader *r, const char *event,
@@ -142,13 +175,13 @@ static void reader_snapshot(struct web_reader *r, size_t i, const char *reason, 
     reader_say(r, "snapshot", id, &b, r->o.content != WEB_CONTENT_NONE ? of->text : NULL);
 }
 
-static void reader_change(struct web_reader *r, size_t i, const struct web_change *c)
+/* The change as those are told it who want as much, and hold what it is a change of. */
+static void change_encode(const struct web_reader *r, const struct web_change *c, bool whole,
+                          const struct web_text *text, struct buffer *head)
 {
     struct web_version v = {.seq = c->seq, .time_s = c->time_s};
     char id[WEB_ID_SIZE];
     struct buffer b = BUFFER_EMPTY;
-    bool whole = c->whole != NULL && r->o.content != WEB_CONTENT_NONE &&
-                 (r->o.content == WEB_CONTENT_DELTA || c->prev == 0);
     const char *event = whole ? "snapshot" : "change";
     memcpy(v.commit, c->commit, sizeof v.commit);
     memcpy(v.blob, c->blob, sizeof v.blob);
@@ -158,11 +191,31 @@ static void reader_change(struct web_reader *r, size_t i, const struct web_chang
         reader_member(&b, "reason", c->whole);
     else
         buffer_printf(&b, ",\"prev\":%" PRIu64, c->prev);
+    reader_encode(r, event, id, &b, text, head);
+}
+
+/* Most are told the newest, one behind the other: the heads of one change are kept, and made anew for another. */
+static void reader_change(struct web_reader *r, size_t i, const struct web_change *c,
+                          uint64_t number)
+{
+    struct web_heads *heads = r->o.store->heads;
+    struct web_text **kept = &heads->list[r->o.framing->number][r->o.content];
+    bool whole = c->whole != NULL && r->o.content != WEB_CONTENT_NONE &&
+                 (r->o.content == WEB_CONTENT_DELTA || c->prev == 0);
+    struct web_text *text = r->o.content == WEB_CONTENT_NONE            ? NULL
+                            : whole || r->o.content == WEB_CONTENT_FULL ? c->text
+                                                                        : c->splices;
+    web_heads_of(heads, number);
+    if (*kept == NULL) {
+        change_encode(r, c, whole, text, &r->head);
+        *kept = buffer_ok(&r->head) ? web_text_new(buffer_slice(&r->head)) : NULL;
+    }
+    if (*kept != NULL) { /* else it has a head of its own */
+        buffer_fini(&r->head);
+        r->shared = web_text_ref(*kept);
+    }
     r->held[i] = c->seq;
-    reader_say(r, event, id, &b,
-               r->o.content == WEB_CONTENT_NONE            ? NULL
-               : whole || r->o.content == WEB_CONTENT_FULL ? c->text
-                                                           : c->splices);
+    reader_go(r, text);
 }
 
 /* ---- what comes next ---- */
@@ -216,7 +269,7 @@ static bool reader_follow(struct web_reader *r)
         if (!reader_wants(r, c->resource, &i) || c->seq <= r->held[i])
             continue;
         if (c->prev == r->held[i]) {
-            reader_change(r, i, c);
+            reader_change(r, i, c, r->next - 1);
             return true;
         }
         r->next--;
@@ -259,7 +312,8 @@ static bool reader_next(struct web_reader *r)
 static int reader_left(const struct web_reader *r, struct iovec parts[WEB_READER_PARTS])
 {
     const struct slice all[WEB_READER_PARTS] = {
-        buffer_slice(&r->head), web_text_slice(r->text), slice_of(r->end),
+        r->shared != NULL ? web_text_slice(r->shared) : buffer_slice(&r->head),
+        web_text_slice(r->text), slice_of(r->end),
         slice_of(r->end[0] != '\0' ? r->o.framing->end : "")};
     size_t skip = r->sent;
     int count = 0;
@@ -276,8 +330,9 @@ static int reader_left(const struct web_reader *r, struct iovec parts[WEB_READER
 static void reader_over(struct web_reader *r)
 {
     buffer_fini(&r->head);
+    web_text_unref(r->shared);
     web_text_unref(r->text);
-    r->text = NULL;
+    r->shared = r->text = NULL;
     r->end = "";
     r->sent = 0;
 }
@@ -306,27 +361,9 @@ bool web_reader_is_within(const struct web_reader *r)
     return r->sent > 0 && reader_left(r, parts) > 0;
 }
 
-ssize_t web_reader_read(struct web_reader *r, char *to, size_t max)
-{
-    struct iovec parts[WEB_READER_PARTS];
-    size_t len = 0;
-    while (len < max) {
-        int count = web_reader_parts(r, parts);
-        if (count < 0)
-            return count;
-        if (count == 0)
-            break;
-        size_t more = parts[0].iov_len < max - len ? parts[0].iov_len : max - len;
-        memcpy(to + len, parts[0].iov_base, more);
-        web_reader_took(r, more);
-        len += more;
-    }
-    return (ssize_t)len;
-}
-
 void web_reader_ping(struct web_reader *r)
 {
-    if (r->head.len == 0)
+    if (r->head.len == 0 && r->shared == NULL)
         buffer_append(&r->head, r->o.framing->ping, r->o.framing->ping_len);
 }
 
@@ -387,8 +424,7 @@ void web_reader_free(struct web_reader *r)
 {
     if (r == NULL)
         return;
-    buffer_fini(&r->head);
-    web_text_unref(r->text);
+    reader_over(r);
     free(r->resources);
     free(r->held);
     free(r);

@@ -1,8 +1,8 @@
 /*
  * web_reader.h: one who reads the changes of a store: what it is told next.
  *
- * Runs in the web worker. Pure: it fills whatever room there is. It keeps where it stands, which version of each
- * resource it holds, and the head of the message it is in the midst of; whatever is larger is shared (web_text.h).
+ * Runs in the web worker. Pure. It keeps where it stands, and which version of each resource it holds; a change, and
+ * whatever is large, is encoded once for all who are told it (web_text.h).
  * So nobody misses silently: a change is told to who holds what it is a change of, others get the newest.
  */
 #ifndef WORKERS_SNAPSHOT_WEB_READER_H
@@ -10,7 +10,6 @@
 
 #include "workers/snapshot/web/web_data.h"
 
-#include <sys/types.h>
 #include <sys/uio.h>
 
 /* How messages are told apart where they go. */
@@ -20,9 +19,12 @@ struct web_framing {
     const char *end;
     const char *ping; /* says nothing */
     size_t ping_len;
+    const char *last; /* in front of the connection's end */
+    size_t number;    /* of its own, below WEB_FRAMINGS */
 };
 
-extern const struct web_framing web_framing_sse, web_framing_websocket;
+/* Server-sent events; the same, each a chunk of HTTP; text messages of a WebSocket. */
+extern const struct web_framing web_framing_sse, web_framing_chunks, web_framing_websocket;
 
 struct web_reader;
 
@@ -39,12 +41,9 @@ struct web_reader_options {
 struct web_reader *web_reader_new(const struct web_reader_options *o);
 void web_reader_free(struct web_reader *r); /* accepts NULL */
 
-/* Writes what comes next. 0: nothing does, until something has changed; -ENOMEM. */
-ssize_t web_reader_read(struct web_reader *r, char *to, size_t max);
-
 /*
- * The same for who writes what is there without a copy of it: what is left of the message it is in the midst of, else
- * the next. How many parts; 0: there is nothing, until something has changed; -ENOMEM. They live until web_reader_took.
+ * What is to be written: what is left of the message it is in the midst of, else the next. How many parts; 0: there is
+ * nothing, until something has changed; -ENOMEM. They live until web_reader_took.
  */
 #define WEB_READER_PARTS 4
 int web_reader_parts(struct web_reader *r, struct iovec parts[WEB_READER_PARTS]);

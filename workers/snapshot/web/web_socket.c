@@ -1,9 +1,10 @@
 /*
- * web_socket.c: readers of changes over WebSockets. See web_subscriber.h, common/http/websocket.h.
+ * web_socket.c: the socket of a reader of changes, by events or a WebSocket. See web_subscriber.h,
+ * common/http/websocket.h.
  *
  * What a reader is told is written from where it lies to the socket, which is full for who is slow: he falls out of the
- * journal, and is brought to the newest. What he says himself is answered between two messages, and read on only when
- * that has left: nothing heaps up for him.
+ * journal, and is brought to the newest. What he says himself over a WebSocket is answered between two messages, and
+ * read on only when that has left: nothing heaps up for him. Who reads events has nothing to say.
  */
 #include "workers/snapshot/web/web_subscriber.h"
 
@@ -24,12 +25,13 @@ struct web_socket {
     struct http_upgraded *upgraded;
     int fd;
     bool begun;
+    const struct web_framing *framing;
     struct websocket *protocol; /* while it is saying something: NULL else */
-    struct buffer answers;      /* to what it says */
+    struct buffer answers;      /* to what it says; of events, their head */
     bool over;                  /* nothing is told behind `answers` */
     bool shut;                  /* they have left, too: it is waited for its end */
     bool full;                  /* the socket takes nothing */
-    uint64_t moved_ms; /* clock_mono_ms: when it last took something, or had nothing to take */
+    uint64_t moved_ms; /* clock_mono_ms: when it last took something, or was full, or shut */
 };
 
 /* ---- its end ---- */
@@ -43,9 +45,14 @@ static void socket_free(struct web_socket *k)
     web_subscriber_gone(b);
 }
 
+/* The server ends: nothing is under way for who has room, and is told that it is the end. */
 static void socket_on_gone(void *ctx)
 {
-    socket_free(ctx);
+    struct web_socket *k = ctx;
+    const char *last = k->framing->last;
+    if (k->begun && k->answers.len == 0 && !web_reader_is_within(k->b->reader))
+        (void)send(k->fd, last, strlen(last), MSG_NOSIGNAL | MSG_DONTWAIT);
+    socket_free(k);
 }
 
 static void socket_end(struct web_socket *k)
@@ -62,10 +69,11 @@ static bool socket_send(struct web_socket *k, struct iovec *parts, size_t count,
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t n = sendmsg(k->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    bool had_room = !k->full;
     k->full = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS);
     *gone = n < 0 && !k->full && errno != EINTR;
     *sent = n > 0 ? (size_t)n : 0;
-    if (n > 0)
+    if (n > 0 || had_room)
         k->moved_ms = clock_mono_ms();
     return !k->full && !*gone;
 }
@@ -76,6 +84,8 @@ static bool socket_send_answers(struct web_socket *k, bool *gone)
     struct iovec part = {k->answers.data, k->answers.len};
     bool good = socket_send(k, &part, 1, &sent, gone);
     buffer_consume(&k->answers, sent);
+    if (k->answers.len == 0)
+        buffer_fini(&k->answers);
     return good;
 }
 
@@ -107,6 +117,7 @@ static bool socket_pump(struct web_socket *k)
             more = socket_send_message(k, &gone);
     }
     if (!gone && k->over && !k->full && !k->shut) {
+        k->moved_ms = clock_mono_ms();
         k->shut = true; /* not closed: what it still says would make its end of our last words */
         gone = shutdown(k->fd, SHUT_WR) != 0;
     }
@@ -114,8 +125,6 @@ static bool socket_pump(struct web_socket *k)
         socket_end(k);
         return false;
     }
-    if (!k->full && !k->shut)
-        k->moved_ms = clock_mono_ms();
     http_upgraded_watch(k->upgraded, k->answers.len == 0, k->full);
     return true;
 }
@@ -124,7 +133,7 @@ static bool socket_pump(struct web_socket *k)
 
 static void socket_take(struct web_socket *k, struct slice bytes)
 {
-    if (k->over || bytes.len == 0)
+    if (k->over || bytes.len == 0 || k->framing != &web_framing_websocket)
         return;
     if (k->protocol == NULL)
         k->protocol = websocket_new();
@@ -170,6 +179,11 @@ static void socket_on_begin(void *ctx, struct http_upgraded *u, int fd, struct s
     socket_pump(k);
 }
 
+bool web_socket_is_waited_for(const struct web_socket *k)
+{
+    return k->full || k->shut;
+}
+
 void web_socket_wake(struct web_socket *k)
 {
     if (!k->begun)
@@ -204,7 +218,8 @@ bool web_socket_admits(struct http_request *r)
     return http_request_is_open(r);
 }
 
-void web_socket_answer(struct web_subscriber *b, struct http_request *r)
+void web_socket_answer(struct web_subscriber *b, struct http_request *r,
+                       const struct web_framing *framing)
 {
     struct web_socket *k = calloc(1, sizeof *k);
     if (k == NULL) {
@@ -214,6 +229,10 @@ void web_socket_answer(struct web_subscriber *b, struct http_request *r)
     }
     const struct http_upgrade_owner owner = {socket_on_begin, socket_on_ready, socket_on_gone, k};
     k->b = b;
+    k->framing = framing;
     b->socket = k;
-    http_request_answer_upgrade(r, "websocket", &owner);
+    if (framing == &web_framing_websocket)
+        http_request_answer_upgrade(r, "websocket", &owner);
+    else
+        http_request_answer_socket(r, MHD_HTTP_OK, "text/event-stream", &owner, &k->answers);
 }

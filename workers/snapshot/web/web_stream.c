@@ -11,22 +11,6 @@
 
 #define STREAM_PING_MS 15000
 
-static ssize_t stream_on_read(void *ctx, char *to, size_t max)
-{
-    struct web_subscriber *b = ctx;
-    ssize_t n = web_reader_read(b->reader, to, max);
-    if (n < 0)
-        return HTTP_STREAM_BREAK;
-    if (n > 0)
-        web_subscriber_said(b);
-    return n;
-}
-
-static void stream_on_gone(void *ctx)
-{
-    web_subscriber_gone(ctx);
-}
-
 /* ---- what is asked for ---- */
 
 struct stream_wants {
@@ -99,25 +83,20 @@ static void stream_start(struct web_served *s, struct http_request *r,
     s->subscribers = b;
     s->web->subscribers++;
     http_request_add(r, "X-Content-Type-Options", "nosniff");
-    if (o->framing == &web_framing_websocket) {
-        web_socket_answer(b, r);
-        return;
-    }
-    const struct http_stream_source source = {stream_on_read, stream_on_gone, b};
-    http_request_add(r, "X-Accel-Buffering", "no"); /* nginx would keep events back */
-    struct http_stream *stream =
-        http_request_answer_stream(r, MHD_HTTP_OK, "text/event-stream", &source);
-    if (stream != NULL) /* else `b` has gone */
-        b->stream = stream;
+    if (o->framing != &web_framing_websocket)
+        http_request_add(r, "X-Accel-Buffering", "no"); /* nginx would keep events back */
+    web_socket_answer(b, r, o->framing);
 }
 
 void web_stream(struct web_served *s, struct http_request *r)
 {
     bool socket = web_socket_is_asked(r);
-    struct stream_wants w = {
-        .s = s,
-        .o = {.store = &s->data, .framing = socket ? &web_framing_websocket : &web_framing_sse},
-        .list = calloc(s->data.count + 1, sizeof *w.list)};
+    struct stream_wants w = {.s = s,
+                             .o = {.store = &s->data,
+                                   .framing = socket                   ? &web_framing_websocket
+                                              : http_request_is_old(r) ? &web_framing_sse
+                                                                       : &web_framing_chunks},
+                             .list = calloc(s->data.count + 1, sizeof *w.list)};
     if (w.list == NULL)
         web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short");
     else if (s->web->subscribers >= s->web->subscribers_max)
@@ -132,20 +111,13 @@ void web_stream(struct web_served *s, struct http_request *r)
 
 /* ---- what wakes them ---- */
 
-static void stream_wake(struct web_subscriber *b)
-{
-    if (b->stream != NULL)
-        http_stream_wake(b->stream);
-    else if (b->socket != NULL)
-        web_socket_wake(b->socket);
-}
-
 void web_stream_wake(struct web_served *s)
 {
     struct web_subscriber *next;
     for (struct web_subscriber *b = s->subscribers; b != NULL; b = next) {
         next = b->next; /* it may go */
-        stream_wake(b);
+        if (b->socket != NULL)
+            web_socket_wake(b->socket);
     }
 }
 
@@ -159,7 +131,7 @@ void web_stream_tick(struct web *web)
             bool silent = now - b->said_ms >= STREAM_PING_MS;
             if (silent)
                 web_reader_ping(b->reader);
-            if (silent || b->socket != NULL)
-                stream_wake(b);
+            if (b->socket != NULL && (silent || web_socket_is_waited_for(b->socket)))
+                web_socket_wake(b->socket);
         }
 }

@@ -2,8 +2,8 @@
  * web_subscriber.h: one who reads the changes of a store: over server-sent events, or over a WebSocket.
  *
  * web_subscriber.c  its end, and what it was told
- * web_stream.c  what it asks for, events, and who is woken when
- * web_socket.c  WebSockets
+ * web_stream.c      what it asks for, and who is woken when
+ * web_socket.c      its socket
  *
  * Both read by a web_reader.h: a cursor into one journal.
  */
@@ -19,7 +19,6 @@ struct web_subscriber {
     struct web_subscriber *prev, *next;
     struct web_served *s;
     struct web_reader *reader;
-    struct http_stream *stream; /* one of both */
     struct web_socket *socket;
     uint64_t said_ms; /* when it was last told something */
     uint64_t events, resyncs;
@@ -39,10 +38,13 @@ bool web_socket_is_asked(struct http_request *r);
 /* And says all that it takes. False: the request was answered. */
 bool web_socket_admits(struct http_request *r);
 
-/* Answers it so. Whatever becomes of it, web_subscriber_gone follows once. */
-void web_socket_answer(struct web_subscriber *b, struct http_request *r);
+/* Answers it with messages told apart so. Whatever becomes of it, web_subscriber_gone follows once. */
+void web_socket_answer(struct web_subscriber *b, struct http_request *r,
+                       const struct web_framing *framing);
 
-/* There may be something to tell; also once a second, for who takes nothing. The subscriber may be gone behind it. */
+/* There may be something to tell; also once a second, for who is waited for. The subscriber may be gone behind it. */
 void web_socket_wake(struct web_socket *socket);
+/* It is to take something, or to end. */
+bool web_socket_is_waited_for(const struct web_socket *socket);
 
 #endif
