@@ -136,12 +136,23 @@ static bool store_on_message(struct worker *w, void *state, struct worker_peer *
            snapshot_runs_message(state, from, type, u) || snapshot_follow(state, from, type, u);
 }
 
+static void store_say_trouble(struct snapshot_store *s)
+{
+    char why[SNAPSHOT_WHY_SIZE];
+    bool worse = s->why[0] != '\0';
+    bool any = worse || (s->repo != NULL && snapshot_repo_lacks(s->repo, why)) ||
+               snapshot_runs_stale(s, why);
+    worker_trouble(s->w, "%s", worse ? s->why : any ? why : "");
+}
+
 static void store_on_tick(struct worker *w, void *state)
 {
     struct snapshot_store *s = state;
     size_t has = 0, held = 0;
     if (s->repo == NULL)
         store_open(s);
+    if (s->repo != NULL)
+        snapshot_repo_sign(s->repo);
     snapshot_runs_go(s);
     snapshot_puts_tick(s);
     snapshot_whatif_tick(s);
@@ -154,8 +165,7 @@ static void store_on_tick(struct worker *w, void *state)
     worker_gauge(w, COUNTER_SNAPSHOT_SEQ, s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
     worker_doing(w, "%zu of %zu resources, seq %" PRIu64, has, s->count,
                  s->repo != NULL ? snapshot_repo_seq(s->repo) : 0);
-    char stale[SNAPSHOT_WHY_SIZE];
-    worker_trouble(w, "%s", s->why[0] == '\0' && snapshot_runs_stale(s, stale) ? stale : s->why);
+    store_say_trouble(s);
     worker_rest(w);
 }
 

@@ -38,8 +38,9 @@ bool snapshot_repo_resolve(struct snapshot_repo *r, const char *digits, char id[
     return rc == 0;
 }
 
+/* *deepest: the last of commit, tree and blob that was gone to. */
 static bool history_find(struct snapshot_repo *r, const git_oid *id, const char *path,
-                         char blob[SNAPSHOT_ID_SIZE], uint64_t *size, char *why)
+                         char blob[SNAPSHOT_ID_SIZE], uint64_t *size, git_oid *deepest, char *why)
 {
     git_commit *found = NULL;
     git_tree *tree = NULL;
@@ -47,13 +48,20 @@ static bool history_find(struct snapshot_repo *r, const git_oid *id, const char 
     git_odb *odb = NULL;
     size_t bytes = 0;
     git_object_t type;
-    bool good = git_commit_lookup(&found, r->git, id) == 0 && git_commit_tree(&tree, found) == 0 &&
-                git_tree_entry_bypath(&entry, tree, path) == 0 &&
-                git_repository_odb(&odb, r->git) == 0 &&
-                git_odb_read_header(&bytes, &type, odb, git_tree_entry_id(entry)) == 0;
+    blob[0] = '\0';
+    *deepest = *id;
+    bool good = git_commit_lookup(&found, r->git, id) == 0;
     if (good)
-        git_oid_tostr(blob, SNAPSHOT_ID_SIZE, git_tree_entry_id(entry));
-    else
+        *deepest = *git_commit_tree_id(found);
+    good = good && git_commit_tree(&tree, found) == 0 &&
+           git_tree_entry_bypath(&entry, tree, path) == 0;
+    if (good) {
+        *deepest = *git_tree_entry_id(entry);
+        git_oid_tostr(blob, SNAPSHOT_ID_SIZE, deepest);
+    }
+    good = good && git_repository_odb(&odb, r->git) == 0 &&
+           git_odb_read_header(&bytes, &type, odb, deepest) == 0;
+    if (!good)
         snapshot_repo_fail(why, path);
     *size = bytes;
     git_odb_free(odb);
@@ -66,13 +74,55 @@ static bool history_find(struct snapshot_repo *r, const git_oid *id, const char 
 bool snapshot_repo_find(struct snapshot_repo *r, const char *commit, const char *path,
                         char blob[SNAPSHOT_ID_SIZE], uint64_t *size, char *why)
 {
-    git_oid id;
+    git_oid id, deepest;
+    int tries = 0;
+    blob[0] = '\0';
+    if (!history_id(commit, &id, why))
+        return false;
+    while (!history_find(r, &id, path, blob, size, &deepest, why)) {
+        bool none = git_error_last() != NULL && git_error_last()->klass == GIT_ERROR_TREE;
+        if (snapshot_repo_missed(r, &tries))
+            continue;
+        if (none || git_oid_equal(&deepest, &id))
+            return false; /* no such file, or no such commit */
+        return snapshot_repo_lack(r, &deepest, &id, why);
+    }
+    return true;
+}
+
+static int history_on_entry(const char *root, const git_tree_entry *entry, void *payload)
+{
+    (void)root;
+    (void)entry;
+    (void)payload;
+    return 0;
+}
+
+/* git_tree_walk reads each folder, and no file. */
+static bool history_walk(struct snapshot_repo *r, const git_oid *id, git_oid *deepest)
+{
+    git_commit *commit = NULL;
+    git_tree *tree = NULL;
+    *deepest = *id;
+    bool good = git_commit_lookup(&commit, r->git, id) == 0;
+    if (good)
+        *deepest = *git_commit_tree_id(commit);
+    good = good && git_commit_tree(&tree, commit) == 0 &&
+           git_tree_walk(tree, GIT_TREEWALK_PRE, history_on_entry, NULL) == 0;
+    git_tree_free(tree);
+    git_commit_free(commit);
+    return good;
+}
+
+bool snapshot_repo_has_folders(struct snapshot_repo *r, const char *commit, char *why)
+{
+    git_oid id, deepest;
     int tries = 0;
     if (!history_id(commit, &id, why))
         return false;
-    while (!history_find(r, &id, path, blob, size, why))
+    while (!history_walk(r, &id, &deepest))
         if (!snapshot_repo_missed(r, &tries))
-            return false;
+            return snapshot_repo_lack(r, &deepest, NULL, why);
     return true;
 }
 
@@ -86,7 +136,7 @@ bool snapshot_repo_read(struct snapshot_repo *r, const char *blob, uint64_t offs
         return false;
     while (git_blob_lookup(&found, r->git, &id) != 0)
         if (!snapshot_repo_missed(r, &tries))
-            return snapshot_repo_fail(why, blob);
+            return snapshot_repo_lack(r, &id, NULL, why);
     uint64_t size = (uint64_t)git_blob_rawsize(found);
     uint64_t at = offset < size ? offset : size, left = size - at;
     buffer_append(out, (const char *)git_blob_rawcontent(found) + at,

@@ -201,7 +201,9 @@ static bool look_find(struct snapshot_store *s, uint64_t request, const struct s
         good = snapshot_repo_resolve(s->repo, said.commit, from, why);
     good = good && snapshot_repo_walk(s->repo, from, look_version_one, v, why) && v->found;
     good = good && snapshot_repo_find(s->repo, v->commit, r->path, v->blob, &v->size, why);
-    if (!good)
+    if (!good && v->found && v->blob[0] != '\0') /* its bytes are not there */
+        worker_reply_text(s->w, request, CONTROL_ERROR, "%s: %s", r->name, why);
+    else if (!good)
         worker_reply_text(s->w, request, CONTROL_ERROR, "%s: has no such version%s%s", r->name,
                           why[0] != '\0' ? ": " : "", why);
     return good;

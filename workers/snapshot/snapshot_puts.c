@@ -153,6 +153,7 @@ static void put_write(struct snapshot_store *s, uint64_t request, struct snapsho
         put_refuse(s, request, r, why);
     } else if (r->has && snapshot_repo_hash(bytes, blob) && strcmp(blob, r->blob) == 0) {
         worker_count(s->w, COUNTER_SNAPSHOT_UNCHANGED, 1);
+        snapshot_repo_mend(s->repo, bytes);
         put_answer(s, request, r, false);
     } else if (!snapshot_resource_write(s, r, &version, &accepted, why)) {
         put_refuse(s, request, r, why);

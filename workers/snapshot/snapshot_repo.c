@@ -60,7 +60,7 @@ static void repo_library(bool fsync)
     git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, (int)fsync);
 }
 
-/* ---- one writer ---- */
+/* ---- one writer: its process' number stands in the lock, for who finds it locked, and for the keeper ---- */
 
 static bool repo_make_folders(const char *path)
 {
@@ -79,25 +79,43 @@ static bool repo_make_folders(const char *path)
     return mkdir(part, 0777) == 0 || errno == EEXIST;
 }
 
-/* Its process' number stands in it, for who finds it locked. */
-static void repo_sign(int lock)
+/* Over what stands there: a disk that is full takes that, too. */
+static bool repo_sign(const char *name)
 {
     char text[24];
     int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
-    /* Who cannot write it, for the disk is full, has the lock all the same. */
-    if (ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)len, 0) != len)
-        (void)ftruncate(lock, 0);
+    int fd = open(name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool good = fd >= 0 && pwrite(fd, text, (size_t)len, 0) == len && ftruncate(fd, len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return good;
 }
 
+static void repo_lock_name(const char *path, char *name, size_t size)
+{
+    size_t len = strlen(path);
+    snprintf(name, size, "%s%s%s", path, len > 0 && path[len - 1] == '/' ? "" : "/", SNAPSHOT_LOCK);
+}
+
+void snapshot_repo_sign(struct snapshot_repo *r)
+{
+    char name[REPO_PATH_MAX + sizeof SNAPSHOT_LOCK + 1];
+    if (r->is_signed)
+        return;
+    repo_lock_name(git_repository_path(r->git), name, sizeof name);
+    r->is_signed = repo_sign(name);
+}
+
+/* Not for writing: such a descriptor, open for as long as we live, would keep the disk from being made read-only. */
 static enum snapshot_opened repo_lock(struct snapshot_repo *r, const char *path, char *why)
 {
     char name[REPO_PATH_MAX + sizeof SNAPSHOT_LOCK + 1], holder[24] = "";
-    snprintf(name, sizeof name, "%s/%s", path, SNAPSHOT_LOCK);
-    r->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    repo_lock_name(path, name, sizeof name);
+    r->lock = open(name, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (r->lock < 0)
         return repo_away(why, name, "cannot be opened");
     if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) {
-        repo_sign(r->lock);
+        r->is_signed = repo_sign(name);
         return SNAPSHOT_OPEN;
     }
     if (errno != EWOULDBLOCK)
@@ -153,9 +171,26 @@ static int repo_make(struct snapshot_repo *r, const struct snapshot_repo_options
     return git_repository_init_ext(&r->git, o->path, &init);
 }
 
+/* A disk that takes nothing is opened all the same: what there is can be read. */
+static bool repo_has_hook(const char *name)
+{
+    char text[sizeof repo_hook];
+    struct stat st;
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    bool same = fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0111) == 0111 &&
+                read(fd, text, sizeof text) == sizeof repo_hook - 1 &&
+                memcmp(text, repo_hook, sizeof repo_hook - 1) == 0;
+    if (fd >= 0)
+        close(fd);
+    return same;
+}
+
 static bool repo_write_hook(const char *path, char *why)
 {
     char name[REPO_PATH_MAX + 32], made[REPO_PATH_MAX + 40];
+    snprintf(name, sizeof name, "%s/hooks/pre-receive", path);
+    if (repo_has_hook(name))
+        return true;
     snprintf(name, sizeof name, "%s/hooks", path);
     if (mkdir(name, 0777) != 0 && errno != EEXIST)
         return repo_away(why, name, "cannot be made") == SNAPSHOT_OPEN;
@@ -172,8 +207,9 @@ static bool repo_write_hook(const char *path, char *why)
 static bool repo_settle(struct snapshot_repo *r, const struct snapshot_repo_options *o, char *why)
 {
     git_config *config = NULL;
+    int32_t automatic = 1;
     int rc = git_repository_config(&config, r->git);
-    if (rc == 0)
+    if (rc == 0 && (git_config_get_int32(&automatic, config, "gc.auto") != 0 || automatic != 0))
         rc = git_config_set_int32(config, "gc.auto", 0);
     git_config_free(config);
     if (rc != 0)

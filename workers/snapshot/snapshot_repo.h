@@ -41,6 +41,9 @@ enum snapshot_opened snapshot_repo_open(const struct snapshot_repo_options *o,
                                         struct snapshot_repo **out, char *why);
 void snapshot_repo_close(struct snapshot_repo *r); /* accepts NULL */
 
+/* Whose lock it is, written where it could not be written yet: the disk was read-only, or full. */
+void snapshot_repo_sign(struct snapshot_repo *r);
+
 /* Of the newest commit; 0: there is none yet. */
 uint64_t snapshot_repo_seq(const struct snapshot_repo *r);
 
@@ -72,9 +75,15 @@ bool snapshot_repo_walk(struct snapshot_repo *r, const char *from,
 bool snapshot_repo_resolve(struct snapshot_repo *r, const char *digits, char id[SNAPSHOT_ID_SIZE],
                            char *why);
 
-/* What the file is in that commit: its blob, and bytes. False with `why`; there may be no such file. */
+/*
+ * What the file is in that commit: its blob, and bytes. False with `why`; there may be no such file, or commit. Where
+ * there is one whose bytes are missing, `blob` names them all the same; else it is "" then.
+ */
 bool snapshot_repo_find(struct snapshot_repo *r, const char *commit, const char *path,
                         char blob[SNAPSHOT_ID_SIZE], uint64_t *size, char *why);
+
+/* Whether all folders of that commit can be read: else nobody knows what files it has. False with `why`. */
+bool snapshot_repo_has_folders(struct snapshot_repo *r, const char *commit, char *why);
 
 /* So many bytes of it from there on, appended. False with `why`. */
 bool snapshot_repo_read(struct snapshot_repo *r, const char *blob, uint64_t offset, size_t most,
@@ -83,6 +92,12 @@ bool snapshot_repo_read(struct snapshot_repo *r, const char *blob, uint64_t offs
 /* diff -u of two blobs, appended; nothing where they are equal. `name` stands in its head. False with `why`. */
 bool snapshot_repo_diff(struct snapshot_repo *r, const char *name, const char *from, const char *to,
                         struct buffer *out, char *why);
+
+/*
+ * Whether an object that should be there was found to be missing or broken, and still is: `why`, of SNAPSHOT_WHY_SIZE,
+ * names it.
+ */
+bool snapshot_repo_lacks(struct snapshot_repo *r, char *why);
 
 /* ---- writing ---- */
 
@@ -111,6 +126,9 @@ enum snapshot_written {
 /* A commit that puts these bytes into that file. `why` when it is not accepted. */
 enum snapshot_written snapshot_repo_write(struct snapshot_repo *r, const struct snapshot_new *n,
                                           struct snapshot_accepted *a, char *why);
+
+/* Bytes that a version has already: when just they are what is missing, they are put back. No version comes of it. */
+void snapshot_repo_mend(struct snapshot_repo *r, struct slice bytes);
 
 /* The id that these bytes have, without writing anything. */
 bool snapshot_repo_hash(struct slice bytes, char blob[SNAPSHOT_ID_SIZE]);

@@ -93,22 +93,23 @@ static bool resource_keep_first(void *ctx, const struct snapshot_commit *c)
 
 /*
  * Which of them are in the newest commit's tree at all: those are walked for. One whose file somebody has put there
- * under another name is met at no commit: it counts as never put.
+ * under another name is met at no commit: it counts as never put. One whose bytes are missing has its version all the
+ * same: who reads it is told what is wrong, and what is made from it fails.
  */
 bool snapshot_resources_find(struct snapshot_store *s)
 {
     char head[SNAPSHOT_ID_SIZE] = "", why[SNAPSHOT_WHY_SIZE];
     struct resource_search search = {.s = s};
-    if (!snapshot_repo_walk(s->repo, NULL, resource_keep_first, head, s->why))
+    if (!snapshot_repo_walk(s->repo, NULL, resource_keep_first, head, s->why) ||
+        (head[0] != '\0' && !snapshot_repo_has_folders(s->repo, head, s->why)))
         return false;
     for (size_t i = 0; i < s->count; i++) {
         struct snapshot_resource *r = &s->resources[i];
         r->has = false;
         r->blob[0] = '\0';
-        if (head[0] != '\0' && snapshot_repo_find(s->repo, head, r->path, r->blob, &r->size, why))
-            search.left++;
-        else
-            r->blob[0] = '\0';
+        if (head[0] != '\0')
+            (void)snapshot_repo_find(s->repo, head, r->path, r->blob, &r->size, why);
+        search.left += r->blob[0] != '\0';
     }
     return search.left == 0 || snapshot_repo_walk(s->repo, NULL, resource_meets, &search, s->why);
 }

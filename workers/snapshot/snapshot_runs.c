@@ -246,6 +246,7 @@ static bool run_write(struct snapshot_store *s, struct snapshot_resource *r,
     char blob[SNAPSHOT_ID_SIZE];
     if (r->has && snapshot_repo_hash(m->bytes, blob) && strcmp(blob, r->blob) == 0) {
         make->result = SNAPSHOT_UNCHANGED;
+        snapshot_repo_mend(s->repo, m->bytes);
         return true;
     }
     for (size_t k = 0; k < make->input_count; k++)

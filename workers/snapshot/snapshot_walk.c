@@ -46,11 +46,14 @@ static bool walk_tell(struct walk *w, git_commit *commit, const struct snapshot_
 static bool walk_chain(struct walk *w, git_commit *commit, struct snapshot_trailers *t)
 {
     bool ours = true, more = true;
+    char why[SNAPSHOT_WHY_SIZE];
     while (more && ours && git_commit_parentcount(commit) > 0) {
         git_commit *parent;
         struct snapshot_trailers of;
         bool is_ours = snapshot_repo_commit(w->r, git_commit_parent_id(commit, 0), &parent, &of);
         more = walk_tell(w, commit, t, parent == NULL);
+        if (parent == NULL && !snapshot_repo_was_cut(w->r, git_commit_id(commit)))
+            snapshot_repo_lack(w->r, git_commit_parent_id(commit, 0), NULL, why);
         git_commit_free(commit);
         commit = parent;
         *t = of;

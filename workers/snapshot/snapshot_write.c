@@ -40,10 +40,15 @@ static bool write_fail(struct snapshot_repo *r, char *why, const char *what)
 {
     struct statvfs disk;
     const char *path = git_repository_path(r->git);
-    if (statvfs(path, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize > WRITE_ROOM)
+    bool known = statvfs(path, &disk) == 0;
+    if (known && (disk.f_flag & ST_RDONLY) != 0)
+        snprintf(why, SNAPSHOT_WHY_SIZE, "%s: the disk of %s is read-only: make it writable", what,
+                 path);
+    else if (known && (uint64_t)disk.f_bavail * disk.f_frsize <= WRITE_ROOM)
+        snprintf(why, SNAPSHOT_WHY_SIZE, "%s: no space left on the disk of %s: make room there",
+                 what, path);
+    else
         return snapshot_repo_fail(why, what);
-    snprintf(why, SNAPSHOT_WHY_SIZE, "%s: no space left on the disk of %s: make room there", what,
-             path);
     return false;
 }
 

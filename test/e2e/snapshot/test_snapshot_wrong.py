@@ -175,17 +175,23 @@ def test_who_breaks_off_is_forgotten_and_others_go_on(store):
 
 
 class Small(Platoon):
-    """Whose state is on a disk of 2 MB."""
+    """Whose state, or another folder, is on a disk of 2 MB."""
+    mounted = "state"
 
-    def mount(self):
-        (self.dir / "state").mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", self.dir / "state"], check=True)
+    def mount(self, name="state"):
+        self.mounted = name
+        (self.dir / name).mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", self.dir / name], check=True)
+
+    def read_only(self, yes):
+        """Nobody keeps a file open for writing there, so it can be."""
+        subprocess.run(["mount", "-o", f"remount,{'ro' if yes else 'rw'}", self.dir / self.mounted], check=True, timeout=60)
 
     def close(self, failed=False):
         try:
             super().close(failed)
         finally:
-            subprocess.run(["umount", "-l", self.dir / "state"], check=False, stderr=subprocess.DEVNULL)
+            subprocess.run(["umount", "-l", self.dir / self.mounted], check=False, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -235,6 +241,49 @@ def test_a_run_on_a_full_disk_fails_and_is_made_up_for(store):
     assert store.json("show", "made")["resource"]["seq"] == 4
     good, said = store.is_sound()
     assert good, said
+
+
+def test_a_read_only_disk_refuses_and_reads_go_on(store):
+    store.platoon.mount("data")
+    store.path = store.platoon.dir / "data/plan.git"
+    store.start({"work": {}, "made": {"inputs": "work", "command": "sed s/^/m/", "retry_min": "200ms", "retry_max": "400ms"}}, {"path": store.path})
+    store.put("work", b"1\n")
+    assert store.ctl("snapshot", "wait").returncode == 0
+    store.platoon.read_only(True)
+    for start in (False, True):
+        if start:
+            before = store.platoon.workers()["snapshot/plan/store"]
+            os.kill(before["pid"], signal.SIGKILL)
+            store.platoon.replaced(before, 60)
+        done = store.ctl("snapshot", "put", "work", data=b"2\n")
+        assert done.returncode == 1 and b"is read-only: make it writable" in done.stderr, done
+        assert store.get("work") == b"1\n" and store.get("made") == b"m1\n"
+    store.platoon.read_only(False)
+    assert store.put("work", b"2\n")["seq"] == 3, "without a restart"
+    assert store.ctl("snapshot", "wait").returncode == 0 and store.get("made") == b"m2\n"
+    wait_until(lambda: store.ctl("snapshot", "pack").returncode == 0, 60, "the keeper to know whose it is")
+    good, said = store.is_sound()
+    assert good, said
+
+
+def test_a_store_that_starts_on_a_full_disk_reads(store):
+    store.platoon.mount()
+    store.start({"work": {}})
+    store.put("work", b"1\n")
+    ballast = store.platoon.dir / "state/ballast"
+    fd = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    with pytest.raises(OSError):
+        while True:
+            os.write(fd, b"x" * 4096)
+    os.close(fd)
+    before = store.platoon.workers()["snapshot/plan/store"]
+    os.kill(before["pid"], signal.SIGKILL)
+    store.platoon.replaced(before, 60)
+    done = store.ctl("snapshot", "put", "work", data=b"2\n")
+    assert done.returncode == 1 and b"o space left" in done.stderr, done
+    assert store.get("work") == b"1\n"
+    ballast.unlink()
+    assert store.put("work", b"2\n")["seq"] == 2, "without a restart"
 
 
 def test_a_worker_that_hangs_is_replaced_and_nothing_is_lost(store):

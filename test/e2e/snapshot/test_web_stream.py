@@ -118,6 +118,9 @@ def test_streams_stay_open_while_the_store_is_away(web):
         assert web.ask("/data/plan/app").body == LONG.encode()
         assert web.ask("/data/plan/app", "PUT", b"x\n").status == 503
         assert [row["seq"] for row in web.ask("/data/plan").json if "seq" in row] == [1]
+        for path, method in (("app/run", "POST"), ("app?at=0s", "GET"), ("app/log", "GET"), ("app/diff?from=1h", "GET"), ("raw", "GET")):
+            away = web.ask(f"/data/plan/{path}", method)
+            assert away.status == 503 and "store is away" in away.json["error"], (path, away.status, away.body)
         assert web.store.ctl("start", "snapshot/plan/store").returncode == 0
         web.store.ready()
         for n in range(2, 6):

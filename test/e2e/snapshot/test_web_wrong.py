@@ -16,8 +16,9 @@ def platoon_kind(request):
 
 
 def test_a_full_disk_is_507_and_heals(store):
-    store.platoon.mount()
-    web = Web(store, {"work": {"size_max": "1MB"}, "small": {}}).start().known()
+    store.platoon.mount("data")
+    store.path = store.platoon.dir / "data/plan.git"
+    web = Web(store, {"work": {"size_max": "1MB"}, "small": {}}, {"path": store.path}).start().known()
     assert web.ask("/data/plan/small", "PUT", b"1\n").status == 200
     kept = None
     for _ in range(20):
@@ -27,7 +28,7 @@ def test_a_full_disk_is_507_and_heals(store):
             break
         kept = data
     assert done.status == 507 and "o space left" in done.json["error"] and done.headers["X-Content-Type-Options"] == "nosniff"
-    ballast = store.platoon.dir / "state/ballast"
+    ballast = store.platoon.dir / "data/ballast"
     fd = os.open(ballast, os.O_WRONLY | os.O_CREAT)
     with pytest.raises(OSError):
         while True:
@@ -40,6 +41,11 @@ def test_a_full_disk_is_507_and_heals(store):
     ballast.unlink()
     healed = web.ask("/data/plan/small", "PUT", b"2\n")
     assert healed.status == 200 and healed.json["changed"] is True, "without a restart"
+    store.platoon.read_only(True)
+    refused = web.ask("/data/plan/small", "PUT", b"3\n")
+    assert refused.status == 507 and "is read-only" in refused.json["error"], refused.body
+    store.platoon.read_only(False)
+    assert web.ask("/data/plan/small", "PUT", b"3\n").status == 200
     good, said = store.is_sound()
     assert good, said
 

@@ -45,6 +45,8 @@ static unsigned answer_status_of(const char *why)
                  {"fewer than size_min", MHD_HTTP_UNPROCESSABLE_CONTENT},
                  {"has no such version", MHD_HTTP_NOT_FOUND},
                  {"o space left", MHD_HTTP_INSUFFICIENT_STORAGE},
+                 {"is read-only", MHD_HTTP_INSUFFICIENT_STORAGE},
+                 {"quota exceeded", MHD_HTTP_INSUFFICIENT_STORAGE},
                  {"the difference has more", MHD_HTTP_CONTENT_TOO_LARGE}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strstr(why, words[i].says) != NULL)

@@ -130,7 +130,7 @@ static void feed_on_piece(void *ctx, enum control_status status, struct slice bo
     struct slice bytes = status == CONTROL_OK ? feed_bytes(body) : slice_make("", 0);
     s->fetching = false;
     buffer_append_slice(&s->piece, bytes);
-    if (bytes.len == 0 && s->piece.len < item->size) {
+    if (status != CONTROL_OK || (bytes.len == 0 && s->piece.len < item->size)) {
         log_warn("web-version-unread", "store=%s resource=%s commit=%s", s->data.name,
                  item->of->name, item->v.commit);
         feed_pop(

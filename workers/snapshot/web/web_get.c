@@ -14,7 +14,8 @@
 struct web_look {
     struct web_wait wait;
     bool text; /* the answer is bytes, else JSON */
-    bool run;  /* a failure is the run's, and no fault of ours */
+    const char *
+        run; /* the resource that is run: what is said of it is the run's, and no fault of ours; or NULL */
     struct web_served *s;
     /* Of a list: what has come so far of all stores. */
     bool only_open;
@@ -81,21 +82,24 @@ static void look_show_text(struct http_request *r, struct slice packed)
     buffer_fini(&body);
 }
 
+/* "NAME: why" is of the run; all else of the store, or of who asks. */
+static bool look_is_runs(const char *name, struct slice body, struct slice *why)
+{
+    struct unpack u = unpack_start(body);
+    size_t len = strlen(name);
+    *why = unpack_str(&u);
+    return unpack_ok(&u) && why->len > len && memcmp(why->ptr, name, len) == 0 &&
+           why->ptr[len] == ':' && memmem(why->ptr, why->len, "nobody makes it", 15) == NULL;
+}
+
 static void look_on_answer(void *ctx, enum control_status status, struct slice body)
 {
     struct web_look *l = ctx;
     struct http_request *r = l->wait.r;
-    bool run = l->run && status == CONTROL_ERROR;
+    struct slice why = slice_of("");
     json_t *value = NULL;
-    if (run) {
-        struct unpack u = unpack_start(body);
-        struct slice why = unpack_str(&u);
-        bool made = !slice_is(why, "") && memmem(why.ptr, why.len, "nobody makes it", 15) == NULL;
-        if (made)
-            web_fail(r, MHD_HTTP_BAD_GATEWAY, "%.*s", (int)(why.len < 900 ? why.len : 900),
-                     why.ptr);
-        else
-            web_fail_for(r, status, body);
+    if (l->run != NULL && status == CONTROL_ERROR && look_is_runs(l->run, body, &why)) {
+        web_fail(r, MHD_HTTP_BAD_GATEWAY, "%.*s", (int)(why.len < 900 ? why.len : 900), why.ptr);
     } else if (status != CONTROL_OK) {
         web_fail_for(r, status, body);
     } else if (l->text) {
@@ -108,7 +112,7 @@ static void look_on_answer(void *ctx, enum control_status status, struct slice b
     web_wait_end(&l->wait);
 }
 
-static void look_ask(struct web_served *s, struct http_request *r, bool text, bool run,
+static void look_ask(struct web_served *s, struct http_request *r, bool text, const char *run,
                      const char *verb, size_t count, const struct slice *words)
 {
     struct web_look *l = look_new(s->web, r);
@@ -116,8 +120,8 @@ static void look_ask(struct web_served *s, struct http_request *r, bool text, bo
         return;
     l->text = text;
     l->run = run;
-    bool asked = run ? web_ask_long(s, verb, count, words, look_on_answer, l)
-                     : web_ask(s, verb, count, words, look_on_answer, l);
+    bool asked = run != NULL ? web_ask_long(s, verb, count, words, look_on_answer, l)
+                             : web_ask(s, verb, count, words, look_on_answer, l);
     if (!asked)
         look_away(l);
 }
@@ -132,7 +136,7 @@ void web_get_log(struct web_served *s, struct web_resource *of, struct http_requ
 {
     const struct slice words[] = {slice_of(of->name), get_word(r, "limit", "20"),
                                   get_word(r, "before", "0")};
-    look_ask(s, r, false, false, "snapshot-log", 3, words);
+    look_ask(s, r, false, NULL, "snapshot-log", 3, words);
 }
 
 void web_get_diff(struct web_served *s, struct web_resource *of, struct http_request *r)
@@ -143,13 +147,13 @@ void web_get_diff(struct web_served *s, struct web_resource *of, struct http_req
         web_fail(r, MHD_HTTP_BAD_REQUEST,
                  "from=VERSION is missing: what is it to be compared with?");
     else
-        look_ask(s, r, true, false, "snapshot-diff", 3, words);
+        look_ask(s, r, true, NULL, "snapshot-diff", 3, words);
 }
 
 void web_get_run(struct web_served *s, struct web_resource *of, struct http_request *r)
 {
     const struct slice words[] = {slice_of(of->name)};
-    look_ask(s, r, false, true, "snapshot-run", 1, words);
+    look_ask(s, r, false, of->name, "snapshot-run", 1, words);
 }
 
 /* ---- lists ---- */
@@ -354,7 +358,12 @@ static void fetch_on_piece(void *ctx, enum control_status status, struct slice b
 void web_get_version(struct web_served *s, struct web_resource *of, struct http_request *r)
 {
     const char *at = http_request_query(r, "at");
-    if (at != NULL && at[0] != '\0') {
+    bool newest = at == NULL || at[0] == '\0';
+    if (newest && of->has) {
+        get_answer(s, of, r, &of->v, &of->bytes);
+    } else if (newest && !s->data.known) {
+        web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the store has not been heard yet: try again");
+    } else {
         struct web_fetch *f = calloc(1, sizeof *f);
         if (f == NULL) {
             web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "memory is short");
@@ -363,12 +372,6 @@ void web_get_version(struct web_served *s, struct web_resource *of, struct http_
         f->s = s;
         f->of = of;
         web_wait_begin(&f->wait, s->web, r, fetch_free);
-        fetch_piece(f, slice_of(at));
-    } else if (of->has) {
-        get_answer(s, of, r, &of->v, &of->bytes);
-    } else if (s->data.known) {
-        web_fail(r, MHD_HTTP_NOT_FOUND, "%s has no version yet", of->name);
-    } else {
-        web_fail(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the store has not been heard yet: try again");
+        fetch_piece(f, slice_of(newest ? "" : at)); /* which has none, or one that cannot be read */
     }
 }
