@@ -125,7 +125,8 @@ end
 -- as long as nothing of ours stands in its hash.
 local function job_of(id)
   local f = call('HMGET', JOB .. id, 'status', 'origin', 'platoon.platform', 'platoon.owner', 'platoon.attempt', 'platoon.spared', 'platoon.lost',
-    'platoon.ended', 'platoon.rerun', 'result_ttl', 'failure_ttl', 'platoon.stop', 'platoon.function', 'description', 'ttl', 'enqueue_at_front', 'created_at')
+    'platoon.ended', 'platoon.rerun', 'result_ttl', 'failure_ttl', 'platoon.stop', 'platoon.function', 'description', 'ttl', 'enqueue_at_front', 'created_at',
+    'platoon.over')
   if not f[1] then
     return nil
   end
@@ -133,7 +134,7 @@ local function job_of(id)
   return {id = id, key = JOB .. id, status = f[1], queue = f[2] or '', platform = platform, owner = f[4] or '', attempt = count_of(f[5]),
     spared = count_of(f[6]), lost = count_of(f[7]), ended = count_of(f[8]), rerun = f[9] ~= '0', result_ttl = count_of(f[10], 500),
     failure_ttl = count_of(f[11], 31536000), stop = f[12], func = platform and (f[13] == '1' or not f[3]), strange = platform and not f[3], alien = not platform,
-    ttl = count_of(f[15]), front = f[16] == '1', created = f[17]}
+    ttl = count_of(f[15]), front = f[16] == '1', created = f[17], over = f[18]}
 end
 
 -- A function of RQ's stands in our list from now on.
@@ -235,7 +236,7 @@ local function to_end(job, kind, status, ttl)
     release(job, status == 'finished') -- before it has ended: a call that is refused in between does it again
   end
   to_history(job, status)
-  call('HSET', job.key, 'status', status, 'ended_at', stamped)
+  call('HSET', job.key, 'status', status, 'ended_at', stamped, 'platoon.over', '1')
   count_end(job, status)
   for _, key in ipairs(ttl < 0 and {} or job.func and {job.key, job.key .. ':dependents', JOB .. ':' .. job.id .. ':dependencies'} or {job.key}) do
     call('PEXPIRE', key, num(ttl * 1000 + GRACE * 1000))

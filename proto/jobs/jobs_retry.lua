@@ -13,7 +13,7 @@ elseif call('ZSCORE', registry('wip', job.queue), job.id) then
 end
 call('PERSIST', job.key)
 call('HSET', job.key, 'platoon.spared', num(job.attempt), 'platoon.lost', '0')
-call('HDEL', job.key, 'ended_at', 'exc_info', 'platoon.cause', 'platoon.reason', 'platoon.stop')
+call('HDEL', job.key, 'ended_at', 'exc_info', 'platoon.over', 'platoon.cause', 'platoon.reason', 'platoon.stop')
 to_queue(job, false)
 call('ZREM', registry('failed', job.queue), job.id)
 call('ZREM', registry('canceled', job.queue), job.id)

@@ -42,12 +42,15 @@ end
 local function hold(job, owner, worker, lease)
   if job.strange then
     adopt(job)
+  elseif job.over then
+    job.spared, job.lost = job.attempt, 0 -- it has ended, and RQ's client has it wait again: as by our retry it begins anew
+    call('HSET', job.key, 'platoon.spared', num(job.spared), 'platoon.lost', '0')
   end
   call('ZADD', registry('wip', job.queue), seconds(now + lease + GRACE * 1000), job.id)
   job.attempt = job.attempt + 1
   call('HSET', job.key, 'status', 'started', 'started_at', stamped, 'last_heartbeat', stamped, 'worker_name', worker, 'origin', job.queue,
     'platoon.owner', owner, 'platoon.attempt', num(job.attempt))
-  call('HDEL', job.key, 'ended_at', 'exc_info', 'platoon.stop', 'platoon.cause', 'platoon.reason', 'platoon.progress', 'platoon.traceback')
+  call('HDEL', job.key, 'ended_at', 'exc_info', 'platoon.stop', 'platoon.over', 'platoon.cause', 'platoon.reason', 'platoon.progress', 'platoon.traceback')
   call('PERSIST', job.key)
   call('LREM', QUEUE .. job.queue, '1', job.id)
 end

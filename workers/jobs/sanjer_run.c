@@ -25,6 +25,12 @@
 
 #define RUN_READ_SIZE 65536
 
+/*
+ * What RQ has canceled or deleted is over within 2 s, and what is somebody else's by now must not go on beside it: the
+ * beat that tells us comes each second, and so long TERM has for it, should stop_timeout be longer.
+ */
+#define RUN_GONE_MS 800u
+
 /* Of what stands in a pipe when a child has said that its job is over: all, unless somebody still writes. */
 #define RUN_DRAIN_MAX (1024u * 1024)
 
@@ -134,7 +140,8 @@ void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why)
     }
     run->term_sent = true;
     run_signal(run, SIGTERM);
-    uv_timer_start(&run->timer, run_on_kill, run->s->stop_ms, 0);
+    uint64_t most = why == SANJER_GONE ? RUN_GONE_MS : UINT64_MAX;
+    uv_timer_start(&run->timer, run_on_kill, run->s->stop_ms < most ? run->s->stop_ms : most, 0);
 }
 
 static void run_on_timeout(uv_timer_t *timer)

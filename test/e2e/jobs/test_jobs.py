@@ -107,11 +107,12 @@ def test_cancel_and_retry(etlas):
 
 
 def test_what_rq_cancels_and_deletes_ends(etlas):
-    etlas.start()
-    jobs = [etlas.run({"until": "/nowhere"}) for _ in range(2)]
+    """Although it ignores TERM, and however long stop_timeout is."""
+    etlas.start(stop_timeout="10m", timeout="1h")
+    jobs = [etlas.run({"deaf": True, "until": "/nowhere"}) for _ in range(2)]
     wait_until(lambda: len(etlas.seen()) == 2, 60, "both to run")
     Job.fetch(jobs[0], connection=etlas.redis).cancel()
-    etlas.redis.delete(f"rq:job:{jobs[1]}")
+    Job.fetch(jobs[1], connection=etlas.redis).delete()
     for row in etlas.seen():
         wait_until(lambda: not alive(row["pid"]), 60, "the process to be gone")
     wait_until(lambda: etlas.places(jobs[0]) == ["canceled"] and etlas.places(jobs[1]) == [], 60, "RQ's keys to be in order")

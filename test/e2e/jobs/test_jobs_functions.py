@@ -109,6 +109,10 @@ def on_failure(job, connection, kind, value, traceback):
     connection.rpush('called', f'failure {job.id} {kind.__name__}')
 
 
+def on_stopped(job, connection):
+    connection.rpush('called', f'stopped {job.id}')
+
+
 def on_success_that_fails(job, connection, result):
     raise KeyError('callback')
 '''
@@ -347,6 +351,26 @@ def test_what_rq_2_writes(functions, tasks):
     assert f.value(job) == 3
     assert f.redis.lrange("called", 0, -1) == [f"success {job.id} 3".encode()]
     assert f.etlas.show(job.id)["meta"] == {"a": [1]}
+
+
+def test_who_is_stopped_is_told(functions, tasks, tmp_path):
+    """RQ 2's on_stopped, as its client writes it; only what was to be stopped, not what was handed back."""
+    f = functions.start(sanjers=1)
+    jobs = []
+    for _ in range(2):
+        jobs.append(f.queue.create_job(tasks.wait, args=(str(tmp_path / "go"),)))
+        jobs[-1].save()
+        f.redis.hset(jobs[-1].key, "stopped_callback_name", "tasks.on_stopped")
+        f.queue.enqueue_job(jobs[-1])
+    wait_until(lambda: f.seen(jobs[0]), 60, "the first to run")
+    f.etlas.platoon.json("job", "cancel", jobs[0].id)
+    f.until(jobs[0], "stopped")
+    wait_until(lambda: f.seen(jobs[1]), 60, "the second to run")
+    assert f.etlas.platoon.ctl("restart", "jobs/etlas/sanjer.1").returncode == 0
+    wait_until(lambda: len(f.seen(jobs[1])) == 2, 60, "the second to run again")
+    (tmp_path / "go").touch()
+    assert f.value(jobs[1]) == "waited"
+    assert f.redis.lrange("called", 0, -1) == [f"stopped {jobs[0].id}".encode()]
 
 
 def test_what_is_too_large_for_a_result(functions, tasks):

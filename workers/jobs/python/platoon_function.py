@@ -138,7 +138,7 @@ def _restore(told):
         raise Refused("platform: its hash has no data, which names a function")
     job = _job_class()(job_id, connection=connection(), serializer=_serializer(fields[b"data"]))
     job.restore(fields)
-    return job
+    return job, fields
 
 
 def _call(job):
@@ -189,6 +189,35 @@ def _fail(job):
             job.failure_callback(job, job.connection, *sys.exc_info())
 
 
+@contextlib.contextmanager
+def _stoppable(job, fields):
+    """Whom stop-job ends is told so first (RQ 2's on_stopped, which a client that knows it writes): in its own process, for as long as stop_timeout lets it."""
+    from rq.utils import import_attribute
+    name = fields.get(b"stopped_callback_name")
+    if not name:
+        yield
+        return
+    callback = import_attribute(name.decode())
+
+    def stopped(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            if job.connection.hexists(job.key, "platoon.stop"):  # else it is over for another reason
+                callback(job, job.connection)
+        except BaseException:
+            traceback.print_exc()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+    before = signal.signal(signal.SIGTERM, stopped)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _now():
     import datetime
     return datetime.datetime.utcnow()
@@ -203,11 +232,11 @@ def run(told):
         return
     from rq.timeouts import JobTimeoutException
     try:
-        job = _restore(told)
+        job, fields = _restore(told)
         os.environ["RQ_JOB_ID"] = job.id
         if job.meta:
             platoon_child.say(update=_shown_meta(job.meta))
-        with _current(job):
+        with _current(job), _stoppable(job, fields):
             try:
                 line = _succeed(job)
             except BaseException:
