@@ -78,6 +78,25 @@ void job_mask_text(const struct job_mask *m, struct buffer *text, size_t fresh)
         mask_one(m->values[i], text, text->len > again ? text->len - again : 0);
 }
 
+/* The longest beginning of a value, but not all of it, with which the text ends. */
+static size_t mask_tail_of(struct slice value, struct slice text)
+{
+    size_t most = value.len - 1 < text.len ? value.len - 1 : text.len;
+    while (most > 0 && memcmp(text.ptr + text.len - most, value.ptr, most) != 0)
+        most--;
+    return most;
+}
+
+size_t job_mask_tail(const struct job_mask *m, struct slice text)
+{
+    size_t longest = 0;
+    for (size_t i = 0; m != NULL && i < m->count; i++) {
+        size_t tail = mask_tail_of(m->values[i], text);
+        longest = tail > longest ? tail : longest;
+    }
+    return longest;
+}
+
 static json_t *mask_string(const struct job_mask *m, const char *string, size_t len)
 {
     struct buffer text = BUFFER_EMPTY;

@@ -2,7 +2,8 @@
  * job_mask.h: values of secrets out of what a job says.
  *
  * Runs in sanjers. Pure. A value of JOB_MASK_MIN bytes or more becomes ***; shorter ones stand in too much that is no
- * secret. A value that is cut apart by whoever prints it is not found.
+ * secret. A value that is cut apart by whoever prints it is not found; of one that comes in pieces job_mask_tail says what
+ * is to be held back.
  */
 #ifndef WORKERS_JOBS_JOB_MASK_H
 #define WORKERS_JOBS_JOB_MASK_H
@@ -21,6 +22,9 @@ void job_mask_free(struct job_mask *m);
 
 /* Takes them out of text of which all but the last `fresh` bytes have been looked at. NULL as a mask does nothing. */
 void job_mask_text(const struct job_mask *m, struct buffer *text, size_t fresh);
+
+/* Bytes at the end of a text that has been looked at with which a value may begin. */
+size_t job_mask_tail(const struct job_mask *m, struct slice text);
 
 /* A copy of a value with them taken out of its texts, and of the names of its members. NULL: memory is short. */
 json_t *job_mask_json(const struct job_mask *m, const json_t *value);

@@ -30,6 +30,9 @@
 #define SANJER_LACK_MS       60000u
 #define SANJER_LACK_PAUSE_MS 2000u
 
+/* Where output comes from. */
+enum sanjer_stream { SANJER_OUT, SANJER_ERR };
+
 /* Why a job is being ended before it ends itself. */
 enum sanjer_why {
     SANJER_ITSELF,
@@ -59,14 +62,17 @@ struct sanjer_run {
     struct buffer told; /* its line on stdin */
     struct buffer line; /* of its stdout, or of what a child says, not whole yet */
     struct buffer output;
-    uint64_t output_gone; /* bytes before those that are kept */
-    char output_end[24];  /* text of where they end */
+    struct buffer held[2]; /* by its stream: with which a secret may begin */
+    uint64_t output_gone;  /* bytes before those in it */
+    char output_end[24];   /* text of where they end */
     json_t *meta, *result;
-    double progress; /* below 0: it has said none */
-    bool fresh;      /* something of these that Redis has not */
-    bool exited;     /* it is over */
-    bool has_status; /* and its process too */
-    unsigned open;   /* of the streams that it says something on */
+    size_t meta_size; /* of its stages, as JSON */
+    bool meta_full;   /* one was left out */
+    double progress;  /* below 0: it has said none */
+    bool fresh;       /* something of these that Redis has not */
+    bool exited;      /* it is over */
+    bool has_status;  /* and its process too */
+    unsigned open;    /* of the streams that it says something on */
     unsigned sweeps;
     bool sweeping; /* another is to come */
     enum sanjer_why why;
@@ -160,7 +166,11 @@ void sanjer_say_out(struct sanjer_run *run, struct slice bytes);
 /* Bytes of what a child says. */
 void sanjer_say_child(struct sanjer_run *run, struct slice bytes);
 /* Bytes that are output and nothing else. */
-void sanjer_say_output(struct sanjer_run *run, struct slice bytes);
+void sanjer_say_output(struct sanjer_run *run, enum sanjer_stream from, struct slice bytes);
+/* It says no more: what was held back is output, too. */
+void sanjer_say_no_more(struct sanjer_run *run);
+/* The last output_keep bytes of its output; valid until more comes. */
+struct slice sanjer_say_kept(const struct sanjer_run *run);
 /* A set of data into its meta; secrets are masked, and what is beyond dataset_max is cut off. */
 void sanjer_say_set(struct sanjer_run *run, const char *name, const json_t *set);
 /* The stream that its lines come on has ended: so does the last one. */

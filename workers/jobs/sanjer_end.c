@@ -120,7 +120,7 @@ static void put_json(const struct sanjer_run *run, struct buffer *out, const jso
 size_t sanjer_fresh(struct sanjer_run *run, struct slice *args, struct buffer texts[4],
                     char progress[32])
 {
-    size_t count = put(args, 0, JOB_FIELD("output"), buffer_slice(&run->output));
+    size_t count = put(args, 0, JOB_FIELD("output"), sanjer_say_kept(run));
     snprintf(run->output_end, sizeof run->output_end, "%" PRIu64,
              run->output_gone + run->output.len);
     count = put(args, count, JOB_FIELD("output_end"), slice_of(run->output_end));

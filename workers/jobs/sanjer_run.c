@@ -49,6 +49,7 @@ static void run_on_sweep(uv_timer_t *timer)
         run->sweeping = true;
         return;
     }
+    sanjer_say_no_more(run);
     if (!sanjer_store_write(run))
         sanjer_end(run->s);
 }
@@ -77,7 +78,7 @@ static void run_on_exit(uv_poll_t *poll, int status, int events)
 }
 
 /* All that is in it now: it stays open when the child does. */
-static void run_drain(struct sanjer_run *run, uv_pipe_t *pipe)
+static void run_drain(struct sanjer_run *run, uv_pipe_t *pipe, enum sanjer_stream from)
 {
     char bytes[4096];
     uv_os_fd_t fd = -1;
@@ -87,7 +88,7 @@ static void run_drain(struct sanjer_run *run, uv_pipe_t *pipe)
         return;
     for (ssize_t n; most >= sizeof bytes && (n = read(fd, bytes, sizeof bytes)) > 0;
          most -= sizeof bytes)
-        sanjer_say_output(run, slice_make(bytes, (size_t)n));
+        sanjer_say_output(run, from, slice_make(bytes, (size_t)n));
 }
 
 void sanjer_run_over(struct sanjer_run *run, const json_t *end)
@@ -101,8 +102,8 @@ void sanjer_run_over(struct sanjer_run *run, const json_t *end)
     run->rss = (uint64_t)json_integer_value(json_object_get(end, "rss"));
     uv_poll_stop(&run->exit);
     uv_read_stop((uv_stream_t *)&run->said);
-    run_drain(run, &run->out);
-    run_drain(run, &run->err);
+    run_drain(run, &run->out, SANJER_OUT);
+    run_drain(run, &run->err, SANJER_ERR);
     run->open = 0;
     bool large = run->s->memory_max > 0 && run->rss > run->s->memory_max / 2;
     sanjer_python_done(run->s->python, run->child, !left && !large && run->why == SANJER_ITSELF);
@@ -174,12 +175,15 @@ static void run_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 static void run_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct sanjer_run *run = stream->data;
-    bool is_said = stream == (uv_stream_t *)&run->said,
-         is_out = stream == (uv_stream_t *)&run->out && run->said_fd < 0;
-    if (n > 0)
-        (is_said  ? sanjer_say_child
-         : is_out ? sanjer_say_out
-                  : sanjer_say_output)(run, slice_make(buf->base, (size_t)n));
+    struct slice bytes = slice_make(buf->base, n > 0 ? (size_t)n : 0);
+    bool is_said = stream == (uv_stream_t *)&run->said, out = stream == (uv_stream_t *)&run->out,
+         is_out = out && run->said_fd < 0;
+    if (n > 0 && is_said)
+        sanjer_say_child(run, bytes);
+    else if (n > 0 && is_out)
+        sanjer_say_out(run, bytes);
+    else if (n > 0)
+        sanjer_say_output(run, out ? SANJER_OUT : SANJER_ERR, bytes);
     if (n >= 0)
         return;
     uv_read_stop(stream);
@@ -207,6 +211,8 @@ static void run_free(struct sanjer_run *run)
     buffer_fini(&run->told);
     buffer_fini(&run->line);
     buffer_fini(&run->output);
+    buffer_fini(&run->held[SANJER_OUT]);
+    buffer_fini(&run->held[SANJER_ERR]);
     json_decref(run->meta);
     json_decref(run->result);
     json_decref(run->function);

@@ -7,22 +7,60 @@
 #include "workers/jobs/sanjer.h"
 
 #include "common/json/json_short.h"
+#include "common/log.h"
 #include "common/utf8.h"
 
 #include <stdlib.h>
 
-void sanjer_say_output(struct sanjer_run *run, struct slice bytes)
+static void say_keep(struct sanjer_run *run, struct slice bytes)
 {
     size_t keep = run->s->output_keep;
     buffer_append_slice(&run->output, bytes);
     if (!buffer_ok(&run->output))
-        buffer_clear(&run->output); /* memory is short: the last of it is what counts */
-    job_mask_text(run->mask, &run->output, bytes.len);
-    if (run->output.len > keep) {
+        buffer_clear(&run->output);   /* memory is short: the last of it is what counts */
+    if (run->output.len > 2 * keep) { /* not for each line: that moves what is kept */
         run->output_gone += run->output.len - keep;
         buffer_consume(&run->output, run->output.len - keep);
     }
     run->fresh = true;
+}
+
+/*
+ * A secret that comes in pieces may have bytes of the other stream between them, so each is looked through by itself; a
+ * piece with which one may begin waits for what follows.
+ */
+void sanjer_say_output(struct sanjer_run *run, enum sanjer_stream from, struct slice bytes)
+{
+    struct buffer *held = &run->held[from];
+    if (run->mask == NULL) {
+        say_keep(run, bytes);
+        return;
+    }
+    buffer_append_slice(held, bytes);
+    if (!buffer_ok(held))
+        buffer_clear(held);
+    job_mask_text(run->mask, held, bytes.len);
+    size_t ready = held->len - job_mask_tail(run->mask, buffer_slice(held));
+    if (ready == 0)
+        return;
+    say_keep(run, slice_make(held->data, ready));
+    buffer_consume(held, ready);
+}
+
+void sanjer_say_no_more(struct sanjer_run *run)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (run->held[i].len > 0)
+            say_keep(run, buffer_slice(&run->held[i]));
+        buffer_clear(&run->held[i]);
+    }
+}
+
+struct slice sanjer_say_kept(const struct sanjer_run *run)
+{
+    size_t keep = run->s->output_keep, len = run->output.len;
+    return len <= keep ? buffer_slice(&run->output)
+                       : slice_make(run->output.data + (len - keep), keep);
 }
 
 void sanjer_say_set(struct sanjer_run *run, const char *name, const json_t *set)
@@ -37,6 +75,38 @@ void sanjer_say_set(struct sanjer_run *run, const char *name, const json_t *set)
     json_object_set_new(run->meta, name, shown);
 }
 
+/* As JSON, which is what Redis has of it. */
+static size_t say_size(const json_t *value)
+{
+    return value != NULL ? json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) : 0;
+}
+
+/*
+ * Stages and their messages. A job may go on for ever, and each beat tells all of them: what would make them more than
+ * dataset_max is left out, and the log says so once.
+ */
+static void say_update(struct sanjer_run *run, const json_t *update)
+{
+    const char *stage;
+    json_t *message, *shown = job_mask_json(run->mask, update);
+    json_object_foreach(shown, stage, message)
+    {
+        size_t before = say_size(json_object_get(run->meta, stage)), size = say_size(message);
+        before += before > 0 ? strlen(stage) : 0;
+        size += strlen(stage);
+        if (run->meta_size - before + size > run->s->dataset_max) {
+            if (!run->meta_full)
+                log_warn("meta-full", "job=%s stage=%s most=%zu", log_quote(slice_of(run->id)),
+                         log_quote(slice_of(stage)), run->s->dataset_max);
+            run->meta_full = true;
+            continue;
+        }
+        if (json_object_set(run->meta, stage, message) == 0)
+            run->meta_size += size - before;
+    }
+    json_decref(shown);
+}
+
 /* True when it was one of ours. */
 static bool say_take(struct sanjer_run *run, const json_t *said)
 {
@@ -48,11 +118,8 @@ static bool say_take(struct sanjer_run *run, const json_t *said)
         double value = json_number_value(progress);
         run->progress = value < 0 ? 0 : value > 1 ? 1 : value;
     }
-    if (json_is_object(update)) {
-        json_t *shown = job_mask_json(run->mask, update);
-        json_object_update(run->meta, shown);
-        json_decref(shown);
-    }
+    if (json_is_object(update))
+        say_update(run, update);
     if (result != NULL) {
         json_decref(run->result);
         run->result = json_incref(result);
@@ -88,9 +155,9 @@ static void say_line(struct sanjer_run *run, struct slice line, bool ended)
     if (line.len > 0 && line.ptr[0] == '{')
         said = say_read(run, line);
     if (said == NULL || !say_take(run, said)) {
-        sanjer_say_output(run, line);
+        sanjer_say_output(run, SANJER_OUT, line);
         if (ended)
-            sanjer_say_output(run, slice_of("\n"));
+            sanjer_say_output(run, SANJER_OUT, slice_of("\n"));
     }
     json_decref(said);
 }
@@ -146,7 +213,7 @@ static void say_lines(struct sanjer_run *run, struct slice bytes, bool child)
             say_line(run, line, true);
     }
     if (run->line.len - from > SANJER_LINE_MAX + run->s->dataset_max) {
-        sanjer_say_output(run, slice_make(run->line.data + from, run->line.len - from));
+        sanjer_say_output(run, SANJER_OUT, slice_make(run->line.data + from, run->line.len - from));
         from = run->line.len;
     }
     buffer_consume(&run->line, from);

@@ -57,12 +57,18 @@ static void no_secret(const char *text, size_t len)
 static void check(const struct sanjer_run *run)
 {
     char *meta = json_dumps(run->meta, JSON_COMPACT);
-    if (run->output.len > KEEP || !json_is_object(run->meta) || meta == NULL)
+    struct slice kept = sanjer_say_kept(run);
+    if (run->output.len > 2 * KEEP || kept.len > KEEP || !json_is_object(run->meta) || meta == NULL)
+        abort();
+    if (run->meta_size > SET)
         abort();
     if (run->progress != -1 && !(run->progress >= 0 && run->progress <= 1))
         abort();
     if (run->output.len > 0)
         no_secret(run->output.data, run->output.len);
+    for (size_t i = 0; i < 2; i++)
+        if (run->held[i].len >= strlen(SECRET))
+            abort();
     no_secret(meta, strlen(meta));
     no_secret(run->raised, strlen(run->raised));
     if (run->traceback != NULL)
@@ -87,8 +93,11 @@ static void say(struct slice bytes, bool child, size_t piece)
         else
             sanjer_say_out(&run, part);
         check(&run);
+        sanjer_say_output(&run, SANJER_ERR, part); /* between its pieces */
+        check(&run);
     }
     sanjer_say_ended(&run);
+    sanjer_say_no_more(&run);
     check(&run);
     if (run.line.len > 0)
         abort();
@@ -99,6 +108,8 @@ static void say(struct slice bytes, bool child, size_t piece)
     free(run.traceback);
     buffer_fini(&run.line);
     buffer_fini(&run.output);
+    buffer_fini(&run.held[SANJER_OUT]);
+    buffer_fini(&run.held[SANJER_ERR]);
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)

@@ -57,6 +57,21 @@ START_TEST(across_writes)
 }
 END_TEST
 
+START_TEST(tails)
+{
+    static const struct {
+        const char *text;
+        size_t want;
+    } cases[] = {{"", 0},         {"x", 0},       {"s", 1},        {"xsecret", 6}, {"secret1", 0},
+                 {"secresec", 3}, {"longers", 7}, {"longersx", 0}, {"lon", 3},     {"on", 0}};
+    struct job_mask *m = mask("{\"a\":\"secret1\",\"b\":\"longersecret\"}");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        ck_assert_uint_eq(job_mask_tail(m, slice_of(cases[i].text)), cases[i].want);
+    ck_assert_uint_eq(job_mask_tail(NULL, slice_of("secret")), 0);
+    job_mask_free(m);
+}
+END_TEST
+
 START_TEST(values)
 {
     struct job_mask *m = mask("{\"a\":\"secret1\"}");
@@ -73,4 +88,4 @@ START_TEST(values)
 }
 END_TEST
 
-SUITE_MAIN("job_mask", texts, across_writes, values)
+SUITE_MAIN("job_mask", texts, across_writes, tails, values)
