@@ -2,8 +2,8 @@
  * job_mask.h: values of secrets out of what a job says.
  *
  * Runs in sanjers. Pure. A value of JOB_MASK_MIN bytes or more becomes ***; shorter ones stand in too much that is no
- * secret. A value that is cut apart by whoever prints it is not found; of one that comes in pieces job_mask_tail says what
- * is to be held back.
+ * secret. A value that is cut apart by whoever prints it is not found; of one that comes in pieces job_mask_tail says
+ * what is to be held back.
  */
 #ifndef WORKERS_JOBS_JOB_MASK_H
 #define WORKERS_JOBS_JOB_MASK_H

@@ -11,7 +11,7 @@
  *   alone    an attempt begins while no other of that job runs; one whose lease is over, or that RQ has taken away, hears of that with its next beat
  *   begun    what is told of an attempt is of one that has run, and has the job still
  *   once     a job ends once, until somebody has it run again
- *   bounded  attempts whose owner died are at most LOST_MAX and one; one more for each time that RQ requeues it, who does not forget them
+ *   bounded  attempts whose owner died are at most LOST_MAX and one, from the beginning or from when somebody had it run again
  *
  * Where a step is in the code:
  *   claim, heard           jobs_take.lua; sanjer.c: the answer, or a lost one, after which is handed back what is in its name (adopt)
@@ -96,6 +96,7 @@ typedef job {
     byte ended;
     byte lost;
     bool stop;
+    bool over;      /* it has had its end: who claims it again begins anew */
     bool has_ended; /* not in Redis, as all below: since it was made, or made to run again */
     byte ran;       /* attempts that have begun, one bit each */
 }
@@ -140,6 +141,7 @@ inline end_job(what)
 {
     assert(!R.has_ended);
     R.has_ended = true;
+    R.over = true;
     R.status = what
 }
 
@@ -154,6 +156,10 @@ inline claim(s)
 {
     /* alone */
     assert(!RUNNING(1 - (s), j) || excused[1 - (s)]);
+    if
+    :: R.over -> R.over = false; R.lost = 0
+    :: else
+    fi;
     R.attempt++;
     R.owner = s;
     R.generation = generation[s];
@@ -191,7 +197,7 @@ inline lose()
         :: !R.stop && R.lost < LOST_MAX -> R.lost++; to_queue()
         :: else -> R.lost++; end_job(FAILED)
         fi;
-        assert(R.lost <= LOST_MAX + 1 + REQUEUES - requeues)
+        assert(R.lost <= LOST_MAX + 1)
     :: else
     fi;
     R.ended = R.attempt;
@@ -441,6 +447,7 @@ end:
         R.ended = 0;
         R.lost = 0;
         R.stop = false;
+        R.over = false;
         looked = QUEUED
     /* Queue.enqueue_job does not ask whether it waits already */
     :: wants == NONE && requeues > 0 && R.status == QUEUED -> requeues--; R.list++

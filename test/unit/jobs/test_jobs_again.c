@@ -1,6 +1,6 @@
 /*
- * test_jobs_again.c: what waits again because RQ's client says so, and what waits although nobody is late with it, by the
- * scripts of proto/jobs.
+ * test_jobs_again.c: what waits again because RQ's client says so, and what waits although nobody is late with it, by
+ * the scripts of proto/jobs.
  */
 #include "test/unit/jobs/jobs_fixture.h"
 
