@@ -46,8 +46,9 @@ bool job_platform_python(char *folder, size_t size)
     return used > 0 && (size_t)used < size && access(folder, X_OK) == 0;
 }
 
-bool job_platform_each(const char *folder, void (*fn)(struct slice id, const char *file, void *ctx),
-                       void *ctx)
+/* only: of one id; NULL: all. */
+static bool platform_walk(const char *folder, const struct slice *only,
+                          void (*fn)(struct slice id, const char *file, void *ctx), void *ctx)
 {
     char file[PATH_MAX];
     DIR *dir = opendir(folder);
@@ -57,7 +58,8 @@ bool job_platform_each(const char *folder, void (*fn)(struct slice id, const cha
         const char *name = entry->d_name;
         size_t len = strcspn(name, ".");
         if (len == 0 || len > JOB_PLATFORM_MAX || name[0] == '_' ||
-            strncmp(name, "base_", strlen("base_")) == 0)
+            strncmp(name, "base_", strlen("base_")) == 0 ||
+            (only != NULL && !slice_equal(slice_make(name, len), *only)))
             continue;
         int used = snprintf(file, sizeof file, "%s/%s", folder, name);
         if (used < (int)sizeof file && job_platform_kind(file) != JOB_PLATFORM_NONE)
@@ -67,8 +69,13 @@ bool job_platform_each(const char *folder, void (*fn)(struct slice id, const cha
     return true;
 }
 
+bool job_platform_each(const char *folder, void (*fn)(struct slice id, const char *file, void *ctx),
+                       void *ctx)
+{
+    return platform_walk(folder, NULL, fn, ctx);
+}
+
 struct platform_search {
-    struct slice id;
     char *file;
     size_t size;
     unsigned found;
@@ -77,16 +84,17 @@ struct platform_search {
 static void platform_look(struct slice id, const char *file, void *ctx)
 {
     struct platform_search *s = ctx;
-    if (slice_equal(id, s->id) && s->found++ == 0)
+    (void)id;
+    if (s->found++ == 0)
         snprintf(s->file, s->size, "%s", file);
 }
 
 int job_platform_find(const char *folder, struct slice id, char *file, size_t size, char *why,
                       size_t why_size)
 {
-    struct platform_search search = {.id = id, .file = file, .size = size};
+    struct platform_search search = {.file = file, .size = size};
     int len = (int)(id.len < JOB_PLATFORM_MAX ? id.len : JOB_PLATFORM_MAX);
-    if (!job_platform_each(folder, platform_look, &search)) {
+    if (!platform_walk(folder, &id, platform_look, &search)) {
         int rc = -errno;
         snprintf(why, why_size, "platform: %s cannot be read: %s", folder, strerror(-rc));
         return rc;

@@ -23,8 +23,8 @@
 
 #define PYTHON_PACKET 4096
 
-/* A child's ends of its pipes, as they are sent: its jobs, its output, its errors, what it says. */
-enum { ENDS = 4 };
+/* Children that have no job yet, at most. */
+#define PYTHON_AHEAD 2u
 
 /* One life of it. It goes when both handles are closed, which is after its end. */
 struct interpreter {
@@ -45,64 +45,25 @@ struct sanjer_python {
     uint64_t heard_ms;
     unsigned deaths; /* in a row, before anything was loaded */
     char loading[JOB_PLATFORM_MAX + 1];
-    char suspect[JOB_PLATFORM_MAX + 1]; /* was being loaded when somebody killed it */
-    json_t *skip;                       /* platform: why it is not loaded */
-    struct sanjer_child *making;        /* asked for */
-    struct sanjer_child *next;          /* has no job */
+    char suspect[JOB_PLATFORM_MAX + 1];       /* was being loaded when somebody killed it */
+    json_t *skip;                             /* platform: why it is not loaded */
+    struct sanjer_child *making;              /* asked for */
+    struct sanjer_child *ahead[PYTHON_AHEAD]; /* have no job, the oldest first */
+    size_t ahead_count;
+    struct sanjer_going going;
     bool wanted;
     uint64_t numbers;
 };
 
 /* ---- children ---- */
 
-static void child_free(struct sanjer_child *child)
-{
-    if (child == NULL)
-        return;
-    if (child->pid > 0) {
-        kill(-child->pid, SIGKILL); /* when it has a session of its own by now */
-        kill(child->pid, SIGKILL);
-    }
-    const int fds[] = {child->pidfd, child->jobs, child->out, child->err, child->said};
-    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-    free(child);
-}
-
-/* Whether it is a child of ours that has not ended. */
-static bool child_lives(const struct sanjer_child *child)
-{
-    siginfo_t info = {0};
-    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == 0;
-}
-
-/* Ours in it, the other ends in `theirs`. False: there are no pipes to be had. */
-static bool child_pipes(struct sanjer_child *child, int theirs[ENDS])
-{
-    int *const ours[ENDS] = {&child->jobs, &child->out, &child->err, &child->said};
-    for (int i = 0; i < ENDS; i++) {
-        int ends[2], reads = i != 0; /* which of them is ours to have */
-        if (pipe2(ends, O_CLOEXEC) != 0) {
-            while (i-- > 0)
-                close(theirs[i]);
-            return false;
-        }
-        *ours[i] = ends[reads ? 0 : 1];
-        theirs[i] = ends[reads ? 1 : 0];
-        fcntl(*ours[i], F_SETFL, O_NONBLOCK);
-    }
-    return true;
-}
-
-static bool control_send(int fd, const char *text, const int fds[ENDS])
+static bool control_send(int fd, const char *text, const int fds[CHILD_ENDS])
 {
     struct iovec words = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
     struct msghdr message = {.msg_iov = &words, .msg_iovlen = 1};
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(ENDS * sizeof(int))];
+        char bytes[CMSG_SPACE(CHILD_ENDS * sizeof(int))];
     } with;
     if (fds != NULL) {
         memset(&with, 0, sizeof with);
@@ -111,60 +72,61 @@ static bool control_send(int fd, const char *text, const int fds[ENDS])
         struct cmsghdr *head = CMSG_FIRSTHDR(&message);
         head->cmsg_level = SOL_SOCKET;
         head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(ENDS * sizeof(int));
-        memcpy(CMSG_DATA(head), fds, ENDS * sizeof(int));
+        head->cmsg_len = CMSG_LEN(CHILD_ENDS * sizeof(int));
+        memcpy(CMSG_DATA(head), fds, CHILD_ENDS * sizeof(int));
     }
     return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)words.iov_len;
 }
 
 static void python_abandon(struct sanjer_python *py);
 
-/* Asks for a child, unless there is one, or one on its way. */
+/* ---- those that are to come ---- */
+
+/* Asks for a child, unless there are enough, or one is on its way. */
 static void python_make(struct sanjer_python *py)
 {
     char text[64];
-    int theirs[ENDS];
-    if (!py->ready || py->making != NULL || py->next != NULL)
+    int theirs[CHILD_ENDS];
+    size_t enough = py->s->jobs_per_process == 1 ? PYTHON_AHEAD : 1;
+    if (!py->ready || py->making != NULL || py->ahead_count >= enough)
         return;
-    struct sanjer_child *child = malloc(sizeof *child);
+    struct sanjer_child *child = sanjer_child_new(theirs);
     if (child == NULL)
         return; /* the tick asks again */
-    *child = (struct sanjer_child){.pidfd = -1,
-                                   .jobs = -1,
-                                   .out = -1,
-                                   .err = -1,
-                                   .said = -1,
-                                   .number = ++py->numbers,
-                                   .made_of = py->signature};
-    if (!child_pipes(child, theirs)) {
-        child_free(child);
-        return;
-    }
+    child->number = ++py->numbers;
+    child->made_of = py->signature;
     snprintf(text, sizeof text, "{\"fork\":%llu}", (unsigned long long)child->number);
     bool sent = control_send(py->of->fd, text, theirs);
-    for (int i = 0; i < ENDS; i++)
+    for (int i = 0; i < CHILD_ENDS; i++)
         close(theirs[i]);
     py->heard_ms = clock_mono_ms();
     if (sent) {
         py->making = child;
         return;
     }
-    child_free(child);
+    sanjer_child_free(child);
     python_abandon(py);
+}
+
+bool sanjer_python_is_last(const struct sanjer_python *py, const struct sanjer_child *child)
+{
+    return child->served >= py->s->jobs_per_process;
 }
 
 /* To the job that waits, and another is made when it is the last that this one has; else it stays. */
 static void python_give(struct sanjer_python *py, struct sanjer_child *child)
 {
-    if (!py->wanted) {
-        py->next = child;
-        return;
+    bool more = py->s->jobs_per_process == 1;
+    if (py->wanted) {
+        py->wanted = false;
+        child->served++;
+        more = sanjer_python_is_last(py, child);
+        sanjer_run_child(py->s->run, child);
+    } else {
+        py->ahead[py->ahead_count++] = child; /* no more than this one is on its way */
     }
-    py->wanted = false;
-    child->served++;
-    if (child->served >= py->s->jobs_per_process && !worker_stopping(py->s->w))
+    if (more && !worker_stopping(py->s->w))
         python_make(py);
-    sanjer_run_child(py->s->run, child);
 }
 
 static void python_made(struct sanjer_python *py, const json_t *said)
@@ -175,11 +137,11 @@ static void python_made(struct sanjer_python *py, const json_t *said)
         return;
     py->making = NULL;
     child->pid = (pid_t)json_integer_value(json_object_get(said, "pid"));
-    if (child->pid > 1 && child_lives(child))
+    if (child->pid > 1 && sanjer_child_lives(child))
         child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
     if (child->pidfd < 0) {
         child->pid = 0;
-        child_free(child);
+        sanjer_child_free(child);
         python_make(py);
         return;
     }
@@ -221,7 +183,7 @@ static void python_abandon(struct sanjer_python *py)
     uv_poll_stop(&py->of->control);
     py->of = NULL;
     py->ready = false;
-    child_free(py->making);
+    sanjer_child_free(py->making);
     py->making = NULL;
 }
 
@@ -394,6 +356,27 @@ static void python_start(struct sanjer_python *py)
 
 /* ---- for the sanjer ---- */
 
+/* Those that have no job. */
+static void python_drop(struct sanjer_python *py)
+{
+    while (py->ahead_count > 0)
+        sanjer_child_free(py->ahead[--py->ahead_count]);
+}
+
+/* The oldest of them that lives, or NULL. */
+static struct sanjer_child *python_take(struct sanjer_python *py)
+{
+    while (py->ahead_count > 0) {
+        struct sanjer_child *child = py->ahead[0];
+        memmove(&py->ahead[0], &py->ahead[1], --py->ahead_count * sizeof py->ahead[0]);
+        if (sanjer_child_lives(child))
+            return child;
+        child->pid = 0; /* it has ended, and is reaped by a sweep */
+        sanjer_child_free(child);
+    }
+    return NULL;
+}
+
 struct sanjer_python *sanjer_python_new(struct sanjer *s)
 {
     struct sanjer_python *py = calloc(1, sizeof *py);
@@ -415,7 +398,8 @@ void sanjer_python_free(struct sanjer_python *py)
     python_abandon(py);
     while (py->all != NULL)
         interpreter_close(py->all);
-    child_free(py->next);
+    python_drop(py);
+    sanjer_going_close(&py->going);
     json_decref(py->skip);
     free(py);
 }
@@ -429,28 +413,19 @@ static void python_look(struct sanjer_python *py)
     if (py->of != NULL)
         log_info("platforms-changed", "the interpreter is started anew");
     python_abandon(py);
-    child_free(py->next);
-    py->next = NULL;
+    python_drop(py);
     py->deaths = 0;
     json_object_clear(py->skip);
 }
 
 void sanjer_python_want(struct sanjer_python *py)
 {
-    struct sanjer_child *child = py->next;
     py->wanted = true;
     python_look(py);
-    child = py->next;
-    py->next = NULL;
-    if (child != NULL && child_lives(child)) {
+    struct sanjer_child *child = python_take(py);
+    if (child != NULL)
         python_give(py, child);
-        return;
-    }
-    if (child != NULL) {
-        child->pid = 0; /* it has ended, and is reaped by a sweep */
-        child_free(child);
-    }
-    if (py->of == NULL)
+    else if (py->of == NULL)
         python_start(py);
     else
         python_make(py);
@@ -463,17 +438,20 @@ void sanjer_python_forget(struct sanjer_python *py)
 
 void sanjer_python_done(struct sanjer_python *py, struct sanjer_child *child, bool keep)
 {
-    if (keep && child->pid > 0 && child->served < py->s->jobs_per_process &&
-        child->made_of == py->signature && py->next == NULL && !worker_stopping(py->s->w))
-        py->next = child;
+    if (keep && child->pid > 0 && !sanjer_python_is_last(py, child) &&
+        child->made_of == py->signature && py->ahead_count == 0 && !worker_stopping(py->s->w))
+        py->ahead[py->ahead_count++] = child;
     else
-        child_free(child);
+        sanjer_child_go(child, &py->going);
 }
 
 bool sanjer_python_spares(pid_t pid, void *ctx)
 {
     const struct sanjer_python *py = ctx;
-    if (py->next != NULL && pid == py->next->pid)
+    for (size_t i = 0; i < py->ahead_count; i++)
+        if (pid == py->ahead[i]->pid)
+            return true;
+    if (sanjer_going_has(&py->going, pid))
         return true;
     /* It leads a session, which its children leave when they have their first job, and nobody else can enter. */
     return py->of != NULL && (pid == py->of->process.pid || getsid(pid) == py->of->process.pid);
@@ -482,6 +460,7 @@ bool sanjer_python_spares(pid_t pid, void *ctx)
 void sanjer_python_tick(struct sanjer_python *py)
 {
     bool owes = py->of != NULL && (!py->ready || py->making != NULL);
+    sanjer_going_reap(&py->going);
     if (owes && clock_mono_ms() - py->heard_ms > PYTHON_SILENT_MS) {
         snprintf(py->suspect, sizeof py->suspect, "%s", py->loading);
         kill(py->of->process.pid, SIGKILL); /* its end is heard */

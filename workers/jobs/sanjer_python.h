@@ -4,13 +4,13 @@
  * Runs in sanjers. The interpreter (python/platoon_jobs.py) has every platform loaded and runs no job; it is started
  * with the first one, and anew when a file of the folder changes or it dies. A child becomes ours as soon as it is made
  * (its parent of the moment dies), so that its end is told by the kernel as a program's is, and what it leaves comes to
- * us; it outlives its interpreter. One that nobody needs yet is made while the last job of the one before it runs.
- * Never blocks but for exec, and for looking at the folder.
+ * us; it outlives its interpreter. One that nobody needs yet is made while the last job of the one before it runs; two
+ * where each has one job only, for a fork takes as long as a short job. Never blocks but for exec, and for looking at the folder.
  */
 #ifndef WORKERS_JOBS_SANJER_PYTHON_H
 #define WORKERS_JOBS_SANJER_PYTHON_H
 
-#include "common/buffer.h"
+#include "workers/jobs/sanjer_child.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -18,15 +18,6 @@
 
 struct sanjer;
 struct sanjer_python;
-
-/* A child for jobs, one after the other. The descriptors are our ends of its pipes, and its process. */
-struct sanjer_child {
-    pid_t pid; /* 0: it is gone */
-    int pidfd, jobs, out, err, said;
-    uint64_t number;
-    uint64_t made_of; /* the signature of the folder as its interpreter has it */
-    uint64_t served;  /* jobs that it has had */
-};
 
 /* What a sanjer has of its interpreter; nothing is started. NULL: memory is short. */
 struct sanjer_python *sanjer_python_new(struct sanjer *s);
@@ -45,11 +36,15 @@ void sanjer_python_forget(struct sanjer_python *py);
 
 /*
  * The job that a child had is over. keep: it may have another, if it has had fewer than jobs_per_process and its
- * platforms are those that the folder has; else, or when it is gone, all of it goes.
+ * platforms are those that the folder has; else, or when it is gone, all of it goes: one that is alone by itself, any
+ * other before the sweep is done.
  */
 void sanjer_python_done(struct sanjer_python *py, struct sanjer_child *child, bool keep);
 
-/* For child_process_sweep_but: the interpreter, and children that have no job. */
+/* Whether the job that a child has, or is about to have, is its last. */
+bool sanjer_python_is_last(const struct sanjer_python *py, const struct sanjer_child *child);
+
+/* For child_process_sweep_but: the interpreter, children that have no job, and those that go by themselves. */
 bool sanjer_python_spares(pid_t pid, void *py);
 
 /* Once a second: deadlines of the interpreter. */

@@ -35,6 +35,7 @@ static uint64_t signature_of(const char *folder, bool deeper)
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, "__pycache__") == 0 ||
+            (entry->d_type == DT_REG && !is_python(entry->d_name)) ||
             snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path ||
             stat(path, &st) != 0)
             continue;

@@ -74,10 +74,11 @@ static void run_on_exit(uv_poll_t *poll, int status, int events)
         sanjer_python_done(run->s->python, run->child, false);
         run->child = NULL;
     }
-    run_on_sweep(&run->timer);
+    run->sweeping = true; /* when the ends of its streams have been read, which came with this */
+    uv_timer_start(&run->timer, run_on_sweep, 0, 0);
 }
 
-/* All that is in it now: it stays open when the child does. */
+/* All that is in it now: it stays open with the child. */
 static void run_drain(struct sanjer_run *run, uv_pipe_t *pipe, enum sanjer_stream from)
 {
     char bytes[4096];
@@ -106,7 +107,9 @@ void sanjer_run_over(struct sanjer_run *run, const json_t *end)
     run_drain(run, &run->err, SANJER_ERR);
     run->open = 0;
     bool large = run->s->memory_max > 0 && run->rss > run->s->memory_max / 2;
-    sanjer_python_done(run->s->python, run->child, !left && !large && run->why == SANJER_ITSELF);
+    bool fine = !left && run->why == SANJER_ITSELF;
+    run->child->alone = fine && sanjer_python_is_last(run->s->python, run->child);
+    sanjer_python_done(run->s->python, run->child, fine && !large);
     run->child = NULL;
     uv_timer_start(&run->timer, run_on_sweep, 0, 0);
 }
@@ -243,6 +246,10 @@ static void run_tell(struct sanjer_run *run)
         json_pack("{s:s,s:s,s:s,s:I,s:O}", "job_id", run->id, "id", run->name, "platform_id",
                   run->platform, "attempt", (json_int_t)run->attempt, "settings", run->settings);
     bool whole = run->function == NULL || json_object_set(told, "function", run->function) == 0;
+    if (run->child != NULL) {
+        bool last = sanjer_python_is_last(run->s->python, run->child);
+        whole = json_object_set_new(told, "last", json_boolean(last)) == 0 && whole;
+    }
     char *text = told != NULL && whole ? json_text(told) : NULL;
     buffer_append_text(&run->told, text != NULL ? text : "");
     buffer_append_char(&run->told, '\n');
@@ -289,16 +296,23 @@ static void run_begin(struct sanjer_run *run)
     sanjer_run_more(run, run->timeout_ms);
 }
 
-/* Copies, which go with the run: the child stays. */
+/* Copies, which go with the run: the child stays. Its last job has its own. */
 void sanjer_run_child(struct sanjer_run *run, struct sanjer_child *child)
 {
     int *const to[] = {&run->process.pidfd, &run->process.in, &run->process.out, &run->process.err,
-                       &run->said_fd};
-    const int from[] = {child->pidfd, child->jobs, child->out, child->err, child->said};
-    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++)
-        if ((*to[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 0)) < 0)
+                       &run->said_fd},
+               *const from[] = {&child->pidfd, &child->jobs, &child->out, &child->err,
+                                &child->said};
+    bool last = sanjer_python_is_last(run->s->python, child);
+    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++) {
+        bool moves = last && i > 0; /* what it is known by it needs until its end */
+        *to[i] = moves ? *from[i] : fcntl(*from[i], F_DUPFD_CLOEXEC, 0);
+        if (*to[i] < 0)
             worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "there is no descriptor for a job: %s",
                         strerror(errno));
+        if (moves)
+            *from[i] = -1;
+    }
     run->waits = false;
     run->child = child;
     run->process.pid = child->pid;

@@ -158,10 +158,10 @@ def spec(found):
     return said
 
 
-def arguments(found, settings):
+def arguments(parameters, settings):
     """A job's settings as its class takes them: datetimes are naive, in the section's time zone."""
     given = {}
-    for p in parameters(found):
+    for p in parameters:
         if p.name not in settings:
             continue
         value = settings[p.name]

@@ -9,16 +9,15 @@ its errors, and what it says to us (platoon_child.py). The child is the sanjer's
 It runs no job itself and keeps nothing.
 """
 import array
-import ctypes
+import gc
 import json
 import os
-import signal
 import socket
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTROL = 3
-PACKET = 1 << 20
+PACKET, ORDER = 1 << 20, 128  # bytes of the first, and of those that want a child: for each a buffer is made
 
 sys.dont_write_bytecode = True  # nothing of ours is left in the users' folders
 
@@ -73,10 +72,10 @@ def specs(folder, path):
     os.write(out, (json.dumps({"platforms": told, "broken": {**broken, **ended}}) + "\n").encode())
 
 
-def receive(control):
+def receive(control, size=PACKET):
     """A packet and the descriptors that came with it; None at the end."""
     fds = array.array("i")
-    data, with_it, _, _ = control.recvmsg(PACKET, socket.CMSG_SPACE(8 * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    data, with_it, _, _ = control.recvmsg(size, socket.CMSG_SPACE(8 * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
     for level, kind, content in with_it:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fds.frombytes(content[:len(content) - len(content) % fds.itemsize])
@@ -90,57 +89,46 @@ def tell(control, **packet):
 PR_GET_TID_ADDRESS, SYS_CLONE, CLONE_PARENT, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID = 40, 56, 0x8000, 0x200000, 0x1000000
 
 
-def fork_sibling():
-    """As os.fork, but the child's parent is ours: half the work of a fork and another one whose parent goes. The kernel writes the child's number where libc
-    keeps it, as libc's own fork has it do. None: not on this machine."""
-    if os.uname().machine != "x86_64":
-        return None
-    here, libc = ctypes.c_void_p(), ctypes.PyDLL(None, use_errno=True)
-    if libc.prctl(PR_GET_TID_ADDRESS, ctypes.byref(here), 0, 0, 0) != 0 or not here.value:
-        return None
-    flags = CLONE_PARENT | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | signal.SIGCHLD
-    libc.syscall.restype = ctypes.c_long
-    ctypes.pythonapi.PyOS_BeforeFork()
-    pid = libc.syscall(ctypes.c_long(SYS_CLONE), ctypes.c_ulong(flags), None, None, here, None)
-    if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-        return 0
-    error = ctypes.get_errno()
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError(error, os.strerror(error))
-    return pid
-
-
-def become(control, number, between, fds, hello, broken):
+def become(main, between, fds, on_ready):
     code = 1
     try:
-        import platoon_child
-        code = platoon_child.main(control, number, between, fds, hello, broken)
+        code = main(between, fds, on_ready)
     finally:
         os._exit(code)
 
 
-def make(control, number, fds, hello, broken):
-    """A child whose parent is the sanjer: by a fork whose parent dies as soon as it has made it, where there is no other way."""
-    made = fork_sibling()
-    if made == 0:
-        become(control, number, 0, fds, hello, broken)
-    if made is None:
-        between = os.fork()
-        if between == 0:
-            try:
-                between = os.getpid()
-                if os.fork() == 0:
-                    become(control, number, between, fds, hello, broken)
-            finally:
-                os._exit(0)
-        os.waitpid(between, 0)
+def make_by_two(main, control, number, fds):
+    """By a fork whose parent dies as soon as it has made it: where there is no other way."""
+    def on_ready():
+        tell(control, child=number, pid=os.getpid())
+        control.close()
+    between = os.fork()
+    if between == 0:
+        try:
+            between = os.getpid()
+            if os.fork() == 0:
+                become(main, between, fds, on_ready)
+        finally:
+            os._exit(0)
+    os.waitpid(between, 0)
+
+
+def make(main, control, sibling, number, fds):
+    """A child that runs main and whose parent is the sanjer."""
+    if sibling.works:
+        pid = sibling.fork()
+        if pid == 0:
+            become(main, 0, fds, control.close)
+        control.send(b'{"child":%d,"pid":%d}' % (number, pid))
+    else:
+        make_by_two(main, control, number, fds)
     for fd in fds:
         os.close(fd)
 
 
 def serve():
+    import platoon_fork  # before all that has threads in mind
+    import platoon_child
     import platoon_class
     control = socket.socket(fileno=CONTROL)
     control.set_inheritable(False)
@@ -149,24 +137,24 @@ def serve():
     broken = dict(hello["skip"])
     for name in hello["preload"]:
         platoon_class.preload(name)
-    _, more = platoon_class.load_all(hello["folder"], broken, lambda name: tell(control, loading=name))
+    loaded, more = platoon_class.load_all(hello["folder"], broken, lambda name: tell(control, loading=name))
     broken.update(more)
-    import platoon_child  # noqa: F401, in memory before any fork
     if hello["functions"]:
         import platoon_function
         try:
             platoon_function.prepare()
         except ImportError:
             pass  # whoever runs a function says so
-    import gc
+    platoon_child.prepare(hello, broken, loaded)
+    sibling = platoon_fork.Sibling()
     gc.collect()
     gc.freeze()  # what is there now is shared with every child, and stays so
     tell(control, ready=True)
     while True:
-        got = receive(control)
+        got = receive(control, ORDER)
         if got is None:
             return
-        make(control, got[0]["fork"], got[1], hello, broken)
+        make(platoon_child.main, control, sibling, got[0]["fork"], got[1])
 
 
 def main(argv):
