@@ -2,9 +2,9 @@
  * child_process.c: see child_process.h.
  *
  * Between its birth and exec calls only that are safe in a process with threads: the mailbox has one. Until exec it has
- * our memory, and we wait (CLONE_VM, CLONE_VFORK): copying the tables of all of that for a shell that drops them at once
- * costs as much as the shell. One that becomes another user, or has an environment of its own to look for its program in,
- * has a copy (_Fork): what that calls and writes would be ours.
+ * our memory, and we wait (CLONE_VM, CLONE_VFORK): a copy of the tables of all that, for a shell that drops them at
+ * once, costs as much as the shell. One that becomes another user, or has an environment of its own to look for its
+ * program in, has that copy (_Fork): what it calls and writes then would be ours.
  */
 #include "common/child_process.h"
 

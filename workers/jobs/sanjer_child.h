@@ -1,5 +1,5 @@
 /*
- * sanjer_child.h: a child that an interpreter makes of itself for jobs, and those that are killed behind their last one.
+ * sanjer_child.h: a child that an interpreter makes of itself for jobs; those that are killed behind their last one.
  *
  * Runs in sanjers, whose children they are (sanjer_python.h says whose else). Nothing here blocks.
  */

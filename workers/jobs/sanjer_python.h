@@ -5,7 +5,8 @@
  * with the first one, and anew when a file of the folder changes or it dies. A child becomes ours as soon as it is made
  * (its parent of the moment dies), so that its end is told by the kernel as a program's is, and what it leaves comes to
  * us; it outlives its interpreter. One that nobody needs yet is made while the last job of the one before it runs; two
- * where each has one job only, for a fork takes as long as a short job. Never blocks but for exec, and for looking at the folder.
+ * where each has one job only, for a fork takes as long as a short job. Never blocks but for exec, and for looking at
+ * the folder.
  */
 #ifndef WORKERS_JOBS_SANJER_PYTHON_H
 #define WORKERS_JOBS_SANJER_PYTHON_H
