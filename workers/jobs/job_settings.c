@@ -2,6 +2,7 @@
 #include "workers/jobs/job_settings.h"
 
 #include "common/utf8.h"
+#include "workers/jobs/job_secret.h"
 #include "workers/jobs/job_setting_value.h"
 
 #include <ctype.h>
@@ -54,15 +55,6 @@ static bool is_date(const char *name)
            strcmp(name, "end_date") == 0;
 }
 
-static bool is_secret(const char *name)
-{
-    static const char *const words[] = {"password", "passwd", "secret", "token", "api_key"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcasestr(name, words[i]) != NULL)
-            return true;
-    return false;
-}
-
 static bool read_flag(const json_t *spec, const char *name, bool standard, bool *out)
 {
     const json_t *flag = json_object_get(spec, name);
@@ -93,7 +85,7 @@ static const char *setting_read(const char *name, const json_t *spec, struct job
     if (!read_flag(spec, "required", out->standard == NULL, &out->required) ||
         !read_flag(spec, "secret", false, &out->secret))
         return "required and secret are true or false";
-    out->secret = out->secret || is_secret(name);
+    out->secret = out->secret || job_secret_is_name(name);
     if (out->standard != NULL &&
         job_setting_value_read(out->type, out->standard, NULL, 0, &value) == -EINVAL)
         return "its default is not of its type";
@@ -142,8 +134,8 @@ bool job_settings_hide(struct job_settings *s, const char *name)
 
 static json_t *mask_of(const struct job_setting *setting, json_t *value)
 {
-    return setting->secret && value != NULL && !json_is_null(value) ? json_string(JOB_SETTINGS_MASK)
-           : value != NULL                                          ? json_deep_copy(value)
+    return setting->secret && value != NULL && !json_is_null(value) ? json_string(JOB_SECRET_MASK)
+           : value != NULL                                          ? job_secret_mask(value)
                                                                     : json_null();
 }
 
@@ -169,7 +161,7 @@ json_t *job_settings_describe(const struct job_settings *s)
 /* `; ` would end a header, `\n` a line of the log: what was given is shown as JSON, which has neither. */
 static void show_value(struct buffer *why, const struct job_setting *setting, const json_t *value)
 {
-    if (setting->secret)
+    if (setting->secret || job_secret_in(value))
         return;
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
     if (text != NULL)
@@ -280,12 +272,13 @@ int job_settings_read(const struct job_settings *s, const json_t *given, const s
 
 json_t *job_settings_mask(const struct job_settings *s, const json_t *values)
 {
-    json_t *copy = json_deep_copy(values);
-    for (size_t i = 0; copy != NULL && i < s->count; i++) {
-        const struct job_setting *setting = &s->list[i];
-        if (!setting->secret || given_of(copy, setting->name) == NULL)
-            continue;
-        if (json_object_set_new(copy, setting->name, json_string(JOB_SETTINGS_MASK)) != 0) {
+    json_t *copy = json_object(), *value;
+    const char *name;
+    json_object_foreach((json_t *)(uintptr_t)values, name, value)
+    {
+        const struct job_setting *setting = find(s, name);
+        json_t *shown = setting != NULL ? mask_of(setting, value) : job_secret_mask(value);
+        if (json_object_set_new(copy, name, shown) != 0) {
             json_decref(copy);
             return NULL;
         }
@@ -293,16 +286,31 @@ json_t *job_settings_mask(const struct job_settings *s, const json_t *values)
     return copy;
 }
 
+/* What of one stands apart; NULL: nothing does, or memory is short, which *short_of says. */
+static json_t *secret_of(const struct job_setting *setting, json_t *value, bool *short_of)
+{
+    if (setting->secret || (json_is_array(value) && job_secret_in(value)))
+        return json_incref(value);
+    if (!json_is_object(value) || !job_secret_in(value))
+        return NULL;
+    json_t *picked = job_secret_pick(value);
+    *short_of = *short_of || picked == NULL;
+    return picked;
+}
+
 json_t *job_settings_secrets(const struct job_settings *s, const json_t *values)
 {
     json_t *secrets = json_object();
-    for (size_t i = 0; secrets != NULL && i < s->count; i++) {
-        const struct job_setting *setting = &s->list[i];
-        json_t *value = setting->secret ? given_of(values, setting->name) : NULL;
-        if (value != NULL && json_object_set(secrets, setting->name, value) != 0) {
-            json_decref(secrets);
-            return NULL;
-        }
+    bool short_of = secrets == NULL;
+    for (size_t i = 0; !short_of && i < s->count; i++) {
+        json_t *value = given_of(values, s->list[i].name),
+               *secret = value != NULL ? secret_of(&s->list[i], value, &short_of) : NULL;
+        if (secret != NULL)
+            short_of = json_object_set_new(secrets, s->list[i].name, secret) != 0 || short_of;
+    }
+    if (short_of) {
+        json_decref(secrets);
+        return NULL;
     }
     return secrets;
 }

@@ -27,7 +27,6 @@ struct job_settings;
 #define JOB_SETTINGS_MAX      256 /* settings of a platform */
 #define JOB_SETTINGS_NAME_MAX 64  /* bytes: letters, digits and _, no digit first */
 #define JOB_SETTINGS_WHY_MAX  1024
-#define JOB_SETTINGS_MASK     "***"
 
 /*
  * Reads what a platform says (NULL: it takes none), borrowed. 0: *out is the caller's, for job_settings_free.
@@ -59,10 +58,13 @@ json_t *job_settings_describe(const struct job_settings *s);
 int job_settings_read(const struct job_settings *s, const json_t *given, const struct zone *zone,
                       int64_t now, json_t **out, struct buffer *why);
 
-/* A copy of a job's settings with each secret that is not null masked, for lists and logs. NULL: memory is short. */
+/*
+ * A copy of a job's settings with each secret that is not null masked, for lists and logs; in the others what job_secret.h
+ * calls so. NULL: memory is short.
+ */
 json_t *job_settings_mask(const struct job_settings *s, const json_t *values);
 
-/* What that copy leaves out: an object of the secrets that are not null, empty without any. NULL: memory is short. */
+/* What that copy leaves out, for job_secret_join: an object, empty without any. NULL: memory is short. */
 json_t *job_settings_secrets(const struct job_settings *s, const json_t *values);
 
 #endif

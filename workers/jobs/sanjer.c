@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "proto/jobs/job_field.h"
+#include "workers/jobs/job_secret.h"
 #include "common/job_queue.h"
 
 #include <inttypes.h>
@@ -114,8 +115,8 @@ static void sanjer_read_job_settings(struct sanjer_run *run, const redisReply *f
 {
     json_t *secrets = sanjer_object(fields, JOB_FIELD("secrets"));
     run->settings = sanjer_object(fields, JOB_FIELD("settings"));
-    if (secrets == NULL || run->settings == NULL ||
-        json_object_update(run->settings, secrets) != 0 || job_mask_new(secrets, &run->mask) != 0)
+    if (secrets == NULL || run->settings == NULL || job_secret_join(run->settings, secrets) != 0 ||
+        job_mask_new(secrets, &run->mask) != 0)
         worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
     json_decref(secrets);
 }

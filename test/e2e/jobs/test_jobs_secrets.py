@@ -7,10 +7,11 @@ import pathlib
 import pytest
 from platoon_fixture import SCALE, free_port, marked, section, wait_until
 
-SIX, LONG, NESTED = "s3cr37", "a-secret-of-theirs", "deep-inside-of-it"  # 6 bytes are the least that is taken out
-SECRETS = (SIX, LONG, NESTED)
+SIX, LONG, NESTED, STORED = "s3cr37", "a-secret-of-theirs", "deep-inside-of-it", "of-the-database"  # 6 bytes are the least that is taken out
+SECRETS = (SIX, LONG, NESTED, STORED)
+STORAGE = {"type": "mysql", "settings": {"hostname": "db", "username": "etlas", "password": STORED}}  # as Etlas' platforms are told
 # By its spec or SECRETS one is secret; the others are by their names.
-GIVEN = {"plain": "visible", "pin": SIX, "db_password": LONG, "api_key": {"of": [NESTED]}, "passwd": "five5"}
+GIVEN = {"plain": "visible", "pin": SIX, "db_password": LONG, "api_key": {"of": [NESTED]}, "passwd": "five5", "storage": STORAGE}
 SAYS = """
 import json, os, sys, time
 
@@ -21,7 +22,7 @@ def own():
 
 
 def says(settings, update, gate):
-    given = [settings["pin"], settings["db_password"], settings["api_key"]["of"][0]]
+    given = [settings["pin"], settings["db_password"], settings["api_key"]["of"][0], settings["storage"]["settings"]["password"]]
     kept = any(word in own() for word in given)
     for word in given:
         sys.stdout.write("it is " + word[:3])
@@ -44,8 +45,8 @@ from platforms.base_platform import BasePlatform
 class Says(BasePlatform):
     SECRETS = ["pin"]
 
-    def __init__(self, plain: str, pin: str, db_password: str, api_key: dict, passwd: str, gate: str, bad: bool = False):
-        self.settings, self.gate, self.bad = {"pin": pin, "db_password": db_password, "api_key": api_key}, gate, bad
+    def __init__(self, plain: str, pin: str, db_password: str, api_key: dict, passwd: str, storage: dict, gate: str, bad: bool = False):
+        self.settings, self.gate, self.bad = {"pin": pin, "db_password": db_password, "api_key": api_key, "storage": storage}, gate, bad
 
     def _run(self):
         given = says(self.settings, self.update, self.gate)
@@ -53,7 +54,7 @@ class Says(BasePlatform):
             raise ValueError("not with " + given[0] + " " + given[2])
 """
 PROGRAM = "#!/usr/bin/python3 -B" + SAYS + """
-SPEC = {"secrets": ["pin"], "settings": {"plain": {}, "pin": {}, "db_password": {}, "api_key": {"type": "dict"}, "passwd": {}, "gate": {},
+SPEC = {"secrets": ["pin"], "settings": {"plain": {}, "pin": {}, "db_password": {}, "api_key": {"type": "dict"}, "passwd": {}, "storage": {"type": "dict"}, "gate": {},
                                          "bad": {"type": "bool", "default": False}}}
 if sys.argv[1:] == ["--spec"]:
     sys.exit(print(json.dumps(SPEC)))
@@ -131,8 +132,9 @@ def test_they_are_shown_to_nobody(says):
     none_of("a process", processes(says.platoon))
     look(says, job)
     shown = says.show(job)
-    assert shown["settings"] == {"plain": "visible", "pin": "***", "db_password": "***", "api_key": "***", "passwd": "***", "gate": str(gate), "bad": False}
-    assert "own: False" in shown["output"] and shown["output"].count("it is ***") == shown["output"].count(", and five5\n") == 3, shown["output"]
+    assert shown["settings"] == {"plain": "visible", "pin": "***", "db_password": "***", "api_key": "***", "passwd": "***",
+                                 "storage": {**STORAGE, "settings": {**STORAGE["settings"], "password": "***"}}, "gate": str(gate), "bad": False}
+    assert "own: False" in shown["output"] and shown["output"].count("it is ***") == shown["output"].count(", and five5\n") == 4, shown["output"]
     assert shown["meta"] == {"***": ["with ***"]}
     assert all(word in whole(says.redis) for word in SECRETS), "until it has finished Redis has them, as the manual says"
     gate.touch()
