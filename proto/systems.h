@@ -92,6 +92,10 @@
  *   (that is its trouble, and makes the tree not ready), but of what may break a promise. The log says so when it
  *   begins and when it is over, `status` as long as it lasts.
  *
+ * GRAPHS      X(name)
+ *   What `graph` draws of the system beside its workers: ctl_graph_<name> asks for it, ctl_graph_<name>_render draws it
+ *   (master/ctl/ctl_graph.h); both in master/ctl/<system>/.
+ *
  * SCRIPTS     X(NAME, name, "file", "shared parts")
  *   A Lua script; file and parts are paths below proto/. The parts, blanks between them, stand in front of it, and may
  *   be another system's. Its text is redis_script_<name> (redis_script.h).

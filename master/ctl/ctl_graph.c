@@ -2,9 +2,12 @@
  * ctl_graph.c: the verb `graph`: the tree and the routes of messages in DOT (https://graphviz.org/doc/info/lang.html).
  *
  * Who sends what to whom is not drawn by hand: the messages of proto/message.h say "from to: what" of themselves, and
- * every such pair within a drain is an edge.
+ * every such pair within a drain is an edge. What a system draws beside its workers is its own (ctl_graph.h).
  */
+#include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_graph.h"
 #include "master/ctl/ctl_render.h"
+#include "master/ctl/ctl_usage.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_verbs.h"
 #include "proto/message.h"
@@ -28,11 +31,16 @@ static const char *graph_state_color(const char *state)
 }
 
 /* Names of nodes hold no quote or backslash (config_check.c); a master that sends one is not believed. */
-static void graph_name(struct buffer *out, const char *name)
+void ctl_graph_text(struct buffer *out, const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++)
+        buffer_append_char(out, *c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? '?' : *c);
+}
+
+void ctl_graph_name(struct buffer *out, const char *name)
 {
     buffer_append_char(out, '"');
-    for (const char *c = name; *c != '\0'; c++)
-        buffer_append_char(out, *c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? '?' : *c);
+    ctl_graph_text(out, name);
     buffer_append_char(out, '"');
 }
 
@@ -44,21 +52,19 @@ static void graph_node(struct buffer *out, const json_t *node, int depth)
     bool branch = strcmp(ctl_value_text(node, "kind"), "branch") == 0;
     buffer_printf(out, "%*s", 4 * depth, "");
     if (!branch) {
-        graph_name(out, name);
+        ctl_graph_name(out, name);
         buffer_append_text(out, " [label=");
-        graph_name(out, last != NULL ? last + 1 : name);
+        ctl_graph_name(out, last != NULL ? last + 1 : name);
         buffer_printf(out, ", fillcolor=%s];\n", graph_state_color(ctl_value_text(node, "state")));
         for (size_t i = 0; i < json_array_size(children); i++)
             graph_node(out, json_array_get(children, i), depth);
         return;
     }
-    buffer_append_text(out, "subgraph ");
-    buffer_append_text(out, "\"cluster_");
-    for (const char *c = name; *c != '\0'; c++)
-        buffer_append_char(out, *c == '"' || *c == '\\' ? '?' : *c);
+    buffer_append_text(out, "subgraph \"cluster_");
+    ctl_graph_text(out, name);
     buffer_append_text(out, "\" {\n");
     buffer_printf(out, "%*slabel=", 4 * (depth + 1), "");
-    graph_name(out, last != NULL ? last + 1 : name);
+    ctl_graph_name(out, last != NULL ? last + 1 : name);
     buffer_append_text(out, ";\n");
     for (size_t i = 0; i < json_array_size(children); i++)
         graph_node(out, json_array_get(children, i), depth + 1);
@@ -85,9 +91,9 @@ static void graph_edge(struct buffer *out, const json_t *from, const json_t *to)
             continue;
         if (!any) {
             buffer_append_text(out, "    ");
-            graph_name(out, ctl_value_text(from, "name"));
+            ctl_graph_name(out, ctl_value_text(from, "name"));
             buffer_append_text(out, " -> ");
-            graph_name(out, ctl_value_text(to, "name"));
+            ctl_graph_name(out, ctl_value_text(to, "name"));
         }
         buffer_printf(out, "%s%s", any ? "\\n" : " [label=\"", graph_messages[i].name);
         any = true;
@@ -115,16 +121,26 @@ void ctl_graph_render(const json_t *root, struct buffer *out)
     for (size_t i = 0; i < json_array_size(workers); i++)
         for (size_t k = 0; k < json_array_size(workers); k++)
             graph_edge(out, json_array_get(workers, i), json_array_get(workers, k));
+#define X(name) ctl_graph_##name##_render(root, out);
+    SYSTEMS(GRAPHS, X)
+#undef X
     buffer_append_text(out, "}\n");
     json_decref(workers);
 }
 
-static void graph_draw(struct ctl *c, const json_t *root)
-{
-    ctl_graph_render(root, &c->out);
-}
-
 int ctl_graph_run(struct ctl *c)
 {
-    return ctl_tree_show(c, graph_draw);
+    json_t *root = NULL;
+    int status = ctl_usage_request(c, "tree", 0, NULL, &root);
+#define X(name)                                                                                    \
+    if (status == CONTROL_OK)                                                                      \
+        status = ctl_graph_##name(c, root);
+    SYSTEMS(GRAPHS, X)
+#undef X
+    if (status == CONTROL_OK && c->args.json)
+        ctl_print_json(c, root);
+    else if (status == CONTROL_OK)
+        ctl_graph_render(root, &c->out);
+    json_decref(root);
+    return status;
 }

@@ -41,7 +41,7 @@ void ctl_status_render_node(const json_t *node, size_t width, bool color, struct
 void ctl_logs_render(const json_t *lines, bool color, struct buffer *out);
 void ctl_crashes_render_text(const char *text, struct buffer *out);
 
-/* The tree and its routes as DOT (ctl_graph.c). */
+/* The tree, its routes and what systems draw beside it, as DOT (ctl_graph.c). */
 void ctl_graph_render(const json_t *root, struct buffer *out);
 
 #endif

@@ -141,27 +141,14 @@ void ctl_tree_render(const json_t *root, size_t width, bool color, struct buffer
     buffer_fini(&lead);
 }
 
-/* The tree as JSON, or drawn by `render`. */
-int ctl_tree_show(struct ctl *c, void (*render)(struct ctl *c, const json_t *root))
+int ctl_tree_run(struct ctl *c)
 {
     json_t *root = NULL;
     int status = ctl_usage_request(c, "tree", 0, NULL, &root);
-    if (status != CONTROL_OK)
-        return status;
-    if (c->args.json)
+    if (status == CONTROL_OK && c->args.json)
         ctl_print_json(c, root);
-    else
-        render(c, root);
+    else if (status == CONTROL_OK)
+        ctl_tree_render(root, c->width, c->color, &c->out);
     json_decref(root);
-    return CONTROL_OK;
-}
-
-static void tree_draw(struct ctl *c, const json_t *root)
-{
-    ctl_tree_render(root, c->width, c->color, &c->out);
-}
-
-int ctl_tree_run(struct ctl *c)
-{
-    return ctl_tree_show(c, tree_draw);
+    return status;
 }

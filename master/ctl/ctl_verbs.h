@@ -15,9 +15,6 @@
 SYSTEMS(VERBS, X)
 #undef X
 
-/* Asks for the tree and shows it, as JSON where that was asked for, else by `render`. As ctl_handler. */
-int ctl_tree_show(struct ctl *c, void (*render)(struct ctl *c, const json_t *root));
-
 /* Every verb of the lists has one. */
 ctl_handler ctl_verb_handler(enum ctl_verb verb);
 

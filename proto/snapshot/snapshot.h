@@ -213,6 +213,8 @@
     X(SNAPSHOT_PACK, snapshot_pack, "snapshot pack", 0, 1, WAIT, ACT, "snapshot pack [STORE]", \
       "has git pack the repository now")
 
+#define SNAPSHOT_GRAPHS(X) X(snapshot)
+
 #define SNAPSHOT_ASKS(X) \
     X("snapshot", "snapshot-list", LOOK, "", \
       "array of map {store, resource, path, source, state, error, checked, next, seq, commit, blob, size, time}; " \

@@ -17,8 +17,8 @@
 
 /* ---- whom they ask ---- */
 
-static int each_of(struct ctl *c, const json_t *node,
-                   int (*fn)(struct ctl *c, const char *store, void *ctx), void *ctx)
+int ctl_snapshot_each_in(struct ctl *c, const json_t *node,
+                         int (*fn)(struct ctl *c, const char *store, void *ctx), void *ctx)
 {
     size_t i;
     json_t *child;
@@ -35,7 +35,7 @@ static int each_of(struct ctl *c, const json_t *node,
     {
         if (status != CONTROL_OK)
             break;
-        status = each_of(c, child, fn, ctx);
+        status = ctl_snapshot_each_in(c, child, fn, ctx);
     }
     return status;
 }
@@ -46,7 +46,7 @@ int ctl_snapshot_each(struct ctl *c, int (*fn)(struct ctl *c, const char *store,
     json_t *root = NULL;
     int status = ctl_request_json(c, "tree", 0, NULL, &root);
     if (status == CONTROL_OK)
-        status = each_of(c, root, fn, ctx);
+        status = ctl_snapshot_each_in(c, root, fn, ctx);
     json_decref(root);
     return status;
 }

@@ -13,6 +13,10 @@
 int ctl_snapshot_each(struct ctl *c, int (*fn)(struct ctl *c, const char *store, void *ctx),
                       void *ctx);
 
+/* The same of a tree that one has asked for. */
+int ctl_snapshot_each_in(struct ctl *c, const json_t *node,
+                         int (*fn)(struct ctl *c, const char *store, void *ctx), void *ctx);
+
 /* Asks that store. On 0 *answer is the caller's, for json_decref. */
 int ctl_snapshot_ask(struct ctl *c, const char *store, const char *verb, size_t count,
                      const struct slice *args, json_t **answer);

@@ -1,6 +1,7 @@
-"""The verb snapshot watch: each version as a line of JSON, whoever was away meanwhile."""
+"""Looking on: the verb snapshot watch, each version as a line of JSON, whoever was away meanwhile; graph."""
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -84,3 +85,21 @@ def test_what_cannot_be_watched(store, watch):
     store.start({"work": {}})
     done = store.ctl("snapshot", "watch", "wrok")
     assert done.returncode == 5 and b"no resource named 'wrok': did you mean 'work'?" in done.stderr, done
+
+
+def test_graph_draws_what_resources_are_made_from(store):
+    store.start({"raw": {}, "clean": {"inputs": "raw", "command": "cat"}, "bad": {"inputs": "raw clean", "command": "false", "retry_min": "1h", "retry_max": "1h"}})
+    store.put("raw", b"1\n")
+    assert store.ctl("snapshot", "wait").returncode == 1
+    drawn = subprocess.run(["dot", "-Tplain"], input=store.ctl("graph").stdout, capture_output=True, timeout=60)
+    assert drawn.returncode == 0 and drawn.stderr == b"", drawn.stderr
+    edges = re.findall(r'^edge "resource (\w+)" "resource (\w+)"', drawn.stdout.decode(), re.M)
+    assert sorted(edges) == [("clean", "bad"), ("raw", "bad"), ("raw", "clean")]
+    assert {'"bad\\nfailed"', '"clean\\nok"', '"raw\\nok"'} <= set(drawn.stdout.decode().split())
+    plan = store.platoon.json("graph")["snapshots"]
+    assert [one["store"] for one in plan] == ["plan"]
+    assert [(r["resource"], r["state"], r["inputs"]) for r in plan[0]["resources"]] == [("raw", "ok", []), ("clean", "ok", ["raw"]), ("bad", "failed", ["raw", "clean"])]
+    assert store.platoon.ctl("stop", "snapshot/plan/store").returncode == 0
+    away = store.platoon.json("graph")["snapshots"][0]
+    assert away["resources"] == [] and "snapshot" in away["error"]
+    assert f"resources of plan: {away['error']}".replace('"', "?") in store.platoon.ctl("graph").stdout
