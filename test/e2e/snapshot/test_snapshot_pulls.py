@@ -1,13 +1,16 @@
 """Resources that are pulled from a url: what is asked of the server, what becomes of its answers, and of those that are none."""
 import gzip
 import http.server
+import os
+import signal
+import subprocess
 import threading
 
 import pytest
 
 from platoon_fixture import wait_until
 from snapshot_fixture import Store
-from test_snapshot_runs import row, settle, shell, trailers
+from test_snapshot_runs import PULL, row, RUN, settle, shell, STEPS, trailers
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -15,7 +18,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.asked = {}, []
+        self.answers, self.asked, self.half = {}, [], threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -31,6 +34,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+        if headers.get("Hold"):
+            self.server.half.set()
+            self.rfile.read(1)
         if headers.get("Content-Length"):
             self.close_connection = True
 
@@ -179,3 +185,80 @@ def test_a_death_during_a_pull_starts_it_over(faulty, servers):
     store.ready()
     settle(store)
     assert store.get("raw") == b"once\n" and row(store, "raw")["seq"] == 1 and len(server.asked) >= 2
+
+
+class Versions:
+    """A server whose answer is version `newest`, by ETag; at `holds` it stops and says so, before its answer or in the middle."""
+
+    def __init__(self, server):
+        self.newest, self.holds, self.asked, self.go, self.half = 1, None, threading.Event(), threading.Event(), server.half
+        server.answers["/"] = self.answer
+
+    def answer(self, asked):
+        tag = f'"{self.newest}"'
+        if asked["If-None-Match"] == tag:
+            return 304, {}, b""
+        if self.holds == "asked":
+            self.asked.set()
+            self.go.wait(120)
+        # More than is sent: who asked waits for the rest, until the connection goes.
+        return 200, {"ETag": tag} | ({"Content-Length": "100000", "Hold": "1"} if self.holds == "half" else {}), self.bytes()
+
+    def bytes(self):
+        return b"version %d\n" % self.newest
+
+    def kill(self, store, where):
+        """kill -9 of the pull while it waits there."""
+        self.holds = where
+        before = store.platoon.workers()["snapshot/plan/raw"]
+        asking = subprocess.Popen([store.platoon.build / "platoonctl", "-s", store.platoon.dir / "run/control.sock", "snapshot", "run", "raw"], stderr=subprocess.DEVNULL)
+        assert (self.asked if where == "asked" else self.half).wait(120)
+        os.kill(before["pid"], signal.SIGKILL)
+        self.holds = None
+        self.go.set()
+        store.platoon.replaced(before, 60)
+        asking.wait(120)
+
+
+def stalled_with_the_result(store, faulty):
+    """The store has RESULT in its hand and hangs, its pull dies, and then it does."""
+    pull, writer = (store.platoon.workers()[f"snapshot/plan/{name}"] for name in ("raw", "store"))
+    spent = faulty.fault("snapshot.run-result", "stall raw")
+    asking = subprocess.Popen([store.platoon.build / "platoonctl", "-s", store.platoon.dir / "run/control.sock", "snapshot", "run", "raw"], stderr=subprocess.DEVNULL)
+    wait_until(lambda: not spent.exists(), 60, "the result")
+    os.kill(pull["pid"], signal.SIGKILL)
+    store.platoon.replaced(pull, 60)
+    os.kill(writer["pid"], signal.SIGKILL)
+    store.platoon.replaced(writer, 60)
+    asking.wait(120)
+
+
+def test_killed_at_any_step_of_a_pull(faulty, servers):
+    """Request sent, half of the body, RESULT sent, each step of the commit that the conditional headers stand in: the old version or the new one, and
+    what the server is asked next goes by the one that is there."""
+    server = servers()
+    given = Versions(server)
+    store = Store(faulty)
+    text = store.text({"raw": {"url": f"{server.url}/", "every": "1h", "retry_min": "50ms", "retry_max": "100ms"}})
+    faulty.config_path.write_text(text.replace("state_dir = state", "state_dir = state  backoff_min = 20ms  backoff_max = 40ms  stable_after = 1s"))
+    faulty.start()
+    settle(store)
+    for point in ("asked", "half", "stalled", *PULL, *RUN, *STEPS):
+        given.newest += 1
+        if point in ("asked", "half"):
+            given.kill(store, point)
+        elif point == "stalled":
+            stalled_with_the_result(store, faulty)
+        else:
+            spent = faulty.fault(point, "kill" if point in PULL else "kill raw")
+            run(store)
+            wait_until(lambda spent=spent: not spent.exists(), 60, point)
+        store.ready()
+        wait_until(lambda: run(store).returncode == 0 and store.get("raw") == given.bytes(), 60, point)
+        assert row(store, "raw")["seq"] == given.newest, point
+        assert dict(trailers(store, row(store, "raw")["commit"]))["Etag"] == f'"{given.newest}"', point
+        assert b"unchanged" in run(store).stdout and server.asked[-1][1]["If-None-Match"] == f'"{given.newest}"', point
+        good, said = store.is_sound()
+        assert good, (point, said)
+    seqs = [int(line) for line in store.git("log", "--format=%(trailers:key=Seq,valueonly,separator=)", "main").split()]
+    assert seqs == list(range(given.newest, 0, -1)), "each once"
