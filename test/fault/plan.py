@@ -7,7 +7,9 @@ from platoon_fixture import BUILD
 
 KINDS = ["alloc", "write", "send", "sync"]  # enum shim_kind
 SHORTAGES = ["process", "pipe", "node", "memory"]  # enum shim_shortage
-COUNTDOWN, FAILED, CALLS, DELAY, CLOCK, SHORTAGE, SPARED = 0, 4, 8, 12, 16, 17, 21  # struct shim_plan, in words of 8 bytes
+COUNTDOWN, FAILED, CALLS, DELAY, CLOCK, SHORTAGE, SPARED, WRITE_ERROR = 0, 4, 8, 12, 16, 17, 21, 25  # struct shim_plan, in words of 8 bytes
+
+HALF = -1  # SHIM_HALF
 
 
 def environment(directory):
@@ -16,11 +18,13 @@ def environment(directory):
 
 
 class Plan:
-    """The orders for every process of one program, old and new."""
+    """The orders for every process of one program, old and new; and of others, as if they were that one."""
 
-    def __init__(self, directory, program):
+    def __init__(self, directory, program, *others):
         path = pathlib.Path(directory) / program
         path.write_bytes(bytes(4096))
+        for other in others:
+            (path.parent / other).hardlink_to(path)
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 4096)
 
@@ -31,6 +35,10 @@ class Plan:
         """The nth call of that kind from now on fails; 0: none does."""
         self.put(FAILED + KINDS.index(kind), 0)
         self.put(COUNTDOWN + KINDS.index(kind), n)
+
+    def write_error(self, error):
+        """What a write to a file that fails is answered with, instead of ENOSPC; HALF: nothing, but only half of it is written."""
+        self.put(WRITE_ERROR, error)
 
     def failed(self, kind):
         return struct.unpack_from("<q", self.map, 8 * (FAILED + KINDS.index(kind)))[0]

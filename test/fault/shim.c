@@ -4,7 +4,8 @@
  * The plan of all processes of one program is the file $PLATOON_SHIM_DIR/<program>, mapped and shared, so that the test
  * can set it while they run: for each kind of call a countdown (0: never fail; 1: the next call fails), how often one
  * has failed, and a delay; and what the wall clock is set forward or back by. What fails, fails as the kernel would say
- * it: ENOMEM; ENOSPC for a regular file; ECONNRESET for a socket; EIO for fsync. Pipes, event and epoll descriptors are
+ * it: ENOMEM; for a regular file ENOSPC, or what the plan says, or only half of it is written; ECONNRESET for a socket;
+ * EIO for fsync. Pipes, event and epoll descriptors are
  * left alone: no write to them fails in life but by a full pipe. And a shortage of the machine's, which lasts until it
  * is taken back: the errno that is answered to whoever would make a process, a pipe, a socket or a pair of them, or a
  * node in a directory, from the Nth such call of each process on; and the size from which on there is no memory.
@@ -32,6 +33,7 @@
 #include <unistd.h>
 
 enum shim_kind { SHIM_ALLOC, SHIM_WRITE, SHIM_SEND, SHIM_SYNC, SHIM_KINDS };
+#define SHIM_HALF (-1)
 enum shim_shortage { SHIM_PROCESS, SHIM_PIPE, SHIM_NODE, SHIM_MEMORY, SHIM_SHORTAGES };
 
 /* test/fault/plan.py knows this layout. */
@@ -43,6 +45,7 @@ struct shim_plan {
     _Atomic int64_t clock_s;
     _Atomic int64_t shortage[SHIM_SHORTAGES];
     _Atomic int64_t spared[SHIM_SHORTAGES]; /* so many of each process succeed */
+    _Atomic int64_t write_error;            /* 0: ENOSPC; SHIM_HALF: none, half of it is written */
 };
 
 static struct shim_plan *shim_plan;
@@ -148,57 +151,73 @@ void free(void *p)
 
 /* ---- descriptors ---- */
 
+/* What becomes of a write. */
+enum shim_write { SHIM_WHOLE, SHIM_PART, SHIM_NONE };
+
 /* Whether this write is the one that fails, with errno set for what fd is. */
-static int shim_no_write(int fd)
+static enum shim_write shim_no_write(int fd)
 {
     struct stat st;
     if (shim_plan == NULL || fstat(fd, &st) != 0)
-        return 0;
+        return SHIM_WHOLE;
     if (S_ISREG(st.st_mode) && shim_fails(SHIM_WRITE)) {
-        errno = ENOSPC;
-        return 1;
+        int64_t error = atomic_load(&shim_plan->write_error);
+        errno = error > 0 ? (int)error : ENOSPC;
+        return error == SHIM_HALF ? SHIM_PART : SHIM_NONE;
     }
     if (S_ISSOCK(st.st_mode) && shim_fails(SHIM_SEND)) {
         errno = ECONNRESET;
-        return 1;
+        return SHIM_NONE;
     }
-    return 0;
+    return SHIM_WHOLE;
+}
+
+/* So much of `size` is written; of what has no half, nothing is. */
+static size_t shim_length(enum shim_write how, size_t size)
+{
+    return how == SHIM_WHOLE ? size : how == SHIM_PART ? size / 2 : 0;
 }
 
 ssize_t write(int fd, const void *data, size_t size)
 {
     SHIM_NEXT(write);
-    return shim_no_write(fd) ? -1 : next(fd, data, size);
+    enum shim_write how = shim_no_write(fd);
+    size_t len = shim_length(how, size);
+    return how != SHIM_WHOLE && len == 0 ? -1 : next(fd, data, len);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
     SHIM_NEXT(writev);
-    return shim_no_write(fd) ? -1 : next(fd, parts, count);
+    return shim_no_write(fd) != SHIM_WHOLE ? -1 : next(fd, parts, count);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at)
 {
     SHIM_NEXT(pwrite64);
-    return shim_no_write(fd) ? -1 : next(fd, data, size, at);
+    enum shim_write how = shim_no_write(fd);
+    size_t len = shim_length(how, size);
+    return how != SHIM_WHOLE && len == 0 ? -1 : next(fd, data, len, at);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 {
     SHIM_NEXT(pwrite);
-    return shim_no_write(fd) ? -1 : next(fd, data, size, at);
+    enum shim_write how = shim_no_write(fd);
+    size_t len = shim_length(how, size);
+    return how != SHIM_WHOLE && len == 0 ? -1 : next(fd, data, len, at);
 }
 
 ssize_t send(int fd, const void *data, size_t size, int flags)
 {
     SHIM_NEXT(send);
-    return shim_no_write(fd) ? -1 : next(fd, data, size, flags);
+    return shim_no_write(fd) != SHIM_WHOLE ? -1 : next(fd, data, size, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     SHIM_NEXT(sendmsg);
-    return shim_no_write(fd) ? -1 : next(fd, message, flags);
+    return shim_no_write(fd) != SHIM_WHOLE ? -1 : next(fd, message, flags);
 }
 
 int fsync(int fd)

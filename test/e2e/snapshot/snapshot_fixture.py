@@ -1,10 +1,16 @@
 """A snapshot in a real platoon; git's own programs look at its repository."""
+import errno
 import json
 import os
+import pathlib
 import subprocess
+import sys
 import time
 
 from platoon_fixture import section
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "fault"))
+from plan import HALF, Plan, environment  # noqa: E402
 
 # Where the keeper is killed: test_snapshot_keeper does it.
 KEEPER_STEPS = ["snapshot.after-refs", "snapshot.after-shallow", "snapshot.after-push"]
@@ -13,6 +19,9 @@ KEEPER_STEPS = ["snapshot.after-refs", "snapshot.after-shallow", "snapshot.after
 WHATIF_STEPS = ["snapshot.whatif-step"]
 
 DAY = 86400
+
+# How a write or a sync fails, where each does in turn.
+FAILURES = [("write", errno.ENOSPC), ("write", errno.EIO), ("write", HALF), ("sync", errno.EIO)]
 
 
 class Store:
@@ -25,6 +34,16 @@ class Store:
     def text(self, resources, snapshot=None):
         text = "platoon { runtime_dir = run  state_dir = state }\n" + section("snapshot plan", snapshot or {})
         return text + "".join(section(f"resource {name}", keys) for name, keys in resources.items())
+
+    def plan(self, program, *others):
+        """It runs with calls that can be told to fail (test/fault/shim.c): the plan of that program, and of others as if they were it. Not under the
+        sanitizers: their runtime must come before whatever is preloaded."""
+        plans = self.platoon.dir / "plans"
+        if not plans.exists():
+            plans.mkdir()
+            inner = self.platoon.environment()
+            self.platoon.environment = lambda: {**inner, **environment(plans)}
+        return Plan(plans, program, *others)
 
     def start(self, resources, snapshot=None, **options):
         self.platoon.config_path.write_text(self.text(resources, snapshot))

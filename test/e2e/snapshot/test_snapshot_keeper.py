@@ -21,13 +21,6 @@ def pushed(store, mirror):
     wait_until(same, 90, "the mirror to have it")
 
 
-@pytest.fixture
-def mirror(platoon):
-    path = platoon.dir / "mirror.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", path], check=True, timeout=60)
-    return path
-
-
 def aged(store):
     """All objects as if they lay there for two hours."""
     long_ago = time.time() - 7200

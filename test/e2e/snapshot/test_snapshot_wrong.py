@@ -1,19 +1,14 @@
 """What goes wrong with snapshots: deaths at each step, a full disk, two who write, a branch that somebody has moved, a folder that is none of ours."""
 import os
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from platoon_fixture import ASAN, freeze, Platoon, ROOT, wait_until
-from snapshot_fixture import KEEPER_STEPS, Store, WHATIF_STEPS
+from snapshot_fixture import FAILURES, KEEPER_STEPS, Store, WHATIF_STEPS
 from test_snapshot_runs import PULL, RUN, WORKER
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "fault"))
-from plan import Plan, environment  # noqa: E402
 
 STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit"]
 TORN = ["snapshot.after-branch", "snapshot.branch-sync", "snapshot.sync-all", "snapshot.take-back"]
@@ -299,13 +294,10 @@ def test_a_worker_that_hangs_is_replaced_and_nothing_is_lost(store):
 
 # Not under the sanitizers: their runtime must come before whatever is preloaded.
 if not ASAN:
-    @pytest.mark.parametrize("kind", ["write", "sync"])
-    def test_each_call_that_fails(store, kind):
-        plans = store.platoon.dir / "plans"
-        plans.mkdir()
-        plan = Plan(plans, "snapshot")
-        inner = store.platoon.environment()
-        store.platoon.environment = lambda: {**inner, **environment(plans)}
+    @pytest.mark.parametrize("kind,error", FAILURES)
+    def test_each_call_that_fails(store, kind, error):
+        plan = store.plan("snapshot")
+        plan.write_error(error)
         store.start({"work": {"path": "in/work.tsv"}})
         kept, seq, failures = None, 0, 0
         for n in range(1, 200):
@@ -314,10 +306,10 @@ if not ASAN:
             done = store.ctl("snapshot", "put", "work", data=data)
             came_to_it = plan.failed(kind) > 0
             plan.fail(kind, 0)
+            failures += came_to_it
             if done.returncode == 0:
                 kept, seq = data, seq + 1
             else:
-                failures += 1
                 assert came_to_it and done.returncode == 1 and b"work: not accepted" in done.stderr, (n, done)
             assert store.json("list")[0].get("seq", 0) == seq, (n, done)
             if kept is not None:
@@ -332,14 +324,11 @@ if not ASAN:
         good, said = store.is_sound()
         assert good, said
 
-    @pytest.mark.parametrize("kind", ["write", "sync"])
-    def test_each_call_of_the_store_that_fails_in_a_run(store, kind):
+    @pytest.mark.parametrize("kind,error", FAILURES)
+    def test_each_call_of_the_store_that_fails_in_a_run(store, kind, error):
         """The run fails, or is made up for; what is there in the end is what its program makes of the newest input."""
-        plans = store.platoon.dir / "plans"
-        plans.mkdir()
-        plan = Plan(plans, "snapshot")
-        inner = store.platoon.environment()
-        store.platoon.environment = lambda: {**inner, **environment(plans)}
+        plan = store.plan("snapshot")
+        plan.write_error(error)
         store.start({"work": {}, "made": {"inputs": "work", "command": "sed s/^/made-/", "retry_min": "50ms", "retry_max": "100ms"}})
         for n in range(1, 200):
             store.put("work", b"version %d\n" % n)
