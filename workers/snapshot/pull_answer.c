@@ -48,14 +48,14 @@ enum pull_meaning pull_answer_read(const struct http_answer *answer, bool condit
 
 /* ---- header lines ---- */
 
-static bool header_is_name(const char *name)
+static bool header_is_name(struct slice name)
 {
-    if (*name == '\0')
-        return false;
-    for (; *name != '\0'; name++)
-        if (!isalnum((unsigned char)*name) && strchr("-_.!#$%&'*+^`|~", *name) == NULL)
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!isalnum((unsigned char)c) && (c == '\0' || strchr("-_.!#$%&'*+^`|~", c) == NULL))
             return false;
-    return true;
+    }
+    return name.len > 0;
 }
 
 /* "Name: value"; the line is in our own text, and the name is ended there. */
@@ -63,7 +63,8 @@ static bool header_take(struct pull_headers *h, struct slice line)
 {
     char *at = (char *)(uintptr_t)line.ptr;
     char *colon = memchr(at, ':', line.len);
-    if (colon == NULL || h->count == PULL_HEADERS_MAX)
+    if (colon == NULL || h->count == PULL_HEADERS_MAX ||
+        !header_is_name(slice_make(at, (size_t)(colon - at))))
         return false;
     *colon = '\0';
     size_t len = line.len - (size_t)(colon + 1 - at);
@@ -71,10 +72,23 @@ static bool header_take(struct pull_headers *h, struct slice line)
     for (; len > 0 && (*value == ' ' || *value == '\t'); len--)
         value++;
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char)value[i] < ' ' && value[i] != '\t')
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == '\x7f')
             return false;
+    if (len == 0)
+        return false;
     h->list[h->count++] = (struct http_header){.name = at, .value = slice_make(value, len)};
-    return header_is_name(at) && len > 0;
+    return true;
+}
+
+unsigned pull_headers_parse(struct pull_headers *h, size_t len)
+{
+    struct slice rest = slice_make(h->text, len);
+    for (unsigned number = 1; rest.len > 0; number++) {
+        struct slice line = secret_file_line(&rest);
+        if (line.len > 0 && !header_take(h, line))
+            return number;
+    }
+    return 0;
 }
 
 bool pull_headers_read(struct pull_headers *h, const char *path, char *why, size_t size)
@@ -91,15 +105,10 @@ bool pull_headers_read(struct pull_headers *h, const char *path, char *why, size
                  (unsigned)(st.st_mode & 07777), path);
         return false;
     }
-    struct slice rest = slice_make(h->text, (size_t)len);
-    for (unsigned number = 1; rest.len > 0; number++) {
-        struct slice line = secret_file_line(&rest);
-        if (line.len > 0 && !header_take(h, line)) {
-            snprintf(why, size, "header_file %s: line %u is no Name: value", path, number);
-            return false;
-        }
-    }
-    return true;
+    unsigned wrong = pull_headers_parse(h, (size_t)len);
+    if (wrong != 0)
+        snprintf(why, size, "header_file %s: line %u is no Name: value", path, wrong);
+    return wrong == 0;
 }
 
 void pull_headers_free(struct pull_headers *h)

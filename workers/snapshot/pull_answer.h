@@ -32,6 +32,12 @@ struct pull_headers {
 };
 
 /*
+ * The first `len` bytes of `text` as the lines they are, which is changed for it. 0, or the number of the first line
+ * that is none: what is in the list then is of the lines before.
+ */
+unsigned pull_headers_parse(struct pull_headers *h, size_t len);
+
+/*
  * The lines of a file that nobody else may read. False with one line in `why`, which shows nothing of them. To be freed
  * in either case. Blocks on the disk.
  */
