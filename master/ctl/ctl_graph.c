@@ -5,6 +5,7 @@
  * every such pair within a drain is an edge. What a system draws beside its workers is its own (ctl_graph.h).
  */
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_dot.h"
 #include "master/ctl/ctl_graph.h"
 #include "master/ctl/ctl_render.h"
 #include "master/ctl/ctl_usage.h"
@@ -30,20 +31,6 @@ static const char *graph_state_color(const char *state)
                                                                               : "lightgrey";
 }
 
-/* Names of nodes hold no quote or backslash (config_check.c); a master that sends one is not believed. */
-void ctl_graph_text(struct buffer *out, const char *text)
-{
-    for (const char *c = text; *c != '\0'; c++)
-        buffer_append_char(out, *c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? '?' : *c);
-}
-
-void ctl_graph_name(struct buffer *out, const char *name)
-{
-    buffer_append_char(out, '"');
-    ctl_graph_text(out, name);
-    buffer_append_char(out, '"');
-}
-
 static void graph_node(struct buffer *out, const json_t *node, int depth)
 {
     const char *name = ctl_value_text(node, "name");
@@ -52,19 +39,19 @@ static void graph_node(struct buffer *out, const json_t *node, int depth)
     bool branch = strcmp(ctl_value_text(node, "kind"), "branch") == 0;
     buffer_printf(out, "%*s", 4 * depth, "");
     if (!branch) {
-        ctl_graph_name(out, name);
+        ctl_dot_name(out, name);
         buffer_append_text(out, " [label=");
-        ctl_graph_name(out, last != NULL ? last + 1 : name);
+        ctl_dot_name(out, last != NULL ? last + 1 : name);
         buffer_printf(out, ", fillcolor=%s];\n", graph_state_color(ctl_value_text(node, "state")));
         for (size_t i = 0; i < json_array_size(children); i++)
             graph_node(out, json_array_get(children, i), depth);
         return;
     }
     buffer_append_text(out, "subgraph \"cluster_");
-    ctl_graph_text(out, name);
+    ctl_dot_text(out, name);
     buffer_append_text(out, "\" {\n");
     buffer_printf(out, "%*slabel=", 4 * (depth + 1), "");
-    ctl_graph_name(out, last != NULL ? last + 1 : name);
+    ctl_dot_name(out, last != NULL ? last + 1 : name);
     buffer_append_text(out, ";\n");
     for (size_t i = 0; i < json_array_size(children); i++)
         graph_node(out, json_array_get(children, i), depth + 1);
@@ -91,9 +78,9 @@ static void graph_edge(struct buffer *out, const json_t *from, const json_t *to)
             continue;
         if (!any) {
             buffer_append_text(out, "    ");
-            ctl_graph_name(out, ctl_value_text(from, "name"));
+            ctl_dot_name(out, ctl_value_text(from, "name"));
             buffer_append_text(out, " -> ");
-            ctl_graph_name(out, ctl_value_text(to, "name"));
+            ctl_dot_name(out, ctl_value_text(to, "name"));
         }
         buffer_printf(out, "%s%s", any ? "\\n" : " [label=\"", graph_messages[i].name);
         any = true;

@@ -22,8 +22,4 @@
 SYSTEMS(GRAPHS, X)
 #undef X
 
-/* A name of DOT in its quotes, or what stands between some; what would end them, and control bytes, become '?'. */
-void ctl_graph_text(struct buffer *out, const char *text);
-void ctl_graph_name(struct buffer *out, const char *name);
-
 #endif

@@ -5,6 +5,7 @@
  * Runs in platoonctl. A resource's node is named "resource NAME": workers' names hold no blank, so none is another's.
  */
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_dot.h"
 #include "master/ctl/ctl_graph.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/snapshot/ctl_snapshot.h"
@@ -35,7 +36,9 @@ static bool graph_resource(struct ctl *c, const char *store, json_t *row, const 
     size_t i;
     bool good = graph_ask(c, store, "snapshot-show", ctl_value_text(row, "resource"), &shown, why);
     json_array_foreach(json_object_get(shown, "inputs"), i, input)
+    {
         json_array_append(names, json_object_get(input, "resource"));
+    }
     json_object_set_new(row, "inputs", names);
     json_decref(shown);
     return good;
@@ -48,7 +51,9 @@ static int graph_store(struct ctl *c, const char *store, void *ctx)
     size_t i;
     bool good = graph_ask(c, store, "snapshot-list", NULL, &rows, &why);
     json_array_foreach(rows, i, row)
+    {
         good = good && graph_resource(c, store, row, &why);
+    }
     json_t *one = good ? json_pack("{s:s, s:O}", "store", store, "resources", rows)
                        : json_pack("{s:s, s:s, s:[]}", "store", store, "error", why, "resources");
     int status = one != NULL && json_array_append_new(all, one) == 0
@@ -81,7 +86,7 @@ static const char *graph_color(const char *state)
 static void graph_of(struct buffer *out, const char *resource)
 {
     buffer_append_text(out, "\"resource ");
-    ctl_graph_text(out, resource);
+    ctl_dot_text(out, resource);
     buffer_append_char(out, '"');
 }
 
@@ -93,9 +98,9 @@ static void graph_draw(struct buffer *out, const json_t *row)
     buffer_append_text(out, "        ");
     graph_of(out, name);
     buffer_append_text(out, " [shape=ellipse, style=filled, label=\"");
-    ctl_graph_text(out, name);
+    ctl_dot_text(out, name);
     buffer_append_text(out, "\\n");
-    ctl_graph_text(out, state);
+    ctl_dot_text(out, state);
     buffer_printf(out, "\", fillcolor=%s];\n", graph_color(state));
     json_array_foreach(json_object_get(row, "inputs"), i, input)
     {
@@ -115,14 +120,16 @@ void ctl_graph_snapshot_render(const json_t *root, struct buffer *out)
     {
         const char *store = ctl_value_text(one, "store"), *error = ctl_value_text(one, "error");
         buffer_append_text(out, "    subgraph \"cluster_resources ");
-        ctl_graph_text(out, store);
+        ctl_dot_text(out, store);
         buffer_append_text(out, "\" {\n        label=\"resources of ");
-        ctl_graph_text(out, store);
+        ctl_dot_text(out, store);
         buffer_append_text(out, error[0] != '\0' ? ": " : "");
-        ctl_graph_text(out, error);
+        ctl_dot_text(out, error);
         buffer_append_text(out, "\";\n");
         json_array_foreach(json_object_get(one, "resources"), k, row)
+        {
             graph_draw(out, row);
+        }
         buffer_append_text(out, "    }\n");
     }
 }

@@ -68,7 +68,8 @@ END_TEST
 
 START_TEST(lines_that_are_none)
 {
-    static const char *const wrong[] = {"walrus\n", ": x\n", "A B: x\n", "A:\n", "A: x\ry\n", "A: x\x7f\n"};
+    static const char *const wrong[] = {"walrus\n", ": x\n",     "A B: x\n",
+                                        "A:\n",     "A: x\ry\n", "A: x\x7f\n"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct pull_headers h;
         char why[300] = "";

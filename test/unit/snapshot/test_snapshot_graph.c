@@ -9,17 +9,16 @@ START_TEST(resources_and_what_they_are_made_from)
                   "{\"resource\":\"raw\",\"state\":\"ok\",\"inputs\":[]},"
                   "{\"resource\":\"app\",\"state\":\"held\",\"inputs\":[\"clean\",\"raw\"]}]}]}"),
         &out);
-    ck_assert_str_eq(
-        shown(),
-        "    subgraph \"cluster_resources plan\" {\n"
-        "        label=\"resources of plan\";\n"
-        "        \"resource raw\" [shape=ellipse, style=filled, label=\"raw\\nok\", "
-        "fillcolor=palegreen];\n"
-        "        \"resource app\" [shape=ellipse, style=filled, label=\"app\\nheld\", "
-        "fillcolor=salmon];\n"
-        "        \"resource clean\" -> \"resource app\";\n"
-        "        \"resource raw\" -> \"resource app\";\n"
-        "    }\n");
+    ck_assert_str_eq(shown(),
+                     "    subgraph \"cluster_resources plan\" {\n"
+                     "        label=\"resources of plan\";\n"
+                     "        \"resource raw\" [shape=ellipse, style=filled, label=\"raw\\nok\", "
+                     "fillcolor=palegreen];\n"
+                     "        \"resource app\" [shape=ellipse, style=filled, label=\"app\\nheld\", "
+                     "fillcolor=salmon];\n"
+                     "        \"resource clean\" -> \"resource app\";\n"
+                     "        \"resource raw\" -> \"resource app\";\n"
+                     "    }\n");
 }
 END_TEST
 
