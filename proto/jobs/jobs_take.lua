@@ -62,7 +62,7 @@ local function claim(owner, worker, lease)
     return 'suspended'
   end
   local shares, rules = {}, rules_of()
-  local t = turns_of(TURNS, false, PAGE, shares, function(names)
+  local t = turns_of(TURNS, false, PAGE, PAGE, shares, function(names)
     for _, name in ipairs(names) do
       shares[name] = share_of(name, rules)
     end

@@ -6,17 +6,12 @@ local q, no = open_queue(ARGV[1])
 if no then
   return no
 end
-local ids, states, lost = receipts_of(q, 2)
-if #ids + #lost == 0 then
+local counted, lost = acked(q, 2)
+if counted + lost == 0 then
   return 0
 end
-facets_of_states(q, states)
-for i, id in ipairs(ids) do
-  leave(q, id, states[i])
-  forget(q, id)
-end
-if #ids > 0 then
-  count_stat(q, 'acked', #ids)
+if counted > 0 then
+  count_stat(q, 'acked', counted)
 end
 queue_commit(q)
-return #ids
+return counted

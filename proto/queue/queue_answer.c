@@ -1,6 +1,8 @@
 /* queue_answer.c: the answers of the queues' scripts. See queue_answer.h. */
 #include "proto/queue/queue_answer.h"
 
+#include "proto/queue/queue_element.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -88,13 +90,15 @@ bool queue_next_task(struct queue_list *l, struct queue_task *task)
     struct queue_task read = {0};
     if (!list_next(l))
         return false;
-    l->u.failed |= unpack_array(&l->u) != 6;
-    read.id = unpack_id(&l->u);
+    l->u.failed |= unpack_array(&l->u) != 4;
     read.attempt = unpack_u64(&l->u);
     read.alone = unpack_flag(&l->u);
     read.facet = unpack_bytes(&l->u);
-    read.at_ms = unpack_i64(&l->u);
-    read.body = unpack_bytes(&l->u);
+    const struct queue_element e = queue_element_read(unpack_bytes(&l->u));
+    l->u.failed |= e.kind != QUEUE_ENVELOPE;
+    read.id = e.id;
+    read.at_ms = (int64_t)e.at_ms;
+    read.body = e.body;
     NEXT_END(l, read, task);
 }
 

@@ -141,13 +141,15 @@ void queue_call_pull(struct queue_call *c, struct slice owner, uint64_t count, i
 }
 
 void queue_call_take(struct queue_call *c, struct slice owner, uint64_t count, uint64_t lease_ms,
-                     struct slice queue)
+                     struct slice queue, uint64_t wait)
 {
     call_begin(c, QUEUE_SCRIPT_QUEUE_TAKE);
     queue_call_add(c, owner);
     call_u64(c, count);
     call_u64(c, lease_ms);
     queue_call_add(c, queue);
+    if (wait > 0)
+        call_u64(c, wait);
 }
 
 static void call_of_queue(struct queue_call *c, enum queue_script script, struct slice queue)

@@ -53,8 +53,9 @@ void queue_call_place(struct queue_call *c, struct slice topic, struct slice fac
 
 /* Then queue_call_add for each queue. lease_ms -1: at most once. */
 void queue_call_pull(struct queue_call *c, struct slice owner, uint64_t count, int64_t lease_ms);
+/* `wait`: the number of the wait that it stands behind; 0: it stands behind none. */
 void queue_call_take(struct queue_call *c, struct slice owner, uint64_t count, uint64_t lease_ms,
-                     struct slice queue);
+                     struct slice queue, uint64_t wait);
 void queue_call_ack(struct queue_call *c, struct slice queue);
 /* after_ms -1: a pause that grows with the attempts. */
 void queue_call_again(struct queue_call *c, struct slice queue, int64_t after_ms,

@@ -15,9 +15,11 @@ local clock_us, now, now_text, queues, tried, last_id, run
 -- come; dead; dead because its lease ran out.
 local LEASED, BACK, LATE, LATER, DEAD, DEAD_LATE = 1, 2, 3, 4, 5, 6
 local NAME_MAX, REASON_MAX = 512, 200
+local HASH_MANY, HASH_SMALL = 16, 256
 -- Names of the original's keys of a queue. Facets of ours that are named so, or end or start so as to be taken for something else, are stored with = in front.
 local OURS = {facet_queue = true, facet_pool = true, active_facets = true, length = true, priorities = true, limit = true, inflight = true}
 local max, min, floor, pack, unpack_msgpack = math.max, math.min, math.floor, cmsgpack.pack, cmsgpack.unpack
+local byte, match = string.byte, string.match
 
 local function begin(keys, argv)
   local t = call('TIME')
@@ -84,16 +86,30 @@ local function reference(id)
   return '\000r' .. id
 end
 
+-- As cmsgpack's pack, which makes a string of each part.
+local text_heads = {}
+
+local function packed_text(text)
+  local len = #text
+  local head = text_heads[len]
+  if not head then
+    head = len < 32 and string.char(160 + len) or len < 256 and string.char(217, len) or len < 65536 and string.char(218, floor(len / 256), len % 256) or
+      string.char(219, floor(len / 16777216), floor(len / 65536) % 256, floor(len / 256) % 256, len % 256)
+    text_heads[len] = len < 4096 and head or nil
+  end
+  return head .. text
+end
+
 -- id, time, body of an envelope; id of a reference; nil, nil, the body of all else.
 local function opened(element)
-  if string.byte(element, 1) ~= 0 then
+  if byte(element, 1) ~= 0 then
     return nil, nil, element
   end
-  local id, at, from = string.match(element, '^%z1(%d+) (%d+) ()')
+  local id, at, from = match(element, '^%z1(%d+) (%d+) ()')
   if id and #id <= 16 and #at <= 16 then
     return id, tonumber(at), string.sub(element, from)
   end
-  id = string.match(element, '^%zr(%d+)$')
+  id = match(element, '^%zr(%d+)$')
   if id and #id <= 16 then
     return id
   end
@@ -101,7 +117,7 @@ local function opened(element)
 end
 
 local function stored_name(facet)
-  return (OURS[facet] or string.byte(facet, 1) == 61 or string.sub(facet, -9) == ':inflight') and '=' .. facet or facet
+  return (OURS[facet] or byte(facet, 1) == 61 or string.sub(facet, -9) == ':inflight') and '=' .. facet or facet
 end
 
 local function shown_name(stored)
@@ -112,7 +128,7 @@ end
 -- Settings of platoon's own: "MAX_ATTEMPTS RETRY_MIN_MS RETRY_MAX_MS MESSAGE_MAX PAUSED". A queue without is raw: its lists have bare bodies, which the original's clients pull.
 
 local function settings_of(text)
-  local a, b, c, d, e = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d)')
+  local a, b, c, d, e = match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d)')
   return {max_attempts = tonumber(a or 5), retry_min = tonumber(b or 1000), retry_max = tonumber(c or 600000),
     message_max = tonumber(d or 1048576), paused = e == '1'}
 end
@@ -122,7 +138,7 @@ local function queue_of(name)
   return {name = name, keys = keys, own = own, turns = keys .. 'facet_queue', pool = keys .. 'facet_pool', active = keys .. 'active_facets',
     length = keys .. 'length', weights = keys .. 'priorities', cap = keys .. 'limit', held = own .. 'held', leases = own .. 'leases',
     later = own .. 'later', dead = own .. 'dead', flight = own .. 'flight', stats = own .. 'stats', slow = own .. 'paused',
-    facets = {}, order = {}, new_turns = {}, set = {}, drop = {}, add = {}, remove = {}, delta = 0, counts = {}, longest = 1}
+    facets = {}, order = {}, new_turns = {}, set = {}, sets = 0, drop = {}, add = {}, remove = {}, delta = 0, counts = {}, longest = 1}
 end
 
 -- Bodies that somebody's client has pushed where a key of the queue is read (facet `limit`): they become that facet's, which is stored as
@@ -172,6 +188,24 @@ local function weight_of(value)
   return floor(max(0, min(100, tonumber(value) or 1)))
 end
 
+-- Of these fields the values, as HMGET says. In a small hash Redis looks for each from its beginning: who wants many has it whole.
+local function hash_read(key, names, from, to)
+  local count = to - from + 1
+  local size = count >= HASH_MANY and pcall('HLEN', key)
+  if not size or is_error(size) or size > 2 * count or size > HASH_SMALL then
+    return pcall('HMGET', key, unpack(names, from, to))
+  end
+  local values, found = {}, {}
+  local all = size > 0 and call('HGETALL', key) or values
+  for i = 1, #all, 2 do
+    found[all[i]] = all[i + 1]
+  end
+  for i = 1, size > 0 and count or 0 do
+    values[i] = found[names[from + i - 1]] or false
+  end
+  return values
+end
+
 -- Of each of these names the turns it has, its weight and what it has in flight. LLEN waits until it is asked for (facet_waiting).
 local function facets_read(q, names)
   local new, seen = {}, {}
@@ -183,7 +217,7 @@ local function facets_read(q, names)
   end
   for from = 1, #new, CHUNK do
     local to = min(from + CHUNK - 1, #new)
-    local turns, weights = pcall('HMGET', q.pool, unpack(new, from, to)), pcall('HMGET', q.weights, unpack(new, from, to))
+    local turns, weights = hash_read(q.pool, new, from, to), hash_read(q.weights, new, from, to)
     if is_wrong_type(turns) and adopt_bodies(q, 'facet_pool', true) then
       turns = {}
     elseif is_error(turns) then
@@ -195,15 +229,18 @@ local function facets_read(q, names)
     elseif is_error(weights) then
       error(refused(weights.err, 'HMGET', q.weights), 0)
     end
-    local flights = not q.raw and call('HMGET', q.flight, unpack(new, from, to))
+    local flights = not q.raw and hash_read(q.flight, new, from, to)
+    if is_error(flights) then
+      error(refused(flights.err, 'HMGET', q.flight), 0)
+    end
     for i = from, to do
       local j = i - from + 1
       local had = turns[j] and count_of(turns[j]) or 0
       local flight = flights and (flights[j] and count_of(flights[j]) or 0) or foreign_flight(q, new[i])
-      -- All that there may ever be in it, so that the table never grows.
+      -- Up to 16, with what is rare (heads, wrong): a table of more has 32.
       local f = {name = new[i], key = q.keys .. new[i], turns = had, had_turns = had, flight = flight, had_flight = flight,
-        weight = weights[j] and weight_of(weights[j]) or 1, popped = 0, real = false, len = false, wrong = false, tail = false, heads = false,
-        ahead = false, at = 0, more = false}
+        weight = weights[j] and weight_of(weights[j]) or 1, popped = 0, real = false, len = false, tail = false, ahead = false, at = 0,
+        more = 0}
       q.facets[new[i]] = f
       q.order[#q.order + 1] = f
     end
@@ -217,7 +254,7 @@ local function facet_of(q, name)
   return q.facets[name]
 end
 
--- Messages that wait in it; and those of them that are in Redis (f.real). A facet whose key is no list has none, and `wrong` says what it is.
+-- Messages that wait in it; and those that were in Redis (f.real). A facet whose key is no list has none, and `wrong` says what it is.
 local function facet_waiting(f)
   if not f.real then
     local len = pcall('LLEN', f.key)
@@ -227,14 +264,14 @@ local function facet_waiting(f)
       error(refused(len.err, 'LLEN', f.key), 0)
     end
     f.real = f.wrong and 0 or len
-    f.len = f.real
+    f.len = f.real - f.popped
   end
   return f.len
 end
 
--- The turns that it may have now.
+-- The turns that it may have now. What was read ahead may be enough to know that.
 local function turns_due(q, f)
-  local due = f.len or facet_waiting(f)
+  local due = f.len or (f.ahead and #f.ahead - f.at + 1 >= f.weight and f.weight) or facet_waiting(f)
   if f.weight < due then
     due = f.weight
   end
@@ -288,8 +325,9 @@ end
 -- ---- messages that have been handed out, or wait outside of their list ----
 
 local function set_held(q, id, element)
-  q.set[#q.set + 1] = id
-  q.set[#q.set + 1] = element
+  local set, n = q.set, q.sets
+  set[n + 1], set[n + 2] = id, element
+  q.sets = n + 2
 end
 
 -- What is known of a message that is held: `where` and the rest, as one value behind the other.
@@ -323,18 +361,27 @@ local function at_of(q, element)
   return packed and state_of(packed).at
 end
 
+-- Lists that know how many are in them; #list looks for its end.
+local function list_of(lists, key)
+  local list = lists[key]
+  if not list then
+    list = {n = 0}
+    lists[key] = list
+  end
+  return list
+end
+
 -- Into, or out of, leases, later or dead. `score`: in digits.
 local function zset_add(q, key, score, id)
-  local list = q.add[key] or {}
-  q.add[key] = list
-  list[#list + 1] = score
-  list[#list + 1] = id
+  local list = list_of(q.add, key)
+  local n = list.n
+  list[n + 1], list[n + 2], list.n = score, id, n + 2
 end
 
 local function zset_remove(q, key, id)
-  local list = q.remove[key] or {}
-  q.remove[key] = list
-  list[#list + 1] = id
+  local list = list_of(q.remove, key)
+  local n = list.n + 1
+  list[n], list.n = id, n
 end
 
 -- ---- writing ----
@@ -366,7 +413,7 @@ end
 
 -- What the facets have come to: lists of words for HSET, HDEL, SADD, SREM.
 local function facets_changed(q)
-  local c = {pool = {}, no_pool = {}, flight = {}, no_flight = {}, come = {}, go = {}, pushes = #q.new_turns > 0, heads = false, pops = false}
+  local c = {pool = {}, no_pool = {}, flight = q.flights or {}, no_flight = {}, come = {}, go = {}, pushes = #q.new_turns > 0, heads = false, pops = false}
   for _, f in ipairs(q.order) do
     if f.turns ~= f.had_turns then
       local list = f.turns > 0 and c.pool or c.no_pool
@@ -378,13 +425,13 @@ local function facets_changed(q)
       list[#list + 1] = f.name
       list[#list + 1] = f.flight > 0 and num(f.flight) or nil
     end
-    if f.real or f.flight ~= f.had_flight then
-      local some = f.flight + facet_waiting(f) + f.turns > 0
+    if f.real or f.ahead or f.flight ~= f.had_flight then
+      local some = f.flight + f.turns > 0 or facet_waiting(f) > 0
       local list = some and c.come or c.go
       list[#list + 1] = f.name
     end
     c.pushes = c.pushes or f.tail ~= false
-    c.heads = c.heads or f.heads ~= false
+    c.heads = c.heads or f.heads ~= nil
     c.pops = c.pops or f.popped > 0
   end
   return c
@@ -413,7 +460,7 @@ local function queue_try(q, c)
   for key in pairs(q.remove) do
     call('ZREM', key, '')
   end
-  if #q.set + #q.drop > 0 then
+  if q.sets + #q.drop > 0 then
     call('HDEL', q.held, '')
   end
   if #c.no_pool + #c.no_flight > 0 then
@@ -422,7 +469,7 @@ local function queue_try(q, c)
   if #c.go > 0 then
     call('SREM', q.active, '')
   end
-  if #q.set + #c.pool + #c.flight > 0 then
+  if q.sets + #c.pool + #c.flight > 0 then
     call('HSET', q.stats, 'layout', '1')
   end
   if c.pops or q.list then

@@ -16,17 +16,17 @@ for i = 4, #ARGV do
   end
 end
 for i = 4, #ARGV do
-  local q = open_for_pull(ARGV[i])
-  local out = q.settings.paused and {} or hand_out(q, owner, count, lease)
+  local q, rows = open_for_pull(ARGV[i]), {}
+  if not q.settings.paused then
+    hand_out(q, owner, count, lease, function(f, id, attempt, _, at, element, from)
+      rows[#rows + 1] = {q.name, lease < 0 and '' or id .. '.' .. num(attempt), attempt, shown_name(f.name), tonumber(at), string.sub(element, from)}
+    end)
+  end
   if q.list then
     queue_commit(q)
   end
-  if #out > 0 then
-    for j, m in ipairs(out) do
-      out[j] = {q.name, receipt_of(m, lease), m.attempt, shown_name(m.facet), m.at, m.body}
-    end
-    out.bytes, out.vain = nil, nil
-    return out
+  if #rows > 0 then
+    return rows
   end
 end
 return {}

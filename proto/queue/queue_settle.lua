@@ -69,6 +69,80 @@ local function leave(q, id, s)
   end
 end
 
+-- So many fewer are in flight of these facets. Of many, which still have some and no cap, nothing else is read.
+local function flights_fall(q, names, counts)
+  if #names >= HASH_MANY and q.limit == 0 then
+    local flights, flight, rest = hash_read(q.flight, names, 1, #names), {}, {}
+    if is_error(flights) then
+      error(refused(flights.err, 'HMGET', q.flight), 0)
+    end
+    for i = 1, #names do
+      local left = count_of(flights[i]) - counts[names[i]]
+      if left > 0 and not q.facets[names[i]] then
+        flight[#flight + 1] = names[i]
+        flight[#flight + 1] = num(left)
+      else
+        rest[#rest + 1] = names[i]
+      end
+    end
+    q.flights, names = flight, rest
+  end
+  facets_read(q, names)
+  for _, name in ipairs(names) do
+    local f = q.facets[name]
+    f.flight = max(0, f.flight - counts[name])
+    if q.limit > 0 then
+      facet_grow(q, f)
+    end
+  end
+end
+
+-- All receipts from there on that count are gone, as by leave and forget without a table of each; how many, and how many did not count.
+local function acked(q, from)
+  local seen, fields, ids, attempts, n, lost = {}, {}, {}, {}, 0, 0
+  for i = from, #args do
+    local id, attempt = match(args[i], '^(%d+)%.(%d+)$')
+    if id and not seen[id] then
+      seen[id] = true
+      n = n + 1
+      ids[n], fields[n], attempts[n] = id, 's' .. id, attempt
+    else
+      lost = lost + 1
+    end
+  end
+  local names, counts, drop, dropped, counted = {}, {}, q.drop, #q.drop, 0
+  for first = 1, n, CHUNK do
+    local packed = call('HMGET', q.held, unpack(fields, first, min(first + CHUNK - 1, n)))
+    for j = 1, #packed do
+      local i = first + j - 1
+      local where, attempt, _, _, facet
+      if packed[j] then
+        where, attempt, _, _, facet = unpack_msgpack(packed[j])
+      end
+      if attempt ~= tonumber(attempts[i]) or (where ~= LEASED and where ~= LATE and where ~= DEAD_LATE) then
+        lost = lost + 1
+      else
+        counted = counted + 1
+        drop[dropped + 1], drop[dropped + 2], dropped = ids[i], fields[i], dropped + 2
+        if where == LEASED then
+          zset_remove(q, q.leases, ids[i])
+          if not counts[facet] then
+            names[#names + 1], counts[facet] = facet, 0
+          end
+          counts[facet] = counts[facet] + 1
+        elseif where == DEAD_LATE then
+          zset_remove(q, q.dead, ids[i])
+        end
+      end
+    end
+  end
+  if lost > 0 then
+    count_stat(q, 'late', lost)
+  end
+  flights_fall(q, names, counts)
+  return counted, lost
+end
+
 local function tries_of(s)
   return s.attempt - s.spared
 end

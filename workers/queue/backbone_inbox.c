@@ -18,7 +18,7 @@ static void inbox_fail(struct backbone *b, const char *why)
 static void inbox_wait(struct backbone *b)
 {
     b->looking = false;
-    queue_redis_wait(&b->redis, slice_of(b->inbox));
+    queue_redis_wait(&b->redis, slice_of(b->inbox), NULL, NULL);
 }
 
 static void inbox_on_taken(struct redis_conn *c, const redisReply *reply, void *ctx)
@@ -127,5 +127,5 @@ void backbone_inbox_on_list(void *state, bool seen)
     if (seen)
         backbone_inbox_look(b);
     else if (!b->looking && !worker_stopping(b->w))
-        queue_redis_wait(&b->redis, slice_of(b->inbox));
+        queue_redis_wait(&b->redis, slice_of(b->inbox), NULL, NULL);
 }

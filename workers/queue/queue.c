@@ -271,6 +271,7 @@ static void queue_on_down(struct worker *w, void *state, struct worker_peer *pee
     snprintf(text, sizeof text, "its consumer %s %s: %.*s", peer->name,
              peer->orderly ? "has ended" : "died", (int)(reason.len < 128 ? reason.len : 128),
              reason.ptr);
+    queue_put_off(q);
     queue_end_consumer(q, peer->user, peer->orderly, slice_of(text));
     queue_take(q);
 }

@@ -86,8 +86,9 @@ void queue_redis_load(struct queue_redis *q)
 
 /* ---- calls ---- */
 
-static int queue_redis_function(struct queue_redis *q, struct queue_call *call,
-                                const struct slice *args, redis_reply_fn fn, void *ctx)
+static int queue_redis_function(struct queue_redis *q, struct redis_conn *c,
+                                struct queue_call *call, const struct slice *args,
+                                redis_reply_fn fn, void *ctx)
 {
     char name[64];
     snprintf(name, sizeof name, "platoon_%s", queue_script_name(call->script) + strlen("queue_"));
@@ -98,22 +99,27 @@ static int queue_redis_function(struct queue_redis *q, struct queue_call *call,
     buffer_append(&q->words, args, call->count * sizeof *args);
     if (!buffer_ok(&q->words))
         return -ENOMEM;
-    return redis_conn_command(q->conn, sizeof head / sizeof head[0] + call->count,
+    return redis_conn_command(c, sizeof head / sizeof head[0] + call->count,
                               (const struct slice *)(const void *)q->words.data, fn, ctx);
+}
+
+static int queue_redis_call_on(struct queue_redis *q, struct redis_conn *c, int script,
+                               struct queue_call *call, redis_reply_fn fn, void *ctx)
+{
+    const struct slice *args = queue_call_args(call);
+    const struct slice key = slice_of(q->space);
+    if (args == NULL)
+        return -ENOMEM;
+    if (q->library)
+        return queue_redis_function(q, c, call, args, fn, ctx);
+    return redis_conn_script(c, script, 1, &key, call->count, args, fn, ctx);
 }
 
 int queue_redis_call(struct queue_redis *q, struct queue_call *call, redis_reply_fn fn, void *ctx)
 {
-    const struct slice *args = queue_call_args(call);
-    const struct slice key = slice_of(q->space);
     if (q->conn == NULL)
         return -ENOTCONN;
-    if (args == NULL)
-        return -ENOMEM;
-    if (q->library)
-        return queue_redis_function(q, call, args, fn, ctx);
-    return redis_conn_script(q->conn, q->scripts[call->script], 1, &key, call->count, args, fn,
-                             ctx);
+    return queue_redis_call_on(q, q->conn, q->scripts[call->script], call, fn, ctx);
 }
 
 bool queue_redis_failed(struct queue_redis *q, const redisReply *reply, char *text, size_t size)
@@ -141,9 +147,17 @@ static void queue_redis_on_waited(struct redis_conn *c, const redisReply *reply,
 {
     struct queue_redis *q = ctx;
     (void)c;
-    q->waiting = false;
+    q->waiting = q->followed;
     if (q->waits != NULL) /* else it is being closed */
         q->on_list(q->state, reply != NULL && reply->type == REDIS_REPLY_STRING);
+}
+
+static void queue_redis_on_followed(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct queue_redis *q = ctx;
+    q->waiting = q->followed = false;
+    if (q->waits != NULL)
+        q->on_followed(c, reply, q->state);
 }
 
 static void queue_redis_on_waits(struct redis_conn *c, void *ctx)
@@ -161,7 +175,7 @@ static void queue_redis_on_waits_lost(struct redis_conn *c, const char *why, voi
     (void)ctx;
 }
 
-static bool queue_redis_open_waits(struct queue_redis *q)
+static bool queue_redis_open_waits(struct queue_redis *q, const struct queue_call *then)
 {
     static const struct redis_conn_events events = {.on_ready = queue_redis_on_waits,
                                                     .on_lost = queue_redis_on_waits_lost};
@@ -173,12 +187,15 @@ static bool queue_redis_open_waits(struct queue_redis *q)
     snprintf(q->wait_s, sizeof q->wait_s, "%" PRIu64 ".%03" PRIu64, most / 1000, most % 1000);
     q->waits = redis_conn_new(worker_loop(q->w), &options, &events, q, why, sizeof why);
     redis_options_fini(&options);
+    if (q->waits != NULL && then != NULL)
+        q->follows = redis_conn_add_script(q->waits, queue_script_text(then->script));
     return q->waits != NULL;
 }
 
-bool queue_redis_wait(struct queue_redis *q, struct slice key)
+bool queue_redis_wait(struct queue_redis *q, struct slice key, struct queue_call *then,
+                      redis_reply_fn fn)
 {
-    if (q->waits == NULL && !queue_redis_open_waits(q))
+    if (q->waits == NULL && !queue_redis_open_waits(q, then))
         return false;
     static const char end[] = "RIGHT";
     const struct slice words[] = {slice_of("BLMOVE"), key,           key,
@@ -187,6 +204,10 @@ bool queue_redis_wait(struct queue_redis *q, struct slice key)
         return false;
     q->waiting = redis_conn_command(q->waits, sizeof words / sizeof words[0], words,
                                     queue_redis_on_waited, q) == 0;
+    q->on_followed = fn;
+    q->followed =
+        q->waiting && then != NULL &&
+        queue_redis_call_on(q, q->waits, q->follows, then, queue_redis_on_followed, q) == 0;
     return q->waiting;
 }
 

@@ -26,6 +26,9 @@ struct queue_redis {
     struct redis_conn *waits;
     char wait_s[24]; /* the longest, in seconds */
     bool waiting;
+    bool followed; /* a call stands behind the wait, and is answered after it */
+    int follows;   /* its script's number on that connection */
+    redis_reply_fn on_followed;
     void (*on_list)(void *state, bool seen);
     void *state;
 };
@@ -57,8 +60,14 @@ bool queue_redis_failed(struct queue_redis *q, const redisReply *reply, char *te
  * Waits until there is something in this list (BLMOVE to the end it stands at, which changes nothing), a few seconds at
  * most: `on_list` hears whether there was. Nothing happens when somebody waits already, or there is no connection: then
  * false.
+ *
+ * `then` (NULL: none; always of the same script): a call that goes with it, which the server runs at once when the wait
+ * is over, however it ended: no way to here and back lies between. `waiting` and `followed` hold until `fn` has its
+ * answer, with the `state` of queue_redis_open; NULL: it may have run. When only the call could not be sent `followed`
+ * is false in on_list.
  */
-bool queue_redis_wait(struct queue_redis *q, struct slice key);
+bool queue_redis_wait(struct queue_redis *q, struct slice key, struct queue_call *then,
+                      redis_reply_fn fn);
 
 /* Brings the worker's Redis counters up to date; for on_tick. */
 void queue_redis_tick(struct queue_redis *q);

@@ -2,13 +2,19 @@
  * queue_taking.c: messages are taken from Redis, and handed to consumers. See queue_worker.h.
  *
  * One call at a time, for as many as consumers may be handed. Without work the worker waits for the list of turns
- * (queue_redis_wait), not for a channel: nobody else hears that. Turns that nobody may have now (caps, a pause) end the
- * wait at once: then it looks again later and later, up to a second.
+ * (queue_redis_wait), not for a channel: nobody else hears that. The call that takes stands behind the wait, so that
+ * Redis runs it as soon as something is delivered; until it is answered no other takes, and no lost answer is looked
+ * for: what it has taken nobody knows here yet. When a consumer goes meanwhile it is to take nothing (queue_put_off);
+ * what nobody may be handed all the same goes back. Turns that nobody may have now (caps, a pause) end the wait at
+ * once: then it looks again later and later, up to a second.
  */
 #include "workers/queue/queue_worker.h"
 
 #include "common/clock.h"
 #include "common/fault.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 #define TAKING_PAUSE_MIN_MS 20u
 #define TAKING_PAUSE_MAX_MS 1000u
@@ -66,15 +72,29 @@ static void taking_pause(struct queue_worker *q, uint64_t most_ms)
     uv_timer_start(&q->timer, queue_on_timer, most_ms < pause ? most_ms : pause, 0);
 }
 
+static void taking_on_reply(struct redis_conn *c, const redisReply *reply, void *ctx);
+
+/* `number`: of the wait in front of it; 0: there is none. */
+static struct queue_call *taking_call(struct queue_worker *q, uint64_t number)
+{
+    uint64_t room = taking_room(q);
+    q->wanted = room < QUEUE_BATCH ? room : QUEUE_BATCH;
+    queue_call_take(&q->call, slice_of(q->redis.owner), q->wanted, q->lease_ms, q->name, number);
+    return &q->call;
+}
+
 /* Nothing is there for those who may be handed something: it waits, and no longer than until something falls due. */
 static void taking_rest(struct queue_worker *q, int64_t due_ms)
 {
+    if (worker_stopping(q->w))
+        return;
     if (due_ms >= 0)
         uv_timer_start(&q->timer, queue_on_timer, (uint64_t)due_ms + 1, 0);
     if (q->in_vain > 0)
         taking_pause(q, due_ms >= 0 ? (uint64_t)due_ms + 1 : UINT64_MAX);
     else
-        queue_redis_wait(&q->redis, slice_of(q->turns));
+        queue_redis_wait(&q->redis, slice_of(q->turns), taking_call(q, ++q->waits_begun),
+                         taking_on_reply);
 }
 
 static uint64_t taking_waited(const struct queue_task *task)
@@ -123,11 +143,28 @@ static void taking_on_reply(struct redis_conn *c, const redisReply *reply, void 
     } else {
         q->error[0] = '\0';
         q->in_vain = count > 0 ? 0 : q->in_vain;
-        if (count > 0 && taking_room(q) > 0)
+        if (count >= q->wanted || q->put_off)
             queue_take(q);
         else if (taking_room(q) > 0)
             taking_rest(q, taken.due_ms);
     }
+    q->put_off = false;
+    if (q->lost_answer)
+        queue_take(q);
+}
+
+void queue_put_off(struct queue_worker *q)
+{
+    static const char mode[] = "PX", life_ms[] = "60000";
+    char key[QUEUE_SPACE_SIZE + REDIS_IDENTITY_SIZE + 16], number[24];
+    if (!q->redis.followed || q->put_off || !redis_conn_ready(q->redis.conn))
+        return;
+    snprintf(key, sizeof key, "%splatoon:off:%s", q->redis.space, q->redis.owner);
+    snprintf(number, sizeof number, "%" PRIu64, q->waits_begun);
+    const struct slice words[] = {slice_of("SET"), slice_of(key), slice_of(number), slice_of(mode),
+                                  slice_of(life_ms)};
+    q->put_off =
+        redis_conn_command(q->redis.conn, sizeof words / sizeof words[0], words, NULL, NULL) == 0;
 }
 
 /* ---- an answer that was lost ---- */
@@ -174,18 +211,14 @@ static void taking_disown(struct queue_worker *q, struct slice cursor)
 
 void queue_take(struct queue_worker *q)
 {
-    uint64_t room = taking_room(q);
-    if (q->taking || worker_stopping(q->w) || !redis_conn_ready(q->redis.conn))
+    if (q->taking || q->redis.followed || worker_stopping(q->w) || !redis_conn_ready(q->redis.conn))
         return;
     if (q->lost_answer) {
         taking_disown(q, slice_of("0"));
         return;
     }
-    if (room == 0)
-        return;
-    q->wanted = room < QUEUE_BATCH ? room : QUEUE_BATCH;
-    queue_call_take(&q->call, slice_of(q->redis.owner), q->wanted, q->lease_ms, q->name);
-    q->taking = queue_redis_call(&q->redis, &q->call, taking_on_reply, q) == 0;
+    if (taking_room(q) > 0)
+        q->taking = queue_redis_call(&q->redis, taking_call(q, 0), taking_on_reply, q) == 0;
 }
 
 void queue_on_list(void *state, bool seen)
@@ -193,12 +226,29 @@ void queue_on_list(void *state, bool seen)
     struct queue_worker *q = state;
     if (worker_stopping(q->w))
         return;
-    q->in_vain = seen ? q->in_vain + 1 : 0; /* until messages are found */
+    q->in_vain = seen && !q->put_off ? q->in_vain + 1 : 0; /* until messages are found */
     queue_take(q);
 }
 
+static void taking_on_clock(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    struct queue_worker *q = ctx;
+    (void)c;
+    bool known = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+                 reply->element[2]->type == REDIS_REPLY_INTEGER;
+    int64_t due_ms = known ? reply->element[2]->integer : TAKING_PAUSE_MAX_MS;
+    if (due_ms >= 0 && q->redis.followed && !uv_is_active((uv_handle_t *)&q->timer))
+        uv_timer_start(&q->timer, queue_on_timer, (uint64_t)due_ms + 1, 0);
+}
+
+/* What has come due has turns then, which end the wait. */
 void queue_on_timer(uv_timer_t *timer)
 {
     struct queue_worker *q = timer->data;
-    queue_take(q);
+    if (!q->redis.followed || worker_stopping(q->w)) {
+        queue_take(q);
+        return;
+    }
+    queue_call_clock(&q->call, q->name);
+    queue_redis_call(&q->redis, &q->call, taking_on_clock, q);
 }

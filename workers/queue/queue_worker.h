@@ -57,7 +57,9 @@ struct queue_worker {
 
     /* queue_taking.c */
     bool taking;
-    uint64_t wanted;  /* of the call that is under way */
+    uint64_t wanted; /* of the call that is under way */
+    uint64_t waits_begun;
+    bool put_off;     /* the take behind the wait is to find nothing */
     unsigned in_vain; /* looks in a row that found turns and no message */
     bool lost_answer; /* of a take: what was in it is still ours in Redis */
     uv_timer_t timer; /* something falls due, or is looked at again */
@@ -102,6 +104,11 @@ uint64_t queue_consumer_room(const struct queue_consumer *c);
 
 /* Takes messages when somebody may be handed some and nobody is at it; else sees to it that it is woken. */
 void queue_take(struct queue_worker *q);
+/*
+ * A consumer is gone: what stands behind the wait was for it too, and is to take nothing. Before what it had goes back,
+ * which would be taken for nobody, and be another hand-out.
+ */
+void queue_put_off(struct queue_worker *q);
 void queue_on_list(void *state, bool seen);
 void queue_on_timer(uv_timer_t *timer);
 /* Puts on `queue_call` each receipt that is in hands, or not told to Redis yet. */

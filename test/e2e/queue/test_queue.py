@@ -71,7 +71,8 @@ def test_the_inbox_and_its_templates(shop):
 
 
 def test_a_consumer_that_dies_gives_back_at_once_and_is_buried_for_it(shop):
-    shop.start({"pages": {"max_attempts": 2}}, {"indexer": {"takes": "pages", "backoff_min": "10ms", "backoff_max": "50ms"}})
+    """Of its window there is room, for which something is waited for: what it gives back is not taken for nobody."""
+    shop.start({"pages": {"max_attempts": 2}}, {"indexer": {"takes": "pages", "window": 3, "backoff_min": "10ms", "backoff_max": "50ms"}})
     shop.deliver({"do": "die"}, "--topic", "pages")
     wait_until(lambda: shop.status("pages")["dead"] == 1, 60, "the dead letter")
     letter = shop.platoon.json("queue", "dead", "pages")[0]

@@ -102,6 +102,9 @@ bool up = true;
 byte generation = 1;
 bool orphans;               /* it has not yet given back what earlier ones had */
 bool lost_answer;
+/* A take stands behind the wait, for who might have had that message, less one, when it was sent; so does one of a queue worker that is dead, until Redis has noticed. */
+byte behind;
+bool behind_dead;
 byte answer[MESSAGES];      /* of a take, under way: attempts */
 byte hands[PAIRS];          /* attempts */
 bool hand_alone[PAIRS];
@@ -403,7 +406,9 @@ active [MESSAGES] proctype course()
 end:
     do
     :: atomic { if
-    :: up && !lost_answer && !TAKEN(m) && (R.where == WAITS || R.where == LATE) && (MAY_HAVE(0) || MAY_HAVE(1)) -> hand_out()
+    :: up && !lost_answer && !TAKEN(m) && (R.where == WAITS || R.where == LATE) && (MAY_HAVE(0) || MAY_HAVE(1) || behind == m + 1) -> behind = 0; hand_out()
+    /* while there is nothing: it is sent for who may have something now */
+    :: up && !lost_answer && !TAKEN(m) && behind == 0 && R.where != WAITS && R.where != LATE && (MAY_HAVE(0) || MAY_HAVE(1)) -> behind = m + 1
     :: up && TAKEN(m) ->
         if
         :: MAY_HAVE(0) -> hand_to(0)
@@ -416,7 +421,12 @@ end:
         R.attempt++;
 #endif
         answer[m] = 0
-    :: up && TAKEN(m) && cuts > 0 -> cuts--; answer[m] = 0; lost_answer = (BROKEN != 6)
+    :: behind_dead && (R.where == WAITS || R.where == LATE) ->
+        behind_dead = false;
+        hand_out();
+        R.owner = (up -> generation - 1 : generation);
+        answer[m] = 0
+    :: up && TAKEN(m) && cuts > 0 -> cuts--; answer[m] = 0; behind = 0; lost_answer = (BROKEN != 6)
     :: expiries > 0 && R.where == LEASED -> expiries--; lose(true, true)
     fi }
     od
@@ -518,6 +528,8 @@ end:
         crashes--;
         up = false;
         lost_answer = false;
+        behind_dead = (behind != 0);
+        behind = 0;
         orphans = false;
         p = 0;
         do
@@ -532,6 +544,7 @@ end:
     :: !up -> up = true; generation++; orphans = true
     :: up && orphans && NOBODY_SENT && !ADOPTS(0) && !ADOPTS(1) ->
         orphans = false;
+        behind_dead = false;
         each_disowned(R.owner != generation)
     :: up && lost_answer && NOBODY_SENT && !ADOPTS(0) && !ADOPTS(1) && !TAKEN(0) && !TAKEN(MESSAGES - 1) ->
         lost_answer = false;

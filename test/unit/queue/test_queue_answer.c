@@ -17,20 +17,23 @@ static struct slice packed(void)
 /* A task of take; `wrong`: which of its values is none (-1: they are good). */
 static void pack_task(int wrong)
 {
-    pack_array(&out, wrong == 0 ? 5 : 6);
-    pack_text(&out, wrong == 1 ? "12x" : "1795791287338786");
-    pack_i64(&out, wrong == 2 ? -1 : 2);
-    pack_u64(&out, wrong == 3 ? 2 : 1);
-    if (wrong == 4)
+    static const char envelope[] = "\0001"
+                                   "1795791287338786 1795791287338 body";
+    static const char reference[] = "\000r"
+                                    "1795791287338786";
+    pack_array(&out, wrong == 0 ? 3 : 4);
+    pack_i64(&out, wrong == 1 ? -1 : 2);
+    pack_u64(&out, wrong == 2 ? 2 : 1);
+    if (wrong == 3)
         pack_u64(&out, 1);
     else
         pack_text(&out, "facet");
-    if (wrong == 5)
-        pack_text(&out, "now");
-    else
-        pack_u64(&out, 1795791287338);
-    if (wrong != 0)
+    if (wrong == 4)
+        pack_str(&out, slice_make(reference, sizeof reference - 1));
+    else if (wrong == 5)
         pack_text(&out, "body");
+    else if (wrong != 0)
+        pack_str(&out, slice_make(envelope, sizeof envelope - 1));
 }
 
 static void pack_taken(int wrong)
@@ -52,7 +55,9 @@ START_TEST(tasks)
     pack_taken(-1);
     ck_assert(queue_read_taken(packed(), &taken) && taken.due_ms == -1 && taken.waiting == 7);
     ck_assert(queue_next_task(&taken.tasks, &task) && queue_next_task(&taken.tasks, &task));
-    ck_assert(slice_is(task.body, "body") && task.alone && task.attempt == 2);
+    ck_assert(slice_is(task.body, "body") && task.alone && task.attempt == 2 &&
+              task.at_ms == 1795791287338);
+    ck_assert(slice_is(task.id, "1795791287338786") && slice_is(task.facet, "facet"));
     ck_assert(!queue_next_task(&taken.tasks, &task) && queue_list_ok(&taken.tasks));
     for (int wrong = 0; wrong < 6; wrong++) {
         pack_taken(wrong);

@@ -51,7 +51,7 @@ static void take_one(void)
 {
     struct queue_taken taken;
     struct queue_task task;
-    queue_call_take(&made, slice_of("me"), 1, 60000, q());
+    queue_call_take(&made, slice_of("me"), 1, 60000, q(), 0);
     ck_assert(queue_read_taken(packed(), &taken));
     ck_assert(queue_next_task(&taken.tasks, &task));
     ck_assert(slice_copy(task.id, id, sizeof id));
@@ -149,7 +149,7 @@ START_TEST(test_many_receipts)
     queue_call_pull(&made, slice_of("me"), 300, -1);
     queue_call_add(&made, slice_of("none"));
     ck_assert_ptr_nonnull(strstr(said(), "NOQUEUE"));
-    queue_call_take(&made, slice_of("me"), 300, 60000, q());
+    queue_call_take(&made, slice_of("me"), 300, 60000, q(), 0);
     struct slice answer = packed();
     char *copy = malloc(answer.len);
     ck_assert_ptr_nonnull(copy);

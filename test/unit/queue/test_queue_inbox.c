@@ -106,6 +106,26 @@ static struct queue_taken take(const char *owner, const char *count)
     return taken;
 }
 
+/* Of its worker only, and of waits up to that one. */
+START_TEST(what_is_put_off_takes_nothing)
+{
+    struct queue_taken taken;
+    queue_register("q", "");
+    queue_deliver("t", "a", "b1");
+    queue_deliver("t", "a", "b2");
+    queue_redis("SET @Nplatoon:off:w 7 PX 60000");
+    ck_assert(queue_read_taken(q_packed(TAKE, "w", "1", "60000", "q", "6"), &taken));
+    ck_assert(taken.tasks.left == 0 && taken.waiting == 2);
+    ck_assert(queue_read_taken(q_packed(TAKE, "w", "1", "60000", "q", "7"), &taken));
+    ck_assert(taken.tasks.left == 0 && taken.waiting == 2);
+    ck_assert(queue_read_taken(q_packed(TAKE, "other", "1", "60000", "q", "7"), &taken));
+    ck_assert_uint_eq(taken.tasks.left, 1);
+    ck_assert(queue_read_taken(q_packed(TAKE, "w", "1", "60000", "q", "8"), &taken));
+    ck_assert_uint_eq(taken.tasks.left, 1);
+    queue_check("q");
+}
+END_TEST
+
 START_TEST(a_worker_takes)
 {
     struct queue_task task;
@@ -253,6 +273,6 @@ START_TEST(what_is_too_large_is_dead_before_it_is_read)
 END_TEST
 
 QUEUE_SUITE("queue_inbox", the_inbox_is_taken_once, dead_letters_of_the_inbox,
-            many_are_delivered_each_by_itself, a_worker_takes, a_successor_adopts_what_is_held,
-            a_sweep_sees_all_facets, a_peek_takes_nothing, names_of_all_queues,
-            what_is_too_large_is_dead_before_it_is_read)
+            many_are_delivered_each_by_itself, what_is_put_off_takes_nothing, a_worker_takes,
+            a_successor_adopts_what_is_held, a_sweep_sees_all_facets, a_peek_takes_nothing,
+            names_of_all_queues, what_is_too_large_is_dead_before_it_is_read)

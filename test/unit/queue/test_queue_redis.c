@@ -302,23 +302,83 @@ END_TEST
 START_TEST(test_waiting_for_a_list)
 {
     start();
-    ck_assert(!queue_redis_wait(&t.q, slice_of("shop:list"))); /* its connection is being made */
+    ck_assert(!queue_redis_wait(&t.q, slice_of("shop:list"), NULL,
+                                NULL)); /* its connection is being made */
     WAIT_FOR(t.vain == 1);
-    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list")));
-    ck_assert(!queue_redis_wait(&t.q, slice_of("shop:list"))); /* somebody does already */
-    ck_assert_str_eq(registered(), "1");                       /* other calls go on */
+    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list"), NULL, NULL));
+    ck_assert(
+        !queue_redis_wait(&t.q, slice_of("shop:list"), NULL, NULL)); /* somebody does already */
+    ck_assert_str_eq(registered(), "1");                             /* other calls go on */
     ck_assert_int_eq(t.seen, 0);
     ask_shell("LPUSH shop:list a b");
     WAIT_FOR(t.seen == 1);
     ck_assert(!t.q.waiting);
-    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list")));
+    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list"), NULL, NULL));
     WAIT_FOR(t.seen == 2);
     ask_shell("DEL shop:list");
-    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list")));
+    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list"), NULL, NULL));
     WAIT_FOR(t.vain == 2); /* it waits for a while only */
-    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list")));
+    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list"), NULL, NULL));
     stop(); /* nobody hears of it any more */
     ck_assert_int_eq(t.vain, 2);
+}
+END_TEST
+
+static void on_followed(struct redis_conn *c, const redisReply *reply, void *ctx)
+{
+    ck_assert_ptr_eq(ctx, &t);
+    ck_assert(!t.q.waiting && !t.q.followed);
+    on_answer(c, reply, &t.call);
+}
+
+static void wait_and_register(const char *pattern)
+{
+    const struct queue_settings settings = {.max_attempts = 5, .message_max = 1000};
+    queue_call_register(&t.call, slice_of("q"), slice_of(pattern), &settings);
+    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list"), &t.call, on_followed));
+    ck_assert(t.q.waiting && t.q.followed);
+}
+
+/* By text and by function; it is run once the wait is over, whether there was something or not. */
+START_TEST(test_a_call_behind_the_wait)
+{
+    start();
+    signal(SIGPIPE, SIG_IGN); /* as in every worker */
+    queue_call_register(&t.call, slice_of("q"), slice_of("^t"), &(struct queue_settings){0});
+    ck_assert(!queue_redis_wait(&t.q, slice_of("shop:list"), &t.call, on_followed));
+    WAIT_FOR(t.vain == 1);
+    wait_and_register("^a");
+    ck_assert_str_eq(registered(), "1"); /* it has not run yet */
+    ck_assert_int_eq(t.seen, 0);
+    int before = t.answers;
+    ask_shell("LPUSH shop:list a");
+    WAIT_FOR(t.answers > before);
+    ck_assert_str_eq(t.answer, "2");
+    ck_assert(t.seen == 1 && !t.q.waiting);
+    ask_shell("DEL shop:list");
+    queue_redis_load(&t.q);
+    WAIT_FOR(t.q.library);
+    before = t.answers;
+    wait_and_register("^b");
+    WAIT_FOR(t.answers > before);
+    ck_assert_str_eq(t.answer, "2");
+    ck_assert(t.vain == 2 && t.seen == 1);
+    ask_shell("FUNCTION FLUSH");
+    ask_shell("LPUSH shop:list a");
+    before = t.answers;
+    wait_and_register("^c");
+    WAIT_FOR(t.answers > before);
+    ck_assert(t.again && t.seen == 2); /* it has surely not run */
+    ask_shell("DEL shop:list");
+    wait_and_register("^d");
+    redis_fixture_kill(&fx, SIGKILL);
+    WAIT_FOR(t.broken == 1);
+    redis_fixture_start(&fx, false, NULL);
+    int came = t.vain;
+    WAIT_FOR(t.vain > came);
+    wait_and_register("^e");
+    stop(); /* nobody hears of it any more */
+    ck_assert_int_eq(t.broken, 1);
 }
 END_TEST
 
@@ -327,9 +387,9 @@ START_TEST(test_waiting_changes_nothing)
 {
     start();
     ask_shell("RPUSH shop:list a b c");
-    queue_redis_wait(&t.q, slice_of("shop:list"));
+    queue_redis_wait(&t.q, slice_of("shop:list"), NULL, NULL);
     WAIT_FOR(t.vain == 1);
-    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list")));
+    ck_assert(queue_redis_wait(&t.q, slice_of("shop:list"), NULL, NULL));
     WAIT_FOR(t.seen == 1);
     ck_assert(server_has("--raw LRANGE shop:list 0 -1 | tr '\\n' ' '", "a b c"));
     stop();
@@ -342,6 +402,6 @@ int main(void)
     ADD_CASE(s, "queue_redis", test_names, test_names_that_are_too_long,
              test_by_text_and_by_function, test_the_library_is_gone, test_a_library_that_is_refused,
              test_errors, test_a_connection_that_breaks, test_waiting_for_a_list,
-             test_waiting_changes_nothing);
+             test_a_call_behind_the_wait, test_waiting_changes_nothing);
     return suite_end(s);
 }
