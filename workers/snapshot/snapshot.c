@@ -87,6 +87,8 @@ static void store_on_request(struct worker *w, void *state, const struct link_re
     for (size_t i = 0; i < STORE_VERBS && verb == NULL; i++)
         if (slice_is(request->verb, store_verbs[i].verb))
             verb = &store_verbs[i];
+    if (verb == NULL || verb->run != snapshot_put)
+        snapshot_pending_accept(s);
     if (verb == NULL || !unpack_ok(&u))
         store_usage(w, request->id);
     else if (s->repo == NULL && verb->run != snapshot_list)
@@ -101,7 +103,7 @@ static int store_init(struct worker *w, void *state)
 {
     struct snapshot_store *s = state;
     s->w = w;
-    if (!snapshot_resources_read(s) || !snapshot_made_read(s)) {
+    if (!snapshot_resources_read(s) || !snapshot_made_read(s) || !snapshot_pending_start(s)) {
         worker_trouble(w, "memory is short");
         return CONTRACT_EXIT_SHORT;
     }
@@ -132,6 +134,8 @@ static bool store_on_message(struct worker *w, void *state, struct worker_peer *
                              struct unpack *u)
 {
     (void)w;
+    if (type == MESSAGE_RESULT) /* it comes behind them */
+        snapshot_pending_accept(state);
     return snapshot_whatif_message(state, from, type, u) ||
            snapshot_runs_message(state, from, type, u) || snapshot_follow(state, from, type, u);
 }
@@ -169,10 +173,17 @@ static void store_on_tick(struct worker *w, void *state)
     worker_rest(w);
 }
 
+static void store_drain(struct worker *w, void *state)
+{
+    snapshot_pending_accept(state);
+    worker_finished(w);
+}
+
 static void store_fini(struct worker *w, void *state)
 {
     struct snapshot_store *s = state;
     (void)w;
+    snapshot_pending_free(s);
     snapshot_puts_fini(s);
     snapshot_whatif_fini(s);
     snapshot_asks_free(s);
@@ -192,5 +203,6 @@ const struct worker_ops worker_ops = {
     .on_request = store_on_request,
     .late = snapshot_late,
     .on_tick = store_on_tick,
+    .drain = store_drain,
     .fini = store_fini,
 };

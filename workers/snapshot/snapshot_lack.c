@@ -75,7 +75,7 @@ void snapshot_repo_mend(struct snapshot_repo *r, struct slice bytes)
     git_oid id;
     if (r->lacks && git_odb_hash(&id, bytes.ptr, bytes.len, GIT_OBJECT_BLOB) == 0 &&
         git_oid_equal(&id, &r->lack))
-        (void)git_blob_create_from_buffer(&id, r->git, bytes.ptr, bytes.len);
+        (void)snapshot_object_write(r, GIT_OBJECT_BLOB, bytes, &id);
 }
 
 bool snapshot_repo_was_cut(struct snapshot_repo *r, const git_oid *commit)

@@ -111,34 +111,20 @@ static struct snapshot_upload *put_begin(struct snapshot_store *s, const struct 
 
 /* ---- what becomes of it ---- */
 
-static void put_refuse(struct snapshot_store *s, uint64_t request,
-                       const struct snapshot_resource *r, const char *why)
+/* A condition, and bytes that are there already, are looked at with what is accepted. */
+static bool put_wants_accepted(const struct snapshot_store *s, const struct snapshot_resource *r,
+                               const struct put_words *words, const char *blob)
 {
-    worker_count(s->w, COUNTER_SNAPSHOT_REFUSED, 1);
-    worker_reply_text(s->w, request, CONTROL_ERROR, "%s: not accepted: %s", r->name, why);
-}
-
-static void put_answer(struct snapshot_store *s, uint64_t request,
-                       const struct snapshot_resource *r, bool changed)
-{
-    struct buffer body = BUFFER_EMPTY;
-    pack_map(&body, 4);
-    pack_text(&body, "changed");
-    pack_bool(&body, changed);
-    pack_text(&body, "seq");
-    pack_u64(&body, r->seq);
-    pack_text(&body, "commit");
-    pack_text(&body, r->commit);
-    pack_text(&body, "blob");
-    pack_text(&body, r->blob);
-    snapshot_answer(s, request, &body);
+    const char *pending = snapshot_pending_blob(s, r);
+    return pending != NULL &&
+           (words->blob.len > 0 || strcmp(blob, pending) == 0 || strcmp(blob, r->blob) == 0);
 }
 
 static void put_write(struct snapshot_store *s, uint64_t request, struct snapshot_resource *r,
                       const struct put_words *words, struct slice bytes)
 {
-    char why[SNAPSHOT_WHY_SIZE], blob[SNAPSHOT_ID_SIZE], by[128];
-    struct snapshot_accepted accepted;
+    char why[SNAPSHOT_WHY_SIZE], blob[SNAPSHOT_ID_SIZE] = "", by[128];
+    bool known = snapshot_repo_hash(bytes, blob);
     size_t len = words->by.len < sizeof by ? words->by.len : sizeof by - 1;
     slice_copy(slice_make(words->by.ptr, len), by, sizeof by);
     const struct snapshot_new version = {.resource = r->name,
@@ -146,20 +132,20 @@ static void put_write(struct snapshot_store *s, uint64_t request, struct snapsho
                                          .source = "put",
                                          .by = by,
                                          .bytes = bytes,
+                                         .blob = known ? blob : NULL,
                                          .time_s = (int64_t)(clock_wall_ms() / 1000)};
+    if (put_wants_accepted(s, r, words, blob))
+        snapshot_pending_accept(s);
     if (words->blob.len > 0 && !slice_is(words->blob, r->has ? r->blob : "")) {
         snprintf(why, sizeof why, "its newest version is %s, not that one: look at it first",
                  r->has ? r->blob : "none");
-        put_refuse(s, request, r, why);
-    } else if (r->has && snapshot_repo_hash(bytes, blob) && strcmp(blob, r->blob) == 0) {
+        snapshot_put_refuse(s, request, r, why);
+    } else if (r->has && known && strcmp(blob, r->blob) == 0) {
         worker_count(s->w, COUNTER_SNAPSHOT_UNCHANGED, 1);
         snapshot_repo_mend(s->repo, bytes);
-        put_answer(s, request, r, false);
-    } else if (!snapshot_resource_write(s, r, &version, &accepted, why)) {
-        put_refuse(s, request, r, why);
+        snapshot_put_answer(s, request, r, false);
     } else {
-        put_answer(s, request, r, true);
-        snapshot_runs_changed(s, r);
+        snapshot_pending_put(s, request, r, &version);
     }
 }
 
@@ -173,7 +159,7 @@ static bool put_fits(struct snapshot_store *s, uint64_t request, const struct sn
     snprintf(why, sizeof why, "%" PRIu64 " bytes are %s (%" PRIu64 ")", size,
              size < r->size_min ? "fewer than size_min" : "more than size_max",
              size < r->size_min ? r->size_min : r->size_max);
-    put_refuse(s, request, r, why);
+    snapshot_put_refuse(s, request, r, why);
     return false;
 }
 
@@ -185,7 +171,7 @@ bool snapshot_put(struct snapshot_store *s, uint64_t request, struct unpack *u, 
         return false;
     struct snapshot_resource *r = snapshot_resource_of(s, request, name);
     if (r != NULL && r->make != NULL)
-        put_refuse(s, request, r, "its command makes it: put what it is made from");
+        snapshot_put_refuse(s, request, r, "its command makes it: put what it is made from");
     if (r == NULL || r->make != NULL || !put_fits(s, request, r, words.size))
         return true;
     if (words.offset == 0 && words.bytes.len == words.size) {
@@ -195,9 +181,9 @@ bool snapshot_put(struct snapshot_store *s, uint64_t request, struct unpack *u, 
     struct snapshot_upload *p =
         words.offset == 0 ? put_begin(s, &words, r) : put_find(s, &words, r);
     if (p == NULL) {
-        put_refuse(s, request, r,
-                   words.offset == 0 ? "too much is on its way already: try again"
-                                     : "its beginning is not here any more: try again");
+        snapshot_put_refuse(s, request, r,
+                            words.offset == 0 ? "too much is on its way already: try again"
+                                              : "its beginning is not here any more: try again");
         return true;
     }
     memcpy(p->bytes + p->have, words.bytes.ptr, words.bytes.len);

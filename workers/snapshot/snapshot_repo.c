@@ -285,7 +285,14 @@ static enum snapshot_opened repo_open_git(struct snapshot_repo *r,
         snapshot_repo_fail(why, o->path);
         return SNAPSHOT_AWAY;
     }
-    return repo_settle(r, o, why) ? repo_read_head(r, o->path, why) : SNAPSHOT_AWAY;
+    if (!snapshot_object_open(r)) {
+        snapshot_repo_fail(why, o->path);
+        return SNAPSHOT_AWAY;
+    }
+    enum snapshot_opened opened =
+        repo_settle(r, o, why) ? repo_read_head(r, o->path, why) : SNAPSHOT_AWAY;
+    snapshot_repo_stand(r);
+    return opened;
 }
 
 enum snapshot_opened snapshot_repo_open(const struct snapshot_repo_options *o,
@@ -339,6 +346,8 @@ void snapshot_repo_close(struct snapshot_repo *r)
 {
     if (r == NULL)
         return;
+    buffer_fini(&r->tip.root);
+    snapshot_object_close(r);
     git_repository_free(r->git);
     if (r->lock >= 0)
         close(r->lock);

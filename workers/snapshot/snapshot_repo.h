@@ -102,11 +102,13 @@ bool snapshot_repo_lacks(struct snapshot_repo *r, char *why);
 /* ---- writing ---- */
 
 struct snapshot_new {
-    const char *resource, *path;
+    const char *resource;
+    const char *path; /* lives until it is accepted */
     const char *source, *by;
     const struct snapshot_trailers
         *made; /* how; resource, seq, source and by are not looked at. NULL: put */
     struct slice bytes;
+    const char *blob; /* their id (snapshot_repo_hash); NULL: nobody has asked for it */
     int64_t time_s;
 };
 
@@ -123,12 +125,21 @@ enum snapshot_written {
     SNAPSHOT_MOVED, /* the branch is not where we know it: nothing is written until it is opened anew */
 };
 
-/* A commit that puts these bytes into that file. `why` when it is not accepted. */
+/*
+ * A commit that puts these bytes into that file, upon the last that was written. It is on the disk, and nobody sees it
+ * before snapshot_repo_accept. `why` when it is not; those that were written before do not mind.
+ */
 enum snapshot_written snapshot_repo_write(struct snapshot_repo *r, const struct snapshot_new *n,
                                           struct snapshot_accepted *a, char *why);
 
 /* Bytes that a version has already: when just they are what is missing, they are put back. No version comes of it. */
 void snapshot_repo_mend(struct snapshot_repo *r, struct slice bytes);
+
+/*
+ * The branch is moved to the last that was written: all of them are accepted, or none is, with `why`. Nothing happens
+ * where there is none.
+ */
+enum snapshot_written snapshot_repo_accept(struct snapshot_repo *r, char *why);
 
 /* The id that these bytes have, without writing anything. */
 bool snapshot_repo_hash(struct slice bytes, char blob[SNAPSHOT_ID_SIZE]);

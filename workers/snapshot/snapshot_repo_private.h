@@ -4,7 +4,9 @@
  * snapshot_repo.c     opening and closing: lock, leftovers, settings, the newest commit
  * snapshot_history.c  reading: files, bytes, differences
  * snapshot_walk.c     commits, one after the other
- * snapshot_write.c    writing: blob, tree, commit, branch, each read back
+ * snapshot_write.c    writing: blob, tree, commit, branch
+ * snapshot_object.c   an object is written, and read back
+ * snapshot_folder.c   trees, with one file changed
  * snapshot_lack.c     what should be there and is not
  */
 #ifndef WORKERS_SNAPSHOT_SNAPSHOT_REPO_PRIVATE_H
@@ -23,6 +25,16 @@ struct snapshot_repo {
     bool has_head;    /* the branch has a commit: */
     git_oid head;
     uint64_t seq;
+    /* The newest commit that is written: the branch's, or it is to be moved there. */
+    struct snapshot_tip {
+        bool has;
+        git_oid commit;
+        uint64_t seq;
+        const char *path; /* the file that it has changed; NULL: it is the branch's */
+        bool has_root;    /* its folder is known: */
+        struct buffer root;
+    } tip;
+    git_odb_backend *loose;
     const char *moved;      /* why the branch is not where we know it; NULL: it is */
     struct timespec packed; /* when the folder of packs was changed, as we know it */
     bool lacks;             /* an object that should be there: */
@@ -58,5 +70,37 @@ bool snapshot_repo_lack(struct snapshot_repo *r, const git_oid *id, const git_oi
 
 /* Whether that commit's parents were cut off: then they are not missing. */
 bool snapshot_repo_was_cut(struct snapshot_repo *r, const git_oid *commit);
+
+/* The next version comes upon the branch's newest commit: what was written beyond it is forgotten. */
+static inline void snapshot_repo_stand(struct snapshot_repo *r)
+{
+    buffer_fini(&r->tip.root);
+    r->tip = (struct snapshot_tip){.has = r->has_head, .commit = r->head, .seq = r->seq};
+}
+
+/* ---- snapshot_object.c ---- */
+
+/* False: as libgit2 says. snapshot_object_close in any case. */
+bool snapshot_object_open(struct snapshot_repo *r);
+void snapshot_object_close(struct snapshot_repo *r);
+
+/* An object, whose id that is, is on the disk: its bytes were read back from there. False: as libgit2 says. */
+bool snapshot_object_write(struct snapshot_repo *r, git_object_t type, struct slice bytes,
+                           const git_oid *id);
+/* The same, and tells its id. */
+bool snapshot_object_make(struct snapshot_repo *r, git_object_t type, struct slice bytes,
+                          git_oid *id);
+
+/* ---- snapshot_folder.c ---- */
+
+/* A tree's bytes, appended. False: as libgit2 says, or memory is short. */
+bool snapshot_folder_read(struct snapshot_repo *r, const git_oid *id, struct buffer *out);
+
+/*
+ * A tree as `tree` (its bytes; none: empty) but with that blob as the file `path`, and those on the way to it, are
+ * written: `id`, its bytes appended to `out`. False: as libgit2 says, or memory is short.
+ */
+bool snapshot_folder_write(struct snapshot_repo *r, struct slice tree, const char *path,
+                           const git_oid *blob, git_oid *id, struct buffer *out);
 
 #endif

@@ -35,26 +35,53 @@ bool snapshot_resources_read(struct snapshot_store *s)
 
 /* ---- a new version ---- */
 
-bool snapshot_resource_write(struct snapshot_store *s, struct snapshot_resource *r,
-                             const struct snapshot_new *version, struct snapshot_accepted *accepted,
-                             char *why)
+static bool resource_refuse(struct snapshot_store *s, const struct snapshot_resource *r,
+                            enum snapshot_written written, const char *why)
 {
-    enum snapshot_written written = snapshot_repo_write(s->repo, version, accepted, why);
     if (written == SNAPSHOT_MOVED) /* which no try can mend: it is trouble */
         snprintf(s->why, sizeof s->why, "%s", why);
-    if (written != SNAPSHOT_ACCEPTED) {
-        log_warn("snapshot-refused", "resource=%s cause=%s", r->name, log_quote_text(why));
-        return false;
-    }
+    log_warn("snapshot-refused", "resource=%s cause=%s", r->name, log_quote_text(why));
+    return false;
+}
+
+bool snapshot_resource_commit(struct snapshot_store *s, struct snapshot_resource *r,
+                              const struct snapshot_new *version,
+                              struct snapshot_accepted *accepted, char *why)
+{
+    enum snapshot_written written = snapshot_repo_write(s->repo, version, accepted, why);
+    return written == SNAPSHOT_ACCEPTED || resource_refuse(s, r, written, why);
+}
+
+bool snapshot_resource_accept(struct snapshot_store *s, const struct snapshot_resource *r,
+                              char *why)
+{
+    enum snapshot_written written = snapshot_repo_accept(s->repo, why);
+    return written == SNAPSHOT_ACCEPTED || resource_refuse(s, r, written, why);
+}
+
+void snapshot_resource_newest(struct snapshot_store *s, struct snapshot_resource *r,
+                              const struct snapshot_accepted *accepted, struct slice bytes,
+                              int64_t time_s, const char *source)
+{
     r->has = true;
     r->seq = accepted->seq;
     memcpy(r->commit, accepted->commit, sizeof r->commit);
     memcpy(r->blob, accepted->blob, sizeof r->blob);
-    r->size = version->bytes.len;
-    r->time_s = version->time_s;
-    snprintf(r->source, sizeof r->source, "%s", version->source);
+    r->size = bytes.len;
+    r->time_s = time_s;
+    snprintf(r->source, sizeof r->source, "%s", source);
     worker_count(s->w, COUNTER_SNAPSHOT_COMMITS, 1);
-    snapshot_follow_tell(s, r, version->bytes);
+    snapshot_follow_tell(s, r, bytes);
+}
+
+bool snapshot_resource_write(struct snapshot_store *s, struct snapshot_resource *r,
+                             const struct snapshot_new *version, char *why)
+{
+    struct snapshot_accepted accepted;
+    if (!snapshot_resource_commit(s, r, version, &accepted, why) ||
+        !snapshot_resource_accept(s, r, why))
+        return false;
+    snapshot_resource_newest(s, r, &accepted, version->bytes, version->time_s, version->source);
     return true;
 }
 

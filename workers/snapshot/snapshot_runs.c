@@ -242,9 +242,9 @@ static bool run_write(struct snapshot_store *s, struct snapshot_resource *r,
                                   .modified = m->modified,
                                   .timed = true,
                                   .duration_ms = m->duration_ms};
-    struct snapshot_accepted accepted;
     char blob[SNAPSHOT_ID_SIZE];
-    if (r->has && snapshot_repo_hash(m->bytes, blob) && strcmp(blob, r->blob) == 0) {
+    bool known = snapshot_repo_hash(m->bytes, blob);
+    if (r->has && known && strcmp(blob, r->blob) == 0) {
         make->result = SNAPSHOT_UNCHANGED;
         snapshot_repo_mend(s->repo, m->bytes);
         return true;
@@ -259,8 +259,9 @@ static bool run_write(struct snapshot_store *s, struct snapshot_resource *r,
                                          .by = make->worker,
                                          .made = &t,
                                          .bytes = m->bytes,
+                                         .blob = known ? blob : NULL,
                                          .time_s = (int64_t)(clock_wall_ms() / 1000)};
-    if (!snapshot_resource_write(s, r, &version, &accepted, why))
+    if (!snapshot_resource_write(s, r, &version, why))
         return false;
     make->result = SNAPSHOT_CHANGED;
     memcpy(make->from, make->taken, make->input_count * sizeof *make->from);

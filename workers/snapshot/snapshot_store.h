@@ -5,6 +5,7 @@
  * snapshot_resources.c  its resources, and the newest version of each
  * snapshot_looks.c      list, log, get, diff
  * snapshot_puts.c       put: what comes in pieces, until it is whole
+ * snapshot_pending.c    puts that are written, until they are accepted
  * snapshot_runs.h       resources that are made
  * snapshot_whatif.h     what-ifs, which leave no trace
  * snapshot_follow.c     who is told each accepted version
@@ -30,6 +31,7 @@ struct snapshot_resource {
 };
 
 struct snapshot_upload;
+struct snapshot_pending;
 struct snapshot_runs;
 struct snapshot_whatif;
 
@@ -47,6 +49,9 @@ struct snapshot_store {
     size_t count;
     struct snapshot_upload *uploads;
     size_t upload_count, upload_bytes;
+    struct snapshot_pending *pending;
+    uv_check_t check; /* the loop has been asked whether more puts have come */
+    uv_idle_t idle;   /* it does not wait for them */
     struct snapshot_runs *runs;
     struct snapshot_whatifs whatifs;
     uint64_t until_ms; /* who asks now gives up then */
@@ -62,13 +67,38 @@ bool snapshot_resources_find(struct snapshot_store *s);
 struct snapshot_resource *snapshot_resource_of(struct snapshot_store *s, uint64_t request,
                                                struct slice name);
 
-/*
- * A version is written, whoever made it; then it is the newest. False, with `why`: it is not accepted, and all is as it
- * was.
- */
+/* A version is written, upon those that were; it is not accepted yet. False, with `why`. */
+bool snapshot_resource_commit(struct snapshot_store *s, struct snapshot_resource *r,
+                              const struct snapshot_new *version,
+                              struct snapshot_accepted *accepted, char *why);
+/* All that were written are accepted, of which the last is of `r`. False, with `why`: none is. */
+bool snapshot_resource_accept(struct snapshot_store *s, const struct snapshot_resource *r,
+                              char *why);
+/* It was accepted: it is the newest, and who follows is told. */
+void snapshot_resource_newest(struct snapshot_store *s, struct snapshot_resource *r,
+                              const struct snapshot_accepted *accepted, struct slice bytes,
+                              int64_t time_s, const char *source);
+/* All of that at once; none is pending. False: all is as it was. */
 bool snapshot_resource_write(struct snapshot_store *s, struct snapshot_resource *r,
-                             const struct snapshot_new *version, struct snapshot_accepted *accepted,
-                             char *why);
+                             const struct snapshot_new *version, char *why);
+
+/* ---- snapshot_pending.c ---- */
+
+/* False: memory is short. */
+bool snapshot_pending_start(struct snapshot_store *s);
+void snapshot_pending_free(struct snapshot_store *s);
+/* It is written, and the request is answered once it is accepted, or is not. */
+void snapshot_pending_put(struct snapshot_store *s, uint64_t request, struct snapshot_resource *r,
+                          const struct snapshot_new *version);
+/* Those that are pending are accepted now, and answered; or none is. */
+void snapshot_pending_accept(struct snapshot_store *s);
+/* The blob of the last that is pending of `r`; NULL: none is. */
+const char *snapshot_pending_blob(const struct snapshot_store *s,
+                                  const struct snapshot_resource *r);
+void snapshot_put_refuse(struct snapshot_store *s, uint64_t request,
+                         const struct snapshot_resource *r, const char *why);
+void snapshot_put_answer(struct snapshot_store *s, uint64_t request,
+                         const struct snapshot_resource *r, bool changed);
 
 /* ---- looks, puts, asks: each takes the words behind the verb. False: they are none ---- */
 

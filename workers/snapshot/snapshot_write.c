@@ -1,5 +1,5 @@
 /*
- * snapshot_write.c: a version is written: blob, tree, commit, branch. See snapshot_repo_private.h.
+ * snapshot_write.c: versions are written: blob, tree, commit of each, then the branch. See snapshot_repo_private.h.
  *
  * Before the branch is moved nobody sees any of it: a death on the way leaves objects that nothing leads to. The branch
  * is moved from where we know it (compare and swap): whoever else has moved it is not overwritten.
@@ -9,6 +9,7 @@
 #include "common/fault.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -52,113 +53,82 @@ static bool write_fail(struct snapshot_repo *r, char *why, const char *what)
     return false;
 }
 
-/* From the disk, and its bytes have this id (libgit2 hashes what it reads). */
-static bool write_is_there(struct snapshot_repo *r, const git_oid *id)
-{
-    git_odb *odb = NULL;
-    git_odb_object *object = NULL;
-    bool there = git_repository_odb(&odb, r->git) == 0 && git_odb_read(&object, odb, id) == 0;
-    git_odb_object_free(object);
-    git_odb_free(odb);
-    return there;
-}
-
-static bool write_blob(struct snapshot_repo *r, const struct snapshot_new *n, git_oid *id,
+static bool write_blob(struct snapshot_repo *r, const struct snapshot_new *n, const git_oid *id,
                        char *why)
 {
-    if (git_blob_create_from_buffer(id, r->git, n->bytes.ptr, n->bytes.len) != 0 ||
-        !write_is_there(r, id))
+    if (!snapshot_object_write(r, GIT_OBJECT_BLOB, n->bytes, id))
         return write_fail(r, why, "the bytes cannot be written");
     return !FAULT_POINT("snapshot.after-blob", slice_of(n->path)) ||
            snapshot_repo_fail(why, "a fault");
 }
 
-/* What stands there now; of the first version nothing. */
-static bool write_base(struct snapshot_repo *r, git_tree **base)
+/* The folder that the newest commit has; of the first version nothing. */
+static bool write_root(struct snapshot_repo *r)
 {
-    git_commit *head = NULL;
-    git_treebuilder *empty = NULL;
-    git_oid id;
-    bool good;
-    if (r->has_head) {
-        good = git_commit_lookup(&head, r->git, &r->head) == 0 && git_commit_tree(base, head) == 0;
-    } else {
-        good = git_treebuilder_new(&empty, r->git, NULL) == 0 &&
-               git_treebuilder_write(&id, empty) == 0 && git_tree_lookup(base, r->git, &id) == 0;
-    }
-    git_treebuilder_free(empty);
-    git_commit_free(head);
-    return good;
-}
-
-/* The tree is there, and all on the way to the file. */
-static bool write_leads_to(struct snapshot_repo *r, const git_oid *tree_id, const char *path,
-                           const git_oid *blob)
-{
-    git_tree *tree = NULL;
-    git_tree_entry *entry = NULL;
-    bool good = write_is_there(r, tree_id) && git_tree_lookup(&tree, r->git, tree_id) == 0 &&
-                git_tree_entry_bypath(&entry, tree, path) == 0 &&
-                git_oid_equal(git_tree_entry_id(entry), blob);
-    git_tree_entry_free(entry);
-    git_tree_free(tree);
-    return good;
+    struct snapshot_tip *tip = &r->tip;
+    git_commit *commit = NULL;
+    if (tip->has_root)
+        return true;
+    buffer_clear(&tip->root);
+    tip->has_root = !tip->has || (git_commit_lookup(&commit, r->git, &tip->commit) == 0 &&
+                                  snapshot_folder_read(r, git_commit_tree_id(commit), &tip->root));
+    git_commit_free(commit);
+    return tip->has_root;
 }
 
 static bool write_tree(struct snapshot_repo *r, const char *path, const git_oid *blob, git_oid *id,
-                       char *why)
+                       struct buffer *root, char *why)
 {
-    git_tree *base = NULL;
-    git_tree_update update = {
-        .action = GIT_TREE_UPDATE_UPSERT, .id = *blob, .filemode = GIT_FILEMODE_BLOB, .path = path};
-    bool good = write_base(r, &base) &&
-                git_tree_create_updated(id, r->git, base, 1, &update) == 0 &&
-                write_leads_to(r, id, path, blob);
-    git_tree_free(base);
-    if (!good)
+    if (!write_root(r) ||
+        !snapshot_folder_write(r, buffer_slice(&r->tip.root), path, blob, id, root))
         return write_fail(r, why, "the folder cannot be written");
     return !FAULT_POINT("snapshot.after-tree", slice_of(path)) ||
            snapshot_repo_fail(why, "a fault");
 }
 
-static bool write_message(struct snapshot_repo *r, const struct snapshot_new *n, struct buffer *out)
+static void write_message(const struct snapshot_repo *r, const struct snapshot_new *n,
+                          struct buffer *out)
 {
     struct snapshot_trailers t = {.seq = 0};
     if (n->made != NULL)
         t = *n->made;
     t.resource = slice_of(n->resource);
-    t.seq = r->seq + 1;
+    t.seq = r->tip.seq + 1;
     t.source = slice_of(n->source);
     t.by = slice_of(n->by);
     snapshot_trailers_write(&t, out);
-    return buffer_ok(out) && buffer_text(out) != NULL;
 }
 
-static bool write_commit(struct snapshot_repo *r, const struct snapshot_new *n,
-                         const git_oid *tree_id, git_oid *id, char *why)
+static void write_id(struct buffer *out, const char *what, const git_oid *id)
 {
-    git_signature *we = NULL;
-    git_tree *tree = NULL;
-    git_commit *head = NULL;
-    struct buffer message = BUFFER_EMPTY;
-    bool good = git_signature_new(&we, "platoon", "platoon@localhost", n->time_s, 0) == 0 &&
-                git_tree_lookup(&tree, r->git, tree_id) == 0 &&
-                (!r->has_head || git_commit_lookup(&head, r->git, &r->head) == 0) &&
-                write_message(r, n, &message);
-    const git_commit *parents[] = {head};
-    good = good &&
-           git_commit_create(id, r->git, NULL, we, we, "UTF-8", buffer_text(&message), tree,
-                             r->has_head ? 1 : 0, parents) == 0 &&
-           write_is_there(r, id);
-    buffer_fini(&message);
-    git_commit_free(head);
-    git_tree_free(tree);
-    git_signature_free(we);
+    char text[SNAPSHOT_ID_SIZE];
+    git_oid_tostr(text, sizeof text, id);
+    buffer_printf(out, "%s %s\n", what, text);
+}
+
+static bool write_commit(struct snapshot_repo *r, const struct snapshot_new *n, const git_oid *tree,
+                         git_oid *id, char *why)
+{
+    static const char *const we[] = {"author", "committer"};
+    struct buffer text = BUFFER_EMPTY;
+    write_id(&text, "tree", tree);
+    if (r->tip.has)
+        write_id(&text, "parent", &r->tip.commit);
+    for (size_t i = 0; i < 2; i++)
+        buffer_printf(&text, "%s platoon <platoon@localhost> %" PRId64 " +0000\n", we[i],
+                      n->time_s);
+    buffer_append_text(&text, "encoding UTF-8\n\n");
+    write_message(r, n, &text);
+    bool good =
+        buffer_ok(&text) && snapshot_object_make(r, GIT_OBJECT_COMMIT, buffer_slice(&text), id);
+    buffer_fini(&text);
     if (!good)
         return write_fail(r, why, "the commit cannot be written");
     return !FAULT_POINT("snapshot.after-commit", slice_of(n->path)) ||
            snapshot_repo_fail(why, "a fault");
 }
+
+/* ---- the branch ---- */
 
 /*
  * libgit2 says that the branch cannot be moved also when it has been, and only its folder could not be synced. All of
@@ -216,50 +186,81 @@ static enum snapshot_written write_branch(struct snapshot_repo *r, const git_oid
     return SNAPSHOT_MOVED;
 }
 
-static enum snapshot_written write_all(struct snapshot_repo *r, const struct snapshot_new *n,
-                                       git_oid *commit, char *why)
+/* ---- a version ---- */
+
+static bool write_all(struct snapshot_repo *r, const struct snapshot_new *n, const git_oid *blob,
+                      git_oid *commit, struct buffer *root, char *why)
 {
-    git_oid blob, tree;
+    git_oid tree;
     git_error_clear();
-    if (!write_blob(r, n, &blob, why) || !write_tree(r, n->path, &blob, &tree, why) ||
-        !write_commit(r, n, &tree, commit, why))
-        return SNAPSHOT_FAILED;
-    return write_branch(r, commit, why);
+    buffer_clear(root);
+    return write_blob(r, n, blob, why) && write_tree(r, n->path, blob, &tree, root, why) &&
+           write_commit(r, n, &tree, commit, why);
 }
 
-/* Nothing of the branch has changed when it fails. */
-static enum snapshot_written write_again(struct snapshot_repo *r, const struct snapshot_new *n,
-                                         git_oid *commit, char *why)
+/* The branch has it not yet. */
+static void write_grow(struct snapshot_repo *r, const git_oid *commit, const char *path,
+                       struct buffer *root)
 {
-    enum snapshot_written written;
-    int tries = 0;
-    do
-        written = write_all(r, n, commit, why);
-    while (written == SNAPSHOT_FAILED && snapshot_repo_missed(r, &tries));
-    return written;
+    buffer_fini(&r->tip.root);
+    r->tip = (struct snapshot_tip){.has = true,
+                                   .commit = *commit,
+                                   .seq = r->tip.seq + 1,
+                                   .path = path,
+                                   .has_root = true,
+                                   .root = *root};
+    *root = BUFFER_EMPTY;
 }
 
 enum snapshot_written snapshot_repo_write(struct snapshot_repo *r, const struct snapshot_new *n,
                                           struct snapshot_accepted *a, char *why)
 {
-    git_oid commit;
-    *a = (struct snapshot_accepted){.changed = true, .seq = r->seq + 1};
-    enum snapshot_written written = SNAPSHOT_FAILED;
+    git_oid blob, commit;
+    struct buffer root = BUFFER_EMPTY;
+    int tries = 0;
+    *a = (struct snapshot_accepted){.changed = true, .seq = r->tip.seq + 1};
+    if (r->moved != NULL) {
+        snprintf(why, SNAPSHOT_WHY_SIZE, "%s", r->moved);
+        return SNAPSHOT_MOVED;
+    }
     snapshot_repo_refresh(r);
-    if (r->moved != NULL)
-        written = SNAPSHOT_MOVED;
-    else if (!snapshot_repo_hash(n->bytes, a->blob))
+    if (n->blob != NULL ? git_oid_fromstr(&blob, n->blob) != 0
+                        : git_odb_hash(&blob, n->bytes.ptr, n->bytes.len, GIT_OBJECT_BLOB) != 0) {
         snapshot_repo_fail(why, "the bytes have no id");
-    else
-        written = write_again(r, n, &commit, why);
+        return SNAPSHOT_FAILED;
+    }
+    bool good = false;
+    do
+        good = write_all(r, n, &blob, &commit, &root, why);
+    while (!good && snapshot_repo_missed(r, &tries));
+    if (good) {
+        git_oid_tostr(a->blob, SNAPSHOT_ID_SIZE, &blob);
+        git_oid_tostr(a->commit, SNAPSHOT_ID_SIZE, &commit);
+        write_grow(r, &commit, n->path, &root);
+    }
+    buffer_fini(&root);
+    return good ? SNAPSHOT_ACCEPTED : SNAPSHOT_FAILED;
+}
+
+enum snapshot_written snapshot_repo_accept(struct snapshot_repo *r, char *why)
+{
+    enum snapshot_written written = SNAPSHOT_FAILED;
+    int tries = 0;
+    if (r->tip.seq == r->seq)
+        return SNAPSHOT_ACCEPTED;
+    git_error_clear();
+    do
+        written = write_branch(r, &r->tip.commit, why);
+    while (written == SNAPSHOT_FAILED && snapshot_repo_missed(r, &tries));
     if (written == SNAPSHOT_MOVED)
         snprintf(why, SNAPSHOT_WHY_SIZE, "%s", r->moved);
-    if (written != SNAPSHOT_ACCEPTED)
+    if (written != SNAPSHOT_ACCEPTED) {
+        snapshot_repo_stand(r);
         return written;
-    git_oid_tostr(a->commit, SNAPSHOT_ID_SIZE, &commit);
-    r->head = commit;
+    }
+    r->head = r->tip.commit;
     r->has_head = true;
-    r->seq++;
-    (void)FAULT_POINT("snapshot.after-branch", slice_of(n->path));
+    r->seq = r->tip.seq;
+    (void)FAULT_POINT("snapshot.after-branch", slice_of(r->tip.path));
     return SNAPSHOT_ACCEPTED;
 }
