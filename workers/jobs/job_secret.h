@@ -21,7 +21,7 @@ bool job_secret_in(const json_t *value);
 /* A copy with each of them masked that is not null. NULL: memory is short. */
 json_t *job_secret_mask(const json_t *value);
 
-/* What that copy leaves out, in the same objects; empty without any; of what is no object NULL. NULL: memory is short. */
+/* What that copy leaves out, in the same objects; empty without any. NULL: it is no object, or memory is short. */
 json_t *job_secret_pick(const json_t *object);
 
 /* Puts what was left out back into a masked object. 0, or -1: memory is short. */

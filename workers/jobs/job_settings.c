@@ -219,6 +219,15 @@ static int check_names(const struct job_settings *s, const json_t *given, struct
     return end_wrong(why);
 }
 
+/* Etlas' way to say where rows go, {"type", "settings"}, with a type that nobody can store by. */
+static bool is_no_storage(const struct job_setting *setting, const json_t *value)
+{
+    const char *type = json_string_value(json_object_get(value, "type"));
+    return strcmp(setting->name, "storage") == 0 && type != NULL &&
+           json_is_object(json_object_get(value, "settings")) && strcmp(type, "mysql") != 0 &&
+           strcmp(type, "store") != 0;
+}
+
 static int read_values(const struct job_settings *s, const json_t *given, const struct zone *zone,
                        int64_t now, json_t *values, struct buffer *why)
 {
@@ -236,6 +245,12 @@ static int read_values(const struct job_settings *s, const json_t *given, const 
                               ? "date"
                               : job_setting_type_name(setting->type));
             show_value(why, setting, value);
+            continue;
+        }
+        if (rc == 0 && is_no_storage(setting, read)) {
+            name_wrong(why, "Invalid parameters in request: ", setting->name);
+            buffer_append_text(why, ": its type is neither mysql nor store");
+            json_decref(read);
             continue;
         }
         if (rc != 0 ||

@@ -59,8 +59,8 @@ int job_settings_read(const struct job_settings *s, const json_t *given, const s
                       int64_t now, json_t **out, struct buffer *why);
 
 /*
- * A copy of a job's settings with each secret that is not null masked, for lists and logs; in the others what job_secret.h
- * calls so. NULL: memory is short.
+ * A copy of a job's settings with each secret that is not null masked, for lists and logs; in the others what
+ * job_secret.h calls so. NULL: memory is short.
  */
 json_t *job_settings_mask(const struct job_settings *s, const json_t *values);
 

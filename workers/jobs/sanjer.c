@@ -9,7 +9,9 @@
 
 #include "common/clock.h"
 #include "common/fault.h"
+#include "common/json/json_short.h"
 #include "common/log.h"
+#include "common/oom_kills.h"
 #include "common/text.h"
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_secret.h"
@@ -26,6 +28,9 @@
 /* Looks at what is left when we end, and the pause between two: 0.5 s, of the 3 that a worker without a master has. */
 #define SANJER_SWEEPS   50u
 #define SANJER_SWEEP_NS 10000000
+
+/* So long before our own end Redis is to hear of what is handed back. */
+#define SANJER_TELL_MS 1000u
 
 static void sanjer_adopt(struct sanjer *s);
 
@@ -103,20 +108,28 @@ static uint64_t sanjer_field_u64(const redisReply *fields, const char *name, uin
     return text_parse_u64(sanjer_field(fields, name), &number) == 0 ? number : absent;
 }
 
-static json_t *sanjer_object(const redisReply *fields, const char *name)
+/* Empty without such a field; NULL: it holds something else. */
+static json_t *sanjer_object(struct sanjer_run *run, const redisReply *fields, const char *name)
 {
     struct slice text = sanjer_field(fields, name);
-    json_t *object = text.len > 0 ? json_loadb(text.ptr, text.len, 0, NULL) : NULL;
-    return object != NULL ? object : json_object();
+    json_short_begin();
+    json_t *object = text.len > 0 ? json_loadb(text.ptr, text.len, 0, NULL) : json_object();
+    if (json_short_end())
+        worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
+    if (json_is_object(object))
+        return object;
+    json_decref(object);
+    snprintf(run->fault, sizeof run->fault, "settings: what Redis has of them is no JSON object");
+    return NULL;
 }
 
 /* What is shown of them has stars where a secret is: that stands apart. */
 static void sanjer_read_job_settings(struct sanjer_run *run, const redisReply *fields)
 {
-    json_t *secrets = sanjer_object(fields, JOB_FIELD("secrets"));
-    run->settings = sanjer_object(fields, JOB_FIELD("settings"));
-    if (secrets == NULL || run->settings == NULL || job_secret_join(run->settings, secrets) != 0 ||
-        job_mask_new(secrets, &run->mask) != 0)
+    json_t *secrets = sanjer_object(run, fields, JOB_FIELD("secrets"));
+    run->settings = sanjer_object(run, fields, JOB_FIELD("settings"));
+    if (run->fault[0] == '\0' &&
+        (job_secret_join(run->settings, secrets) != 0 || job_mask_new(secrets, &run->mask) != 0))
         worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for a job");
     json_decref(secrets);
 }
@@ -332,6 +345,7 @@ static int sanjer_init(struct worker *w, void *state)
     uv_timer_init(worker_loop(w), &s->stop);
     s->stop.data = s;
     sanjer_read_settings(s);
+    s->oom_kills = oom_kills();
     int rc = child_process_adopt();
     if (rc != 0)
         worker_exit_for(w, -rc, NULL, "descendants of jobs cannot be adopted");
@@ -347,6 +361,7 @@ static void sanjer_on_tick(struct worker *w, void *state)
 {
     struct sanjer *s = state;
     redis_link_tick(&s->redis.link);
+    s->oom_kills = oom_kills();
     sanjer_python_tick(s->python);
     sanjer_show(s);
     sanjer_beat(s);
@@ -370,15 +385,21 @@ static void sanjer_on_stop(uv_timer_t *timer)
         sanjer_stop_run(s->run, SANJER_BACK);
 }
 
-/* In stop_timeout it may end by itself; then it is handed back. */
+/*
+ * In half of stop_timeout it may end by itself; then it is handed back, and has stop_timeout for TERM. All of it ends
+ * before we are ended ourselves (stop_timeout of the platoon section), for that would be a death that it is blamed for.
+ */
 static void sanjer_drain(struct worker *w, void *state)
 {
     struct sanjer *s = state;
-    (void)w;
+    uint64_t left = worker_stop_left_ms(w);
+    left -= left > 2 * SANJER_TELL_MS ? SANJER_TELL_MS : left / 2;
+    s->back_ms = s->stop_ms < left / 3 * 2 ? s->stop_ms : left / 3 * 2;
+    uint64_t most = left - s->back_ms, own = s->stop_ms / 2 < most ? s->stop_ms / 2 : most;
     if (s->run == NULL && !s->claiming)
         sanjer_leave(s);
     else
-        uv_timer_start(&s->stop, sanjer_on_stop, s->stop_ms / 2, 0);
+        uv_timer_start(&s->stop, sanjer_on_stop, own, 0);
 }
 
 /* Nobody comes after us who would know what is left when the master is gone too. */

@@ -79,6 +79,8 @@ struct sanjer_run {
     bool term_sent;
     int status; /* of waitpid */
     uint64_t cpu_ms, rss;
+    uint64_t oom_kills; /* the kernel's count when it began */
+    bool oom_ran;       /* it was killed, and the kernel has killed for want of memory meanwhile */
     uint64_t started_ms, ended_ms;
     bool memory;                   /* what it raised was for want of it */
     char raised[SANJER_TEXT_MAX];  /* of a class: what, for people; "" nothing */
@@ -105,6 +107,7 @@ struct sanjer {
     bool leaving;     /* Redis is being told that we go */
     uint64_t show_ms; /* clock_mono_ms: then RQ is told again that we are there */
     char lease[24];
+    uint64_t back_ms; /* instead of stop_ms, while we are being stopped */
     uint64_t timeout_ms, stop_ms, retries, retry_min_ms, retry_max_ms;
     uint64_t jobs_per_process, memory_max; /* 0: none */
     size_t output_keep, dataset_max;
@@ -116,6 +119,7 @@ struct sanjer {
     struct sanjer_run *run; /* NULL: none */
     bool ending;            /* it is over, and Redis has not said that it knows */
     bool telling;           /* a call that says so is under way */
+    uint64_t oom_kills;     /* the kernel's count, a second ago at most */
     uint64_t idle_ms;       /* clock_mono_ms: then it says again that it is idle */
     uv_timer_t stop;        /* an orderly stop has waited long enough */
 };

@@ -22,7 +22,8 @@
 struct end {
     const char *how, *cause;
     char reason[SANJER_TEXT_MAX];
-    bool again; /* another attempt may do better */
+    bool again;      /* another attempt may do better */
+    const char *oom; /* memory was short: "1", or it was not: "0"; NULL: that does not say */
 };
 
 /* ---- what has become of it ---- */
@@ -35,8 +36,11 @@ static void end_of_status(const struct sanjer_run *run, struct end *e)
         const char *name = sigabbrev_np(WTERMSIG(status));
         e->cause = "signal";
         e->again = true;
-        snprintf(e->reason, sizeof e->reason, "killed by signal %d (SIG%s)", WTERMSIG(status),
-                 name != NULL ? name : "?");
+        snprintf(e->reason, sizeof e->reason, "killed by signal %d (SIG%s)%s", WTERMSIG(status),
+                 name != NULL ? name : "?",
+                 run->oom_ran ? ", while the kernel's OOM killer ran" : "");
+        if (WTERMSIG(status) == SIGKILL)
+            e->oom = run->oom_ran ? "1" : "0";
     } else if (WEXITSTATUS(status) != 0) {
         e->cause = "exit";
         e->again = WEXITSTATUS(status) != EXIT_NEVER_AGAIN;
@@ -52,7 +56,8 @@ static void end_of(const struct sanjer_run *run, struct end *e)
     if (run->lacks) {
         e->how = "back";
     } else if (run->fault[0] != '\0') {
-        e->cause = "platform";
+        bool of_settings = strncmp(run->fault, "settings: ", strlen("settings: ")) == 0;
+        e->cause = of_settings ? "settings" : "platform";
         snprintf(e->reason, sizeof e->reason, "%s", run->fault);
     } else if (run->why == SANJER_TIMEOUT) {
         e->cause = "timeout";
@@ -67,6 +72,7 @@ static void end_of(const struct sanjer_run *run, struct end *e)
         e->how = "back";
     } else if (run->raised[0] != '\0') {
         e->cause = run->memory ? "memory" : "exception";
+        e->oom = run->memory ? "1" : NULL;
         e->again = true;
         snprintf(e->reason, sizeof e->reason, "%s", run->raised);
     } else if (run->storage[0] != '\0' && (!run->has_status || run->status == 0)) {
@@ -229,6 +235,8 @@ static size_t end_fields(struct sanjer_run *run, const struct end *e, struct sli
         snprintf(t->signal, sizeof t->signal, "%d", WTERMSIG(run->status));
         n = put(args, n, JOB_FIELD("signal"), slice_of(t->signal));
     }
+    if (e->oom != NULL)
+        n = put(args, n, JOB_FIELD("oom"), slice_of(e->oom));
     snprintf(t->run_ms, sizeof t->run_ms, "%" PRIu64, run->ended_ms - run->started_ms);
     n = put(args, n, JOB_FIELD("run_ms"), slice_of(t->run_ms));
     snprintf(t->cpu_ms, sizeof t->cpu_ms, "%" PRIu64, run->cpu_ms);

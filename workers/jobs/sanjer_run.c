@@ -5,6 +5,7 @@
 #include "common/fault.h"
 #include "common/json/json_text.h"
 #include "common/log.h"
+#include "common/oom_kills.h"
 #include "workers/jobs/job_platform.h"
 
 #include <errno.h>
@@ -64,6 +65,8 @@ static void run_on_exit(uv_poll_t *poll, int status, int events)
         return;
     uv_poll_stop(poll);
     run->exited = run->has_status = true;
+    run->oom_ran = WIFSIGNALED(run->status) && WTERMSIG(run->status) == SIGKILL &&
+                   oom_kills() > run->oom_kills;
     run->ended_ms = clock_mono_ms();
     run->cpu_ms = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
                   (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
@@ -144,7 +147,9 @@ void sanjer_stop_run(struct sanjer_run *run, enum sanjer_why why)
     }
     run->term_sent = true;
     run_signal(run, SIGTERM);
-    uint64_t most = why == SANJER_GONE ? RUN_GONE_MS : UINT64_MAX;
+    uint64_t most = why == SANJER_GONE   ? RUN_GONE_MS
+                    : why == SANJER_BACK ? run->s->back_ms
+                                         : UINT64_MAX;
     uv_timer_start(&run->timer, run_on_kill, run->s->stop_ms < most ? run->s->stop_ms : most, 0);
 }
 
@@ -289,6 +294,7 @@ static void run_watch(struct sanjer_run *run)
 
 static void run_begin(struct sanjer_run *run)
 {
+    run->oom_kills = run->s->oom_kills;
     run_watch(run);
     run_tell(run);
     if (FAULT_POINT("sanjer.after-start", slice_of(run->platform)))
@@ -369,6 +375,10 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
             sanjer_python_want(s->python);
         else
             sanjer_end(s);
+        return;
+    }
+    if (run->fault[0] != '\0') {
+        sanjer_end(s);
         return;
     }
     int rc = job_platform_find(s->folder, slice_of(run->platform), file, sizeof file, run->fault,

@@ -318,6 +318,9 @@ void worker_ready(struct worker *w);
 /* True after STOP or the master's death: no new work. */
 bool worker_stopping(const struct worker *w);
 
+/* Milliseconds until what is in flight must have been finished, once worker_stopping is true; before that 0. */
+uint64_t worker_stop_left_ms(const struct worker *w);
+
 /*
  * Nothing is in flight any more: BYE and exit 0. Only after drain was called, which with `tasks` may be after 2 s more
  * (Tasks); but for fini the type is not called again.

@@ -203,6 +203,12 @@ void worker_end_within(struct worker *w, uint64_t limit_ms)
     uv_timer_start(&w->end_timer, worker_on_end, limit_ms, 0);
 }
 
+uint64_t worker_stop_left_ms(const struct worker *w)
+{
+    uint64_t now = uv_now(&w->loop);
+    return worker_stopping(w) && w->end_at > now ? w->end_at - now : 0;
+}
+
 static uint64_t worker_own_limit(uint64_t limit_ms)
 {
     if (limit_ms > WORKER_LIMIT_MAX_MS)

@@ -47,6 +47,7 @@ class Etlas:
         self.seen_path = platoon.dir / "seen"
         self.seen_path.touch()
         self.more = ""  # further sections
+        self.own = None  # keys of the platoon section
         self.add("coinis.py", PLATFORM)
 
     def add(self, name, text, spec='{}'):
@@ -57,7 +58,7 @@ class Etlas:
         (self.folder / name).chmod(0o755)
 
     def config(self, sanjers=2, **keys):
-        text = base_text(None, {"url": self.url}) + self.more
+        text = base_text(self.own, {"url": self.url}) + self.more
         text += section("jobs etlas", {"platforms": self.folder, "queue": "q", "sanjer.workers": sanjers, **keys})
         self.platoon.config_path.write_text(text)
 

@@ -144,6 +144,24 @@ START_TEST(messages)
 }
 END_TEST
 
+START_TEST(where_rows_may_go)
+{
+    static const char spec[] = "{\"storage\":{\"type\":\"dict\"},\"other\":{\"default\":{}}}";
+    static const char *const good[] = {
+        "{\"storage\":{\"type\":\"mysql\",\"settings\":{}},\"other\":{\"type\":\"csv\","
+        "\"settings\":{}}}",
+        "{\"storage\":{\"type\":\"store\",\"settings\":{}},\"other\":{}}",
+        "{\"storage\":{\"type\":\"a word of its own\"},\"other\":{}}",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        expect(spec, good[i], good[i]);
+    expect(spec, "{\"storage\":{\"type\":\"csv\",\"settings\":{\"password\":\"hush\"}}}",
+           "Invalid parameters in request: storage: its type is neither mysql nor store");
+    expect(spec, "{\"storage\":[{\"password\":\"hush\"}]}",
+           "Invalid parameters in request: storage: no dict");
+}
+END_TEST
+
 START_TEST(a_message_is_bounded)
 {
     struct job_settings *s = settings("{}");
@@ -231,5 +249,5 @@ START_TEST(what_a_platform_must_not_say)
 }
 END_TEST
 
-SUITE_MAIN("job-settings", values_and_texts, one_type_at_a_time, messages, a_message_is_bounded,
-           defaults, secrets, what_a_platform_must_not_say)
+SUITE_MAIN("job-settings", values_and_texts, one_type_at_a_time, messages, where_rows_may_go,
+           a_message_is_bounded, defaults, secrets, what_a_platform_must_not_say)

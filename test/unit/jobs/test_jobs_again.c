@@ -29,6 +29,39 @@ START_TEST(test_requeued_by_rq)
 }
 END_TEST
 
+/* What the one before has said and become goes when it is claimed again; until then it is seen. */
+START_TEST(test_an_attempt_begins_with_nothing)
+{
+    jobs_enqueue("a");
+    queue_redis("HSET rq:job:a platoon.settings {}");
+    jobs_claim("me.1");
+    ck_assert_str_eq(j_text(finish, "a", "q", "me.1", "1", "retry", "0", "", "", "6",
+                            "platoon.signal", "9", "platoon.oom", "1", "platoon.result", "7",
+                            "platoon.meta", "{}", "platoon.output", "x", "platoon.reason", "r"),
+                     "[done nil]");
+    ck_assert_str_eq(jobs_field("a", "platoon.signal"), "9");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+    static const char *const gone[] = {"platoon.signal", "platoon.oom",    "platoon.result",
+                                       "platoon.meta",   "platoon.output", "platoon.reason"};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        ck_assert_str_eq(jobs_field("a", gone[i]), "nil");
+    ck_assert_str_eq(jobs_field("a", "platoon.settings"), "{}");
+    ck_assert_str_eq(jobs_field("a", "platoon.platform"), "coinis");
+}
+END_TEST
+
+/* Whoever was lost goes before all that waits. */
+START_TEST(test_what_was_lost_goes_first)
+{
+    jobs_enqueue("a");
+    jobs_enqueue("b");
+    jobs_claim("me.1");
+    jobs_enqueue("c");
+    ck_assert_str_eq(j_text(orphans, "me.1", "1", "q"), "[[a q queued]]");
+    ck_assert_str_eq(queue_redis("LRANGE rq:queue:q 0 -1"), "[a b c]");
+}
+END_TEST
+
 /* Milliseconds that the oldest has waited that might run, as `due` says it. */
 static long long oldest(const char *weights, const char *limits)
 {
@@ -55,4 +88,5 @@ START_TEST(test_what_may_not_run_is_not_late)
 }
 END_TEST
 
-JOBS_SUITE("jobs_again", test_requeued_by_rq, test_what_may_not_run_is_not_late)
+JOBS_SUITE("jobs_again", test_requeued_by_rq, test_an_attempt_begins_with_nothing,
+           test_what_was_lost_goes_first, test_what_may_not_run_is_not_late)

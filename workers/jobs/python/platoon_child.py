@@ -130,7 +130,12 @@ def _run(told):
     except (Exception, platoon_class.TooLong) as error:
         say(fault="platform: " + name + ": " + platoon_class.one_line(error))
         return b""
-    platform = found(**platoon_class.arguments(parameters, told["settings"]))
+    try:
+        given = platoon_class.arguments(parameters, told["settings"])
+    except (TypeError, ValueError) as error:
+        say(fault="settings: " + " ".join(str(error).split())[:400])
+        return b""
+    platform = found(**given)
     platform._job = current
     if not hasattr(platform, "logger"):
         platform.logger = logging.getLogger()

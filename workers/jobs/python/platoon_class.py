@@ -162,8 +162,10 @@ def arguments(parameters, settings):
     """A job's settings as its class takes them: datetimes are naive, in the section's time zone."""
     given = {}
     for p in parameters:
-        if p.name not in settings:
+        if p.name not in settings and p.default is not inspect.Parameter.empty:
             continue
+        if p.name not in settings:
+            raise TypeError(f"{p.name} is missing: the platform has come to take it since the job was made")
         value = settings[p.name]
         if value is None and p.default is not inspect.Parameter.empty:
             continue  # nothing was given: its own default
