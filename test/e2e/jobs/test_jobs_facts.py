@@ -54,6 +54,18 @@ def test_memory_is_said(etlas):
     assert (shown["cause"], shown["reason"], shown["oom"]) == ("memory", "out of memory: no more", True)
 
 
+def test_who_has_become_large_serves_no_other(etlas):
+    (etlas.folder / "grows.py").write_text("import os\n\n\nclass Grows:\n    def __init__(self, mb: int):\n        self.mb = mb\n\n"
+                                           "    def _run(self):\n        return [os.getpid(), len(b'x' * (self.mb << 20))][0]\n")
+    etlas.start(sanjers=1, **{"sanjer.memory_max": "400MB"})
+
+    def pid(mb):
+        return etlas.until(etlas.run({"mb": mb}, platform="grows"), "finished")["result"]
+    first = pid(1)
+    assert pid(1) == first and pid(250) == first
+    assert pid(1) != first
+
+
 def test_settings_that_do_not_fit_any_more(etlas):
     (etlas.folder / "takes.py").write_text("class Takes:\n    def _run(self):\n        return 1\n")
     etlas.start(sanjers=1)

@@ -141,6 +141,9 @@ def test_what_run_refuses(desk):
     assert refused({"platform_id": "coinis", "settings": []}) == "Invalid parameters in request: settings: no dict"
     assert refused({"platform_id": "coinis", "_id": 7}) == "Invalid parameters in request: _id: no str"
     assert refused({"platform_id": "coinis", "settings": {"x": 1}}) == "Unknown parameters in request: x"
+    desk.etlas.add("rows.sh", "#!/bin/sh\n", '{"settings": {"storage": {"type": "dict"}}}')
+    assert refused({"platform_id": "rows", "settings": {"storage": {"type": "csv", "settings": {}}}}) == (
+        "Invalid parameters in request: storage: its type is neither mysql nor store")
     assert refused({"platform_id": "coinis", "settings": {"a": "z"}}) == 'Invalid parameters in request: a: no int: "z"'
     desk.etlas.add("need.sh", "#!/bin/sh\n", '{"settings": {"a": {}, "b": {}}}')
     assert refused({"platform_id": "need"}) == "Missing parameters in request: a, b"
@@ -169,6 +172,8 @@ def test_list_cancel_retry(desk):
     runs = [desk.run({"until": gate}) for _ in range(2)]
     wait_until(lambda: len(desk.etlas.seen()) == 2, 60, "both sanjers to be busy")
     waits = desk.run()
+    got = desk.get(f"/execution/get?job_id={waits}").message
+    assert (got["status"], got["started_at"], got["ended_at"], got["last_heartbeat"], got["worker_name"]) == ("queued", "", "", "", "")
     got = desk.get("/execution/list").message
     assert got["total"] == 3 and [row["job_id"] for row in got["jobs"]] == [waits, *reversed(runs)]
     assert [row["job_id"] for row in desk.get("/execution/list?status=queued").message["jobs"]] == [waits]

@@ -59,6 +59,14 @@ def test_all_of_a_status(etlas):
     rows = etlas.platoon.json("job", "stats")
     assert {(row["platform_id"], row["status"]) for row in rows} == {("coinis", "failed"), ("other", "failed")}
     assert "coinis" in etlas.platoon.ctl("job", "stats").stdout
+    etlas.redis.set("rq:suspended", 1)
+    waits = [etlas.run(), etlas.run(platform="other"), etlas.run()]
+    assert etlas.platoon.ctl("job", "cancel", "--all", "--platform", "other").returncode == 2
+    assert [row["job_id"] for row in etlas.platoon.json("job", "cancel", "--all", "--status", "queued", "--platform", "other")] == waits[1:2]
+    assert {(row["job_id"], row["status"]) for row in etlas.platoon.json("job", "cancel", "--all", "--status", "queued")} == {
+        (waits[0], "canceled"), (waits[2], "canceled")}
+    rows = {(row["platform_id"], row["status"]): row["jobs"] for row in etlas.platoon.json("job", "stats")}
+    assert rows == {("coinis", "failed"): 6, ("other", "failed"): 6, ("coinis", "canceled"): 2, ("other", "canceled"): 1}, rows
 
 
 def test_tail_follows(etlas):

@@ -3,7 +3,7 @@ import json
 import sqlite3
 
 import pytest
-from platoon_fixture import section
+from platoon_fixture import PostgresServer, section
 
 KEEPS = '''
 from platforms.base_platform import BasePlatform
@@ -53,6 +53,19 @@ def test_rows_are_there_once(keeps, platform):
     assert keeps.meta(shown["job_id"])["processed"] == 'id,name,at\n1,"a,b",\n2,c,2\n'
     keeps.platoon.stop()
     assert kept(keeps) == {"1/a,b": ROWS[0], "2/c": {"id": 2, "name": "c", "at": 2}}
+
+
+def test_rows_in_postgresql(keeps):
+    server = PostgresServer()
+    try:
+        keeps.more = section("store kept", {"type": "postgres", "url": server.url})
+        keeps.start(sanjers=1, store="kept")
+        for rows in (ROWS, [ROWS[0], {"id": 2, "name": "c", "at": 2}]):
+            shown = keeps.until(keeps.run({"rows": rows, "settings": KEY}, platform="keeps"), "finished")
+            assert shown["meta"]["storage"] == "2 rows written"
+        assert server.data() == {"1/a,b": ROWS[0], "2/c": {"id": 2, "name": "c", "at": 2}}
+    finally:
+        server.close()
 
 
 @pytest.mark.parametrize("given,reason", [
