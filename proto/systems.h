@@ -18,7 +18,8 @@
  *   A key of a kind of section, which may be another system's.
  *   key       a dot means a subsection: "get_hash.workers" is written get_hash { workers = 2 }. Keys of one
  *             subsection stand together.
- *   TYPE      STRING   any text; CONFIG_MASKED as min: NAME=value, whose values --print-config does not show
+ *   TYPE      STRING   any text; CONFIG_MASKED as min: NAME=value, whose values --print-config does not show, or
+ *                      a JSON object, of which it shows nothing
  *             PATH     a file or directory; relative ones are relative to the configuration file
  *             EXECUTABLE  a path, or a name looked up in PATH
  *             BOOL     true, false

@@ -219,13 +219,17 @@ static bool config_key_is_plain(const struct config_key *key)
            key->type == CONFIG_SIZE || key->type == CONFIG_CHOICE;
 }
 
-/* NAME=*** for each NAME=value: passwords stand there, and where else they would has another key. */
+/*
+ * NAME=*** for each NAME=value: passwords stand there, and where else they would has another key. Of a JSON object
+ * nothing is shown: which of its members are secret only a platform knows.
+ */
 static void config_mask_words(const char *value, struct buffer *out)
 {
     struct buffer words = BUFFER_EMPTY;
-    int rc = words_split(slice_of(value), SIZE_MAX, &words);
-    if (rc < 0)
-        buffer_append_text(out, "***");
+    bool object = value[0] == '{', empty = strcmp(value, "{}") == 0;
+    int rc = object ? 0 : words_split(slice_of(value), SIZE_MAX, &words);
+    if (rc < 0 || object)
+        buffer_append_text(out, empty ? value : "***");
     for (const char *w = rc > 0 ? words_next(&words, 0, NULL) : NULL; w != NULL;
          w = words_next(&words, 0, w)) {
         size_t name = strcspn(w, "=");

@@ -71,7 +71,7 @@
       "queues of RQ whose functions are run here too, as rq worker runs them; empty: none") \
     X(SCHEDULE, "jobs", SECTION, "!", CONFIG_JOBS, 0, RESTART, "the jobs section it is of") \
     X(SCHEDULE, "platform", STRING, "!", 0, 0, RESTART, "what is run") \
-    X(SCHEDULE, "settings", STRING, "{}", 0, 0, RESTART, \
+    X(SCHEDULE, "settings", STRING, "{}", CONFIG_MASKED, 0, RESTART, \
       "its settings, a JSON object; dates in words are read as of the due time") \
     X(SCHEDULE, "cron", STRING, "", 0, 0, RESTART, \
       "minute, hour, day, month, weekday, or @daily and the like, in the timezone of the jobs section") \

@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import subprocess
 
 import pytest
 from platoon_fixture import SCALE, free_port, marked, section, wait_until
@@ -166,6 +167,9 @@ def test_of_schedules(etlas):
     etlas.platoon.start()
     assert etlas.platoon.ctl("job", "schedule", "add", "mine", "says", "--every", "1d", "--settings", settings).returncode == 0
     wait_until(lambda: len(etlas.platoon.json("job", "schedule", "list")) == 2, 60, "both to be known")
+    printed = subprocess.run([etlas.platoon.build / "platoon", "-c", etlas.platoon.config_path, "--print-config"], capture_output=True, text=True, check=True)
+    none_of("the configuration", printed.stdout)
+    assert "schedule seldom" in printed.stdout
     assert [row["settings"]["pin"] for row in etlas.platoon.json("job", "schedule", "list")] == ["***"] * 2
     for words in (("job", "schedule", "list"), ("tree",)):
         none_of(" ".join(words), etlas.platoon.ctl(*words).stdout + etlas.platoon.ctl("--json", *words).stdout)
