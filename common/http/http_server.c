@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define HTTP_POOL_SIZE ((size_t)(16 * 1024)) /* a connection's: the largest head */
+#define HTTP_RUNS_MAX  8 /* before the loop comes to others: a body comes in pieces of the pool */
 #define HTTP_TEXT      "text/plain; charset=utf-8"
 
 /* Lives from the request's first line to its end. */
@@ -76,9 +77,13 @@ static void http_server_run_in(struct http_server *s, uint64_t ms)
 /* The time until something must happen: MHD's own, a client's end, or a question that waits too long. */
 static void http_server_run(struct http_server *s)
 {
-    MHD_UNSIGNED_LONG_LONG own;
-    s->clients.turn++;
-    MHD_run(s->daemon);
+    MHD_UNSIGNED_LONG_LONG own = 0;
+    bool more = true;
+    for (int i = 0; more && i < HTTP_RUNS_MAX; i++) {
+        s->clients.turn++;
+        MHD_run(s->daemon);
+        more = MHD_get_timeout(s->daemon, &own) == MHD_YES && own == 0;
+    }
     uint64_t now = clock_mono_ms(), due = http_clients_expire(&s->clients);
     uint64_t stalled = http_streams_expire(&s->streams);
     due = stalled < due ? stalled : due;
