@@ -20,6 +20,9 @@
 #define WEBSOCKET_PING     "\x89\x00"
 #define WEBSOCKET_PING_LEN 2u
 
+/* The end, 1001: the server goes. */
+#define WEBSOCKET_AWAY "\x88\x02\x03\xe9"
+
 struct websocket;
 
 /* The caller's; NULL: memory is short. websocket_free accepts NULL. */

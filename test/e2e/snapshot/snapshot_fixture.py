@@ -18,6 +18,9 @@ KEEPER_STEPS = ["snapshot.after-refs", "snapshot.after-shallow", "snapshot.after
 # Where the store is killed in a what-if: test_snapshot_whatif does it.
 WHATIF_STEPS = ["snapshot.whatif-step"]
 
+# Which of web's clocks go faster: test_web_git does it.
+WEB_CLOCKS = ["web.git-brief"]
+
 DAY = 86400
 
 # How a write or a sync fails, where each does in turn.

@@ -1,5 +1,6 @@
 """Clone and fetch over HTTP: git's own client asks (issue 16, HTTP: git http-backend)."""
 import concurrent.futures
+import contextlib
 import gzip
 import http.client
 import os
@@ -10,6 +11,7 @@ import time
 
 import pytest
 from platoon_fixture import ASAN, SCALE, free_port, wait_until
+from snapshot_fixture import Store, WEB_CLOCKS
 from test_snapshot_keeper import VERSIONS
 from test_web import ANNA, BOT
 from web_fixture import PATIENCE, Web
@@ -212,6 +214,25 @@ def test_who_takes_nothing_is_closed(git):
     except ConnectionError:
         pass
     assert len(got) < 29 << 20 and not got.endswith(b"0\r\n\r\n"), "it is no whole answer"
+
+
+def test_what_takes_too_long_is_ended(faulty):
+    """Ten minutes, which are two seconds here: also for who takes something all the time."""
+    git = Git(Store(faulty), {"work": {}})
+    git.web.start()
+    git.store.put("work", os.urandom(15 << 20))
+    spent, ended = faulty.fault(WEB_CLOCKS[0], "error"), 'web-git store=plan error="has not ended in time, and was killed"'
+    slow, got = Slow(git), b""
+    with contextlib.suppress(ConnectionError):
+        while ended not in faulty.log() and (part := slow.socket.recv(1000)):
+            got += part
+            time.sleep(0.01)
+        while part := slow.socket.recv(1 << 20):
+            got += part
+    wait_until(lambda: ended in faulty.log(), 60, "the end to be told")
+    assert not spent.exists() and got.startswith(b"HTTP/1.1 200") and len(got) < 15 << 20 and not got.endswith(b"0\r\n\r\n"), "it is no whole answer"
+    wait_until(lambda: git.programs() == [], 60, "its end")
+    assert git.clone("clone").exists()
 
 
 def test_its_death_is_no_whole_answer(git):

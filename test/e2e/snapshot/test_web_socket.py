@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -287,6 +288,35 @@ def test_who_takes_nothing_is_closed(web, kind):
         assert other.next()["seq"] == 42
 
 
+def test_what_who_takes_nothing_keeps_is_bounded(store):
+    """Each of them stands still in the midst of another version: the journal's length is what they may keep of old ones, and one."""
+    web = Web(store, {"app": {}}, {"journal": "1MB"}).start()
+    put(web, "app", "0\n")
+    known(web)
+    still = []
+    try:
+        with Socket(web, "/data/plan/stream?content=none") as other:
+            assert [other.next()["seq"] for _ in range(2)] == [1, 1]
+            for n in range(2, 14):
+                assert web.ask("/data/plan/app", "PUT", os.urandom(600000)).status == 200
+                assert other.next()["seq"] == n
+                still.append(Socket(web) if n % 2 == 0 else web.read("/data/plan/stream"))
+                assert (still[-1].next() if n % 2 == 0 else still[-1].next()[1])["event"] == "hello"
+            told = re.findall(r"web-stalled store=plan bytes=(\d+) closed=(\d+)", store.platoon.log())
+            # The last stands in the midst of the newest, the one before has the text that may stay.
+            assert sum(int(closed) for _, closed in told) == 10 and all(int(size) > 600000 for size, _ in told), told
+            subscribers = lambda: store.platoon.workers()["web"]["counters"].get("web_subscribers", 0)  # noqa: E731
+            wait_until(lambda: subscribers() == 3, 60, lambda: f"three to be left, not {subscribers()}")
+            put(web, "app", "last\n")
+            assert other.next()["seq"] == 14
+            # Who goes on to read has the whole of what he was in the midst of, and then the newest.
+            first, last = (still[-1].next()[1] for _ in range(2))
+            assert (first["seq"], last["seq"], last["text"]) == (13, 14, "last\n")
+    finally:
+        for client in still:
+            client.__exit__()
+
+
 def test_there_are_as_many_as_may_be(store):
     web = Web(store, {"app": {}}, subscribers_max=3).start().known()
     held = []
@@ -331,7 +361,7 @@ def test_tokens(store):
 def test_it_survives_the_store_and_ends_with_web(web):
     put(web, "app", LONG)
     known(web)
-    with Socket(web) as client:
+    with Socket(web) as client, web.read("/data/plan/stream?content=none") as events:
         assert client.next()["event"] == "hello" and client.next()["seq"] == 1
         for n in range(2, 5):
             os.kill(web.store.platoon.workers()["snapshot/plan/store"]["pid"], signal.SIGKILL)
@@ -339,8 +369,11 @@ def test_it_survives_the_store_and_ends_with_web(web):
             wait_until(lambda n=n: web.ask("/data/plan/app", "PUT", (LONG + f"{n}\n").encode()).status == 200, 60, "a put")
             change = client.next()
             assert (change["event"], change["seq"], change["prev"]) == ("change", n, n - 1)
+        while events.next()[1]["seq"] != 4:
+            pass
         assert web.store.ctl("restart", "web").returncode == 0
-        assert client.file.read() == b"", "an ordered end, too"
+        assert client.closed() == 1001
+        assert events.answer.read() == b"", "its last chunk has come: else it would be cut short"
 
 
 def test_a_reader_who_is_silent_hears_a_ping(web):

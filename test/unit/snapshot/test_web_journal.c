@@ -6,6 +6,7 @@
 #define MOST 4096
 
 static struct web_journal j;
+static struct web_texts texts;
 
 static void commit_of(uint64_t seq, char commit[WEB_COMMIT_SIZE])
 {
@@ -31,7 +32,7 @@ static void start(void)
 static void add(uint64_t seq, size_t size)
 {
     static char bytes[2 * MOST];
-    struct web_change c = {.seq = seq, .text = web_text_new(slice_make(bytes, size))};
+    struct web_change c = {.seq = seq, .text = web_text_new(&texts, slice_make(bytes, size))};
     commit_of(seq, c.commit);
     web_journal_add(&j, &c);
 }
@@ -106,7 +107,7 @@ END_TEST
 
 START_TEST(texts_are_counted)
 {
-    struct web_text *t = web_text_new(slice_of("text"));
+    struct web_text *t = web_text_new(&texts, slice_of("text"));
     start();
     web_journal_add(&j, &(struct web_change){.seq = 11, .text = web_text_ref(t)});
     ck_assert_uint_eq(t->refs, 2);
@@ -119,4 +120,35 @@ START_TEST(texts_are_counted)
 }
 END_TEST
 
-SUITE_MAIN("web-journal", in_order, the_oldest_go, what_is_larger_than_all_of_it, texts_are_counted)
+START_TEST(what_only_readers_have_is_known)
+{
+    struct web_text *a = web_text_new(&texts, slice_of("text")),
+                    *b = web_text_new(&texts, slice_of("more text"));
+    ck_assert_ptr_eq(web_text_read(a), a);
+    web_text_read(a);
+    web_text_read(b);
+    ck_assert_uint_eq(texts.left, 0);
+    web_text_unref(b);
+    web_text_unref(a);
+    ck_assert_uint_eq(texts.left, 13);
+    ck_assert_ptr_eq(texts.first, b);
+    ck_assert_ptr_eq(texts.last, a);
+    web_text_unread(a);
+    ck_assert_uint_eq(texts.left, 13);
+    web_text_unread(b);
+    ck_assert_uint_eq(texts.left, 4);
+    web_text_ref(a);
+    ck_assert_uint_eq(texts.left, 0);
+    web_text_unref(a);
+    ck_assert_ptr_eq(texts.first, a);
+    web_text_unread(a);
+    web_text_unread(NULL);
+    ck_assert_ptr_null(web_text_read(NULL));
+    ck_assert_ptr_null(texts.first);
+    ck_assert_ptr_null(texts.last);
+    ck_assert_uint_eq(texts.left, 0);
+}
+END_TEST
+
+SUITE_MAIN("web-journal", in_order, the_oldest_go, what_is_larger_than_all_of_it, texts_are_counted,
+           what_only_readers_have_is_known)

@@ -168,6 +168,48 @@ START_TEST(as_much_as_is_wanted)
 }
 END_TEST
 
+/* Versions that nobody has any more but who was about to be told one, and who is in the midst of one. */
+START_TEST(who_keeps_what_is_old_lets_go_of_it)
+{
+    static char old[2000];
+    struct iovec parts[WEB_READER_PARTS];
+    char some[300];
+    memset(old, 'x', sizeof old - 1);
+    take(0, old);
+    web_store_know(&s);
+    struct web_reader *within = reader(WEB_CONTENT_DELTA, NULL);
+    struct web_reader *about = reader(WEB_CONTENT_DELTA, NULL);
+    struct buffer hello = BUFFER_EMPTY;
+    ck_assert_uint_eq(take_some(within, some, sizeof some), sizeof some);
+    while (!web_reader_has(within, s.list[0].text))
+        ck_assert_uint_eq(take_some(within, some, 20), 20);
+    while (web_reader_parts(about, parts) > 0 && !web_reader_has(about, s.list[0].text)) {
+        buffer_append(&hello, parts[0].iov_base, parts[0].iov_len);
+        web_reader_took(about, parts[0].iov_len);
+    }
+    buffer_fini(&hello);
+    ck_assert_uint_eq(s.texts->left, 0);
+    const struct web_text *text = s.list[0].text;
+    take(0, "new\n");
+    ck_assert_ptr_eq(s.texts->first, text);
+    ck_assert_uint_eq(s.texts->left, text->len);
+    uint64_t events = web_reader_events(about);
+    ck_assert(web_reader_fall(about));
+    ck_assert(!web_reader_has(about, text));
+    ck_assert_uint_eq(web_reader_events(about), events - 1);
+    ck_assert_uint_eq(web_reader_resyncs(about), 1);
+    HEARS(about, "event: snapshot\nid: 2-000000000002\ndata: " HEAD(
+                     "snapshot", "app", "2", "000000000002",
+                     "0000000003ea") ",\"reason\":\"slow\",\"id\":\"2-000000000002\",\"text\":"
+                                     "\"new\\n\"}\n\n");
+    ck_assert_uint_gt(s.texts->left, 0);
+    ck_assert(!web_reader_fall(within));
+    web_reader_free(within);
+    ck_assert_uint_eq(s.texts->left, 0);
+    web_reader_free(about);
+}
+END_TEST
+
 /* A WebSocket's messages, taken some bytes at a time, as a socket takes them: whole frames, a ping only between. */
 START_TEST(in_frames)
 {
@@ -434,4 +476,5 @@ START_TEST(another_history)
 END_TEST
 
 SUITE_MAIN_WITH("web-reader", set_up, tear_down, from_the_start, as_much_as_is_wanted, in_frames,
-                all_hear_the_same, nobody_misses_silently, another_history)
+                all_hear_the_same, who_keeps_what_is_old_lets_go_of_it, nobody_misses_silently,
+                another_history)

@@ -13,8 +13,9 @@ bool web_store_start(struct web_store *s, const char *name, size_t count, size_t
     *s = (struct web_store){.name = name, .count = count, .history = 1};
     s->list = calloc(count + 1, sizeof *s->list);
     s->heads = calloc(1, sizeof *s->heads);
+    s->texts = calloc(1, sizeof *s->texts);
     web_journal_start(&s->journal, journal_most, &s->head);
-    return s->list != NULL && s->heads != NULL;
+    return s->list != NULL && s->heads != NULL && s->texts != NULL;
 }
 
 static void heads_clear(struct web_heads *h)
@@ -52,6 +53,8 @@ void web_store_fini(struct web_store *s)
     free(s->heads);
     s->heads = NULL;
     web_journal_fini(&s->journal);
+    free(s->texts);
+    s->texts = NULL;
 }
 
 void web_store_forget(struct web_store *s)
@@ -86,14 +89,14 @@ void web_store_know(struct web_store *s)
 
 /* ---- a new version ---- */
 
-static struct web_text *data_finish(struct buffer *b)
+static struct web_text *data_finish(const struct web_store *s, struct buffer *b)
 {
-    struct web_text *text = buffer_ok(b) ? web_text_new(buffer_slice(b)) : NULL;
+    struct web_text *text = buffer_ok(b) ? web_text_new(s->texts, buffer_slice(b)) : NULL;
     buffer_fini(b);
     return text;
 }
 
-static struct web_text *data_encode(struct slice bytes, bool binary)
+static struct web_text *data_encode(const struct web_store *s, struct slice bytes, bool binary)
 {
     struct buffer b = BUFFER_EMPTY;
     buffer_append_text(&b, binary ? ",\"base64\":" : ",\"text\":");
@@ -104,11 +107,12 @@ static struct web_text *data_encode(struct slice bytes, bool binary)
     } else {
         json_write_string(&b, bytes);
     }
-    return data_finish(&b);
+    return data_finish(s, &b);
 }
 
 /* False: memory is short. */
-static bool data_compare(const struct web_resource *r, struct slice after, struct web_change *c)
+static bool data_compare(const struct web_store *s, const struct web_resource *r,
+                         struct slice after, struct web_change *c)
 {
     struct buffer b = BUFFER_EMPTY;
     if (!r->has) {
@@ -118,7 +122,7 @@ static bool data_compare(const struct web_resource *r, struct slice after, struc
     buffer_append_text(&b, ",\"splices\":");
     switch (web_splices(buffer_slice(&r->bytes), after, &b)) {
     case WEB_SPLICED:
-        c->splices = data_finish(&b);
+        c->splices = data_finish(s, &b);
         return c->splices != NULL;
     case WEB_SPLICES_LARGE:
         c->whole = "large";
@@ -144,8 +148,8 @@ bool web_store_take(struct web_store *s, struct web_resource *r, const struct we
                            .time_s = v->time_s};
     memcpy(c.commit, v->commit, sizeof c.commit);
     memcpy(c.blob, v->blob, sizeof c.blob);
-    struct web_text *text = data_encode(buffer_slice(bytes), binary);
-    if (text == NULL || !data_compare(r, buffer_slice(bytes), &c)) {
+    struct web_text *text = data_encode(s, buffer_slice(bytes), binary);
+    if (text == NULL || !data_compare(s, r, buffer_slice(bytes), &c)) {
         web_text_unref(text);
         return false;
     }

@@ -42,6 +42,7 @@ struct web_store {
     struct web_id head; /* the newest change; 0: none */
     struct web_journal journal;
     struct web_heads *heads;
+    struct web_texts *texts; /* all that was encoded */
 };
 
 /* Of so many resources, whose names the owner sets. False: memory is short. */

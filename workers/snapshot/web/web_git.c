@@ -8,6 +8,7 @@
 #include "workers/snapshot/web/web_private.h"
 
 #include "common/child_run.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "workers/snapshot/web/web_cgi.h"
 
@@ -17,10 +18,11 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-#define GIT_MS      600000u /* a clone may take long */
-#define GIT_STOP_MS 5000u
-#define GIT_AHEAD   262144u /* so much of its answer is here before it waits */
-#define GIT_HEARD   4096u
+#define GIT_MS       600000u /* a clone may take long */
+#define GIT_BRIEF_MS 2000u   /* for tests */
+#define GIT_STOP_MS  5000u
+#define GIT_AHEAD    262144u /* so much of its answer is here before it waits */
+#define GIT_HEARD    4096u
 
 #define GIT_VARIABLES 13
 
@@ -254,7 +256,7 @@ static int git_start(struct web_git *g, struct http_request *r, const char *what
     const struct child_run_options options = {
         .child = {.argv = argv, .environment = environment.list},
         .input = http_request_body(r),
-        .timeout_ms = GIT_MS,
+        .timeout_ms = FAULT_POINT("web.git-brief", slice_of("")) ? GIT_BRIEF_MS : GIT_MS,
         .stop_timeout_ms = GIT_STOP_MS,
         .beside = true,
         .on_out = git_on_out,

@@ -27,7 +27,8 @@ struct web_reader {
     struct web_text *shared;
     struct web_text *text;
     const char *end;
-    size_t sent; /* of all three */
+    size_t sent;    /* of all three */
+    size_t telling; /* the resource that it is of, in its own list */
     uint64_t events, resyncs;
 };
 
@@ -75,7 +76,7 @@ const struct web_framing web_framing_websocket = {.begin = websocket_begin,
                                                   .end = "",
                                                   .ping = WEBSOCKET_PING,
                                                   .ping_len = WEBSOCKET_PING_LEN,
-                                                  .last = "",
+                                                  .last = WEBSOCKET_AWAY,
                                                   .number = 2};
 
 /* ---- messages ---- */
@@ -96,7 +97,7 @@ static void reader_time(struct buffer *b, int64_t time_s)
 /* The message's head is there: its closing brace comes behind `text`. */
 static void reader_go(struct web_reader *r, struct web_text *text)
 {
-    r->text = web_text_ref(text);
+    r->text = web_text_read(text);
     r->end = "}";
     r->sent = 0;
     r->events++;
@@ -172,6 +173,7 @@ static void reader_snapshot(struct web_reader *r, size_t i, const char *reason, 
     reader_begin(&b, r, "snapshot", r->resources[i], &of->v);
     reader_member(&b, "reason", reason);
     r->held[i] = of->v.seq;
+    r->telling = i;
     reader_say(r, "snapshot", id, &b, r->o.content != WEB_CONTENT_NONE ? of->text : NULL);
 }
 
@@ -208,13 +210,15 @@ static void reader_change(struct web_reader *r, size_t i, const struct web_chang
     web_heads_of(heads, number);
     if (*kept == NULL) {
         change_encode(r, c, whole, text, &r->head);
-        *kept = buffer_ok(&r->head) ? web_text_new(buffer_slice(&r->head)) : NULL;
+        *kept =
+            buffer_ok(&r->head) ? web_text_new(r->o.store->texts, buffer_slice(&r->head)) : NULL;
     }
     if (*kept != NULL) { /* else it has a head of its own */
         buffer_fini(&r->head);
-        r->shared = web_text_ref(*kept);
+        r->shared = web_text_read(*kept);
     }
     r->held[i] = c->seq;
+    r->telling = i;
     reader_go(r, text);
 }
 
@@ -330,8 +334,8 @@ static int reader_left(const struct web_reader *r, struct iovec parts[WEB_READER
 static void reader_over(struct web_reader *r)
 {
     buffer_fini(&r->head);
-    web_text_unref(r->shared);
-    web_text_unref(r->text);
+    web_text_unread(r->shared);
+    web_text_unread(r->text);
     r->shared = r->text = NULL;
     r->end = "";
     r->sent = 0;
@@ -375,6 +379,25 @@ uint64_t web_reader_resyncs(const struct web_reader *r)
 uint64_t web_reader_events(const struct web_reader *r)
 {
     return r->events;
+}
+
+bool web_reader_has(const struct web_reader *r, const struct web_text *text)
+{
+    return r->text == text || r->shared == text;
+}
+
+bool web_reader_fall(struct web_reader *r)
+{
+    if (r->sent > 0)
+        return false;
+    reader_over(r);
+    r->events--;
+    r->held[r->telling] = 0; /* whatever it held of it: it is told the newest whole */
+    if (r->history == r->o.store->history) {
+        reader_bring(r, "slow");
+        r->resyncs++;
+    }
+    return true;
 }
 
 /* ---- life ---- */

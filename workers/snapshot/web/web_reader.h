@@ -52,6 +52,13 @@ void web_reader_took(struct web_reader *r, size_t len);
 /* It has told a part of a message, and not all. */
 bool web_reader_is_within(const struct web_reader *r);
 
+/*
+ * Who has that text, and keeps it when nobody else does, is made to let go of it: falls out, and is told the newest
+ * instead. False: it is in the midst of it, and can only be closed.
+ */
+bool web_reader_has(const struct web_reader *r, const struct web_text *text);
+bool web_reader_fall(struct web_reader *r);
+
 /* Puts in a message that says nothing, when it is in the midst of none. */
 void web_reader_ping(struct web_reader *r);
 

@@ -179,6 +179,11 @@ static void socket_on_begin(void *ctx, struct http_upgraded *u, int fd, struct s
     socket_pump(k);
 }
 
+void web_socket_break(struct web_socket *k)
+{
+    socket_end(k);
+}
+
 bool web_socket_is_waited_for(const struct web_socket *k)
 {
     return k->full || k->shut;

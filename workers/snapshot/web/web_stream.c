@@ -6,6 +6,7 @@
 #include "workers/snapshot/web/web_subscriber.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 
 #include <stdlib.h>
 
@@ -109,11 +110,42 @@ void web_stream(struct web_served *s, struct http_request *r)
     free(w.list);
 }
 
+/* ---- what they keep ---- */
+
+/* Who has that text lets go of it. Nobody else has it: so it is gone. */
+static void stream_let_go(struct web_served *s, const struct web_text *text, size_t *closed)
+{
+    struct web_subscriber *next;
+    for (struct web_subscriber *b = s->subscribers; b != NULL; b = next) {
+        next = b->next;
+        if (!web_reader_has(b->reader, text) || web_reader_fall(b->reader))
+            continue;
+        web_socket_break(b->socket);
+        ++*closed;
+    }
+}
+
+/*
+ * No more than the journal may have; but one text, of whatever size, so that who is slow can read a large version to
+ * its end while there are others. Who is closed comes back, says what he has, and is told what he has missed.
+ */
+static void stream_bound(struct web_served *s)
+{
+    struct web_texts *all = s->data.texts;
+    size_t closed = 0, before = all->left;
+    while (all->left > s->data.journal.most && all->first != all->last)
+        stream_let_go(s, all->first, &closed);
+    if (all->left != before)
+        log_info("web-stalled", "store=%s bytes=%zu closed=%zu", s->data.name, before - all->left,
+                 closed);
+}
+
 /* ---- what wakes them ---- */
 
 void web_stream_wake(struct web_served *s)
 {
     struct web_subscriber *next;
+    stream_bound(s);
     for (struct web_subscriber *b = s->subscribers; b != NULL; b = next) {
         next = b->next; /* it may go */
         if (b->socket != NULL)

@@ -42,6 +42,9 @@ bool web_socket_admits(struct http_request *r);
 void web_socket_answer(struct web_subscriber *b, struct http_request *r,
                        const struct web_framing *framing);
 
+/* It ends at once, in the midst of whatever it is told. The subscriber is gone behind it. */
+void web_socket_break(struct web_socket *socket);
+
 /* There may be something to tell; also once a second, for who is waited for. The subscriber may be gone behind it. */
 void web_socket_wake(struct web_socket *socket);
 /* It is to take something, or to end. */
