@@ -25,6 +25,8 @@ struct snapshot_cut {
     char boundary[CUT_ID_SIZE]; /* the oldest of the branch that is kept */
     bool over;                  /* what comes is beyond it */
     bool any_beyond;
+    bool is_mirrored; /* what comes is in the mirror */
+    bool waits;
     struct cut_point *first, **last;
     struct name_index by_name;
     struct buffer refs;
@@ -37,6 +39,7 @@ struct snapshot_cut *snapshot_cut_new(const struct snapshot_cut_options *o)
         return NULL;
     cut->options = *o;
     cut->last = &cut->first;
+    cut->is_mirrored = !o->mirrors;
     return cut;
 }
 
@@ -109,7 +112,10 @@ bool snapshot_cut_commit(struct snapshot_cut *cut, struct slice id, int64_t time
 {
     char date[16];
     bool young = cut->options.keep_s == 0 || time_s >= cut->options.now_s - cut->options.keep_s;
-    cut->over = cut->over || (cut->boundary[0] != '\0' && !young);
+    bool old = cut->boundary[0] != '\0' && !young;
+    cut->over = cut->over || (old && cut->is_mirrored);
+    cut->waits = cut->waits || (old && !cut->is_mirrored);
+    cut->is_mirrored = cut->is_mirrored || slice_equal(id, cut->options.mirrored);
     if (cut->over)
         cut->any_beyond = true;
     else if (!slice_copy(id, cut->boundary, sizeof cut->boundary))
@@ -119,6 +125,11 @@ bool snapshot_cut_commit(struct snapshot_cut *cut, struct slice id, int64_t time
     cut_date(time_s, date);
     return !cut_is_daily(cut, time_s) ||
            cut_keep(cut, SNAPSHOT_CUT_DAILY, slice_of(date), id, false);
+}
+
+bool snapshot_cut_waits(const struct snapshot_cut *cut)
+{
+    return cut->waits;
 }
 
 /* ---- what there is ---- */

@@ -67,6 +67,7 @@ struct keeper {
     void (*next)(struct keeper *k);
     struct snapshot_cut *cut;
     bool has_cut;          /* one before us may have died with only half of it done */
+    bool cut_waits;        /* for a push */
     struct buffer shallow; /* the file as it is */
     struct keeper_head head, mirrored;
     uint64_t looked_ms; /* when the mirror was compared last */

@@ -108,6 +108,7 @@ static void cut_refs(struct keeper *k)
 
 static void cut_look_refs(struct keeper *k)
 {
+    k->cut_waits = snapshot_cut_waits(k->cut);
     keeper_git(k,
                &(struct keeper_git){.words = {"for-each-ref", "--format=%(refname) %(objectname)",
                                               SNAPSHOT_CUT_NEWEST, SNAPSHOT_CUT_DAILY},
@@ -116,17 +117,14 @@ static void cut_look_refs(struct keeper *k)
                                     .next = cut_refs});
 }
 
-void keeper_cut(struct keeper *k)
+static void cut_begin(struct keeper *k)
 {
-    int rc = keeper_read_shallow(k, &k->shallow);
-    if (rc != 0) {
-        keeper_fail(k, "%s/shallow: cannot be read: %s", k->path, strerror(-rc));
-        return;
-    }
     const struct snapshot_cut_options options = {.now_s = (int64_t)(clock_wall_ms() / 1000),
                                                  .keep_s = (int64_t)(k->keep_ms / 1000),
                                                  .daily_s = (int64_t)(k->daily_ms / 1000),
-                                                 .shallow = buffer_slice(&k->shallow)};
+                                                 .shallow = buffer_slice(&k->shallow),
+                                                 .mirrors = k->mirror[0] != '\0',
+                                                 .mirrored = slice_of(k->mirrored.id)};
     snapshot_cut_free(k->cut);
     k->cut = snapshot_cut_new(&options);
     if (k->cut == NULL)
@@ -137,4 +135,32 @@ void keeper_cut(struct keeper *k)
                                     .timeout_ms = CUT_LOOK_MS,
                                     .on_line = cut_on_commit,
                                     .next = cut_look_refs});
+}
+
+static void cut_on_mirror(struct keeper *k, struct slice line)
+{
+    if (!slice_copy(line, k->mirrored.id, sizeof k->mirrored.id))
+        k->mirrored.id[0] = '\0';
+}
+
+/* What the mirror has is as it was noted behind the last push. */
+static void cut_look_mirror(struct keeper *k)
+{
+    k->mirrored.id[0] = '\0';
+    keeper_git(k, &(struct keeper_git){
+                      .words = {"for-each-ref", "--format=%(objectname)", KEEPER_MIRROR_REF},
+                      .timeout_ms = CUT_LOOK_MS,
+                      .on_line = cut_on_mirror,
+                      .next = cut_begin});
+}
+
+void keeper_cut(struct keeper *k)
+{
+    int rc = keeper_read_shallow(k, &k->shallow);
+    if (rc != 0)
+        keeper_fail(k, "%s/shallow: cannot be read: %s", k->path, strerror(-rc));
+    else if (k->mirror[0] != '\0')
+        cut_look_mirror(k);
+    else
+        cut_begin(k);
 }

@@ -31,6 +31,9 @@ static void push_finished(struct keeper *k)
 {
     k->mirrored = k->head;
     k->push_ms = 0;
+    if (k->cut_waits)
+        k->due_ms[KEEPER_CUT] = clock_mono_ms();
+    k->cut_waits = false;
     keeper_done(k);
 }
 

@@ -85,7 +85,7 @@ class Store:
 
     def make(self, versions):
         """The repository as a store has left it that lived longer than a test: (resource, days ago, bytes), the oldest first. The commits' ids."""
-        self.path.parent.mkdir()
+        self.path.parent.mkdir(exist_ok=True)
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.path], check=True, timeout=60)
         ids, files = [], {}
         for seq, (resource, age, data) in enumerate(versions, 1):

@@ -191,6 +191,24 @@ def test_a_mirror_with_commits_of_others_is_not_forced(store, mirror):
     assert store.get("work") == b"two\n"
 
 
+def test_what_the_mirror_lacks_is_not_cut_off(store, mirror):
+    """No mirror takes commits whose parents it has never had."""
+    ids = store.make(VERSIONS)
+    away = mirror.rename(mirror.parent / "away.git")
+    store.start({"work": {}, "holidays": {}}, {"keep": "10d", "mirror": mirror}, ready=False)
+    wait_until(lambda: "the mirror does not take" in trouble(store), 60, "the trouble")
+    assert not (store.path / "shallow").exists() and store.git("rev-list", "main").split() == ids[::-1]
+    away.rename(mirror)
+    pushed(store, mirror)
+    wait_until(lambda: (store.path / "shallow").exists() and store.git("rev-list", "main").split() == [ids[5], ids[4]], 60, "what is old to be cut off")
+    store.put("work", b"w5\n")
+    pushed(store, mirror)
+    assert len(store.git("rev-list", "main", path=mirror).split()) == 7
+    good, said = store.is_sound()
+    assert good, said
+    store.ready()
+
+
 def test_killed_behind_a_push(faulty, mirror_of_faulty):
     store = Store(faulty)
     faulty.fault(KEEPER_STEPS[2], "kill")

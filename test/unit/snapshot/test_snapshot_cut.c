@@ -58,6 +58,40 @@ START_TEST(nothing_is_cut)
 }
 END_TEST
 
+static struct made begin_mirrored(const char *mirrored)
+{
+    struct snapshot_cut_options o = {.now_s = NOW,
+                                     .keep_s = 10 * DAY,
+                                     .shallow = slice_of(""),
+                                     .mirrors = true,
+                                     .mirrored = slice_of(mirrored)};
+    struct made m = {.cut = snapshot_cut_new(&o)};
+    ck_assert_ptr_nonnull(m.cut);
+    commit(&m, "c5", 1, "app");
+    commit(&m, "c4", 9 * DAY, "app");
+    commit(&m, "c3", 11 * DAY, "app");
+    commit(&m, "c2", 12 * DAY, "app");
+    commit(&m, "c1", 13 * DAY, "app");
+    return m;
+}
+
+START_TEST(what_the_mirror_lacks_stays)
+{
+    static const struct {
+        const char *mirrored;
+        bool waits;
+        const char *shallow;
+    } cases[] = {{"", true, ""},       {"c1", true, ""},      {"c2", true, "c2\n"},
+                 {"c3", true, "c3\n"}, {"c4", false, "c4\n"}, {"c5", false, "c4\n"},
+                 {"c9", true, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct made m = begin_mirrored(cases[i].mirrored);
+        ck_assert_msg(snapshot_cut_waits(m.cut) == cases[i].waits, "%s", cases[i].mirrored);
+        end(&m, "update refs/platoon/newest/app c5\n", cases[i].shallow);
+    }
+}
+END_TEST
+
 /* The oldest that is young enough has no parents any more; a resource that is older than all of them is an island. */
 START_TEST(cut_with_islands)
 {
@@ -142,5 +176,5 @@ START_TEST(daily_island)
 }
 END_TEST
 
-SUITE_MAIN("snapshot_cut", nothing_is_cut, cut_with_islands, all_are_old, cut_again, daily,
-           daily_island)
+SUITE_MAIN("snapshot_cut", nothing_is_cut, what_the_mirror_lacks_stays, cut_with_islands,
+           all_are_old, cut_again, daily, daily_island)
