@@ -2,8 +2,8 @@
  * web_text.h: the end of a message: what a version holds, or what has changed, encoded once for all who read it.
  *
  * Runs in the web worker. Counted: the journal has it, the newest version, and each reader who is in the midst of it.
- * What only readers have any more, who take it slowly or not at all, is `left`: how much that is, and which of it is the
- * oldest, is known, so that its owner can bound it.
+ * What only readers have any more, who take it slowly or not at all, is `left`: how much that is, and which of it is
+ * the oldest, is known, so that its owner can bound it.
  */
 #ifndef WORKERS_SNAPSHOT_WEB_TEXT_H
 #define WORKERS_SNAPSHOT_WEB_TEXT_H
