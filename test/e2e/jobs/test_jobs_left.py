@@ -12,6 +12,7 @@ import os, sys, time, subprocess
 
 def leave():
     script = 'exec env -i setsid sh -c "sleep 3600 & echo left $! $$; wait"'
+    print("own", os.getpid(), flush=True)
     subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.DEVNULL)
     while True:
         time.sleep(1)
@@ -33,7 +34,7 @@ leave()
 def numbers(etlas, job):
     """Of its processes that have left."""
     wait_until(lambda: "left " in (etlas.show(job)["output"] or ""), 60, "its numbers")
-    return [int(word) for word in etlas.show(job)["output"].split()[1:3]]
+    return [int(word) for word in etlas.show(job)["output"].split("left ")[1].split()[:2]]
 
 
 @pytest.fixture(params=["class", "program"])
@@ -54,6 +55,14 @@ def test_when_it_is_canceled(leaves):
     pids = numbers(leaves, job)
     leaves.platoon.ctl("job", "cancel", job)
     leaves.until(job, "stopped")
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_when_its_own_process_is_killed(leaves):
+    job = leaves.run(platform="leaves")
+    pids = numbers(leaves, job)
+    os.kill(int(leaves.show(job)["output"].split("own ")[1].split()[0]), signal.SIGKILL)
+    assert leaves.until(job, "failed")["signal"] == 9
     assert not any(alive(pid) for pid in pids)
 
 
