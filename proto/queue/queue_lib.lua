@@ -387,8 +387,12 @@ end
 -- ---- writing ----
 
 -- Redis takes HDEL of nothing also when it is full, and then all else of the script too (it decides OOM before a script's first write only).
-local function open_when_full()
-  call('HDEL', QUEUES, '')
+local function open_when_full(q)
+  local held = q and q.sets + #q.drop > 0
+  call('HDEL', held and q.held or QUEUES, '')
+  if held then
+    q.held_tried = true
+  end
 end
 
 local function try_once(command, ...)
@@ -460,7 +464,7 @@ local function queue_try(q, c)
   for key in pairs(q.remove) do
     call('ZREM', key, '')
   end
-  if q.sets + #q.drop > 0 then
+  if q.sets + #q.drop > 0 and not q.held_tried then
     call('HDEL', q.held, '')
   end
   if #c.no_pool + #c.no_flight > 0 then
@@ -541,7 +545,7 @@ local function queue_write(q)
 end
 
 local function queue_commit(q)
-  open_when_full()
+  open_when_full(q)
   queue_prepare(q)
   write_ids()
   queue_write(q)
@@ -554,7 +558,7 @@ local function set_weight(q, name, weight, beside)
   f.weight = weight
   facet_waiting(f)
   facet_grow(q, f)
-  open_when_full()
+  open_when_full(q)
   queue_prepare(q)
   if weight == 1 then
     call('HDEL', q.weights, name)

@@ -8,8 +8,12 @@ if no then
 elseif q.raw then
   return refuse('RAW', q.name .. ' is raw: it is pulled with lease -1 (--once)')
 end
-q = open_for_pull(ARGV[4])
-local lease, waiting, due = max(1, count_of(ARGV[3])), count_of(call('GET', q.length)), next_due(q)
+local due = next_due(q)
+if due == 0 then
+  q = open_for_pull(ARGV[4])
+  due = next_due(q)
+end
+local lease, waiting = max(1, count_of(ARGV[3])), count_of(call('GET', q.length))
 local parts, n, count = {'', ''}, 2, 0
 local off = ARGV[5] and count_of(read('GET', P .. 'off:' .. ARGV[1])) >= count_of(ARGV[5])
 if not q.settings.paused and not off then

@@ -159,7 +159,7 @@ class StormBase:
 
     def workers_are_small(self):
         for pid in marked(self.platoon.mark):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 size, files = rss_bytes(pid) >> 20, len(os.listdir(f"/proc/{pid}/fd"))
                 assert size < 96 and files < 64, f"process {pid} has {size} MB and {files} descriptors"
 

@@ -20,6 +20,11 @@ def test_a_delivery_comes_to_a_consumer_and_is_done(shop):
     shop.empty("pages")
     wait_until(lambda: shop.status("pages")["acked"] == 1, 30, "the ack")
     assert shop.redis.hlen("shop:platoon:pages:held") == 0
+    status = shop.status("pages")
+    assert status["oldest_ms"] is None and {key: status[key] for key in ("queue", "backbone", "pattern", "raw", "paused", "waiting", "in_flight", "delayed",
+                                                                         "dead", "facets", "delivered", "acked", "retried", "expired", "late")} == {
+        "queue": "pages", "backbone": "shop", "pattern": status["pattern"], "raw": False, "paused": False, "waiting": 0, "in_flight": 0, "delayed": 0,
+        "dead": 0, "facets": 0, "delivered": 1, "acked": 1, "retried": 0, "expired": 0, "late": 0}
 
 
 def test_a_topic_that_nobody_wants_is_said(shop):
@@ -51,6 +56,18 @@ def test_bury(shop):
     shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
     shop.deliver({"do": "bury", "error": "broken"}, "--topic", "pages")
     wait_until(lambda: [row["reason"] for row in shop.platoon.json("queue", "dead", "pages")] == ["broken"], 30, "the dead letter")
+    [letter] = shop.platoon.json("queue", "dead", "pages", "-n", "1")
+    assert letter["facet"] and letter["attempts"] == 1 and letter["at_ms"] > 0
+
+
+def test_again_not_before_a_while(shop):
+    shop.start({"pages": {"retry_min": "0s", "retry_max": "0s"}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"do": "again", "after_ms": 3600000}, "--topic", "pages")
+    shop.deliver({"n": 2}, "--topic", "pages")
+    wait_until(lambda: shop.status("pages")["acked"] == 1, 30, "the one behind it")
+    status = shop.status("pages")
+    assert (status["delayed"], status["retried"], status["waiting"], status["oldest_ms"]) == (1, 1, 0, None)
+    assert [row["attempt"] for row in shop.seen()] == [1, 1]
 
 
 def test_a_delayed_one_comes_when_it_is_due(shop):
@@ -147,6 +164,14 @@ def test_an_actor_delivers(shop):
     shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "deliver", "id": "a", "topic": "pages", "facet": "f", "body": {"n": 1}}))
     wait_until(lambda: shop.seen("delivered") and shop.seen(), 30, "both events")
     assert shop.seen("delivered")[0]["queues"] == ["pages"] and shop.bodies() == [{"n": 1}]
+    assert shop.seen("delivered")[0]["id"] == "a" and f'pages/{shop.seen("delivered")[0]["message"]}' == shop.seen()[0]["id"]
+    late = {"do": "deliver", "id": "b", "backbone": "shop", "topic": "pages", "facet": "f", "body": {"n": 2}, "after_ms": 3600000}
+    shop.platoon.ctl("send", "indexer.1", json.dumps(late))
+    shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "deliver", "id": "c", "topic": "t" * 513, "facet": "f", "body": {"n": 3}}))
+    wait_until(lambda: len(shop.seen("delivered")) == 3, 30, "the answers to both")
+    assert shop.status("pages")["delayed"] == 1 and shop.bodies() == [{"n": 1}]
+    refused = shop.seen("delivered")[2]
+    assert refused["id"] == "c" and "its topic has 513 bytes, more than 512" in refused["error"] and "queues" not in refused
 
 
 def test_unknown_queue(shop):
@@ -232,3 +257,10 @@ def test_metrics_and_readiness(shop):
         found = re.search(rf'^platoon_{name}\{{[^}}]*queue/shop/pages\.1[^}}]*\}} (\d+)', get(shop.platoon, "/metrics")[1], re.M)
         return int(found[1]) if found else None
     wait_until(lambda: (value("queue_waiting"), value("queue_delayed")) == (1, 1) and value("queue_oldest") >= 1000, 60, "the gauges")
+    shop.deliver({"do": "hold"}, "--topic", "pages")
+    consumer = shop.text({}, {"indexer": {"takes": "pages"}})
+    shop.platoon.config_path.write_text(text + consumer[consumer.index("program indexer"):])
+    assert shop.platoon.ctl("reload").returncode == 0
+    wait_until(lambda: get(shop.platoon, "/readyz")[0] == 200, 60, "nothing to wait any more")
+    wait_until(lambda: (value("queue_waiting") or 0, value("in_flight")) == (0, 1), 60, "what is in hands")
+    wait_until(lambda: (value("queue_wait_p99") or 0) >= (value("queue_wait_p50") or 0) >= 1, 60, "how long they had waited")
