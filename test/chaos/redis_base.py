@@ -26,9 +26,10 @@ class RedisBlows(StormBase):
         self.revive_redis()
 
     def pause_redis(self):
-        self.server.pause()
-        self.over.wait(self.random.random() * 3)
-        self.server.resume()
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # dead: its disk was full
+            self.server.pause()
+            self.over.wait(self.random.random() * 3)
+            self.server.resume()
 
     def tell_redis(self, *words):
         """AttributeError: redis-py's, of a connection that another thread has just closed."""

@@ -417,6 +417,46 @@ START_TEST(what_is_destroyed_is_gone)
 }
 END_TEST
 
+/* Acks in one call what was pulled from the `from`-th to before the `to`-th. */
+static void ack_pulled(size_t from, size_t to)
+{
+    struct slice words[QUEUE_PULL_MAX + 1] = {slice_of("q")};
+    for (size_t i = from; i < to; i++)
+        words[i - from + 1] = slice_of(pulled[i].receipt);
+    long long acked = queue_int(queue_call_words(QUEUE_SCRIPT_QUEUE_ACK, to - from + 1, words));
+    ck_assert_int_eq(acked, (long long)(to - from));
+    queue_check("q");
+}
+
+/* Hashes that are read whole, and those that are too large for that; what stays in flight, and what does not. */
+START_TEST(many_facets_in_one_call)
+{
+    static const size_t counts[] = {15, 40, 300};
+    for (size_t n = 0; n < sizeof counts / sizeof *counts; n++) {
+        queue_redis("FLUSHALL");
+        queue_register("q", "");
+        for (size_t i = 0; i < 3 * counts[n]; i++) {
+            char facet[16];
+            snprintf(facet, sizeof facet, "f%zu", i % counts[n]);
+            queue_deliver("t", facet, "body");
+        }
+        if (n == 1)
+            queue_redis("HSET @Nq:priorities f1 2 f7 3");
+        size_t all = 0, count;
+        while ((count = queue_pull("q", 2 * (int)counts[n], LEASE)) > 0) {
+            all += count;
+            queue_check("q");
+            ack_pulled(0, count / 2);
+            ack_pulled(count / 2, count);
+        }
+        ck_assert_uint_eq(all, 3 * counts[n]);
+        struct queue_status s = queue_status_of("q");
+        ck_assert_uint_eq(s.waiting + s.in_flight + s.facets + s.dead, 0);
+        ck_assert_uint_eq(s.acked, 3 * counts[n]);
+    }
+}
+END_TEST
+
 QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queues_that_want_it,
             fifo_within_a_facet_and_turns_between, who_has_least_in_flight_goes_first,
             weights_share_turns, weight_0_and_caps_hold_and_are_lifted,
@@ -427,4 +467,4 @@ QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queue
             a_lease_that_was_taken_up_again_is_not_held_against_it,
             who_had_what_was_buried_for_its_lease_may_still_settle_it,
             an_orderly_end_costs_no_attempt, a_pause_hands_nothing_out, what_cannot_be_asked,
-            what_is_destroyed_is_gone)
+            what_is_destroyed_is_gone, many_facets_in_one_call)
