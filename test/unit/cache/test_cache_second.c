@@ -410,9 +410,26 @@ START_TEST(in_another_session_it_is_sent_again)
 END_TEST
 
 /* Redis is another: nothing more is acknowledged before all that is dirty has a copy there. */
+/* How many of its copies are none of those seen; what a search meets that was on its way may come twice. */
+static unsigned first_seen(struct slice list, bool *seen, unsigned news)
+{
+    struct cache_ring_copy copy;
+    char key[16];
+    unsigned found = 0;
+    while (cache_ring_take_copy(&list, &copy)) {
+        ck_assert(slice_copy(copy.key, key, sizeof key));
+        unsigned i = strcmp(key, "new") == 0 ? news : (unsigned)strtoul(key, NULL, 10);
+        ck_assert_uint_le(i, news);
+        found += !seen[i];
+        seen[i] = true;
+    }
+    return found;
+}
+
 START_TEST(in_a_new_run_all_is_copied_first)
 {
     enum { MANY = 3 * CACHE_RING_CALL_MAX / 2 };
+    bool seen[MANY + 1] = {false};
     char key[16];
     for (unsigned i = 0; i < MANY; i++) {
         snprintf(key, sizeof key, "%u", i);
@@ -430,13 +447,13 @@ START_TEST(in_a_new_run_all_is_copied_first)
     ck_assert_uint_eq(cache_db_copied_bytes(db), 0);
     unsigned left = MANY + 1;
     while (left > 0) {
-        struct cache_ring_copy copy;
         struct request r = heard(MESSAGE_RING_COPY);
         ck_assert_uint_eq(cache_second_end(second), CACHE_RING_CALL_MAX);
-        for (struct slice list = r.list; cache_ring_take_copy(&list, &copy); left--)
-            continue;
+        left -= first_seen(r.list, seen, MANY);
         answer(r, CACHE_RING_OK, "");
     }
+    while (said_count > 0)
+        answer(heard(MESSAGE_RING_COPY), CACHE_RING_OK, "");
     ck_assert_uint_eq(cache_second_end(second), cache_db_copy_end(db));
 }
 END_TEST
