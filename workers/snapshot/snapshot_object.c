@@ -2,9 +2,9 @@
  * snapshot_object.c: an object is written, and read back. See snapshot_repo_private.h.
  *
  * libgit2's own writing looks for an object everywhere, packs anew, before it writes it, and leaves to the caller to
- * look for it behind. What is written here is new nearly always: so it is written at once, by libgit2's backend of
- * loose objects alone, whose name and compression and syncing are git's. What is there already is put there once more,
- * which makes it young for who prunes, as a look for it would.
+ * look for it behind. What is written here is new nearly always: so it is written at once, small ones as
+ * snapshot_loose.c does, others by libgit2's backend of loose objects alone. What is there already is put there once
+ * more, which makes it young for who prunes, as a look for it would.
  */
 #include "workers/snapshot/snapshot_repo_private.h"
 
@@ -66,6 +66,16 @@ static bool object_is_there(struct snapshot_repo *r, git_object_t type, struct s
 bool snapshot_object_write(struct snapshot_repo *r, git_object_t type, struct slice bytes,
                            const git_oid *id)
 {
+    switch (snapshot_loose_write(r, type, bytes, id)) {
+    case SNAPSHOT_LOOSE_THERE:
+        return true;
+    case SNAPSHOT_LOOSE_FAILED:
+        return false;
+    case SNAPSHOT_LOOSE_GONE:
+        return object_is_packed(r, type, bytes, id);
+    case SNAPSHOT_LOOSE_OTHER:
+        break;
+    }
     return r->loose->write(r->loose, id, bytes.ptr, bytes.len, type) == 0 &&
            object_is_there(r, type, bytes, id);
 }

@@ -306,6 +306,7 @@ enum snapshot_opened snapshot_repo_open(const struct snapshot_repo_options *o,
         return SNAPSHOT_AWAY;
     }
     r->lock = -1;
+    r->fsync = o->fsync;
     repo_library(o->fsync);
     if (snprintf(r->branch, sizeof r->branch, "refs/heads/%s", o->branch) >=
         (int)sizeof r->branch) {

@@ -6,6 +6,7 @@
  * snapshot_walk.c     commits, one after the other
  * snapshot_write.c    writing: blob, tree, commit, branch
  * snapshot_object.c   an object is written, and read back
+ * snapshot_loose.c    a small one's file
  * snapshot_folder.c   trees, with one file changed
  * snapshot_lack.c     what should be there and is not
  */
@@ -35,6 +36,7 @@ struct snapshot_repo {
         struct buffer root;
     } tip;
     git_odb_backend *loose;
+    bool fsync;
     const char *moved;      /* why the branch is not where we know it; NULL: it is */
     struct timespec packed; /* when the folder of packs was changed, as we know it */
     bool lacks;             /* an object that should be there: */
@@ -90,6 +92,19 @@ bool snapshot_object_write(struct snapshot_repo *r, git_object_t type, struct sl
 /* The same, and tells its id. */
 bool snapshot_object_make(struct snapshot_repo *r, git_object_t type, struct slice bytes,
                           git_oid *id);
+
+/* ---- snapshot_loose.c ---- */
+
+enum snapshot_loose {
+    SNAPSHOT_LOOSE_THERE,
+    SNAPSHOT_LOOSE_FAILED, /* as libgit2 says */
+    SNAPSHOT_LOOSE_GONE,   /* it was written, and its file is not there any more */
+    SNAPSHOT_LOOSE_OTHER,  /* it is too large for this, or memory is short: nothing was done */
+};
+
+/* An object as a file that is not compressed: synced, when that is wanted, and read back. */
+enum snapshot_loose snapshot_loose_write(struct snapshot_repo *r, git_object_t type,
+                                         struct slice bytes, const git_oid *id);
 
 /* ---- snapshot_folder.c ---- */
 

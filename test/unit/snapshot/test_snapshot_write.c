@@ -196,6 +196,37 @@ START_TEST(a_branch_that_was_moved)
 }
 END_TEST
 
+/* Small ones are not compressed, others are: libgit2 reads both, and so does who is not given their id. */
+START_TEST(of_each_size)
+{
+    static const size_t sizes[] = {0, 1, 2, 5552, 5553, 65000, 65523, 65524, 65535, 65536, 1000000};
+    static char bytes[1000000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 7 + i / 300);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct snapshot_accepted a;
+        struct snapshot_new n = {.resource = "some",
+                                 .path = "some",
+                                 .source = "put",
+                                 .by = "test",
+                                 .bytes = slice_make(bytes, sizes[i])};
+        git_oid id;
+        git_blob *blob;
+        char known[SNAPSHOT_ID_SIZE];
+        ck_assert(snapshot_repo_hash(n.bytes, known));
+        n.blob = i % 2 == 0 ? known : NULL;
+        ck_assert_msg(snapshot_repo_write(repo, &n, &a, why) == SNAPSHOT_ACCEPTED, "%s", why);
+        accepted();
+        ck_assert_str_eq(a.blob, known);
+        ck_assert_int_eq(git_oid_fromstr(&id, a.blob), 0);
+        ck_assert_int_eq(git_blob_lookup(&blob, git, &id), 0);
+        ck_assert_uint_eq((uint64_t)git_blob_rawsize(blob), sizes[i]);
+        ck_assert_int_eq(memcmp(git_blob_rawcontent(blob), bytes, sizes[i]), 0);
+        git_blob_free(blob);
+    }
+}
+END_TEST
+
 SUITE_MAIN_WITH("snapshot-write", set_up, tear_down, folders_are_as_libgit2_makes_them,
                 nobody_sees_what_is_not_accepted, each_is_a_commit_upon_the_last,
-                a_branch_that_was_moved)
+                a_branch_that_was_moved, of_each_size)
