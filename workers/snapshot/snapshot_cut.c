@@ -152,16 +152,20 @@ static bool cut_is_expired(const struct snapshot_cut *cut, struct slice date)
            memcmp(date.ptr, oldest, date.len) < 0;
 }
 
+bool snapshot_cut_delete(struct snapshot_cut *cut, struct slice name)
+{
+    buffer_printf(&cut->refs, "delete %.*s\n", (int)name.len, name.ptr);
+    return buffer_ok(&cut->refs);
+}
+
 bool snapshot_cut_ref(struct snapshot_cut *cut, struct slice name, struct slice id)
 {
     struct slice what = slice_of("");
     bool daily = cut_begins(name, SNAPSHOT_CUT_DAILY, &what);
     if (!daily && !cut_begins(name, SNAPSHOT_CUT_NEWEST, &what))
         return true;
-    if (daily && cut_is_expired(cut, what)) {
-        buffer_printf(&cut->refs, "delete %.*s\n", (int)name.len, name.ptr);
-        return buffer_ok(&cut->refs);
-    }
+    if (daily && cut_is_expired(cut, what))
+        return snapshot_cut_delete(cut, name);
     struct cut_point *met = cut_find(cut, name);
     if (met != NULL) {
         met->is_set = slice_is(id, met->id);

@@ -43,6 +43,9 @@ bool snapshot_cut_waits(const struct snapshot_cut *cut);
 /* A reference that there is, of those two kinds; others count for nothing. After all commits. */
 bool snapshot_cut_ref(struct snapshot_cut *cut, struct slice name, struct slice id);
 
+/* A reference that is to go. */
+bool snapshot_cut_delete(struct snapshot_cut *cut, struct slice name);
+
 /*
  * What is to be done: `refs` for the standard input of `git update-ref --stdin` (empty: nothing), and then, when it is
  * not what the file is already, the new file `shallow`; without a line there is to be none. False: memory is short.

@@ -8,6 +8,7 @@
 #include "workers/snapshot/snapshot_keeper.h"
 
 #include "common/clock.h"
+#include "common/crc32c.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
@@ -270,6 +271,8 @@ static int keeper_init(struct worker *w, void *state)
     k->task = KEEPER_TASKS;
     k->mirror = worker_setting(w, "snapshot.mirror");
     k->mirror = k->mirror != NULL ? k->mirror : "";
+    snprintf(k->mirror_ref, sizeof k->mirror_ref, KEEPER_MIRRORED "%08" PRIx32,
+             crc32c(0, slice_of(k->mirror)));
     k->pack_after = worker_setting_u64(w, "snapshot.pack_after");
     k->keep_ms = worker_setting_u64(w, "snapshot.keep");
     k->daily_ms = worker_setting_u64(w, "snapshot.keep_daily");

@@ -26,7 +26,8 @@
 #define KEEPER_ASKED    16 /* who wait for a pack */
 #define KEEPER_HEARD    4096
 
-#define KEEPER_MIRROR_REF "refs/platoon/mirror" /* what the mirror has */
+/* What the mirror of an address has, which the rest of the name stands for. */
+#define KEEPER_MIRRORED "refs/platoon/mirrored/"
 
 /* One at a time, in this order when several are due. */
 enum keeper_task { KEEPER_PACK, KEEPER_CUT, KEEPER_PUSH, KEEPER_TASKS };
@@ -44,6 +45,7 @@ struct keeper {
     struct worker *w;
     char path[PATH_MAX], branch[256]; /* refs/heads/… */
     const char *mirror;
+    char mirror_ref[sizeof KEEPER_MIRRORED + 16]; /* of that one */
     uint64_t pack_after, keep_ms, daily_ms;
 
     bool is_watched;  /* the branch's folder */

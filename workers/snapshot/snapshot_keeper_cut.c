@@ -42,10 +42,19 @@ static void cut_on_commit(struct keeper *k, struct slice line)
         cut_short(k);
 }
 
+/* What a mirror had that is none any more would lead to what is cut off. */
+static bool cut_is_left(const struct keeper *k, struct slice name)
+{
+    const size_t len = strlen(KEEPER_MIRRORED);
+    return name.len > len && memcmp(name.ptr, KEEPER_MIRRORED, len) == 0 &&
+           (k->mirror[0] == '\0' || !slice_is(name, k->mirror_ref));
+}
+
 static void cut_on_ref(struct keeper *k, struct slice line)
 {
     struct slice name = cut_word(&line);
-    if (!snapshot_cut_ref(k->cut, name, line))
+    if (cut_is_left(k, name) ? !snapshot_cut_delete(k->cut, name)
+                             : !snapshot_cut_ref(k->cut, name, line))
         cut_short(k);
 }
 
@@ -109,12 +118,12 @@ static void cut_refs(struct keeper *k)
 static void cut_look_refs(struct keeper *k)
 {
     k->cut_waits = snapshot_cut_waits(k->cut);
-    keeper_git(k,
-               &(struct keeper_git){.words = {"for-each-ref", "--format=%(refname) %(objectname)",
-                                              SNAPSHOT_CUT_NEWEST, SNAPSHOT_CUT_DAILY},
-                                    .timeout_ms = CUT_LOOK_MS,
-                                    .on_line = cut_on_ref,
-                                    .next = cut_refs});
+    keeper_git(
+        k, &(struct keeper_git){.words = {"for-each-ref", "--format=%(refname) %(objectname)",
+                                          SNAPSHOT_CUT_NEWEST, SNAPSHOT_CUT_DAILY, KEEPER_MIRRORED},
+                                .timeout_ms = CUT_LOOK_MS,
+                                .on_line = cut_on_ref,
+                                .next = cut_refs});
 }
 
 static void cut_begin(struct keeper *k)
@@ -147,11 +156,11 @@ static void cut_on_mirror(struct keeper *k, struct slice line)
 static void cut_look_mirror(struct keeper *k)
 {
     k->mirrored.id[0] = '\0';
-    keeper_git(k, &(struct keeper_git){
-                      .words = {"for-each-ref", "--format=%(objectname)", KEEPER_MIRROR_REF},
-                      .timeout_ms = CUT_LOOK_MS,
-                      .on_line = cut_on_mirror,
-                      .next = cut_begin});
+    keeper_git(
+        k, &(struct keeper_git){.words = {"for-each-ref", "--format=%(objectname)", k->mirror_ref},
+                                .timeout_ms = CUT_LOOK_MS,
+                                .on_line = cut_on_mirror,
+                                .next = cut_begin});
 }
 
 void keeper_cut(struct keeper *k)

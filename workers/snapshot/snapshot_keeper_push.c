@@ -20,7 +20,7 @@ static void push_on_ref(struct keeper *k, struct slice line)
     if (seq == NULL)
         return;
     struct slice name = slice_make(line.ptr, (size_t)(end - line.ptr));
-    struct keeper_head *head = slice_is(name, KEEPER_MIRROR_REF) ? &k->mirrored : &k->head;
+    struct keeper_head *head = slice_is(name, k->mirror_ref) ? &k->mirrored : &k->head;
     slice_copy(slice_make(id, (size_t)(seq - id)), head->id, sizeof head->id);
     if (text_parse_u64(slice_make(seq + 1, line.len - (size_t)(seq + 1 - line.ptr)), &head->seq) !=
         0)
@@ -41,7 +41,7 @@ static void push_finished(struct keeper *k)
 static void push_note(struct keeper *k)
 {
     (void)FAULT_POINT("snapshot.after-push", slice_of(""));
-    keeper_git(k, &(struct keeper_git){.words = {"update-ref", KEEPER_MIRROR_REF, k->head.id},
+    keeper_git(k, &(struct keeper_git){.words = {"update-ref", k->mirror_ref, k->head.id},
                                        .timeout_ms = PUSH_LOOK_MS,
                                        .next = push_finished});
 }
@@ -72,7 +72,7 @@ void keeper_push(struct keeper *k)
         k, &(struct keeper_git){
                .words = {"for-each-ref",
                          "--format=%(refname) %(objectname) %(contents:trailers:key=Seq,valueonly)",
-                         k->branch, KEEPER_MIRROR_REF},
+                         k->branch, k->mirror_ref},
                .timeout_ms = PUSH_LOOK_MS,
                .on_line = push_on_ref,
                .next = push_now});

@@ -63,7 +63,7 @@ if not ASAN:
         store.start({"work": {}}, {"mirror": mirror})
 
         def noted():
-            return store.git("for-each-ref", "--format=%(objectname)", "refs/platoon/mirror").strip() == store.git("rev-parse", "main").strip()
+            return store.git("for-each-ref", "--format=%(objectname)", "refs/platoon/mirrored").strip() == store.git("rev-parse", "main").strip()
         for n in itertools.count(1):
             keeper_ends(store)
             store.put("work", b"version %d\n" % n)

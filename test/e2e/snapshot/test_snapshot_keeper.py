@@ -209,6 +209,33 @@ def test_what_the_mirror_lacks_is_not_cut_off(store, mirror):
     store.ready()
 
 
+def test_another_mirror_and_none(store, mirror):
+    """Another one gets all of it; what one had that is none any more is no reason to keep anything."""
+    ids = store.make(VERSIONS)
+    other = mirror.with_name("other.git")
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", other], check=True, timeout=60)
+    resources = {"work": {}, "holidays": {}}
+    store.start(resources, {"mirror": mirror})
+    pushed(store, mirror)
+
+    def reload(snapshot):
+        store.platoon.config_path.write_text(store.text(resources, snapshot))
+        assert store.platoon.ctl("reload").returncode == 0
+    reload({"mirror": other})
+    pushed(store, other)
+    reload({"mirror": other, "keep": "10d"})
+    wait_until(lambda: (store.path / "shallow").exists() and store.git("rev-list", "main").split() == [ids[5], ids[4]], 60, "what is old to be cut off")
+    aged(store)
+    reload({"keep": "10d"})
+    wait_until(lambda: store.git("for-each-ref", "refs/platoon/mirrored") == "", 60, "no mirror's to be left")
+    last = store.put("work", b"w5\n")["commit"]
+    reload({"keep": "1d"})
+    wait_until(lambda: store.git("rev-list", "main").split() == [last] and not store.has(ids[4]), 60, "all else to be gone")
+    good, said = store.is_sound()
+    assert good, said
+    store.ready()
+
+
 def test_killed_behind_a_push(faulty, mirror_of_faulty):
     store = Store(faulty)
     faulty.fault(KEEPER_STEPS[2], "kill")
