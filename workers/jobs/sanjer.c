@@ -29,8 +29,8 @@
 #define SANJER_SWEEPS   50u
 #define SANJER_SWEEP_NS 10000000
 
-/* So long before our own end Redis is to hear of what is handed back. */
-#define SANJER_TELL_MS 1000u
+/* The part of the time of a stop that is left for Redis to hear of what is handed back: 2 s of 10. */
+#define SANJER_TELL_PART 5u
 
 static void sanjer_adopt(struct sanjer *s);
 
@@ -393,7 +393,7 @@ static void sanjer_drain(struct worker *w, void *state)
 {
     struct sanjer *s = state;
     uint64_t left = worker_stop_left_ms(w);
-    left -= left > 2 * SANJER_TELL_MS ? SANJER_TELL_MS : left / 2;
+    left -= left / SANJER_TELL_PART;
     s->back_ms = s->stop_ms < left / 3 * 2 ? s->stop_ms : left / 3 * 2;
     uint64_t most = left - s->back_ms, own = s->stop_ms / 2 < most ? s->stop_ms / 2 : most;
     if (s->run == NULL && !s->claiming)
