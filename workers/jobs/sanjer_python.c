@@ -95,7 +95,7 @@ static void python_make(struct sanjer_python *py)
         return; /* the tick asks again */
     child->number = ++py->numbers;
     child->made_of = py->signature;
-    snprintf(text, sizeof text, "{\"fork\":%llu}", (unsigned long long)child->number);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)child->number);
     bool sent = control_send(py->of->fd, text, theirs);
     for (int i = 0; i < CHILD_ENDS; i++)
         close(theirs[i]);

@@ -4,20 +4,21 @@
     python3 platoon_jobs.py serve                    for a sanjer: fd 3 is a socket of whole packets
 
 Standard library only. Started by collector and sanjers, and dies with them (PR_SET_PDEATHSIG is theirs to set). As a server it loads
-every platform once, says {"ready": true}, and makes a child of itself for each {"fork": N} with four pipes: a job's lines, its output,
+every platform once, says {"ready": true}, and makes a child of itself for each number that comes with four pipes: a job's lines, its output,
 its errors, and what it says to us (platoon_child.py). The child is the sanjer's own, not ours.
 It runs no job itself and keeps nothing.
 """
-import array
 import gc
 import json
 import os
 import socket
+import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTROL = 3
-PACKET, ORDER = 1 << 20, 128  # bytes of the first, and of those that want a child: for each a buffer is made
+PACKET, ORDER = 1 << 20, 32  # bytes of the first, and of those that want a child: for each a buffer is made
+ENDS = struct.Struct("4i")
 
 sys.dont_write_bytecode = True  # nothing of ours is left in the users' folders
 
@@ -72,14 +73,15 @@ def specs(folder, path):
     os.write(out, (json.dumps({"platforms": told, "broken": {**broken, **ended}}) + "\n").encode())
 
 
-def receive(control, size=PACKET):
-    """A packet and the descriptors that came with it; None at the end."""
-    fds = array.array("i")
-    data, with_it, _, _ = control.recvmsg(size, socket.CMSG_SPACE(8 * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
-    for level, kind, content in with_it:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            fds.frombytes(content[:len(content) - len(content) % fds.itemsize])
-    return (json.loads(data), list(fds)) if data else None
+def orders(control):
+    """The number of each child that is wanted, and the ends of its pipes. What is done for one touches pages that a child has still in common with
+    us, and copies them: it is little."""
+    space = socket.CMSG_SPACE(ENDS.size)
+    while True:
+        data, with_it, _, _ = control.recvmsg(ORDER, space, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return
+        yield int(data), ENDS.unpack(with_it[0][2])
 
 
 def tell(control, **packet):
@@ -118,7 +120,7 @@ def make(main, control, sibling, number, fds):
     if sibling.works:
         pid = sibling.fork()
         if pid == 0:
-            become(main, 0, fds, control.close)
+            become(main, 0, fds, lambda: os.close(CONTROL))
         control.send(b'{"child":%d,"pid":%d}' % (number, pid))
     else:
         make_by_two(main, control, number, fds)
@@ -132,7 +134,7 @@ def serve():
     import platoon_class
     control = socket.socket(fileno=CONTROL)
     control.set_inheritable(False)
-    hello, _ = receive(control)
+    hello = json.loads(control.recv(PACKET))
     platoon_class.prepare(hello["folder"], hello["path"])
     broken = dict(hello["skip"])
     for name in hello["preload"]:
@@ -146,15 +148,13 @@ def serve():
         except ImportError:
             pass  # whoever runs a function says so
     platoon_child.prepare(hello, broken, loaded)
+    platoon_child.rehearse()
     sibling = platoon_fork.Sibling()
     gc.collect()
     gc.freeze()  # what is there now is shared with every child, and stays so
     tell(control, ready=True)
-    while True:
-        got = receive(control, ORDER)
-        if got is None:
-            return
-        make(platoon_child.main, control, sibling, got[0]["fork"], got[1])
+    for number, fds in orders(control):
+        make(platoon_child.main, control, sibling, number, fds)
 
 
 def main(argv):
