@@ -45,7 +45,7 @@ class CoinIs(BasePlatform):
 
 # Does what its settings say.
 DOES = '''
-import ctypes, json, os, signal, subprocess, sys, threading, time
+import _thread, ctypes, json, os, resource, signal, subprocess, sys, threading, time
 from platforms.base_platform import BasePlatform
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -112,6 +112,34 @@ class Does(BasePlatform):
 
     def do_thread(self):
         threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+
+    def leave(self, *_):
+        if os.fork() == 0:
+            os.setsid()
+            os.execv('/bin/sleep', ['left-by-' + self._job.id, '3600'])
+
+    def at_the_end(self, then):
+        real = resource.getrusage  # what our process asks of itself when it has looked for what is left
+
+        def getrusage(who, large=bytearray(b'x') * (128 << 20)):  # its end takes a while
+            then()
+            time.sleep(0.1)
+            return real(who)
+        resource.getrusage = getrusage
+
+    def do_timer(self):
+        signal.signal(signal.SIGALRM, self.leave)
+        self.at_the_end(lambda: signal.setitimer(signal.ITIMER_REAL, 0.001))
+
+    def do_unknown(self):
+        ends = []
+
+        def run():
+            while not ends:
+                time.sleep(0.001)
+            self.leave()
+        _thread.start_new_thread(run, ())
+        self.at_the_end(lambda: ends.append(True))
 
     def do_progress(self):
         self.progress(0.25)
@@ -260,6 +288,28 @@ def test_a_process_with_a_thread_left_serves_no_other(classes):
     classes.until(job, "finished")
     assert result(classes, "pid")["pid"] != classes.seen(job=job)[0]["pid"]
     wait_until(lambda: not alive(classes.seen(job=job)[0]["pid"]), 60, "it to be gone")
+
+
+def words_of_all():
+    """Of every process."""
+    for entry in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{entry}/cmdline", "rb") as words:
+                yield words.read()
+        except OSError:
+            continue
+
+
+@pytest.mark.parametrize("what", ["timer", "unknown"])
+def test_the_next_begins_when_nothing_more_can_come(classes, what):
+    """Of a process that has one job: a handler, and a thread that Python does not know, would start another behind its end."""
+    classes.start(sanjers=1, **{"sanjer.jobs_per_process": 1})
+    gate, job = classes.platoon.dir / "gate", do(classes, what)
+    after = do(classes, "pid", until=str(gate))
+    wait_until(lambda: classes.seen(job=after), 60, "the next to run")
+    wait_until(lambda: not any(job.encode() in words for words in words_of_all()), 60, "what the first has started to be gone")
+    gate.touch()
+    classes.until(after, "finished")
 
 
 def interpreter_of(etlas):
