@@ -85,10 +85,10 @@ local function worker_does(name, state, job)
   if call('EXISTS', key) == 0 then
     return
   end
-  call('HSET', key, 'state', state)
   if job then
-    call('HSET', key, 'current_job', job)
+    call('HSET', key, 'state', state, 'current_job', job)
   else
+    call('HSET', key, 'state', state)
     call('HDEL', key, 'current_job')
   end
 end

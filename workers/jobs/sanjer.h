@@ -160,6 +160,8 @@ void sanjer_run_child(struct sanjer_run *run, struct sanjer_child *child);
 void sanjer_run_fault(struct sanjer_run *run, const char *why);
 /* A child has said that the job is over, and what of it is to be known: {"left", "cpu_ms", "rss"}. */
 void sanjer_run_over(struct sanjer_run *run, const json_t *end);
+/* What it says counts no more: closes all that it could be heard by. Again: nothing. */
+void sanjer_run_hang_up(struct sanjer_run *run);
 /* Lets go of it. */
 void sanjer_run_close(struct sanjer_run *run);
 

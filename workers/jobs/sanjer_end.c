@@ -311,6 +311,7 @@ void sanjer_end(struct sanjer *s)
         !FAULT_POINT("sanjer.before-finish", slice_of("")) &&
         job_redis_call(&s->redis, JOB_SCRIPT_JOBS_FINISH, count, args, sanjer_on_ended, s) == 0;
     uv_timer_start(&run->timer, end_on_again, END_AGAIN_MS, END_AGAIN_MS); /* when it was refused */
+    sanjer_run_hang_up(run); /* while Redis has something to do */
     for (size_t i = 0; i < 4; i++)
         buffer_fini(&t.fresh[i]);
     buffer_fini(&t.result);

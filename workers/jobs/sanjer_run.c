@@ -406,19 +406,30 @@ void sanjer_start(struct sanjer *s, struct sanjer_run *run)
     run_begin(run);
 }
 
+static void run_close(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, run_on_closed);
+}
+
+void sanjer_run_hang_up(struct sanjer_run *run)
+{
+    uv_handle_t *const handles[] = {(uv_handle_t *)&run->in, (uv_handle_t *)&run->exit,
+                                    (uv_handle_t *)&run->out, (uv_handle_t *)&run->err,
+                                    (uv_handle_t *)&run->said};
+    size_t count = run->process.pid == 0 ? 0 : run->said_fd < 0 ? 4 : 5;
+    for (size_t i = 0; i < count; i++)
+        run_close(handles[i]);
+}
+
 void sanjer_run_close(struct sanjer_run *run)
 {
-    uv_handle_t *const handles[] = {(uv_handle_t *)&run->timer, (uv_handle_t *)&run->in,
-                                    (uv_handle_t *)&run->exit,  (uv_handle_t *)&run->out,
-                                    (uv_handle_t *)&run->err,   (uv_handle_t *)&run->said};
-    size_t count = run->process.pid == 0 ? 1 : run->said_fd < 0 ? 5 : 6;
     sanjer_store_let_go(run);
     if (run->waits)
         sanjer_python_forget(run->s->python);
     if (run->child != NULL)
         sanjer_python_done(run->s->python, run->child, false);
     run->child = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (!uv_is_closing(handles[i]))
-            uv_close(handles[i], run_on_closed);
+    sanjer_run_hang_up(run);
+    run_close((uv_handle_t *)&run->timer);
 }
