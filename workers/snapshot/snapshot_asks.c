@@ -252,9 +252,7 @@ bool snapshot_show(struct snapshot_store *s, uint64_t request, struct unpack *u,
     const struct snapshot_resource *r = snapshot_resource_of(s, request, name);
     if (r == NULL)
         return true;
-    pack_map(&body, 3);
-    pack_text(&body, "resource");
-    snapshot_row(s, r, &body);
+    snapshot_row(s, r, 2, &body);
     show_inputs(s, r, &body);
     show_last(r, &body);
     snapshot_answer(s, request, &body);

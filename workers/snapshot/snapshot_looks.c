@@ -56,11 +56,12 @@ static void look_when(struct buffer *body, const char *key, int64_t at_s)
         pack_nil(body);
 }
 
-void snapshot_row(struct snapshot_store *s, const struct snapshot_resource *r, struct buffer *body)
+void snapshot_row(struct snapshot_store *s, const struct snapshot_resource *r, uint32_t more,
+                  struct buffer *body)
 {
     char why[SNAPSHOT_ERROR_SIZE];
     snapshot_runs_why(s, r, why);
-    pack_map(body, r->has ? 13 : 7);
+    pack_map(body, (r->has ? 13 : 7) + more);
     look_text(body, "store", slice_of(worker_setting(s->w, "snapshot.name")));
     look_text(body, "resource", slice_of(r->name));
     look_text(body, "path", slice_of(r->path));
@@ -89,7 +90,7 @@ bool snapshot_list(struct snapshot_store *s, uint64_t request, struct unpack *u,
         return false;
     pack_array(&body, (uint32_t)s->count);
     for (size_t i = 0; i < s->count; i++)
-        snapshot_row(s, &s->resources[i], &body);
+        snapshot_row(s, &s->resources[i], 0, &body);
     snapshot_answer(s, request, &body);
     return true;
 }

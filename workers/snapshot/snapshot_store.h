@@ -117,8 +117,9 @@ bool snapshot_whatif(struct snapshot_store *s, uint64_t request, struct unpack *
 bool snapshot_whatif_more(struct snapshot_store *s, uint64_t request, struct unpack *u,
                           uint32_t count);
 
-/* What `list` says of one. */
-void snapshot_row(struct snapshot_store *s, const struct snapshot_resource *r, struct buffer *body);
+/* What `list` says of one, as a map; so many more members follow it. */
+void snapshot_row(struct snapshot_store *s, const struct snapshot_resource *r, uint32_t more,
+                  struct buffer *body);
 
 /* worker_ops.late */
 bool snapshot_late(struct worker *w, void *state, char *why, size_t size);

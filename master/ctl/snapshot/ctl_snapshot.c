@@ -66,15 +66,26 @@ struct of {
     struct text_nearest near;
     size_t stores;
     char best[CONTRACT_NAME_MAX];
+    int status; /* of one that gave no list: it may be there that the resource is */
+    char why[300];
 };
 
+/* One that is away keeps nobody from what another has. */
 static int of_store(struct ctl *c, const char *store, void *ctx)
 {
+    const struct slice words[] = {slice_of("snapshot"), slice_of(store), slice_of("snapshot-list")};
     struct of *of = ctx;
+    struct slice body;
     json_t *rows = NULL, *row;
     size_t i;
-    int status = ctl_snapshot_ask(c, store, "snapshot-list", 0, NULL, &rows);
     of->stores++;
+    int status = ctl_client_ask(&c->client, c->deadline, "ask", 3, words, &body);
+    if (status != CONTROL_OK || ctl_value_decode(body, &rows) != 0) {
+        of->status = status != CONTROL_OK ? status : CONTROL_ERROR;
+        snprintf(of->why, sizeof of->why, "%s",
+                 status != CONTROL_OK ? ctl_client_why(&c->client) : "its answer cannot be read");
+        return status == CONTROL_TIMEOUT ? status : CONTROL_OK;
+    }
     json_array_foreach(rows, i, row)
     {
         const char *name = ctl_value_text(row, "resource");
@@ -86,7 +97,7 @@ static int of_store(struct ctl *c, const char *store, void *ctx)
         of->near.best = of->best[0] != '\0' ? of->best : NULL;
     }
     json_decref(rows);
-    return status;
+    return CONTROL_OK;
 }
 
 int ctl_snapshot_of(struct ctl *c, const char *resource, char store[CONTRACT_NAME_MAX])
@@ -95,7 +106,11 @@ int ctl_snapshot_of(struct ctl *c, const char *resource, char store[CONTRACT_NAM
         .resource = resource, .store = store, .near = text_nearest_start(slice_of(resource))};
     store[0] = '\0';
     int status = ctl_snapshot_each(c, of_store, &of);
-    if (status != CONTROL_OK || store[0] != '\0')
+    if (store[0] != '\0')
+        return CONTROL_OK;
+    if (of.status != CONTROL_OK)
+        return ctl_fail(of.status, "%s", of.why);
+    if (status != CONTROL_OK)
         return status;
     if (of.stores == 0)
         return ctl_fail(CONTROL_NO_NAME, "there is no snapshot here: give the configuration a "

@@ -47,7 +47,7 @@ void ctl_snapshot_id(char id[CTL_SNAPSHOT_ID_SIZE]);
 /* What people see: pure. */
 void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
                               struct buffer *out);
-void ctl_snapshot_render_show(const json_t *shown, struct buffer *out);
+void ctl_snapshot_render_show(const json_t *r, struct buffer *out);
 void ctl_snapshot_render_log(const json_t *versions, size_t width, bool color, struct buffer *out);
 
 #endif

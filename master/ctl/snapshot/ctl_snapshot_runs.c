@@ -33,10 +33,9 @@ static void show_run(const json_t *run, struct buffer *out)
     }
 }
 
-void ctl_snapshot_render_show(const json_t *shown, struct buffer *out)
+void ctl_snapshot_render_show(const json_t *r, struct buffer *out)
 {
-    const json_t *r = json_object_get(shown, "resource"),
-                 *inputs = json_object_get(shown, "inputs");
+    const json_t *inputs = json_object_get(r, "inputs");
     size_t i;
     json_t *input;
     show_line(out, "resource", ctl_value_text(r, "resource"));
@@ -55,7 +54,7 @@ void ctl_snapshot_render_show(const json_t *shown, struct buffer *out)
         buffer_printf(out, "input     %s %.12s\n", ctl_value_text(input, "resource"),
                       ctl_value_text(input, "commit"));
     }
-    show_run(json_object_get(shown, "last_run"), out);
+    show_run(json_object_get(r, "last_run"), out);
 }
 
 int ctl_snapshot_show_run(struct ctl *c)

@@ -122,6 +122,29 @@ def test_what_is_refused(store):
     assert store.json("list")[0]["state"] == "empty"
 
 
+def test_an_unknown_resource_is_5_whatever_is_asked(store):
+    store.start({"staff": {}})
+    store.put("staff", b"abc\n")
+    for words in (["show", "stuff"], ["log", "stuff"], ["diff", "stuff", "1h"], ["get", "stuff"], ["put", "stuff"], ["run", "stuff"], ["whatif", "stuff", "--with", "staff=-"],
+                  ["whatif", "staff", "--with", "stuff=-"], ["watch", "stuff"], ["list", "plam"], ["wait", "plam"], ["pack", "plam"]):
+        done = store.ctl("snapshot", *words, data=b"abc\n")
+        assert done.returncode == 5 and done.stdout == b"" and b"named '" in done.stderr, (words, done)
+    assert store.ctl("snapshot", "put", "staff", "-", data=b"of stdin\n").returncode == 0 and store.get("staff") == b"of stdin\n"
+    assert [set(v) for v in store.json("log", "staff")] == [{"seq", "commit", "blob", "size", "time", "source", "by"}] * 2
+    assert set(store.put("staff", b"x\n")) == {"changed", "seq", "commit", "blob"}
+    done = store.ctl("snapshot", "run", "staff")
+    assert done.returncode == 1 and b"nobody makes it" in done.stderr
+
+
+def test_a_store_that_is_away_keeps_nobody_from_another(store):
+    store.platoon.config_path.write_text("platoon { runtime_dir = run  state_dir = state }\nsnapshot a { }\nsnapshot b { }\nresource x { snapshot = a }\nresource y { snapshot = b }\n")
+    store.platoon.start()
+    assert store.platoon.ctl("stop", "snapshot/a/store").returncode == 0
+    assert store.put("y", b"1\n")["seq"] == 1 and store.get("y") == b"1\n"
+    done = store.ctl("snapshot", "put", "x", data=b"1\n")
+    assert done.returncode == 1 and b"snapshot a" in done.stderr.replace(b"/", b" "), done
+
+
 def test_several_snapshots(store):
     store.platoon.config_path.write_text("platoon { runtime_dir = run  state_dir = state }\nsnapshot a { }\nsnapshot b { path = elsewhere/b.git  branch = data }\n"
                                          "resource x { snapshot = a }\nresource y { snapshot = b }\n")

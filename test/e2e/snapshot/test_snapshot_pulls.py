@@ -1,4 +1,5 @@
 """Resources that are pulled from a url: what is asked of the server, what becomes of its answers, and of those that are none."""
+import datetime
 import gzip
 import http.server
 import os
@@ -10,7 +11,7 @@ import pytest
 
 from platoon_fixture import wait_until
 from snapshot_fixture import Store
-from test_snapshot_runs import PULL, row, RUN, settle, shell, STEPS, trailers
+from test_snapshot_runs import COUNT, PULL, row, RUN, runs, settle, shell, STEPS, trailers
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -155,12 +156,43 @@ def test_redirects_lead_on_and_headers_stay_at_home(store, servers):
     assert b"line 2 is no Name: value" in run(store).stderr
 
 
+def test_five_redirects_are_followed_and_no_sixth(store, servers):
+    server = servers()
+    for n in range(6):
+        server.answers[f"/{n}"] = always(302, Location=f"/{n + 1}")
+    server.answers["/6"] = always(body=b"there\n")
+    once = {"retry_min": "1h", "retry_max": "1h"}
+    store.start({"five": {"url": f"{server.url}/1", **once}, "six": {"url": f"{server.url}/0", **once}})
+    assert "six is failed: HTTP 302: more than 5 redirects" in settle(store, 1)
+    assert store.get("five") == b"there\n"
+
+
+def test_what_is_unchanged_does_not_run_its_command(store, servers):
+    """304 beside a command; another command asks for all of it."""
+    server = servers()
+    server.answers["/"] = lambda asked: (304, {}, b"") if asked.get("If-None-Match") == '"x"' else (200, {"ETag": '"x"'}, b"a\n")
+    resources = {"raw": {"url": f"{server.url}/", "command": shell(store, COUNT + "cat")}}
+    store.start(resources)
+    settle(store)
+    assert b"unchanged" in run(store).stdout and runs(store, "raw") == 1
+    said = dict(trailers(store, row(store, "raw")["commit"]))
+    assert (said["Url"], said["Etag"]) == (f"{server.url}/", '"x"') and said["Command"].startswith("sh ")
+    resources["raw"]["command"] = shell(store, "sed s/a/b/")
+    store.platoon.config_path.write_text(store.text(resources))
+    assert store.platoon.ctl("reload").returncode == 0
+    wait_until(lambda: store.ctl("snapshot", "get", "raw").stdout == b"b\n", 60, "what the other one makes")
+    assert [asked.get("If-None-Match") for _, asked in server.asked] == [None, '"x"', None]
+
+
 def test_retry_after_is_kept_to(store, servers):
     server = servers()
     server.answers["/"] = always(503, Retry_After="3000")
     store.start({"raw": {"url": f"{server.url}/", "retry_min": "100ms", "retry_max": "200ms"}})
     settle(store, 1)
-    assert "HTTP 503" in row(store, "raw")["error"] and len(server.asked) == 1
+    failed = row(store, "raw")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert "HTTP 503" in failed["error"] and len(server.asked) == 1
+    assert datetime.datetime.fromisoformat(failed["next"].replace("Z", "+00:00")) - now > datetime.timedelta(seconds=1500), "retry_max would be 200 ms"
     server.answers["/"] = always(body=b"back\n")
     assert run(store).returncode == 0, "who asks does not wait"
 

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -107,6 +108,50 @@ def test_what_fails_commits_nothing_and_says_why(store, text, keys, error):
     assert store.git("rev-list", "--count", "main").strip() == "1"
 
 
+def test_what_a_command_is_told_and_what_stays_of_what_it_says(store):
+    """Its stderr is in its worker's log, and the last 16 KB stay with the run."""
+    text = "cat; echo $PLATOON_RESOURCE $PLATOON_COMMIT ${PLATOON_WHATIF-none} >> {dir}/told; echo first-of-it >&2; head -c 20000 /dev/zero | tr '\\0' x >&2; echo; echo; echo last-of-it >&2"
+    store.start({"raw": {}, "other": {}, "made": {"inputs": "raw", "command": shell(store, text)}})
+    commits = []
+    for n in range(2):
+        commits.append(store.put("raw", b"%d\n" % n)["commit"])
+        settle(store)
+    assert (store.platoon.dir / "told").read_text() == "".join(f"made {commit} none\n" for commit in commits), "the commit that its inputs are of"
+    said = store.json("show", "made")["last_run"]["stderr"]
+    assert len(said) == 16384 and said == "x" * (16384 - 11) + "last-of-it\n"
+    wait_until(lambda: re.search(r"snapshot/plan/made .*first-of-it", store.platoon.log()), 60, "its log")
+    shown, of_list = store.json("show", "made"), row(store, "made")
+    assert set(shown) - set(of_list) == {"inputs", "last_run"} and of_list.items() <= shown.items(), "show adds to what the list says"
+    assert set(of_list) == {"store", "resource", "path", "source", "state", "error", "seq", "commit", "blob", "size", "time", "checked", "next"}
+    assert set(shown["last_run"]) == {"at", "result", "error", "duration_ms", "stderr"}
+    assert store.json("show", "raw")["inputs"] == [] and store.json("show", "raw")["last_run"] is None
+
+
+def test_who_called_setsid_is_gone_after_a_timeout_too(store):
+    mark = f"89{os.getpid()}"
+    text = f"trap '' TERM; setsid sh -c \"trap '' TERM; sleep {mark}.1\" & (setsid sleep {mark}.2 &) ; echo begun; sleep {mark}.3"
+    store.start({"made": {"command": shell(store, text), "timeout": "1s", "stop_timeout": "100ms", "retry_min": "1h", "retry_max": "1h"}})
+    assert "made is failed: timed out after 1s" in settle(store, 1)
+    assert not descendants(f"sleep\0{mark}"), "gone before its end is told"
+
+
+def test_a_failed_pull_holds_nothing(store):
+    """What was pulled before counts; what is made of it and of others goes on."""
+    bad = store.platoon.dir / "bad"
+    store.start({"pulled": {"command": shell(store, f"echo p; ! test -e {bad}"), "retry_min": "1h", "retry_max": "1h"}, "raw": {},
+                 "made": {"inputs": "pulled raw", "command": "cat"}, "after": {"inputs": "made", "command": "cat"}})
+    store.put("raw", b"1\n")
+    settle(store)
+    bad.write_text("")
+    assert store.ctl("snapshot", "run", "pulled").returncode == 1
+    store.put("raw", b"2\n")
+    assert "pulled is failed: exit 1" in settle(store, 1)
+    assert store.get("after") == b"=====pulled\n\tp\n=====raw\n\t2\n" and row(store, "pulled")["state"] == "failed"
+    bad.unlink()
+    assert store.ctl("snapshot", "run", "pulled").returncode == 0, "at once, though its next try is an hour away"
+    settle(store)
+
+
 def test_a_program_that_is_not_there(store):
     store.start({"made": {"command": "no-such-program-here", "retry_min": "1h", "retry_max": "1h"}})
     assert "cannot start no-such-program-here: it is in no directory of PATH" in settle(store, 1)
@@ -196,11 +241,14 @@ def test_a_restart_knows_what_it_was_made_from(store):
 
 def test_a_schedule_and_run(store):
     store.start({"clock": {"command": shell(store, COUNT + "date +%N"), "every": "1s"}, "after": {"inputs": "clock", "command": "cat"},
-                 "once": {"command": shell(store, COUNT + "echo same")}})
+                 "once": {"command": shell(store, COUNT + "echo same")}, "both": {"inputs": "once", "command": shell(store, COUNT + "cat"), "cron": "* * * * *"},
+                 "timed": {"inputs": "once", "command": shell(store, COUNT + "cat"), "every": "1s"}})
     wait_until(lambda: runs(store, "clock") >= 3, 60, "three times")
     clock = row(store, "clock")
     assert clock["source"] == "pull" and clock["next"] is not None and clock["checked"] is not None
     wait_until(lambda: row(store, "after").get("seq", 0) > 0, 60, "what is made from it")
+    wait_until(lambda: runs(store, "timed") >= 3, 60, "also beside inputs")
+    assert row(store, "timed")["source"] == "filter" and row(store, "both")["next"].endswith(":00Z")
     done = store.ctl("--json", "snapshot", "run", "once")
     assert done.returncode == 0 and json.loads(done.stdout)["result"] == "unchanged", done
     assert runs(store, "once") == 2

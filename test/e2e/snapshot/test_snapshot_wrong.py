@@ -232,8 +232,8 @@ def test_a_run_on_a_full_disk_fails_and_is_made_up_for(store):
     assert done.returncode == 1 and b"made is failed" in done.stderr and b"o space left" in done.stderr, done
     assert len(store.get("made")) == 600000, "reading goes on"
     ballast.unlink()
-    wait_until(lambda: store.json("show", "made")["resource"]["state"] == "ok", 60, "the next try")
-    assert store.json("show", "made")["resource"]["seq"] == 4
+    wait_until(lambda: store.json("show", "made")["state"] == "ok", 60, "the next try")
+    assert store.json("show", "made")["seq"] == 4
     good, said = store.is_sound()
     assert good, said
 

@@ -69,6 +69,12 @@ def test_versions_over_http(web):
     newest(web, "app", b"a\t2\n")
     old = web.ask(f"/data/plan/app?at={first['commit'][:10]}")
     assert old.status == 200 and old.body == b"a\t1\n" and old.headers["X-Platoon-Seq"] == "1"
+    told = ("Content-Type", "ETag", "X-Platoon-Commit", "X-Platoon-Seq", "Last-Modified", "Content-Security-Policy", "X-Content-Type-Options")
+    for method, headers, status in (("HEAD", {}, 200), ("GET", {"If_None_Match": f'"{first["blob"]}"'}, 304), ("GET", {}, 200)):
+        same = web.ask(f"/data/plan/app?at={first['commit']}", method, **headers)
+        assert (same.status, same.body) == (status, b"a\t1\n" if status == 200 and method == "GET" else b""), (method, same.status)
+        assert {name: same.headers[name] for name in told} == {name: answer.headers[name] for name in told} == {name: again.headers[name] or answer.headers[name] for name in told}
+    assert web.ask("/data/plan/app?at=0s").body == b"a\t2\n" and web.ask("/data/plan/app?at=1h").status == 404
     assert web.ask("/data/plan/app", If_None_Match=f'"{first["blob"]}"').status == 200
     assert web.ask("/data/plan/app?at=nonsense!").status == 400
     assert web.ask("/data/plan/app?at=0123456789").status == 404
@@ -116,13 +122,17 @@ def test_put(web):
 
 
 def test_what_is_made(store):
-    web = Web(store, {"raw": {}, "up": {"inputs": "raw", "command": "/usr/bin/tr a-z A-Z"}, "bad": {"inputs": "raw", "command": "/bin/false"}}).start().known()
+    web = Web(store, {"raw": {}, "up": {"inputs": "raw", "command": "/usr/bin/tr a-z A-Z"}, "bad": {"inputs": "raw", "command": "/bin/false"},
+                      "held": {"inputs": "bad", "command": "cat"}}).start().known()
     assert web.ask("/data/plan/raw", "PUT", b"walrus\n").status == 200
     newest(web, "up", b"WALRUS\n")
     done = web.ask("/data/plan/up/run", "POST")
     assert done.status == 200 and done.json["result"] == "unchanged", done.body
     failed = web.ask("/data/plan/bad/run", "POST")
     assert failed.status == 502 and "exit 1" in failed.json["error"], failed.body
+    held = web.ask("/data/plan/held/run", "POST")
+    assert held.status == 502 and held.json["error"] == "held: waits for bad, which failed", held.body
+    assert set(done.json) == {"result", "seq", "commit", "blob"}
     assert web.ask("/data/plan/up", "PUT", b"x\n").status == 409
     assert web.ask("/data/plan/raw/run", "POST").status == 409
     assert web.ask("/data/plan/up/run").status == 405
@@ -147,6 +157,35 @@ def test_tokens(store):
     tokens.write_text(f"anna act {ANNA}\n")
     wait_until(lambda: web.ask("/data", Authorization=f"Bearer {BOT}").status == 401, 60, "the file to be read again")
     assert web.ask("/data", Authorization=f"Bearer {ANNA}").status == 200
+
+
+def test_pages_and_lists_of_open_stores_and_of_others(store):
+    """Who has no token sees the open ones, and that there are others it does not see."""
+    tokens, pages = store.platoon.dir / "tokens", store.platoon.dir / "public"
+    tokens.write_text(f"anna act {ANNA}\nbot read {BOT}\n")
+    tokens.chmod(0o600)
+    pages.mkdir()
+    (pages / "index.html").write_text("<h1>plan</h1>")
+    store.platoon.config_path.write_text(
+        f"platoon {{ runtime_dir = run  state_dir = state }}\nsnapshot shut {{ public = {pages} }}\nsnapshot plan {{ open = true  public = {pages} }}\n"
+        f"resource a {{ snapshot = shut }}\nresource b {{ snapshot = plan }}\nweb {{ listen = \"unix:{store.platoon.dir}/web.sock\"  token_file = {tokens} }}\n")
+    store.platoon.start()
+    web = Web.__new__(Web)
+    web.store, web.dir, web.path = store, store.platoon.dir, store.platoon.dir / "web.sock"
+    web.known()
+    assert [row["store"] for row in web.ask("/data").json] == ["plan"]
+    basic = {"Authorization": "Basic " + base64.b64encode(f":{BOT}".encode()).decode()}
+    assert [row["store"] for row in web.ask("/data", **basic).json] == ["shut", "plan"]
+    for path in ("/pages/shut/", "/pages/shut/index.html", "/pages/shut", "/data/shut", "/data/shut/a", "/data/shut/a/log", "/data/shut/a/diff?from=1h", "/data/shut/stream",
+                 "/data/shut.git/info/refs?service=git-upload-pack"):
+        assert web.ask(path).status == 401, path
+        if not path.endswith("/stream"):  # which has no end
+            assert web.ask(path, **basic).status in (200, 308, 404), path
+    assert web.ask("/data/shut/a/whatif", "POST", b"{}").status == 401 and web.ask("/data/shut/a/whatif", "POST", b"{}", **basic).status == 400
+    assert web.ask("/pages/plan/").body == b"<h1>plan</h1>"
+    for method, path in (("PUT", "/data/plan/b"), ("POST", "/data/plan/b/run")):
+        assert web.ask(path, method, b"x\n").status == 401 and web.ask(path, method, b"x\n", **basic).status == 403, path
+        assert web.ask(path, method, b"x\n", Authorization=f"Bearer {ANNA}").status in (200, 409), path
 
 
 def test_open_stores_take_no_token(store):

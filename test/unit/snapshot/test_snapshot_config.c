@@ -6,13 +6,30 @@
 
 START_TEST(defaults)
 {
-    struct config *c = load_good(PLAN "resource r { }\n");
+    struct config *c = load_good(PLAN "resource r { }\nweb { listen = \"127.0.0.1:9180\" }\n");
     defaults_are_there(c, CONFIG_SNAPSHOT);
     defaults_are_there(c, CONFIG_RESOURCE);
-    const struct config_section *r = config_section_at(c, CONFIG_RESOURCE, 0);
-    ck_assert_uint_eq(config_get_u64(r, "size_max"), 16777216);
-    ck_assert_uint_eq(config_get_u64(r, "size_min"), 1);
-    ck_assert_str_eq(config_get(config_section_at(c, CONFIG_SNAPSHOT, 0), "branch"), "main");
+    static const struct {
+        enum config_kind kind;
+        const char *key, *value;
+    } cases[] = {
+        {CONFIG_SNAPSHOT, "path", ""},          {CONFIG_SNAPSHOT, "branch", "main"},
+        {CONFIG_SNAPSHOT, "fsync", "1"},        {CONFIG_SNAPSHOT, "pack_after", "1000"},
+        {CONFIG_SNAPSHOT, "keep", "0"},         {CONFIG_SNAPSHOT, "keep_daily", "0"},
+        {CONFIG_SNAPSHOT, "mirror", ""},        {CONFIG_SNAPSHOT, "whatifs", "1"},
+        {CONFIG_SNAPSHOT, "listen", ""},        {CONFIG_SNAPSHOT, "nanomsg", "0"},
+        {CONFIG_SNAPSHOT, "notify", ""},        {CONFIG_SNAPSHOT, "public", ""},
+        {CONFIG_SNAPSHOT, "open", "0"},         {CONFIG_SNAPSHOT, "journal", "8388608"},
+        {CONFIG_RESOURCE, "path", ""},          {CONFIG_RESOURCE, "header", ""},
+        {CONFIG_RESOURCE, "pause", "0"},        {CONFIG_RESOURCE, "timeout", "60000"},
+        {CONFIG_RESOURCE, "size_min", "1"},     {CONFIG_RESOURCE, "size_max", "16777216"},
+        {CONFIG_RESOURCE, "retry_min", "1000"}, {CONFIG_RESOURCE, "retry_max", "300000"},
+        {CONFIG_WEB, "token_file", ""},         {CONFIG_WEB, "subscribers_max", "10000"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_str_eq(config_get(config_section_at(c, cases[i].kind, 0), cases[i].key),
+                         cases[i].value);
+    ck_assert_str_eq(config_get(config_section_at(c, CONFIG_RESOURCE, 0), "fresh"), "");
     config_free(c);
 }
 END_TEST
@@ -121,7 +138,12 @@ START_TEST(errors_name_line_cause_and_remedy)
         {"resource r { }\n", "1: snapshot: there is none: add a section such as snapshot plan { }"},
         {BOTH "resource r { }\n", "3: snapshot: there are several: say which one"},
         {PLAN "resource store { }\n", "2: resource store: is platoon's own name"},
+        {PLAN "resource keeper { }\n", "2: resource keeper: is platoon's own name"},
+        {PLAN "resource gate { }\n", "2: resource gate: is platoon's own name"},
         {PLAN "resource whatif { }\n", "2: resource whatif: is platoon's own name"},
+        {PLAN "resource a { path = \"/x\" }\n", "2: path: must be a relative path"},
+        {PLAN "resource a { path = x/../y }\n", "2: path: must be a relative path"},
+        {PLAN "resource a { path = x/.git/y }\n", "2: path: must be a relative path"},
         {PLAN "resource a { path = x }\nresource x { }\n",
          "3: path: is resource a's already: each needs its own"},
         {PLAN "resource a { path = x/y }\nresource x { }\n",

@@ -263,16 +263,25 @@ static policy_content made_of(size_t r, const policy_content *inputs)
 static unsigned runs[MOST];
 static policy_content with[MOST][POLICY_INPUTS_MAX];
 
-static void model_start(size_t r)
+/* No version mixes old and new: what it reads is at rest, and made of the newest that is there. */
+static bool model_may_start(size_t r)
 {
-    /* No version mixes old and new: what it reads is at rest. */
     for (size_t i = 0; i < list[r].input_count; i++) {
         const struct policy_resource *in = &list[list[r].inputs[i]];
+        policy_content of_newest[POLICY_INPUTS_MAX];
         bool pulled =
             in->input_count == 0; /* what was pulled counts, though another pull has failed */
-        ck_assert(in->state == POLICY_OK || (pulled && in->state == POLICY_FAILED));
-        ck_assert(pulled || in->content == made_of(list[r].inputs[i], in->ran_with));
+        for (size_t k = 0; k < in->input_count; k++)
+            of_newest[k] = list[in->inputs[k]].content;
+        if ((in->state != POLICY_OK && !(pulled && in->state == POLICY_FAILED)) ||
+            (!pulled && in->content != made_of(list[r].inputs[i], of_newest)))
+            return false;
     }
+    return true;
+}
+
+static void model_start(size_t r)
+{
     policy_started(&p, r, now);
     memcpy(with[r], list[r].runs_with, sizeof with[r]);
     runs[r]++;
@@ -326,8 +335,10 @@ static void model_step(bool failures)
         break;
     default:
         r = next();
-        if (r != POLICY_NONE)
-            model_start(r);
+        if (r == POLICY_NONE)
+            break;
+        ck_assert(model_may_start(r));
+        model_start(r);
     }
 }
 
@@ -343,6 +354,7 @@ static void model_rest(const bool *bad)
     }
     for (int left = 10 * MOST; (r = next()) != POLICY_NONE; left--) {
         ck_assert_int_gt(left, 0);
+        ck_assert(model_may_start(r));
         model_start(r);
         model_end(r, !bad[r]);
     }
@@ -416,8 +428,46 @@ START_TEST(at_rest_all_is_made_of_the_newest)
 }
 END_TEST
 
+/* Whoever is due, whatever it is made from waits for: the last of them, as one would who does not know the rule. */
+static size_t greedy(void)
+{
+    policy_settle(&p);
+    for (size_t r = p.count; r-- > 0;)
+        if (list[r].state == POLICY_DUE && list[r].worker)
+            return r;
+    return POLICY_NONE;
+}
+
+/* What the model is worth: without the rule of starts it sees versions that mix, and steps that run twice. */
+START_TEST(without_the_start_rule_it_is_rejected)
+{
+    unsigned mixed = 0, twice = 0;
+    for (unsigned order = 0; order < ORDERS / 100; order++) {
+        bool none[MOST] = {false}, mixes = false, repeats = false;
+        seed = order;
+        model_graph();
+        model_rest(none);
+        memset(runs, 0, sizeof runs);
+        for (size_t r = 0; r < p.count; r++)
+            if (list[r].input_count == 0)
+                policy_changed(&p, r, 100 + order);
+        for (size_t r, left = 100 * MOST; left > 0 && (r = greedy()) != POLICY_NONE; left--) {
+            mixes = mixes || !model_may_start(r);
+            model_start(r);
+            model_end(r, true);
+            repeats = repeats || runs[r] > 1;
+        }
+        mixed += mixes;
+        twice += repeats;
+    }
+    ck_assert_uint_gt(mixed, ORDERS / 1000);
+    ck_assert_uint_gt(twice, ORDERS / 1000);
+}
+END_TEST
+
 SUITE_MAIN("snapshot_policy", one_change_runs_each_step_once, what_stands_behind_a_failure_is_held,
            a_failed_pull_holds_nothing, a_time_that_comes_does_not_shorten_a_pause,
            who_asks_during_a_run_gets_another, pauses, a_new_input_or_a_wish_is_tried_at_once,
            a_change_during_a_run_makes_it_due_once_more, pause_is_the_least_time_between_two_starts,
-           a_worker_that_dies_takes_its_run_along, at_rest_all_is_made_of_the_newest)
+           a_worker_that_dies_takes_its_run_along, at_rest_all_is_made_of_the_newest,
+           without_the_start_rule_it_is_rejected)
