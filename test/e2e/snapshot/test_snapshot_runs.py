@@ -280,12 +280,13 @@ def test_a_command_need_not_read(store):
 
 
 def test_pause_is_the_least_time_between_two_starts(store):
-    store.start({"raw": {}, "made": {"inputs": "raw", "command": shell(store, "date +%s%N >> {dir}/starts; cat"), "pause": "1500ms"}})
+    store.start({"raw": {}, "made": {"inputs": "raw", "command": shell(store, "date +%s%N >> {dir}/starts; cat"), "pause": "2s"}})
     for n in range(3):
         store.put("raw", b"%d\n" % n)
         settle(store)
     starts = [int(line) for line in (store.platoon.dir / "starts").read_text().split()]
-    assert len(starts) == 3 and all(b - a > 1.4e9 for a, b in zip(starts, starts[1:])), starts
+    # By half of it: the first may have been slow to say when it began. To the millisecond: test_snapshot_policy.c.
+    assert len(starts) == 3 and all(b - a > 1e9 for a, b in zip(starts, starts[1:])), starts
 
 
 STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit", "snapshot.after-branch"]
