@@ -76,6 +76,11 @@ def test_diff(store):
     text = store.ctl("snapshot", "diff", "work", a["commit"]).stdout.decode()
     assert "\n-line 10\n+line 99\n" in text and "@@ -8,7 +8,7 @@" in text and "a/in/work.tsv" in text
     assert store.ctl("snapshot", "diff", "work", a["commit"], b["commit"]).stdout.decode() == text
+    applied = store.platoon.dir / "applied"
+    (applied / "in").mkdir(parents=True)
+    (applied / "in/work.tsv").write_bytes(store.get(f"work@{a['commit']}"))
+    subprocess.run(["git", "apply"], input=text.encode(), cwd=applied, check=True, timeout=60)
+    assert (applied / "in/work.tsv").read_bytes() == store.get("work"), "unified: git apply takes it"
     assert store.ctl("snapshot", "diff", "work", b["commit"], b["commit"]).stdout == b""
     assert store.ctl("snapshot", "diff", "work", b["commit"], a["commit"]).stdout.decode().count("+line 10\n") == 1
 
