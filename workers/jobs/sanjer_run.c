@@ -65,8 +65,10 @@ static void run_on_exit(uv_poll_t *poll, int status, int events)
         return;
     uv_poll_stop(poll);
     run->exited = run->has_status = true;
-    run->oom_ran = WIFSIGNALED(run->status) && WTERMSIG(run->status) == SIGKILL &&
-                   oom_kills() > run->oom_kills;
+    if (WIFSIGNALED(run->status) && WTERMSIG(run->status) == SIGKILL) {
+        run->s->oom_kills = oom_kills(); /* what has killed it is none of the next one's */
+        run->oom_ran = run->s->oom_kills > run->oom_kills;
+    }
     run->ended_ms = clock_mono_ms();
     run->cpu_ms = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
                   (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
