@@ -181,11 +181,30 @@ static void whatif_build_all(struct tree_builder *b, const struct config_section
     config_extras_fini(&extras);
 }
 
+/* Who opens doors is started behind those who make what is asked for there. */
+static void gate_to_end(struct node *branch)
+{
+    struct node *gate = NULL;
+    size_t at = 0;
+    for (size_t i = 0; branch != NULL && i < branch->child_count; i++)
+        if (branch->children[i]->type == WORKER_TYPE_GATE)
+            gate = branch->children[i];
+        else
+            branch->children[at++] = branch->children[i];
+    if (gate != NULL)
+        branch->children[at] = gate;
+}
+
 static void whatifs_build(struct tree_builder *b)
 {
     const struct config_section *s;
-    for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_SNAPSHOT, i)) != NULL; i++)
+    char name[4 * CONTRACT_NAME_MAX];
+    for (size_t i = 0; !b->failed && (s = config_section_at(b->c, CONFIG_SNAPSHOT, i)) != NULL;
+         i++) {
         whatif_build_all(b, s);
+        snprintf(name, sizeof name, "snapshot/%s/gate", config_title(s));
+        gate_to_end(b->failed ? NULL : builder_parent(b, name, s));
+    }
 }
 
 void tree_build_resources(struct tree_builder *b)

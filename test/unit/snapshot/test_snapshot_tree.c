@@ -27,6 +27,29 @@ START_TEST(web_is_told_all_stores)
 }
 END_TEST
 
+/* Who makes is started behind who says so, who asks behind both. */
+START_TEST(one_branch_a_section_in_start_order)
+{
+    build(PLATOON
+          "redis main { url = \"redis://127.0.0.1/\" }\n"
+          "snapshot plan { public = public  listen = \"unix:/run/plan.sock\" }\n"
+          "snapshot told { notify = main }\n"
+          "snapshot loud { nanomsg = true }\n"
+          "resource raw { snapshot = plan  url = \"https://sheets.example/plan.tsv\"\n"
+          "               every = 15m  fresh = 2h }\n"
+          "resource holidays { snapshot = plan }\n"
+          "resource clean { snapshot = plan  inputs = raw  command = \"bin/condition\" }\n"
+          "resource app { snapshot = plan  inputs = \"clean holidays\"\n"
+          "               command = \"bin/qplan\"  header = \"qplan app\"  timeout = 30s }\n"
+          "web { listen = \"127.0.0.1:9180\" }\n");
+    expect_workers("redis/send.1 snapshot/plan/store snapshot/plan/keeper snapshot/plan/raw "
+                   "snapshot/plan/clean snapshot/plan/app snapshot/plan/whatif.1 "
+                   "snapshot/plan/gate snapshot/told/store snapshot/told/keeper "
+                   "snapshot/told/gate snapshot/loud/store snapshot/loud/keeper "
+                   "snapshot/loud/gate web ");
+}
+END_TEST
+
 START_TEST(no_web_without_an_address)
 {
     build(PLATOON "snapshot plan { }\nresource a { }\n");
@@ -65,5 +88,5 @@ START_TEST(whatifs_are_told_what_makes_what)
 }
 END_TEST
 
-SUITE_MAIN_WITH("snapshot_tree", start, finish, no_web_without_an_address, web_is_told_all_stores,
-                whatifs_are_told_what_makes_what)
+SUITE_MAIN_WITH("snapshot_tree", start, finish, one_branch_a_section_in_start_order,
+                no_web_without_an_address, web_is_told_all_stores, whatifs_are_told_what_makes_what)
