@@ -121,6 +121,8 @@ def test_streams_stay_open_while_the_store_is_away(web):
         for path, method in (("app/run", "POST"), ("app?at=0s", "GET"), ("app/log", "GET"), ("app/diff?from=1h", "GET"), ("raw", "GET")):
             away = web.ask(f"/data/plan/{path}", method)
             assert away.status == 503 and "store is away" in away.json["error"], (path, away.status, away.body)
+        away = web.ask("/data/plan/app/whatif", "POST", json.dumps({"with": {"raw": "x"}}))
+        assert away.status == 503 and "away" in away.json["error"], away.body
         assert web.store.ctl("start", "snapshot/plan/store").returncode == 0
         web.store.ready()
         for n in range(2, 6):
