@@ -265,17 +265,3 @@ def test_all_of_the_shim(etlas):
     assert shown["progress"] == 0.75 and shown["meta"] == {"login": "completed", "mailbox": "retrieving mail"}
     rows = {row["platform_id"]: row for row in etlas.platoon.json("job", "platforms")}
     assert set(rows) == {"coinis", "shim"} and rows["shim"]["rerun"] is False
-
-
-def test_one_wake_a_job(etlas):
-    """Of eight that are idle each job wakes one."""
-    etlas.start(sanjers=8)
-    wait_until(lambda: etlas.platoon.workers()["jobs/etlas/keeper"]["doing"] == "8 idle", 60, "all to be idle")
-
-    def woken():
-        return sum(worker["counters"].get("messages_in_total", 0) for name, worker in etlas.platoon.workers().items() if "sanjer" in name)
-    before = woken()
-    for _ in range(12):
-        etlas.until(etlas.run(), "finished")
-    wait_until(lambda: woken() >= before + 12, 60, lambda: f"all wakes to be counted: {woken() - before}")
-    assert woken() - before <= 24, f"{woken() - before} wakes for 12 jobs"
