@@ -17,7 +17,8 @@ static void say_keep(struct sanjer_run *run, struct slice bytes)
     size_t keep = run->s->output_keep;
     buffer_append_slice(&run->output, bytes);
     if (!buffer_ok(&run->output))
-        buffer_clear(&run->output);   /* memory is short: the last of it is what counts */
+        buffer_clear(&run->output); /* memory is short: the last of it is what counts */
+    job_mask_text(run->mask, &run->output, bytes.len); /* two streams may make one of halves */
     if (run->output.len > 2 * keep) { /* not for each line: that moves what is kept */
         run->output_gone += run->output.len - keep;
         buffer_consume(&run->output, run->output.len - keep);
