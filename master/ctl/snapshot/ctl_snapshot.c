@@ -167,6 +167,7 @@ void ctl_snapshot_render_list(const json_t *resources, size_t width, bool color,
 struct listing {
     const char *only; /* NULL: all */
     size_t met;
+    int status; /* of one that gave no list, which has been said: the others' are shown */
     json_t *rows;
 };
 
@@ -181,7 +182,9 @@ static int list_store(struct ctl *c, const char *store, void *ctx)
     if (status == CONTROL_OK && json_array_extend(l->rows, rows) != 0)
         status = ctl_fail(CONTROL_ERROR, "not enough memory for the answer");
     json_decref(rows);
-    return status;
+    if (status != CONTROL_OK)
+        l->status = status;
+    return status == CONTROL_TIMEOUT ? status : CONTROL_OK;
 }
 
 int ctl_snapshot_list_run(struct ctl *c)
@@ -191,12 +194,13 @@ int ctl_snapshot_list_run(struct ctl *c)
     if (status == CONTROL_OK && l.only != NULL && l.met == 0)
         status = ctl_fail(CONTROL_NO_NAME,
                           "no snapshot named '%s': platoonctl snapshot list names them", l.only);
-    if (status == CONTROL_OK && c->args.json)
+    bool shown = status == CONTROL_OK && (l.status == CONTROL_OK || json_array_size(l.rows) > 0);
+    if (shown && c->args.json)
         ctl_print_json(c, l.rows);
-    else if (status == CONTROL_OK)
+    else if (shown)
         ctl_snapshot_render_list(l.rows, c->width, c->color, &c->out);
     json_decref(l.rows);
-    return status;
+    return status != CONTROL_OK ? status : l.status;
 }
 
 /* ---- log ---- */

@@ -148,6 +148,11 @@ def test_a_store_that_is_away_keeps_nobody_from_another(store):
     assert store.put("y", b"1\n")["seq"] == 1 and store.get("y") == b"1\n"
     done = store.ctl("snapshot", "put", "x", data=b"1\n")
     assert done.returncode == 1 and b"snapshot a" in done.stderr.replace(b"/", b" "), done
+    done = store.ctl("--json", "snapshot", "list")
+    assert done.returncode == 1 and b"snapshot a" in done.stderr.replace(b"/", b" "), done
+    assert [r["resource"] for r in json.loads(done.stdout)] == ["y"], "what the others have is shown"
+    done = store.ctl("snapshot", "list", "a")
+    assert done.returncode == 1 and done.stdout == b"", done
 
 
 def test_several_snapshots(store):
