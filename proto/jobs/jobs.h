@@ -106,10 +106,10 @@
     X(SANJER, "sanjer", JOBS, ALWAYS, ITSELF, "jobs/%s/sanjer", "sanjer.workers", "runs jobs, one at a time")
 
 #define JOBS_MESSAGES(X) \
-    X(301, IDLE, idle, "sanjer to keeper: I have nothing to do") \
+    X(301, IDLE, idle, "sanjer to keeper: I have nothing to do, or what I was woken for") \
     X(302, WAKE, wake, "keeper to sanjer: something waits, claim it")
 
-#define MESSAGE_FIELDS_IDLE(F) F(u64, runs, "jobs in hands: 0")
+#define MESSAGE_FIELDS_IDLE(F) F(u64, runs, "jobs in hands: 0 or 1")
 
 #define MESSAGE_FIELDS_WAKE(F) F(u64, seen, "turns that were seen: 1")
 

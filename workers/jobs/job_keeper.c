@@ -2,7 +2,8 @@
  * job_keeper.c: the keeper of a jobs section: wakes idle sanjers, keeps the clocks of its queue.
  *
  * Runs as its own process, one a section. It waits in Redis for turns (BLMOVE to the end they stand at, which changes
- * nothing) on a connection of its own, and wakes one idle sanjer for each. Once a second it has what is due, what was
+ * nothing) on a connection of its own, and wakes one idle sanjer for each: a turn stands until that one has claimed, so
+ * the next look waits for its word. Once a second it has what is due, what was
  * lost and what is over moved by scripts, so that it holds nothing itself: a successor begins with none of its memory.
  * It claims no jobs and runs none.
  */
@@ -23,6 +24,9 @@
 #define KEEPER_WAIT_MS   5000u
 #define KEEPER_EXPIRE_MS 10000u
 
+/* Who was woken and says nothing for so long keeps others waiting no longer: it may be stopped, or held (`suspended`). */
+#define KEEPER_CLAIM_MS 20u
+
 /* After Redis was away sanjers renew their leases first. */
 #define KEEPER_GRACE_MS 5000u
 
@@ -42,7 +46,9 @@ struct keeper {
     struct redis_conn *waits;
     char wait_s[24];
     bool waiting;
-    size_t idle;    /* sanjers that have said so, and were not woken since */
+    size_t idle;                     /* sanjers that have said so, and were not woken since */
+    const struct worker_peer *woken; /* until it says what came of it; NULL: nobody */
+    uv_timer_t claims;
     unsigned stuck; /* looks in a row */
     uint64_t expired_ms, ready_ms;
     char error[384];
@@ -68,6 +74,18 @@ static struct worker_peer *keeper_idle(struct keeper *k)
     return NULL;
 }
 
+static void keeper_heard(struct keeper *k)
+{
+    k->woken = NULL;
+    uv_timer_stop(&k->claims);
+    keeper_wait(k);
+}
+
+static void keeper_on_silence(uv_timer_t *timer)
+{
+    keeper_heard(timer->data);
+}
+
 static void keeper_wake(struct keeper *k)
 {
     struct worker_peer *p = keeper_idle(k);
@@ -78,6 +96,8 @@ static void keeper_wake(struct keeper *k)
     k->idle--;
     message_wake_pack(message, &(struct message_wake){.seen = 1});
     worker_must_send(k->w, p, message);
+    k->woken = p;
+    uv_timer_start(&k->claims, keeper_on_silence, KEEPER_CLAIM_MS, 0);
 }
 
 static void keeper_on_waited(struct redis_conn *c, const redisReply *reply, void *ctx)
@@ -131,7 +151,8 @@ static void keeper_wait(struct keeper *k)
                                   slice_of(end),      slice_of(end),      slice_of(k->wait_s)};
     if (k->watch != NULL)
         job_watch_want(k->watch, k->idle > 0);
-    if (k->waiting || k->idle == 0 || worker_stopping(k->w) || !redis_conn_ready(k->waits))
+    if (k->waiting || k->woken != NULL || k->idle == 0 || worker_stopping(k->w) ||
+        !redis_conn_ready(k->waits))
         return;
     k->waiting = redis_conn_command(k->waits, sizeof words / sizeof words[0], words,
                                     keeper_on_waited, k) == 0;
@@ -149,9 +170,14 @@ static bool keeper_on_message(struct worker *w, void *state, struct worker_peer 
     if (from->user == NULL)
         from->user = worker_must_alloc(w, sizeof(struct keeper_sanjer));
     struct keeper_sanjer *s = from->user;
-    k->idle += !s->idle;
-    s->idle = true;
-    keeper_wait(k);
+    bool idle = m.runs == 0;
+    k->idle += idle && !s->idle;
+    k->idle -= !idle && s->idle;
+    s->idle = idle;
+    if (from == k->woken)
+        keeper_heard(k);
+    else
+        keeper_wait(k);
     return true;
 }
 
@@ -265,6 +291,8 @@ static void keeper_on_down(struct worker *w, void *state, struct worker_peer *pe
     (void)reason;
     if (s != NULL && s->idle)
         k->idle--;
+    if (peer == k->woken)
+        keeper_heard(k);
     if (strcmp(peer->type, "sanjer") == 0 &&
         job_redis_owner(&k->redis, peer->name, peer->generation, owner) == 0)
         keeper_orphans(k, owner);
@@ -302,6 +330,8 @@ static int keeper_init(struct worker *w, void *state)
     static const struct redis_link_events events = {.on_ready = keeper_on_redis};
     struct keeper *k = state;
     k->w = w;
+    uv_timer_init(worker_loop(w), &k->claims);
+    k->claims.data = k;
     const enum counter counts[] = {COUNTER_JOBS_LOST, COUNTER_JOBS_QUEUED, COUNTER_JOBS_RUNNING,
                                    COUNTER_JOB_OLDEST_WAIT};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
@@ -336,6 +366,7 @@ static void keeper_fini(struct worker *w, void *state)
     struct keeper *k = state;
     struct redis_conn *waits = k->waits;
     (void)w;
+    uv_close((uv_handle_t *)&k->claims, NULL);
     k->waits = NULL; /* whose pending answer is nobody's any more */
     redis_conn_free(waits);
     job_orders_free(k->orders);

@@ -36,21 +36,28 @@ static void sanjer_adopt(struct sanjer *s);
 
 /* ---- idle ---- */
 
+static bool sanjer_say(struct sanjer *s, uint64_t runs)
+{
+    bool heard = false;
+    for (struct worker_peer *p = worker_peer_next(s->w, NULL); p != NULL;
+         p = worker_peer_next(s->w, p)) {
+        if (strcmp(p->type, "job-keeper") != 0)
+            continue;
+        struct buffer *message = worker_compose(s->w);
+        message_idle_pack(message, &(struct message_idle){.runs = runs});
+        heard = worker_send(s->w, p, message) == 0 || heard;
+    }
+    return heard;
+}
+
 static void sanjer_idle(struct sanjer *s)
 {
     uint64_t now = clock_mono_ms();
     if (s->claiming || s->run != NULL || worker_stopping(s->w) ||
         !redis_conn_ready(s->redis.conn) || now < s->idle_ms)
         return;
-    for (struct worker_peer *p = worker_peer_next(s->w, NULL); p != NULL;
-         p = worker_peer_next(s->w, p)) {
-        if (strcmp(p->type, "job-keeper") != 0)
-            continue;
-        struct buffer *message = worker_compose(s->w);
-        message_idle_pack(message, &(struct message_idle){.runs = 0});
-        if (worker_send(s->w, p, message) == 0)
-            s->idle_ms = now + SANJER_IDLE_MS;
-    }
+    if (sanjer_say(s, 0))
+        s->idle_ms = now + SANJER_IDLE_MS;
 }
 
 /* ---- a claim ---- */
@@ -69,6 +76,8 @@ static void sanjer_on_claimed(struct redis_conn *c, const redisReply *reply, voi
     /* Whatever it has given to us without our hearing of it goes back (sanjer_adopt). */
     s->adopted = s->adopted && reply != NULL;
     sanjer_take(s, why[0] == '\0' ? reply : NULL);
+    if (s->run != NULL)
+        sanjer_say(s, 1); /* the keeper may look whether there is more */
 }
 
 static void sanjer_claim(struct sanjer *s)

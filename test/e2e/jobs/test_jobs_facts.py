@@ -1,4 +1,6 @@
 """What is known of a job, wherever it is asked; how it is tried again and finishes in time; and what a reload, rq's client and a platform that has changed make of it."""
+import contextlib
+import os
 import shutil
 import signal
 import threading
@@ -265,3 +267,31 @@ def test_all_of_the_shim(etlas):
     assert shown["progress"] == 0.75 and shown["meta"] == {"login": "completed", "mailbox": "retrieving mail"}
     rows = {row["platform_id"]: row for row in etlas.platoon.json("job", "platforms")}
     assert set(rows) == {"coinis", "shim"} and rows["shim"]["rerun"] is False
+
+
+def test_one_wake_a_job(etlas):
+    """Of eight that are idle each job wakes one; on a busy machine a claim may take so long that another is woken beside it."""
+    etlas.start(sanjers=8)
+    wait_until(lambda: etlas.platoon.workers()["jobs/etlas/keeper"]["doing"] == "8 idle", 60, "all to be idle")
+
+    def woken():
+        return sum(worker["counters"].get("messages_in_total", 0) for name, worker in etlas.platoon.workers().items() if "sanjer" in name)
+    before = woken()
+    for _ in range(12):
+        etlas.until(etlas.run(), "finished")
+    wait_until(lambda: woken() >= before + 12, 60, lambda: f"all wakes to be counted: {woken() - before}")
+    assert woken() - before <= 18, f"{woken() - before} wakes for 12 jobs"
+
+
+def test_who_was_woken_and_stands_still_keeps_nobody_waiting(etlas):
+    """The next that is idle is woken instead."""
+    etlas.start(sanjers=2)
+    wait_until(lambda: etlas.platoon.workers()["jobs/etlas/keeper"]["doing"] == "2 idle", 60, "both to be idle")
+    pid = etlas.platoon.workers()["jobs/etlas/sanjer.1"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(4):
+            etlas.until(etlas.run(), "finished")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
