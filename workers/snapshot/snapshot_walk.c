@@ -41,18 +41,40 @@ static bool walk_tell(struct walk *w, git_commit *commit, const struct snapshot_
 }
 
 /*
+ * Whether what is behind `last` was cut off: there, or, since git forgets what is cut off when it comes to it, at any
+ * that leads there.
+ */
+static bool walk_was_cut(struct walk *w, const git_oid *first, const git_oid *last)
+{
+    git_commit *commit = NULL, *parent;
+    bool was = snapshot_repo_was_cut(w->r, last), more = !was;
+    if (more)
+        more = git_commit_lookup(&commit, w->r->git, first) == 0;
+    while (more && !was) {
+        was = snapshot_repo_was_cut(w->r, git_commit_id(commit));
+        more = !git_oid_equal(git_commit_id(commit), last) &&
+               git_commit_parent(&parent, commit, 0) == 0;
+        git_commit_free(commit);
+        commit = more ? parent : NULL;
+    }
+    git_commit_free(commit);
+    return was;
+}
+
+/*
  * Along the parents. False: told enough, or at the first of all; true: the next one is not there. *commit is freed.
  */
 static bool walk_chain(struct walk *w, git_commit *commit, struct snapshot_trailers *t)
 {
     bool ours = true, more = true;
     char why[SNAPSHOT_WHY_SIZE];
+    const git_oid first = *git_commit_id(commit);
     while (more && ours && git_commit_parentcount(commit) > 0) {
         git_commit *parent;
         struct snapshot_trailers of;
         bool is_ours = snapshot_repo_commit(w->r, git_commit_parent_id(commit, 0), &parent, &of);
         more = walk_tell(w, commit, t, parent == NULL);
-        if (parent == NULL && !snapshot_repo_was_cut(w->r, git_commit_id(commit)))
+        if (parent == NULL && !walk_was_cut(w, &first, git_commit_id(commit)))
             snapshot_repo_lack(w->r, git_commit_parent_id(commit, 0), NULL, why);
         git_commit_free(commit);
         commit = parent;

@@ -83,6 +83,18 @@ def test_a_commit_that_is_missing_is_not_one_that_was_cut_off(store):
     wait_until(lambda: f"object {first['commit']} is missing" in store.platoon.problems(), 60, "the trouble, with its id")
 
 
+def test_what_is_being_cut_off_is_not_missing(store):
+    """Git forgets what is cut off when it comes to it: some of what is behind the end may be there yet."""
+    store.start({"work": {}, "staff": {}})
+    versions = [store.put("work", b"%d\n" % i) for i in range(5)]
+    (store.path / "shallow").write_text(versions[4]["commit"] + "\n")
+    gone(store, versions[1]["commit"])
+    assert [v["seq"] for v in store.json("log", "work")] == [5, 4, 3]
+    killed(store)
+    wait_until(lambda: store.get("work") == b"4\n", 60, "the store to be back")
+    assert "is missing" not in store.platoon.problems() and "snapshot-lack" not in store.platoon.log_path.read_text()
+
+
 def test_what_is_made_from_a_missing_object_fails_and_heals(store):
     store.start({"raw": {}, "made": {"inputs": "raw", "command": "cat", "retry_min": "100ms", "retry_max": "200ms"}})
     raw = store.put("raw", b"one\n")

@@ -218,6 +218,9 @@ def test_another_mirror_and_none(store, mirror):
     store.start(resources, {"mirror": mirror})
     pushed(store, mirror)
 
+    def cuts():
+        return store.platoon.log_path.read_text().count("snapshot-cut")
+
     def reload(snapshot):
         store.platoon.config_path.write_text(store.text(resources, snapshot))
         assert store.platoon.ctl("reload").returncode == 0
@@ -225,9 +228,12 @@ def test_another_mirror_and_none(store, mirror):
     pushed(store, other)
     reload({"mirror": other, "keep": "10d"})
     wait_until(lambda: (store.path / "shallow").exists() and store.git("rev-list", "main").split() == [ids[5], ids[4]], 60, "what is old to be cut off")
-    aged(store)
+    wait_until(lambda: cuts() > 0, 60, "the first time to be over")
+    before = cuts()
     reload({"keep": "10d"})
     wait_until(lambda: store.git("for-each-ref", "refs/platoon/mirrored") == "", 60, "no mirror's to be left")
+    wait_until(lambda: cuts() > before, 60, "git to be done: what it packs is young")
+    aged(store)
     last = store.put("work", b"w5\n")["commit"]
     reload({"keep": "1d"})
     wait_until(lambda: store.git("rev-list", "main").split() == [last] and not store.has(ids[4]), 60, "all else to be gone")
