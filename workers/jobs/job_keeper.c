@@ -24,7 +24,7 @@
 #define KEEPER_WAIT_MS   5000u
 #define KEEPER_EXPIRE_MS 10000u
 
-/* Who was woken and says nothing for so long keeps others waiting no longer: it may be stopped, or held (`suspended`). */
+/* Who was woken and says nothing for so long keeps others waiting no longer: it may be stopped, or `suspended`. */
 #define KEEPER_CLAIM_MS 20u
 
 /* After Redis was away sanjers renew their leases first. */
