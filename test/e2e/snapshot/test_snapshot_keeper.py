@@ -177,6 +177,38 @@ def test_mirror(store, mirror):
     assert store.gauge("snapshot_mirror_lag") == 0
 
 
+def hears(mirror, hook, code=0):
+    """Each push by a line of its hook: when, and how nice who pushes is."""
+    heard, path = mirror / "heard", mirror / "hooks" / hook
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'#!/bin/sh\necho "$(date +%s.%N) $(ps -o ni= -p $$)" >> {heard}\nexit {code}\n')
+    path.chmod(0o755)
+    return lambda: [(float(line.split()[0]), int(line.split()[1])) for line in heard.read_text().splitlines()] if heard.exists() else []
+
+
+def test_a_mirror_is_pushed_to_now_and_then(store, mirror):
+    """Every 5 s at most, however much is put, and behind everybody else's work."""
+    heard = hears(mirror, "post-receive")
+    store.start({"work": {}}, {"mirror": mirror})
+    begun = time.monotonic()
+    for i in range(30):
+        store.put("work", b"%d\n" % i)
+    pushed(store, mirror)
+    wait_until(lambda: len(heard()) >= 1, 60, "its hook")
+    assert len(heard()) <= 2 + (time.monotonic() - begun) / 5
+    assert {nice for _, nice in heard()} == {19}
+
+
+def test_a_mirror_that_refuses_is_asked_ever_more_seldom(store, mirror):
+    heard = hears(mirror, "pre-receive", code=1)
+    store.start({"work": {}}, {"mirror": mirror}, ready=False)
+    store.put("work", b"one\n")
+    wait_until(lambda: len(heard()) >= 3, 90, "three tries")
+    first, second, third = (at for at, _ in heard()[:3])
+    assert second - first >= 5 and third - second >= 10, heard()
+    assert "the mirror does not take" in trouble(store)
+
+
 def test_a_mirror_with_commits_of_others_is_not_forced(store, mirror):
     store.start({"work": {}}, {"mirror": mirror})
     store.put("work", b"one\n")

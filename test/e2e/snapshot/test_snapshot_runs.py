@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
 import subprocess
@@ -319,3 +320,16 @@ def test_a_run_that_cannot_be_written_fails_and_is_tried_again(faulty):
     assert "made is failed: a fault" in settle(store, 1)
     assert store.ctl("snapshot", "run", "made").returncode == 0
     assert store.get("made") == b"1\n"
+
+
+def test_as_whom_and_within_what_it_runs(store):
+    """The keys of a program's section: its user, its limits, its folder."""
+    says = "cat /proc/self/limits /proc/self/status; pwd"
+    store.start({"made": {"command": f"sh -c '{says}'", "user": "nobody", "directory": "/", "memory_max": "64MB", "files_max": 77, "no_new_privs": True}})
+    assert store.ctl("snapshot", "run", "made").returncode == 0
+    text = store.get("made").decode()
+    rows = {line[:25].strip(): line[25:].split()[:2] for line in text.splitlines()}
+    nobody = pwd.getpwnam("nobody")
+    assert rows["Max address space"] == [str(64 << 20)] * 2 and rows["Max open files"] == ["77"] * 2
+    assert f"Uid:\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}" in text and f"Gid:\t{nobody.pw_gid}\t{nobody.pw_gid}\t{nobody.pw_gid}" in text
+    assert "NoNewPrivs:\t1" in text and text.endswith("\n/\n")
