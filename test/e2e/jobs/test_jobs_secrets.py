@@ -14,7 +14,7 @@ STORAGE = {"type": "mysql", "settings": {"hostname": "db", "username": "etlas", 
 # By its spec or SECRETS one is secret; the others are by their names.
 GIVEN = {"plain": "visible", "pin": SIX, "db_password": LONG, "api_key": {"of": [NESTED]}, "passwd": "five5", "storage": STORAGE}
 SAYS = """
-import json, os, sys, time
+import fcntl, json, os, sys, termios, time
 
 
 def own():
@@ -28,7 +28,8 @@ def says(settings, update, gate):
     for word in given:
         sys.stdout.write("it is " + word[:3])
         sys.stdout.flush()
-        time.sleep(0.05)  # so that it comes in pieces
+        while int.from_bytes(fcntl.ioctl(1, termios.FIONREAD, bytes(4)), sys.byteorder) > 0:  # until that piece was taken
+            time.sleep(0.001)
         sys.stdout.write(word[3:] + ", and five5\\n")
         sys.stdout.flush()
         sys.stderr.write(word + "\\n")
