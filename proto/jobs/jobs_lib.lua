@@ -93,9 +93,34 @@ local function worker_does(name, state, job)
   end
 end
 
--- One turn of each queue in which something waits, whatever has brought it there; again: nothing.
+-- What is said of queues: their weights, "gold=4 free=1", and how many of their jobs may run at once, "scrape=2". Weight 0: none is handed out. Who is not
+-- named has weight 1 and no limit.
+local known_rules
+local function rules_of()
+  if known_rules then
+    return known_rules
+  end
+  local rules, said = {}, call('HMGET', RULES, 'weights', 'limits')
+  for i, what in ipairs({'weight', 'limit'}) do
+    for name, number in string.gmatch(said[i] or '', '([^%s=]+)=(%d+)') do
+      rules[name] = rules[name] or {weight = 1}
+      rules[name][what] = tonumber(number)
+    end
+  end
+  known_rules = rules
+  return rules
+end
+
+-- One turn more of a queue in which something waits, whatever has brought it there, while it has fewer than waits and than its weight: shares alone say
+-- nothing of who goes next where little runs at once. One of weight 0 has one, which the claim drops.
 local function give_turn(queue)
-  if call('LLEN', QUEUE .. queue) > 0 and not call('LPOS', TURNS, queue) then
+  local waiting = call('LLEN', QUEUE .. queue)
+  if waiting == 0 then
+    return
+  end
+  local rule = rules_of()[queue]
+  local most = max(1, min(waiting, rule and rule.weight or 1))
+  if #call('LPOS', TURNS, queue, 'COUNT', num(most)) < most then
     call('LPUSH', TURNS, queue)
   end
 end

@@ -1,22 +1,9 @@
 -- jobs_take.lua: the claim; behind jobs_lib.
 --
--- Whose turn it is: queue/queue_turns, a facet being a queue of RQ's and its share what is in its wip by its weight. Of the first AHEAD ids of a queue
+-- Whose turn it is: queue/queue_turns, a facet being a queue of RQ's, its turns as many as its weight, and its share what is in its wip by its weight. Of the first AHEAD ids of a queue
 -- the first is taken that is a job of ours, says that it waits, and is nowhere in flight; ids without a job, or of one that does not wait, are dropped;
 -- what is a function of RQ's that is not run here stays where it is.
 local AHEAD = 16
-
--- What is said of queues: their weights, "gold=4 free=1", and how many of their jobs may run at once, "scrape=2". Weight 0: none is handed out. Who is not
--- named has weight 1 and no limit.
-local function rules_of()
-  local rules, said = {}, call('HMGET', RULES, 'weights', 'limits')
-  for i, what in ipairs({'weight', 'limit'}) do
-    for name, number in string.gmatch(said[i] or '', '([^%s=]+)=(%d+)') do
-      rules[name] = rules[name] or {weight = 1}
-      rules[name][what] = tonumber(number)
-    end
-  end
-  return rules
-end
 
 local function share_of(queue, rules)
   local rule = rules[queue] or {weight = 1}
@@ -90,6 +77,7 @@ local function claim(owner, worker, lease)
     return false
   end
   if share_of(job.queue, rules) then
+    give_turn(job.queue) -- the one it had, and a step towards what its weight may have
     give_turn(job.queue)
   end
   return {job.id, job.queue, job.attempt, job.attempt - job.spared, job.lost, call('HGETALL', job.key)}

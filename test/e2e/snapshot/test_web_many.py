@@ -108,6 +108,7 @@ async def through(web, followers, rounds):
         raise AssertionError(f"gave up waiting for {what}")
 
     await until(lambda: all(f.comes for f in followers), "all to be there")
+    deaths, pids = 0, {}
     lines = [f"line {n}, which is as long as lines are where much stands in one\n" for n in range(40)]
     for n in range(rounds):
         lines[random.randrange(40)] = f"change {n}, which is as long as lines are where much stands in one\n"
@@ -116,9 +117,11 @@ async def through(web, followers, rounds):
             settle()
         if n % 6 == 5:
             name = names[n // 6 % 3]
-            pid = store.platoon.workers()[name]["pid"]
-            if pid:
-                os.kill(pid, signal.SIGKILL)
+            if name == "web":
+                deaths += 1
+                await until(lambda: all(f.comes >= deaths for f in followers), "all to be back")
+            await until(lambda: pids.update({name: store.platoon.workers()[name]["pid"]}) or pids[name], f"{name} to run")
+            os.kill(pids[name], signal.SIGKILL)
     await asyncio.to_thread(store.ready)
     done = await asyncio.to_thread(store.ctl, "snapshot", "wait")
     assert done.returncode == 0, done
