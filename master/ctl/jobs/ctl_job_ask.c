@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_section.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_words.h"
 #include "master/ctl/jobs/ctl_job.h"
@@ -12,47 +13,10 @@
 #define WAIT_PAUSE_MS 100
 #define WAIT_LOOK_MS  5000u
 
-/* ---- the section ---- */
-
-/* The collectors of the tree: the second part of "jobs/NAME/collector". How many; the first into `name`. */
-static size_t job_sections(const json_t *node, char name[CONTRACT_NAME_MAX])
-{
-    size_t count = 0, i;
-    json_t *child;
-    if (strcmp(ctl_value_text(node, "type"), "job-collector") == 0) {
-        const char *from = strchr(ctl_value_text(node, "name"), '/');
-        const char *to = from != NULL ? strchr(from + 1, '/') : NULL;
-        if (to != NULL && count++ == 0 && name[0] == '\0')
-            slice_copy(slice_make(from + 1, (size_t)(to - from - 1)), name, CONTRACT_NAME_MAX);
-    }
-    json_array_foreach(json_object_get(node, "children"), i, child)
-    {
-        count += job_sections(child, name);
-    }
-    return count;
-}
-
-static int job_section(struct ctl *c, struct ctl_job_words *words)
-{
-    json_t *root = NULL;
-    words->section[0] = '\0';
-    if (words->on != NULL) {
-        if (slice_copy(slice_of(words->on), words->section, sizeof words->section))
-            return CONTROL_OK;
-        return ctl_fail(CONTROL_NO_NAME, "no jobs section named '%s'", words->on);
-    }
-    int status = ctl_request_json(c, "tree", 0, NULL, &root);
-    if (status != CONTROL_OK)
-        return status;
-    size_t count = job_sections(root, words->section);
-    json_decref(root);
-    if (count == 0)
-        return ctl_fail(CONTROL_NO_NAME,
-                        "there are no jobs here: give the configuration a jobs section");
-    if (count > 1)
-        return ctl_fail_usage(c->args.verb, "there are several jobs sections: name one with --on");
-    return CONTROL_OK;
-}
+static const struct ctl_section job_sections = {
+    "job-collector", "jobs section",
+    "there are no jobs here: give the configuration a jobs section",
+    "there are several jobs sections: name one with --on"};
 
 int ctl_job_begin(struct ctl *c, struct ctl_job_words *words, int min, int max,
                   const char *const *options, const char **values)
@@ -66,7 +30,7 @@ int ctl_job_begin(struct ctl *c, struct ctl_job_words *words, int min, int max,
         return ctl_fail_usage(c->args.verb, "it needs %d word%s", min, min == 1 ? "" : "s");
     if (words->count > max)
         return ctl_fail_usage(c->args.verb, "'%s' is a word too much", words->list[max]);
-    return job_section(c, words);
+    return ctl_section_find(c, &job_sections, words->on, words->section);
 }
 
 static void job_address(struct slice *words, const char *section, const char *verb)

@@ -1,6 +1,7 @@
 /* ctl_queue_ask.c: whom the queues' verbs ask. See ctl_queue.h. */
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
+#include "master/ctl/ctl_section.h"
 #include "master/ctl/ctl_value.h"
 #include "master/ctl/ctl_words.h"
 #include "master/ctl/queue/ctl_queue.h"
@@ -55,50 +56,13 @@ int ctl_queue_span(struct ctl *c, const char *option, const char *value, const c
     return CONTROL_OK;
 }
 
-/* The backbones of the tree: the second part of "queue/NAME/backbone.N". How many; the first into `name`. */
-static size_t backbones_of(const json_t *node, char name[CONTRACT_NAME_MAX])
-{
-    size_t count = 0, i;
-    json_t *child;
-    if (strcmp(ctl_value_text(node, "type"), "backbone") == 0) {
-        const char *from = strchr(ctl_value_text(node, "name"), '/');
-        const char *to = from != NULL ? strchr(from + 1, '/') : NULL;
-        char other[CONTRACT_NAME_MAX];
-        bool known = to != NULL &&
-                     slice_copy(slice_make(from + 1, (size_t)(to - from - 1)), other, sizeof other);
-        if (known && strcmp(other, name) != 0) {
-            count++;
-            if (name[0] == '\0')
-                memcpy(name, other, sizeof other);
-        }
-    }
-    json_array_foreach(json_object_get(node, "children"), i, child)
-    {
-        count += backbones_of(child, name);
-    }
-    return count;
-}
-
 int ctl_queue_backbone(struct ctl *c, const char *on, char name[CONTRACT_NAME_MAX])
 {
-    json_t *root = NULL;
-    name[0] = '\0';
-    if (on != NULL) {
-        if (slice_copy(slice_of(on), name, CONTRACT_NAME_MAX))
-            return CONTROL_OK;
-        return ctl_fail(CONTROL_NO_NAME, "no backbone named '%s'", on);
-    }
-    int status = ctl_request_json(c, "tree", 0, NULL, &root);
-    if (status != CONTROL_OK)
-        return status;
-    size_t count = backbones_of(root, name);
-    json_decref(root);
-    if (count == 0)
-        return ctl_fail(CONTROL_NO_NAME, "there is no backbone here: give the configuration a "
-                                         "backbone section");
-    if (count > 1)
-        return ctl_fail_usage(c->args.verb, "there are several backbones: name one with --on");
-    return CONTROL_OK;
+    static const struct ctl_section backbones = {
+        "backbone", "backbone",
+        "there is no backbone here: give the configuration a backbone section",
+        "there are several backbones: name one with --on"};
+    return ctl_section_find(c, &backbones, on, name);
 }
 
 int ctl_queue_ask(struct ctl *c, const char *backbone, const char *verb, size_t count,

@@ -3,7 +3,7 @@ import json
 import os
 import time
 
-from platoon_fixture import alive, wait_until
+from platoon_fixture import alive, base_text, section, wait_until
 from rq import Queue
 from rq.job import Job
 
@@ -147,3 +147,24 @@ def test_a_platform_that_is_gone(etlas):
     (etlas.platoon.dir / "gate").touch()
     shown = etlas.until(job, "scheduled")  # another may have it: for a minute (test_jobs_hosts.py)
     assert shown["cause"] is None and shown["reason"].startswith("platform: there is no short in ")
+
+
+def test_which_section_a_verb_is_about(etlas):
+    """The only one, or the one that is named; what is missing or too much is said, with the next step."""
+    etlas.start(sanjers=1)
+    job = etlas.run()
+    assert [row["job_id"] for row in etlas.platoon.json("job", "list", "--on", "etlas")["jobs"]] == [job]
+    etlas.more = section("jobs other", {"platforms": etlas.folder, "queue": "o", "sanjer.workers": 1})
+    etlas.config(sanjers=1)
+    assert etlas.platoon.ctl("reload").returncode == 0
+    wait_until(lambda: "jobs/other/collector" in etlas.platoon.workers(), 60, "the other section")
+    several = etlas.platoon.ctl("job", "list")
+    assert several.returncode == 2 and "there are several jobs sections: name one with --on" in several.stderr
+    assert etlas.platoon.json("job", "list", "--on", "other")["jobs"] == []
+    nowhere = etlas.platoon.ctl("job", "list", "--on", "nowhere")
+    assert nowhere.returncode == 5 and "nowhere" in nowhere.stderr
+    etlas.platoon.config_path.write_text(base_text(etlas.own, {"url": etlas.url}))
+    assert etlas.platoon.ctl("reload").returncode == 0
+    wait_until(lambda: not any(name.startswith("jobs/") for name in etlas.platoon.workers()), 60, "both to be gone")
+    none = etlas.platoon.ctl("job", "list")
+    assert none.returncode == 5 and "there are no jobs here: give the configuration a jobs section" in none.stderr
