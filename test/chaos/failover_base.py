@@ -102,6 +102,9 @@ class Failovers(RedisBlows):
     # ---- and after it ----
 
     def heal_redis(self):
+        for server in self.servers:
+            server.resume()
+        self.make_room()
         for one in itertools.chain(self.servers, self.sentinels):
             if one.process.poll() is not None:
                 one.start()
@@ -110,6 +113,7 @@ class Failovers(RedisBlows):
         except BaseException:
             self.note_servers()
             raise
+        self.make_room()  # one may have been dead
 
     def note_servers(self):
         """What each says of itself, for the end of the report."""

@@ -60,3 +60,18 @@ class RedisBlows(StormBase):
 
     BLOWS = [(restart_redis, 3), (pause_redis, 2), (flush_scripts, 2), (kill_clients, 4), (fill_redis, 2), (make_redis_readonly, 2),
              (StormBase.fill_disk, 1), (StormBase.free_disk, 2), (revive_redis, 6), (jump, 3)]
+
+    # ---- and after it ----
+
+    def heal(self):
+        self.heal_redis()
+        super().heal()
+
+    def heal_redis(self):
+        """Its clock stays at the farthest that it was: else what has a lease from there would wait as long."""
+        self.free_disk()
+        self.revive_redis()
+        self.server.resume()
+        self.redis_plan.clock(self.farthest)
+        self.tell_redis("CONFIG", "SET", "maxmemory", "0")
+        self.tell_redis("REPLICAOF", "NO", "ONE")

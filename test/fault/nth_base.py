@@ -37,6 +37,16 @@ def until_none_fails(turn, first=1, step=1):
     return rounds
 
 
+def start_anew(platoon, name, fail):
+    """The worker of this name is killed, and the one that comes for it counts its calls from its first one on: the master is stopped until fail() has said which is to fail."""
+    victim = platoon.pid_of(name)
+    freeze(platoon.process.pid)
+    os.kill(victim, signal.SIGKILL)
+    fail()
+    os.kill(platoon.process.pid, signal.SIGCONT)
+    wait_until(lambda: (w := platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
+
+
 class Rounds:
     """The rounds of a system whose programs run under a platoon. Who inherits it has `platoon`, `plan` (of each program), `programs` (the name in the tree of each), work() (everything
     once), is_quiet() (all of it is over) and after() (waits for that, and looks whether all is right)."""
@@ -51,14 +61,7 @@ class Rounds:
         return reached
 
     def start_round(self, program, kind, n):
-        """The master is stopped meanwhile, so that the first process to count is the next one."""
-        name = self.programs[program]
-        victim = self.platoon.pid_of(name)
-        freeze(self.platoon.process.pid)
-        os.kill(victim, signal.SIGKILL)
-        self.plan[program].fail(kind, n)
-        os.kill(self.platoon.process.pid, signal.SIGCONT)
-        wait_until(lambda: (w := self.platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
+        start_anew(self.platoon, self.programs[program], lambda: self.plan[program].fail(kind, n))
         reached = self.plan[program].failed(kind) > 0
         self.plan[program].fail(kind, 0)
         self.work()

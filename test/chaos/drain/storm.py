@@ -138,12 +138,10 @@ class Storm(RedisBlows):
     def heal(self):
         self.unlock_store()
         self.fast_store()
-        self.heal_redis()
         super().heal()
 
     def heal_redis(self):
-        self.tell_redis("CONFIG", "SET", "maxmemory", "0")
-        self.tell_redis("REPLICAOF", "NO", "ONE")
+        super().heal_redis()
         storm_rights.give_rights(self)
 
     def close_more(self):

@@ -5,10 +5,7 @@ Three real Sentinels watch two servers; the primary is killed with -9, frozen, f
 and Sentinels go as well. What the old primary alone has known is forgotten, and nobody here can ask with WAIT: so a job that was acknowledged may be gone, an attempt begin again,
 or a key make another job. But what is there ends as it was to, in one place, and nothing waits, is in flight or is left.
 """
-import contextlib
 import sys
-
-import redis
 
 from jobs_storm import JobsStorm, environment, main  # first: it says where the fixtures are
 from failover_base import Failovers
@@ -30,13 +27,6 @@ class JobsFailoverStorm(Failovers, JobsStorm):
                (JobsStorm.kill_clients, 2), (Failovers.fill_primary, 2), (JobsStorm.stop_start, 2)]
 
     # ---- and after it ----
-
-    def heal_redis(self):
-        for server in self.servers:
-            server.resume()
-        self.make_room()
-        super().heal_redis()
-        self.make_room()  # one may have been dead
 
     def job(self, r, job, do, begun):
         if r.exists(f"rq:job:{job}"):

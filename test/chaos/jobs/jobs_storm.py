@@ -246,19 +246,6 @@ class JobsStorm(RedisBlows):
         self.writing = [Writer(self, i) for i in range(3)]
         return [*self.writing, Desk(self, "desk"), RqClient(self)]
 
-    def heal(self):
-        self.heal_redis()
-        super().heal()
-
-    def heal_redis(self):
-        """Its clock stays at the farthest that it was: else what has a lease from there would wait as long."""
-        self.free_disk()
-        self.revive_redis()
-        self.server.resume()
-        self.redis_plan.clock(self.farthest)
-        self.tell_redis("CONFIG", "SET", "maxmemory", "0")
-        self.tell_redis("REPLICAOF", "NO", "ONE")
-
     def close_more(self):
         self.server.close()
 

@@ -6,7 +6,6 @@ clients and Sentinels go as well. Writers ask with WAIT whether the replica has 
 so a hand-out or a settlement may come again, and a body of the inbox be taken twice. But what was acknowledged comes to somebody, in each queue that wanted it; what was
 refused comes to nobody; no good message is dead, and nothing is left.
 """
-import contextlib
 import sys
 
 import redis
@@ -45,11 +44,7 @@ class QueueFailoverStorm(Failovers, QueueStorm):
     # ---- and after it ----
 
     def heal_redis(self):
-        for server in self.servers:
-            server.resume()
-        self.make_room()
         super().heal_redis()
-        self.make_room()  # one may have been dead
         self.redis_plan.clock(self.farthest)
 
 

@@ -12,9 +12,7 @@ disk (a small tmpfs, which takes root) is full, and its clock set forward and ba
   nothing of the queues is left in Redis but dead letters, no process, no socket and no sanitizer's complaint; nobody has grown
 """
 import collections
-import contextlib
 import json
-import os
 import pathlib
 import random
 import sys
@@ -283,19 +281,6 @@ class QueueStorm(RedisBlows):
         self.pulling = [Puller(self, i) for i in range(2)]
         self.raw = RawPuller(self)
         return [*self.writing, *self.pulling, self.raw]
-
-    def heal(self):
-        self.heal_redis()
-        super().heal()
-
-    def heal_redis(self):
-        """Its clock stays at the farthest that it was: else what has a lease from there would wait as long."""
-        self.free_disk()
-        self.revive_redis()
-        self.server.resume()
-        self.redis_plan.clock(self.farthest)
-        self.tell_redis("CONFIG", "SET", "maxmemory", "0")
-        self.tell_redis("REPLICAOF", "NO", "ONE")
 
     def close_more(self):
         self.server.close()

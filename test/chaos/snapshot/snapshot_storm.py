@@ -257,8 +257,10 @@ class SnapshotStorm(RedisBlows):
             reader.start()
         return self.writing
 
-    def heal(self):
+    def heal_redis(self):
         self.server.resume()
+
+    def heal(self):
         self.bring_mirror_back()
         super().heal()
 

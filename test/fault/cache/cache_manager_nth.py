@@ -12,16 +12,14 @@ under the number that it was told, and nothing else; nodes go on in their incarn
 
 Exit status 0 when all of it held.
 """
-import os
 import pathlib
-import signal
 import sys
 
 FAULT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(FAULT), str(FAULT.parent / "e2e"), str(FAULT.parent / "e2e/cache")]
-from nth_base import LIMIT, options_of, run, until_none_fails  # noqa: E402
+from nth_base import LIMIT, options_of, run, start_anew, until_none_fails  # noqa: E402
 from plan import Plan, environment  # noqa: E402
-from platoon_fixture import Platoon, RedisServer, freeze, wait_until  # noqa: E402
+from platoon_fixture import Platoon, RedisServer, wait_until  # noqa: E402
 from ring_node_fixture import MANAGER, ONE, TWO, configure_ring, serves, state  # noqa: E402
 
 KINDS = ["alloc", "write", "send"]  # it syncs nothing
@@ -95,13 +93,7 @@ class Nth:
         return reached
 
     def start_round(self, kind, n):
-        """The master is stopped meanwhile, so that the first process to count is the next one."""
-        victim = self.platoon.pid_of(MANAGER)
-        freeze(self.platoon.process.pid)
-        os.kill(victim, signal.SIGKILL)
-        self.plan.fail(kind, n)
-        os.kill(self.platoon.process.pid, signal.SIGCONT)
-        wait_until(lambda: (w := self.platoon.workers()[MANAGER])["state"] == "READY" and w["pid"] != victim, LIMIT, "a new manager")
+        start_anew(self.platoon, MANAGER, lambda: self.plan.fail(kind, n))
         self.requests()
         reached = self.plan.failed(kind) > 0
         self.plan.fail(kind, 0)

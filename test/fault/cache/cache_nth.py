@@ -13,18 +13,16 @@ node when it has nothing but the store; nothing is a dead letter.
 Exit status 0 when all of it held.
 """
 import contextlib
-import os
 import pathlib
-import signal
 import sys
 
 FAULT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(FAULT), str(FAULT.parent / "e2e"), str(FAULT.parent / "e2e/cache")]
 import redis  # noqa: E402
 from cache_store_fixture import BACKING, NODE, Directory, cache_text, client, lose  # noqa: E402
-from nth_base import LIMIT, options_of, run, until_none_fails  # noqa: E402
+from nth_base import LIMIT, options_of, run, start_anew, until_none_fails  # noqa: E402
 from plan import KINDS, Plan, environment  # noqa: E402
-from platoon_fixture import Platoon, freeze, section, wait_until  # noqa: E402
+from platoon_fixture import Platoon, section, wait_until  # noqa: E402
 
 PROGRAMS = {"cache-node": NODE, "cache-backing": BACKING}
 OBJECTS = 4
@@ -125,15 +123,8 @@ class Nth:
         return reached
 
     def start_round(self, program, kind, n):
-        """The master is stopped meanwhile, so that the first process to count is the next one."""
-        name = PROGRAMS[program]
-        victim = self.platoon.pid_of(name)
-        freeze(self.platoon.process.pid)
         self.write("same", b"%d" % n, "SET", "same", n)
-        os.kill(victim, signal.SIGKILL)
-        self.plan[program].fail(kind, n)
-        os.kill(self.platoon.process.pid, signal.SIGCONT)
-        wait_until(lambda: (w := self.platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
+        start_anew(self.platoon, PROGRAMS[program], lambda: self.plan[program].fail(kind, n))
         reached = self.plan[program].failed(kind) > 0
         self.plan[program].fail(kind, 0)
         self.commands()

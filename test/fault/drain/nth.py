@@ -21,11 +21,10 @@ import sys
 
 TEST = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TEST / "e2e"), str(TEST / "e2e/drain"), str(TEST / "fault")]
-import redis  # noqa: E402
 from drain_fixture import DrainPlatoon, ledger_left  # noqa: E402
-from nth_base import LIMIT, options_of, run, until_none_fails  # noqa: E402
+from nth_base import LIMIT, options_of, run, start_anew, until_none_fails  # noqa: E402
 from plan import KINDS, Plan, environment  # noqa: E402
-from platoon_fixture import PostgresServer, RedisServer, alive, freeze, wait_until  # noqa: E402
+from platoon_fixture import PostgresServer, RedisServer, alive, wait_until  # noqa: E402
 
 WORKERS = ["transfer", "get-hash", "get-set", "watcher"]
 VISITS = 5
@@ -105,15 +104,9 @@ class Nth:
         wait_until(lambda: all(w["state"] == "READY" for w in self.platoon.workers().values()), LIMIT, "every worker to be READY")
 
     def start_round(self, program, kind, n):
-        """The master is stopped meanwhile, so that the first process to count is the next one."""
-        name = {"transfer": "transfer/visits.1"}.get(program, f"redis/visits/{program}.1")
         self.all_up()
-        victim = self.platoon.pid_of(name)
-        freeze(self.platoon.process.pid)
-        os.kill(victim, signal.SIGKILL)
-        self.plan[program].fail(kind, n)
-        os.kill(self.platoon.process.pid, signal.SIGCONT)
-        wait_until(lambda: self.platoon.workers()[name]["pid"] not in (None, victim), LIMIT, f"a new {name}")
+        name = {"transfer": "transfer/visits.1"}.get(program, f"redis/visits/{program}.1")
+        start_anew(self.platoon, name, lambda: self.plan[program].fail(kind, n))
         self.all_up()
         reached = self.plan[program].failed(kind) > 0
         self.plan[program].fail(kind, 0)

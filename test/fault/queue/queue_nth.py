@@ -22,7 +22,7 @@ FAULT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(FAULT), str(FAULT.parent / "e2e"), str(FAULT.parent / "e2e/queue")]
 from nth_base import LIMIT, Rounds, options_of, run  # noqa: E402
 from plan import Plan, environment  # noqa: E402
-from platoon_fixture import Platoon, RedisServer, base_text, section, wait_until  # noqa: E402
+from platoon_fixture import Platoon, RedisServer, base_text, wait_until  # noqa: E402
 from queue_fixture import Shop  # noqa: E402
 
 PROGRAMS = {"backbone": "queue/shop/backbone.1", "queue": "queue/shop/pages.1", "port": "indexer.1"}
