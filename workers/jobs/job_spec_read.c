@@ -89,6 +89,14 @@ static json_t *spec_answer(struct job_spec_read *r, struct buffer *why)
     return spec;
 }
 
+/* Also when a shell says so of what it ran: interpreters are often found behind one (pyenv's shims). */
+static bool spec_killed(const struct job_spec_read *r)
+{
+    bool told = WIFEXITED(r->status) && WEXITSTATUS(r->status) == 128 + SIGKILL;
+    bool self = WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGKILL;
+    return !r->late && !r->large && (told || self);
+}
+
 static void spec_tell(struct job_spec_read *r)
 {
     struct buffer text = BUFFER_EMPTY;
@@ -100,7 +108,7 @@ static void spec_tell(struct job_spec_read *r)
     utf8_show(why);
     job_spec_read_fn fn = r->fn;
     void *ctx = r->ctx;
-    bool killed = !r->late && !r->large && WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGKILL;
+    bool killed = spec_killed(r);
     spec_close(r);
     fn(ctx, spec, why, killed);
     json_decref(spec);

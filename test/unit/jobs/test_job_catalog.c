@@ -154,6 +154,13 @@ START_TEST(what_somebody_kills)
     put_file("doomed.sh", "#!/bin/sh\nkill -9 $$\n");
     ck_assert_int_eq(job_catalog_look(catalog), -EBUSY);
     is_refused("doomed", -EINVAL, "--spec was killed by signal 9");
+    snprintf(text, sizeof text,
+             "#!/bin/sh\necho x >>%s/told\n"
+             "sh -c '[ $(wc -l <%s/told) -ge 3 ] || kill -9 $$' || exit\n"
+             "echo '{\"display_name\":\"Behind a shell\"}'\n",
+             folder, folder);
+    put_file("shell.sh", text);
+    is_sound("shell", "Behind a shell");
     put_file("crashes.sh", "#!/bin/sh\nkill -11 $$\n");
     ck_assert_int_eq(job_catalog_look(catalog), -EBUSY);
     is_refused("crashes", -EINVAL, "--spec was killed by signal 11");
