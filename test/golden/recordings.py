@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "e2e/drain")]
 import msgpack  # noqa: E402
 from drain_fixture import DrainPlatoon as Platoon  # noqa: E402
-from platoon_fixture import ROOT, wait_until  # noqa: E402
+from platoon_fixture import ROOT, free_port, wait_until  # noqa: E402
 from platoon_steps import own_binary  # noqa: E402
 
 TYPES = ("health", "command", "send", "watcher", "get-set", "get-hash", "transfer", "report", "port")
@@ -36,6 +36,8 @@ def stored(name):
 
 # ---- settings ----
 
+PORT = "6391"  # of configs/everything.conf
+
 class Standins:
     """A platoon on one of configs/, all of whose workers are stand-ins."""
 
@@ -46,6 +48,7 @@ class Standins:
         (self.dir / "told").mkdir()
         for worker in (*TYPES, "own"):
             (self.dir / "libexec" / worker).symlink_to(HERE / "standin")
+        self.port = str(free_port())  # for that of the recording, which another may have
         self.platoon.config_path.write_text(self.prepared((HERE / f"configs/{name}.conf").read_text()))
         inner = self.platoon.environment()
         self.platoon.environment = lambda: {**inner, "GOLDEN_OUT": str(self.dir / "told")}
@@ -53,7 +56,7 @@ class Standins:
     def prepared(self, text):
         """The scratch directory for the places of an installed platoon."""
         places = "".join(f'\n    {key}_dir = "@DIR@/{at}"' for key, at in (("runtime", "run"), ("state", "state"), ("libexec", "libexec")))
-        return text.replace("platoon {", "platoon {" + places, 1).replace("@DIR@", str(self.dir))
+        return text.replace("platoon {", "platoon {" + places, 1).replace("@DIR@", str(self.dir)).replace(PORT, self.port)
 
     def told(self):
         """Worker to what it was told."""
@@ -64,8 +67,8 @@ def plain(text, platoon):
     return text.replace(str(platoon.dir), "@DIR@")
 
 
-def plain_settings(settings, platoon):
-    found = {key: plain(value, platoon) for key, value in settings.items() if key != "platoon.cgroup"}
+def plain_settings(settings, run):
+    found = {key: PORT if value == run.port else plain(value, run.platoon) for key, value in settings.items() if key != "platoon.cgroup"}
     for key in ("instance", "boot"):
         assert found[f"platoon.{key}"], f"platoon.{key} is missing"
         found[f"platoon.{key}"] = f"@{key.upper()}@"
@@ -79,7 +82,7 @@ def take_settings(build, name):
     try:
         run.platoon.start()
         wait_until(lambda: set(CONFIGS[name]) <= set(run.told()), 30, f"the temporary children of {name}.conf")
-        found = {worker: {**told, "settings": plain_settings(told["settings"], run.platoon)} for worker, told in run.told().items()}
+        found = {worker: {**told, "settings": plain_settings(told["settings"], run)} for worker, told in run.told().items()}
         failed = False
         return found
     finally:
