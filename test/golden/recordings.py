@@ -67,8 +67,8 @@ def plain(text, platoon):
     return text.replace(str(platoon.dir), "@DIR@")
 
 
-def plain_settings(settings, run):
-    found = {key: PORT if value == run.port else plain(value, run.platoon) for key, value in settings.items() if key != "platoon.cgroup"}
+def plain_settings(settings, platoon, port=None):
+    found = {key: PORT if port and value == port else plain(value, platoon) for key, value in settings.items() if key != "platoon.cgroup"}
     for key in ("instance", "boot"):
         assert found[f"platoon.{key}"], f"platoon.{key} is missing"
         found[f"platoon.{key}"] = f"@{key.upper()}@"
@@ -82,7 +82,7 @@ def take_settings(build, name):
     try:
         run.platoon.start()
         wait_until(lambda: set(CONFIGS[name]) <= set(run.told()), 30, f"the temporary children of {name}.conf")
-        found = {worker: {**told, "settings": plain_settings(told["settings"], run)} for worker, told in run.told().items()}
+        found = {worker: {**told, "settings": plain_settings(told["settings"], run.platoon, run.port)} for worker, told in run.told().items()}
         failed = False
         return found
     finally:
