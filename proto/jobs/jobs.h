@@ -155,8 +155,9 @@
       "map {job_id, id, platform_id, queue, status, cause, reason, attempt, created_at, enqueued_at, started_at, " \
       "ended_at, worker, progress, eta_ms, meta, result, exit_code, signal, oom, cpu_ms, max_rss_bytes, run_ms, " \
       "settings, output}, or nil each") \
-    X("job-collector", "job-due", ACT, "PLATFORM SETTINGS NAME DUE", \
-      "map {job_id, replayed}: of a schedule, at a time, in seconds; a job of that name and time is made once") \
+    X("job-collector", "job-due", ACT, "NAME DUE VERSION", \
+      "map {job_id, replayed}: of a schedule as it was written then, at a time, in seconds; a job of that name and " \
+      "time is made once") \
     X("job-collector", "job-schedules", LOOK, "", \
       "array of map {name, platform_id, settings, cron, every_ms, missed, overlap, origin, state, last, next, " \
       "job_id, status, why}") \

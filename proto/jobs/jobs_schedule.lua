@@ -3,7 +3,8 @@
 -- What is to be made when, as three hashes of ours by the schedule's name: its definition, until when it has been looked after (seconds), and what came of
 -- that. A definition begins with f (of the configuration file) or v (of a verb) and is the keeper's and collector's own otherwise.
 --
--- look                             [[name, definition, last, state, job, its status, why, now], ...]; state: '' or paused; now: '1': at once
+-- look                             [[name, definition, last, state, job, its status, why, now, version], ...]; state: '' or paused; now: '1': at once
+-- read name                        [definition, version], or nil: unknown
 -- sync time [name definition ...]  those of the file are these; one that is new is looked after from `time` on. -> how many
 -- put name definition time         -> put; file: the file has one of that name
 -- remove|pause|resume|now name time  -> removed, paused, resumed, asked; file: only the file can remove it; unknown. What was due while it was paused is not
@@ -13,9 +14,11 @@
 local what, name = ARGV[1], ARGV[2]
 local DEFINED, LAST, PAUSED, NOW = KEYS[1] .. 'schedules', KEYS[1] .. 'schedules:last', KEYS[1] .. 'schedules:paused', KEYS[1] .. 'schedules:now'
 local MADE, WHY = KEYS[1] .. 'schedules:job', KEYS[1] .. 'schedules:why'
+-- When what is made when was written last: it tells what was looked at from what has come instead, and says nothing of either.
+local VERSION = KEYS[1] .. 'schedules:version'
 
 local function forget(of)
-  for _, key in ipairs({LAST, PAUSED, NOW, MADE, WHY, DEFINED}) do
+  for _, key in ipairs({LAST, PAUSED, NOW, MADE, WHY, VERSION, DEFINED}) do
     call('HDEL', key, of)
   end
 end
@@ -26,14 +29,18 @@ local function look()
     local of = defined[i]
     local job = call('HGET', MADE, of) or ''
     out[#out + 1] = {of, defined[i + 1], call('HGET', LAST, of) or '0', call('HGET', PAUSED, of) and 'paused' or '', job,
-      job ~= '' and call('HGET', JOB .. job, 'status') or '', call('HGET', WHY, of) or '', call('HGET', NOW, of) or ''}
+      job ~= '' and call('HGET', JOB .. job, 'status') or '', call('HGET', WHY, of) or '', call('HGET', NOW, of) or '',
+      call('HGET', VERSION, of) or ''}
   end
   return out
 end
 
 local function define(of, definition, time)
   call('HSETNX', LAST, of, time)
-  call('HSET', DEFINED, of, definition)
+  if call('HGET', DEFINED, of) ~= definition then
+    call('HSET', VERSION, of, stamped)
+    call('HSET', DEFINED, of, definition)
+  end
 end
 
 local function sync()
@@ -78,7 +85,9 @@ elseif what == 'sync' then
   return sync()
 end
 local definition = call('HGET', DEFINED, name)
-if what == 'put' then
+if what == 'read' then
+  return definition and {definition, call('HGET', VERSION, name) or ''}
+elseif what == 'put' then
   if definition and string.sub(definition, 1, 1) == 'f' then
     return 'file'
   end

@@ -47,12 +47,37 @@ static void call_end(struct job_call *call, enum job_call_status status)
         worker_finished(calls->w);
 }
 
+static void call_wait(struct job_call *call)
+{
+    struct job_call **at = &call->calls->waiting;
+    while (*at != NULL)
+        at = &(*at)->next;
+    call->next = NULL;
+    *at = call;
+}
+
+/* What a verb has said that may go on. */
+static void call_go(struct job_call *call, enum job_call_status status)
+{
+    if (status == JOB_CALL_WAITS)
+        call_wait(call);
+    else if (status != JOB_CALL_OK)
+        call_end(call, status == JOB_CALL_NOW ? JOB_CALL_OK : status);
+}
+
 static void call_on_reply(struct redis_conn *conn, const redisReply *reply, void *ctx)
 {
     struct job_call *call = ctx;
+    enum job_call_status (*read)(struct job_call *, const redisReply *) = call->read;
     (void)conn;
     job_redis_failed(reply, call->why, sizeof call->why);
-    call_end(call, call->why[0] != '\0' ? JOB_CALL_AWAY : call->verb->answer(call, reply));
+    call->read = NULL;
+    if (call->why[0] != '\0')
+        call_end(call, JOB_CALL_AWAY);
+    else if (read != NULL)
+        call_go(call, read(call, reply));
+    else
+        call_end(call, call->verb->answer(call, reply));
 }
 
 static enum job_call_status call_asked(struct job_call *call, int rc)
@@ -82,24 +107,6 @@ enum job_call_status job_call_command(struct job_call *call, size_t count,
 
 /* ---- its life ---- */
 
-static void call_wait(struct job_call *call)
-{
-    struct job_call **at = &call->calls->waiting;
-    while (*at != NULL)
-        at = &(*at)->next;
-    call->next = NULL;
-    *at = call;
-}
-
-static void call_ask(struct job_call *call)
-{
-    enum job_call_status status = call->verb->ask(call);
-    if (status == JOB_CALL_WAITS)
-        call_wait(call);
-    else if (status != JOB_CALL_OK)
-        call_end(call, status == JOB_CALL_NOW ? JOB_CALL_OK : status);
-}
-
 int job_call_start(struct job_calls *calls, const struct job_call_verb *verb,
                    const struct slice *args, job_call_fn done, void *owner)
 {
@@ -121,7 +128,7 @@ int job_call_start(struct job_calls *calls, const struct job_call_verb *verb,
         call->args[i] =
             args[i].len > 0 ? slice_make(call->words.data + from, args[i].len) : slice_of("");
     calls->count++;
-    call_ask(call);
+    call_go(call, call->verb->ask(call));
     return 0;
 }
 
@@ -132,7 +139,7 @@ void job_calls_on_catalog(void *ctx)
     calls->waiting = NULL;
     for (struct job_call *call = waiting, *next; call != NULL; call = next) {
         next = call->next;
-        call_ask(call);
+        call_go(call, call->verb->ask(call));
     }
 }
 

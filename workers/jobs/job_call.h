@@ -1,8 +1,9 @@
 /*
  * job_call.h: what is asked of a collector, by platoonctl or over HTTP, from its words to its answer.
  *
- * Runs in collectors. A call asks Redis once, and its answer is one msgpack value; it may wait for the catalogue
- * before. The verbs are job_call_run.c and job_call_look.c.
+ * Runs in collectors. A call asks Redis once, or twice where it must read first what it does, and its answer is one
+ * msgpack value; it may wait for the catalogue before. The verbs are job_call_run.c, job_call_look.c and
+ * job_call_schedule.c.
  */
 #ifndef WORKERS_JOBS_JOB_CALL_H
 #define WORKERS_JOBS_JOB_CALL_H
@@ -16,9 +17,9 @@
 #define JOB_CALL_WHY_SIZE 1200
 
 enum job_call_status {
-    JOB_CALL_OK,  /* of a verb's `ask`: Redis has been asked; in the end: the body is the answer */
+    JOB_CALL_OK,  /* of `ask` and `read`: Redis has been asked; in the end: the body is the answer */
     JOB_CALL_NOW, /* of `ask` alone: the body is the answer already */
-    JOB_CALL_WAITS, /* of `ask` alone: for the catalogue; it is asked again */
+    JOB_CALL_WAITS, /* of `ask` and `read`: for the catalogue; it is asked again from the start */
     JOB_CALL_AWAY,  /* Redis is, or memory is short: later it may go */
     JOB_CALL_NO_PLATFORM,
     JOB_CALL_BROKEN, /* the platform is */
@@ -61,6 +62,8 @@ struct job_call {
     struct buffer words; /* what they lie in */
     job_call_fn done;
     void *owner;
+    /* Set by `ask` when Redis' answer is but what it must read first: goes on from there, as `ask` does. */
+    enum job_call_status (*read)(struct job_call *call, const redisReply *reply);
     char job[JOB_CALL_ID_SIZE];
     struct buffer body; /* msgpack */
     char why[JOB_CALL_WHY_SIZE];

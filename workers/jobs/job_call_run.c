@@ -1,4 +1,10 @@
-/* job_call_run.c: job-run: a job is made of what is asked for and what its platform takes. See job_call.h. */
+/*
+ * job_call_run.c: job-run, and job-due of a schedule: a job is made of what is asked for and what its platform takes.
+ * See job_call.h.
+ *
+ * Who asks for a schedule's job names the schedule; what it is made of, secrets too, is read in Redis, so that no
+ * message has it.
+ */
 #include "common/pack.h"
 #include "common/json/json_text.h"
 #include "common/siphash.h"
@@ -7,6 +13,7 @@
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_call.h"
 #include "workers/jobs/job_pickle.h"
+#include "workers/jobs/job_schedule.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,13 +28,20 @@
 #define RUN_DIGEST_SIZE 33
 #define RUN_WORDS       64
 
-enum { ARG_PLATFORM, ARG_SETTINGS, ARG_ID, ARG_KEY, ARGS, ARG_DUE = ARG_KEY };
+enum { ARG_PLATFORM, ARG_SETTINGS, ARG_ID, ARG_KEY, ARGS };
+enum { DUE_NAME, DUE_AT, DUE_VERSION, DUE_ARGS };
+
+/* What is asked for. */
+struct run_wish {
+    struct slice platform, settings, id, key;
+    int64_t due; /* seconds since 1970; below 0: it is of no schedule */
+};
 
 /* What a new job is told to Redis with. */
 struct run {
+    struct run_wish wish;
     struct slice words[RUN_WORDS];
     size_t count;
-    int64_t due; /* seconds since 1970; below 0: it is of no schedule */
     struct buffer data, description, settings, secrets;
     char digest[RUN_DIGEST_SIZE];
     char timeout[24], retries[24], ttl[2][24];
@@ -97,7 +111,7 @@ static enum job_call_status run_settings(struct job_call *call, struct run *run,
 {
     struct buffer why = BUFFER_EMPTY;
     json_t *values = NULL;
-    int64_t now = run->due >= 0 ? run->due : (int64_t)time(NULL);
+    int64_t now = run->wish.due >= 0 ? run->wish.due : (int64_t)time(NULL);
     int rc = job_settings_read(takes, given, call->calls->zone, now, &values, &why);
     const char *text = why.len > 0 ? buffer_text(&why) : NULL;
     enum job_call_status status = JOB_CALL_OK;
@@ -114,14 +128,14 @@ static enum job_call_status run_settings(struct job_call *call, struct run *run,
  * Of what was asked for, not of what came of it: "yesterday" stays that. A hash, for secrets may be among it. It tells
  * apart what one caller asks for under one key, so it need not withstand more than chance.
  */
-static bool run_digest(const struct job_call *call, json_t *given, char digest[RUN_DIGEST_SIZE])
+static bool run_digest(const struct run_wish *wish, json_t *given, char digest[RUN_DIGEST_SIZE])
 {
     static const uint8_t keys[2][SIPHASH_KEY_SIZE] = {"job-run", "job-run, again"};
     struct buffer asked = BUFFER_EMPTY;
     char *text = json_dumps(given, JSON_COMPACT | JSON_SORT_KEYS);
-    buffer_append_slice(&asked, call->args[ARG_PLATFORM]);
+    buffer_append_slice(&asked, wish->platform);
     buffer_append_char(&asked, '\n');
-    buffer_append_slice(&asked, call->args[ARG_ID]);
+    buffer_append_slice(&asked, wish->id);
     buffer_append_char(&asked, '\n');
     buffer_append_text(&asked, text != NULL ? text : "");
     bool ok = text != NULL && buffer_ok(&asked);
@@ -156,9 +170,8 @@ static void run_put_platform(struct run *run, const struct worker *w,
         run_put(run, JOB_FIELD("rerun"), slice_of("0"));
 }
 
-static void run_put_job(struct run *run, const struct job_call *call, struct slice name)
+static void run_put_job(struct run *run, const struct worker *w, struct slice name)
 {
-    const struct worker *w = call->calls->w;
     static const char *const keys[] = {"jobs.result_ttl", "jobs.failure_ttl"};
     static const char *const fields[] = {"result_ttl", "failure_ttl"};
     run_put(run, "data", buffer_slice(&run->data));
@@ -168,7 +181,7 @@ static void run_put_job(struct run *run, const struct job_call *call, struct sli
                  worker_setting_u64(w, keys[i]) / 1000);
         run_put(run, fields[i], slice_of(run->ttl[i]));
     }
-    run_put(run, JOB_FIELD("platform"), call->args[ARG_PLATFORM]);
+    run_put(run, JOB_FIELD("platform"), run->wish.platform);
     run_put(run, JOB_FIELD("id"), name);
     run_put(run, JOB_FIELD("settings"), buffer_slice(&run->settings));
     if (run->secrets.len > 0)
@@ -179,63 +192,59 @@ static enum job_call_status run_make(struct job_call *call, struct run *run, str
                                      const struct job_platform_spec *spec)
 {
     char queue[JOB_QUEUE_SIZE];
-    run_new_id(call, name, call->args[ARG_PLATFORM], run->due);
-    buffer_append_slice(&run->description, call->args[ARG_PLATFORM]);
+    const struct run_wish *wish = &run->wish;
+    run_new_id(call, name, wish->platform, wish->due);
+    buffer_append_slice(&run->description, wish->platform);
     buffer_printf(&run->description, " (%.*s)", (int)name.len, name.ptr);
-    int rc = job_data_write(&run->data, call->args[ARG_PLATFORM]);
+    int rc = job_data_write(&run->data, wish->platform);
     if (rc == 0)
-        rc = job_queue_name(call->calls->queue, call->args[ARG_PLATFORM], name, queue);
+        rc = job_queue_name(call->calls->queue, wish->platform, name, queue);
     if (rc != 0 || !buffer_ok(&run->description))
         return job_call_refuse(call, JOB_CALL_AWAY, "memory is short: try again");
-    const struct slice head[] = {slice_of(call->job),
-                                 slice_of(queue),
-                                 slice_of("0"),
-                                 slice_of("0"),
-                                 run->due >= 0 ? slice_of("") : call->args[ARG_KEY],
-                                 slice_of(run->digest)};
+    const struct slice head[] = {slice_of(call->job), slice_of(queue), slice_of("0"),
+                                 slice_of("0"),       wish->key,       slice_of(run->digest)};
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
         run->words[run->count++] = head[i];
-    run_put_job(run, call, name);
+    run_put_job(run, call->calls->w, name);
     run_put_platform(run, call->calls->w, spec);
     return job_call_script(call, JOB_SCRIPT_JOBS_ENQUEUE, run->count, run->words);
 }
 
 /* ---- the verb ---- */
 
-static enum job_call_status run_check(struct job_call *call)
+static enum job_call_status run_check(struct job_call *call, const struct run_wish *wish)
 {
-    struct slice id = call->args[ARG_ID];
-    if (id.len > RUN_ID_MAX || !utf8_valid(id))
+    if (wish->id.len > RUN_ID_MAX || !utf8_valid(wish->id))
         return job_call_refuse(call, JOB_CALL_INVALID, "the short name is UTF-8, at most %d bytes",
                                RUN_ID_MAX);
-    if (call->args[ARG_KEY].len > RUN_KEY_MAX)
+    if (wish->key.len > RUN_KEY_MAX)
         return job_call_refuse(call, JOB_CALL_INVALID, "a key has at most %d bytes", RUN_KEY_MAX);
     return JOB_CALL_OK;
 }
 
-static enum job_call_status run_ask_at(struct job_call *call, int64_t due)
+static enum job_call_status run_wish(struct job_call *call, const struct run_wish *wish)
 {
     struct job_catalog_platform platform;
-    struct run run = {.due = due};
-    enum job_call_status status = run_check(call);
+    struct run run = {.wish = *wish};
+    enum job_call_status status = run_check(call, wish);
     if (status != JOB_CALL_OK)
         return status;
-    int rc = job_catalog_find(call->calls->catalog, call->args[ARG_PLATFORM], &platform, call->why,
+    int rc = job_catalog_find(call->calls->catalog, wish->platform, &platform, call->why,
                               sizeof call->why);
     if (rc == -EBUSY)
         return JOB_CALL_WAITS;
     if (rc != 0)
         return rc == -EINVAL ? JOB_CALL_BROKEN : JOB_CALL_NO_PLATFORM;
-    struct slice text = call->args[ARG_SETTINGS];
-    json_t *given = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *given =
+        json_loadb(wish->settings.ptr, wish->settings.len, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(given))
         status = job_call_refuse(call, JOB_CALL_INVALID,
                                  "settings must be a JSON object, such as {\"date\":\"today\"}");
-    else if (!run_digest(call, given, run.digest))
+    else if (!run_digest(wish, given, run.digest))
         status = job_call_refuse(call, JOB_CALL_AWAY, "memory is short: try again");
     else
         status = run_settings(call, &run, platform.spec->settings, given);
-    struct slice name = call->args[ARG_ID].len > 0 ? call->args[ARG_ID] : slice_of("manual");
+    struct slice name = wish->id.len > 0 ? wish->id : slice_of("manual");
     if (status == JOB_CALL_OK)
         status = run_make(call, &run, name, platform.spec);
     json_decref(given);
@@ -248,16 +257,12 @@ static enum job_call_status run_ask_at(struct job_call *call, int64_t due)
 
 static enum job_call_status run_ask(struct job_call *call)
 {
-    return run_ask_at(call, -1);
-}
-
-/* Of a schedule: as of its due time, and once, whoever asks for it how often. */
-static enum job_call_status run_due_ask(struct job_call *call)
-{
-    uint64_t due;
-    if (text_parse_u64(call->args[ARG_DUE], &due) != 0 || due > RUN_DUE_MAX)
-        return job_call_refuse(call, JOB_CALL_INVALID, "DUE: seconds since 1970 are wanted");
-    return run_ask_at(call, (int64_t)due);
+    const struct slice *args = call->args;
+    return run_wish(call, &(struct run_wish){.platform = args[ARG_PLATFORM],
+                                             .settings = args[ARG_SETTINGS],
+                                             .id = args[ARG_ID],
+                                             .key = args[ARG_KEY],
+                                             .due = -1});
 }
 
 static enum job_call_status run_answer(struct job_call *call, const redisReply *reply)
@@ -282,5 +287,45 @@ static enum job_call_status run_answer(struct job_call *call, const redisReply *
 
 const struct job_call_verb job_call_run = {"job-run", "PLATFORM SETTINGS ID KEY", ARGS, run_ask,
                                            run_answer};
-const struct job_call_verb job_call_due = {"job-due", "PLATFORM SETTINGS NAME DUE", ARGS,
-                                           run_due_ask, run_answer};
+
+/* ---- of a schedule: as of its due time, and once, whoever asks for it how often ---- */
+
+/* What it is made of. When another has come instead meanwhile, that one need not be due. */
+static enum job_call_status due_read(struct job_call *call, const redisReply *reply)
+{
+    const redisReply *definition = job_reply_at(reply, 0), *version = job_reply_at(reply, 1);
+    struct job_schedule s;
+    uint64_t due = 0;
+    if (definition == NULL || version == NULL)
+        return job_call_refuse(call, JOB_CALL_NO_JOB, "there is no schedule %s", call->job);
+    if (!slice_equal(job_reply_bytes(version), call->args[DUE_VERSION]))
+        return job_call_refuse(call, JOB_CALL_AWAY,
+                               "schedule %s was changed meanwhile: it is looked after again",
+                               call->job);
+    if (text_parse_u64(call->args[DUE_AT], &due) != 0 ||
+        job_schedule_read(job_reply_bytes(definition), &s) != 0)
+        return job_call_refuse(call, JOB_CALL_AWAY, "a schedule in Redis is none of ours");
+    enum job_call_status status =
+        run_wish(call, &(struct run_wish){.platform = slice_of(s.platform),
+                                          .settings = slice_of(s.settings),
+                                          .id = call->args[DUE_NAME],
+                                          .key = slice_of(""),
+                                          .due = (int64_t)due});
+    job_schedule_fini(&s);
+    return status;
+}
+
+static enum job_call_status due_ask(struct job_call *call)
+{
+    uint64_t due;
+    if (text_parse_u64(call->args[DUE_AT], &due) != 0 || due > RUN_DUE_MAX)
+        return job_call_refuse(call, JOB_CALL_INVALID, "DUE: seconds since 1970 are wanted");
+    if (!slice_copy(call->args[DUE_NAME], call->job, sizeof call->job))
+        return job_call_refuse(call, JOB_CALL_INVALID, "that is no name of a schedule");
+    call->read = due_read;
+    const struct slice args[] = {slice_of("read"), call->args[DUE_NAME]};
+    return job_call_script(call, JOB_SCRIPT_JOBS_SCHEDULE, 2, args);
+}
+
+const struct job_call_verb job_call_due = {"job-due", "NAME DUE VERSION", DUE_ARGS, due_ask,
+                                           run_answer};

@@ -132,11 +132,23 @@ bool job_settings_hide(struct job_settings *s, const char *name)
     return false;
 }
 
+/* What is secret in such a one has no name before it has been read. */
+static bool has_members(const struct job_setting *setting)
+{
+    return setting->type == JOB_SETTING_DICT || setting->type == JOB_SETTING_LIST;
+}
+
 static json_t *mask_of(const struct job_setting *setting, json_t *value)
 {
-    return setting->secret && value != NULL && !json_is_null(value) ? json_string(JOB_SECRET_MASK)
-           : value != NULL                                          ? job_secret_mask(value)
-                                                                    : json_null();
+    json_t *read = NULL, *shown;
+    if (value == NULL || json_is_null(value))
+        return json_null();
+    if (setting->secret || (has_members(setting) && json_is_string(value) &&
+                            job_setting_value_read(setting->type, value, NULL, 0, &read) != 0))
+        return json_string(JOB_SECRET_MASK);
+    shown = job_secret_mask(read != NULL ? read : value);
+    json_decref(read);
+    return shown;
 }
 
 json_t *job_settings_describe(const struct job_settings *s)
@@ -161,7 +173,7 @@ json_t *job_settings_describe(const struct job_settings *s)
 /* `; ` would end a header, `\n` a line of the log: what was given is shown as JSON, which has neither. */
 static void show_value(struct buffer *why, const struct job_setting *setting, const json_t *value)
 {
-    if (setting->secret || job_secret_in(value))
+    if (setting->secret || has_members(setting) || job_secret_in(value))
         return;
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
     if (text != NULL)

@@ -127,19 +127,20 @@ static struct worker_peer *timetable_collector(struct worker *w)
     return p;
 }
 
-static bool timetable_ask(struct job_timetable *t, struct slice name, const struct job_schedule *s,
+/* Names it alone: a message may be traced, and a schedule may have secrets. */
+static bool timetable_ask(struct job_timetable *t, struct slice name, struct slice version,
                           int64_t due)
 {
     struct worker_peer *collector = timetable_collector(t->w);
     char at[24];
     snprintf(at, sizeof at, "%" PRId64, due);
-    const struct slice args[] = {slice_of(s->platform), slice_of(s->settings), name, slice_of(at)};
+    const struct slice args[] = {name, slice_of(at), version};
     if (collector == NULL || !slice_copy(name, t->name, sizeof t->name))
         return false;
     t->due = due;
     t->token++;
     t->asked_ms = clock_mono_ms();
-    if (worker_ask(t->w, collector, t->token, TIMETABLE_ASK_MS, "job-due", 4, args) != 0)
+    if (worker_ask(t->w, collector, t->token, TIMETABLE_ASK_MS, "job-due", 3, args) != 0)
         t->name[0] = '\0';
     return t->name[0] != '\0';
 }
@@ -153,12 +154,12 @@ static bool timetable_runs(struct slice status)
 /* True when the collector has been asked: the next waits for its answer. */
 static bool timetable_look_at(struct job_timetable *t, const redisReply *row)
 {
-    struct slice fields[8];
+    struct slice fields[9];
     struct job_schedule s;
     int64_t due[SCHEDULE_ALL_MAX], now = timetable_now();
     uint64_t last;
     char name[JOB_SCHEDULE_NAME_MAX + 1];
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 9; i++)
         fields[i] = job_reply_at(row, i) != NULL ? job_reply_bytes(row->element[i]) : slice_of("");
     if (!slice_copy(fields[0], name, sizeof name) || text_parse_u64(fields[2], &last) != 0 ||
         job_schedule_read(fields[1], &s) != 0)
@@ -175,7 +176,7 @@ static bool timetable_look_at(struct job_timetable *t, const redisReply *row)
         timetable_ran(t, name, due[0], slice_of(""),
                       slice_of("none was made: the job before has not ended"));
     else if (count > 0)
-        asked = timetable_ask(t, fields[0], &s, due[0]);
+        asked = timetable_ask(t, fields[0], fields[8], due[0]);
     job_schedule_fini(&s);
     return asked;
 }

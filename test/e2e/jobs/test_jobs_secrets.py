@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -179,3 +180,94 @@ def test_of_schedules(etlas):
     none_of("a process", processes(etlas.platoon))
     none_of("the log", etlas.platoon.log())
     assert os.path.exists(gate)
+
+
+@pytest.fixture
+def watched(etlas):
+    """Whatever can be watched is: messages with their payloads, records of ends, metrics."""
+    etlas.add("says.py", PROGRAM)
+    etlas.port, etlas.watched = free_port(), {}
+    etlas.more = section("store kept", {"path": etlas.platoon.dir / "kept.db"}) + section("drain ended", {"redis": "main", "set": "ended:jobs", "store": "kept"})
+    etlas.own = {"health": f"127.0.0.1:{etlas.port}"}
+    etlas.start(sanjers=1, history="ended", log_level="debug", lease="5s", retry_min="10ms")
+    tool = [etlas.platoon.build / "platoonctl", "-s", etlas.platoon.dir / "run/control.sock", "--json", "trace", "--payload"]
+    for name in ("keeper", "collector", "sanjer.1"):
+        with open(etlas.platoon.dir / f"trace.{name}", "wb") as out:
+            etlas.watched[name] = subprocess.Popen([*tool, f"jobs/etlas/{name}"], stdout=out, stderr=out)
+    yield etlas
+    for process in etlas.watched.values():
+        process.kill()
+        process.wait()
+
+
+def traced(etlas, name):
+    return (etlas.platoon.dir / f"trace.{name}").read_text()
+
+
+def killed(etlas, *names):
+    """They crash, and say which messages were the last."""
+    victims = [etlas.platoon.workers()[f"jobs/etlas/{name}"] for name in names]
+    for victim in victims:
+        os.kill(victim["pid"], signal.SIGSEGV)
+    for victim in victims:
+        etlas.platoon.replaced(victim)
+        report = etlas.platoon.ctl("crashes", victim["name"]).stdout
+        assert "crash" in report, report
+        none_of(f"the report of {victim['name']}", report)
+
+
+def test_whoever_watches_sees_none(watched):
+    platoon, gate = watched.platoon, watched.platoon.dir / "gate"
+    settings = {**GIVEN, "gate": str(gate)}
+    assert platoon.ctl("job", "schedule", "add", "mine", "says", "--every", "1d", "--overlap", "allow", "--settings", json.dumps(settings)).returncode == 0
+
+    def asked():
+        platoon.ctl("job", "schedule", "now", "mine")
+        return '"ASK"' in traced(watched, "keeper") and '"SAID"' in traced(watched, "collector") and '"WAKE"' in traced(watched, "sanjer.1")
+
+    wait_until(asked, 60, "messages of a schedule's job to be traced")
+    assert "job-due" in traced(watched, "keeper"), "with their payloads"
+    for name in watched.watched:
+        none_of(f"the trace of {name}", traced(watched, name))
+    job = watched.run(settings, platform="says")
+    running = wait_until(lambda: [one for one in platoon.json("job", "list", "-n", "1000")["jobs"] if one["status"] == "started"], 60, "one to run")[0]["job_id"]
+    wait_until(lambda: "own:" in (watched.show(running)["output"] or ""), 60, "it to have said all")
+    none_of("a process", processes(platoon))
+    killed(watched, "keeper", "collector", "sanjer.1")
+    gate.touch()
+    platoon.ctl("job", "schedule", "remove", "mine")
+    watched.until(job, "finished")
+    wait_until(lambda: all(one["status"] == "finished" for one in platoon.json("job", "list", "-n", "1000")["jobs"]), 60, "all to finish")
+    wait_until(lambda: watched.redis.scard("ended:jobs") == 0, 60, "their records to be stored")
+    none_of("the records", (platoon.dir / "kept.db").read_bytes().decode("latin1"))
+    none_of("metrics", get(watched.port, "/metrics"))
+    none_of("Redis", whole(watched.redis))
+    for words in (("logs", "-n", "1000"), ("crashes",), ("status",), ("job", "stats"), ("report", "ended", "--by", "status"), ("--json", "status", "jobs/etlas/collector")):
+        done = platoon.ctl(*words)
+        assert done.returncode == 0, done
+        none_of(" ".join(words), done.stdout)
+    none_of("the log", platoon.log())
+
+
+def test_nor_who_gives_them_wrongly(etlas):
+    """What is refused is named, and not shown."""
+    etlas.add("says.py", PROGRAM)
+    etlas.port = free_port()
+    etlas.start(sanjers=1, listen=f"127.0.0.1:{etlas.port}", log_level="debug")
+    good = {**GIVEN, "gate": "/"}
+    for wrong in ({"pin": [SIX]}, {"storage": '{"settings": {"password": "' + STORED}, {"api_key": LONG}, {"storage": [STORED]}, {"db_password": None, "passwd": LONG}):
+        for verb in (("run", "says"), ("schedule", "add", "mine", "says", "--every", "1d")):
+            done = etlas.platoon.ctl("job", *verb, "--settings", json.dumps({**good, **wrong}))
+            assert done.returncode == 2 and "parameters in request: " in done.stderr, done
+            none_of("the refusal", done.stderr + done.stdout)
+        client = http.client.HTTPConnection("127.0.0.1", etlas.port, timeout=60 * SCALE)
+        client.request("POST", "/execution/run", json.dumps({"platform_id": "says", "settings": {**good, **wrong}}), {"Content-Type": "application/json"})
+        answer = client.getresponse()
+        assert answer.status == 400
+        none_of("the answer", answer.read().decode())
+        client.close()
+    text = json.dumps(STORAGE)  # what reads as a dict is one, in a schedule's list too
+    assert etlas.platoon.ctl("job", "schedule", "add", "mine", "says", "--every", "1d", "--settings", json.dumps({**good, "storage": text})).returncode == 0
+    shown = etlas.platoon.json("job", "schedule", "list")[0]["settings"]["storage"]
+    assert shown == {**STORAGE, "settings": {**STORAGE["settings"], "password": "***"}}
+    none_of("the log", etlas.platoon.log())

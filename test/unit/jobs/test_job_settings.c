@@ -115,11 +115,13 @@ START_TEST(one_type_at_a_time)
         char spec[64], given[128], want[128];
         snprintf(spec, sizeof spec, "{\"x\":{\"type\":\"%s\"}}", cases[i][0]);
         snprintf(given, sizeof given, "{\"x\":%s}", cases[i][1]);
+        bool hidden = cases[i][0][0] == 'l' || strcmp(cases[i][0], "dict") == 0;
         if (cases[i][2] != NULL)
             snprintf(want, sizeof want, "{\"x\":%s}", cases[i][2]);
-        else
-            snprintf(want, sizeof want, "Invalid parameters in request: x: no %s: %s",
-                     strcmp(cases[i][0], "datetime") == 0 ? "date" : cases[i][0], cases[i][1]);
+        else /* what does not read as a dict or a list may have a secret anywhere */
+            snprintf(want, sizeof want, "Invalid parameters in request: x: no %s%s%s",
+                     strcmp(cases[i][0], "datetime") == 0 ? "date" : cases[i][0],
+                     hidden ? "" : ": ", hidden ? "" : cases[i][1]);
         expect(spec, given, want);
     }
 }
