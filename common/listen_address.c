@@ -184,3 +184,22 @@ int listen_address_open(const struct listen_address *a, struct buffer *why)
     trust_close(&t);
     return rc;
 }
+
+const char *listen_address_remedy(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "choose another address, or end what uses it";
+    case EADDRNOTAVAIL:
+        return "no interface of this machine has that address: choose one that it has";
+    case ENOENT:
+        return "make the directory that it is to stand in";
+    case EACCES:
+        return "choose one that platoon's user may take, as a port from 1024 on";
+    case EPERM: /* listen_address_place's */
+    case EMLINK:
+        return "choose a place that is root's or platoon's alone";
+    default:
+        return "choose another address";
+    }
+}

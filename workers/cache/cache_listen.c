@@ -105,9 +105,8 @@ static int listen_open(const char *text, struct listen_address *address, char *w
         snprintf(why, why_size, "listen: %s: %s: choose a place that is root's or ours alone", text,
                  others);
     else if (fd < 0)
-        snprintf(why, why_size,
-                 "cannot listen on %s: %s: choose another address, or end what uses it", text,
-                 strerror(-fd));
+        snprintf(why, why_size, "cannot listen on %s: %s: %s", text, strerror(-fd),
+                 listen_address_remedy(-fd));
     buffer_fini(&who);
     return fd;
 }

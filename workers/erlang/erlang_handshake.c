@@ -3,6 +3,7 @@
 #include "workers/erlang/erlang_handshake.h"
 
 #include "common/clock.h"
+#include "common/listen_address.h"
 #include "common/log.h"
 #include "proto/erlang/erlang_address.h"
 
@@ -373,9 +374,8 @@ erlang_handshakes_open(struct worker *w, const struct erlang_handshake_options *
     h->listening.fd = -1;
     *code = CONTRACT_EXIT_TEMPORARY;
     if (!handshakes_listen(h)) {
-        worker_trouble(
-            w, "cannot listen on %s: %s: choose another address (listen), or end what uses it",
-            options->listen, strerror(errno));
+        worker_trouble(w, "cannot listen on %s: %s: %s", options->listen, strerror(errno),
+                       listen_address_remedy(errno));
         free(h);
         return NULL;
     }

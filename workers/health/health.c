@@ -220,8 +220,8 @@ static int health_init(struct worker *w, void *state)
     else if (fd < 0 && contract_is_shortage(-fd))
         worker_exit_for(w, -fd, listen, "cannot listen on %s", listen);
     else if (fd < 0)
-        worker_trouble(w, "cannot listen on %s: %s: choose another address, or end what uses it",
-                       listen, uv_strerror(fd));
+        worker_trouble(w, "cannot listen on %s: %s: %s", listen, uv_strerror(fd),
+                       listen_address_remedy(-fd));
     buffer_fini(&why);
     if (fd < 0)
         return CONTRACT_EXIT_TEMPORARY;

@@ -283,10 +283,8 @@ static int http_listen(struct job_http *h, const char *listen)
     else if (fd < 0 && contract_is_shortage(-fd))
         worker_exit_for(w, -fd, listen, "cannot listen on %s", listen);
     else if (fd < 0)
-        worker_trouble(w,
-                       "cannot listen on %s: %s: choose another address, or end what uses "
-                       "it",
-                       listen, uv_strerror(fd));
+        worker_trouble(w, "cannot listen on %s: %s: %s", listen, uv_strerror(fd),
+                       listen_address_remedy(-fd));
     buffer_fini(&why);
     h->unix_socket = fd >= 0 && address.address.ss_family == AF_UNIX;
     return fd;

@@ -155,5 +155,30 @@ START_TEST(a_port_in_use)
 }
 END_TEST
 
+/* What helps is said as the cause is: nobody ends a program because a directory is missing. */
+START_TEST(what_helps)
+{
+    struct place place;
+    char text[128];
+    place_make(&place);
+    snprintf(text, sizeof text, "unix:%s/missing/s", place.dir);
+    int rc = open_text(text);
+    ck_assert_int_eq(rc, -ENOENT);
+    ck_assert_str_eq(listen_address_remedy(-rc), "make the directory that it is to stand in");
+    rc = open_text("192.0.2.1:20000");
+    ck_assert_int_eq(rc, -EADDRNOTAVAIL);
+    ck_assert_str_eq(listen_address_remedy(-rc),
+                     "no interface of this machine has that address: choose one that it has");
+    ck_assert_str_eq(listen_address_remedy(EADDRINUSE),
+                     "choose another address, or end what uses it");
+    ck_assert_str_eq(listen_address_remedy(EACCES),
+                     "choose one that platoon's user may take, as a port from 1024 on");
+    ck_assert_str_eq(listen_address_remedy(EPERM),
+                     "choose a place that is root's or platoon's alone");
+    ck_assert_str_eq(listen_address_remedy(EIO), "choose another address");
+    place_remove(&place);
+}
+END_TEST
+
 SUITE_MAIN("listen_address", forms, meetings, unix_sockets, what_is_no_socket,
-           where_others_may_change_what_stands_there, a_port_in_use)
+           where_others_may_change_what_stands_there, a_port_in_use, what_helps)

@@ -5,10 +5,37 @@ START_TEST(defaults)
 {
     struct config *c = load_good("cache c { listen = \"unix:/run/app/c.sock\" }\n");
     const struct config_section *s = config_section_find(c, CONFIG_CACHE, "c");
+    static const char *const values[][2] = {
+        {"nodes", "1"},
+        {"memory", "67108864"},
+        {"store", ""},
+        {"redis", ""},
+        {"advertise", ""},
+        {"lease", "10000"},
+        {"copies", "1"},
+        {"when_lost", "refuse"},
+        {"failover_wait", "30000"},
+        {"evict", "1"},
+        {"volatile", ""},
+        {"fsync", "everysec"},
+        {"write_delay", "5000"},
+        {"idle", "600000"},
+        {"dirty_max", "67108864"},
+        {"object_max", "16777216"},
+        {"timeout", "5000"},
+        {"clients_max", "10000"},
+        {"secret_file", ""},
+        {"tls_cert_file", ""},
+        {"tls_key_file", ""},
+        {"tls_ca_file", ""},
+        {"plain", "0"},
+        {"backing.workers", "1"},
+        {"backing.parallel", "32"},
+    };
     defaults_are_there(c, CONFIG_CACHE);
-    ck_assert_uint_eq(config_get_u64(s, "memory"), 67108864);
-    ck_assert_uint_eq(config_get_u64(s, "object_max"), 16777216);
-    ck_assert_str_eq(config_get(s, "fsync"), "everysec");
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        ck_assert_msg(strcmp(config_get(s, values[i][0]), values[i][1]) == 0, "%s: %s, not %s",
+                      values[i][0], config_get(s, values[i][0]), values[i][1]);
     config_free(c);
 }
 END_TEST
@@ -23,7 +50,14 @@ START_TEST(values)
         {"fsync = always", "fsync", "always"},
         {"fsync = never", NULL, NULL},
         {"evict = false", "evict", "0"},
+        {"fsync = no", "fsync", "no"},
         {"clients_max = 0", NULL, NULL},
+        {"idle = 0s", "idle", "0"},
+        {"lease = 2s", "lease", "2000"},
+        {"lease = 1999ms", NULL, NULL},
+        {"copies = 0", NULL, NULL},
+        {"volatile = \"session:* lock?\"", "volatile", "session:* lock?"},
+        {"backing { workers = 3 parallel = 7 }", "backing.parallel", "7"},
     };
     values_are("cache c { listen = \"unix:/run/app/c.sock\" ", " }\n", CONFIG_CACHE, cases,
                sizeof cases / sizeof *cases);

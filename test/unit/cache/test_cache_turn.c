@@ -4,8 +4,10 @@
 
 #include <ftw.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 static char dir[] = "/tmp/cache-turn-XXXXXX";
 
@@ -81,6 +83,50 @@ START_TEST(written_first)
         ck_assert_uint_eq(cache_log_written(node.log), cache_log_added(node.log));
     }
     close(fd);
+}
+END_TEST
+
+/* As often as this process has called write(2) or one of its kin, which send(2) is none of. */
+static unsigned long writes_so_far(void)
+{
+    char line[64];
+    unsigned long count = 0;
+    FILE *file = fopen("/proc/self/io", "r");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "syscw: %lu", &count) == 1)
+            break;
+    fclose(file);
+    return count;
+}
+
+/* What several clients have written in a turn is one write to the log; what each is answered is one write to it. */
+START_TEST(one_write_a_turn)
+{
+    static const char asked[] = "SET k 1\r\nGET k\r\nINCR k\r\n",
+                      said[] = "+OK\r\n$1\r\n1\r\n:2\r\n";
+    char bytes[64];
+    int fds[3][2];
+    open_log(CACHE_LOG_NO);
+    for (int i = 0; i < 3; i++) { /* of packets: each write to it is one of its own */
+        ck_assert_int_eq(
+            socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds[i]), 0);
+        cache_client_new(&node, fds[i][1], "/run/test.sock");
+    }
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 3; i++)
+            ck_assert_int_eq(send(fds[i][0], asked, strlen(asked), 0), (ssize_t)strlen(asked));
+        unsigned long before = writes_so_far();
+        node_turn(2);
+        ck_assert_uint_eq(writes_so_far() - before, 1);
+        for (int i = 0; i < 3; i++) {
+            ck_assert_int_eq(recv(fds[i][0], bytes, sizeof bytes, 0), (ssize_t)strlen(said));
+            ck_assert_mem_eq(bytes, said, strlen(said));
+            ck_assert_int_eq(recv(fds[i][0], bytes, sizeof bytes, 0), -1);
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        close(fds[i][0]);
 }
 END_TEST
 
@@ -430,7 +476,7 @@ START_TEST(not_told)
 }
 END_TEST
 
-SUITE_MAIN_WITH("cache_turn", node_set_up, tear_down, written_first, synced_first,
+SUITE_MAIN_WITH("cache_turn", node_set_up, tear_down, written_first, one_write_a_turn, synced_first,
                 synced_before_it_ends, large_turns, taken_back, taken_back_after_a_sync,
                 taken_back_after_a_sync_always, forgotten_when_answered, silent_when_taken_back,
                 told_when_written, not_told_by_a_sync, told_when_synced, told_when_not, not_told)

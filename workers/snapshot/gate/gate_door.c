@@ -217,9 +217,9 @@ int gate_door_open(struct gate *g, const char *listen)
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&g->listening, GATE_BACKLOG, door_on_client);
     if (rc != 0)
-        worker_trouble(g->w, "cannot listen on %s: %s: choose another address, or end what uses it",
-                       listen,
-                       buffer_text(&why) != NULL && why.len > 0 ? why.data : uv_strerror(rc));
+        worker_trouble(g->w, "cannot listen on %s: %s: %s", listen,
+                       buffer_text(&why) != NULL && why.len > 0 ? why.data : uv_strerror(rc),
+                       listen_address_remedy(-rc));
     buffer_fini(&why);
     return rc == 0 ? 0 : CONTRACT_EXIT_TEMPORARY;
 }

@@ -233,9 +233,9 @@ static int web_listen(struct web *web, const char *listen)
     if (fd < 0 && why.len == 0 && contract_is_shortage(-fd))
         worker_exit_for(web->w, -fd, listen, "cannot listen on %s", listen);
     if (fd < 0)
-        worker_trouble(
-            web->w, "cannot listen on %s: %s: choose another address, or end what uses it", listen,
-            buffer_text(&why) != NULL && why.len > 0 ? why.data : uv_strerror(fd));
+        worker_trouble(web->w, "cannot listen on %s: %s: %s", listen,
+                       buffer_text(&why) != NULL && why.len > 0 ? why.data : uv_strerror(fd),
+                       listen_address_remedy(-fd));
     buffer_fini(&why);
     return fd;
 }
