@@ -5,8 +5,10 @@
 #include "common/http/s3_credentials.h"
 #include "common/http/s3_error.h"
 #include "common/http/s3_sign.h"
+#include "common/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -83,6 +85,24 @@ static bool s3_place_read(const char *url, struct s3_place *p)
            p->bucket.len > 0;
 }
 
+/* As curl writes it into its header, for that is what the server checks: without a port that the scheme has anyway. */
+static void s3_append_host(struct buffer *out, const struct s3_place *p)
+{
+    const char *end = p->host.ptr + p->host.len, *port = end;
+    uint64_t number, own = slice_is(p->scheme, "https") ? 443 : 80;
+    while (port > p->host.ptr && port[-1] != ':' && port[-1] != ']')
+        port--;
+    bool given = port > p->host.ptr && port[-1] == ':' &&
+                 text_parse_u64(slice_make(port, (size_t)(end - port)), &number) == 0;
+    if (!given) {
+        buffer_append_slice(out, p->host);
+        return;
+    }
+    buffer_append_slice(out, slice_make(p->host.ptr, (size_t)(port - 1 - p->host.ptr)));
+    if (number != own)
+        buffer_printf(out, ":%" PRIu64, number);
+}
+
 static int s3_client_place(struct s3_client *c, const struct s3_place *p)
 {
     struct buffer host = BUFFER_EMPTY, all = BUFFER_EMPTY;
@@ -90,7 +110,7 @@ static int s3_client_place(struct s3_client *c, const struct s3_place *p)
         buffer_append_slice(&host, p->bucket);
         buffer_append_char(&host, '.');
     }
-    buffer_append_slice(&host, p->host);
+    s3_append_host(&host, p);
     buffer_append_slice(&all, p->scheme);
     buffer_append_text(&all, "://");
     buffer_append_slice(&all, buffer_slice(&host));

@@ -3,6 +3,7 @@
  * was asked. (A real S3 server: test/e2e/cache.)
  */
 #include "common/http/s3_client.h"
+#include "common/http/s3_sign.h"
 #include "test/unit/http/http_fake.h"
 
 #include <check.h>
@@ -20,6 +21,7 @@ static const char *
 static struct buffer seen;
 static char credentials[] = "/tmp/platoon-s3-XXXXXX";
 static struct s3_client *client;
+static bool host_style; /* of the next client */
 
 static void on_request(struct http_guest *guest, const char *head, struct slice body, void *ctx)
 {
@@ -50,6 +52,7 @@ static int open_client(const char *before, const char *behind, bool bare, char *
         .region = "eu-west-1",
         .credentials_file = credentials,
         .bare_etags = bare,
+        .host_style = host_style,
         .http = {.parallel = 4, .timeout_ms = 3000, .answer_max = 4096},
     };
     return s3_client_new(&loop, &options, &client, why, size);
@@ -183,6 +186,92 @@ START_TEST(bare_etags)
     put("k", "x", (struct s3_condition){.etag = "\"new\""});
     ck_assert(sent("if-match: new\r\n"));
     ck_assert(sent("PUT /b/k HTTP/1.1\r\n"));
+}
+END_TEST
+
+/* What stands behind this name in the head that was seen. */
+static struct slice header_seen(const char *name)
+{
+    const char *at = strstr(buffer_text(&seen), name);
+    ck_assert_msg(at != NULL, "%s: %s", name, buffer_text(&seen));
+    at += strlen(name);
+    return slice_make(at, (size_t)(strstr(at, "\r\n") - at));
+}
+
+/* It asked for this path of this host, and has signed just that. */
+static void asked_and_signed(const char *target, const char *path, const char *host)
+{
+    char line[256], date[S3_SIGN_DATE_SIZE], hash[S3_SIGN_HASH_SIZE];
+    struct buffer wanted = BUFFER_EMPTY;
+    snprintf(line, sizeof line, "GET %s%s HTTP/1.1\r\n", target, path);
+    ck_assert_msg(sent(line), "%s: %s", line, buffer_text(&seen));
+    ck_assert(slice_is(header_seen("Host: "), host));
+    ck_assert(slice_copy(header_seen("x-amz-date: "), date, sizeof date));
+    ck_assert(slice_copy(header_seen("x-amz-content-sha256: "), hash, sizeof hash));
+    struct s3_header headers[] = {{"host", slice_of(host)},
+                                  {"x-amz-content-sha256", slice_of(hash)},
+                                  {"x-amz-date", slice_of(date)}};
+    struct s3_request request = {.method = "GET",
+                                 .path = slice_of(path),
+                                 .query = slice_of(""),
+                                 .headers = headers,
+                                 .header_count = 3,
+                                 .body_hash = hash,
+                                 .date = date};
+    struct s3_credentials as = {.access_key = slice_of("AKID"),
+                                .secret_key = slice_of("secret/+="),
+                                .region = slice_of("eu-west-1")};
+    ck_assert_int_eq(s3_sign(&wanted, &request, &as), 0);
+    ck_assert(slice_is(header_seen("authorization: "), buffer_text(&wanted)));
+    buffer_fini(&wanted);
+}
+
+/* style = host: the bucket stands before the endpoint's name, and not in the path. */
+START_TEST(the_bucket_in_the_hosts_name)
+{
+    char why[S3_WHY_SIZE], host[64];
+    s3_client_free(client);
+    host_style = true;
+    int rc = open_client("http://localhost:", "/bucket/some/prefix", false, why, sizeof why);
+    host_style = false;
+    ck_assert_int_eq(rc, 0);
+    replies[0] = "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 0\r\n\r\n";
+    ck_assert_int_eq(get("k").result, S3_DONE);
+    snprintf(host, sizeof host, "bucket.localhost:%d", server.port);
+    asked_and_signed("", "/some/prefix/k", host);
+}
+END_TEST
+
+/* A port that the scheme has anyway is not in the header, and must not be in what is signed. Asked by way of a proxy. */
+START_TEST(the_schemes_own_port)
+{
+    static const char *const hosts[][2] = {{"h.example:80", "h.example"},
+                                           {"h.example", "h.example"},
+                                           {"[::1]:080", "[::1]"},
+                                           {"[::1]", "[::1]"},
+                                           {"h.example:443", "h.example:443"},
+                                           {"h.example:8080", "h.example:8080"}};
+    char proxy[64], why[S3_WHY_SIZE], url[128], target[128];
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", server.port);
+    ck_assert_int_eq(setenv("http_proxy", proxy, 1), 0);
+    ck_assert_int_eq(unsetenv("no_proxy"), 0);
+    replies[0] = "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 0\r\n\r\n";
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        s3_client_free(client);
+        snprintf(url, sizeof url, "http://%s/bucket", hosts[i][0]);
+        struct s3_options options = {
+            .url = url,
+            .region = "eu-west-1",
+            .credentials_file = credentials,
+            .http = {.parallel = 4, .timeout_ms = 3000, .answer_max = 4096},
+        };
+        ck_assert_int_eq(s3_client_new(&loop, &options, &client, why, sizeof why), 0);
+        struct got got = get("k");
+        ck_assert_msg(got.result == S3_DONE, "%s: %s", url, got.why);
+        snprintf(target, sizeof target, "http://%s", hosts[i][1]);
+        asked_and_signed(target, "/bucket/k", hosts[i][1]);
+    }
+    ck_assert_int_eq(unsetenv("http_proxy"), 0);
 }
 END_TEST
 
@@ -363,5 +452,6 @@ START_TEST(freed_while_it_works)
 END_TEST
 
 SUITE_MAIN_WITH("s3_client", set_up, tear_down, gets, puts_under_a_condition, bare_etags,
-                deletes_and_looks, a_look_at_nothing, refusals, too_long, nobody_answers,
-                rotated_credentials, rotated_under_many, what_cannot_be_used, freed_while_it_works)
+                the_bucket_in_the_hosts_name, the_schemes_own_port, deletes_and_looks,
+                a_look_at_nothing, refusals, too_long, nobody_answers, rotated_credentials,
+                rotated_under_many, what_cannot_be_used, freed_while_it_works)
