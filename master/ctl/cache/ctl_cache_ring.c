@@ -95,6 +95,7 @@ void ctl_cache_render_ring(const json_t *ring, size_t width, bool color, struct 
 {
     char text[TEXT_NUMBER_SIZE];
     uint64_t closed_ms = ctl_value_u64(ring, "closed_ms");
+    uint64_t heard_ms = ctl_value_u64(ring, "heard_ms");
     ring_render_nodes(ring, width, color, out);
     buffer_append_char(out, '\n');
     ring_render_managers(ring, width, color, out);
@@ -102,6 +103,9 @@ void ctl_cache_render_ring(const json_t *ring, size_t width, bool color, struct 
         buffer_printf(
             out, "\nclosed for %s: Redis is new to this ring, and until then nothing is granted\n",
             text_format_span(closed_ms + 999, text));
+    if (heard_ms > ctl_value_u64(ring, "lease_ms"))
+        buffer_printf(out, "\nRedis has given no answer for %s: all of this is as it was then\n",
+                      text_format_span(heard_ms, text));
 }
 
 int ctl_cache_ring_run(struct ctl *c)

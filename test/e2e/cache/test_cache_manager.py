@@ -116,6 +116,7 @@ def test_a_redis_that_is_silent_ends_leases(ring, platoon):
     before = serves(platoon, ONE)
     server.pause()
     wait_until(lambda: state(platoon, ONE)["runs"] == 0, 30, "the lease's end")
+    wait_until(lambda: "Redis has given no answer for" in platoon.ctl("cache", "ring", "c").stdout, 30, "the ring to be told as of then")
     server.resume()
     after = serves(platoon, ONE)
     assert after["incarnation"] == before["incarnation"] and after["epoch"] == before["epoch"]

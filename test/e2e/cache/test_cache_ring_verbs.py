@@ -60,7 +60,7 @@ def test_the_ring(ring):
     assert [row["address"] for row in map(ring.row, ring.nodes)] == [f"unix:{node.path}" for node in ring.nodes]
     assert [(row["host"], row["role"]) for row in told["managers"]] == [(told["nodes"][0]["host"], "master")]
     assert told["cache"] == "c" and all(row["beat_ms"] < 60000 for row in told["nodes"])
-    assert sorted(told) == ["cache", "closed_ms", "gen", "lease_ms", "managers", "nodes"]
+    assert sorted(told) == ["cache", "closed_ms", "gen", "heard_ms", "lease_ms", "managers", "nodes"] and told["heard_ms"] < 60000
     assert [sorted(row) for row in told["nodes"]] == [["address", "beat_ms", "cells", "host", "incarnation", "name", "platoon", "state"]] * 2
     assert [sorted(row) for row in told["managers"]] == [["beat_ms", "host", "name", "role"]]
     assert len({row["incarnation"] for row in told["nodes"]}) == 2 and all(row["cells"] >= 0 for row in told["nodes"])

@@ -166,7 +166,7 @@ END_TEST
 
 /* Names come from other hosts, by way of Redis. */
 #define RING                                                                                       \
-    "{\"cache\":\"c\",\"gen\":5,\"lease_ms\":1000,\"closed_ms\":%d,\"nodes\":["                    \
+    "{\"cache\":\"c\",\"gen\":5,\"lease_ms\":1000,\"closed_ms\":%d,\"heard_ms\":%d,\"nodes\":["    \
     "{\"incarnation\":1,\"name\":\"cache/c/node.1\",\"host\":\"front1\",\"platoon\":\"p\","        \
     "\"address\":\"10.0.0.1:6390\",\"state\":\"live\",\"cells\":1234,\"beat_ms\":900},"            \
     "{\"incarnation\":12,\"name\":\"cache/c/node.2\",\"host\":\"f\\u001b\",\"platoon\":\"q\","     \
@@ -175,10 +175,10 @@ END_TEST
     "{\"name\":\"a:1:m:1\",\"host\":\"front1\",\"role\":\"master\",\"beat_ms\":0},"                \
     "{\"name\":\"b:1:m:1\",\"host\":\"front2\",\"role\":\"slave\",\"beat_ms\":65000}]}"
 
-static const char *ring_shown(int closed_ms)
+static const char *ring_shown(int closed_ms, int heard_ms)
 {
     char text[1024];
-    snprintf(text, sizeof text, RING, closed_ms);
+    snprintf(text, sizeof text, RING, closed_ms, heard_ms);
     buffer_clear(&out);
     ctl_cache_render_ring(from_json(text), 120, false, &out);
     return shown();
@@ -186,16 +186,20 @@ static const char *ring_shown(int closed_ms)
 
 START_TEST(rings)
 {
-    ck_assert_str_eq(ring_shown(0), "NUMBER  NODE            STATE  CELLS   BEAT  HOST    ADDRESS\n"
-                                    "     1  cache/c/node.1  live   1,234  900ms  front1  "
-                                    "10.0.0.1:6390\n"
-                                    "    12  cache/c/node.2  lost       -      -  f\\x1b   "
-                                    "10.0.0.2:6390\n"
-                                    "\n"
-                                    "MANAGER  ROLE    BEAT  HOST\n"
-                                    "a:1:m:1  master   0ms  front1\n"
-                                    "b:1:m:1  slave    65s  front2\n");
-    ck_assert_ptr_nonnull(strstr(ring_shown(1200), "\nclosed for 2"));
+    ck_assert_str_eq(ring_shown(0, 1000),
+                     "NUMBER  NODE            STATE  CELLS   BEAT  HOST    ADDRESS\n"
+                     "     1  cache/c/node.1  live   1,234  900ms  front1  "
+                     "10.0.0.1:6390\n"
+                     "    12  cache/c/node.2  lost       -      -  f\\x1b   "
+                     "10.0.0.2:6390\n"
+                     "\n"
+                     "MANAGER  ROLE    BEAT  HOST\n"
+                     "a:1:m:1  master   0ms  front1\n"
+                     "b:1:m:1  slave    65s  front2\n");
+    ck_assert_ptr_nonnull(strstr(ring_shown(1200, 0), "\nclosed for 2"));
+    ck_assert_ptr_nonnull(
+        strstr(ring_shown(0, 65000),
+               "\n\nRedis has given no answer for 65s: all of this is as it was then\n"));
 }
 END_TEST
 

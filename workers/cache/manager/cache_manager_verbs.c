@@ -4,6 +4,7 @@
  */
 #include "workers/cache/manager/cache_manager_private.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "proto/control.h"
 #include "workers/cache/ring/cache_cell.h"
@@ -106,11 +107,13 @@ static void manager_on_ring(struct manager *m, uint64_t id)
         manager_fail(m, id, "ring", manager_why(m, CACHE_RING_BEAT));
         return;
     }
-    pack_map(&out, 6);
+    int64_t heard_us = m->watch.now_us != 0 ? clock_boot_us() - m->watch.now_us : 0;
+    pack_map(&out, 7);
     manager_put_text(&out, "cache", worker_setting_text(m->w, "cache.name"));
     manager_put_number(&out, "gen", m->gen);
     manager_put_number(&out, "lease_ms", m->lease_ms);
     manager_put_number(&out, "closed_ms", m->closed_ms);
+    manager_put_number(&out, "heard_ms", (uint64_t)heard_us / 1000);
     pack_text(&out, "nodes");
     pack_array(&out, (uint32_t)m->known_count);
     for (size_t i = 0; i < m->known_count; i++)
