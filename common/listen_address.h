@@ -41,7 +41,7 @@ int listen_address_place(const struct listen_address *a, struct buffer *why);
  */
 int listen_address_open(const struct listen_address *a, struct buffer *why);
 
-/* What helps against it: words for the end of a line that says where nobody could listen, and why. `error`: positive. */
+/* What helps: words for the end of a line that says where nobody could listen, and why. `error`: positive. */
 const char *listen_address_remedy(int error);
 
 #endif

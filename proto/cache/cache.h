@@ -297,9 +297,9 @@
 
 #define CACHE_ASKS(X) \
     X("cache-manager", "ring", LOOK, "", \
-      "map {cache, gen, lease_ms, closed_ms, heard_ms (since Redis answered a beat), nodes: array of maps {incarnation, " \
-      "name, host, platoon, address, state (live, lost), cells (nil: of another platoon), beat_ms (since its beat " \
-      "moved; or nil)}, managers: array of maps {name, host, role (master, slave), beat_ms}}") \
+      "map {cache, gen, lease_ms, closed_ms, heard_ms (since Redis answered a beat), nodes: array of maps " \
+      "{incarnation, name, host, platoon, address, state (live, lost), cells (nil: of another platoon), beat_ms " \
+      "(since its beat moved; or nil)}, managers: array of maps {name, host, role (master, slave), beat_ms}}") \
     X("cache-manager", "owner", LOOK, "KEY", \
       "map {cell, state (free, owned, lost), incarnation, node, host}; 0 and empty when it is free") \
     X("cache-manager", "forget", ACT, "NODE", "map {incarnation}: the lost node of this name or number is forgotten") \

@@ -242,7 +242,7 @@ START_TEST(the_bucket_in_the_hosts_name)
 }
 END_TEST
 
-/* A port that the scheme has anyway is not in the header, and must not be in what is signed. Asked by way of a proxy. */
+/* A port that the scheme has anyway is not in the header, and must not be in what is signed. Asked through a proxy. */
 START_TEST(the_schemes_own_port)
 {
     static const char *const hosts[][2] = {{"h.example:80", "h.example"},
