@@ -193,6 +193,7 @@ static void cache_db_hollow(struct cache_db *db, uint32_t handle, uint64_t versi
     cache_table_resize(db->table, handle, 0, CACHE_NEVER);
     o = cache_table_at(db->table, handle);
     o->gone = true;
+    db->idle_since_s = o->dead ? 0 : db->idle_since_s; /* nobody has looked at when that was used */
     o->dead = false;
     o->version = version;
     o->segment = segment;

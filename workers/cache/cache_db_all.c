@@ -154,14 +154,31 @@ static void cache_db_on_idle(struct cache_table *t, uint32_t handle, void *ctx)
     const struct cache_object *o = cache_table_at(t, handle);
     struct slice key = cache_object_key(o);
     int64_t since_ms;
-    if (o->busy || o->dead || o->used_s > idle->before_s || !cache_db_is_kept(db, key))
+    if (o->dead || !cache_db_is_kept(db, key))
         return;
-    if (!o->dirty && idle->may_forget)
+    bool idles = !o->busy && o->used_s <= idle->before_s;
+    if (idles && !o->dirty && idle->may_forget) {
         cache_db_forget(db, handle, cache_db_hash(db, key));
-    else if (!o->dirty)
+        return;
+    }
+    db->idle_lap_s = o->used_s < db->idle_lap_s ? o->used_s : db->idle_lap_s;
+    if (idles && !o->dirty)
         idle->kept = key;
-    else if (cache_due_find(&db->due, handle, &since_ms) == CACHE_DUE_WAITING)
+    else if (idles && cache_due_find(&db->due, handle, &since_ms) == CACHE_DUE_WAITING)
         cache_due_put(&db->due, handle, CACHE_DUE_NOW, since_ms);
+}
+
+/*
+ * On from where it stopped; anew, only when one of those that the last search has left can be idle by now. What has
+ * come since, or was used since, is younger. Else a node of a million objects would look at them all the time, and that
+ * at each answer of its store.
+ */
+static bool cache_db_idle_begins(struct cache_db *db, int64_t before_s)
+{
+    if (db->idle != 0)
+        return true;
+    db->idle_lap_s = cache_db_second(db);
+    return before_s >= (int64_t)db->idle_since_s;
 }
 
 struct slice cache_db_idle(struct cache_db *db, uint64_t idle_ms, bool may_forget)
@@ -171,12 +188,16 @@ struct slice cache_db_idle(struct cache_db *db, uint64_t idle_ms, bool may_forge
         .before_s = db->mono_ms < idle_ms ? -1 : (int64_t)((db->mono_ms - idle_ms) / 1000),
         .may_forget = may_forget,
         .kept = slice_of("")};
+    if (!cache_db_idle_begins(db, idle.before_s))
+        return idle.kept;
     uint64_t until_ns = uv_hrtime() + CACHE_DB_WORK_NS;
     do
         for (unsigned i = 0; i < CACHE_DB_SWEEP_STEPS; i++) {
             db->idle = cache_table_scan(db->table, db->idle, cache_db_on_idle, &idle);
-            if (db->idle == 0)
-                return idle.kept; /* all of it was seen */
+            if (db->idle == 0) {
+                db->idle_since_s = db->idle_lap_s; /* all of it was seen */
+                return idle.kept;
+            }
         }
     while (idle.kept.len == 0 && uv_hrtime() < until_ns);
     return idle.kept;

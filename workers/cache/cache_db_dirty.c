@@ -324,6 +324,7 @@ bool cache_db_dead_retry(struct cache_db *db, struct slice key)
         return false;
     struct cache_object *o = cache_table_at(db->table, handle);
     o->dead = false;
+    db->idle_since_s = 0; /* nobody has looked at when it was used */
     db->strays.dead -= cache_stray_is(cache_object_key(o));
     db->dirty_bytes += cache_db_dirt_of(o);
     cache_db_copy_changed(db, handle, 0);

@@ -62,6 +62,8 @@ struct cache_db {
     int64_t sweep_ms; /* when it goes on: cache_db_now_ms */
     bool sweep_more;  /* the last has found much */
     uint64_t idle;    /* cursor of the search for what nobody uses */
+    uint32_t idle_since_s,
+        idle_lap_s;   /* used longest ago: of what the last has left, of this one */
     uint32_t anew;    /* the first segment of a log that is being written anew; 0: it is not */
     uint64_t anew_at; /* cursor of that */
     bool anew_short;  /* memory was, for one of its records */

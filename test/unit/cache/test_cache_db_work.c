@@ -109,5 +109,78 @@ START_TEST(a_limit_that_was_lowered_stops_nobody)
 }
 END_TEST
 
+/* From a store, at that second. */
+static void learn(const char *key, uint64_t mono_ms)
+{
+    db->options.stored = true;
+    db->options.dirty_max = 1 << 20;
+    cache_db_begin(db, START_US, mono_ms);
+    ck_assert_int_eq(cache_db_learn(db, slice_of(key), slice_of("v"), 1, CACHE_NEVER, 0), CACHE_OK);
+}
+
+/* What nobody has used for 10 s has left; how many are there still? */
+static size_t idle(uint64_t mono_ms)
+{
+    cache_db_begin(db, START_US, mono_ms);
+    do
+        cache_db_idle(db, 10000, true);
+    while (!cache_db_idle_is_over(db));
+    return cache_db_count(db);
+}
+
+/* Of so many a call sees a part alone; one that need not look is over at once. */
+START_TEST(nothing_is_looked_at_before_it_can_be_idle)
+{
+    char key[16];
+    for (int i = 0; i < OBJECTS; i++) {
+        snprintf(key, sizeof key, "key:%d", i);
+        learn(key, 100000);
+    }
+    ck_assert_uint_eq(idle(105000), OBJECTS);
+    cache_db_begin(db, START_US, 109000);
+    ck_assert_uint_eq(cache_db_idle(db, 10000, true).len, 0);
+    ck_assert(cache_db_idle_is_over(db));
+    cache_db_begin(db, START_US, 110000);
+    ck_assert_ptr_nonnull(cache_db_read(db, slice_of("key:1")));
+    cache_db_idle(db, 10000, true);
+    ck_assert(!cache_db_idle_is_over(db));
+    ck_assert_uint_eq(idle(110000), 1);
+    ck_assert_uint_eq(idle(119999), 1);
+    ck_assert_uint_eq(idle(120000), 0);
+}
+END_TEST
+
+/* One that might not leave is looked at again, at once: it may be allowed to then. */
+START_TEST(what_might_not_leave_does_later)
+{
+    learn("a", 100000);
+    cache_db_begin(db, START_US, 110000);
+    ck_assert_uint_eq(cache_db_idle(db, 10000, false).len, 1);
+    ck_assert_uint_eq(cache_db_idle(db, 10000, false).len, 1);
+    ck_assert_uint_eq(idle(110000), 0);
+}
+END_TEST
+
+/* A dead letter is passed over; tried again, and stored, it leaves as others do, however old it is. */
+START_TEST(a_letter_that_is_dead_no_more_leaves_too)
+{
+    learn("letter", 100000);
+    cache_db_set(db, slice_of("letter"), slice_of("1"), CACHE_NEVER, 0);
+    const struct cache_object *o = cache_db_take_last(db);
+    ck_assert_ptr_nonnull(o);
+    uint64_t version = o->version;
+    ck_assert(cache_db_give_up(db, slice_of("letter"), version, 0));
+    ck_assert_uint_eq(idle(120000), 1);
+    learn("young", 120000);
+    ck_assert_uint_eq(idle(121000), 2);
+    ck_assert(cache_db_dead_retry(db, slice_of("letter")));
+    ck_assert_ptr_nonnull(cache_db_take(db, INT64_MAX));
+    ck_assert(cache_db_stored(db, slice_of("letter"), version, false));
+    ck_assert_uint_eq(idle(121000), 1);
+}
+END_TEST
+
 SUITE_MAIN_WITH("cache_db_work", set_up, tear_down, a_search_in_vain_is_followed_by_a_pause,
-                a_search_with_success_goes_on, a_limit_that_was_lowered_stops_nobody)
+                a_search_with_success_goes_on, a_limit_that_was_lowered_stops_nobody,
+                nothing_is_looked_at_before_it_can_be_idle, what_might_not_leave_does_later,
+                a_letter_that_is_dead_no_more_leaves_too)
