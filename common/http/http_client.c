@@ -9,10 +9,9 @@
 #define HTTP_CLIENT_AGENT "platoon/" PLATOON_VERSION
 #define HTTP_RETRY_MAX_S  3600
 #define HTTP_SPARE_MAX    32
+#define HTTP_CA_FIRST     18L /* OpenSSL's reasons that mean: by nobody whom we know */
+#define HTTP_CA_LAST      21L
 #define HTTP_CA_CACHE_S   60L /* libcurl's own is a day: a CA that a person adds would not be seen */
-#define HTTP_REMEDY_CA                                                                             \
-    "this machine does not know its CA: put that one's certificate into "                          \
-    "/usr/local/share/ca-certificates/NAME.crt and run update-ca-certificates"
 
 struct http_client {
     uv_loop_t *loop;
@@ -100,7 +99,7 @@ static void http_call_free(struct http_call *call)
 
 /* ---- what a person can do ---- */
 
-/* OpenSSL's X509_V_ERR_…, which libcurl passes on; -1: of any other reason. */
+/* OpenSSL's X509_V_ERR_…, which libcurl passes on; -1: of any other reason. 18 to 21: http_ca_remedy. */
 static const struct {
     long verify;
     const char *remedy;
@@ -108,29 +107,42 @@ static const struct {
     {0, "url must name the host as its certificate does, or it needs a certificate for this name"},
     {9, "its certificate is not valid yet: set this machine's clock (NTP)"},
     {10, "its certificate has expired: renew it there; or this machine's clock is wrong (NTP)"},
-    {18, HTTP_REMEDY_CA},
-    {19, HTTP_REMEDY_CA},
-    {20, HTTP_REMEDY_CA},
-    {21, HTTP_REMEDY_CA},
     {-1, "see what it shows: openssl s_client -connect HOST:PORT"},
 };
 
-static const char *http_certificate_remedy(long verify)
+/* Whose CA is not known. */
+static const char *http_ca_remedy(const char *ca_file)
+{
+    if (ca_file == NULL)
+        return "this machine does not know its CA: put that one's certificate into "
+               "/usr/local/share/ca-certificates/NAME.crt and run update-ca-certificates";
+    return ca_file[0] == '\0'
+               ? "this machine does not know its CA: name that one's certificate as tls_ca_file, "
+                 "or put it into /usr/local/share/ca-certificates/NAME.crt and run "
+                 "update-ca-certificates"
+               : "no certificate in tls_ca_file is its CA's: put that one's into the file";
+}
+
+static const char *http_certificate_remedy(long verify, const char *ca_file)
 {
     size_t i = 0;
+    if (verify >= HTTP_CA_FIRST && verify <= HTTP_CA_LAST)
+        return http_ca_remedy(ca_file);
     while (http_certificate_remedies[i].verify != verify &&
            http_certificate_remedies[i].verify >= 0)
         i++;
     return http_certificate_remedies[i].remedy;
 }
 
-const char *http_remedy(int code, long verify, const char *error)
+const char *http_remedy(int code, long verify, const char *error, const char *ca_file)
 {
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
-        return http_certificate_remedy(verify);
+        return http_certificate_remedy(verify, ca_file);
     case CURLE_SSL_CACERT_BADFILE:
-        return "install the certificates of the system's CAs (ca-certificates)";
+        return ca_file == NULL || ca_file[0] == '\0'
+                   ? "install the certificates of the system's CAs (ca-certificates)"
+                   : "tls_ca_file must be a file of certificates (PEM) that platoon may read";
     case CURLE_SSL_CONNECT_ERROR: /* of which most pass: who restarts hangs up as well */
         return strstr(error, "wrong version number") != NULL
                    ? "no TLS is spoken at that port: url must begin with http://, or name another"
@@ -165,7 +177,7 @@ static void http_call_answer(struct http_call *call, CURLcode code)
         curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
         answer.cut_short = code == CURLE_PARTIAL_FILE;
         answer.error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
-        answer.remedy = http_remedy((int)code, verify, answer.error);
+        answer.remedy = http_remedy((int)code, verify, answer.error, call->client->options.ca_file);
     }
     call->fn(&answer, call->ctx);
 }
@@ -368,6 +380,14 @@ static bool http_call_set_request(struct http_call *call, const struct http_requ
            curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 }
 
+/* In the place of the system's, of which libcurl knows a file and a folder. */
+static bool http_call_set_ca(CURL *easy, const char *ca_file)
+{
+    return ca_file == NULL || ca_file[0] == '\0' ||
+           (curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
+            curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK);
+}
+
 static bool http_call_set_up(struct http_call *call, const char *url)
 {
     CURL *easy = call->easy;
@@ -383,7 +403,8 @@ static bool http_call_set_up(struct http_call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, HTTP_CLIENT_AGENT);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, HTTP_CA_CACHE_S);
-    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+    return http_call_set_ca(easy, call->client->options.ca_file) &&
+           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK;
 }
 

@@ -21,6 +21,11 @@ struct http_options {
         parallel; /* requests and connections at once; the caller keeps to it, more wait in curl */
     uint64_t timeout_ms; /* for a whole request, the connection included; 1 to 3600000 */
     size_t answer_max;   /* longest body taken; a longer one is an error */
+    /*
+     * Certificates (PEM) that may sign a server's, in the place of the system's; the caller's, as long as the client.
+     * "": the system's, though the key tls_ca_file could name others; NULL: the system's, and there is no such key.
+     */
+    const char *ca_file;
 };
 
 struct http_answer {
@@ -82,9 +87,10 @@ int http_client_request(struct http_client *c, const struct http_request *reques
 
 /*
  * What a person must mend when there was no answer, by libcurl's code, the reason for which OpenSSL did not believe a
- * certificate (0: none, or the name in it), and by what libcurl says; NULL: nothing that is known. Pure.
+ * certificate (0: none, or the name in it), by what libcurl says, and by http_options.ca_file; NULL: nothing that is
+ * known. Pure.
  */
-const char *http_remedy(int code, long verify, const char *error);
+const char *http_remedy(int code, long verify, const char *error, const char *ca_file);
 
 /* fn will not be called. */
 void http_client_cancel(struct http_call *call);

@@ -156,6 +156,7 @@ static void url_check(const struct config_section *s, struct config_errors *erro
         plain = plain && isgraph((unsigned char)*at) && *at != '#';
     if (url[0] == '\0') {
         config_check_together(s, "header_file", "url", errors);
+        config_check_together(s, "tls_ca_file", "url", errors);
         return;
     }
     if (scheme == 0 || host[strcspn(host, "/?")] == host[0])

@@ -71,6 +71,8 @@
       "pulled from there (http, https); with command that has it on stdin, and makes the version of it") \
     X(RESOURCE, "header_file", PATH, "", 0, 0, RESTART, \
       "file with header lines that url's server is sent, such as Authorization: …; nobody else may read it (0600)") \
+    X(RESOURCE, "tls_ca_file", PATH, "", 0, 0, RESTART, \
+      "certificates that may sign that of url's server; empty: the system's") \
     X(RESOURCE, "fresh", SPAN, "", 1000, 31622400000, RESTART, \
       "without a successful look for so long it is trouble (503 at /readyz); empty: any time will do") \
     X(RESOURCE, "every", SPAN, "", 1000, 31622400000, RESTART, \

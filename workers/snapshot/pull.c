@@ -338,13 +338,15 @@ static int pull_init(struct worker *w, void *state)
                                        .size_max = worker_setting_u64(w, "resource.size_max"),
                                        .timeout_ms = worker_setting_u64(w, "resource.timeout"),
                                        .stop_ms = worker_setting_u64(w, "resource.stop_timeout")};
+    const char *ca_file = worker_setting(w, "resource.tls_ca_file");
     uv_timer_init(worker_loop(w), &p->timer);
     p->timer.data = p;
     /* Our timer is the one that counts: it goes on over redirects. */
     const struct http_options options = {
         .parallel = 1,
         .timeout_ms = p->limits.timeout_ms + 1000 < 3600000 ? p->limits.timeout_ms + 1000 : 3600000,
-        .answer_max = p->filters ? SNAPSHOT_BYTES_MAX : p->limits.size_max};
+        .answer_max = p->filters ? SNAPSHOT_BYTES_MAX : p->limits.size_max,
+        .ca_file = ca_file != NULL ? ca_file : ""};
     int rc = child_process_adopt();
     if (rc == 0)
         rc = http_client_new(worker_loop(w), &options, &p->http);

@@ -4,12 +4,14 @@ import gzip
 import http.server
 import os
 import signal
+import ssl
 import subprocess
 import threading
 
 import pytest
 
 from platoon_fixture import wait_until
+from sentinel_fixture import Certificates
 from snapshot_fixture import Store
 from test_snapshot_runs import COUNT, PULL, row, RUN, runs, settle, shell, STEPS, trailers
 
@@ -17,10 +19,14 @@ from test_snapshot_runs import COUNT, PULL, row, RUN, runs, settle, shell, STEPS
 class Server(http.server.ThreadingHTTPServer):
     """Answers as the test has said, and keeps what it was asked."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers, self.asked, self.half = {}, [], threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server_port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls.cert, tls.key)
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -49,8 +55,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def servers():
     made = []
 
-    def make():
-        made.append(Server())
+    def make(tls=None):
+        made.append(Server(tls))
         return made[-1]
     yield make
     for server in made:
@@ -165,6 +171,32 @@ def test_five_redirects_are_followed_and_no_sixth(store, servers):
     store.start({"five": {"url": f"{server.url}/1", **once}, "six": {"url": f"{server.url}/0", **once}})
     assert "six is failed: HTTP 302: more than 5 redirects" in settle(store, 1)
     assert store.get("five") == b"there\n"
+
+
+def test_whom_tls_believes_and_no_way_from_https_to_http(store, servers):
+    tls, plain = Certificates(store.platoon.dir), servers()
+    server = servers(tls)
+    plain.answers["/up"] = always(302, Location=f"{server.url}/")
+    plain.answers["/"] = always(body=b"for everybody to change\n")
+    server.answers["/"] = always(body=b"sealed\n")
+    server.answers["/down"] = always(302, Location=f"{plain.url}/")
+    server.answers["/round"] = always(301, Location=f"{plain.url}/up")
+    torn = store.platoon.dir / "torn.crt"
+    torn.write_text("none\n")
+    (store.platoon.dir / "other").mkdir()
+    other = Certificates(store.platoon.dir / "other")
+    wanted = {"sealed": (server, "/", tls.ca), "up": (plain, "/up", tls.ca), "down": (server, "/down", tls.ca), "round": (server, "/round", tls.ca),
+              "system": (server, "/", None), "others": (server, "/", other.ca), "broken": (server, "/", torn), "nowhere": (server, "/", "none.crt")}
+    store.start({name: {"url": of.url + path, "retry_min": "1h", "retry_max": "1h"} | ({"tls_ca_file": str(ca)} if ca else {}) for name, (of, path, ca) in wanted.items()})
+    said = settle(store, 1)
+    assert store.get("sealed") == store.get("up") == b"sealed\n"
+    assert "down is failed: HTTP 302: redirected from https to http" in said and "round is failed: HTTP 301: redirected from https to http" in said
+    assert {path for path, _ in plain.asked} == {"/up"}, "it was not asked"
+    assert "name that one's certificate as tls_ca_file" in row(store, "system")["error"]
+    assert "no certificate in tls_ca_file is its CA's" in row(store, "others")["error"]
+    for name, file in (("broken", torn), ("nowhere", store.platoon.dir / "none.crt")):
+        error = row(store, name)["error"]
+        assert str(file) in error and "tls_ca_file must be a file of certificates (PEM)" in error, error
 
 
 def test_what_is_unchanged_does_not_run_its_command(store, servers):

@@ -209,8 +209,10 @@ def test_a_death_during_a_run_starts_it_over_and_leaves_nobody(store, who):
     store.put("raw", b"1\n")
     wait_until(lambda: len(descendants(f"sleep\0{mark}")) == 2, 60, "the run")
     gate.write_text("")
-    os.kill(store.platoon.workers()[who]["pid"], signal.SIGKILL)
+    before = store.platoon.workers()[who]
+    os.kill(before["pid"], signal.SIGKILL)
     wait_until(lambda: not descendants(f"sleep\0{mark}"), 60, "the end of what it left")
+    store.platoon.replaced(before, 60)
     store.ready()
     settle(store)
     assert store.get("made") == b"1\n" and row(store, "made")["seq"] == 2 and runs(store, "made") >= 2

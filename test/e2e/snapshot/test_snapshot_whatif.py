@@ -195,12 +195,14 @@ def test_the_death_of_who_makes_it(store, who):
     asking = threading.Thread(target=lambda: answers.append(ask(store, "made", given(store, "raw", b"x\n"))))
     asking.start()
     wait_until(lambda: len(descendants(f"sleep\0{mark}")) == 2, 60, "the run")
-    os.kill(store.platoon.status(f"snapshot/plan/{who}")["pid"], signal.SIGKILL)
+    victim = store.platoon.workers()[f"snapshot/plan/{who}"]
+    os.kill(victim["pid"], signal.SIGKILL)
     asking.join()
     assert answers[0].returncode != 0 and answers[0].stdout == b"", answers
     if who == "whatif.1":
         assert answers[0].returncode == 75 and b"the worker that made made of the what-if has ended: ask again" in answers[0].stderr, answers
     wait_until(lambda: not descendants(f"sleep\0{mark}"), 60, "nothing is left")
+    store.platoon.replaced(victim, 60)
     store.ready()
     settle(store)
     assert [part for part in state(store)[:2]] == list(before[:2])

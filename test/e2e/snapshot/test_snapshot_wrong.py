@@ -84,9 +84,10 @@ def test_kills_at_any_moment_lose_nothing_that_was_accepted(store):
         put.stdin.write(b"%d\n" % n)
         put.stdin.close()
         if n % 4 == 3:
-            os.kill(store.platoon.workers()["snapshot/plan/store"]["pid"], signal.SIGKILL)
+            before = store.platoon.workers()["snapshot/plan/store"]
+            os.kill(before["pid"], signal.SIGKILL)
+            store.platoon.replaced(before, 60)
         done = put.wait(60)
-        store.ready()
         if done == 0:
             accepted = n
             assert store.get("work") == b"%d\n" % n

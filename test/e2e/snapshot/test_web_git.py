@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from platoon_fixture import ASAN, SCALE, free_port, wait_until
+from platoon_fixture import ASAN, SCALE, alive, free_port, wait_until
 from snapshot_fixture import Store, WEB_CLOCKS
 from test_snapshot_keeper import VERSIONS
 from test_web import ANNA, BOT
@@ -18,6 +18,10 @@ from web_fixture import PATIENCE, Web
 
 ADVERTISEMENT = "/data/plan.git/info/refs?service=git-upload-pack"
 FLUSH = b"0000"
+
+
+def children(pid):
+    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, timeout=60).stdout.split()
 
 
 class Git:
@@ -48,7 +52,14 @@ class Git:
     def programs(self):
         """The processes of git below the web worker."""
         pid = self.store.platoon.pid_of("web")
-        return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, timeout=60).stdout.split()
+        return children(pid)
+
+    def descendants(self):
+        """And those below them."""
+        found = self.programs()
+        for pid in found:
+            found += children(pid)
+        return found
 
 
 @pytest.fixture
@@ -254,11 +265,11 @@ def test_its_death_is_no_whole_answer(git):
 def test_webs_death_leaves_none_of_git(git):
     large(git)
     slow = Slow(git)
-    wait_until(lambda: len(git.programs()) == 1, 60, "git's program")
-    program = int(git.programs()[0])
-    os.kill(git.store.platoon.pid_of("web"), signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{program}") or open(f"/proc/{program}/stat").read().split()[2] == "Z", 60, "its end")
-    git.store.ready()
+    web = git.store.platoon.workers()["web"]
+    programs = wait_until(lambda: found if len(found := git.descendants()) > 2 else None, 60, "git's programs, of which each has the next")
+    os.kill(web["pid"], signal.SIGKILL)
+    git.store.platoon.replaced(web, 60)
+    wait_until(lambda: not any(map(alive, programs)), 60, "the end of all of them")
     slow.socket.close()
     assert git.clone("clone").exists()
 

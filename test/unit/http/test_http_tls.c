@@ -116,28 +116,37 @@ START_TEST(what_a_person_must_mend)
     static const struct {
         int code;
         long verify;
-        const char *says;
+        const char *says, *ca_file;
     } cases[] = {
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_OK, "name the host as its certificate does"},
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_CERT_HAS_EXPIRED, "has expired"},
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_CERT_NOT_YET_VALID, "clock"},
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "its CA"},
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "its CA"},
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "its CA"},
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "its CA"},
-        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_CERT_REVOKED, "openssl s_client"},
-        {CURLE_SSL_CONNECT_ERROR, 0, "http://"},
-        {CURLE_SSL_CACERT_BADFILE, 0, "ca-certificates"},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_OK, "name the host as its certificate does", NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_CERT_HAS_EXPIRED, "has expired", NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_CERT_NOT_YET_VALID, "clock", NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "its CA", NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "its CA", NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "its CA",
+         NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "its CA",
+         NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_CERT_REVOKED, "openssl s_client", NULL},
+        {CURLE_SSL_CONNECT_ERROR, 0, "http://", NULL},
+        {CURLE_SSL_CACERT_BADFILE, 0, "ca-certificates", NULL},
+        {CURLE_SSL_CACERT_BADFILE, 0, "ca-certificates", ""},
+        {CURLE_SSL_CACERT_BADFILE, 0, "tls_ca_file must be", "ca.crt"},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "as tls_ca_file",
+         ""},
+        {CURLE_PEER_FAILED_VERIFICATION, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "in tls_ca_file",
+         "ca.crt"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const char *remedy = http_remedy(cases[i].code, cases[i].verify, "wrong version number");
+        const char *remedy =
+            http_remedy(cases[i].code, cases[i].verify, "wrong version number", cases[i].ca_file);
         ck_assert_msg(remedy != NULL && strstr(remedy, cases[i].says) != NULL, "%zu: %s", i,
                       remedy);
     }
     static const int passing[] = {CURLE_COULDNT_CONNECT, CURLE_OPERATION_TIMEDOUT,
                                   CURLE_SSL_CONNECT_ERROR};
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
-        ck_assert_ptr_null(http_remedy(passing[i], 0, "Connection reset by peer"));
+        ck_assert_ptr_null(http_remedy(passing[i], 0, "Connection reset by peer", NULL));
 }
 END_TEST
 

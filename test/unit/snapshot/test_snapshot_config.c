@@ -125,6 +125,7 @@ START_TEST(errors_name_line_cause_and_remedy)
         {PLAN "resource a { }\nresource r { command = c inputs = a url = http://x/ }\n",
          "3: url: beside inputs"},
         {PLAN "resource r { header_file = h }\n", "2: header_file: needs url beside it"},
+        {PLAN "resource r { tls_ca_file = h }\n", "2: tls_ca_file: needs url beside it"},
         {PLAN "resource r { every = 5m }\n", "2: every: nothing is done then: give command"},
         {PLAN "resource r { command = c every = 5m cron = \"* * * * *\" }\n",
          "2: cron: beside every: one of them is enough"},
