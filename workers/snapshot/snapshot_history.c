@@ -1,10 +1,12 @@
 /* snapshot_history.c: a snapshot's commits, files, bytes and differences are read. See snapshot_repo_private.h. */
+#include "workers/snapshot/snapshot_lines.h"
 #include "workers/snapshot/snapshot_repo_private.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define HISTORY_CONTEXT 3 /* lines around a difference, as diff -u has them */
+#define HISTORY_CONTEXT 3       /* lines around a difference, as diff -u has them */
+#define HISTORY_LINES   500000u /* so many others take about a second, whatever they are */
 
 static bool history_id(const char *text, git_oid *id, char *why)
 {
@@ -158,6 +160,24 @@ static int history_on_line(const git_diff_delta *delta, const git_diff_hunk *hun
     return buffer_ok(out) ? 0 : -1;
 }
 
+static struct slice history_bytes(const git_blob *blob)
+{
+    return slice_make(git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob));
+}
+
+/* Nobody else is answered meanwhile. */
+static bool history_may_compare(git_blob *const blobs[2], char *why)
+{
+    if (snapshot_lines_between(history_bytes(blobs[0]), history_bytes(blobs[1]), HISTORY_LINES) <=
+        HISTORY_LINES)
+        return true;
+    snprintf(why, SNAPSHOT_WHY_SIZE,
+             "the difference has more than %u lines, or may have: get both versions, and compare "
+             "them yourself",
+             HISTORY_LINES);
+    return false;
+}
+
 static bool history_diff(struct snapshot_repo *r, const char *name, const git_oid ids[2],
                          struct buffer *out, char *why)
 {
@@ -166,14 +186,17 @@ static bool history_diff(struct snapshot_repo *r, const char *name, const git_oi
     git_diff_options options;
     git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
     options.context_lines = HISTORY_CONTEXT;
-    bool good = git_blob_lookup(&blobs[0], r->git, &ids[0]) == 0 &&
-                git_blob_lookup(&blobs[1], r->git, &ids[1]) == 0 &&
+    git_error_clear();
+    bool found = git_blob_lookup(&blobs[0], r->git, &ids[0]) == 0 &&
+                 git_blob_lookup(&blobs[1], r->git, &ids[1]) == 0;
+    bool small = !found || history_may_compare(blobs, why);
+    bool good = found && small &&
                 git_patch_from_blobs(&patch, blobs[0], name, blobs[1], name, &options) == 0 &&
                 (patch == NULL || git_patch_print(patch, history_on_line, out) == 0);
     git_patch_free(patch);
     git_blob_free(blobs[0]);
     git_blob_free(blobs[1]);
-    return good || snapshot_repo_fail(why, "the difference cannot be made");
+    return good || (small && snapshot_repo_fail(why, "the difference cannot be made"));
 }
 
 bool snapshot_repo_diff(struct snapshot_repo *r, const char *name, const char *from, const char *to,

@@ -180,6 +180,17 @@ static bool look_version_one(void *ctx, const struct snapshot_commit *c)
     return false;
 }
 
+/* Why there is none, where the repository has not said it. */
+static const char *look_lack(const struct snapshot_resource *r, const struct look_version *v,
+                             const char *why)
+{
+    if (why[0] != '\0')
+        return why;
+    if (!r->has)
+        return "none has been accepted yet";
+    return v->by_time ? "its first one came later" : "it was not there yet in that commit";
+}
+
 /* The version that these words name. False: there is none, which the request has been told. */
 static bool look_find(struct snapshot_store *s, uint64_t request, const struct snapshot_resource *r,
                       struct slice words, struct look_version *v)
@@ -205,8 +216,9 @@ static bool look_find(struct snapshot_store *s, uint64_t request, const struct s
     if (!good && v->found && v->blob[0] != '\0') /* its bytes are not there */
         worker_reply_text(s->w, request, CONTROL_ERROR, "%s: %s", r->name, why);
     else if (!good)
-        worker_reply_text(s->w, request, CONTROL_ERROR, "%s: has no such version%s%s", r->name,
-                          why[0] != '\0' ? ": " : "", why);
+        worker_reply_text(s->w, request, CONTROL_ERROR,
+                          "%s: has no such version: %s: its log says which there are", r->name,
+                          look_lack(r, v, why));
     return good;
 }
 

@@ -113,6 +113,7 @@ int ctl_snapshot_get_run(struct ctl *c)
 int ctl_snapshot_read(const char *name, struct buffer *bytes)
 {
     FILE *file = name == NULL || strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
+    const char *from = file == stdin ? "standard input" : name;
     if (file == NULL)
         return ctl_fail(CONTROL_ERROR, "%s: %s", name, strerror(errno));
     int status = CONTROL_OK;
@@ -125,12 +126,11 @@ int ctl_snapshot_read(const char *name, struct buffer *bytes)
         got = fread(to, 1, SNAPSHOT_PIECE_MAX, file);
         bytes->len += got;
         if (bytes->len > SNAPSHOT_BYTES_MAX)
-            status =
-                ctl_fail(CONTROL_ERROR, "a version has at most %u MB", SNAPSHOT_BYTES_MAX >> 20);
+            status = ctl_fail(CONTROL_ERROR, "%s: is larger than a version may be (%u MB)", from,
+                              SNAPSHOT_BYTES_MAX >> 20);
     }
     if (status == CONTROL_OK && ferror(file))
-        status = ctl_fail(CONTROL_ERROR, "%s: %s", name != NULL ? name : "standard input",
-                          strerror(errno));
+        status = ctl_fail(CONTROL_ERROR, "%s: %s", from, strerror(errno));
     if (file != stdin)
         fclose(file);
     return status;

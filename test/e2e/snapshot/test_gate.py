@@ -32,6 +32,11 @@ class Gate:
         store.platoon.config_path.write_text(store.text(RESOURCES, {k: v for k, v in snapshot.items() if v}) + more)
         store.platoon.start()
 
+    def follows(self):
+        """Waits until each change from now on is told; what was there before nobody is told."""
+        wait_until(lambda: "follows" in self.platoon.workers()["snapshot/plan/gate"].get("doing", ""), 60, "the gate to follow its store")
+        return self
+
     def pid(self):
         return self.platoon.pid_of("snapshot/plan/gate")
 
@@ -237,7 +242,7 @@ def heard(pubsub):
 @pytest.fixture
 def notified(store, redis_server):
     server = redis_server()
-    gate = Gate(store, more=section("redis main", {"url": server.url, "retry_max": "200ms"}), notify="main")
+    gate = Gate(store, more=section("redis main", {"url": server.url, "retry_max": "200ms"}), notify="main").follows()
     gate.redis = server
     gate.pubsub = server.client().pubsub()
     gate.pubsub.subscribe("platoon:{plan}:changes")

@@ -63,7 +63,7 @@ def test_versions_by_commit_time_and_age(store):
     iso = subprocess.run(["date", "-u", "-d", f"@{then}", "+%Y-%m-%dT%H:%M:%S"], capture_output=True, text=True, check=True).stdout.strip()
     assert store.get(f"work@{iso}") == store.get(f"work@{iso}Z") == b"old\n"
     assert store.get("work@0s") == store.get(f"work@{new['commit']}") == b"new\n"
-    for version, code, text in (("1h", 1, "has no such version"), ("fffffff", 1, "there is no such commit"), ("yesterday", 2, "'yesterday' is no version"),
+    for version, code, text in (("1h", 1, "has no such version: its first one came later: its log says"), ("fffffff", 1, "there is no such commit"), ("yesterday", 2, "'yesterday' is no version"),
                                 ("2026-02-30", 2, "is no version")):
         done = store.ctl("snapshot", "get", f"work@{version}")
         assert done.returncode == code and text in done.stderr.decode(), done
@@ -83,6 +83,19 @@ def test_diff(store):
     assert (applied / "in/work.tsv").read_bytes() == store.get("work"), "unified: git apply takes it"
     assert store.ctl("snapshot", "diff", "work", b["commit"], b["commit"]).stdout == b""
     assert store.ctl("snapshot", "diff", "work", b["commit"], a["commit"]).stdout.decode().count("+line 10\n") == 1
+
+
+def test_what_takes_too_long_to_compare_is_refused(store):
+    """Few different lines, in any order: libgit2 would be at it for minutes, and nobody else is answered meanwhile."""
+    store.start({"work": {}})
+    lines = [b"%d\n" % (n * n % 7) for n in range(300000)]
+    a = store.put("work", b"".join(lines))
+    store.put("work", b"x\n" + b"".join(lines[::-1]) + b"y\n")
+    done = store.ctl("snapshot", "diff", "work", a["commit"])
+    assert done.returncode == 1 and b"work: the difference has more than 500000 lines, or may have: get both versions" in done.stderr, done
+    lines[150000] = b"another\n"
+    b = store.put("work", b"".join(lines))
+    assert b"+another\n" in store.ctl("snapshot", "diff", "work", a["commit"], b["commit"]).stdout, "many lines, of which few are others"
 
 
 def test_large_versions_travel_in_pieces(store):
@@ -118,8 +131,9 @@ def test_two_who_change_the_same_find_out(store):
 def test_what_is_refused(store):
     store.start({"staff": {"size_min": "3", "size_max": "10"}})
     for words, data, code, text in ((["put", "staff"], b"ab", 1, "2 bytes are fewer than size_min (3)"), (["put", "staff"], b"x" * 11, 1, "11 bytes are more than size_max (10)"),
+                                    (["put", "staff"], b"x" * ((20 << 20) + 1), 1, "standard input: is larger than a version may be (20 MB)"),
                                     (["put", "stuff"], b"abc", 5, "did you mean 'staff'?"), (["get", "stuff"], None, 5, "did you mean 'staff'?"),
-                                    (["get", "staff"], None, 1, "has no such version"), (["list", "plam"], None, 5, "no snapshot named 'plam'"),
+                                    (["get", "staff"], None, 1, "has no such version: none has been accepted yet"), (["list", "plam"], None, 5, "no snapshot named 'plam'"),
                                     (["put", "staff", "/nonexistent"], None, 1, "/nonexistent: No such file"), (["put"], None, 2, "usage: "),
                                     (["log", "staff", "--limit", "0"], None, 2, "understands"), (["put", "staff", "a", "b"], None, 2, "a word too much")):
         done = store.ctl("snapshot", *words, data=data)

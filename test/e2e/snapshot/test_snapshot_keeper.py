@@ -201,7 +201,7 @@ def test_a_mirror_is_pushed_to_now_and_then(store, mirror):
 
 def test_a_mirror_that_refuses_is_asked_ever_more_seldom(store, mirror):
     heard = hears(mirror, "pre-receive", code=1)
-    store.start({"work": {}}, {"mirror": mirror}, ready=False)
+    store.start({"work": {}}, {"mirror": mirror})
     store.put("work", b"one\n")
     wait_until(lambda: len(heard()) >= 3, 90, "three tries")
     first, second, third = (at for at, _ in heard()[:3])

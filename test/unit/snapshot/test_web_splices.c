@@ -51,6 +51,15 @@ START_TEST(what_is_sent_whole)
     ck_assert_int_eq(web_splices(slice_of(LONG), buffer_slice(&large), &out), WEB_SPLICES_LARGE);
     ck_assert_int_eq(web_splices(buffer_slice(&large), slice_of(LONG), &out), WEB_SPLICES_LARGE);
     ck_assert_uint_eq(out.len, 0);
+    buffer_clear(&large);
+    for (size_t i = 0; i < WEB_SPLICES_LINES_MAX; i++)
+        buffer_append_text(&large, i % 3 == 0 ? "a\n" : "b\n");
+    ck_assert_int_eq(compare("x\n", buffer_text(&large), &out), WEB_SPLICES_LARGE);
+    ck_assert_int_eq(compare("", buffer_text(&large), &out), WEB_SPLICES_LARGE);
+    char *first = strdup(buffer_text(&large));
+    first[0] = 'x';
+    ck_assert_int_eq(compare(first, buffer_text(&large), &out), WEB_SPLICED); /* one of many */
+    free(first);
     buffer_fini(&large);
     buffer_fini(&out);
 }

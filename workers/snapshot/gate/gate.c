@@ -83,7 +83,8 @@ static void gate_on_tick(struct worker *w, void *state)
     struct gate *g = state;
     gate_door_tick(g);
     gate_notify_tick(g);
-    worker_doing(w, "%s, %zu asking", g->peer != NULL ? "follows its store" : "waits for its store",
+    bool follows = g->peer != NULL && g->knows && !g->listing; /* from now on each change is told */
+    worker_doing(w, "%s, %zu asking", follows ? "follows its store" : "waits for its store",
                  g->client_count + (g->work != NULL));
 }
 

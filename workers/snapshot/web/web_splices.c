@@ -3,6 +3,7 @@
 
 #include "common/json/json_write.h"
 #include "common/utf8.h"
+#include "workers/snapshot/snapshot_lines.h"
 
 #include <git2.h>
 #include <string.h>
@@ -72,7 +73,8 @@ enum web_spliced web_splices(struct slice before, struct slice after, struct buf
 {
     size_t start = out->len;
     struct splices s = {.out = out, .after = after, .most = start + after.len, .first = true};
-    if (before.len > WEB_SPLICES_TEXT_MAX || after.len > WEB_SPLICES_TEXT_MAX)
+    if (before.len > WEB_SPLICES_TEXT_MAX || after.len > WEB_SPLICES_TEXT_MAX ||
+        snapshot_lines_between(before, after, WEB_SPLICES_LINES_MAX) > WEB_SPLICES_LINES_MAX)
         return WEB_SPLICES_LARGE;
     if (!utf8_valid(before) || !utf8_valid(after))
         return WEB_SPLICES_BINARY;

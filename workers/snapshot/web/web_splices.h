@@ -16,9 +16,12 @@
 /* Above so many bytes, of either text, nothing is compared. */
 #define WEB_SPLICES_TEXT_MAX (1024u * 1024)
 
+/* Nor where more lines, of both together, may be others: half a million short ones take two seconds. */
+#define WEB_SPLICES_LINES_MAX 100000u
+
 enum web_spliced {
     WEB_SPLICED,
-    WEB_SPLICES_LARGE,  /* a text is too large, or its splices would be no shorter than itself */
+    WEB_SPLICES_LARGE,  /* too much is another, or the splices would be no shorter than the text */
     WEB_SPLICES_BINARY, /* one is no UTF-8 */
     WEB_SPLICES_SHORT,  /* memory is */
 };
