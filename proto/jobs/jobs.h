@@ -204,6 +204,7 @@
     X(JOBS, "HGET", NEEDED, "$ 1") \
     X(JOBS, "HGETALL", NEEDED, "$") \
     X(JOBS, "HINCRBY", NEEDED, "$ 1 0") \
+    X(JOBS, "HINCRBYFLOAT", NEEDED, "$ 1 0") \
     X(JOBS, "HMGET", NEEDED, "$ 1") \
     X(JOBS, "HLEN", NEEDED, "$") \
     X(JOBS, "HSETNX", NEEDED, "$ 1 x") \
@@ -231,11 +232,11 @@
     X(JOBS, "ZRANGE", NEEDED, "$ 0 0") \
     X(JOBS, "ZRANGEBYSCORE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREM", NEEDED, "$ 1") \
-    X(JOBS, "ZREMRANGEBYSCORE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREVRANGE", NEEDED, "$ 0 0") \
     X(JOBS, "ZREVRANK", NEEDED, "$ 1") \
     X(JOBS, "ZSCORE", NEEDED, "$ 1") \
     X(JOBS, "PSUBSCRIBE", OPTIONAL, "") \
+    X(JOBS, "PUBLISH", OPTIONAL, "") \
     X(JOBS, "BLMOVE", NEEDED, "$ $ RIGHT RIGHT 1")
 /* What each script begins with; what takes a job. */
 #define JOBS_PARTS_LIB  "redis/call.lua queue/queue_turns.lua jobs/jobs_lib.lua"

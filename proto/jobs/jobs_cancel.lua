@@ -1,11 +1,14 @@
 -- cancel: job, [worker] -> [canceled|stopping|STATUS|unknown, owner, 1 when this call has canceled it]
 --
--- What waits is canceled at once. What runs is stopping: the next beat of `owner`, who is to be woken, says so. What has ended stays as it is: its status.
+-- What waits is canceled at once. What runs is stopping: the next beat of `owner`, who is to be woken, says so; an rq worker is told as rq.command does it. What has ended stays as it is: its status.
 -- Functions of RQ's are unknown. With a worker, as RQ names it: only what runs there; else unknown.
 -- Again: the status; stopping.
 local job = job_of(ARGV[1])
 if not job or not job.platform or (ARGV[2] and (job.status ~= 'started' or call('HGET', job.key, 'worker_name') ~= ARGV[2])) then
   return {'unknown', ''}
+elseif job.status == 'started' and is_rqs(job) then
+  call('PUBLISH', 'rq:pubsub:' .. (job.worker or ''), '{"command": "stop-job", "job_id": ' .. cjson.encode(job.id) .. '}')
+  return {'stopping', ''}
 elseif job.status == 'started' then
   call('HSET', job.key, 'platoon.stop', '1')
   return {'stopping', job.owner}

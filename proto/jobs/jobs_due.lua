@@ -84,7 +84,7 @@ for _, queue in ipairs(queues_next(ARGV[1], 'due')) do
     else
       if job and job.status == 'scheduled' then
         job.queue = queue
-        to_queue(job, job.func and job.front)
+        to_queue(job, job.func and (job.front or (job.front_again and job.attempt > job.spared)))
         moved = moved + 1
       end
       call('ZREM', set, id)

@@ -1,26 +1,15 @@
 -- finish: job, queue, owner, attempt, how, after_ms, result, value, N, N * (field, value), [as claim] -> [what, claimed]
 --
 -- how      finished|failed|stopped  its end
---          retry                    it waits until after_ms from now, or, when that is 0, first in its queue
+--          retry                    it waits until after_ms from now, or, when that is 0, first in its queue; a function's waits behind the others
 --          back                     the same, and this attempt is not counted: it was handed back unblamed
 --                                   of either: what was to be stopped is
--- result   an entry of rq:results: its field, return_value or exc_string, and value; empty: none
+-- result   an entry of rq:results: its field, return_value or exc_string, and value; empty: none. With retry it is the Retry that a function has returned, with
+--          failed the one that was one too many, as RQ 2 has them
 -- what     done; canceled: RQ has made it so meanwhile, and so it ends; lost, gone: as of beat, and nothing changes
 -- claimed  with the arguments of claim behind the fields: its answer; nil without, and where nothing changes: the same job, made anew under its old name, would
 --          be claimed as the attempt that has just been told of, and ended when that is told again
 -- Again: done, and a claim more.
-local function record(job, how)
-  if ARGV[7] == '' then
-    return
-  end
-  local kind = {finished = '1', failed = '2', stopped = '3'}
-  local key, ttl = 'rq:results:' .. job.id, how == 'finished' and job.result_ttl or job.failure_ttl
-  call('XADD', key, 'MAXLEN', '10', '*', 'type', kind[how] or '2', 'created_at', clock[1] .. format('.%06d', now_us), ARGV[7], ARGV[8])
-  if ttl >= 0 then
-    call('PEXPIRE', key, num(ttl * 1000 + GRACE * 1000))
-  end
-end
-
 local function move(job, how)
   local after = count_of(ARGV[6])
   if how == 'back' then
@@ -38,7 +27,16 @@ local function move(job, how)
     call('ZADD', registry('scheduled', job.queue), seconds(now + after), job.id)
     call('HSET', job.key, 'status', 'scheduled')
   else
-    to_queue(job, how == 'back' or not job.func) -- RQ has what is tried again wait behind the others
+    to_queue(job, how == 'back' or not job.func or job.front_again)
+  end
+end
+
+-- Whoever has run it is idle, and has one more behind it, as RQ counts: an attempt that is not its last has failed.
+local function worked(job, how)
+  local f = call('HMGET', job.key, 'worker_name', 'platoon.run_ms')
+  if worker_does(f[1] or '', 'idle') and how ~= 'back' then
+    call('HINCRBY', WORKER .. f[1], how == 'finished' and 'successful_job_count' or 'failed_job_count', '1')
+    call('HINCRBYFLOAT', WORKER .. f[1], 'total_working_time', seconds(count_of(f[2])))
   end
 end
 
@@ -61,12 +59,12 @@ local function finish()
     to_history(job, 'canceled')
   else
     move(job, ARGV[5])
-    if ARGV[5] ~= 'retry' and ARGV[5] ~= 'back' then
-      record(job, ARGV[5])
+    if ARGV[7] ~= '' and not job.told then
+      record(job, ARGV[5], ARGV[7], ARGV[8])
     end
   end
   call('HSET', job.key, 'platoon.ended', num(job.attempt))
-  worker_does(call('HGET', job.key, 'worker_name') or '', 'idle')
+  worked(job, ARGV[5])
   unblocked(job)
   return canceled and 'canceled' or 'done'
 end

@@ -79,11 +79,11 @@ local function queues_next(of, who)
   return with_functions(call('ZRANGE', QUEUES, num(at), num(at + PAGE - 1)))
 end
 
--- What a sanjer does, as RQ shows it; of one that is not shown (worker) nothing. job: what it has in hands; nil: nothing.
+-- What a sanjer does, as RQ shows it; of one that is not shown (worker) nothing, which is false. job: what it has in hands; nil: nothing.
 local function worker_does(name, state, job)
   local key = WORKER .. name
   if call('EXISTS', key) == 0 then
-    return
+    return false
   end
   if job then
     call('HSET', key, 'state', state, 'current_job', job)
@@ -91,6 +91,7 @@ local function worker_does(name, state, job)
     call('HSET', key, 'state', state)
     call('HDEL', key, 'current_job')
   end
+  return true
 end
 
 -- What is said of queues: their weights, "gold=4 free=1", and how many of their jobs may run at once, "scrape=2". Weight 0: none is handed out. Who is not
@@ -151,7 +152,7 @@ end
 local function job_of(id)
   local f = call('HMGET', JOB .. id, 'status', 'origin', 'platoon.platform', 'platoon.owner', 'platoon.attempt', 'platoon.spared', 'platoon.lost',
     'platoon.ended', 'platoon.rerun', 'result_ttl', 'failure_ttl', 'platoon.stop', 'platoon.function', 'description', 'ttl', 'enqueue_at_front', 'created_at',
-    'platoon.over')
+    'platoon.over', 'enqueue_at_front_on_retry', 'worker_name')
   if not f[1] then
     return nil
   end
@@ -159,7 +160,12 @@ local function job_of(id)
   return {id = id, key = JOB .. id, status = f[1], queue = f[2] or '', platform = platform, owner = f[4] or '', attempt = count_of(f[5]),
     spared = count_of(f[6]), lost = count_of(f[7]), ended = count_of(f[8]), rerun = f[9] ~= '0', result_ttl = count_of(f[10], 500),
     failure_ttl = count_of(f[11], 31536000), stop = f[12], func = platform and (f[13] == '1' or not f[3]), strange = platform and not f[3], alien = not platform,
-    ttl = count_of(f[15]), front = f[16] == '1', created = f[17], over = f[18]}
+    ttl = count_of(f[15]), front = f[16] == '1', created = f[17], over = f[18], front_again = f[19] == '1', worker = f[20]}
+end
+
+-- Whether an rq worker has what is started: it was never ours, or our last attempt is over.
+local function is_rqs(job)
+  return job.func and (job.owner == '' or job.ended == job.attempt)
 end
 
 -- A function of RQ's stands in our list from now on.
@@ -268,10 +274,28 @@ local function to_end(job, kind, status, ttl)
   end
 end
 
+-- An entry of rq:results, as RQ's clients read it: its field, return_value or exc_string, and value. What was stopped is a failure there, with a reason.
+local RESULTS = {finished = '1', failed = '2', stopped = '2', retry = '4'}
+local function record(job, how, field, value)
+  local kind = how == 'failed' and field == 'return_value' and '5' or RESULTS[how]
+  local key, ttl = 'rq:results:' .. job.id, how == 'finished' and job.result_ttl or job.failure_ttl
+  call('XADD', key, 'MAXLEN', '10', '*', 'type', kind, 'created_at', clock[1] .. format('.%06d', now_us), 'worker_name', job.worker or '', field, value)
+  if ttl >= 0 then
+    call('PEXPIRE', key, num(ttl * 1000 + GRACE * 1000))
+  else
+    call('PERSIST', key)
+  end
+end
+
+-- Why it has ended whom nobody can tell of any more: "canceled", "its sanjer died", as RQ has texts (zlib, base64), which Redis' Lua could not make.
+local WHY_CANCELED, WHY_LOST = 'eJxLTsxLTs1JTQEADlADMA==', 'eJzLLClWKE7My0otUkjJTE0BAC3WBao='
+
 -- What was to be stopped is, whoever ran it and whatever became of that.
 local function stopped(job)
   call('HSET', job.key, 'platoon.cause', 'canceled', 'platoon.reason', 'canceled')
   to_end(job, 'failed', 'stopped', job.failure_ttl)
+  record(job, 'stopped', 'exc_string', WHY_CANCELED)
+  job.told = true
 end
 
 -- It is nobody's any more, and its queue may hand out again.

@@ -20,7 +20,7 @@ if ARGV[7] == '1' then
 end
 if f[2] ~= pid then
   call('HSET', key, 'birth', stamped, 'state', 'idle', 'pid', pid, 'platoon.owners', owners, 'hostname', ARGV[5], 'version', ARGV[6])
-  call('HDEL', key, 'current_job')
+  call('HDEL', key, 'current_job', 'successful_job_count', 'failed_job_count', 'total_working_time')
 end
 local names = {}
 for i = 1, min(#queues, QUEUES_MAX) do

@@ -119,13 +119,21 @@ static void row_pack(struct buffer *out, const redisReply *fields, enum row_type
     }
 }
 
+/* RQ's clients write what there is not yet as nothing. */
+static bool row_is_there(const redisReply *found, const struct row *row)
+{
+    static const char ours[] = JOB_FIELD_PREFIX;
+    return found != NULL && found->str != NULL &&
+           (found->len > 0 || strncmp(row->field, ours, sizeof ours - 1) == 0);
+}
+
 /* A name and its value; what there is not is `absent`, or nil. */
 static void row_pack_named(struct buffer *out, const redisReply *fields, const struct row *row,
                            const char *absent)
 {
     const redisReply *found = row_find(fields, row->field);
     pack_text(out, row->name);
-    if (found != NULL && found->str != NULL)
+    if (row_is_there(found, row))
         row_pack(out, fields, row->type, slice_make(found->str, found->len));
     else if (absent != NULL)
         pack_text(out, absent);

@@ -96,6 +96,10 @@ struct sanjer_run {
     char *returned;      /* of a function: what RQ's clients shall read, in base64; or NULL */
     uint64_t again_left; /* RQ's retries_left */
     uint64_t again_ms;   /* until the next of them */
+    uint64_t
+        returned_retries; /* RQ 2's number_of_retries with the Retry that it has returned; 0: none */
+    uint64_t returned_ms; /* the pause that this one says */
+    bool spent;           /* it has returned one more than that allows */
 };
 
 struct sanjer {

@@ -73,7 +73,7 @@ static void end_of(const struct sanjer_run *run, struct end *e)
     } else if (run->raised[0] != '\0') {
         e->cause = run->memory ? "memory" : "exception";
         e->oom = run->memory ? "1" : NULL;
-        e->again = true;
+        e->again = !run->spent;
         snprintf(e->reason, sizeof e->reason, "%s", run->raised);
     } else if (run->storage[0] != '\0' && (!run->has_status || run->status == 0)) {
         e->cause = "storage";
@@ -84,6 +84,8 @@ static void end_of(const struct sanjer_run *run, struct end *e)
     } else {
         e->how = "finished"; /* its child lives, or has served */
     }
+    if (strcmp(e->how, "finished") == 0 && run->returned_retries > 0)
+        e->how = "retry"; /* it has returned one, which counts by itself */
 }
 
 /* Full jitter: anything between nothing and twice the pause of the attempt before. At least 1: 0 is at once. */
@@ -148,17 +150,29 @@ size_t sanjer_fresh(struct sanjer_run *run, struct slice *args, struct buffer te
     return count;
 }
 
-/* The entry of rq:results: the value of a job that has finished, or why it has not; both as RQ has them, in base64. */
-static void put_result(const struct sanjer_run *run, const struct end *e, struct buffer *out)
+/* The entry of rq:results: its field; "" there is none. A Retry that was returned is a value, also one too many. */
+static const char *result_field(const struct sanjer_run *run, const struct end *e)
+{
+    bool finished = strcmp(e->how, "finished") == 0, retry = strcmp(e->how, "retry") == 0;
+    if (strcmp(e->how, "back") == 0 || (retry && run->returned_retries == 0))
+        return "";
+    return finished || retry || (run->spent && run->returned != NULL) ? "return_value"
+                                                                      : "exc_string";
+}
+
+/* And its value: of a job that has finished, or why it has not; both as RQ has them, in base64. */
+static void put_result(const struct sanjer_run *run, const struct end *e, const char *field,
+                       struct buffer *out)
 {
     struct buffer bytes = BUFFER_EMPTY;
     json_t *none = json_null();
-    if (run->returned != NULL && strcmp(e->how, "finished") == 0) {
+    bool is_value = strcmp(field, "return_value") == 0;
+    if (run->returned != NULL && is_value) {
         buffer_append_text(out, run->returned);
         return;
     }
     int rc =
-        strcmp(e->how, "finished") == 0
+        is_value
             ? job_pickle_write(&bytes, run->result != NULL ? run->result : none)
             : job_zlib_write(&bytes, slice_of(run->traceback != NULL ? run->traceback : e->reason));
     if (rc == 0)
@@ -223,8 +237,10 @@ static size_t end_fields(struct sanjer_run *run, const struct end *e, struct sli
         n = put(args, n, JOB_FIELD("reason"), slice_of(run->fault));
     }
     if (run->function != NULL && strcmp(e->how, "retry") == 0) {
-        snprintf(t->left, sizeof t->left, "%" PRIu64, run->again_left - 1);
-        n = put(args, n, "retries_left", slice_of(t->left));
+        bool returned = run->returned_retries > 0;
+        snprintf(t->left, sizeof t->left, "%" PRIu64,
+                 returned ? run->returned_retries : run->again_left - 1);
+        n = put(args, n, returned ? "number_of_retries" : "retries_left", slice_of(t->left));
     }
     if (run->traceback != NULL && strcmp(e->how, "failed") == 0)
         n = put(args, n, JOB_FIELD("traceback"), slice_of(run->traceback));
@@ -273,6 +289,8 @@ void sanjer_end(struct sanjer *s)
     if (strcmp(e.how, "failed") == 0 && e.again && end_has_more(run)) {
         e.how = "retry";
         after = run->function != NULL ? run->again_ms : end_pause(run);
+    } else if (strcmp(e.how, "retry") == 0) {
+        after = run->returned_ms;
     } else if (run->lacks) {
         after = SANJER_LACK_PAUSE_MS;
     }
@@ -283,22 +301,15 @@ void sanjer_end(struct sanjer *s)
     s->ending = true;
     snprintf(t.attempt, sizeof t.attempt, "%" PRIu64, run->attempt);
     snprintf(t.after, sizeof t.after, "%" PRIu64, after);
-    bool records = strcmp(e.how, "retry") != 0 && strcmp(e.how, "back") != 0;
-    if (records)
-        put_result(run, &e, &t.result);
+    const char *field = result_field(run, &e);
+    if (field[0] != '\0')
+        put_result(run, &e, field, &t.result);
     size_t fields = end_fields(run, &e, args + 9, &t);
     snprintf(t.count, sizeof t.count, "%zu", fields / 2);
-    const struct slice head[9] = {slice_of(run->id),
-                                  slice_of(run->queue),
-                                  slice_of(s->redis.owner),
-                                  slice_of(t.attempt),
-                                  slice_of(e.how),
-                                  slice_of(t.after),
-                                  slice_of(!records                         ? ""
-                                           : strcmp(e.how, "finished") == 0 ? "return_value"
-                                                                            : "exc_string"),
-                                  buffer_slice(&t.result),
-                                  slice_of(t.count)};
+    const struct slice head[9] = {
+        slice_of(run->id),   slice_of(run->queue),    slice_of(s->redis.owner),
+        slice_of(t.attempt), slice_of(e.how),         slice_of(t.after),
+        slice_of(field),     buffer_slice(&t.result), slice_of(t.count)};
     memcpy(args, head, sizeof head);
     size_t count = 9 + fields;
     /* Told again it claims nothing: what the first call may have claimed for us is handed back before (sanjer_take). */

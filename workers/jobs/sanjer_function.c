@@ -126,13 +126,26 @@ int sanjer_function_read(struct sanjer_run *run, const redisReply *fields)
     return run->function != NULL ? function_fields(run, fields) : -ENOMEM;
 }
 
+/* {"number","seconds"} of a Retry that it has returned. */
+static void function_returned_retry(struct sanjer_run *run, const json_t *retry)
+{
+    json_int_t number = json_integer_value(json_object_get(retry, "number"));
+    double seconds = json_number_value(json_object_get(retry, "seconds"));
+    run->returned_retries = number > 0 ? (uint64_t)number : 0;
+    run->returned_ms =
+        seconds > 0 && seconds < FUNCTION_SECONDS_MAX ? (uint64_t)(seconds * 1000) : 0;
+}
+
 void sanjer_function_say(struct sanjer_run *run, const json_t *said)
 {
     const char *returned = json_string_value(json_object_get(said, "return_value"));
-    const json_t *more = json_object_get(said, "more"),
+    const json_t *more = json_object_get(said, "more"), *retry = json_object_get(said, "retry"),
                  *timeout = json_object_get(json_object_get(said, "exception"), "timeout");
     if (run->function == NULL)
         return;
+    if (retry != NULL)
+        function_returned_retry(run, retry);
+    run->spent |= json_is_true(json_object_get(retry, "spent"));
     if (returned != NULL) {
         free(run->returned);
         run->returned = strdup(returned);

@@ -152,15 +152,44 @@ def _call(job):
         loop.close()
 
 
-def _say_returned(job, value):
-    from rq import Retry
-    if isinstance(value, Retry) and hasattr(job, "number_of_retries"):
-        raise Refused("platform: sanjers do not know a Retry that is returned: raise, with Retry at the enqueue, or use rq worker")
-    line = {"result": _shown(value), "return_value": base64.b64encode(job.serializer.dumps(value)).decode()}
+def _dumped(job, value):
+    """With RQ 2 a job has finished whose value cannot be kept, with this text instead; with RQ 1 it has failed."""
+    try:
+        return job.serializer.dumps(value)
+    except Exception:
+        from rq import defaults
+        instead = getattr(defaults, "UNSERIALIZABLE_RETURN_VALUE_PAYLOAD", None)
+        if instead is None:
+            raise
+        return job.serializer.dumps(instead)
+
+
+def _returned_line(job, value):
+    line = {"result": _shown(value), "return_value": base64.b64encode(_dumped(job, value)).decode()}
     size = len(line["return_value"])
     if size > platoon_child.hello["line_max"] - SHOWN_MAX * 2:
         raise Refused(f"platform: what it returns has {size} bytes in Redis: dataset_max of the section is what it may have")
     return line
+
+
+def _is_retry(job, value):
+    from rq import Retry
+    return isinstance(value, Retry) and hasattr(job, "number_of_retries")  # RQ 1 knows none that is returned
+
+
+def _retry_line(job, retry):
+    """RQ 2 counts these by themselves, beside those of the enqueue. Which results its clients know depends on its version."""
+    from rq.results import Result
+    done = job.number_of_retries or 0
+    line = _returned_line(job, retry)
+    del line["result"]
+    if done < retry.max:
+        intervals = list(retry.intervals or [0])
+        return {**line, "retry": {"number": done + 1, "seconds": intervals[min(done, len(intervals) - 1)]}}
+    if not hasattr(Result.Type, "MAX_RETRIES_EXCEEDED"):
+        del line["return_value"]
+    return {**line, "retry": {"spent": True}, "exception": {
+        "reason": f"returned a Retry after {done} of them: max={retry.max}", "memory": False, "traceback": f"Job failed after {retry.max} retry attempts"}}
 
 
 def _seconds(job, which):
@@ -171,7 +200,9 @@ def _succeed(job):
     with _limited(job.timeout):
         value = _call(job)
     job._result, job.ended_at = value, _now()
-    line = _say_returned(job, value)
+    if _is_retry(job, value):
+        return _retry_line(job, value)
+    line = _returned_line(job, value)
     if job.success_callback:
         seconds = _seconds(job, "success")
         platoon_child.say(more=seconds)
