@@ -113,7 +113,8 @@ local function rules_of()
 end
 
 -- One turn more of a queue in which something waits, whatever has brought it there, while it has fewer than waits and than its weight: shares alone say
--- nothing of who goes next where little runs at once. One of weight 0 has one, which the claim drops.
+-- nothing of who goes next where little runs at once. One of weight 0 has one, which the claim drops. What is taken out of a queue otherwise than by a
+-- claim leaves turns that are too many: the claim that finds nothing more in it, or that it may have nothing more, drops them (take_turns).
 local function give_turn(queue)
   local waiting = call('LLEN', QUEUE .. queue)
   if waiting == 0 then
@@ -121,9 +122,13 @@ local function give_turn(queue)
   end
   local rule = rules_of()[queue]
   local most = max(1, min(waiting, rule and rule.weight or 1))
-  if #call('LPOS', TURNS, queue, 'COUNT', num(most)) < most then
+  if not call('LPOS', TURNS, queue, 'RANK', num(most)) then
     call('LPUSH', TURNS, queue)
   end
+end
+
+local function take_turns(queue)
+  call('LREM', TURNS, '0', queue)
 end
 
 -- Milliseconds since 1970 of RQ's form of a time; days of a date as in Howard Hinnant's days_from_civil.

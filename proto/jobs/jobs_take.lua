@@ -1,8 +1,8 @@
 -- jobs_take.lua: the claim; behind jobs_lib.
 --
--- Whose turn it is: queue/queue_turns, a facet being a queue of RQ's, its turns as many as its weight, and its share what is in its wip by its weight. Of the first AHEAD ids of a queue
--- the first is taken that is a job of ours, says that it waits, and is nowhere in flight; ids without a job, or of one that does not wait, are dropped;
--- what is a function of RQ's that is not run here stays where it is.
+-- Whose turn it is: queue/queue_turns, a facet being a queue of RQ's, its turns as many as its weight, and its share what is in its wip by its weight. Of
+-- the first AHEAD ids of a queue the first is taken that is a job of ours, says that it waits, and is nowhere in flight; ids without a job, or of one that
+-- does not wait, are dropped, up to PAGE in one claim, and do not count among those; what is a function of RQ's that is not run here stays where it is.
 local AHEAD = 16
 
 local function share_of(queue, rules)
@@ -14,16 +14,28 @@ local function share_of(queue, rules)
   return floor(flight / rule.weight)
 end
 
-local function first_of(queue)
-  for _, id in ipairs(call('LRANGE', QUEUE .. queue, '0', num(AHEAD - 1))) do
-    local job = job_of(id)
-    if not job or job.status ~= 'queued' then
-      call('LREM', QUEUE .. queue, '1', id)
-    elseif job.platform and (not job.func or call('SISMEMBER', FUNCTIONS, queue) == 1) and not call('ZSCORE', registry('wip', queue), id) then
-      job.queue = queue
-      return job
+-- The job, or nil; how many ids may be dropped yet.
+local function first_of(queue, drops)
+  local from = 0
+  while from < AHEAD and drops > 0 do
+    local ids = call('LRANGE', QUEUE .. queue, num(from), num(AHEAD - 1))
+    if #ids == 0 then
+      break
+    end
+    for _, id in ipairs(ids) do
+      local job = job_of(id)
+      if not job or job.status ~= 'queued' then
+        call('LREM', QUEUE .. queue, '1', id)
+        drops = drops - 1
+      elseif job.platform and (not job.func or call('SISMEMBER', FUNCTIONS, queue) == 1) and not call('ZSCORE', registry('wip', queue), id) then
+        job.queue = queue
+        return job, drops
+      else
+        from = from + 1
+      end
     end
   end
+  return nil, drops
 end
 
 local function hold(job, owner, worker, lease)
@@ -59,13 +71,18 @@ local function claim(owner, worker, lease)
       shares[name] = share_of(name, rules)
     end
   end, function() end)
-  local job
+  local job, queue
+  local drops = PAGE
   for _ = 1, PAGE do
-    local queue = turns_next(t)
-    job = queue and first_of(queue)
-    if job or not queue then
+    queue = turns_next(t)
+    if not queue then
       break
     end
+    job, drops = first_of(queue, drops)
+    if job or drops <= 0 then
+      break
+    end
+    turns_share(t, queue, false) -- another turn of its finds no more
   end
   if job then
     hold(job, owner, worker, lease)
@@ -74,11 +91,16 @@ local function claim(owner, worker, lease)
   turns_write(t)
   if not job then
     worker_does(worker, 'idle')
+    if queue then
+      give_turn(queue) -- so much was to be dropped that there may be more behind it
+    end
     return false
   end
   if share_of(job.queue, rules) then
     give_turn(job.queue) -- the one it had, and a step towards what its weight may have
     give_turn(job.queue)
+  else
+    take_turns(job.queue) -- nobody is to be woken for them
   end
   return {job.id, job.queue, job.attempt, job.attempt - job.spared, job.lost, call('HGETALL', job.key)}
 end

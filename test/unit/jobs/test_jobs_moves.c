@@ -1,6 +1,6 @@
 /*
  * test_jobs_moves.c: what the keeper and people do with jobs, by the scripts of proto/jobs: orphans, due, cancel,
- * retry, expire; and whose turn it is.
+ * retry, expire.
  */
 #include "test/unit/jobs/jobs_fixture.h"
 
@@ -326,77 +326,6 @@ START_TEST(test_expire_what_rq_has_canceled)
 }
 END_TEST
 
-/* Claims `count` by these rules; those of queue a, b and c: "4 1 0". */
-static const char *shares(int count, const char *weights, const char *limits)
-{
-    static char text[64];
-    int of[3] = {0};
-    queue_redis("HSET platoon:{jobs:t}:rules weights %s limits %s", weights, limits);
-    for (int i = 0; i < count; i++) {
-        j_text(claim, "me.1", "w", "60000");
-        if (queue.reply->type == REDIS_REPLY_NIL)
-            break;
-        of[queue.reply->element[1]->str[0] - 'a']++;
-    }
-    snprintf(text, sizeof text, "%d %d %d", of[0], of[1], of[2]);
-    return text;
-}
-
-static void fill(void)
-{
-    for (int i = 0; i < 60; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "%c%d", 'a' + i % 3, i);
-        jobs_enqueue_in(id, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c");
-    }
-}
-
-START_TEST(test_turns_are_equal)
-{
-    fill();
-    ck_assert_str_eq(queue_redis("LLEN platoon:{jobs:t}:turns"), "3");
-    ck_assert_str_eq(shares(12, "-", "-"), "4 4 4");
-}
-END_TEST
-
-START_TEST(test_weights)
-{
-    fill();
-    ck_assert_str_eq(shares(24, "other=9\ta=4", "-"), "16 4 4");
-}
-END_TEST
-
-START_TEST(test_limits)
-{
-    fill();
-    ck_assert_str_eq(shares(12, "-", "a=2"), "2 5 5");
-    ck_assert_str_eq(shares(100, "-", "a=2"), "0 15 15");
-    queue_redis("LRANGE platoon:{jobs:t}:turns 0 -1");
-    ck_assert_uint_eq(queue.reply->elements, 0);
-    /* An end makes room, and gives the turn back. */
-    ck_assert_str_eq(j_text(finish, "a0", "a", "me.1", "1", "finished", "0", "", "", "0"),
-                     "[done nil]");
-    ck_assert_str_eq(shares(100, "-", "a=2"), "1 0 0");
-}
-END_TEST
-
-/* Who is paused gets no turn, of `due` neither, until the rules say otherwise. */
-START_TEST(test_a_queue_that_is_paused)
-{
-    fill();
-    j_text(due, "*", "a=0 c=0", "");
-    ck_assert_str_eq(jobs_claim("me.1"), "b1");
-    for (int i = 0; i < 3; i++)
-        jobs_claim("me.1");
-    j_text(due, "*", "a=0 c=0", "");
-    ck_assert_str_eq(queue_redis("LRANGE platoon:{jobs:t}:turns 0 -1"), "[b]");
-    j_text(due, "*", "a=0 b=0 c=1", "");
-    ck_assert_str_eq(jobs_claim("me.1"), "c2");
-    ck_assert_str_eq(jobs_claim("me.1"), "c5");
-    ck_assert_str_eq(queue_redis("HGET platoon:{jobs:t}:rules weights"), "a=0 b=0 c=1");
-}
-END_TEST
-
 /* What a template has made is looked after, is found again in RQ's keys, and is forgotten when nothing is in it. */
 START_TEST(test_queues_of_a_template)
 {
@@ -451,5 +380,4 @@ JOBS_SUITE("jobs_moves", test_orphans_of_an_owner, test_orphans_of_a_name, test_
            test_a_list_that_is_gone, test_stats, test_lost_too_often, test_leases_that_are_over,
            test_what_is_not_ours, test_due, test_what_others_push_gets_a_turn, test_cancel,
            test_what_is_to_be_stopped_is, test_retry, test_expire, test_expire_what_rq_has_canceled,
-           test_turns_are_equal, test_weights, test_limits, test_a_queue_that_is_paused,
            test_queues_of_a_template, test_many_queues_of_a_template)
