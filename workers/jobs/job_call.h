@@ -17,8 +17,8 @@
 #define JOB_CALL_WHY_SIZE 1200
 
 enum job_call_status {
-    JOB_CALL_OK,  /* of `ask` and `read`: Redis has been asked; in the end: the body is the answer */
-    JOB_CALL_NOW, /* of `ask` alone: the body is the answer already */
+    JOB_CALL_OK, /* of `ask` and `read`: Redis has been asked; in the end: the body is the answer */
+    JOB_CALL_NOW,   /* of `ask` alone: the body is the answer already */
     JOB_CALL_WAITS, /* of `ask` and `read`: for the catalogue; it is asked again from the start */
     JOB_CALL_AWAY,  /* Redis is, or memory is short: later it may go */
     JOB_CALL_NO_PLATFORM,
