@@ -73,7 +73,8 @@ def whole(redis):
     for key in redis.scan_iter("*"):
         kind = redis.type(key)
         read = {b"string": lambda k: redis.get(k), b"hash": lambda k: redis.hgetall(k), b"list": lambda k: redis.lrange(k, 0, -1),
-                b"set": lambda k: redis.smembers(k), b"zset": lambda k: redis.zrange(k, 0, -1), b"stream": lambda k: redis.xrange(k)}[kind]
+                b"set": lambda k: redis.smembers(k), b"zset": lambda k: redis.zrange(k, 0, -1), b"stream": lambda k: redis.xrange(k),
+                b"none": lambda k: "gone meanwhile"}[kind]
         found.append(f"{key} {read(key)}")
     return "\n".join(found)
 
