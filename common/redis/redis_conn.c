@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +32,8 @@
  * process that was stopped, with the reply waiting.
  */
 #define CONN_GRACE_MS 20u
+
+#define CONN_SPARES_MAX 2048 /* places in the FIFO that are kept for the next commands: 150 KB */
 
 static void conn_on_timer(uv_timer_t *timer);
 
@@ -68,17 +71,17 @@ static struct conn_pending *conn_pop(struct redis_conn *c)
     return p;
 }
 
-static void conn_pending_free(struct conn_pending *p)
+static void conn_pending_free(struct redis_conn *c, struct conn_pending *p)
 {
     if (p->sent.ptr != NULL)
         redis_codec_free(p->sent, false);
-    free(p);
+    spares_give(&c->spares, p);
 }
 
 /* Everybody who waits is told that the outcome is unknown. */
 static void conn_abandon(struct redis_conn *c)
 {
-    for (struct conn_pending *p; (p = conn_pop(c)) != NULL; conn_pending_free(p))
+    for (struct conn_pending *p; (p = conn_pop(c)) != NULL; conn_pending_free(c, p))
         if (p->fn != NULL)
             p->fn(c, NULL, p->ctx);
 }
@@ -119,10 +122,10 @@ static int conn_queue(struct redis_conn *c, struct slice bytes, struct conn_pend
 static int conn_send_plain(struct redis_conn *c, struct conn_pending like, size_t argc,
                            const struct slice *argv)
 {
-    struct conn_pending *p = malloc(sizeof *p);
+    struct conn_pending *p = spares_take(&c->spares);
     int rc = p != NULL ? redis_codec_append(argc, argv, &c->out) : -ENOMEM;
     if (rc != 0) {
-        free(p);
+        spares_give(&c->spares, p);
         return rc;
     }
     *p = like;
@@ -140,7 +143,7 @@ int redis_conn_send(struct redis_conn *c, struct conn_pending like, size_t argc,
     int rc = redis_codec_encode(argc, argv, &bytes);
     if (rc != 0)
         return rc;
-    struct conn_pending *p = malloc(sizeof *p);
+    struct conn_pending *p = spares_take(&c->spares);
     if (p == NULL) {
         rc = -ENOMEM;
     } else {
@@ -153,7 +156,7 @@ int redis_conn_send(struct redis_conn *c, struct conn_pending like, size_t argc,
     }
     redis_codec_free(bytes, like.kind == CONN_AUTH);
     if (rc != 0)
-        free(p);
+        spares_give(&c->spares, p);
     return rc;
 }
 
@@ -167,6 +170,7 @@ static void conn_drop_socket(struct redis_conn *c)
     if (c->reader != NULL)
         redisReaderFree(c->reader);
     c->reader = NULL;
+    redis_answers_clear(&c->answers);
     uv_idle_stop(&c->flush);
     buffer_clear(&c->out);
 }
@@ -275,13 +279,18 @@ static void conn_end_when_answered(struct redis_conn *c)
         redis_conn_renew(c, c->ending);
 }
 
+static void conn_said_unasked(struct redis_conn *c)
+{
+    redis_conn_lose(c, "the server said something it was not asked: is it a Redis server?");
+}
+
 static void conn_on_reply(struct redis_conn *c, const redisReply *reply)
 {
     if (redis_conn_take_message(c, reply))
         return;
     struct conn_pending *p = conn_pop(c);
     if (p == NULL) {
-        redis_conn_lose(c, "the server said something it was not asked: is it a Redis server?");
+        conn_said_unasked(c);
         return;
     }
     if (!conn_is_callers(p)) {
@@ -295,7 +304,7 @@ static void conn_on_reply(struct redis_conn *c, const redisReply *reply)
             p->fn(c, reply, p->ctx);
         conn_end_when_refused(c, reply);
     }
-    conn_pending_free(p);
+    conn_pending_free(c, p);
     conn_end_when_answered(c);
 }
 
@@ -318,17 +327,31 @@ static void conn_too_large(struct redis_conn *c)
         c->stats.errors++;
         if (p->fn != NULL)
             p->fn(c, &reply, p->ctx);
-        conn_pending_free(p);
+        conn_pending_free(c, p);
     }
     if (c->reader == reader) /* else it was closed meanwhile */
         redis_conn_lose(c, "%s", text);
 }
 
-/* Takes whole replies out of the reader until there is none, or until the connection is not this one any more. */
+/* Answers are handed on as they come; what is said before READY is for the connection itself. */
+static bool conn_relays(const struct redis_conn *c)
+{
+    return c->options.relays && c->state == CONN_READY;
+}
+
+/*
+ * Takes whole replies out of the reader until there is none, or until the connection is not this one any more, or has
+ * become one that hands them on: then nothing was asked yet, and what is left in the reader is an answer to nothing.
+ */
 static void conn_take_replies(struct redis_conn *c)
 {
     redisReader *reader = c->reader;
     while (c->reader == reader) {
+        if (conn_relays(c)) {
+            if (reader->len > reader->pos)
+                conn_said_unasked(c);
+            return;
+        }
         void *reply = NULL;
         if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
             if (reader->err == REDIS_ERR_OOM)
@@ -346,16 +369,49 @@ static void conn_take_replies(struct redis_conn *c)
     }
 }
 
+static void conn_hand_on(struct redis_conn *c, struct slice answer)
+{
+    redisReply reply = {.type = REDIS_REPLY_STRING};
+    if (answer.ptr[0] == '-')
+        reply.type = REDIS_REPLY_ERROR;
+    reply.str = (char *)(uintptr_t)answer.ptr;
+    reply.len = answer.len;
+    conn_on_reply(c, &reply);
+}
+
+/* The same of a connection that hands them on. What hiredis says of what is none is said here. */
+static void conn_take_answers(struct redis_conn *c, struct slice bytes)
+{
+    const redisReader *reader = c->reader; /* of this connection, as long as it is */
+    enum redis_answers_result result = REDIS_ANSWERS_WHOLE;
+    while (c->reader == reader && result == REDIS_ANSWERS_WHOLE) {
+        struct slice answer;
+        result = redis_answers_next(&c->answers, &bytes, &answer);
+        if (result == REDIS_ANSWERS_WHOLE)
+            conn_hand_on(c, answer);
+    }
+    if (result == REDIS_ANSWERS_BAD)
+        redis_conn_lose(c, "Protocol error: is it a Redis server?");
+    else if (result == REDIS_ANSWERS_SHORT)
+        redis_conn_lose(c, "a reply of more than memory has room for");
+    else if (c->reader == reader)
+        c->reply_bytes = redis_answers_held(&c->answers);
+}
+
 static void conn_on_bytes(struct slice bytes, void *ctx)
 {
     struct redis_conn *c = ctx;
     c->grace_given = false;
-    c->reply_bytes += bytes.len;
-    if (redisReaderFeed(c->reader, bytes.ptr, bytes.len) != REDIS_OK) {
-        redis_conn_lose(c, "out of memory");
-        return;
+    if (conn_relays(c)) {
+        conn_take_answers(c, bytes);
+    } else {
+        c->reply_bytes += bytes.len;
+        if (redisReaderFeed(c->reader, bytes.ptr, bytes.len) != REDIS_OK) {
+            redis_conn_lose(c, "out of memory");
+            return;
+        }
+        conn_take_replies(c);
     }
-    conn_take_replies(c);
     if (c->reader != NULL && c->reply_bytes > c->options.reply_max)
         conn_too_large(c);
 }
@@ -469,6 +525,8 @@ static void conn_release(struct redis_conn *c)
     redis_tls_free(c->tls);
     redis_options_fini(&c->options);
     buffer_fini(&c->out);
+    redis_answers_fini(&c->answers);
+    spares_fini(&c->spares);
     for (size_t i = 0; i < c->channel_count; i++)
         free(c->channels[i]);
     free(c->channels);
@@ -488,6 +546,7 @@ struct redis_conn *redis_conn_new(uv_loop_t *loop, const struct redis_options *o
     if (options->tls && (c->tls = redis_tls_new(&c->options, why, why_size)) == NULL)
         goto fail;
     c->loop = loop;
+    c->spares = SPARES(sizeof(struct conn_pending), CONN_SPARES_MAX);
     c->turn = options->turn;
     if (options->guide != NULL && redis_conn_find_guide(c, why, why_size) != 0)
         goto fail;
@@ -592,6 +651,8 @@ int redis_conn_command(struct redis_conn *c, size_t argc, const struct slice *ar
 
 int redis_conn_add_script(struct redis_conn *c, const char *text)
 {
+    if (c->options.relays)
+        return -EINVAL;
     struct conn_script *more = realloc(c->scripts, ((size_t)c->script_count + 1) * sizeof *more);
     if (more == NULL)
         return -ENOMEM;

@@ -71,7 +71,12 @@ struct redis_options {
     size_t
         reply_max; /* longest reply, bytes; a longer one ends the connection, after REDIS_CONN_TOO_LARGE */
     bool primary; /* a server that is a replica (ROLE) is none for us: another attempt */
-    bool relays;  /* answers are handed on to others: no error of them ends the connection */
+    /*
+     * Answers are handed on to others: no error of them ends the connection, and none is taken apart: of a reply `str`
+     * and `len` are its bytes as they came (RESP2), `type` tells an error from all else. (That it was above reply_max
+     * is told as ever.) Such a connection takes no scripts and no channels.
+     */
+    bool relays;
 };
 
 /* None of these is called before open has returned, nor after close. */
@@ -206,7 +211,7 @@ int redis_conn_command(struct redis_conn *c, size_t argc, const struct slice *ar
 
 /*
  * Registers a script before or after connecting; it is loaded at every connect. `text` must outlive c.
- * Returns its number, or -ENOMEM.
+ * Returns its number, -ENOMEM, or -EINVAL of one that relays.
  */
 int redis_conn_add_script(struct redis_conn *c, const char *text);
 
@@ -219,14 +224,15 @@ int redis_conn_script(struct redis_conn *c, int script, size_t key_count, const 
 
 /*
  * Subscribes at every (re)connect. The connection takes no other commands from then on (RESP2). Call it before the
- * connection is READY, that is right after redis_conn_new. Returns 0, -EBUSY when it is READY already, -ENOMEM.
+ * connection is READY, that is right after redis_conn_new. Returns 0, -EBUSY when it is READY already, -ENOMEM, or
+ * -EINVAL of one that relays.
  */
 int redis_conn_subscribe(struct redis_conn *c, const char *channel);
 
 /*
  * The same for all channels that a pattern matches (PSUBSCRIBE; glob.h), whose messages come to on_matched. When there
  * is a channel or a pattern already, it may be called at any time. -EBUSY when the connection is READY and takes
- * commands; -ENOMEM, -ENOBUFS.
+ * commands; -ENOMEM, -ENOBUFS, -EINVAL.
  */
 int redis_conn_psubscribe(struct redis_conn *c, const char *pattern);
 

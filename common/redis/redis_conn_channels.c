@@ -32,6 +32,8 @@ bool redis_conn_take_message(struct redis_conn *c, const redisReply *reply)
 
 static int conn_add_channel(struct redis_conn *c, char kind, const char *channel)
 {
+    if (c->options.relays)
+        return -EINVAL;
     char **more = realloc(c->channels, (c->channel_count + 1) * sizeof *more), *kept = NULL;
     if (more == NULL)
         return -ENOMEM;

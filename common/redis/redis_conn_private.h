@@ -12,6 +12,8 @@
 #include "common/buffer.h"
 #include "common/redis/redis_codec.h"
 #include "common/redis/redis_conn.h"
+#include "common/redis/redis_answers.h"
+#include "common/spares.h"
 
 enum conn_state {
     CONN_WAITING,
@@ -57,12 +59,14 @@ struct redis_conn {
     enum conn_state state;
     struct redis_socket *socket;
     redisReader *reader;
-    size_t reply_bytes; /* taken since the last whole reply */
-    struct buffer out;  /* commands of this turn of the loop */
+    struct redis_answers answers; /* in its stead when it hands them on, and is READY */
+    size_t reply_bytes;           /* taken since the last whole reply */
+    struct buffer out;            /* commands of this turn of the loop */
     uv_idle_t flush;
     uv_timer_t timer;
     int handles;
     struct conn_pending *head, **tail;
+    struct spares spares;             /* of those */
     uint64_t pushed, popped, written; /* commands into the FIFO, out of it, to the socket */
     size_t in_flight;                 /* of the caller's */
     size_t setup_left;

@@ -38,12 +38,23 @@ static bool forward_has_room(const struct cache_client *c, const struct command_
     return q == NULL || redo || cache_node_may_wait(c->node, q->bytes);
 }
 
+/* NULL: memory is short. Most have one part. */
+static struct forward_slot *forward_slot_take(struct cache_forward *f, size_t parts)
+{
+    if (parts != 1)
+        return calloc(1, sizeof(struct forward_slot) + parts * sizeof(struct forward_part));
+    struct forward_slot *s = spares_take(&f->spares);
+    if (s != NULL)
+        memset(s, 0, f->spares.size);
+    return s;
+}
+
 static struct forward_slot *forward_slot_new(struct cache_client *c, struct command_queued *q,
                                              size_t parts)
 {
     struct cache_forward *f = c->node->forward;
     bool room = forward_has_room(c, q);
-    struct forward_slot *s = room ? calloc(1, sizeof *s + parts * sizeof s->parts[0]) : NULL;
+    struct forward_slot *s = room ? forward_slot_take(f, parts) : NULL;
     if (c->away == NULL && s != NULL && q != NULL)
         c->away = calloc(1, sizeof *c->away);
     if (s == NULL || q == NULL || c->away == NULL) {
@@ -55,6 +66,7 @@ static struct forward_slot *forward_slot_new(struct cache_client *c, struct comm
     s->node = c->node;
     forward_charge(s, q->bytes);
     s->forward = f;
+    s->spare = parts == 1;
     s->client = c;
     s->command = q;
     s->out = parts;
@@ -382,6 +394,8 @@ struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers
     if (f == NULL)
         return NULL;
     f->node = n;
+    f->spares =
+        SPARES(sizeof(struct forward_slot) + sizeof(struct forward_part), FORWARD_SPARES_MAX);
     f->peers = peers;
     f->timeout_ms = timeout_ms;
     f->timer.data = f;
@@ -393,7 +407,9 @@ struct cache_forward *cache_forward_new(struct cache_node *n, struct cache_peers
 
 static void forward_on_close(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct cache_forward *f = handle->data;
+    spares_fini(&f->spares);
+    free(f);
 }
 
 void cache_forward_free(struct cache_forward *f)

@@ -166,13 +166,6 @@ static void forward_watched(struct forward_slot *s)
     buffer_append_text(&s->answer, "+OK\r\n");
 }
 
-/* EXEC's nil is that of an array; what came does not tell the two apart. */
-static bool forward_is_nil_array(const struct forward_slot *s, struct slice answer)
-{
-    return s->command->command->run == command_platoon_exec &&
-           slice_equal(answer, slice_of("$-1\r\n"));
-}
-
 static void forward_take_copy(struct forward_slot *s, struct slice answer)
 {
     struct resp_reply reply = {.version = s->client->reply.version};
@@ -234,8 +227,6 @@ static void forward_take_whole(struct forward_slot *s, struct slice answer)
         forward_take_copy(s, answer);
         return;
     }
-    if (forward_is_nil_array(s, answer))
-        answer = slice_of("*-1\r\n");
     if (forward_is_stored(s, answer))
         answer = slice_of(forward_stored(s, s->parts[0].owner));
     forward_translate(&s->answer, answer, s->client->reply.version);
@@ -391,5 +382,8 @@ void forward_free_slot(struct forward_slot *s)
     cache_split_fini(&s->split);
     buffer_fini(&s->answer);
     free(s->command);
-    free(s);
+    if (s->spare)
+        spares_give(&s->forward->spares, s);
+    else
+        free(s);
 }

@@ -7,12 +7,14 @@
 #ifndef WORKERS_CACHE_FORWARD_PRIVATE_H
 #define WORKERS_CACHE_FORWARD_PRIVATE_H
 
+#include "common/spares.h"
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
 #include "workers/cache/cache_reads.h"
 
 #define FORWARD_AWAY_MAX   64
+#define FORWARD_SPARES_MAX 2048               /* slots that are kept for the next: 0.6 MB */
 #define FORWARD_ANSWER_MAX ((size_t)64 << 20) /* bytes of one command's parts */
 
 enum forward_state {
@@ -39,6 +41,7 @@ struct forward_slot {
     uint32_t owner; /* 0: several */
     unsigned tries;
     bool sent;      /* all of it: what is answered is answered from the loop */
+    bool spare;     /* its memory is of cache_forward.spares */
     bool hushed;    /* CLIENT REPLY: nothing is written */
     bool unreached; /* its owner was not, or it has to wait for something: not at once again */
     bool again;     /* Redis has been asked since its owner said that it is not */
@@ -71,6 +74,7 @@ struct cache_forward {
     uint64_t count;
     uv_timer_t timer;            /* of those that pause */
     struct cache_client *paused; /* by cache_client.next_paused */
+    struct spares spares;        /* slots of one part */
     struct buffer scratch;       /* words of a command that is sent */
     /* Of cache_forward.c, for the files below it: the first of a client's are answered as far as they can be, from the
      * loop; cache_forward_go_on. */

@@ -311,7 +311,7 @@ START_TEST(test_sent_before_it_was_told)
             break;
         ck_assert_msg(a.result == CACHE_PEER_AWAY, "%s", a.why);
     }
-    ck_answered(a, "$-1\r\n");
+    ck_answered(a, "*-1\r\n");
 }
 END_TEST
 

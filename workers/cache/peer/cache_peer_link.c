@@ -2,7 +2,6 @@
 #include "workers/cache/peer/cache_peers_private.h"
 
 #include "common/redis/redis_codec.h"
-#include "workers/cache/peer/cache_peer_reply.h"
 #include "workers/cache/peer/cache_peer_words.h"
 
 #include <errno.h>
@@ -11,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PEER_REPLY_KEEP  65536 /* bytes for an answer for which room may stay */
 #define PEER_TIMEOUT_MAX (UINT64_C(1) << 40)
 #define PEER_WORD_BYTES  16 /* what a word takes beside its bytes, at least as much as on the wire */
 
@@ -44,7 +42,7 @@ static void peer_call_free(struct cache_peer_call *call)
 {
     call->peer->bytes -= call->size;
     free(call->words);
-    free(call);
+    spares_give(&call->peer->all->spares, call);
 }
 
 static void peer_unlink(struct cache_peer_call *call)
@@ -114,29 +112,22 @@ void cache_peer_expire(struct cache_peer_call *call)
 
 /* ---- answers ---- */
 
-/* hiredis tells of it as if the node had said it; the node did something, and nobody will know what. */
-static bool peer_is_too_large(const redisReply *reply)
+/* The connection's own word for it: an answer begins with its kind. The node did something, nobody will know what. */
+static bool peer_is_too_large(struct slice answer)
 {
-    return reply->type == REDIS_REPLY_ERROR &&
-           redis_error_says(reply->str, reply->len, REDIS_CONN_TOO_LARGE " ");
+    static const char word[] = REDIS_CONN_TOO_LARGE " ";
+    return answer.len >= sizeof word - 1 && memcmp(answer.ptr, word, sizeof word - 1) == 0;
 }
 
-static void peer_tell_reply(struct cache_peer *peer, struct peer_teller teller,
-                            const redisReply *reply)
+static void peer_tell_answer(const struct cache_peer *peer, struct peer_teller teller,
+                             struct slice answer)
 {
-    struct resp_reply *to = &peer->all->reply;
-    buffer_reset(&to->out, PEER_REPLY_KEEP);
-    if (peer_is_too_large(reply))
+    if (peer_is_too_large(answer))
         peer_tell(peer, teller, CACHE_PEER_UNKNOWN,
                   "its answer is larger than %zu bytes: ask for fewer objects at a time",
                   peer->all->options.reply_max);
-    else if (cache_peer_reply(to, reply))
-        teller.fn(CACHE_PEER_ANSWERED, buffer_slice(&to->out), "", teller.ctx);
-    else if (!buffer_ok(&to->out))
-        peer_tell(peer, teller, CACHE_PEER_UNKNOWN, "it has answered, and memory is short here");
     else
-        peer_tell(peer, teller, CACHE_PEER_UNKNOWN,
-                  "its answer is none of RESP2: is it a cache node?");
+        teller.fn(CACHE_PEER_ANSWERED, answer, "", teller.ctx);
 }
 
 /* The connection's words for why it is not there. */
@@ -167,8 +158,8 @@ static void peer_tell_lost(struct cache_peer *peer, struct peer_teller teller,
 static void peer_on_reply(struct redis_conn *c, const redisReply *reply, void *ctx)
 {
     struct cache_peer *peer = ctx;
-    struct cache_peer_call *call =
-        reply != NULL ? cache_peer_sent_find(&peer->sent, &reply) : peer->sent.first;
+    struct slice answer = reply != NULL ? slice_make(reply->str, reply->len) : slice_of("");
+    struct cache_peer_call *call = cache_peer_sent_find(&peer->sent, &answer);
     bool late = call->fn == NULL;
     struct peer_teller teller = peer_take(call);
     cache_peer_sent_remove(&peer->sent, call);
@@ -177,7 +168,7 @@ static void peer_on_reply(struct redis_conn *c, const redisReply *reply, void *c
         return;
     peer->in_flight--;
     if (reply != NULL)
-        peer_tell_reply(peer, teller, reply);
+        peer_tell_answer(peer, teller, answer);
     else
         peer_tell_lost(peer, teller, c);
     cache_peer_settle(peer);
@@ -396,9 +387,9 @@ int cache_peer_send(struct cache_peer *peer, uint64_t number, const struct slice
         return -EMSGSIZE;
     if (size > p->queue_max - peer->bytes)
         return -ENOBUFS;
-    struct cache_peer_call *call = malloc(sizeof *call);
+    struct cache_peer_call *call = spares_take(&p->spares);
     if (call == NULL || !cache_peer_dues_reserve(&p->dues)) {
-        free(call);
+        spares_give(&p->spares, call);
         return -ENOMEM;
     }
     *call = (struct cache_peer_call){.peer = peer,
@@ -409,7 +400,7 @@ int cache_peer_send(struct cache_peer *peer, uint64_t number, const struct slice
                                      .size = size};
     int rc = peer_give(call, words, count);
     if (rc != 0) {
-        free(call);
+        spares_give(&p->spares, call);
         return rc;
     }
     peer->bytes += size;

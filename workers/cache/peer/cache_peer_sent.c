@@ -31,19 +31,30 @@ void cache_peer_sent_remove(struct cache_peer_sent *s, struct cache_peer_call *c
     *at = call->same;
 }
 
-struct cache_peer_call *cache_peer_sent_find(const struct cache_peer_sent *s,
-                                             const redisReply **reply)
+/* Behind "*2\r\n:7\r\n" stands the answer to number 7: how long that is; 0: it has none. */
+static size_t peer_sent_number(struct slice answer, uint64_t *number)
 {
-    const redisReply *r = *reply;
-    if (r->type != REDIS_REPLY_ARRAY || r->elements != 2 ||
-        r->element[0]->type != REDIS_REPLY_INTEGER || r->element[0]->integer <= 0)
+    static const char head[] = "*2\r\n:";
+    size_t at = sizeof head - 1;
+    if (answer.len < at || memcmp(answer.ptr, head, at) != 0)
+        return 0;
+    *number = 0;
+    for (; at < answer.len && answer.ptr[at] >= '0' && answer.ptr[at] <= '9'; at++)
+        *number = 10 * *number + (uint64_t)(answer.ptr[at] - '0');
+    return *number > 0 && answer.len - at > 2 && answer.ptr[at] == '\r' ? at + 2 : 0;
+}
+
+struct cache_peer_call *cache_peer_sent_find(const struct cache_peer_sent *s, struct slice *answer)
+{
+    uint64_t number;
+    size_t head = peer_sent_number(*answer, &number);
+    if (head == 0)
         return s->first;
-    uint64_t number = (uint64_t)r->element[0]->integer;
     struct cache_peer_call *call = s->slots[number % CACHE_PEER_SENT_SLOTS];
     while (call != NULL && call->number != number)
         call = call->same;
     if (call == NULL)
         return s->first;
-    *reply = r->element[1];
+    *answer = slice_make(answer->ptr + head, answer->len - head);
     return call;
 }

@@ -8,7 +8,7 @@
 #ifndef WORKERS_CACHE_PEER_SENT_H
 #define WORKERS_CACHE_PEER_SENT_H
 
-#include "common/redis/redis_conn.h"
+#include "common/slice.h"
 
 #include <stdint.h>
 
@@ -26,10 +26,9 @@ void cache_peer_sent_add(struct cache_peer_sent *s, struct cache_peer_call *call
 void cache_peer_sent_remove(struct cache_peer_sent *s, struct cache_peer_call *call);
 
 /*
- * Whose answer this is: that of its number, and *reply is what stands behind that; else the first's. NULL: nothing is
- * unanswered.
+ * Whose answer this is, whole and RESP2: that of its number, and *answer is what stands behind that; else the first's.
+ * NULL: nothing is unanswered.
  */
-struct cache_peer_call *cache_peer_sent_find(const struct cache_peer_sent *s,
-                                             const redisReply **reply);
+struct cache_peer_call *cache_peer_sent_find(const struct cache_peer_sent *s, struct slice *answer);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PEERS_SPARES_MAX 2048 /* commands whose memory is kept for the next: 300 KB */
+
 /* ---- time ---- */
 
 static void peers_sweep(struct cache_peers *p)
@@ -46,7 +48,6 @@ static int peers_take_options(struct cache_peers *p, const struct cache_peers_op
     p->loop = o->loop;
     p->tls = o->tls;
     p->queue_max = o->queue_max < CACHE_PEERS_QUEUE_MAX ? o->queue_max : CACHE_PEERS_QUEUE_MAX;
-    p->reply.version = 2;
     p->armed = UINT64_MAX;
     snprintf(p->name, sizeof p->name, "%s", o->name);
     return redis_options_copy(&p->options, &theirs);
@@ -70,6 +71,7 @@ struct cache_peers *cache_peers_new(const struct cache_peers_options *o, char *w
     else if (peers_files_ok(p, why, why_size)) {
         uv_timer_init(p->loop, &p->timer);
         p->on_timer = peers_on_timer;
+        p->spares = SPARES(sizeof(struct cache_peer_call), PEERS_SPARES_MAX);
         p->timer.data = p;
         return p;
     }
@@ -89,8 +91,8 @@ static void peers_on_closed(uv_handle_t *handle)
     peers_sweep(p);
     free(p->peers);
     cache_peer_dues_fini(&p->dues);
-    buffer_fini(&p->reply.out);
     redis_options_fini(&p->options);
+    spares_fini(&p->spares);
     free(p);
 }
 

@@ -17,10 +17,10 @@
 
 #include "common/peer_address.h"
 #include "common/redis/redis_conn.h"
+#include "common/spares.h"
 #include "workers/cache/peer/cache_peer_due.h"
 #include "workers/cache/peer/cache_peer_sent.h"
 #include "workers/cache/peer/cache_peers.h"
-#include "common/resp/resp_reply.h"
 
 #define CACHE_PEER_NAME_SIZE 65
 #define CACHE_PEER_WHY_SIZE  1024
@@ -71,10 +71,10 @@ struct cache_peers {
     struct cache_peer *leaving; /* not among them, but still with calls */
     struct cache_peer *dead;    /* their memory is to go */
     struct cache_peer_dues dues;
+    struct spares spares; /* of cache_peer_call */
     uv_timer_t timer;
     uv_timer_cb on_timer;
     uint64_t armed; /* when the timer comes at the latest; UINT64_MAX: it does not */
-    struct resp_reply reply;
     char trouble[CACHE_PEER_WHY_SIZE];
 };
 
