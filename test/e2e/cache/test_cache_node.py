@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from certificates_fixture import certificates
-from platoon_fixture import SCALE, alive, free_port, rss_bytes, section, wait_until
+from platoon_fixture import BUILD, SCALE, alive, free_port, rss_bytes, section, wait_until
 
 NODE = "cache/sessions/node.1"
 
@@ -33,6 +33,13 @@ def cache(platoon):
 
 def client(platoon, **options):
     return redis.Redis(unix_socket_path=f"{platoon.dir}/c.sock", **options)
+
+
+def test_curl_stays_out_of_the_node():
+    """It is the backing worker's, which talks with the store: a node is small, and starts in no time."""
+    def linked(program):
+        return subprocess.run(["ldd", BUILD / "libexec/platoon" / program], capture_output=True, text=True, check=True).stdout
+    assert "libcurl" in linked("cache-backing") and not any("libcurl" in linked(program) for program in ("cache-node", "cache-manager", "erlang"))
 
 
 def test_objects_live_in_memory_and_in_the_log(cache, platoon):

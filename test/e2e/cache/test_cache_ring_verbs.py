@@ -5,8 +5,8 @@ import pytest
 import redis
 
 from incr_hammer import patient
-from platoon_fixture import wait_until
-from ring_fixture import MANAGER, standing_ring
+from platoon_fixture import SCALE, wait_until
+from ring_fixture import MANAGER, Node, standing_ring
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,34 @@ def test_all_of_them_are_dumped(ring):
     assert platoon.json("cache", "del", "c", *keys, "never") == {"count": len(keys)}
     assert platoon.json("cache", "dump", "c", *keys, "--wait") == {"count": len(keys)}
     assert platoon.json("cache", "dead", "c", "list") == [] and platoon.json("cache", "dead", "c", "retry", "all") == {"count": 0}
+
+
+def test_wait_is_for_all_of_them(ring):
+    """Whichever node has what is not stored."""
+    platoon = ring.platoons[0]
+    keys = [ring.keys_of(node)[0] for node in ring.nodes]
+    assert platoon.ctl("cache", "wait", "c").returncode == 0
+    for node, key in zip(ring.nodes, keys):
+        ring.stores[0].away()
+        node.client().set(key, "late")
+        done = platoon.ctl("--timeout", f"{SCALE}s", "cache", "wait", "c")
+        assert (done.returncode, done.stderr) == (124, "platoonctl: cache c: 1 are not stored yet: see 'status'\n")
+        ring.stores[0].back()
+        assert platoon.ctl("cache", "wait", "c").returncode == 0 and ring.stores[0].has(key) == b"late"
+
+
+def test_one_node_more_and_again_fewer(ring):
+    """`nodes` can be changed while it runs: one that goes has stored all and left."""
+    platoon, third = ring.platoons[0], Node(ring.platoons[0], 3)
+    assert platoon.ctl("scale", "cache/c/node", "3").returncode == 0
+    ring.serves(third)
+    key = ring.key()
+    assert patient(lambda: third.client().set(key, "v")) and ring.nodes[0].client().get(key) == b"v"
+    assert text_of(ring.nodes[0].client().execute_command("PLATOON.OWNER", key)).startswith(f"{third.name} ")
+    assert platoon.ctl("scale", "cache/c/node", "2").returncode == 0
+    wait_until(lambda: ring.row(third) is None, 30, "it to have left")
+    assert ring.stores[0].has(key) == b"v"
+    assert [patient(lambda node=node: node.client().get(key)) for node in ring.nodes] == [b"v", b"v"]
 
 
 def test_nothing_is_flushed(ring):
