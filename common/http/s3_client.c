@@ -85,7 +85,7 @@ static bool s3_place_read(const char *url, struct s3_place *p)
            p->bucket.len > 0;
 }
 
-/* As curl writes it into its header, for that is what the server checks: without a port that the scheme has anyway. */
+/* For the header, as others write it, who may do so again on the way: without a port that the scheme has anyway. */
 static void s3_append_host(struct buffer *out, const struct s3_place *p)
 {
     const char *end = p->host.ptr + p->host.len, *port = end;
@@ -287,7 +287,7 @@ static struct slice s3_condition_etag(const struct s3_call *call)
                                                       : etag;
 }
 
-/* All that are signed; host is sent by curl itself. */
+/* All that are signed. Also host is sent as it stands here: curl has its own ways to write some addresses. */
 static size_t s3_headers(const struct s3_call *call, const char *hash, const char *date,
                          struct s3_header *headers)
 {
@@ -313,7 +313,7 @@ static int s3_call_send(struct s3_call *call, const struct s3_header *signed_hea
     struct http_header headers[S3_HEADERS_MAX + 2];
     struct buffer url = BUFFER_EMPTY;
     size_t n = 0;
-    for (size_t i = 1; i < count; i++) /* the first is host */
+    for (size_t i = 0; i < count; i++)
         headers[n++] = (struct http_header){signed_headers[i].name, signed_headers[i].value};
     headers[n++] = (struct http_header){"authorization", authorization};
     headers[n++] = (struct http_header){"content-type", slice_of("application/octet-stream")};
