@@ -100,6 +100,22 @@ def test_what_is_dirty_survives_the_node(cache, platoon, directory):
     wait_until(lambda: directory.has("k") == b"v", 10, "its successor to store it")
 
 
+def test_what_was_loaded_is_in_the_log_too(cache, platoon, directory):
+    """Warm after a death, though the store is away: the log is what is in memory."""
+    r = cache(directory)
+    r.mset({"loaded": "v", "deleted": "x", "cold": "c"})
+    stored(r)
+    r = lose(platoon)
+    assert r.mget("loaded", "deleted") == [b"v", b"x"] and r.delete("deleted") == 1
+    stored(r)
+    directory.away()
+    kill(platoon, NODE)
+    r = client(platoon)
+    assert r.dbsize() == 1 and r.get("loaded") == b"v"
+    directory.back()
+    assert r.mget("loaded", "deleted", "cold") == [b"v", None, b"c"]
+
+
 def test_an_older_value_never_comes_back(cache, platoon, store):
     r = cache(store)
     for i in range(20):
