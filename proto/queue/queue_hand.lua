@@ -1,13 +1,15 @@
 -- queue_hand.lua: the hand-out; behind queue_lib and queue_settle.
 --
 -- It reads turns and messages without taking them, decides, and writes everything at its end (queue_lib). Most bytes of an answer, unless it
--- is one message; most elements that are looked at for nothing in one call; most bytes of bodies read ahead.
-local HAND_BYTES, HAND_VAIN, AHEAD_BYTES = 4 * 1024 * 1024, 500, 256 * 1024
+-- is one message; most elements that are looked at for nothing in one call; most bytes of bodies read ahead: as those before were, and first, when each is as
+-- long as it may be (after it four times that): how long they are is known only by reading them.
+local HAND_BYTES, HAND_VAIN, AHEAD_BYTES, AHEAD_MOST = 4 * 1024 * 1024, 500, 256 * 1024, 8 * 1024 * 1024
 
 -- Reads on in a facet; false when there is no more. Its length is asked for when only one is wanted: of one that may be long no second is read, and
 -- else what comes back says whether there is more than that.
 local function facet_read(q, f)
-  local count = f.more > 0 and f.more or max(1, min((q.share or 0) + 1, floor(AHEAD_BYTES / q.longest)))
+  local most = max(1, floor(AHEAD_MOST / q.most))
+  local count = f.more > 0 and f.more or max(1, min((q.share or 0) + 1, floor(AHEAD_BYTES / q.longest), most))
   if count <= 2 or f.real then
     facet_waiting(f)
     count = min(f.real - f.popped, f.more > 0 and count or max(1, count - 1))
@@ -36,7 +38,7 @@ local function facet_read(q, f)
     longest = #elements[i] > longest and #elements[i] or longest
   end
   q.longest, f.ahead, f.at = longest, ahead, 1
-  f.more = max(1, min(count * 4, 128, floor(AHEAD_BYTES / longest)))
+  f.more = max(1, min(count * 4, 128, floor(AHEAD_BYTES / longest), 4 * most))
   return found > 0
 end
 
@@ -54,8 +56,8 @@ local function facet_pop(q, f)
   q.delta = q.delta - 1
 end
 
--- The message of an element, with its state (queue_lib); nil when it is a reference to what is elsewhere by now. `element`: its envelope, or a bare body;
--- `fresh`: that is not held yet.
+-- The message of an element, with its state (queue_lib); nil when it is a reference to what is elsewhere by now, or has been found in this call: of one whose
+-- lease was taken up again there are several. `element`: its envelope, or a bare body; `fresh`: that is not held yet.
 local function message_of(q, f, element)
   local id, at, body
   if not q.raw then
@@ -70,6 +72,7 @@ local function message_of(q, f, element)
   if not s or not held[2] or (s.where ~= BACK and s.where ~= LATE) or q.taken[id] then
     return nil
   end
+  q.taken[id] = true
   local _, _, kept = opened(held[2])
   s.id, s.body, s.element, s.alone = id, kept or '', held[2], min(1, s.alone)
   return s
@@ -104,9 +107,6 @@ local function take(q, f, m, out)
     end
   else
     hold_body(q, m)
-    if not m.fresh then
-      q.taken[m.id] = true
-    end
     m.where, m.owner = LEASED, out.owner
     set_state(q, m.id, m)
     zset_add(q, q.leases, out.deadline, m.id)

@@ -311,6 +311,29 @@ START_TEST(a_lease_that_was_taken_up_again_is_not_held_against_it)
 }
 END_TEST
 
+/*
+ * Its lease ran out, was taken up again, and then it came back: what waits since the first is void, also within the
+ * call that has found the second.
+ */
+START_TEST(what_waits_twice_is_handed_out_once)
+{
+    queue_register("q", "");
+    for (int lease = -1; lease <= LEASE; lease += LEASE + 1) {
+        queue_deliver("t", "a", "x");
+        ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+        run_out("q");
+        ck_assert_str_eq(q_text(RENEW, "q", "60000", pulled[0].receipt), "[]");
+        ck_assert_int_eq(q_int(BACK, "q", "0", "", pulled[0].receipt), 1);
+        queue_check("q");
+        ck_assert_uint_eq(queue_status_of("q").waiting, 2);
+        ck_assert_int_eq(q_packed(PEEK, "q", "", "9").ptr[0], '\x91'); /* an array of one */
+        ck_assert_str_eq(queue_bodies("q", 9, lease), "x");
+        ck_assert_uint_eq(queue_pull("q", 9, lease), 0);
+        queue_check("q");
+    }
+}
+END_TEST
+
 START_TEST(who_had_what_was_buried_for_its_lease_may_still_settle_it)
 {
     queue_register_with("q", "", 1, 0, 1000);
@@ -457,6 +480,23 @@ START_TEST(many_facets_in_one_call)
 }
 END_TEST
 
+/* How long the next are nobody knows: who wants a thousand reads no thousand, of which four would go out. */
+START_TEST(long_bodies_are_not_read_for_nothing)
+{
+    static char body[1 << 20];
+    memset(body, 'x', sizeof body - 1);
+    queue_register_with("q", "", 5, 0, 16 << 20);
+    for (int i = 0; i < 24; i++)
+        queue_deliver("t", "a", body);
+    queue_redis("INFO memory");
+    long long before = atoll(strstr(queue_text(), "used_memory_peak:") + 17);
+    ck_assert_uint_eq(queue_pull("q", 1000, LEASE), 4);
+    queue_redis("INFO memory");
+    ck_assert_int_lt(atoll(strstr(queue_text(), "used_memory_peak:") + 17) - before, 16 << 20);
+    queue_check("q");
+}
+END_TEST
+
 QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queues_that_want_it,
             fifo_within_a_facet_and_turns_between, who_has_least_in_flight_goes_first,
             weights_share_turns, weight_0_and_caps_hold_and_are_lifted,
@@ -465,6 +505,8 @@ QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queue
             who_renews_in_time_or_before_anybody_else_keeps_it,
             only_what_was_alone_is_buried_for_a_death,
             a_lease_that_was_taken_up_again_is_not_held_against_it,
+            what_waits_twice_is_handed_out_once,
             who_had_what_was_buried_for_its_lease_may_still_settle_it,
             an_orderly_end_costs_no_attempt, a_pause_hands_nothing_out, what_cannot_be_asked,
-            what_is_destroyed_is_gone, many_facets_in_one_call)
+            what_is_destroyed_is_gone, many_facets_in_one_call,
+            long_bodies_are_not_read_for_nothing)
