@@ -269,7 +269,10 @@ struct worker_delivered {
 /* ---- telling ---- */
 
 void worker_count(struct worker *w, enum counter counter, uint64_t more);
-/* Of one that warns (proto/systems.h, WARNINGS) the log says when that begins, and when it is over. */
+/*
+ * How much there is of something now: from the first call on it is shown, also while it is 0. Of one that warns
+ * (proto/systems.h, WARNINGS) the log says when that begins, and when it is over.
+ */
 void worker_gauge(struct worker *w, enum counter counter, uint64_t value);
 /* That it counts this, though nothing was to be counted yet; of a histogram, by its first cell, all of it. */
 void worker_declare(struct worker *w, enum counter counter);

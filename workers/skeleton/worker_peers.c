@@ -389,11 +389,11 @@ void worker_peers_tick(struct worker *w)
     }
     if (w->peers.early_first != NULL)
         worker_peers_release(w, NULL, worker_early_is_over, &now);
-    if (w->transport != NULL)
+    if (w->transport != NULL) {
         w->ops->mailbox->tick(w->transport);
-    worker_gauge(w, COUNTER_MAILBOX_DEPTH,
-                 w->transport != NULL ? w->ops->mailbox->depth(w->transport) : 0);
-    worker_gauge(w, COUNTER_MAILBOX_WAIT, w->peers.longest_wait_ms);
+        worker_gauge(w, COUNTER_MAILBOX_DEPTH, w->ops->mailbox->depth(w->transport));
+        worker_gauge(w, COUNTER_MAILBOX_WAIT, w->peers.longest_wait_ms);
+    }
     w->peers.longest_wait_ms = 0;
     worker_trace_tick();
 }

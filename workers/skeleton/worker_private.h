@@ -155,7 +155,7 @@ struct worker {
     struct buffer frame;        /* link messages */
 
     uint64_t counters[COUNTER_COUNT];
-    bool reported[COUNTER_COUNT]; /* was ever not 0, or declared */
+    bool reported[COUNTER_COUNT]; /* was ever not 0, told as a gauge, or declared */
     uint64_t beat_at;             /* clock_mono_ms of the last beat */
     struct buffer last_beat;      /* as sent */
     uint64_t quiet_beats;         /* that had nothing to say, in a row */

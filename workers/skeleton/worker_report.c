@@ -30,6 +30,7 @@ void worker_gauge(struct worker *w, enum counter counter, uint64_t value)
     if (value != w->counters[counter])
         worker_wake(w);
     w->counters[counter] = value;
+    w->reported[counter] = true;
 }
 
 void worker_declare(struct worker *w, enum counter counter)
@@ -105,7 +106,10 @@ const char *worker_trouble_told(const struct worker *w)
 
 /* ---- beats ---- */
 
-/* Only what was ever counted, or declared: a watcher has nothing to say about store transactions. */
+/*
+ * Only what was ever counted, told or declared: a watcher has nothing to say about store transactions. A gauge is there
+ * from when it is known, also at 0: who is warned when something is absent, or above a bound, asks for that.
+ */
 static void worker_pack_counters(struct worker *w, struct buffer *out)
 {
     uint32_t count = 0;
@@ -120,8 +124,9 @@ static void worker_pack_counters(struct worker *w, struct buffer *out)
         if (!w->reported[i])
             continue;
         pack_text(out, counter_name((enum counter)i));
-        /* What was declared begins at 0, by which the master knows it; the next beat says how it stands. */
-        pack_u64(out, first && declared[i] ? 0 : w->counters[i]);
+        /* A count that was declared begins at 0, by which the master knows it; the next beat says how it stands. */
+        bool begins = first && declared[i] && counter_is_monotonic((enum counter)i);
+        pack_u64(out, begins ? 0 : w->counters[i]);
     }
 }
 
