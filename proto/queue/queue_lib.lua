@@ -476,6 +476,9 @@ local function queue_try(q, c)
   if q.sets + #c.pool + #c.flight > 0 then
     call('HSET', q.stats, 'layout', '1')
   end
+  if #q.new_turns > 0 then
+    call('LLEN', q.turns) -- of another type: what has its message in a list by then would have no turn
+  end
   if c.pops or q.list then
     try_once('LTRIM', '1', '0')
     try_once('LREM', '1', '')

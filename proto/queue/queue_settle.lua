@@ -156,9 +156,17 @@ local function bury(q, id, s, where, reason)
   count_stat(q, 'dead')
 end
 
--- To the head of its facet (a delayed one that nobody has had yet: to its end), or until its time has come.
+-- To the head of its facet (a delayed one that nobody has had yet: to its end), or until its time has come. Where somebody has put something else than a
+-- list nothing can wait: it is a dead letter, which says so.
 local function come_back(q, id, s, where, after)
   local was = s.where
+  local f = after <= 0 and facet_of(q, s.facet)
+  if f and was ~= LATE and was ~= BACK then
+    facet_waiting(f)
+    if f.wrong then
+      return bury(q, id, s, DEAD, f.wrong)
+    end
+  end
   leave(q, id, s)
   s.owner = ''
   if after > 0 then
@@ -167,7 +175,7 @@ local function come_back(q, id, s, where, after)
   else
     s.where = where
     if was ~= LATE and was ~= BACK then -- else its reference is in the list as it is
-      facet_push(q, facet_of(q, s.facet), reference(id), s.attempt > 0)
+      facet_push(q, f, reference(id), s.attempt > 0)
     end
   end
   set_state(q, id, s)

@@ -90,6 +90,13 @@ static void backbone_register(struct backbone *b)
         backbone_register_one(b, i, name);
 }
 
+void backbone_register_again(struct backbone *b)
+{
+    log_info("register-again", "backbone=%s cause=\"Redis has forgotten its queues\"",
+             worker_setting_text(b->w, "backbone.name"));
+    backbone_register(b);
+}
+
 /* ---- the connection ---- */
 
 static void backbone_on_redis(struct worker *w, void *state)
@@ -98,6 +105,7 @@ static void backbone_on_redis(struct worker *w, void *state)
     (void)w;
     b->known = false;
     b->registering = 0;
+    b->born[0] = '\0';
     queue_redis_load(&b->redis);
     redis_rights_ask(&b->rights);
     backbone_register(b);

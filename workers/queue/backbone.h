@@ -78,7 +78,9 @@ struct backbone {
     char inbox[QUEUE_SPACE_SIZE + 16];
     char inbox_error[BACKBONE_ERROR_SIZE];
 
-    uv_timer_t vouch; /* backbone_vouch.c */
+    /* backbone_vouch.c */
+    uv_timer_t vouch;
+    char born[24]; /* since when the Redis of this connection remembers; "": not known yet */
 
     /* backbone_listen.c, backbone_sessions.c */
     struct redis_conn *hears; /* NULL: nobody listens */
@@ -100,6 +102,11 @@ struct backbone {
  */
 bool backbone_expand(struct backbone *b, const struct template *t, const char *what,
                      struct buffer *out, char why[BACKBONE_WHY_SIZE]);
+
+/* ---- backbone.c ---- */
+
+/* Redis has forgotten the queues of the configuration, and the connection is as it was. */
+void backbone_register_again(struct backbone *b);
 
 /* ---- backbone_deliver.c ---- */
 

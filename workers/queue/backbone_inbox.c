@@ -124,7 +124,7 @@ void backbone_inbox_look(struct backbone *b)
 void backbone_inbox_on_list(void *state, bool seen)
 {
     struct backbone *b = state;
-    if (seen)
+    if (seen || b->inbox_error[0] != '\0') /* what was wrong may be over */
         backbone_inbox_look(b);
     else if (!b->looking && !worker_stopping(b->w))
         queue_redis_wait(&b->redis, slice_of(b->inbox), NULL, NULL);

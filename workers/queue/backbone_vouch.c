@@ -19,6 +19,16 @@ static void vouch_on_timer(uv_timer_t *timer)
     backbone_vouch(timer->data);
 }
 
+/* Redis may forget all (FLUSHALL) without a connection that breaks; nobody would deliver to our queues then. */
+static void vouch_remembers(struct backbone *b, struct slice since)
+{
+    bool forgot = b->born[0] != '\0' && !slice_is(since, b->born);
+    if (!slice_copy(since, b->born, sizeof b->born))
+        b->born[0] = '\0';
+    if (forgot)
+        backbone_register_again(b);
+}
+
 static void vouch_on_reply(struct redis_conn *c, const redisReply *reply, void *ctx)
 {
     struct backbone *b = ctx;
@@ -27,7 +37,12 @@ static void vouch_on_reply(struct redis_conn *c, const redisReply *reply, void *
     bool again = queue_redis_failed(&b->redis, reply, why, sizeof why);
     if (reply == NULL)
         return; /* the next connection begins anew */
-    bool soon = again || (reply->type == REDIS_REPLY_INTEGER && reply->integer > VOUCH_FEW);
+    bool told = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                reply->element[0]->type == REDIS_REPLY_INTEGER &&
+                reply->element[1]->type == REDIS_REPLY_STRING;
+    if (told)
+        vouch_remembers(b, queue_reply_bytes(reply->element[1]));
+    bool soon = again || (told && reply->element[0]->integer > VOUCH_FEW);
     uv_timer_start(&b->vouch, vouch_on_timer, soon ? VOUCH_MS : VOUCH_IDLE_MS, 0);
 }
 

@@ -150,11 +150,13 @@ def test_redis_away(shop):
 
 
 def test_flushall_is_made_good(shop):
-    shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.start({"pages": {}, "idle": {}, "raw": {"raw": True}}, {"indexer": {"takes": "pages"}})
+    wait_until(lambda: shop.redis.hexists("shop:platoon:inbox:stats", "born"), 60, "a backbone worker that knows it")
     shop.redis.flushall()
     shop.redis.script_flush()
     shop.redis.execute_command("FUNCTION", "FLUSH")
-    wait_until(lambda: shop.platoon.ctl("queue", "status", "pages").returncode == 0, 60, "the queue to be registered again")
+    # Also those that nobody takes from, and whose queue worker therefore asks for nothing.
+    wait_until(lambda: shop.redis.hgetall("shop:registered_queues") == {"pages": "pages", "idle": "idle", "raw": "raw"}, 60, "all to be registered again")
     assert shop.deliver({"n": 1}, "--topic", "pages")["queues"] == ["pages"]
     wait_until(lambda: shop.bodies() == [{"n": 1}], 30, "the task")
 

@@ -51,6 +51,19 @@ def test_a_server_without_functions(platoon, redis_server):
     assert "no-library" in shop.platoon.log()
 
 
+def test_a_redis_that_stands_still_is_no_trouble_afterwards(shop):
+    """Also not that its inbox could not be looked at, in which nothing comes in any more."""
+    shop.text_redis = {"timeout": "1s"}
+    shop.start({"pages": {}})
+    shop.server.pause()
+    try:
+        wait_until(lambda: "queue/shop/backbone.1" in shop.platoon.problems(), 60, "the trouble")
+    finally:
+        shop.server.resume()
+    wait_until(lambda: not shop.platoon.problems(), 60, lambda: f"no trouble any more: {shop.platoon.problems()}")
+    assert shop.deliver({"n": 1}, "--topic", "pages")["queues"] == ["pages"]
+
+
 def test_everybody_may_call_the_functions(shop):
     shop.start({"pages": {}})
     answer = shop.redis.execute_command("FCALL", "platoon_deliver", 1, "shop:", "pages", "f", "body")

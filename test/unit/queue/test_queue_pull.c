@@ -497,6 +497,40 @@ START_TEST(long_bodies_are_not_read_for_nothing)
 }
 END_TEST
 
+/* Somebody has put something else where a list of the queue is: nothing is half done, and nothing is lost. */
+START_TEST(keys_that_are_no_lists)
+{
+    queue_register("q", "");
+    queue_redis("SET @Nq:facet_queue x");
+    ck_assert_ptr_nonnull(strstr(q_text(DELIVER, "t", "a", "x"), "WRONGTYPE"));
+    ck_assert_str_eq(queue_redis("EXISTS @Nq:a"), "0");
+    queue_redis("DEL @Nq:facet_queue");
+    queue_check("q");
+    for (int how = 0; how < 3; how++) {
+        queue_deliver("t", "a", "x");
+        ck_assert_uint_eq(queue_pull("q", 1, LEASE), 1);
+        queue_redis("SET @Nq:a x");
+        if (how == 0)
+            ck_assert_int_eq(q_int(AGAIN, "q", "0", "why", pulled[0].receipt), 1);
+        else if (how == 1)
+            ck_assert_int_eq(q_int(BACK, "q", "0", "gone", pulled[0].receipt), 1);
+        else
+            queue_redis("ZADD @Nplatoon:q:leases 1 %.*s", (int)strcspn(pulled[0].receipt, "."),
+                        pulled[0].receipt);
+        q_text(CLOCK, "q");
+        ck_assert_ptr_nonnull(
+            strstr(q_text(DEAD_LIST, "q", "9"), "q:a holds a string, and no list"));
+        ck_assert_int_eq(q_int(DEAD_RETRY, "q", "9"), 1);
+        ck_assert_uint_eq(queue_status_of("q").dead, 1);
+        queue_redis("DEL @Nq:a");
+        queue_check("q");
+        ck_assert_int_eq(q_int(DEAD_RETRY, "q", "9"), 1);
+        ck_assert_str_eq(queue_bodies("q", 9, -1), "x");
+        queue_check("q");
+    }
+}
+END_TEST
+
 QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queues_that_want_it,
             fifo_within_a_facet_and_turns_between, who_has_least_in_flight_goes_first,
             weights_share_turns, weight_0_and_caps_hold_and_are_lifted,
@@ -509,4 +543,4 @@ QUEUE_SUITE("queue_pull", what_is_delivered_is_handed_out, it_comes_to_all_queue
             who_had_what_was_buried_for_its_lease_may_still_settle_it,
             an_orderly_end_costs_no_attempt, a_pause_hands_nothing_out, what_cannot_be_asked,
             what_is_destroyed_is_gone, many_facets_in_one_call,
-            long_bodies_are_not_read_for_nothing)
+            long_bodies_are_not_read_for_nothing, keys_that_are_no_lists)

@@ -81,7 +81,7 @@ static void make_queue(void)
     queue_deliver("t", "a", "a");
     queue_deliver("t", "c", "c");
     queue_redis("LPUSH @Nplatoon:inbox one two");
-    q_int(VOUCH, NULL);
+    queue_call(QUEUE_SCRIPT_QUEUE_VOUCH, NULL);
     queue_redis("HDEL @Nplatoon:topics t");
 }
 
@@ -109,6 +109,7 @@ static void call(enum queue_script script)
         CASE(CLOCK, "q");
     case QUEUE_SCRIPT_QUEUE_VOUCH:
         queue_redis("DEL @Nplatoon:vouched");
+        queue_redis("HDEL @Nplatoon:inbox:stats born");
         queue_call(script, NULL);
         break;
         CASE(REGISTER, "new", "t", "0", "5", "0", "0", "1000");
@@ -225,7 +226,7 @@ static void make_odd(void)
     queue_redis("SADD @Nq:active_facets facet_queue");
     queue_redis("INCRBY @Nq:length 2");
     queue_redis("DEL @Nplatoon:vouched");
-    q_int(VOUCH, NULL);
+    queue_call(QUEUE_SCRIPT_QUEUE_VOUCH, NULL);
     queue_command(4, words);
     ck_assert_msg(queue.reply->type != REDIS_REPLY_ERROR, "%s", queue_text());
 }

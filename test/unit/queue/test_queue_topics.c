@@ -29,10 +29,19 @@ static void make_many(const char *count)
          count);
 }
 
+/* How many queues there are, as is said then. */
+static long long vouch(void)
+{
+    queue_call(QUEUE_SCRIPT_QUEUE_VOUCH, NULL);
+    ck_assert_msg(queue.reply->type == REDIS_REPLY_ARRAY && queue.reply->elements == 2, "%s",
+                  queue_text());
+    return queue_int(queue.reply->element[0]);
+}
+
 static void vouched(void)
 {
     queue_redis("DEL @Nplatoon:vouched");
-    q_int(VOUCH, NULL);
+    vouch();
 }
 
 /* Which queues have it: "q raw". */
@@ -63,7 +72,7 @@ static void known(const char *topic, const char *queues)
     uint64_t deadline = clock_mono_ms() + SOON_MS;
     do {
         ck_assert_uint_lt(clock_mono_ms(), deadline);
-        q_int(VOUCH, NULL);
+        vouch();
     } while (walked(topic, queues));
 }
 
@@ -128,12 +137,12 @@ START_TEST(test_few_queues_are_always_walked_through)
 {
     make_many("63");
     queue_register("q", "^t");
-    ck_assert_int_eq(q_int(VOUCH, NULL), 64);
+    ck_assert_int_eq(vouch(), 64);
     ck_assert(walked("t", "q"));
     ck_assert(walked("t", "q"));
     ck_assert_str_eq(queue_redis("EXISTS @Nplatoon:vouched @Nplatoon:topics"), "0");
     make_many("64");
-    ck_assert_int_eq(q_int(VOUCH, NULL), 65);
+    ck_assert_int_eq(vouch(), 65);
     ck_assert_str_eq(queue_redis("EXISTS @Nplatoon:vouched"), "1");
 }
 END_TEST
@@ -162,6 +171,23 @@ START_TEST(test_a_delivery_looks_when_nobody_has)
         ck_assert_int_le(atoi(queue_redis("PTTL @Nplatoon:vouched")), KEPT_MS - VOUCH_MS);
     } while (!stays); /* else it was gone meanwhile */
     queue_check("q");
+}
+END_TEST
+
+/* Who vouches hears since when Redis remembers: another time, once it has forgotten. */
+START_TEST(test_a_redis_that_has_forgotten)
+{
+    char born[32];
+    ck_assert_int_eq(vouch(), 0);
+    ck_assert_int_eq(queue.reply->element[1]->type, REDIS_REPLY_STRING);
+    strcpy(born, queue.reply->element[1]->str);
+    long long later = queue_now() + 2;
+    queue_sleep_until(later);
+    vouch();
+    ck_assert_str_eq(queue.reply->element[1]->str, born);
+    queue_redis("FLUSHALL");
+    vouch();
+    ck_assert_int_ge(atoll(queue.reply->element[1]->str), later);
 }
 END_TEST
 
@@ -201,11 +227,11 @@ START_TEST(test_several_that_vouch)
     make_many("100");
     vouched();
     long long first = vouched_at();
-    q_int(VOUCH, NULL);
+    vouch();
     long long second = vouched_at();
     ck_assert(second == first || second - first >= 400);
     queue_sleep_until(second + 400);
-    q_int(VOUCH, NULL);
+    vouch();
     ck_assert_int_ge(vouched_at() - second, 400);
 }
 END_TEST
@@ -343,7 +369,7 @@ QUEUE_SUITE("queue_topics", test_what_is_known_costs_as_much_as_its_queues,
             test_a_delivery_looks_when_nobody_has,
             test_an_originals_queue_is_served_a_second_later_without_anybody,
             test_an_originals_queue_is_served_once_somebody_has_vouched, test_several_that_vouch,
-            test_ours_counts_at_once, test_registering_again_changes_nothing,
-            test_a_registry_that_was_another_for_a_moment, test_a_clock_that_was_set_back,
-            test_it_has_an_end, test_a_place_has_an_end, test_wrong_types,
-            test_it_goes_when_nobody_vouches)
+            test_a_redis_that_has_forgotten, test_ours_counts_at_once,
+            test_registering_again_changes_nothing, test_a_registry_that_was_another_for_a_moment,
+            test_a_clock_that_was_set_back, test_it_has_an_end, test_a_place_has_an_end,
+            test_wrong_types, test_it_goes_when_nobody_vouches)
