@@ -71,4 +71,7 @@ end
 
 local what, from = finish(), 10 + 2 * count_of(ARGV[9])
 local counts = what == 'done' or what == 'canceled'
+if not counts and #ARGV > from then
+  worker_does(ARGV[from + 1], 'idle') -- who has a job that is gone in hands is one whom RQ's clients cannot show
+end
 return {what, counts and #ARGV > from and claim(ARGV[from], ARGV[from + 1], count_of(ARGV[from + 2])) or false}

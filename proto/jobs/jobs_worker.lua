@@ -28,7 +28,10 @@ for i = 1, min(#queues, QUEUES_MAX) do
   call('SADD', 'rq:workers:' .. queues[i], key)
 end
 call('HSET', key, 'last_heartbeat', stamped, 'queues', table.concat(names, ','))
-if call('HGET', key, 'state') ~= 'busy' then
+local at = call('HMGET', key, 'state', 'current_job')
+if at[2] and call('EXISTS', JOB .. at[2]) == 0 then
+  worker_does(ARGV[1], 'idle') -- RQ has deleted it, and with a name of nothing no client of RQ's could show us
+elseif at[1] ~= 'busy' then
   call('HSET', key, 'state', call('EXISTS', 'rq:suspended') == 1 and 'suspended' or 'idle')
 end
 call('SADD', 'rq:workers', key)

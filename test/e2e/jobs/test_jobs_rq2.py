@@ -56,10 +56,13 @@ def test_what_its_client_writes(functions, tasks):
     assert kind == 1 and worker == f.etlas.show(job.id)["worker"]
 
 
-def test_what_has_not_been_yet_is_null(functions, tasks):
-    f = functions.start()
-    shown = f.etlas.show(enqueue(f, tasks.loop).id)
-    assert shown["ended_at"] is None and shown["started_at"] != ""
+def test_what_has_not_been_yet_is_null(functions, tasks, tmp_path):
+    f = functions.start(sanjers=1)
+    f.until(enqueue(f, tasks.wait, str(tmp_path / "never")), "started")
+    enqueue(f, tasks.add, 1)
+    waits = []
+    wait_until(lambda: waits.extend(f.etlas.platoon.json("job", "list", "--queue", "default", "--status", "queued")["jobs"]) or waits, 60, "it to be listed")
+    assert (waits[0]["started_at"], waits[0]["ended_at"], waits[0]["worker"]) == (None, None, None) and waits[0]["enqueued_at"]
 
 
 def test_who_is_stopped_is_told(functions, tasks, tmp_path):
@@ -152,6 +155,17 @@ def test_what_a_sanjer_has_behind_it(functions, tasks):
     key = f.redis.smembers("rq:workers").pop()
     wait_until(lambda: f.redis.hget(key, "failed_job_count") == b"1", 60, "it to be counted")
     assert f.redis.hget(key, "successful_job_count") == b"3" and float(f.redis.hget(key, "total_working_time")) >= 0
+
+
+def test_nobody_has_a_job_that_rq_has_deleted(functions, tasks, tmp_path):
+    """As rq-dashboard's list of started jobs does; whoever lists workers then fetches what each has in hands."""
+    f = functions.start(sanjers=1)
+    job = f.queue.enqueue(tasks.wait, str(tmp_path / "never"))
+    f.until(job, "started")
+    Job.fetch(job.id, connection=f.redis).delete()
+    key = f.redis.smembers("rq:workers").pop()
+    wait_until(lambda: f.redis.hget(key, "current_job") is None, 60, "nobody to have it")
+    assert f.redis.hget(key, "state") == b"idle" and f.redis.zcard("rq:wip:default") == 0
 
 
 def test_what_a_lost_job_says_to_rq(functions, tasks, tmp_path):

@@ -81,6 +81,29 @@ START_TEST(test_what_is_behind_a_worker)
 }
 END_TEST
 
+/* A client that lists workers fetches what they have in hands, and lists none when one such job is gone. */
+START_TEST(test_nobody_has_what_is_gone)
+{
+    j_text(worker, "HOST.sanjer1", "i:s:", "q", "1", "HOST", "v", "0");
+    for (int i = 0; i < 2; i++) {
+        jobs_enqueue("a");
+        ck_assert_str_eq(jobs_claim("me.1"), "a");
+        ck_assert_str_eq(queue_redis("HGET rq:worker:HOST.sanjer1 current_job"), "a");
+        queue_redis("DEL rq:job:a");
+        if (i == 0) {
+            j_text(finish, "a", "q", "me.1", "1", "finished", "0", "", "", "0", "me.1",
+                   "HOST.sanjer1", "60000");
+            ck_assert_str_eq(queue_text(), "[gone nil]");
+        } else {
+            j_text(worker, "HOST.sanjer1", "i:s:", "q", "1", "HOST", "v", "0");
+        }
+        ck_assert_str_eq(queue_redis("HMGET rq:worker:HOST.sanjer1 state current_job"),
+                         "[idle nil]");
+        queue_redis("ZREM rq:wip:q a");
+    }
+}
+END_TEST
+
 START_TEST(test_a_function_that_goes_first_again)
 {
     begun_by_rq("a", "-", 0);
@@ -158,6 +181,6 @@ START_TEST(test_cancel_of_what_an_rq_worker_has)
 END_TEST
 
 JOBS_SUITE("jobs_rq", test_results, test_a_retry_of_what_is_stopped, test_lost,
-           test_what_is_behind_a_worker, test_a_function_that_goes_first_again,
-           test_what_an_rq_worker_has, test_an_entry_that_nobody_has,
-           test_cancel_of_what_an_rq_worker_has)
+           test_what_is_behind_a_worker, test_nobody_has_what_is_gone,
+           test_a_function_that_goes_first_again, test_what_an_rq_worker_has,
+           test_an_entry_that_nobody_has, test_cancel_of_what_an_rq_worker_has)
