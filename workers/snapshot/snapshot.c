@@ -18,6 +18,12 @@
 
 /* ---- the repository ---- */
 
+static void store_on_long(void *ctx)
+{
+    const struct snapshot_store *s = ctx;
+    worker_keepalive(s->w);
+}
+
 static void store_open(struct snapshot_store *s)
 {
     char path[PATH_MAX];
@@ -25,7 +31,9 @@ static void store_open(struct snapshot_store *s)
     const struct snapshot_repo_options options = {
         .path = path,
         .branch = worker_setting_text(s->w, "snapshot.branch"),
-        .fsync = worker_setting_u64(s->w, "snapshot.fsync") != 0};
+        .fsync = worker_setting_u64(s->w, "snapshot.fsync") != 0,
+        .on_long = store_on_long,
+        .ctx = s};
     enum snapshot_opened opened = snapshot_repo_open(&options, &s->repo, s->why);
     if (opened == SNAPSHOT_ALIEN)
         worker_exit(s->w, CONTRACT_EXIT_CONFIG, "%s", s->why);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/crc32c.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
@@ -177,8 +178,16 @@ static void keeper_watch(struct keeper *k)
     char folder[PATH_MAX + 300];
     snprintf(folder, sizeof folder, "%s/%s", k->path, k->branch);
     *strrchr(folder, '/') = '\0';
-    if (!keeper_is_ours(k) || uv_fs_event_start(&k->event, keeper_on_change, folder, 0) != 0)
+    k->blind = 0;
+    if (!keeper_is_ours(k))
         return;
+    int rc = FAULT_POINT("snapshot.watch", slice_of(""))
+                 ? UV_EMFILE
+                 : uv_fs_event_start(&k->event, keeper_on_change, folder, 0);
+    if (rc != 0) {
+        k->blind = rc != UV_ENOENT ? rc : 0; /* of a branch with a folder's name before its first */
+        return;
+    }
     k->is_watched = true;
     keeper_sweep(k);
     keeper_on_change(&k->event, NULL, 0, 0);
@@ -201,10 +210,24 @@ static bool keeper_may_work(struct keeper *k)
     return k->is_watched;
 }
 
+/* Why nothing is done, while it is not watched. */
+static const char *keeper_idle_why(const struct keeper *k, char why[KEEPER_WHY_SIZE])
+{
+    if (k->blind == 0)
+        return "the repository's store is away: try again";
+    snprintf(why, KEEPER_WHY_SIZE,
+             "nothing is packed, cut off or mirrored: %s cannot be watched: %s%s", k->path,
+             uv_strerror(k->blind),
+             k->blind == UV_EMFILE || k->blind == UV_ENOSPC
+                 ? ": raise fs.inotify.max_user_instances and fs.inotify.max_user_watches (sysctl)"
+                 : "");
+    return why;
+}
+
 static void keeper_tell(struct keeper *k)
 {
-    char bytes[TEXT_NUMBER_SIZE];
-    const char *why = "";
+    char bytes[TEXT_NUMBER_SIZE], blind[KEEPER_WHY_SIZE];
+    const char *why = k->blind != 0 ? keeper_idle_why(k, blind) : "";
     for (int i = 0; i < KEEPER_TASKS && why[0] == '\0'; i++)
         why = k->why[i];
     uint64_t lag = k->mirrored.seq < k->head.seq ? k->head.seq - k->mirrored.seq : 0;
@@ -214,7 +237,7 @@ static void keeper_tell(struct keeper *k)
     worker_gauge(k->w, COUNTER_SNAPSHOT_MIRROR_LAG, lag);
     worker_trouble(k->w, "%s", why);
     if (!k->is_watched)
-        worker_doing(k->w, "waits for the store");
+        worker_doing(k->w, "%s", k->blind != 0 ? "cannot watch" : "waits for the store");
     else
         worker_doing(k->w, "%s: %" PRIu64 " packs, %" PRIu64 " loose objects%s%s",
                      text_format_size_short(k->disk.bytes, bytes), k->disk.packs, k->disk.loose,
@@ -251,10 +274,11 @@ static void keeper_on_request(struct worker *w, void *state, const struct link_r
         worker_reply_text(w, request->id, CONTROL_USAGE, "a keeper understands: snapshot-pack");
         return;
     }
+    char idle[KEEPER_WHY_SIZE];
     if (!k->is_watched || k->asked_count == KEEPER_ASKED) {
         worker_reply_text(w, request->id, CONTROL_ERROR, "%s",
                           k->is_watched ? "too many wait for it already: try again"
-                                        : "the repository's store is away: try again");
+                                        : keeper_idle_why(k, idle));
         return;
     }
     k->asked[k->asked_count++] = request->id;

@@ -55,6 +55,7 @@ struct keeper {
     uint64_t due_ms[KEEPER_TASKS];   /* CLOCK_MONOTONIC; UINT64_MAX: not */
     uint64_t pause_ms[KEEPER_TASKS]; /* back-off; 0: it went well */
     char why[KEEPER_TASKS][KEEPER_WHY_SIZE];
+    int blind; /* a negative errno: changes of the branch cannot be heard of */
     struct keeper_disk disk;
 
     uint64_t asked[KEEPER_ASKED];

@@ -307,6 +307,8 @@ enum snapshot_opened snapshot_repo_open(const struct snapshot_repo_options *o,
     }
     r->lock = -1;
     r->fsync = o->fsync;
+    r->on_long = o->on_long;
+    r->ctx = o->ctx;
     repo_library(o->fsync);
     if (snprintf(r->branch, sizeof r->branch, "refs/heads/%s", o->branch) >=
         (int)sizeof r->branch) {

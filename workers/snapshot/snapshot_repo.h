@@ -17,6 +17,7 @@
 
 #define SNAPSHOT_ID_SIZE  41 /* hex digits of an object's id, and NUL */
 #define SNAPSHOT_WHY_SIZE 512
+#define SNAPSHOT_LONG     1024
 
 struct snapshot_repo;
 
@@ -24,6 +25,9 @@ struct snapshot_repo_options {
     const char *path;
     const char *branch;
     bool fsync;
+    void (*on_long)(
+        void *ctx); /* each SNAPSHOT_LONG commits of a walk, which may be long; optional */
+    void *ctx;
 };
 
 enum snapshot_opened {

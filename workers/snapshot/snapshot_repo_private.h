@@ -41,6 +41,9 @@ struct snapshot_repo {
     struct timespec packed; /* when the folder of packs was changed, as we know it */
     bool lacks;             /* an object that should be there: */
     git_oid lack;
+    void (*on_long)(void *ctx); /* of snapshot_repo_options */
+    void *ctx;
+    uint64_t walked; /* commits, by all walks */
 };
 
 /* "PATH: what: libgit2's words" into why, of SNAPSHOT_WHY_SIZE. Returns false. */

@@ -29,11 +29,19 @@ struct walk {
     uint64_t seq; /* of the last one that was told */
 };
 
+/* A million of them takes longer than a worker may be silent. */
+static void walk_count(struct walk *w)
+{
+    if (++w->r->walked % SNAPSHOT_LONG == 0 && w->r->on_long != NULL)
+        w->r->on_long(w->r->ctx);
+}
+
 /* True: and the next one is to be told. */
 static bool walk_tell(struct walk *w, git_commit *commit, const struct snapshot_trailers *t,
                       bool cut)
 {
     struct snapshot_commit c;
+    walk_count(w);
     walk_fill(git_commit_id(commit), commit, t, &c);
     c.cut = cut;
     w->seq = t->seq;
@@ -51,6 +59,7 @@ static bool walk_was_cut(struct walk *w, const git_oid *first, const git_oid *la
     if (more)
         more = git_commit_lookup(&commit, w->r->git, first) == 0;
     while (more && !was) {
+        walk_count(w);
         was = snapshot_repo_was_cut(w->r, git_commit_id(commit));
         more = !git_oid_equal(git_commit_id(commit), last) &&
                git_commit_parent(&parent, commit, 0) == 0;

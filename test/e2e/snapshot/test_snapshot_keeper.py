@@ -143,6 +143,21 @@ def test_daily(store):
     assert store.get("holidays@15d") == b"holidays\n"
 
 
+def test_what_cannot_be_watched_is_trouble_until_it_can(faulty):
+    """As when the machine's inotify instances are used up."""
+    store = Store(faulty)
+    fault = faulty.fault("snapshot.watch", "error always")
+    store.start({"work": {}}, {"pack_after": "1"}, ready=False)
+    wait_until(lambda: "cannot be watched: too many open files: raise fs.inotify.max_user_instances" in trouble(store), 60, "the trouble")
+    done = store.ctl("snapshot", "pack")
+    assert done.returncode == 1 and b"fs.inotify.max_user_watches (sysctl)" in done.stderr, done
+    fault.unlink()
+    wait_until(lambda: not trouble(store), 60, "the end of it")
+    store.ready()
+    store.put("work", b"1\n")
+    wait_until(lambda: store.gauge("snapshot_packs") > 0, 60, "the pack")
+
+
 @pytest.mark.parametrize("step", KEEPER_STEPS[:2])
 def test_killed_between_the_steps_of_a_cut(faulty, step):
     """Too much is there then, never too little; the next keeper goes on."""

@@ -15,13 +15,22 @@ static char folder[64], why[SNAPSHOT_WHY_SIZE];
 static struct snapshot_repo *repo;
 static git_repository *git; /* the same, for who looks at it */
 
+static void on_long(void *ctx)
+{
+    (*(unsigned *)ctx)++;
+}
+
+static unsigned beats;
+
 static void set_up(void)
 {
     char path[96];
     snprintf(folder, sizeof folder, "/tmp/snapshot-write-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/plan.git", folder);
-    const struct snapshot_repo_options o = {.path = path, .branch = "main"};
+    beats = 0;
+    const struct snapshot_repo_options o = {
+        .path = path, .branch = "main", .on_long = on_long, .ctx = &beats};
     ck_assert_msg(snapshot_repo_open(&o, &repo, why) == SNAPSHOT_OPEN, "%s", why);
     ck_assert_int_eq(git_repository_open_bare(&git, path), 0);
 }
@@ -227,6 +236,28 @@ START_TEST(of_each_size)
 }
 END_TEST
 
+static bool on_commit(void *ctx, const struct snapshot_commit *c)
+{
+    uint64_t *next = ctx;
+    ck_assert_uint_eq(c->seq, (*next)--);
+    return true;
+}
+
+START_TEST(a_long_walk_says_that_it_goes_on)
+{
+    uint64_t next = SNAPSHOT_LONG + 1;
+    for (unsigned i = 0; i < SNAPSHOT_LONG; i++)
+        written("some", i % 2 == 0 ? "a" : "b");
+    accepted();
+    written("some", "c");
+    accepted();
+    ck_assert_uint_eq(beats, 0);
+    ck_assert_msg(snapshot_repo_walk(repo, NULL, on_commit, &next, why), "%s", why);
+    ck_assert_uint_eq(next, 0);
+    ck_assert_uint_eq(beats, 1);
+}
+END_TEST
+
 SUITE_MAIN_WITH("snapshot-write", set_up, tear_down, folders_are_as_libgit2_makes_them,
                 nobody_sees_what_is_not_accepted, each_is_a_commit_upon_the_last,
-                a_branch_that_was_moved, of_each_size)
+                a_branch_that_was_moved, of_each_size, a_long_walk_says_that_it_goes_on)
