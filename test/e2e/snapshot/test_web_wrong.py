@@ -5,6 +5,7 @@ import socket
 import pytest
 from health_client import get
 from platoon_fixture import ASAN, Platoon, wait_until
+from test_snapshot_git import gone
 from test_snapshot_pulls import always, run, servers  # noqa: F401 (a fixture)
 from test_snapshot_wrong import Small
 from web_fixture import Web
@@ -48,6 +49,25 @@ def test_a_full_disk_is_507_and_heals(store):
     assert web.ask("/data/plan/small", "PUT", b"3\n").status == 200
     good, said = store.is_sound()
     assert good, said
+
+
+def test_a_version_that_cannot_be_read_is_told_when_it_can(store):
+    """Its object is missing when web comes, and is brought back: nobody waits for the next version."""
+    web = Web(store, {"work": {}, "small": {}}).start().known()
+    data = b"".join(b"line %d of many\n" % n for n in range(10000))
+    assert store.ctl("stop", "web").returncode == 0
+    path, object_bytes = gone(store, store.put("work", data)["blob"])
+    assert store.ctl("start", "web").returncode == 0
+    web.known()
+    with web.read() as reader:
+        reader.expect("hello", seq=0)
+        wait_until(lambda: "web-version-unread store=plan resource=work" in store.platoon.log(), 60, "the warning")
+        store.put("small", b"1\n")
+        reader.expect("snapshot", resource="small", seq=2)
+        path.write_bytes(object_bytes)
+        assert reader.expect("snapshot", resource="work", seq=1)["text"] == data.decode()
+    assert store.platoon.log().count("web-version-unread") == 1
+    assert web.ask("/data/plan/work").body == data
 
 
 def test_what_is_not_fresh_is_not_ready(store, servers):  # noqa: F811

@@ -273,6 +273,8 @@ static void web_on_tick(struct worker *w, void *state)
 {
     struct web *web = state;
     web_look_tokens(web);
+    for (size_t i = 0; i < web->count; i++)
+        web_feed_tick(&web->stores[i]);
     web_stream_tick(web);
     worker_gauge(w, COUNTER_WEB_SUBSCRIBERS, web->subscribers);
     worker_doing(w, "listens on %s, %zu subscribers", worker_setting(w, "web.listen"),

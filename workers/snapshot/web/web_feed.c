@@ -8,6 +8,7 @@
  */
 #include "workers/snapshot/web/web_private.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "workers/snapshot/snapshot_version.h"
 
@@ -17,6 +18,7 @@
 
 #define FEED_WHOLE_MAX 65536 /* versions of so many bytes come with their change */
 #define FEED_ITEMS_MAX 1000  /* more are not waited for: what there is is asked anew */
+#define FEED_AGAIN_MS  5000u /* what could not be read is asked for again */
 
 struct web_item {
     struct web_item *next;
@@ -123,6 +125,15 @@ static struct slice feed_bytes(struct slice body)
     return unpack_bytes(&value);
 }
 
+/* Told once: it is asked for until it can be read. */
+static bool feed_unread(struct web_served *s)
+{
+    bool first = !s->unread;
+    s->unread = true;
+    s->again_ms = clock_mono_ms() + FEED_AGAIN_MS;
+    return first;
+}
+
 static void feed_on_piece(void *ctx, enum control_status status, struct slice body)
 {
     struct web_served *s = ctx;
@@ -131,10 +142,10 @@ static void feed_on_piece(void *ctx, enum control_status status, struct slice bo
     s->fetching = false;
     buffer_append_slice(&s->piece, bytes);
     if (status != CONTROL_OK || (bytes.len == 0 && s->piece.len < item->size)) {
-        log_warn("web-version-unread", "store=%s resource=%s commit=%s", s->data.name,
-                 item->of->name, item->v.commit);
-        feed_pop(
-            s); /* the repository cannot be read now: the next one is told with its own bytes */
+        if (feed_unread(s))
+            log_warn("web-version-unread", "store=%s resource=%s commit=%s", s->data.name,
+                     item->of->name, item->v.commit);
+        feed_pop(s); /* others do not wait for it */
     } else if (s->piece.len >= item->size) {
         struct buffer all = s->piece;
         s->piece = BUFFER_EMPTY;
@@ -166,8 +177,10 @@ static void feed_go_on(struct web_served *s)
                 break; /* the store has just gone */
         }
     }
-    if (s->first == NULL && !s->listing && s->peer != NULL)
+    if (s->first == NULL && !s->listing && s->peer != NULL) {
+        s->unread = s->again_ms != 0;
         web_store_know(&s->data);
+    }
     web_stream_wake(s);
 }
 
@@ -238,7 +251,8 @@ static void feed_on_list(void *ctx, enum control_status status, struct slice bod
     bool other = false;
     s->listing = false;
     if (status != CONTROL_OK || !feed_rows(s, body, &other)) {
-        log_warn("web-list-unread", "store=%s status=%d", s->data.name, (int)status);
+        if (feed_unread(s))
+            log_warn("web-list-unread", "store=%s status=%d", s->data.name, (int)status);
         return;
     }
     if (other) {
@@ -252,6 +266,7 @@ static void feed_on_list(void *ctx, enum control_status status, struct slice bod
 
 static void feed_list(struct web_served *s)
 {
+    s->again_ms = 0;
     s->listing = web_ask(s, "snapshot-list", 0, NULL, feed_on_list, s);
 }
 
@@ -297,8 +312,16 @@ void web_feed_up(struct web_served *s)
     worker_must_send(s->web->w, s->peer, message);
 }
 
+void web_feed_tick(struct web_served *s)
+{
+    if (s->again_ms != 0 && clock_mono_ms() >= s->again_ms && s->peer != NULL && !s->listing &&
+        s->first == NULL)
+        feed_list(s);
+}
+
 void web_feed_down(struct web_served *s)
 {
+    s->again_ms = 0; /* all is asked for when it comes again */
     feed_clear(s);
 }
 

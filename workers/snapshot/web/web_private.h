@@ -52,6 +52,8 @@ struct web_served {
     bool listing; /* it was asked what there is */
     bool fetching;
     struct buffer piece; /* what has come of the first */
+    bool unread;         /* something could not be read, */
+    uint64_t again_ms;   /* and is asked for again then (CLOCK_MONOTONIC); 0: it is on its way */
     struct web_subscriber *subscribers;
 };
 
@@ -96,6 +98,7 @@ static inline void web_ask_forget(struct web *web, const void *ctx)
 void web_feed_up(struct web_served *s);
 void web_feed_down(struct web_served *s);
 bool web_feed_message(struct web_served *s, uint64_t type, struct unpack *u);
+void web_feed_tick(struct web_served *s);
 void web_feed_fini(struct web_served *s);
 
 /* ---- web_routes.c ---- */
