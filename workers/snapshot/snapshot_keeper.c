@@ -181,7 +181,7 @@ static void keeper_watch(struct keeper *k)
     k->blind = 0;
     if (!keeper_is_ours(k))
         return;
-    int rc = FAULT_POINT("snapshot.watch", slice_of(""))
+    int rc = FAULT_POINT("snapshot.keeper-watch", slice_of(""))
                  ? UV_EMFILE
                  : uv_fs_event_start(&k->event, keeper_on_change, folder, 0);
     if (rc != 0) {

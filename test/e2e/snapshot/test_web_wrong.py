@@ -83,8 +83,12 @@ def test_what_is_not_fresh_is_not_ready(store, servers):  # noqa: F811
     wait_until(lambda: (store.platoon.dir / "h.sock").exists() and status()[0] == 200, 60, "all to be ready")
     web.known()
     server.answers["/"] = always(500)
-    wait_until(lambda: status()[0] == 503, 60, "what is not fresh to be noticed")
-    assert "raw: no successful look for more than 5s: HTTP 500" in status()[1]
+
+    def noticed():
+        code, text = status()
+        return code == 503 and "raw: no successful look for more than 5s: HTTP 500" in text
+
+    wait_until(noticed, 60, "what is not fresh to be noticed")
     assert web.ask("/data/plan/raw").body == b"1\n", "what there is is served"
     assert {row["state"] for row in web.ask("/data/plan").json} <= {"failed", "running", "due"}
     server.answers["/"] = always(body=b"2\n")
