@@ -92,6 +92,13 @@ def unreturnable():
     return lambda: 1
 
 
+def unkept():
+    """Of RQ 2, which has another value kept instead."""
+    from rq import defaults
+    defaults.UNSERIALIZABLE_RETURN_VALUE_PAYLOAD = 'Unserializable return value'
+    return lambda: 1
+
+
 def on_success(job, connection, result):
     connection.rpush('called', f'success {job.id} {result}')
 

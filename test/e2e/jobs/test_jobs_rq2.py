@@ -103,6 +103,12 @@ def test_a_retry_too_many_is_returned(functions, tasks, knows):
     assert rows[0][0] == 5 if knows else rows[0][::2] == (2, "Job failed after 2 retry attempts")
 
 
+def test_a_value_that_cannot_be_kept(functions, tasks):
+    f = functions.start()
+    assert f.value(enqueue(f, tasks.unkept, success_callback_name="tasks.on_success")) == "Unserializable return value"
+    assert f.redis.llen("called") == 1
+
+
 def test_what_is_tried_again_first(functions, tasks, tmp_path):
     f = functions.start(sanjers=1)
     gate = f.queue.enqueue(tasks.wait, str(tmp_path / "go"))
