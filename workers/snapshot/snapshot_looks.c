@@ -131,13 +131,19 @@ bool snapshot_log(struct snapshot_store *s, uint64_t request, struct unpack *u, 
     struct look_log log = {.s = s};
     struct buffer body = BUFFER_EMPTY;
     struct slice name = unpack_bytes(u);
-    if (count != 3 || text_parse_u64(unpack_bytes(u), &log.limit) != 0 || log.limit == 0 ||
-        log.limit > LOOKS_LOG_MAX || text_parse_u64(unpack_bytes(u), &log.before) != 0 ||
-        !unpack_end(u))
+    struct slice limit = unpack_bytes(u), before = unpack_bytes(u);
+    if (count != 3 || !unpack_end(u))
         return false;
     log.r = snapshot_resource_of(s, request, name);
     if (log.r == NULL)
         return true;
+    if (text_parse_u64(limit, &log.limit) != 0 || log.limit == 0 || log.limit > LOOKS_LOG_MAX ||
+        text_parse_u64(before, &log.before) != 0) {
+        worker_reply_text(s->w, request, CONTROL_USAGE,
+                          "%s: limit must be 1 to %d, and before the number of a version (SEQ)",
+                          log.r->name, LOOKS_LOG_MAX);
+        return true;
+    }
     if (log.r->has && !snapshot_repo_walk(s->repo, log.r->commit, look_log_one, &log, log.why)) {
         worker_reply_text(s->w, request, CONTROL_ERROR, "%s", log.why);
     } else {

@@ -135,7 +135,7 @@ def test_what_is_refused(store):
                                     (["put", "stuff"], b"abc", 5, "did you mean 'staff'?"), (["get", "stuff"], None, 5, "did you mean 'staff'?"),
                                     (["get", "staff"], None, 1, "has no such version: none has been accepted yet"), (["list", "plam"], None, 5, "no snapshot named 'plam'"),
                                     (["put", "staff", "/nonexistent"], None, 1, "/nonexistent: No such file"), (["put"], None, 2, "usage: "),
-                                    (["log", "staff", "--limit", "0"], None, 2, "understands"), (["put", "staff", "a", "b"], None, 2, "a word too much")):
+                                    (["log", "staff", "--limit", "0"], None, 2, "staff: limit must be 1 to 1000"), (["log", "staff", "--before", "x"], None, 2, "before the number"), (["put", "staff", "a", "b"], None, 2, "a word too much")):
         done = store.ctl("snapshot", *words, data=data)
         assert done.returncode == code and text in done.stderr.decode(), (words, done)
     assert store.json("list")[0]["state"] == "empty"
