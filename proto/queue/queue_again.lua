@@ -6,4 +6,4 @@ local q, no = open_queue(ARGV[1])
 if no then
   return no
 end
-return settle(q, max(-1, tonumber(ARGV[2]) or -1), ARGV[3] or '', 4)
+return settle(q, max(-1, min(DELAY_MAX, tonumber(ARGV[2]) or -1)), ARGV[3] or '', 4)

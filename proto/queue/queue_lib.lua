@@ -14,7 +14,8 @@ local clock_us, now, now_text, queues, tried, last_id, run
 -- Where a message is: handed out; waiting again; waiting again because its lease ran out, so that an ack still counts; until its time has
 -- come; dead; dead because its lease ran out.
 local LEASED, BACK, LATE, LATER, DEAD, DEAD_LATE = 1, 2, 3, 4, 5, 6
-local NAME_MAX, REASON_MAX = 512, 200
+-- Times have at most 16 digits in an envelope, and what comes in more than a hundred years is a mistake.
+local NAME_MAX, REASON_MAX, DELAY_MAX = 512, 200, 100 * 365 * 86400 * 1000
 local HASH_MANY, HASH_SMALL = 16, 256
 -- Names of the original's keys of a queue. Facets of ours that are named so, or end or start so as to be taken for something else, are stored with = in front.
 local OURS = {facet_queue = true, facet_pool = true, active_facets = true, length = true, priorities = true, limit = true, inflight = true}

@@ -4,7 +4,7 @@
 -- message), and one that is tried alone is all of it.
 -- Again: others are handed out; the former come back when their lease runs out. O(messages).
 local owner, count, lease = ARGV[1], min(1000, count_of(ARGV[2])), tonumber(ARGV[3])
-if not lease or #ARGV < 4 or (lease ~= -1 and lease < 1) then
+if #ARGV < 4 or not lease or not (lease == -1 or lease >= 1) then
   return refuse('ERR', 'platoon_pull 1 NAMESPACE OWNER COUNT LEASE_MS|-1 QUEUE...')
 end
 for i = 4, #ARGV do

@@ -107,6 +107,9 @@ local function place(id, topic, facet, body, after)
     local what = #topic > NAME_MAX and 'topic' or 'facet'
     return nil, 'its ' .. what .. ' has ' .. num(max(#topic, #facet)) .. ' bytes, more than ' .. num(NAME_MAX)
   end
+  if after > DELAY_MAX then
+    return nil, 'its delay is longer than a hundred years'
+  end
   local found, stored = wanted_by(topic), stored_once(facet)
   local wanting = found.queues
   for i = 1, #wanting do

@@ -35,12 +35,17 @@ local function wrong_keys(q)
   if is_our_name(q.name) then
     wrong[1] = 'no queue can have this name: nothing is delivered to it'
   end
-  for key, kind in pairs(KINDS) do
-    local is = call('TYPE', q[key]).ok
+  local function look(key, kind)
+    local is = call('TYPE', key).ok
     if is ~= 'none' and is ~= kind then
-      wrong[#wrong + 1] = q[key] .. ' holds a ' .. is .. ', and no ' .. kind
+      wrong[#wrong + 1] = key .. ' holds a ' .. is .. ', and no ' .. kind
     end
   end
+  for key, kind in pairs(KINDS) do
+    look(q[key], kind)
+  end
+  look(REGISTERED, 'hash')
+  look(QUEUES, 'hash')
   table.sort(wrong)
   return wrong
 end

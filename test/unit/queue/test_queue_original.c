@@ -184,6 +184,13 @@ START_TEST(keys_of_wrong_types_are_named)
     queue_redis("DEL @Nq:facet_pool");
     queue_redis("SET @Nq:facet_pool x");
     ck_assert_ptr_nonnull(strstr(q_text(DELIVER, "t", "b", "b"), "q:facet_pool"));
+    queue_redis("DEL @Nplatoon:queues");
+    queue_redis("SET @Nplatoon:queues x");
+    s = queue_status_of("q");
+    bool named = false;
+    while (queue_next_name(&s.wrong, &what))
+        named |= memmem(what.ptr, what.len, "platoon:queues holds a string", 29) != NULL;
+    ck_assert(named);
 }
 END_TEST
 

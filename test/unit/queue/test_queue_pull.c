@@ -406,7 +406,11 @@ START_TEST(what_cannot_be_asked)
     ck_assert_ptr_nonnull(
         strstr(q_text(DELIVER, "t", "a", "12345678901"), "11 bytes, more than message_max, 10"));
     ck_assert_ptr_nonnull(strstr(q_text(DELIVER, "t", "a", "x", "5"), "raw is raw"));
+    ck_assert_ptr_nonnull(strstr(q_text(PULL, "me", "1", "nan", "q"), "!ERR"));
     ck_assert_ptr_nonnull(strstr(q_text(DELIVER, "t", "a"), "!ERR"));
+    static const char *const late[] = {"9999999999999999", "inf"};
+    for (int i = 0; i < 2; i++)
+        ck_assert_ptr_nonnull(strstr(q_text(DELIVER, "t", "a", "x", late[i]), "a hundred years"));
     static const char *const names[] = {"", "inbox", "platoon", "platoon:q"};
     for (int i = 0; i < 4; i++)
         ck_assert_ptr_nonnull(
