@@ -15,6 +15,9 @@ from plan import HALF, Plan, environment  # noqa: E402
 # Where the keeper is killed: test_snapshot_keeper does it.
 KEEPER_STEPS = ["snapshot.after-refs", "snapshot.after-shallow", "snapshot.after-push"]
 
+# Where it fails: there, too.
+KEEPER_FAILS = ["snapshot.keeper-watch"]
+
 # Where the store is killed in a what-if: test_snapshot_whatif does it.
 WHATIF_STEPS = ["snapshot.whatif-step"]
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from platoon_fixture import Platoon, wait_until
-from snapshot_fixture import DAY, KEEPER_STEPS, Store
+from snapshot_fixture import DAY, KEEPER_FAILS, KEEPER_STEPS, Store
 
 
 def pushed(store, mirror):
@@ -146,7 +146,7 @@ def test_daily(store):
 def test_what_cannot_be_watched_is_trouble_until_it_can(faulty):
     """As when the machine's inotify instances are used up."""
     store = Store(faulty)
-    fault = faulty.fault("snapshot.keeper-watch", "error always")
+    fault = faulty.fault(KEEPER_FAILS[0], "error always")
     store.start({"work": {}}, {"pack_after": "1"}, ready=False)
     wait_until(lambda: "cannot be watched: too many open files: raise fs.inotify.max_user_instances" in trouble(store), 60, "the trouble")
     done = store.ctl("snapshot", "pack")

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from platoon_fixture import ASAN, freeze, Platoon, ROOT, wait_until
-from snapshot_fixture import FAILURES, KEEPER_STEPS, Store, WEB_CLOCKS, WHATIF_STEPS
+from snapshot_fixture import FAILURES, KEEPER_FAILS, KEEPER_STEPS, Store, WEB_CLOCKS, WHATIF_STEPS
 from test_snapshot_runs import PULL, RUN, WORKER
 
 STEPS = ["snapshot.after-blob", "snapshot.after-tree", "snapshot.after-commit"]
@@ -16,7 +16,7 @@ TORN = ["snapshot.after-branch", "snapshot.branch-sync", "snapshot.sync-all", "s
 
 def test_every_point_is_visited():
     found = {point for path in (ROOT / "workers/snapshot").rglob("*.c") for point in re.findall(r'FAULT_POINT\("([^"]+)"', path.read_text())}
-    assert found == {*STEPS, *RUN, *WORKER, *PULL, *TORN, *KEEPER_STEPS, *WHATIF_STEPS, *WEB_CLOCKS}
+    assert found == {*STEPS, *RUN, *WORKER, *PULL, *TORN, *KEEPER_STEPS, *KEEPER_FAILS, *WHATIF_STEPS, *WEB_CLOCKS}
 
 
 @pytest.mark.parametrize("step", STEPS)
