@@ -5,7 +5,7 @@
 --
 -- look                             [[name, definition, last, state, job, its status, why, now, version], ...]; state: '' or paused; now: '1': at once
 -- read name                        [definition, version], or nil: unknown
--- sync time [name definition ...]  those of the file are these; one that is new is looked after from `time` on. -> how many
+-- sync time [name definition ...]  those of the file are these; one that is new, or due at other times than before, is looked after from `time` on. -> how many
 -- put name definition time         -> put; file: the file has one of that name
 -- remove|pause|resume|now name time  -> removed, paused, resumed, asked; file: only the file can remove it; unknown. What was due while it was paused is not
 --                                  made up for
@@ -35,9 +35,18 @@ local function look()
   return out
 end
 
+-- When it is due, as it stands in a definition (job_schedule_write), whose settings are a text in which quotes are escaped; nil: nowhere.
+local function times_of(definition)
+  return string.match(definition, '"cron":"[^"]*","every":%d+')
+end
+
 local function define(of, definition, time)
+  local before = call('HGET', DEFINED, of)
   call('HSETNX', LAST, of, time)
-  if call('HGET', DEFINED, of) ~= definition then
+  if before ~= definition then
+    if before and times_of(before) ~= times_of(definition) and count_of(time) > count_of(call('HGET', LAST, of)) then
+      call('HSET', LAST, of, time) -- by these times nothing was missed before they were said
+    end
     call('HSET', VERSION, of, stamped)
     call('HSET', DEFINED, of, definition)
   end

@@ -47,6 +47,7 @@ int job_schedule_write(struct buffer *out, bool of_file, const char *platform, c
         snprintf(why, JOB_SCHEDULE_WHY_SIZE, "overlap: skip or allow is wanted");
     if (why[0] != '\0')
         return -EINVAL;
+    /* jobs_schedule.lua finds cron and every where they stand, side by side. */
     json_t *json =
         json_pack("{s:s,s:s,s:s,s:I,s:s,s:s}", "platform", platform, "settings", settings, "cron",
                   cron, "every", (json_int_t)every_ms, "missed", missed, "overlap", overlap);
