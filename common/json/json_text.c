@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* From here on an exponent is written, as most writers do. */
 #define REAL_PLAIN_MAX 1e16
@@ -112,6 +113,18 @@ void json_text_append(struct buffer *out, const json_t *value)
 void json_text_append_lines(struct buffer *out, const json_t *value)
 {
     text_value(out, value, 0);
+}
+
+const char *json_text_why(const json_error_t *error, char why[JSON_TEXT_WHY])
+{
+    const char *near = strstr(error->text, " near '");
+    int len = near != NULL ? (int)(near - error->text) : (int)strlen(error->text);
+    if (error->line > 0)
+        snprintf(why, JSON_TEXT_WHY, "line %d, column %d: %.*s", error->line, error->column, len,
+                 error->text);
+    else
+        snprintf(why, JSON_TEXT_WHY, "%.*s", len, error->text);
+    return why;
 }
 
 char *json_text(const json_t *value)

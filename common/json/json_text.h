@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #define JSON_TEXT_REAL 32
+#define JSON_TEXT_WHY  (JSON_ERROR_TEXT_LENGTH + 64)
 
 /* The shortest text of a finite number, with a point or an exponent. Returns `text`. */
 const char *json_text_real(double value, char text[JSON_TEXT_REAL]);
@@ -21,6 +22,12 @@ void json_text_append(struct buffer *out, const json_t *value);
 
 /* The same with a line for each member, each two blanks further in. */
 void json_text_append_lines(struct buffer *out, const json_t *value);
+
+/*
+ * Why jansson could not read a text, and where: "line 1, column 5: invalid token". Of the text itself nothing, as
+ * jansson has it ("near 'abc'"): it may be a secret. Returns `why`.
+ */
+const char *json_text_why(const json_error_t *error, char why[JSON_TEXT_WHY]);
 
 /* As json_text_append, as a string, for free. NULL: memory is short. */
 char *json_text(const json_t *value);

@@ -216,9 +216,9 @@ static void http_route(struct job_http *h, struct http_request *r,
     if (post && text.len > 0) {
         body = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, &error);
         if (!json_is_object(body)) {
-            char why[JSON_ERROR_TEXT_LENGTH + 32];
+            char where[JSON_TEXT_WHY], why[JSON_TEXT_WHY + 32];
             snprintf(why, sizeof why, "Invalid JSON: %s",
-                     body == NULL ? error.text : "an object is wanted");
+                     body == NULL ? json_text_why(&error, where) : "an object is wanted");
             json_decref(body);
             job_http_fail(r, 400, why);
             return;

@@ -1,5 +1,6 @@
 /* ctl_job_ask.c: whom the verbs of jobs ask, and how long they wait. See ctl_job.h. */
 #include "common/clock.h"
+#include "common/json/json_text.h"
 #include "common/text.h"
 #include "master/ctl/ctl_ask.h"
 #include "master/ctl/ctl_section.h"
@@ -58,8 +59,9 @@ json_t *ctl_job_settings(struct ctl *c, const char *given)
     json_t *settings = given[0] == '@' ? json_load_file(given + 1, JSON_REJECT_DUPLICATES, &error)
                                        : json_loads(given, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(settings)) {
-        ctl_fail_usage(c->args.verb, "--settings: '%s' is no JSON object: %s", given,
-                       settings == NULL ? error.text : "it is something else");
+        char why[JSON_TEXT_WHY];
+        ctl_fail_usage(c->args.verb, "--settings: it is no JSON object: %s",
+                       settings == NULL ? json_text_why(&error, why) : "it is something else");
         json_decref(settings);
         return NULL;
     }

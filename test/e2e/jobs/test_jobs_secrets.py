@@ -267,6 +267,14 @@ def test_nor_who_gives_them_wrongly(etlas):
         assert answer.status == 400
         none_of("the answer", answer.read().decode())
         client.close()
+    for wrong in ('{"pin": "' + SIX + '", "db_password": ' + LONG + "}", '{"pin": "' + SIX + '"', '"' + LONG + '"'):  # what is no JSON
+        done = etlas.platoon.ctl("job", "run", "says", "--settings", wrong)
+        assert done.returncode == 2 and "is no JSON object: " in done.stderr, done
+        none_of("the refusal", done.stderr + done.stdout)
+        client = http.client.HTTPConnection("127.0.0.1", etlas.port, timeout=60 * SCALE)
+        client.request("POST", "/execution/run", wrong, {"Content-Type": "application/json"})
+        none_of("the answer", client.getresponse().read().decode())
+        client.close()
     text = json.dumps(STORAGE)  # what reads as a dict is one, in a schedule's list too
     assert etlas.platoon.ctl("job", "schedule", "add", "mine", "says", "--every", "1d", "--settings", json.dumps({**good, "storage": text})).returncode == 0
     shown = etlas.platoon.json("job", "schedule", "list")[0]["settings"]["storage"]

@@ -72,4 +72,27 @@ START_TEST(every_bit_comes_back)
 }
 END_TEST
 
-SUITE_MAIN("json_text", as_it_was_written, in_lines, every_bit_comes_back)
+/* Where and why a text is none, and nothing of what stands there. */
+START_TEST(why_it_cannot_be_read)
+{
+    static const char *const cases[][2] = {
+        {"{", "line 1, column 1: string or '}' expected near end of file"},
+        {"{\"a\": hush}", "line 1, column 10: invalid token"},
+        {"{\"a\":\n \"hush\" \"hush\"}", "line 2, column 14: '}' expected"},
+        {"{\"hush\":1,\"hush\":2}", "line 1, column 16: duplicate object key"},
+        {"{\"a\":\"hush", "line 1, column 10: premature end of input"},
+        {"{\"a\":\"hush\n\"}", "line 1, column 10: unexpected newline"},
+    };
+    char why[JSON_TEXT_WHY];
+    json_error_t error;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ck_assert_ptr_null(json_loads(cases[i][0], JSON_REJECT_DUPLICATES, &error));
+        ck_assert_str_eq(json_text_why(&error, why), cases[i][1]);
+    }
+    ck_assert_ptr_null(json_load_file("/nowhere", 0, &error));
+    ck_assert_str_eq(json_text_why(&error, why),
+                     "unable to open /nowhere: No such file or directory");
+}
+END_TEST
+
+SUITE_MAIN("json_text", as_it_was_written, in_lines, every_bit_comes_back, why_it_cannot_be_read)
