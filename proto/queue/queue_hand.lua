@@ -1,15 +1,15 @@
 -- queue_hand.lua: the hand-out; behind queue_lib and queue_settle.
 --
 -- It reads turns and messages without taking them, decides, and writes everything at its end (queue_lib). Most bytes of an answer, unless it
--- is one message; most elements that are looked at for nothing in one call; most bytes of bodies read ahead: as those before were, and first, when each is as
--- long as it may be (after it four times that): how long they are is known only by reading them.
+-- is one message; most elements that are looked at for nothing in one call; most bytes of bodies read ahead: as those before were, and of the first that
+-- are read, when each is as long as it may be (of others four times that): how long they are is known only by reading them.
 local HAND_BYTES, HAND_VAIN, AHEAD_BYTES, AHEAD_MOST = 4 * 1024 * 1024, 500, 256 * 1024, 8 * 1024 * 1024
 
 -- Reads on in a facet; false when there is no more. Its length is asked for when only one is wanted: of one that may be long no second is read, and
 -- else what comes back says whether there is more than that.
 local function facet_read(q, f)
   local most = max(1, floor(AHEAD_MOST / q.most))
-  local count = f.more > 0 and f.more or max(1, min((q.share or 0) + 1, floor(AHEAD_BYTES / q.longest), most))
+  local count = f.more > 0 and f.more or max(1, min((q.share or 0) + 1, floor(AHEAD_BYTES / q.longest), q.longest > 1 and 4 * most or most))
   if count <= 2 or f.real then
     facet_waiting(f)
     count = min(f.real - f.popped, f.more > 0 and count or max(1, count - 1))
