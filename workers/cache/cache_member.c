@@ -69,7 +69,8 @@ struct cache_member_sight cache_member_look(struct cache_member *r, struct slice
         return member_wait(cell);
     const struct cache_cells_entry *e = cache_cells_use(r->cells, cell, who.from, member_now_s(r));
     enum cache_cell_state state = member_state(r, e);
-    uint32_t owner = state == CACHE_CELL_THEIRS ? e->incarnation : 0;
+    bool known = state == CACHE_CELL_THEIRS || state == CACHE_CELL_LOST;
+    uint32_t owner = known ? e->incarnation : 0;
     bool short_of = r->short_of;
     r->short_of = false;
     enum cache_cell_action action = member_event(r, cell, member_need(who), 0);

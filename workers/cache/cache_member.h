@@ -107,7 +107,7 @@ struct cache_member_who {
 
 struct cache_member_sight {
     enum cache_cell_action action; /* RUN, WAIT, FORWARD or REFUSE */
-    uint32_t owner;                /* of FORWARD; of RUN this node's incarnation */
+    uint32_t owner;                /* of FORWARD and REFUSE; of RUN this node's incarnation */
     uint64_t cell;                 /* of WAIT: to wait for */
     bool short_of;                 /* of REFUSE: memory is; nothing is known of any owner */
 };

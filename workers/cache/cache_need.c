@@ -5,7 +5,7 @@
 #include "workers/cache/cache_behind.h"
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
-#include "workers/cache/cache_owner.h"
+#include "workers/cache/cache_park.h"
 #include "workers/cache/cache_reads.h"
 
 #include <inttypes.h>
@@ -34,12 +34,15 @@ static enum cache_need_where need_refuse(struct cache_need *need, const char *wh
 }
 
 /* Nobody is lost who is only not known, for want of memory here. */
-static enum cache_need_where need_nobody(const struct cache_node *n, bool short_of,
+static enum cache_need_where need_nobody(const struct cache_node *n,
+                                         const struct cache_member_sight *sight,
                                          struct cache_need *need)
 {
-    char why[CACHE_ACCESS_WHY_SIZE];
-    if (!short_of)
-        return need_refuse(need, CACHE_OWNER_LOST);
+    char why[CACHE_ACCESS_WHY_SIZE], lost[CACHE_PARK_WHY_SIZE];
+    if (!sight->short_of) {
+        cache_park_refuse_lost(n->park, sight->owner, lost);
+        return need_refuse(need, lost);
+    }
     cache_access_fault(n, CACHE_FAULT_MEMORY, why);
     return need_refuse(need, why);
 }
@@ -80,7 +83,7 @@ static enum cache_need_where need_look(struct cache_node *n, size_t index,
     case CACHE_DO_FORWARD:
         return need_send(index, sight.owner, words, count, writes, need);
     case CACHE_DO_REFUSE:
-        return need_nobody(n, sight.short_of, need);
+        return need_nobody(n, &sight, need);
     default:
         return need_cell(need, sight.cell);
     }

@@ -4,6 +4,7 @@
 #include "workers/cache/cache_forward.h"
 #include "workers/cache/cache_node.h"
 #include "workers/cache/cache_member.h"
+#include "workers/cache/cache_park.h"
 #include "workers/cache/cache_reads_command.h"
 #include "workers/cache/command/command_keys.h"
 #include "workers/cache/command/command_list.h"
@@ -20,8 +21,9 @@ struct owner_view {
     size_t count, capacity;
     size_t here; /* keys that are ours */
     bool waits, lost, short_of;
-    bool bounded;  /* what its owner answers is kept as a copy */
-    uint64_t cell; /* the first that is waited for */
+    uint32_t lost_owner; /* the first that is */
+    bool bounded;        /* what its owner answers is kept as a copy */
+    uint64_t cell;       /* the first that is waited for */
 };
 
 static void owner_view_fini(struct owner_view *v)
@@ -55,6 +57,8 @@ static void owner_see(struct owner_view *v, struct cache_client *c, struct slice
         v->cell = sight.cell;
     v->waits = v->waits || sight.action == CACHE_DO_WAIT;
     v->short_of = v->short_of || sight.short_of;
+    if (sight.action == CACHE_DO_REFUSE && !v->lost)
+        v->lost_owner = sight.owner;
     v->lost = v->lost || sight.action == CACHE_DO_REFUSE;
     v->here += sight.action == CACHE_DO_RUN;
     owner_add(v, sight.owner);
@@ -80,12 +84,15 @@ static void owner_see_all(struct owner_view *v, struct cache_client *c,
 static enum cache_hold owner_refuse(struct cache_client *c, const struct owner_view *v)
 {
     const char *name = c->node->options.name;
+    char why[CACHE_PARK_WHY_SIZE];
     if (v->short_of)
         command_fault(c, CACHE_FAULT_MEMORY);
     else if (c->from != 0)
         resp_error(&c->reply, CACHE_OWNER_MOVED "it is not %s's", name);
-    else
-        resp_error(&c->reply, "%s", CACHE_OWNER_LOST);
+    else {
+        cache_park_refuse_lost(c->node->park, v->lost_owner, why);
+        resp_error(&c->reply, "%s", why);
+    }
     return CACHE_HOLD_REFUSED;
 }
 

@@ -25,11 +25,6 @@
 /* So too, and it is to be asked again later: the cell is just given up, or too much waits. Why follows, no code. */
 #define CACHE_OWNER_WAITS CACHE_OWNER_MOVED "WAITS "
 
-/* What is refused, whoever asks: a client, a call. */
-#define CACHE_OWNER_LOST                                                                           \
-    "TRYAGAIN the node that has this object is lost: it is served again when that node is back "   \
-    "(platoonctl cache ring), or was forgotten (cache forget)"
-
 enum cache_hold cache_owner_look(struct cache_client *c, const struct cache_command *command,
                                  const struct slice *words, size_t count);
 

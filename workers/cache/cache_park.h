@@ -124,6 +124,10 @@ bool cache_park_is_over(const struct cache_parked *p);
 /* The error of somebody who waits in vain to be told whose a key is. */
 void cache_park_refuse_ring(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE]);
 
+/* Whose owner, an incarnation, is lost; by its name, when that is known. */
+void cache_park_refuse_lost(const struct cache_park *park, uint32_t owner,
+                            char why[CACHE_PARK_WHY_SIZE]);
+
 /* The error of somebody who waits in vain for what the store does not give. */
 void cache_park_refuse(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE]);
 

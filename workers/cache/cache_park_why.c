@@ -60,6 +60,20 @@ void cache_park_refuse_ring(const struct cache_park *park, char why[CACHE_PARK_W
              park->options.node->options.name, text);
 }
 
+void cache_park_refuse_lost(const struct cache_park *park, uint32_t owner,
+                            char why[CACHE_PARK_WHY_SIZE])
+{
+    struct cache_member_peer peer = cache_member_node_of(park->options.node->member, owner);
+    char who[CACHE_PARK_WHY_SIZE / 2] = "the node that has this object";
+    if (peer.name.len > 0)
+        snprintf(who, sizeof who, "cache node %.*s at %.*s, which has this object,",
+                 (int)peer.name.len, peer.name.ptr, (int)peer.address.len, peer.address.ptr);
+    snprintf(why, CACHE_PARK_WHY_SIZE,
+             "TRYAGAIN %s is lost: it is served again when that node is back (platoonctl cache "
+             "ring), or was forgotten (cache forget)",
+             who);
+}
+
 void cache_park_too_much(const struct cache_park *park, char why[CACHE_PARK_WHY_SIZE])
 {
     snprintf(why, CACHE_PARK_WHY_SIZE,

@@ -266,6 +266,8 @@ def test_a_node_that_stays_dead(cache_ring):
         for key in others:
             refused(lambda key=key: one.client().get(key))
             refused(lambda key=key: one.client().set(key, "instead"))
+            with pytest.raises(redis.exceptions.ResponseError, match=f"^TRYAGAIN cache node {other.name} at unix:{other.path}, which has this object, is lost: "):
+                one.client().get(key)
             assert ring.owner(key) is other
         serves_all(one, mine)
     for node in ring.nodes:

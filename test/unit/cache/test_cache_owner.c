@@ -57,7 +57,11 @@ START_TEST(no_lease_in_time)
 }
 END_TEST
 
-/* Of a lost node: refused at once. */
+#define LOST                                                                                       \
+    "-TRYAGAIN cache node node at unix:/nowhere, which has this object, is lost: it is served "    \
+    "again when that node is back (platoonctl cache ring), or was forgotten (cache forget)\r\n"
+
+/* Of a lost node: refused at once, by its name, as far as that is known. */
 START_TEST(of_a_lost_node)
 {
     fake_manager.answers = false;
@@ -70,8 +74,11 @@ START_TEST(of_a_lost_node)
                         : (struct cache_ring_owner){CACHE_RING_OURS, ++fake_manager.number};
     ck_assert(play_own_each(claim, owners, claim->count));
     const char *came = far_came(far_client, "+PONG\r\n");
-    ck_says(came, "-TRYAGAIN the node that has this object is lost: it is served again when");
-    ck_says(came, "\r\n-TRYAGAIN the node that has this object is lost");
+    ck_assert_str_eq(came, LOST LOST "+PONG\r\n");
+    far_send(far_client, "GET unknown|PING"); /* one of which this node has not been told yet */
+    ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_LOST_CELL, 9));
+    ck_says(far_came(far_client, "+PONG\r\n"),
+            "-TRYAGAIN the node that has this object is lost: it is served again when that node ");
 }
 END_TEST
 

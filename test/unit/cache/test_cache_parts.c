@@ -443,7 +443,8 @@ START_TEST(refused)
     ck_assert(play_own(play_heard(MESSAGE_RING_CLAIM), CACHE_RING_LOST_CELL, 3));
     call("{\"get\":\"lost\"}");
     ck_assert(need.waits && need.refused);
-    ck_says(buffer_text(&need.key), "TRYAGAIN the node that has this object is lost");
+    ck_says(buffer_text(&need.key),
+            "TRYAGAIN cache node node at unix:/nowhere, which has this object, is lost: ");
 }
 END_TEST
 

@@ -258,6 +258,12 @@ static bool cells_is_claimed(enum cache_cell_state state)
     return cells_is_held(state) || state == CACHE_CELL_LEAVING;
 }
 
+/* Whose it is is known; else who used it is. */
+static bool cells_is_others(enum cache_cell_state state)
+{
+    return (CACHE_CELLS_OF(state) & CELLS_FOREIGN) != 0;
+}
+
 bool cache_cells_set(struct cache_cells *c, uint64_t cell, enum cache_cell_state state,
                      uint32_t incarnation, uint32_t now_s)
 {
@@ -272,7 +278,7 @@ bool cache_cells_set(struct cache_cells *c, uint64_t cell, enum cache_cell_state
     c->counts[state]++;
     e->state = state & 7u;
     if (!was_held || !cells_is_held(state)) {
-        e->incarnation = state == CACHE_CELL_THEIRS ? incarnation : 0;
+        e->incarnation = cells_is_others(state) ? incarnation : 0;
         e->streak = 0;
     }
     if (!cells_is_claimed(state))
@@ -289,7 +295,7 @@ const struct cache_cells_entry *cache_cells_use(struct cache_cells *c, uint64_t 
         return NULL;
     struct cache_cells_entry *e = cells_at(&s);
     e->used_s = now_s;
-    if (e->state == CACHE_CELL_THEIRS)
+    if (cells_is_others((enum cache_cell_state)e->state))
         return e;
     if (e->incarnation != from)
         e->streak = 0;

@@ -33,7 +33,7 @@ struct cache_cells_entry {
     uint64_t number;       /* of the claim by which it is ours; 0: not known, or it is not ours */
     uint32_t first;        /* handle of the first of its objects in memory here; 0: there is none */
     uint32_t used_s;       /* when a command needed it last */
-    uint32_t incarnation;  /* owner of THEIRS; else who sent the last `streak` commands */
+    uint32_t incarnation;  /* owner of THEIRS, LOST; else who sent the last `streak` commands */
     unsigned state : 3;    /* enum cache_cell_state */
     unsigned there : 1;    /* the table's own */
     unsigned streak : 6;   /* CACHE_CELLS_STREAK: that many at least */
@@ -51,7 +51,7 @@ const struct cache_cells_entry *cache_cells_find(const struct cache_cells *c, ui
 enum cache_cell_state cache_cells_state(const struct cache_cells *c, uint64_t cell);
 
 /*
- * Its state from now on; `incarnation`: whose, of THEIRS, else of no account. False: memory is short, and nothing has
+ * Its state from now on; `incarnation`: whose, of THEIRS and LOST. False: memory is short, and nothing has
  * changed; never of a cell that has an entry, nor of UNKNOWN. A foreign one may be forgotten at once (see above).
  */
 bool cache_cells_set(struct cache_cells *c, uint64_t cell, enum cache_cell_state state,
