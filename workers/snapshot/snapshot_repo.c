@@ -350,6 +350,7 @@ void snapshot_repo_close(struct snapshot_repo *r)
     if (r == NULL)
         return;
     buffer_fini(&r->tip.root);
+    buffer_fini(&r->kept);
     snapshot_object_close(r);
     git_repository_free(r->git);
     if (r->lock >= 0)

@@ -44,6 +44,9 @@ struct snapshot_repo {
     void (*on_long)(void *ctx); /* of snapshot_repo_options */
     void *ctx;
     uint64_t walked; /* commits, by all walks */
+    /* Of a version that is read piece by piece, what was read for the first one; empty: none is. */
+    git_oid kept_id;
+    struct buffer kept;
 };
 
 /* "PATH: what: libgit2's words" into why, of SNAPSHOT_WHY_SIZE. Returns false. */

@@ -232,6 +232,18 @@ START_TEST(of_each_size)
         ck_assert_uint_eq((uint64_t)git_blob_rawsize(blob), sizes[i]);
         ck_assert_int_eq(memcmp(git_blob_rawcontent(blob), bytes, sizes[i]), 0);
         git_blob_free(blob);
+        struct buffer whole = BUFFER_EMPTY; /* in pieces, and each once more */
+        for (size_t at = 0; at < sizes[i]; at += 300000) {
+            struct buffer piece = BUFFER_EMPTY, again = BUFFER_EMPTY;
+            ck_assert_msg(snapshot_repo_read(repo, a.blob, at, 300000, &piece, why), "%s", why);
+            ck_assert_msg(snapshot_repo_read(repo, a.blob, at, 300000, &again, why), "%s", why);
+            ck_assert(slice_equal(buffer_slice(&piece), buffer_slice(&again)));
+            buffer_append_slice(&whole, buffer_slice(&piece));
+            buffer_fini(&piece);
+            buffer_fini(&again);
+        }
+        ck_assert(slice_equal(buffer_slice(&whole), n.bytes));
+        buffer_fini(&whole);
     }
 }
 END_TEST
