@@ -47,22 +47,25 @@ static int store_look_at(struct ctl *c, const char *node, bool looked, struct st
     return CONTROL_OK;
 }
 
-/* At all of the cache's; no further than to one that does not answer. */
+/* At all of the cache's; no further than to one that does not answer: *left stays what it was then. */
 static int store_look(struct ctl *c, const json_t *names, bool looked, struct store_left *left,
                       const char **why)
 {
     int status = CONTROL_OK;
-    *left = (struct store_left){0};
+    struct store_left seen = {0};
     *why = "";
     for (size_t i = 0; i < json_array_size(names) && status == CONTROL_OK && (*why)[0] == '\0'; i++)
-        status = store_look_at(c, json_string_value(json_array_get(names, i)), looked, left, why);
+        status = store_look_at(c, json_string_value(json_array_get(names, i)), looked, &seen, why);
+    if (status == CONTROL_OK && (*why)[0] == '\0')
+        *left = seen;
     return status;
 }
 
 static int store_late(struct ctl *c, uint64_t dirty, const char *why)
 {
-    return ctl_fail(CONTROL_TIMEOUT, "cache %s: %" PRIu64 " are not stored yet%s%s: see 'status'",
-                    c->args.argv[0], dirty, why[0] != '\0' ? "; " : "", why);
+    return ctl_fail(CONTROL_TIMEOUT, "cache %s: %" PRIu64 " %s not stored yet%s%s: see 'status'",
+                    c->args.argv[0], dirty, dirty == 1 ? "is" : "are", why[0] != '\0' ? "; " : "",
+                    why);
 }
 
 static void store_print(struct ctl *c, const struct store_left *left)
@@ -89,11 +92,10 @@ static int store_wait_for(struct ctl *c, const json_t *names)
             return status;
         if (left.dirty == 0 && why[0] == '\0')
             break;
-        uint64_t now = clock_mono_ms();
-        if (now >= c->deadline)
+        /* No look in the last moment: that it is not answered would say nothing about the node. */
+        if (clock_mono_ms() + 2 * STORE_PAUSE_MS >= c->deadline)
             return store_late(c, left.dirty, why);
-        uint64_t rest = c->deadline - now;
-        poll(NULL, 0, rest < STORE_PAUSE_MS ? (int)rest : STORE_PAUSE_MS);
+        poll(NULL, 0, STORE_PAUSE_MS);
     }
     store_print(c, &left);
     return CONTROL_OK;

@@ -1,5 +1,6 @@
 """What a ring tells of itself, to clients and to platoonctl, and what people do with its objects."""
 import json
+import re
 
 import pytest
 import redis
@@ -193,10 +194,14 @@ def test_wait_is_for_all_of_them(ring):
     assert platoon.ctl("cache", "wait", "c").returncode == 0
     for node, key in zip(ring.nodes, keys):
         ring.stores[0].away()
-        node.client().set(key, "late")
-        done = platoon.ctl("--timeout", f"{SCALE}s", "cache", "wait", "c")
-        assert (done.returncode, done.stderr) == (124, "platoonctl: cache c: 1 are not stored yet: see 'status'\n")
-        ring.stores[0].back()
+        try:
+            node.client().set(key, "late")
+            done = platoon.ctl("--timeout", f"{2 * SCALE}s", "cache", "wait", "c")
+        finally:
+            ring.stores[0].back()
+        # On a busy machine the last look may have come too late: that is said, and the count is that of the look before.
+        assert done.returncode == 124, done
+        assert re.fullmatch(r"platoonctl: cache c: 1 is not stored yet(; [^;]* did not answer in time: see platoonctl status \S+)?: see 'status'\n", done.stderr), done
         assert platoon.ctl("cache", "wait", "c").returncode == 0 and ring.stores[0].has(key) == b"late"
 
 

@@ -69,7 +69,7 @@ def test_wait(cache, platoon, directory):
     directory.away()
     r.set("a", "2")
     done = ctl(platoon, "--timeout", "1500ms", "wait", "sessions")
-    assert done.returncode != 0 and "1 are not stored yet" in done.stderr
+    assert done.returncode != 0 and "1 is not stored yet" in done.stderr
     row = wait_until(lambda: (s := as_json(platoon, "status", "sessions")[0])["dirty"] == 1 and s, 10, "a status")
     assert row["oldest_dirty_ms"] > 0 and row["at_risk_bytes"] == 2
     directory.back()
