@@ -356,6 +356,7 @@ int job_catalog_find(struct job_catalog *c, struct slice id, struct job_catalog_
     if (out->spec != NULL)
         return 0;
     snprintf(why, size, "platform %s is broken: %s", e->id, out->why);
+    *out = (struct job_catalog_platform){0}; /* its `why` may be ours */
     return -EINVAL;
 }
 

@@ -17,6 +17,9 @@
 
 #include <git2.h>
 #include <time.h>
+#if __has_include(<git2/sys/errors.h>) /* of libgit2 1.8 on: what it says of errors itself */
+#include <git2/sys/errors.h>
+#endif
 
 struct snapshot_repo {
     git_repository *git;
