@@ -227,6 +227,12 @@ check-asan:
 	BUILD=build/asan UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16 \
 	$(MAKE) $(ASAN) check
 
+# The same on another release of Debian, in a folder of its own; as root.
+DEBIAN ?= trixie
+.PHONY: check-debian
+check-debian:
+	scripts/lib/check-debian $(DEBIAN)
+
 # The unit suites alone, for a quick look.
 check-asan-unit:
 	$(MAKE) $(ASAN) unit
