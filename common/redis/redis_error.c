@@ -26,6 +26,7 @@ struct redis_error {
 /* clang-format off */
 #define REDIS_ERROR_NO_RIGHT \
     "the server's access rules refuse it: extend them with ACL SETUSER, see RIGHTS IN REDIS in platoon.conf(5)"
+#define REDIS_ERROR_ACL "ACL failure in script: "
 #define REDIS_ERROR_NO_COMMAND \
     "the server has no such command: it was renamed or taken out (rename-command), or the server is too old"
 
@@ -77,6 +78,7 @@ static const struct redis_error redis_refusals[] = {
     {"NOPERM", CURE_PERSON, REDIS_ERROR_NO_RIGHT},
     {"can't run this command", CURE_PERSON, REDIS_ERROR_NO_RIGHT},
     {"can't access at least one of the", CURE_PERSON, REDIS_ERROR_NO_RIGHT},
+    {REDIS_ERROR_ACL, CURE_PERSON, REDIS_ERROR_NO_RIGHT}, /* Redis 7.2 on, Valkey */
     {"nknown Redis command", CURE_PERSON, REDIS_ERROR_NO_COMMAND},
     {"nknown command called", CURE_PERSON, REDIS_ERROR_NO_COMMAND}, /* Valkey */
     {"ERR unknown command", CURE_PERSON, REDIS_ERROR_NO_COMMAND},
@@ -107,7 +109,10 @@ static struct slice redis_error_words(struct slice error, struct slice *what)
     *what = slice_make(begin, (size_t)(tab - begin));
     static const char where[] =
         " script: "; /* then its digest and line, which say nothing to people */
-    const char *tail = memmem(tab, (size_t)(end - tab), where, sizeof where - 1);
+    static const char acl[] = REDIS_ERROR_ACL;
+    const char *words = memmem(tab, (size_t)(end - tab), acl, sizeof acl - 1);
+    words = words != NULL ? words + sizeof acl - 1 : tab;
+    const char *tail = memmem(words, (size_t)(end - words), where, sizeof where - 1);
     return slice_make(tab + 1, (size_t)((tail != NULL ? tail : end) - tab - 1));
 }
 

@@ -37,6 +37,14 @@ static const struct row rows[] = {
     {"ERR platoon: RENAME visit:1\tERR The user executing the script can't access at least one of "
      "the keys mentioned in the command arguments script: f_ab, on @user_script:23.",
      "ACL SETUSER", false, true},
+    {"ERR platoon: PERSIST k\tERR ACL failure in script: User u has no permissions to run the "
+     "'persist' command",
+     "(ACL failure in script: User u has no permissions to run the 'persist' command)", false, true},
+    {"ERR platoon: PERSIST k\tERR ACL failure in script: No permissions to access a key script: f_ab, "
+     "on @user_script:1.",
+     "ACL SETUSER, see RIGHTS IN REDIS in platoon.conf(5) (ACL failure in script: No permissions to "
+     "access a key)",
+     false, true},
     {"ERR Error running script (call to f_1): @user_script:7: platoon: HDEL k\t@user_script: 7: "
      "Unknown Redis command called from Lua script",
      "HDEL k: ", false, true},
