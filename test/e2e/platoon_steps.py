@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 from platoon_fixture import ASAN, BUILD, SCALE, alive, elapsed, freeze, wait_until
 
@@ -210,16 +211,23 @@ def stands_still(platoon, who, times, meanwhile=lambda turn: None):
     to say it. So nobody is restarted.
     """
     platoon.configure(platoon={"hang_timeout": "5s"}).start()
-    before = pids(platoon)
-    still = [platoon.process.pid] + (list(before.values()) if who == "machine" else [])
-    for turn in range(times):
+    before, turn = pids(platoon), 0
+    while turn < times:
         meanwhile(turn)
+        still = [platoon.process.pid] + (list(before.values()) if who == "machine" else [])
         for pid in still:
             freeze(pid)
         wait_until(elapsed(6.5), 10, "every deadline to pass")
+        begun = time.monotonic()
         for pid in still:
             os.kill(pid, signal.SIGCONT)
             wait_until(elapsed(0.1), 10, "the master to be the first that goes on")
+        if time.monotonic() - begun < 3:
+            turn += 1
+            continue
+        # This process stood still itself, and whom it had not told to go on yet was hung beside a master that went on: another try.
+        assert platoon.ctl("--timeout", f"{60 * SCALE}s", "wait", "ready").returncode == 0
+        before = pids(platoon)
     return before
 
 
@@ -266,8 +274,8 @@ def fatal_by_78(platoon, program, name):
     wait_until(lambda: platoon.workers()[name]["state"] == "FATAL", 15, "FATAL")
     assert name in platoon.problems()
     wait_until(lambda: "cannot work like this" in platoon.log(), 10, "its last words")
-    done = platoon.ctl("--timeout", "3s", "wait", "ready")
-    assert done.returncode in (1, 124) and name in done.stdout + done.stderr
+    done = platoon.ctl("--timeout", f"{60 * SCALE}s", "wait", "ready")
+    assert done.returncode == 1 and name in done.stderr, "who waits need not wait for that"
 
 
 def restarted_for_garbage(platoon, program, name):

@@ -11,7 +11,7 @@ import time
 import msgpack
 import pytest
 
-from platoon_fixture import BUILD, rss_bytes, wait_until
+from platoon_fixture import BUILD, SCALE, rss_bytes, wait_until
 from platoon_steps import bare, stop_start_branch, stop_start_restart
 
 
@@ -274,10 +274,12 @@ def test_rolling_restart(platoon):
 
 
 def test_rolling_restart_stops_at_the_first_failure(platoon):
-    platoon.configure(extra=f"""program p {{ command = "sh -c 'test -e {platoon.dir}/broken && exit 1; exec sleep 1000'" processes = 3  ready = 1s }}\n""").start()
+    platoon.config_path.write_text(f"""platoon {{ runtime_dir = run  state_dir = state }}
+        program p {{ command = "sh -c 'test -e {platoon.dir}/broken && exit 1; exec sleep 1000'" processes = 3  ready = 1s }}\n""")
+    platoon.start()
     before = platoon.workers()
     (platoon.dir / "broken").touch()
-    done = platoon.ctl("--timeout", "4s", "restart", "--rolling", "platoon")
+    done = platoon.ctl("--timeout", f"{4 * SCALE}s", "restart", "--rolling", "platoon")
     assert done.returncode == 124
     assert "stopped at p.1" in done.stderr
     after = platoon.workers()

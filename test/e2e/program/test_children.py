@@ -157,7 +157,7 @@ def test_nobody_waits_for_a_child(family):
     name = family.start("slow")["name"]
     wait_until(lambda: family.children()[name]["state"] == "STARTING", 10, "a child that never gets ready")
     assert family.platoon.ctl("status").returncode == 0
-    assert family.platoon.ctl("--timeout", "5s", "wait", "site", "ready").returncode == 0
+    assert family.platoon.ctl("--timeout", "60s", "wait", "site", "ready").returncode == 0
     neighbour = family.platoon.workers()["site/b.1"]
     os.kill(neighbour["pid"], signal.SIGKILL)
     family.platoon.replaced(neighbour)

@@ -99,7 +99,7 @@ def test_a_new_password_takes_a_reload_and_a_restart(platoon):
     started(platoon, password_file=secret)
     secret.write_text("two\n")
     assert platoon.ctl("reload").returncode == 0
-    assert platoon.ctl("--timeout", "20s", "restart", "redis/server").returncode == 0
+    assert platoon.ctl("--timeout", "60s", "restart", "redis/server").returncode == 0
     wait_until(lambda: platoon.ctl("redis", "GET", "a").stdout.strip() == "b", 20, "workers to log in with the new one")
     asks_for_a_password(unix_socket_path=str(platoon.dir / "run/redis.sock"))
 
