@@ -18,12 +18,13 @@ def test_expired_members_are_in_nobodys_way(platoon):
     platoon.start()
     platoon.ctl("stop", "redis/visits")
     platoon.add({**gone(100_000), **fresh(1000)}, at_once=True)
-    before = time.monotonic()
     platoon.ctl("start", "redis/visits")
     wait_until(lambda: len(platoon.data()) == 1000, 20, "the fresh records")
-    took = time.monotonic() - before
-    assert took < 5.0 * SCALE, f"the fresh records were stored after {took:.2f} s only"
     platoon.drained(timeout=60)
+    # By the times that both are stamped with: how long either takes is the machine's.
+    stored = max(updated for _, _, updated in platoon.rows().values())
+    before = platoon.redis().zcount("platoon:{visits}:dead", "-inf", stored)
+    assert before < 10_000, f"{before} of the expired were given up before the last of the fresh was stored"
     assert platoon.data() == {name: fields for name, fields in fresh(1000).items()}
     assert platoon.drain()["dead"] == 100_000
 
@@ -144,6 +145,10 @@ def test_a_look_at_a_large_letter_stops_nobody(platoon):
     assert all(w["restarts"] == 0 for w in platoon.workers().values())
 
 
+# Redis needs a second or two for one of these hashes, and many times that on a machine that does much else.
+PATIENT = {"timeout": "60s"}
+
+
 def wide(platoon, key, count, value=b""):
     r = platoon.redis()
     for start in range(0, count, 10_000):
@@ -158,7 +163,7 @@ def nobody_else_is_touched(platoon, stored):
 
 def test_wide_hashes(platoon):
     """More fields than anybody expects are a record like any other, as long as their bytes are few enough."""
-    platoon.start()
+    platoon.configure(redis=PATIENT).start()
     wide(platoon, "w:whole", 1_200_000)
     wide(platoon, "w:large", 1_200_000, b"x" * 10)
     platoon.add({**dict.fromkeys(["w:whole", "w:large"]), **fresh(300)})
@@ -170,7 +175,7 @@ def test_wide_hashes(platoon):
 
 def test_names_of_a_megabyte(platoon):
     """Of fields: stored whole as long as they fit; where they do not, one letter with the true reason. By a template as well."""
-    platoon.configure(drain={"key": "{id}"}).start()
+    platoon.configure(redis=PATIENT, drain={"key": "{id}"}).start()
     r = platoon.redis()
     long = {"x" * (1 << 20) + str(i): f"v{i}" for i in range(4)}
     large = {b"\xff" * (1 << 20) + str(i).encode(): b"v" for i in range(17)}
@@ -190,7 +195,7 @@ def test_names_of_a_megabyte(platoon):
 
 def test_a_record_that_no_message_holds_is_a_letter(platoon):
     """Within record_max, but not with the lengths of its names and values beside them."""
-    platoon.configure(drain={"record_max": "20MB"}).start()
+    platoon.configure(redis=PATIENT, drain={"record_max": "20MB"}).start()
     wide(platoon, "w:wide", 3_300_000)
     platoon.add({"w:wide": None, **fresh(300)})
     platoon.drained(timeout=60)
@@ -200,7 +205,7 @@ def test_a_record_that_no_message_holds_is_a_letter(platoon):
 
 def test_replies_above_reply_max_are_their_own_fault(platoon):
     """One reply ends the connection; whose it was is told so, and the records beside it are not to blame."""
-    platoon.configure(redis={"reply_max": "8MB"}, drain={"record_max": "512KB"}).start()
+    platoon.configure(redis={"reply_max": "8MB", **PATIENT}, drain={"record_max": "512KB"}).start()
     platoon.add({**{f"h:{i}": {"f": "x" * 9_000_000} for i in range(5)}, **fresh(300)}, at_once=True)
     platoon.drained(timeout=60)
     nobody_else_is_touched(platoon, set(fresh(300)))

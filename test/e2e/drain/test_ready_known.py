@@ -2,7 +2,7 @@
 import pytest
 
 from drain_fixture import members
-from platoon_fixture import SCALE, wait_until
+from platoon_fixture import SCALE, soon, wait_until
 
 
 def waits_in_vain(platoon, word, *name, seconds=2):
@@ -143,10 +143,10 @@ def test_started_anew_while_redis_is_gone(outside):
 
 
 def test_a_wait_in_the_good_case_is_short(outside):
-    """What is asked first costs one or two answers of Redis; of five starts the quickest tells, for the machine may have more to do."""
-    def start_ms():
+    """What is asked first costs one or two answers of Redis."""
+    def start_seconds():
         outside.spawn()
-        assert outside.ctl("--timeout", f"{20 * SCALE}s", "wait", "ready").returncode == 0
+        assert outside.ctl("--timeout", f"{60 * SCALE}s", "wait", "ready").returncode == 0
         outside.stop()
-        return int(outside.log().rpartition("after_ms=")[2].split()[0])
-    assert any(start_ms() < 1000 * SCALE for _ in range(5)), outside.log()
+        return int(outside.log().rpartition("after_ms=")[2].split()[0]) / 1000
+    soon(start_seconds, 1.0, "ready", tries=20)
