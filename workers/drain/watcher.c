@@ -75,6 +75,14 @@ static const char *watcher_error(const struct watcher *t)
 
 static void watcher_ask_status(uv_timer_t *timer);
 
+/* A look that is under way may have been asked before there was anything to see: then the next one is soon. */
+static void watcher_ask_soon(struct watcher *t)
+{
+    t->soon = true;
+    if (!t->asking && uv_timer_get_due_in(&t->status_timer) > WATCHER_STATUS_MS)
+        uv_timer_start(&t->status_timer, watcher_ask_status, WATCHER_STATUS_MS, 0);
+}
+
 void watcher_on_poll_timer(uv_timer_t *timer)
 {
     watcher_poll(timer->data);
@@ -123,8 +131,7 @@ static void watcher_on_members(struct redis_conn *conn, const redisReply *reply,
     if (found) {
         watcher_grant(t);
         /* What is claimed may all be without a hash: nobody but the ledger tells of that. */
-        if (!t->asking && uv_timer_get_due_in(&t->status_timer) > WATCHER_STATUS_MS)
-            uv_timer_start(&t->status_timer, watcher_ask_status, WATCHER_STATUS_MS, 0);
+        watcher_ask_soon(t);
     }
     watcher_poll_again(t, found);
 }
@@ -325,7 +332,7 @@ static void watcher_on_status(struct redis_conn *conn, const redisReply *reply, 
     (void)conn;
     struct watcher *t = ctx;
     t->asking = false;
-    uint64_t again = WATCHER_STATUS_IDLE_MS;
+    uint64_t again = t->soon ? WATCHER_STATUS_MS : WATCHER_STATUS_IDLE_MS;
     if (watcher_read_status(&t->status, reply)) {
         t->status_at_ms = clock_mono_ms();
         t->errors[WATCHER_STATUS][0] = '\0';
@@ -359,6 +366,7 @@ static void watcher_ask_status(uv_timer_t *timer)
     if (t->asking || worker_stopping(t->w))
         return;
     t->asking = watcher_send_owner(t, LEDGER_STATUS, watcher_on_status);
+    t->soon = t->soon && !t->asking;
     if (!t->asking)
         uv_timer_start(timer, watcher_ask_status, WATCHER_STATUS_IDLE_MS, 0);
 }
@@ -409,9 +417,8 @@ static bool watcher_on_message(struct worker *w, void *state, struct worker_peer
     if (type != MESSAGE_CLAIMED || !message_claimed_unpack(u, &m))
         return false;
     bool topped_up = m.claims_total - t->made >= t->claims_max / 2 && !m.idle;
-    if (m.in_flight > 0 && t->in_flight == 0 &&
-        !t->asking) /* there is something to look at again */
-        uv_timer_start(&t->status_timer, watcher_ask_status, WATCHER_STATUS_MS, 0);
+    if (m.in_flight > 0 && t->in_flight == 0) /* there is something to look at again */
+        watcher_ask_soon(t);
     /* It has emptied the set: what comes next is for us to see, and soon. */
     if (m.idle && t->poll_ms > t->poll_min_ms && t->found_at_ms != 0 &&
         clock_mono_ms() - t->found_at_ms < WATCHER_EAGER_MS && !t->polling) {
