@@ -125,8 +125,10 @@ def test_a_crash_report_names_the_last_messages(platoon):
         os.kill(victim["pid"], signal.SIGSEGV)
     for victim in victims:
         platoon.replaced(victim)
-    heard, said = (platoon.ctl("crashes", victim["name"]).stdout for victim in victims)
-    assert "crash-message in JSON from=talks.1" in heard and "crash-message out JSON to=hears.1" in said
+    def reports():
+        heard, said = (platoon.ctl("crashes", victim["name"]).stdout for victim in victims)
+        return heard if "crash-message in JSON from=talks.1" in heard and "crash-message out JSON to=hears.1" in said else None
+    heard = wait_until(reports, 10, "both reports")
     assert 1 < heard.count("crash-message") <= 20
 
 
