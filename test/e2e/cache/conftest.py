@@ -11,11 +11,17 @@ import tempfile
 
 import pytest
 
+from cache_platoon_fixture import CachePlatoon
 from differential_fixture import Both
 from platoon_fixture import Platoon, RedisServer, section, wait_until
 from ring_fixture import Ring
 
 SUBJECT = os.environ.get("CACHE_SUBJECT")
+
+
+@pytest.fixture
+def platoon_kind():
+    return CachePlatoon
 
 
 @pytest.fixture

@@ -6,15 +6,17 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 
 import redis
 
+from cache_platoon_fixture import CachePlatoon
 from cache_store_fixture import Directory
 from differential_fixture import Connection
 from incr_hammer import Hammer, passes, patient
-from platoon_fixture import BUILD, SCALE, Platoon, RedisServer, freeze, marked, section, wait_until
+from platoon_fixture import BUILD, SCALE, RedisServer, freeze, marked, section, wait_until
 
 # What redis-py says of a unix socket that is reset names these, which it has of TCP only: the error would be an AttributeError.
 redis.UnixDomainSocketConnection.host, redis.UnixDomainSocketConnection.port = "unix", 0
@@ -211,8 +213,9 @@ class Ring:
         wait_until(lambda: node.worker()["state"] == "READY" and node.pid() != pid, 60, f"{node} to come back")
 
 
-def refused(ask, what="TRYAGAIN", timeout=60):
-    """Waits until it is refused so; what it answers before that, and a connection that is lost, are passed over."""
+def refused(ask, what="TRYAGAIN", timeout=60, why=""):
+    """Waits until it is refused so, and with that reason (of which this is a pattern); what it answers before that, another reason, and a connection
+    that is lost, are passed over."""
     last = []
 
     def look():
@@ -221,7 +224,8 @@ def refused(ask, what="TRYAGAIN", timeout=60):
             return False
         except redis.exceptions.ResponseError as error:
             assert passes(error), error
-            return str(error).startswith(f"{what} ")
+            last[:] = [error]
+            return re.match(f"{what} .*{why}", str(error)) is not None
         except redis.exceptions.ConnectionError as error:
             assert passes(error), error
             return False
@@ -240,7 +244,7 @@ def serves_all(node, keys, timeout=60):
 def standing_ring(request, nodes=2, **keys):
     """A ring that the tests of a module share."""
     before = request.session.testsfailed
-    platoon, server = Platoon(BUILD), RedisServer()
+    platoon, server = CachePlatoon(BUILD), RedisServer()
     try:
         yield Ring(server).add(platoon, nodes=nodes, **keys).start()
     except BaseException:

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
+from cache_platoon_fixture import CachePlatoon
 from incr_hammer import patient
-from platoon_fixture import BUILD, Platoon, RedisServer, section, wait_until
+from platoon_fixture import BUILD, RedisServer, section, wait_until
 from ring_fixture import MANAGER, Ring, frozen
 
 # An actor that calls a node for what the file of a request lists, [id, node, body] each; every answer is a line of its file.
@@ -26,12 +27,12 @@ for line in sys.stdin:
 
 @pytest.fixture
 def ring():
-    platoon, server = Platoon(BUILD), RedisServer()
+    platoon, server = CachePlatoon(BUILD), RedisServer()
     ring = Ring(server)
     passed = False
     try:
         (platoon.dir / "caller.py").write_text(CALLER)
-        ring.add(platoon, nodes=2, lease="2s", timeout="10s")
+        ring.add(platoon, nodes=2, lease="2s", timeout="20s")
         platoon.config_path.write_text(platoon.config_path.read_text() + section("program caller", {
             "command": f"/usr/bin/python3 {platoon.dir}/caller.py {platoon.dir}/answers", "port": "json", "ready": "actor"}))
         yield ring.start()
@@ -113,5 +114,5 @@ def test_without_a_lease(ring):
         for body in ({"get": key}, {"set": key, "value": "late"}):
             wait_until(lambda body=body: refuses(body), 120, lambda: f"a refusal; the last: {said}")
         assert ring.platoons[0].ctl("cache", "wait", "c").returncode == 0, "what is asked of the node itself needs none"
-    wait_until(lambda: ring.platoons[0].ctl("send", one.name, json.dumps({"get": key})).returncode == 0, 60, "its lease")
-    assert ring.platoons[0].json("send", one.name, json.dumps({"get": key}))["ok"] in (key, "late")
+    done = wait_until(lambda: (d := ring.platoons[0].ctl("--json", "send", one.name, json.dumps({"get": key}))).returncode == 0 and d, 60, "its lease")
+    assert json.loads(done.stdout)["ok"] in (key, "late")

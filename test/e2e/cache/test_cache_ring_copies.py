@@ -14,10 +14,12 @@ from incr_hammer import patient
 from platoon_fixture import wait_until
 from ring_fixture import MANAGER, Ring, die, refused, serves_all
 
-TAKES = 300
+TAKES = 350
 
 PREFIXES = itertools.count(1)
 SHORT = {"lease": "2s", "timeout": "1s"}
+UNHURRIED = {"lease": "5s"}  # nobody is taken over before its time
+CALM = {"lease": "10s", "timeout": "60s"}  # nothing is refused, and nobody is lost, on a busy machine neither
 UNSTORED = {"write_delay": "1h", "idle": "0s"}
 
 
@@ -66,7 +68,7 @@ def tells(platoon, worker, *parts):
 
 def test_a_host_is_lost_for_good(hosts):
     """Nothing of it is stored: all of its acknowledged writes are served by the other one, by their newest value."""
-    ring = hosts().start()
+    ring = hosts(**CALM).start()
     one, other = ring.nodes
     keys = ring.keys_of(other, 20)
     client = other.client()
@@ -83,13 +85,14 @@ def test_a_host_is_lost_for_good(hosts):
     assert [patient(lambda key=key: here.get(key)) for key in keys[10:15]] == [None] * 5
     assert patient(lambda: here.get(keys[15])) == b"soon" and 3500 < here.ttl(keys[15]) <= 3600
     serves_all(one, keys[16:])
-    assert ring.row(other) is None and all(ring.owner(key) is one for key in keys)
+    wait_until(lambda: ring.row(other) is None, 60, "it to be struck out")
+    assert all(ring.owner(key) is one for key in keys)
 
 
 @pytest.mark.parametrize("end", [burn, die], ids=["with its state", "with its log left"])
 def test_a_deletion_has_a_second_copy(hosts, end):
     """What the store has does not come back when its newest write was a deletion, by whatever command, though only the lost host had heard of that."""
-    ring = hosts().start()
+    ring = hosts(**CALM).start()
     one, other = ring.nodes
     keys = ring.keys_of(other, 6)
     for key in keys:
@@ -103,7 +106,8 @@ def test_a_deletion_has_a_second_copy(hosts, end):
     end(ring.platoons[1])
     assert [patient(lambda key=key: one.client().get(key)) for key in keys[:5]] == [None] * 5
     serves_all(one, keys[5:])
-    assert ring.row(other) is None and copies(ring, number) == 0 and [ring.stores[0].has(key) for key in keys[:5]] == [None] * 5
+    wait_until(lambda: ring.row(other) is None, 60, "it to be struck out")
+    assert copies(ring, number) == 0 and [ring.stores[0].has(key) for key in keys[:5]] == [None] * 5
     ring.platoons[1].start(ready=False)
     ring.serves(other)
     for node in ring.nodes:
@@ -167,14 +171,26 @@ def has_all(node, values):
 
 def test_masters_are_killed_while_they_take_over(hosts):
     """Whoever is master goes on with what is left."""
-    ring = hosts(3).start()
-    number, values = lose(ring, 1000)
+    ring = hosts(3, **UNHURRIED).start()
+    for count in (1000, 3000, 9000):  # on a busy machine all of it may be stored before anybody has looked
+        number, values = lose(ring, count)
+        deaths = kills_of_masters(ring, number, len(values))
+        has_all(ring.nodes[0], values)
+        has_all(ring.nodes[1], values)
+        if deaths > 0:
+            return
+        ring.platoons[-1].start()
+        ring.serves(ring.nodes[-1])
+    raise AssertionError("nobody was killed")
+
+
+def kills_of_masters(ring, number, last):
+    """kill -9 of the master, each time that some more of so many are stored, until all are; how often."""
     deaths = itertools.count()
     over = threading.Event()
 
     def kills():
-        """The master, each time that some more are stored."""
-        last = len(values)
+        nonlocal last
         while not over.is_set() and (left := copies(ring, number)) > 0:
             if left < last - 50:
                 last = left
@@ -192,15 +208,13 @@ def test_masters_are_killed_while_they_take_over(hosts):
     finally:
         over.set()
         thread.join(60)
-    assert next(deaths) > 0, "nobody was killed"
-    has_all(ring.nodes[0], values)
-    has_all(ring.nodes[1], values)
+    return next(deaths)
 
 
 @pytest.mark.parametrize("keys", [{}, {"when_lost": "backing", "failover_wait": "0s"}], ids=["refuse", "backing"])
 def test_the_store_is_away_while_it_is_taken_over(hosts, keys):
     """Nobody is given up, by whatever `when_lost`, nor by a person, while what it acknowledged can still be stored."""
-    ring = hosts(**keys).start()
+    ring = hosts(**UNHURRIED, **keys).start()
     ring.stores[0].away()
     try:
         number, values = lose(ring, 50)
@@ -213,7 +227,7 @@ def test_the_store_is_away_while_it_is_taken_over(hosts, keys):
     finally:
         ring.stores[0].back()
     has_all(ring.nodes[0], values)
-    assert ring.state(ring.nodes[1]) is None
+    wait_until(lambda: ring.state(ring.nodes[1]) is None, 60, "it to be struck out")
     wait_until(lambda: not ring.platoons[0].workers()[MANAGER].get("trouble"), 30, "no trouble")
 
 
@@ -226,7 +240,7 @@ def in_the_way(store, key):
 
 def test_what_the_store_refuses_for_good_is_forgotten_by_a_person(alone):
     """It is in Redis, and told of, until somebody throws it away, or mends the store: the rest is stored all the same."""
-    ring = alone(nodes=2, lease="2s", timeout="60s")
+    ring = alone(nodes=2, **UNHURRIED, timeout="60s")
     one, other = ring.nodes
     for mended in (False, True):
         key, *rest = ring.keys_of(other, 3)
@@ -271,8 +285,8 @@ def test_redis_stands_still(alone):
     ring = alone(lease="30s")
     node, = ring.nodes
     client = node.client()
-    client.set("k", "copied")
-    client.set("n", 1)
+    patient(lambda: client.set("k", "copied"))
+    patient(lambda: client.set("n", 1))
     ring.server.pause()
     try:
         with pytest.raises(redis.exceptions.ResponseError, match="^NOREPLICAS Not enough good replicas to write"):
@@ -286,7 +300,7 @@ def test_redis_stands_still(alone):
     finally:
         ring.server.resume()
     assert patient(lambda: client.get("k")) == b"not copied"
-    assert patient(lambda: client.incr("n")) == 2
+    assert patient(lambda: client.get("n")) == b"1" and patient(lambda: client.incr("n")) >= 2, "of INCR, too, an answer that was late may have been done"
     wait_until(lambda: not node.worker().get("trouble"), 30, "no trouble")
 
 
@@ -295,7 +309,7 @@ def test_redis_is_full(alone):
     ring = alone(lease="30s")
     node, = ring.nodes
     client, server = node.client(), ring.server.client()
-    client.set("k", "copied")
+    patient(lambda: client.set("k", "copied"))
     server.config_set("maxmemory", 1)
     with pytest.raises(redis.exceptions.ResponseError, match="^NOREPLICAS "):
         client.set("k", "not copied")
@@ -309,7 +323,7 @@ def test_bytes_at_risk(alone):
     ring = alone(lease="30s")
     node, = ring.nodes
     number = ring.row(node)["incarnation"]
-    node.client().set("k", "v" * 1000)
+    patient(lambda: node.client().set("k", "v" * 1000))
     wait_until(lambda: node.status()["dirty_bytes"] > 1000 and node.status()["at_risk_bytes"] == 0, 30, lambda: f"copies; {node.status()}")
     ring.server.pause()
     try:
@@ -319,7 +333,7 @@ def test_bytes_at_risk(alone):
     finally:
         ring.server.resume()
     wait_until(lambda: node.status()["at_risk_bytes"] == 0, 30, "copies")
-    assert copies(ring, number) == node.status()["dirty"] > 0
+    wait_until(lambda: copies(ring, number) == node.status()["dirty"] > 0, 30, "as many copies as there are dirty ones")
     assert ring.platoons[0].ctl("cache", "dump", "c", "--all", "--wait").returncode == 0
     wait_until(lambda: copies(ring, number) == 0, 30, "no copies")
 
@@ -327,7 +341,7 @@ def test_bytes_at_risk(alone):
 def test_one_copy_is_all_at_risk(alone):
     ring = alone(copies=1)
     node, = ring.nodes
-    node.client().set("k", "v" * 1000)
+    patient(lambda: node.client().set("k", "v" * 1000))
     wait_until(lambda: node.status()["at_risk_bytes"] == node.status()["dirty_bytes"] > 1000, 30, "bytes at risk")
     assert copies(ring, ring.row(node)["incarnation"]) == 0
 
@@ -340,7 +354,7 @@ def test_a_new_run_without_the_last_copies(alone):
     node, = ring.nodes
     number = ring.row(node)["incarnation"]
     for name in ("a", "b", "c"):
-        node.client().set(name, name)
+        patient(lambda name=name: node.client().set(name, name))
     ring.server.client().delete(f"platoon:{{cache:c}}:copies:{number}")
     ring.server.stop()
     ring.server.start()
@@ -369,7 +383,7 @@ def test_redis_restarts(hosts):
 
 def test_a_log_without_its_end(alone):
     """The host has lost its power, and what was acknowledged is not in the log: it is in Redis, and comes back from there."""
-    ring = alone(lease="2s")
+    ring = alone(**CALM)
     node, = ring.nodes
     platoon = ring.platoons[0]
     number = ring.row(node)["incarnation"]

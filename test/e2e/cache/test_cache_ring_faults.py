@@ -118,12 +118,11 @@ def test_a_node_that_stands_still_is_told_of(cache_ring):
     one, other = ring.nodes
     (key,), own = ring.keys_of(one), ring.keys_of(other, 5)
     with frozen(one.pid()):
-        with pytest.raises(redis.exceptions.ResponseError, match=f"^TRYAGAIN .*{ONE}"):
-            other.client().get(key)
+        refused(lambda: other.client().get(key), why=ONE)
         serves_all(other, own)
         refused(lambda: other.client().mget(key, *own))
         refused(lambda: other.client().delete(key))
-        assert other.client().mget(own) == [k.encode() for k in own]
+        assert patient(lambda: other.client().mget(own)) == [k.encode() for k in own]
     found = patient(lambda: other.client().get(key))
     assert found in (key.encode(), None), "what was refused may have been done, or not"
 
@@ -188,7 +187,7 @@ def test_redis_is_away_for_longer_than_a_lease(cache_ring, away):
     patient(lambda: ring.nodes[0].client().set(unstored, "second"))
     (ring.server.stop if away == "stopped" else ring.server.pause)()
     no_lease(ring, keys)
-    assert "redis" in ring.platoons[0].problems().lower()
+    wait_until(lambda: "redis" in ring.platoons[0].problems().lower(), 60, "the trouble")
     ring.stores[0].back()
     for node, key in zip(ring.nodes, keys):
         assert node.client().execute_command("PLATOON.GET", key, "EVENTUAL") in (key.encode(), b"refused")
@@ -266,22 +265,21 @@ def test_a_node_that_stays_dead(cache_ring):
         for key in others:
             refused(lambda key=key: one.client().get(key))
             refused(lambda key=key: one.client().set(key, "instead"))
-            with pytest.raises(redis.exceptions.ResponseError, match=f"^TRYAGAIN cache node {other.name} at unix:{other.path}, which has this object, is lost: "):
-                one.client().get(key)
+            refused(lambda key=key: one.client().get(key), f"TRYAGAIN cache node {other.name} at unix:{other.path}, which has this object, is lost:")
             assert ring.owner(key) is other
         serves_all(one, mine)
     for node in ring.nodes:
         serves_all(node, mine + others)
-    assert ring.state(other) == "live"
+    wait_until(lambda: ring.state(other) == "live", 60, "it to be in the ring")
 
 
 def test_a_node_that_is_not_lost_is_not_forgotten(cache_ring):
-    ring = cache_ring(**FOREVER)
+    ring = cache_ring(lease="10s", **FOREVER)  # on a busy machine it is lost for a moment with a short one
     done = ring.platoons[0].ctl("cache", "forget", "c", ring.nodes[1].name)
     assert done.returncode != 0 and ring.state(ring.nodes[1]) == "live"
 
 
-@pytest.mark.parametrize("keys", [{}, {"when_lost": "backing", "failover_wait": "500ms"}], ids=["by a person", "by itself"])
+@pytest.mark.parametrize("keys", [{}, {"when_lost": "backing", "failover_wait": "5s"}], ids=["by a person", "by itself"])
 def test_a_lost_node_is_forgotten(cache_ring, keys):
     """Its keys are as the store has them. Back again, it has stored what nobody has written since; the rest are dead letters."""
     ring = cache_ring(**FOREVER, **keys)

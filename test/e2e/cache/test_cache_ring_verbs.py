@@ -70,7 +70,8 @@ def test_the_ring(ring):
         assert node.name in shown
         said = text_of(node.client().execute_command("PLATOON.RING"))
         assert all(other.name in said and other.path in said for other in ring.nodes)
-    assert ring.platoons[0].ctl("status").returncode == 0 and ring.platoons[0].workers()[MANAGER]["state"] == "READY"
+    wait_until(lambda: ring.platoons[0].ctl("status").returncode == 0, 60, "no trouble")
+    assert ring.platoons[0].workers()[MANAGER]["state"] == "READY"
 
 
 def test_objects_from_the_command_line(ring):

@@ -1,24 +1,32 @@
 """A command of another node's object that waits: what it must not hold, how long it waits, and whose reason its client is told."""
+import itertools
 import json
 import threading
 
 import pytest
 import redis
 
+from cache_platoon_fixture import CachePlatoon
 from incr_hammer import patient
-from platoon_fixture import BUILD, Platoon, RedisServer, wait_until
+from platoon_fixture import BUILD, RedisServer, wait_until
 from ring_fixture import MANAGER, Ring, frozen
 
-TIMEOUT = 6  # seconds that anything waits: long enough for what is answered meanwhile, short enough to wait for its end
+TIMEOUT = 6  # seconds that anything waits where a test waits for its end
+LONG = 60  # and where not: whatever the machine does meanwhile
 
 
 @pytest.fixture
-def ring():
-    platoon, server = Platoon(BUILD), RedisServer()
+def timeout():
+    return TIMEOUT
+
+
+@pytest.fixture
+def ring(timeout):
+    platoon, server = CachePlatoon(BUILD), RedisServer()
     ring = Ring(server)
     passed = False
     try:
-        yield ring.add(platoon, nodes=2, lease="2s", timeout=f"{TIMEOUT}s").start()
+        yield ring.add(platoon, nodes=2, lease="2s", timeout=f"{timeout}s").start()
         passed = True
     finally:
         try:
@@ -65,6 +73,7 @@ def waits(node):
     return node.client().info("clients")["blocked_clients"]
 
 
+@pytest.mark.parametrize("timeout", [LONG])
 def test_a_warm_one_passes_a_cold_one(ring):
     """What the owner has in memory is read and written by clients of the other node, while others of them wait for a store that is away."""
     one, other = ring.nodes
@@ -80,6 +89,7 @@ def test_a_warm_one_passes_a_cold_one(ring):
     assert [asked.came() for asked in cold] == [None] * len(cold)
 
 
+@pytest.mark.parametrize("timeout", [LONG])
 def test_a_pipeline_keeps_its_order(ring):
     """What one client has sent runs in its order, though the first of it waits and the rest need not."""
     one, other = ring.nodes
@@ -130,11 +140,16 @@ def test_persist_does_not_ask_again_and_again(ring):
     key = ring.keys_of(other)[0]
     wait_until(lambda: ring.stores[0].has(key) is not None, 30, "the object in the store")
     ring.stores[0].away()
-    other.client().set(key, "newer")
+    patient(lambda: other.client().set(key, "newer"))
     before = one.status()["forwarded"]
-    done = ring.platoons[0].ctl("--timeout", "60s", "send", one.name, json.dumps({"persist": key}))
-    assert done.returncode != 0 and f"the store of {other.name} has not taken the object" in done.stdout + done.stderr, done
-    assert one.status()["forwarded"] - before < 10 * TIMEOUT + 20
+    asked, said = itertools.count(1), []
+
+    def refuses():
+        """For the store's reason: on a busy machine that may come too late once."""
+        said[:] = [next(asked), ring.platoons[0].ctl("--timeout", "60s", "send", one.name, json.dumps({"persist": key}))]
+        return said[1].returncode != 0 and f"the store of {other.name} has not taken the object" in said[1].stdout + said[1].stderr
+    wait_until(refuses, 60, lambda: f"the store's reason: {said}")
+    assert one.status()["forwarded"] - before < (10 * TIMEOUT + 20) * said[0]
     ring.stores[0].back()
-    assert ring.platoons[0].json("send", one.name, json.dumps({"persist": key})) == {"ok": True}
+    wait_until(lambda: ring.platoons[0].ctl("send", one.name, json.dumps({"persist": key})).returncode == 0, 60, "it to be stored")
     assert ring.stores[0].has(key) == b"newer"
