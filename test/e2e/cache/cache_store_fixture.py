@@ -41,7 +41,7 @@ class Bucket:
     """A store of type s3, on a radosgw that its tests share; each has a prefix of its own."""
 
     def __init__(self, server, prefix, directory):
-        self.server, self.prefix = server, prefix
+        self.server, self.prefix, self.is_away = server, prefix, False
         self.credentials = server.credentials(directory / "credentials")
 
     def section(self):
@@ -55,9 +55,11 @@ class Bucket:
 
     def away(self):
         self.server.kill_gateway()
+        self.is_away = True
 
     def back(self):
         self.server.start_gateway()
+        self.is_away = False
         self.server.wait()
 
 

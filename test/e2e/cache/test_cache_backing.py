@@ -3,19 +3,22 @@ node's place (far_node.c), which asks them by cache_far and keeps nothing."""
 import http.server
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 
 import pytest
 
-from platoon_fixture import BUILD, SCALE, section, wait_until
+from platoon_fixture import BUILD, SCALE, freeze, section, wait_until
 from radosgw_fixture import SECRET
 
 TAKES = 110
 
 NODE = "cache/sessions/node.1"
 ONE, TWO = "cache/sessions/backing.1", "cache/sessions/backing.2"
+LATE = "no answer for 3000 ms"
+SOON = ("--timeout", "5s")  # for what no answer may come to
 
 
 @pytest.fixture
@@ -45,23 +48,27 @@ def s3(behind, rgw, platoon):
     return configure
 
 
-def put(platoon, key, value):
-    return platoon.ctl("cache", "set", "sessions", key, value)
+def put(platoon, key, value, *options):
+    return platoon.ctl(*options, "cache", "set", "sessions", key, value)
 
 
-def get(platoon, key):
-    done = platoon.ctl("cache", "get", "sessions", key)
+def get(platoon, key, *options):
+    """The stand-in waits for 3 s only: what is late on a busy machine, and not refused, is asked for again."""
+    def ask():
+        done = platoon.ctl(*options, "cache", "get", "sessions", key)
+        return None if not options and LATE in done.stderr else done
+    done = wait_until(ask, 60, f"{key} in time")
     return done.stdout.rstrip("\n") if done.returncode == 0 else done.stdout.strip() + done.stderr
 
 
-def stored(platoon, key, value, timeout=15):
+def stored(platoon, key, value, timeout=60):
     """Once it can be; then it can be read."""
     wait_until(lambda: put(platoon, key, value).returncode == 0, timeout, f"{key} to be stored")
     assert get(platoon, key) == value
 
 
 def well(platoon):
-    wait_until(lambda: platoon.ctl("status").returncode == 0, 15, "platoon to be ready")
+    wait_until(lambda: platoon.ctl("status").returncode == 0, 60, "platoon to be ready")
 
 
 def lives(platoon):
@@ -72,10 +79,10 @@ def lives(platoon):
     stored(platoon, "empty", "")
     value = "x" * 900_000
     stored(platoon, "large", value[:100_000])
-    assert platoon.ctl("cache", "del", "sessions", "k").returncode == 0
+    wait_until(lambda: platoon.ctl("cache", "del", "sessions", "k").returncode == 0, 60, "k to be deleted")
     assert get(platoon, "k") == "ko"
     stored(platoon, "k", "v3")
-    assert platoon.ctl("send", NODE, '"check"').returncode == 0
+    wait_until(lambda: platoon.ctl("send", NODE, '"check"').returncode == 0, 60, "the check")
 
 
 def many(platoon, count):
@@ -88,13 +95,18 @@ def counted(platoon, name, worker=ONE):
 
 
 def killed_while_it_stores(platoon, count, begun):
-    """Kill -9 of both workers in the middle: what they were asked for is put again. begun(): some are stored, from the last number on."""
+    """
+    Kill -9 of both workers in the middle: what they were asked for is put again. begun(): some are stored, from the last number on. One of the two
+    stands still until the other is killed: else a moment in which this process does not run may be all the time that it takes.
+    """
     before = [platoon.workers()[worker] for worker in (ONE, TWO)]
+    freeze(before[1]["pid"])
     storing = many(platoon, count)
     wait_until(begun, 20, "some to be stored")
-    for worker in before:
-        os.kill(worker["pid"], 9)
+    os.kill(before[0]["pid"], signal.SIGKILL)
     assert storing.poll() is None
+    os.kill(before[1]["pid"], signal.SIGCONT)
+    os.kill(before[1]["pid"], signal.SIGKILL)
     for worker in before:
         platoon.replaced(worker)
     out = storing.communicate(timeout=60 * SCALE)[0].split()
@@ -249,7 +261,7 @@ def test_no_secret_is_shown(s3, platoon):
 
 def test_killed_workers_of_a_bucket(s3, platoon, rgw):
     s3(workers=2)
-    killed_while_it_stores(platoon, 4000, lambda: rgw.ask("HEAD", f"/bucket/{platoon.dir.name}/many/3950")[0] == 200)
+    killed_while_it_stores(platoon, 4000, lambda: any(rgw.ask("HEAD", f"/bucket/{platoon.dir.name}/many/{i}")[0] == 200 for i in range(3940, 3960)))
     for i in range(1, 4001, 97):
         assert rgw.ask("GET", f"/bucket/{platoon.dir.name}/many/{i}")[0] == 200
     well(platoon)
@@ -434,8 +446,8 @@ def test_what_passes(moody, platoon, status, body, says):
     """Nothing that is said for a while ends the worker, is "ko", or a secret: the cause is the trouble, and then all goes on."""
     stored(platoon, "k", "v")
     moody.mood = status, body
-    assert get(platoon, "k") != "ko" and get(platoon, "never") != "ko"
-    assert put(platoon, "k", "lost").returncode != 0
+    assert get(platoon, "k", *SOON) != "ko" and get(platoon, "never", *SOON) != "ko"
+    assert put(platoon, "k", "lost", *SOON).returncode != 0
     assert wait_until(lambda: status == 400 or says in platoon.problems() or "no S3 server" in platoon.problems(), 15, "the trouble")
     moody.mood = None
     well(platoon)
@@ -444,7 +456,7 @@ def test_what_passes(moody, platoon, status, body, says):
     assert platoon.workers()[ONE]["restarts"] == 0
 
 
-@pytest.mark.parametrize("asks", [lambda platoon: put(platoon, "k", "v2").returncode == 0, lambda platoon: get(platoon, "k") == "v"])
+@pytest.mark.parametrize("asks", [lambda platoon: put(platoon, "k", "v2", *SOON).returncode == 0, lambda platoon: get(platoon, "k", *SOON) == "v"])
 def test_silence_is_told_before_its_time_is_over(moody, platoon, asks):
     """store's timeout is a minute; that it says nothing is known long before."""
     stored(platoon, "k", "v")

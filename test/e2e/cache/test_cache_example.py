@@ -6,7 +6,7 @@ import redis
 
 from cache_store_fixture import Directory
 from incr_hammer import patient
-from platoon_fixture import ROOT, free_port
+from platoon_fixture import ROOT, SCALE, free_port
 
 
 def test_the_example(platoon):
@@ -16,7 +16,7 @@ def test_the_example(platoon):
     platoon.config_path.write_text(text.replace("127.0.0.1:6390", f"127.0.0.1:{port}"))
     store = Directory(platoon.dir / "objects")
     platoon.start()
-    r = redis.Redis(port=port, socket_timeout=20)
+    r = redis.Redis(port=port, socket_timeout=60 * SCALE)
     r.set("user:1", "walrus")
     assert platoon.ctl("cache", "wait", "sessions").stdout == "sessions: all is stored\n"
     assert (store.path / "ab/user:1").read_bytes() == b"walrus"  # as README.md shows it
@@ -35,7 +35,7 @@ def test_what_stands_in_a_comment_is_a_configuration_too(platoon):
     s3 = "".join(re.findall(r"^# ?((?:store objects|    |\}).*\n)", text, re.M))
     assert s3.startswith("store objects {") and s3.endswith("}\n")
     platoon.config_path.write_text(re.sub(r"^store objects .*\n", "", text, flags=re.M) + s3)
-    assert platoon.spawn("--check").process.wait(20) == 0, platoon.log()
+    assert platoon.spawn("--check").process.wait(60 * SCALE) == 0, platoon.log()
 
 
 def test_two_nodes_are_one_cache(platoon):
@@ -45,7 +45,7 @@ def test_two_nodes_are_one_cache(platoon):
     platoon.config_path.write_text(text.replace('"127.0.0.1:639{n}"', f'"unix:{platoon.dir}/{{n}}.sock"'))
     Directory(platoon.dir / "objects")
     platoon.start()
-    one, other = (redis.Redis(unix_socket_path=f"{platoon.dir}/{n}.sock", socket_timeout=20) for n in (1, 2))
+    one, other = (redis.Redis(unix_socket_path=f"{platoon.dir}/{n}.sock", socket_timeout=60 * SCALE) for n in (1, 2))
     assert patient(lambda: one.set("user:1", "walrus"))
     assert other.get("user:1") == b"walrus"
     assert platoon.ctl("cache", "owner", "sessions", "user:1").stdout.startswith("cache/sessions/node.1 ")

@@ -9,7 +9,9 @@ import pytest
 from platoon_fixture import BUILD, freeze, wait_until
 from ring_node_fixture import MANAGER, ONE, S3, TWO, claim, configure_ring, say, serves, state
 
-TAKES = 130
+TAKES = 190
+
+CALM = {"lease": "10s"}  # nobody is lost, nor without a lease, because the machine was busy for a moment
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def states(platoon):
 
 
 def test_nodes_join_and_have_leases(ring, platoon):
-    ring()
+    ring(**CALM)
     one, two = serves(platoon, ONE), serves(platoon, TWO)
     assert one["incarnation"] != two["incarnation"] and one["epoch"] == two["epoch"]
     assert one["was"] == 0
@@ -47,16 +49,16 @@ def test_nodes_join_and_have_leases(ring, platoon):
     wait_until(lambda: state(platoon, ONE)["nodes"] == 2 == state(platoon, TWO)["nodes"], 30, "both to hear of both")
     wait_until(lambda: state(platoon, ONE)["leases"] > one["leases"] + 3, 30, "more leases")
     assert state(platoon, ONE)["joins"] == one["joins"]
+    wait_until(lambda: states(platoon) == [(ONE, "live"), (TWO, "live")], 30, "both to be live")
     told = ring_of(platoon)
-    assert states(platoon) == [(ONE, "live"), (TWO, "live")]
     assert [manager["role"] for manager in told["managers"]] == ["master"] and told["cache"] == "c"
     shown = platoon.ctl("cache", "ring", "c").stdout
     assert ONE in shown and told["managers"][0]["name"] in shown
-    assert platoon.ctl("status").returncode == 0
+    wait_until(lambda: platoon.ctl("status").returncode == 0, 30, "no trouble")
 
 
 def test_claims(ring, platoon):
-    ring()
+    ring(**CALM)
     (first, number), (second, same) = claim(platoon, ONE, 1, 2)
     assert (first, second) == (1, 1) and number == same
     assert claim(platoon, ONE, 2) == [(1, number)]
@@ -71,7 +73,7 @@ def test_claims(ring, platoon):
 
 
 def test_claims_of_one_turn_are_one_call(ring, platoon):
-    server = ring()
+    server = ring(**CALM)
     claim(platoon, TWO, 2)
     two = serves(platoon, TWO)["incarnation"]
     before = server.client().get("platoon:{cache:c}:seq")
@@ -82,7 +84,7 @@ def test_claims_of_one_turn_are_one_call(ring, platoon):
 
 
 def test_a_claim_does_not_overtake_a_release(ring, platoon):
-    ring()
+    ring(**CALM)
     (_, number), = claim(platoon, ONE, 1)
     result, _, owner = say(platoon, ONE, f"again 1:{number}")
     assert result == "0" and owner.startswith("1:") and int(owner[2:]) > number
@@ -123,7 +125,7 @@ def test_a_redis_that_is_silent_ends_leases(ring, platoon):
 
 
 def test_another_redis_is_closed_and_holders_claim_again(ring, platoon):
-    server = ring(lease="4s")
+    server = ring(**CALM)
     (_, number), = claim(platoon, ONE, 1)
     before = serves(platoon, ONE)
     server.stop()
@@ -135,7 +137,7 @@ def test_another_redis_is_closed_and_holders_claim_again(ring, platoon):
 
 
 def test_a_node_that_is_gone_is_lost_then_forgotten(ring, platoon):
-    ring()
+    ring(**CALM)
     claim(platoon, TWO, 7)
     gone = serves(platoon, TWO)["incarnation"]
     assert platoon.ctl("cache", "forget", "c", TWO).returncode != 0
@@ -156,9 +158,10 @@ def test_a_lost_node_is_given_up(ring, platoon):
     gone = serves(platoon, TWO)["incarnation"]
     assert platoon.ctl("stop", TWO).returncode == 0
     wait_until(lambda: claim(platoon, ONE, 7)[0][0] == 1, 30, "it to be given up")
-    line, = [line for line in platoon.log().splitlines() if "ring-node-given-up" in line]
-    assert f"node={TWO}" in line and f"incarnation={gone}" in line and int(line.split("lost_ms=")[1].split()[0]) >= 2000, line
-    assert states(platoon) == [(ONE, "live")] and platoon.ctl("start", TWO).returncode == 0
+    line, = [line for line in platoon.log().splitlines() if "ring-node-given-up" in line and f"node={TWO}" in line]
+    assert f"incarnation={gone}" in line and int(line.split("lost_ms=")[1].split()[0]) >= 2000, line
+    wait_until(lambda: states(platoon) == [(ONE, "live")], 30, "one node to be left")
+    assert platoon.ctl("start", TWO).returncode == 0
     assert serves(platoon, TWO)["incarnation"] != gone
 
 
@@ -172,7 +175,8 @@ def test_who_is_back_in_time_is_not_given_up(ring, platoon):
         wait_until(lambda: (TWO, "lost") in states(platoon), 30, "it to be lost")
         assert platoon.ctl("start", TWO).returncode == 0
         assert serves(platoon, TWO)["incarnation"] == before
-    assert "ring-node-given-up" not in platoon.log() and claim(platoon, ONE, 7) == [(2, before)]
+    assert "ring-node-given-up" not in platoon.log()
+    wait_until(lambda: claim(platoon, ONE, 7) == [(2, before)], 30, "it to have what it had")
 
 
 def test_a_lost_node_that_has_nothing_is_struck_out(ring, platoon):
@@ -182,8 +186,7 @@ def test_a_lost_node_that_has_nothing_is_struck_out(ring, platoon):
     serves(platoon, TWO)
     for node in (ONE, TWO):
         assert platoon.ctl("stop", node).returncode == 0
-    wait_until(lambda: states(platoon) == [(ONE, "lost"), (TWO, "lost")], 30, "both to be lost")
-    wait_until(lambda: states(platoon) == [(ONE, "lost")], 60, "the one without a cell to be struck out")
+    wait_until(lambda: states(platoon) == [(ONE, "lost")], 90, "both to be lost, and the one without a cell to be struck out")
     assert "ring-node-empty" in platoon.log()
     assert platoon.ctl("start", ONE).returncode == platoon.ctl("start", TWO).returncode == 0
     assert serves(platoon, ONE)["was"] == 2 and serves(platoon, TWO)["was"] == 0
@@ -271,7 +274,7 @@ def test_a_right_that_is_missing_from_the_start_is_told(ring, platoon, redis_ser
 
 def test_nothing_is_claimed_before_this_machines_clock_says_so(ring, platoon):
     """Redis' clock may be set forward; here the time from which it grants is set back, which is the same to it."""
-    server = ring(lease="5s")
+    server = ring(**CALM)
     wait_until(lambda: state(platoon, ONE)["joins"], 30, "a join")
     assert state(platoon, ONE)["closed_ms"] > 0
     server.client().hset("platoon:{cache:c}:ring", "from_us", 1)
@@ -333,14 +336,15 @@ def holders(platoon):
 
 
 def test_two_platoons_are_one_ring(ring, platoons):
-    first, second = two_rings(ring, platoons)
+    first, second = two_rings(ring, platoons, **CALM)
     incarnations = {state(to, node)["incarnation"] for to in (first, second) for node in (ONE, TWO)}
     assert len(incarnations) == 4
     for to in (first, second):
         wait_until(lambda to=to: holders(to) == dict.fromkeys(incarnations, "live"), 30, "all to be known")
         wait_until(lambda to=to: state(to, ONE)["nodes"] == 4 == state(to, TWO)["nodes"], 30, "nodes to be told of all")
-    assert master_of(first) == master_of(second)
-    assert len({node["platoon"] for node in ring_of(first)["nodes"]}) == 2 == len(ring_of(second)["managers"])
+    wait_until(lambda: master_of(first) == master_of(second) is not None, 30, "both to know one master")
+    assert len({node["platoon"] for node in ring_of(first)["nodes"]}) == 2
+    wait_until(lambda: len(ring_of(second)["managers"]) == 2, 30, "both managers")
     owner = state(first, TWO)["incarnation"]
     (_, number), = claim(first, TWO, 1)
     assert claim(second, TWO, 1, 2)[0] == (2, owner) == claim(second, ONE, 1)[0]
@@ -397,7 +401,7 @@ def test_another_platoon_must_have_the_same_settings(ring, platoons, has, wants,
     line = next(line for line in second.log().splitlines() if "exit code=78" in line)
     assert what in line and "platoon:{cache:c}:" in line and "cache forget" in line and (ONE in line or TWO in line), line
     wait_until(lambda: second.workers()[MANAGER]["state"] == "FATAL", 30, "the manager to be given up")
-    assert states(first) == [(ONE, "live"), (TWO, "live")]
+    wait_until(lambda: states(first) == [(ONE, "live"), (TWO, "live")], 30, "nobody else to be in the ring")
 
 
 def test_a_manager_that_ends_is_no_master_any_more(ring, platoons):

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from cache_store_fixture import BACKING, NODE, Bucket, Directory, again, cache_text, client, in_time, kill, lose, stored
-from platoon_fixture import wait_until
+from platoon_fixture import SCALE, wait_until
 from radosgw_fixture import Radosgw
 
 
@@ -30,9 +30,13 @@ def gateway():
 @pytest.fixture(params=["file", "s3"])
 def store(request, platoon):
     if request.param == "file":
-        return Directory(platoon.dir / "objects")
+        yield Directory(platoon.dir / "objects")
+        return
     server = request.getfixturevalue("gateway")
-    return Bucket(server, request.node.name.replace("[", "-").replace("]", ""), platoon.dir)
+    bucket = Bucket(server, request.node.name.replace("[", "-").replace("]", ""), platoon.dir)
+    yield bucket
+    if bucket.is_away:  # the test has failed meanwhile: those behind it share the server
+        bucket.back()
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def test_written_behind_and_read_through(cache, platoon, store):
     assert r.get("a/b c") == b"\x00\xff"
     assert r.get("gone") is None and r.exists("gone", "never") == 0
     assert 900 < r.ttl("timed") <= 1000
-    counters = wait_until(lambda: (c := platoon.workers()[NODE]["counters"]).get("cache_loads_total", 0) >= 5 and c, 5, "the counters")
+    counters = wait_until(lambda: (c := platoon.workers()[NODE]["counters"]).get("cache_loads_total", 0) >= 5 and c, 20, "the counters")
     assert not counters.get("cache_dirty") and not counters.get("cache_at_risk_bytes")
 
 
@@ -132,7 +136,7 @@ def test_an_older_value_never_comes_back(cache, platoon, store):
 
 
 def test_thirty_two_cold_keys_of_a_pipeline(cache, platoon, store):
-    """About one round trip, not 32 of them."""
+    """About one round trip, not 32 of them: by the best of either, as often as it takes to have one that nothing else on the machine was in the way of."""
     r = cache(store)
     with r.pipeline(transaction=False) as pipe:
         for i in range(64):
@@ -140,7 +144,8 @@ def test_thirty_two_cold_keys_of_a_pipeline(cache, platoon, store):
         pipe.execute()
     stored(r)
     alone, took = [], []
-    for _ in range(3):  # the best of three: what else the machine did meanwhile is not looked at
+
+    def is_about_one():
         r = lose(platoon)
         r.ping()
         began = time.monotonic()
@@ -153,7 +158,8 @@ def test_thirty_two_cold_keys_of_a_pipeline(cache, platoon, store):
             together = pipe.execute()
             took.append(time.monotonic() - began)
         assert one_by_one + together == [str(i).encode() for i in range(64)]
-    assert min(took) < min(alone) / 2, f"32 in a pipeline: {min(took) * 1000:.1f} ms; one by one: {min(alone) * 1000:.1f} ms"
+        return min(took) < min(alone) / 2
+    wait_until(is_about_one, 60, lambda: f"32 in a pipeline: {min(took) * 1000:.1f} ms; one by one: {min(alone) * 1000:.1f} ms")
 
 
 def test_its_worker_is_killed_in_the_middle(cache, platoon, directory):
@@ -176,7 +182,7 @@ def test_its_worker_is_killed_in_the_middle(cache, platoon, directory):
     reader.start()
     for _ in range(3):
         kill(platoon, BACKING)
-    reader.join(60)
+    reader.join(60 * SCALE)
     assert not errors and found == {i: str(i).encode() for i in range(100)}
     stored(r)
     assert [directory.has(f"w{i}") for i in range(100)] == [str(i).encode() for i in range(100)]
@@ -264,12 +270,15 @@ def test_transactions_wait_for_all_they_need(cache, platoon, directory):
     r.mset({"a": 1, "b": 2})
     stored(r)
     r = lose(platoon)
-    with r.pipeline(transaction=True) as pipe:
-        pipe.watch("a")
-        a = int(pipe.get("a"))
-        pipe.multi()
-        pipe.set("a", a + 1).incr("b").get("c")
-        assert pipe.execute() == [True, 3, None]
+
+    def transaction():
+        with r.pipeline(transaction=True) as pipe:
+            pipe.watch("a")
+            a = int(pipe.get("a"))
+            pipe.multi()
+            pipe.set("a", a + 1).incr("b").get("c")
+            return pipe.execute()
+    assert in_time(transaction) == [True, 3, None]
     stored(r)
     directory.away()
     r = lose(platoon)
@@ -288,14 +297,14 @@ def test_dumped_on_demand(cache, directory):
     assert r.execute_command("PLATOON.DUMP", "k", "WAIT", "0") == 0
     assert r.execute_command("PLATOON.DUMP", "nothing") == 0
     assert r.execute_command("PLATOON.DUMP", "other") == 1
-    wait_until(lambda: directory.has("other") == b"o", 5, "it to be stored")
+    wait_until(lambda: directory.has("other") == b"o", 20, "it to be stored")
     with pytest.raises(redis.exceptions.ResponseError, match="has a store"):
         r.flushall()
 
 
 def test_dumped_while_it_is_written(cache, platoon, directory):
     """What is written all the time is never clean; who asks for it to be stored has what it was then."""
-    r = cache(directory, write_delay="1h", idle="0s", timeout="10s")
+    r = cache(directory, write_delay="1h", idle="0s", timeout="60s")
     ends, counted = threading.Event(), client(platoon)
     r.set("hot", 0)
     writer = threading.Thread(target=lambda: [counted.incr("hot") for _ in iter(ends.is_set, True)])
@@ -307,7 +316,7 @@ def test_dumped_while_it_is_written(cache, platoon, directory):
             before = int(r.get("hot"))
             assert ask()
             assert int(directory.has("hot")) >= before
-            assert r.execute_command("PLATOON.DIRTY")[0] == 1, "it was written meanwhile"
+            wait_until(lambda: r.execute_command("PLATOON.DIRTY")[0] == 1, 20, "it to be written on")
     finally:
         ends.set()
         writer.join()
@@ -346,20 +355,20 @@ def test_who_waits_is_told_that_the_node_stops(cache, platoon, directory):
 
     def wait():
         try:
-            client(platoon, socket_timeout=30).get("cold")
+            client(platoon, socket_timeout=60 * SCALE).get("cold")
         except redis.exceptions.RedisError as error:
             said.append(error)
     waiter = threading.Thread(target=wait)
     waiter.start()
-    wait_until(lambda: r.info("clients")["blocked_clients"] == 1, 5, "it to wait")
+    wait_until(lambda: r.info("clients")["blocked_clients"] == 1, 20, "it to wait")
     assert platoon.ctl("stop", NODE).returncode == 0
-    waiter.join(10)
+    waiter.join(60 * SCALE)
     assert len(said) == 1 and again(said[0]) and f"{NODE} stops" in str(said[0])
 
 
 def test_asked_and_called(cache, platoon, directory):
     """What the tool asks waits as a client's command does."""
-    r = cache(directory, write_delay="1h", timeout="3s")
+    r = cache(directory, write_delay="1h", timeout="15s")
     r.mset({"a": "1", "b": "2"})
     assert json.loads(platoon.ctl("--json", "send", NODE, '{"persist":"a"}').stdout)
     assert directory.has("a") == b"1" and directory.has("b") is None

@@ -19,7 +19,6 @@ def reload(platoon, text):
     done = platoon.ctl("reload")
     assert done.returncode == 0, done
     platoon.replaced(before)
-    wait_until(lambda: platoon.workers()[NODE]["state"] == "READY", 20, "the node to be ready")
     return client(platoon)
 
 
@@ -81,8 +80,16 @@ def test_memory_keeps_what_the_store_could_not_give(platoon, directory, asked):
     r = client(platoon)
     r.set("k", "v")
     stored(r)
-    assert in_time(lambda: r.get("k")) == b"v"  # however long that took: its time begins now
-    directory.away()
+
+    def is_there_when_the_store_goes():
+        """On a busy machine its time may be over in between."""
+        assert in_time(lambda: r.get("k")) == b"v"
+        directory.away()
+        if r.dbsize() == 1:
+            return True
+        directory.back()
+        return False
+    wait_until(is_there_when_the_store_goes, 60, "it to be in memory when the store goes away")
     if asked:
         platoon.ctl("cache", "get", "sessions", "cold")
     until = time.monotonic() + 6  # twice the time after which it would leave
