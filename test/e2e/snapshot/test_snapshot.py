@@ -201,8 +201,6 @@ def test_platoons_numbers_are_told(store):
     store.start({"staff": {}})
     for data in (b"1\n", b"1\n", b"2\n"):
         store.put("staff", data)
-    worker = store.platoon.workers()["snapshot/plan/store"]
-    wait_until(lambda: store.platoon.workers()["snapshot/plan/store"]["counters"].get("snapshot_seq") == 2, 30, "the gauge")
-    counters = store.platoon.workers()["snapshot/plan/store"]["counters"]
-    assert counters["snapshot_commits_total"] == 2 and counters["snapshot_unchanged_total"] == 1, worker
+    counters = wait_until(lambda: (c := store.platoon.workers()["snapshot/plan/store"]["counters"]).get("snapshot_seq") == 2 and c, 30, "the gauge")
+    assert counters["snapshot_commits_total"] == 2 and counters["snapshot_unchanged_total"] == 1, counters
     assert pathlib.Path(store.path / "config").read_text().count("auto = 0") == 1

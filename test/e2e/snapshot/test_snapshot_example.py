@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import urllib.request
 
-from platoon_fixture import free_port, ROOT
+from platoon_fixture import free_port, ROOT, wait_until
 from test_snapshot_runs import settle
 
 PLAN = b"""task\twho\tstart\tfinish
@@ -55,6 +55,11 @@ def table(text):
     return [line.split("\t") for line in text.decode().splitlines()]
 
 
+def fetched(url):
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.read()
+
+
 def shown(origin):
     """What a visitor sees of the page's own script, with the client that it imports."""
     with urllib.request.urlopen(f"{origin}/pages/plan/", timeout=60) as page:
@@ -81,6 +86,7 @@ def test_the_plan(store):
     assert store.ctl("snapshot", "run", "work-file").returncode == 0
     settle(store)
     assert store.get("plan") == PLAN + b"paint\tmaria\t2026-12-11\t2026-12-15\n"
+    wait_until(lambda: fetched(f"http://127.0.0.1:{port}/data/plan/plan") == store.get("plan"), 60, "the newest over HTTP")
     seen = shown(f"http://127.0.0.1:{port}")
     assert seen["plan"] == table(store.get("plan")) and seen["holidays"] == (folder / "holidays.tsv").read_text()
     rows, said = seen["whatif"]

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from platoon_fixture import Platoon, wait_until
-from snapshot_fixture import DAY, KEEPER_FAILS, KEEPER_STEPS, Store
+from snapshot_fixture import KEEPER_FAILS, KEEPER_STEPS, Store
 
 
 def pushed(store, mirror):
@@ -137,7 +137,7 @@ def test_a_clone_goes_on_beyond_a_cut(store):
 def test_daily(store):
     ids = cut(store, keep_daily="30d")
     tags = dict(line.split()[::-1] for line in store.git("for-each-ref", "--format=%(objectname) %(refname:strip=3)", "refs/tags/daily").splitlines())
-    dates = [time.strftime("%Y-%m-%d", time.gmtime(time.time() - age * DAY)) for age in (20, 8, 2)]
+    dates = [store.git("log", "-1", "--format=%cd", "--date=format:%Y-%m-%d", commit).strip() for commit in ids[3:]]  # in UTC, as they were made
     assert [tags[date] for date in dates] == [ids[3], ids[4], ids[5]] and set(tags.values()) <= {ids[2], ids[3], ids[4], ids[5]}
     assert store.get("work@15d") == b"w2\n" and store.get(f"work@{ids[3]}") == b"w2\n"
     assert store.get("holidays@15d") == b"holidays\n"
@@ -185,11 +185,11 @@ def test_mirror(store, mirror):
     mirror.rename(mirror.parent / "away.git")
     store.put("work", b"two\n")
     wait_until(lambda: "the mirror does not take" in trouble(store), 60, "the trouble")
-    assert store.gauge("snapshot_mirror_lag") == 1
+    wait_until(lambda: store.gauge("snapshot_mirror_lag") == 1, 60, "one to be missing")
     (mirror.parent / "away.git").rename(mirror)
     pushed(store, mirror)
     store.ready()
-    assert store.gauge("snapshot_mirror_lag") == 0
+    wait_until(lambda: store.gauge("snapshot_mirror_lag") == 0, 60, "nothing to be missing")
 
 
 def hears(mirror, hook, code=0):
@@ -335,7 +335,7 @@ def test_somebody_elses_repository_is_left_alone(store):
         other.start_troubled()
         done = second.ctl("snapshot", "pack")
         assert done.returncode == 1 and b"store is away" in done.stderr, done
-        assert other.workers()["snapshot/plan/keeper"]["doing"] == "waits for the store"
+        wait_until(lambda: other.workers()["snapshot/plan/keeper"]["doing"] == "waits for the store", 60, "it to wait")
         assert not (store.path / "shallow").exists() and not list((store.path / "objects/pack").glob("*.pack"))
     finally:
         other.close(False)
@@ -348,7 +348,8 @@ def test_killed_at_any_time_while_it_packs(store):
         store.put("work", b"version %d\n" % n)
         if n % 3 == 2:
             killed(store, "keeper")
-    assert store.json("pack")[0]["loose"] == 0
+    done = wait_until(lambda: (d := store.ctl("--json", "snapshot", "pack")).returncode == 0 and d, 60, "the last keeper to know whose it is")
+    assert json.loads(done.stdout)[0]["loose"] == 0
     assert store.get("work") == b"version 14\n" and len(store.json("log", "work")) == 15
     good, said = store.is_sound()
     assert good, said

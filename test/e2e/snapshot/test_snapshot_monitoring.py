@@ -6,6 +6,7 @@ from health_client import get, samples
 from platoon_fixture import wait_until
 from test_snapshot_keeper import pushed
 from test_snapshot_runs import settle
+from test_web_socket import CLOSE, Socket
 from web_fixture import Web
 
 STORE, KEEPER, WEB = '{worker="snapshot/plan/store",type="snapshot"}', '{worker="snapshot/plan/keeper",type="snapshot-keeper"}', '{worker="web",type="web"}'
@@ -62,6 +63,11 @@ def test_readers_and_a_mirror(store, mirror):
             pass
         pushed(store, mirror)
         told(store, {f"web_subscribers{WEB}": 2, f"snapshot_mirror_lag{KEEPER}": 0, f"snapshot_seq{STORE}": 5})
+        with Socket(web, "/data/plan/stream?content=none") as third:
+            told(store, {f"web_subscribers{WEB}": 3})
+            third.say(CLOSE)
+            third.closed()
+        told(store, {f"web_subscribers{WEB}": 2})  # and with it all that was counted before
         events, resyncs = (samples(get(store.platoon, "/metrics")[1]).get(f"platoon_web_{name}_total{WEB}", 0) for name in ("events", "resyncs"))
         mirror.rename(mirror.parent / "away.git")
         store.put("other", b"2\n")

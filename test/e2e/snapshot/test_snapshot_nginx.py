@@ -60,6 +60,7 @@ def test_what_nginx_names_is_asked_for_again(store, nginxes, zip_it):
     assert store.platoon.stop() == 0
     store.platoon.start()
     assert b"unchanged" in store.ctl("snapshot", "run", "raw").stdout
+    wait_until(lambda: len(nginx.answered()) >= 3, 60, "its log, which it writes behind its answer")
     assert nginx.answered() == [200, 304, 304]
     os.truncate(file, 400)
     assert store.ctl("snapshot", "run", "raw").returncode == 0

@@ -141,7 +141,13 @@ def test_no_run_waits_for_a_whatif_and_17_do_not_wait(store):
     settle(store)
     word = given(store, "raw", b"what if\n")
     answers = []
-    asking = [threading.Thread(target=lambda: answers.append(ask(store, "made", word))) for _ in range(17)]
+
+    def asks():
+        """Who finds in its place, for a moment, one that looks whether all are there, comes again."""
+        while b"what-ifs wait already" in (done := ask(store, "made", word)).stderr:
+            pass
+        answers.append(done)
+    asking = [threading.Thread(target=asks) for _ in range(17)]
     for one in asking:
         one.start()
     refused = None
@@ -157,8 +163,7 @@ def test_no_run_waits_for_a_whatif_and_17_do_not_wait(store):
     gate.write_text("")
     for one in asking:
         one.join()
-    good = [done for done in answers if done.returncode == 0]
-    assert len(good) >= 16 and all(done.stdout == b"what if\n" for done in good), answers
+    assert [(done.returncode, done.stdout) for done in answers] == [(0, b"what if\n")] * 17, answers
 
 
 def test_none_and_two_workers(store):
@@ -326,6 +331,8 @@ def test_who_goes_away_keeps_nobody_waiting(store):
     done = post(web, {"with": {"raw": "x"}}, "made")
     assert done.status == 422 and "timed out after 2s" in done.json["error"], done.body
     how.write_text("quick")
-    assert post(web, {"with": {"raw": "y"}}, "made").body == b"y"
+    # Its time may be over on a busy machine, too: that is an answer, but not this one.
+    done = wait_until(lambda: (d := post(web, {"with": {"raw": "y"}}, "made")).status != 422 and d, 60, "an answer in time")
+    assert done.body == b"y"
 
 

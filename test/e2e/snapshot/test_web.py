@@ -2,11 +2,10 @@
 import base64
 import http.client
 import json
-import socket
 import time
 
 import pytest
-from platoon_fixture import wait_until
+from platoon_fixture import free_port, wait_until
 from web_fixture import Web
 
 ANNA, BOT = "anna-0123456789abcdef", "bot-0123456789abcdefgh"
@@ -15,12 +14,6 @@ ANNA, BOT = "anna-0123456789abcdef", "bot-0123456789abcdefgh"
 @pytest.fixture
 def web(store):
     return Web(store, {"app": {"path": "out/app.tsv"}, "raw": {"size_max": "2MB"}}).start().known()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def newest(web, resource, text):

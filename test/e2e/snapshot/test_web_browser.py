@@ -51,6 +51,7 @@ def test_a_page_shows_what_there_is(web, browser):
         return web.store.put("app", text.encode())["seq"]
 
     put(LONG + "1\n")
+    wait_until(lambda: web.ask("/data/plan/app", connection=http.client.HTTPConnection("127.0.0.1", web.port)).status == 200, 60, "the version over HTTP")
     browser.open(f"{web.url}/pages/plan/")
     shows(LONG + "1\n")
     put(LONG + "2\nb\n")

@@ -106,7 +106,7 @@ def test_every_change_comes(store):
     known(web)
 
     async def read():
-        async with websockets.unix_connect(str(web.path), "ws://localhost/data/plan/stream?resource=app", open_timeout=PATIENCE) as client:
+        async with websockets.unix_connect(str(web.path), "ws://localhost/data/plan/stream?resource=app", open_timeout=PATIENCE, close_timeout=PATIENCE) as client:
             async def hear():
                 return json.loads(await asyncio.wait_for(client.recv(), PATIENCE))
 
@@ -276,13 +276,13 @@ def test_who_takes_nothing_is_closed(web, kind):
     slow = Socket(web) if kind == "websocket" else web.read("/data/plan/stream")
     with slow, Socket(web) as other:
         assert other.next()["event"] == "hello" and other.next()["seq"] == 1
+        subscribers = lambda: web.store.platoon.workers()["web"]["counters"].get("web_subscribers", 0)  # noqa: E731
+        wait_until(lambda: subscribers() == 2, 60, "both to be counted")
         for n in range(40):
             assert web.ask("/data/plan/app", "PUT", b"%d\n" % n + os.urandom(40000)).status == 200
         held = 0
         while held != 41:
             held = other.next()["seq"]
-        subscribers = lambda: web.store.platoon.workers()["web"]["counters"].get("web_subscribers", 0)  # noqa: E731
-        wait_until(lambda: subscribers() == 2, 60, "both to be counted")
         wait_until(lambda: subscribers() == 1, 180, "the end of who takes nothing")
         put(web, "app", "last\n")
         assert other.next()["seq"] == 42
@@ -302,9 +302,12 @@ def test_what_who_takes_nothing_keeps_is_bounded(store):
                 assert other.next()["seq"] == n
                 still.append(Socket(web) if n % 2 == 0 else web.read("/data/plan/stream"))
                 assert (still[-1].next() if n % 2 == 0 else still[-1].next()[1])["event"] == "hello"
-            told = re.findall(r"web-stalled store=plan bytes=(\d+) closed=(\d+)", store.platoon.log())
+
+            def told():
+                return re.findall(r"web-stalled store=plan bytes=(\d+) closed=(\d+)", store.platoon.log())
             # The last stands in the midst of the newest, the one before has the text that may stay.
-            assert sum(int(closed) for _, closed in told) == 10 and all(int(size) > 600000 for size, _ in told), told
+            wait_until(lambda: sum(int(closed) for _, closed in told()) >= 10, 60, lambda: f"ten to be closed; {told()}")
+            assert sum(int(closed) for _, closed in told()) == 10 and all(int(size) > 600000 for size, _ in told()), told()
             subscribers = lambda: store.platoon.workers()["web"]["counters"].get("web_subscribers", 0)  # noqa: E731
             wait_until(lambda: subscribers() == 3, 60, lambda: f"three to be left, not {subscribers()}")
             put(web, "app", "last\n")
