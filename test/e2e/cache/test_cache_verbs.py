@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from cache_store_fixture import Directory, lose, stored
-from platoon_fixture import section, wait_until
+from platoon_fixture import SCALE, section, wait_until
 
 NODE = "cache/sessions/node.1"
 
@@ -87,7 +87,8 @@ def called(platoon, *bodies):
 
 def raw(platoon, *words, data=b""):
     """As Platoon.ctl, with bytes in and out."""
-    return subprocess.run([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), *words], input=data, capture_output=True, timeout=60, check=False)
+    return subprocess.run([str(platoon.build / "platoonctl"), "-s", str(platoon.dir / "run/control.sock"), "--timeout", "40s", *words], input=data, capture_output=True,
+                          timeout=60 * SCALE, check=False)
 
 
 def as_base64(data):

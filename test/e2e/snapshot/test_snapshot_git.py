@@ -1,4 +1,5 @@
 """Git's own programs beside the store: what they pack is read on; what is missing is named."""
+import contextlib
 import os
 import re
 import signal
@@ -103,7 +104,12 @@ def test_what_is_made_from_a_missing_object_fails_and_heals(store):
     web = Web(store, {"raw": {}, "made": {"inputs": "raw", "command": "sed s/one/two/", "retry_min": "100ms", "retry_max": "200ms"}})
     assert store.platoon.ctl("reload").returncode == 0
     wait_until(lambda: row(store, "made")["state"] == "failed" and raw["blob"] in row(store, "made")["error"], 60, "the failure")
-    wait_until(lambda: web.path.exists() and web.ask("/data/plan/raw").status == 503 and raw["blob"] in web.ask("/data/plan/raw").json["error"], 60, "web to say why")
+
+    def says_why():
+        with contextlib.suppress(ConnectionError, FileNotFoundError):  # it is being started
+            answer = web.ask("/data/plan/raw")
+            return answer.status == 503 and raw["blob"] in answer.json["error"]
+    wait_until(says_why, 60, "web to say why")
     assert store.put("raw", b"one\n")["changed"] is False
     wait_until(lambda: store.ctl("snapshot", "get", "made").stdout == b"two\n", 60, "the next try")
     store.ready()
