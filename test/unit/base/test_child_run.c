@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#define PATIENCE_MS 30000
+
 struct heard {
     struct buffer out, err;
     struct child_run_end end;
     unsigned ends;
-    bool stop_it; /* as soon as it says something */
+    bool stop_it;         /* as soon as it says something */
+    uint64_t patience_ms; /* 0: of who does not end when he is told */
     struct child_run *run;
 };
 
@@ -41,12 +44,12 @@ static void on_end(void *ctx, const struct child_run_end *end)
 
 static int start(const char *const argv[], struct slice input, uint64_t timeout_ms, struct heard *h)
 {
-    *h = (struct heard){.stop_it = h->stop_it};
+    *h = (struct heard){.stop_it = h->stop_it, .patience_ms = h->patience_ms};
     ck_assert_int_eq(child_process_adopt(), 0);
     const struct child_run_options o = {.child = {.argv = argv},
                                         .input = input,
                                         .timeout_ms = timeout_ms,
-                                        .stop_timeout_ms = 50,
+                                        .stop_timeout_ms = h->patience_ms > 0 ? h->patience_ms : 50,
                                         .on_out = on_out,
                                         .on_err = on_err,
                                         .on_end = on_end,
@@ -124,7 +127,7 @@ END_TEST
 
 START_TEST(time_is_over)
 {
-    struct heard h = {0};
+    struct heard h = {.patience_ms = PATIENCE_MS};
     run("sleep 1000 & wait", slice_of(""), 100, &h);
     ck_assert(h.end.timed_out && !h.end.stopped);
     ck_assert_int_eq(WTERMSIG(h.end.status), SIGTERM);
@@ -134,7 +137,7 @@ END_TEST
 
 START_TEST(stopped)
 {
-    struct heard h = {.stop_it = true};
+    struct heard h = {.stop_it = true, .patience_ms = PATIENCE_MS};
     run("trap 'echo told; exit 4' TERM; echo ready; sleep 1000 & wait", slice_of(""), 0, &h);
     ck_assert(h.end.stopped && !h.end.timed_out);
     ck_assert_int_eq(WEXITSTATUS(h.end.status), 4);

@@ -67,11 +67,11 @@ END_TEST
 START_TEST(by_age)
 {
     file.max_bytes = 0;
-    file.max_ms = 1000;
+    file.max_ms = 60000;
     ck_assert_int_eq(rotating_file_open(&file), 0);
     put("young\n");
     put("still young\n");
-    file.born_ms -= 2000;
+    file.born_ms -= 120000;
     put("new\n");
     ck_assert_str_eq(place_read(&place, "log"), "new\n");
     ck_assert_str_eq(place_read(&place, "log.1"), "young\nstill young\n");

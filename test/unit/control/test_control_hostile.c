@@ -201,15 +201,18 @@ END_TEST
 
 START_TEST(test_idle_clients)
 {
-    control_idle_ms = 200;
+    uint64_t start = clock_mono_ms();
     int silent = dial(), half = dial(), waiting = dial();
     ck_assert(say_bytes(half, slice_make("\0\0\0", 3)));
     ck_assert(say(waiting, 1, LONG_MS, "wait", "ready", NULL));
-    uint64_t start = clock_mono_ms();
+    ck_assert(say(waiting, 2, LONG_MS, "version", NULL)); /* by its answer the former is known */
+    ck_assert_uint_eq(hear(waiting).id, 2);
+    control_idle_ms = 200;
     expect_ended(silent);
     expect_ended(half);
-    ck_assert_uint_ge(clock_mono_ms() - start, 200);
-    until(clock_mono_ms() - start > 600);
+    uint64_t ended = clock_mono_ms();
+    ck_assert_uint_ge(ended - start, 200);
+    until(clock_mono_ms() - ended > 600);
     ck_assert(!hung_up(waiting));
     all_ready();
     ck_assert_uint_eq(hear(waiting).status, CONTROL_OK);

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 10000u
+#define PATIENCE_MS 40000u
 
 static char dir[] = "/tmp/ctlXXXXXX";
 static char path[64];
@@ -328,7 +328,7 @@ int main(void)
 {
     Suite *suite = suite_create("ctl_client");
     TCase *tc = tcase_create("ctl_client");
-    tcase_set_timeout(tc, 30);
+    tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, nobody_there);
     tcase_add_test(tc, path_too_long);

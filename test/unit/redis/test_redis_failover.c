@@ -63,7 +63,7 @@ END_TEST
 /* A server that refuses one and then says nothing more: the others' deadline, and the refusal's words. */
 START_TEST(test_a_refusal_and_then_silence)
 {
-    cl.options.timeout_ms = 300;
+    cl.options.timeout_ms = 3000; /* the refusal comes before, also on a busy machine */
     int server = socket_listen(fx.socket);
     set_url("unix://%s", fx.socket);
     connect_client();
@@ -147,15 +147,14 @@ START_TEST(test_refused_again_and_again)
     cl.options.retry_max_ms = 1000;
     connect_unix();
     ask_shell("REPLICAOF 127.0.0.1 1");
-    uint64_t end = clock_mono_ms() + 3000;
-    while (clock_mono_ms() < end) {
+    uint64_t begin = clock_mono_ms();
+    while (clock_mono_ms() - begin < 3000 || cl.lost < 3) {
         if (redis_conn_ready(cl.conn) && redis_conn_in_flight(cl.conn) == 0)
             ck_assert_int_eq(command("SET", "a", "1", NULL), 0);
         uv_run(&cl.loop, UV_RUN_NOWAIT);
         usleep(1000);
     }
-    ck_assert_int_ge(cl.lost, 3);
-    ck_assert_int_le(cl.lost, 30);
+    ck_assert_int_le(cl.lost, 10 * (clock_mono_ms() - begin) / 1000);
 }
 END_TEST
 
@@ -254,13 +253,12 @@ START_TEST(test_all_away_is_no_tight_loop)
     cl.options.retry_max_ms = 500;
     set_url("redis://127.0.0.1:%d,127.0.0.1:%d", fx.port, fx.tls_port);
     connect_client();
-    uint64_t end = clock_mono_ms() + 2000;
-    while (clock_mono_ms() < end) {
+    uint64_t begin = clock_mono_ms();
+    while (clock_mono_ms() - begin < 2000 || cl.lost < 4) {
         uv_run(&cl.loop, UV_RUN_NOWAIT);
         usleep(1000);
     }
-    ck_assert_int_ge(cl.lost, 4);
-    ck_assert_int_le(cl.lost, 120);
+    ck_assert_int_le(cl.lost, 60 * (clock_mono_ms() - begin) / 1000);
 }
 END_TEST
 
@@ -307,7 +305,7 @@ END_TEST
 START_TEST(test_an_address_that_accepts_and_is_silent)
 {
     redis_fixture_start(&fx, true, NULL);
-    cl.options.connect_timeout_ms = 500;
+    cl.options.connect_timeout_ms = 3000; /* which the next one needs none of */
     int port = redis_fixture_port();
     static uv_tcp_t mute;
     struct sockaddr_in address;
@@ -320,7 +318,7 @@ START_TEST(test_an_address_that_accepts_and_is_silent)
     connect_client();
     WAIT_FOR(cl.ready == 1);
     ck_assert_int_eq(cl.lost, 1);
-    ck_why("not ready within 500 ms");
+    ck_why("not ready within 3000 ms");
     uv_close((uv_handle_t *)&mute, NULL);
 }
 END_TEST

@@ -258,9 +258,10 @@ START_TEST(test_all_away_is_no_tight_loop)
     cl.options.retry_max_ms = 500;
     snprintf(first.answer, sizeof first.answer, "*-1\r\n");
     connect_guided(address_of(&first));
+    uint64_t begin = clock_mono_ms();
     run_for(2000);
-    ck_assert_int_ge(first.asked, 3);
-    ck_assert_int_le(first.asked, 40);
+    WAIT_FOR(first.asked >= 3);
+    ck_assert_int_le(first.asked, 20 * (clock_mono_ms() - begin) / 1000);
 }
 END_TEST
 
@@ -456,9 +457,9 @@ START_TEST(test_a_switch_ends_the_pause)
     connect_guided(address_of(&first));
     WAIT_FOR(cl.lost >= 7 && first.subscribed > 0);
     fake_names(&first, second.port);
-    uint64_t told = clock_mono_ms();
-    WAIT_FOR((fake_switch(&first, "orders", second.port), usleep(1000), cl.ready == 1));
-    ck_assert_uint_le(clock_mono_ms() - told, 2500);
+    int turns = 0; /* of a millisecond; of a busy machine, more */
+    WAIT_FOR((fake_switch(&first, "orders", second.port), usleep(1000), turns++, cl.ready == 1));
+    ck_assert_int_le(turns, 2500);
 }
 END_TEST
 
@@ -468,14 +469,13 @@ START_TEST(test_contradictions_are_no_tight_loop)
     cl.options.retry_max_ms = 500;
     connect_guided(address_of(&first));
     WAIT_FOR(cl.ready == 1 && first.subscribed == 1);
-    uint64_t end = clock_mono_ms() + 2500;
-    while (clock_mono_ms() < end) {
+    uint64_t begin = clock_mono_ms();
+    while (clock_mono_ms() - begin < 2500 || cl.lost < 2) {
         fake_switch(&first, "orders", second.port);
         uv_run(&cl.loop, UV_RUN_NOWAIT);
         usleep(1000);
     }
-    ck_assert_int_ge(cl.lost, 2);
-    ck_assert_int_le(first.asked, 60);
+    ck_assert_int_le(first.asked, 24 * (clock_mono_ms() - begin) / 1000);
 }
 END_TEST
 
@@ -503,9 +503,10 @@ START_TEST(test_a_subscription_that_does_not_hold)
     first.subscribe = "";
     connect_guided(address_of(&first));
     WAIT_FOR(cl.ready == 1);
+    uint64_t begin = clock_mono_ms();
     run_for(2000);
-    ck_assert_int_ge(first.subscribed, 3);
-    ck_assert_int_le(first.subscribed, 40);
+    WAIT_FOR(first.subscribed >= 3);
+    ck_assert_int_le(first.subscribed, 20 * (clock_mono_ms() - begin) / 1000);
     ck_assert_int_eq(cl.lost, 0);
 }
 END_TEST

@@ -382,9 +382,9 @@ START_TEST(says_why_it_is_late)
     struct link_reply reply;
     plan.late = "the cat has it";
     start();
-    TELL(request, .id = 1, .deadline_ms = 1500, .verb = slice_of("mute"), .args = slice_of("\xc0"));
-    TELL(request, .id = 2, .deadline_ms = 1000, .verb = slice_of("mute"), .args = slice_of("\xc0"));
     TELL(request, .id = 3, .deadline_ms = 700, .verb = slice_of("echo"), .args = slice_of("\xc0"));
+    TELL(request, .id = 1, .deadline_ms = 4500, .verb = slice_of("mute"), .args = slice_of("\xc0"));
+    TELL(request, .id = 2, .deadline_ms = 1000, .verb = slice_of("mute"), .args = slice_of("\xc0"));
     const uint64_t ids[] = {3, 2, 1};
     for (size_t i = 0; i < 3; i++) {
         ck_assert(link_reply_unpack(expect(LINK_REPLY), &reply));

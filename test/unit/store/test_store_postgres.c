@@ -365,7 +365,7 @@ static uint64_t report(struct store_query q)
     struct store *s = NULL;
     uint64_t total = 0;
     told[0] = '\0';
-    q.deadline_mono_ms = clock_mono_ms() + 10000;
+    q.deadline_mono_ms = clock_mono_ms() + 60000;
     ck_assert_msg(store_open(&options, &s, &error) == STORE_OK, "%s", error.text);
     ck_assert_msg(store_report(s, &q, on_row, NULL, &total, &error) == STORE_OK, "%s", error.text);
     store_close(s);
