@@ -97,6 +97,12 @@ def links(pid):
     return found
 
 
+def whole_lines(path):
+    """Of a file that somebody is writing to: the last one may be there in part."""
+    text = pathlib.Path(path).read_text(errors="replace") if pathlib.Path(path).exists() else ""
+    return text[:text.rfind("\n") + 1].split("\n")[:-1]
+
+
 def rss_bytes(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -6,6 +6,12 @@ import pytest
 
 from functions_fixture import TASKS, Functions
 from jobs_fixture import Etlas
+from patient_platoon import PatientPlatoon
+
+
+@pytest.fixture
+def platoon_kind():
+    return PatientPlatoon
 
 
 @pytest.fixture

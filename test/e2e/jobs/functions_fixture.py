@@ -1,7 +1,7 @@
 """Functions that rq's client has enqueued: a module of them, and what a test asks of them."""
 import json
 
-from platoon_fixture import wait_until
+from platoon_fixture import wait_until, whole_lines
 from rq import Queue
 
 TASKS = '''
@@ -145,6 +145,4 @@ class Functions:
         return self.until(job, "finished").return_value(refresh=True)
 
     def seen(self, job):
-        path = self.folder / "seen"
-        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        return [row for row in rows if row["job"] == job.id]
+        return [row for row in map(json.loads, whole_lines(self.folder / "seen")) if row["job"] == job.id]

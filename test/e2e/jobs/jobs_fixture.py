@@ -1,7 +1,7 @@
 """Jobs in a real platoon: a section etlas, platforms that are programs, and what is in Redis."""
 import json
 
-from platoon_fixture import base_text, section, wait_until
+from platoon_fixture import base_text, section, wait_until, whole_lines
 
 # Does what its settings say, and appends a line to a file when it begins and when it ends.
 PLATFORM = r'''#!/usr/bin/python3 -B
@@ -78,11 +78,17 @@ class Etlas:
         return json.loads(self.redis.hget(f"rq:job:{job}", "platoon.meta"))
 
     def until(self, job, status, timeout=60):
-        wait_until(lambda: self.show(job)["status"] == status, timeout, f"{job} to be {status}: it is {self.show(job)}")
-        return self.show(job)
+        """What is shown of it when it is: a moment later it may be something else again."""
+        shown = []
+
+        def is_so():
+            shown[:] = [self.show(job)]
+            return shown[0]["status"] == status
+        wait_until(is_so, timeout, lambda: f"{job} to be {status}: it is {shown}")
+        return shown[0]
 
     def seen(self, what="begin", job=None):
-        rows = [json.loads(line) for line in self.seen_path.read_text().splitlines()]
+        rows = [json.loads(line) for line in whole_lines(self.seen_path)]
         return [row for row in rows if row["what"] == what and job in (None, row["job"])]
 
     def places(self, job):

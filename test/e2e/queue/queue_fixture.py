@@ -1,7 +1,7 @@
 """Queues in a real platoon: a backbone, consumers that are ports, and what is in Redis."""
 import json
 
-from platoon_fixture import base_text, section, wait_until
+from platoon_fixture import base_text, section, wait_until, whole_lines
 
 # A consumer in Python that does with a task what its body says: {"do": "done" | "again" | "bury" | "hold" | "die"}; again and hold until that attempt. Each task is appended to a file.
 CONSUMER = r'''
@@ -44,9 +44,10 @@ class Shop:
         self.seen_path.touch()
         (platoon.dir / "consumer.py").write_text(CONSUMER)
         self.text_redis = {}
+        self.own = None  # keys of the platoon section
 
     def text(self, queues, programs, backbone=None):
-        text = base_text(None, {"url": self.server.url, **self.text_redis}) + section("backbone shop", {"namespace": "shop", **(backbone or {})})
+        text = base_text(self.own, {"url": self.server.url, **self.text_redis}) + section("backbone shop", {"namespace": "shop", **(backbone or {})})
         for name, keys in queues.items():
             text += section(f"queue {name}", {"pattern": name, **keys})
         for name, keys in programs.items():
@@ -60,7 +61,7 @@ class Shop:
         return self
 
     def seen(self, event="task"):
-        rows = [json.loads(line) for line in self.seen_path.read_text().splitlines()]
+        rows = [json.loads(line) for line in whole_lines(self.seen_path)]
         return [row for row in rows if row["event"] == event]
 
     def bodies(self):
@@ -83,3 +84,18 @@ class Shop:
         """By Redis' clock: for what must not happen meanwhile."""
         until = self.redis.time()[0] + seconds
         wait_until(lambda: self.redis.time()[0] > until, seconds + 30, f"{seconds} s to pass")
+
+    def now_ms(self):
+        """By Redis' clock."""
+        seconds, micros = self.redis.time()
+        return seconds * 1000 + micros // 1000
+
+
+def gives_up(platoon, text, *words):
+    """The tool does, when its time is over, and says this of what it has been told: what has answered nobody by then on a busy machine gets longer."""
+    for seconds in (1, 5, 20, 60):
+        done = platoon.ctl("--timeout", f"{seconds}s", *words)
+        assert done.returncode == 124, done
+        if text in done.stderr:
+            return
+    raise AssertionError(done)

@@ -72,9 +72,13 @@ def test_again_not_before_a_while(shop):
 
 def test_a_delayed_one_comes_when_it_is_due(shop):
     shop.start({"pages": {}}, {"indexer": {"takes": "pages"}})
+    shop.deliver({"n": 2}, "--topic", "pages", "--after", "1h")
+    begun = shop.now_ms()
     shop.deliver({"n": 1}, "--topic", "pages", "--after", "1s")
-    assert shop.status("pages")["delayed"] == 1
     wait_until(lambda: shop.bodies() == [{"n": 1}], 30, "the task")
+    assert shop.now_ms() - begun >= 1000
+    wait_until(lambda: shop.status("pages")["acked"] == 1, 30, "the ack")
+    assert shop.status("pages")["delayed"] == 1 and shop.bodies() == [{"n": 1}]
 
 
 def test_the_inbox_and_its_templates(shop):
@@ -82,9 +86,9 @@ def test_the_inbox_and_its_templates(shop):
     shop.redis.lpush("shop:platoon:inbox", json.dumps({"user_id": 7, "type": "pages"}), "plain", json.dumps({"user_id": 8, "type": "pages"}))
     wait_until(lambda: len(shop.seen()) == 2, 30, "both tasks")
     assert [row["facet"] for row in shop.seen()] == ["7", "8"]
-    letters = shop.platoon.json("queue", "dead", "inbox")
+    wait_until(lambda: shop.redis.llen("shop:platoon:inbox") == 0, 30, "an empty inbox")
+    letters = wait_until(lambda: shop.platoon.json("queue", "dead", "inbox"), 30, "the dead letter")
     assert len(letters) == 1 and "no field user_id" in letters[0]["reason"]
-    assert shop.redis.llen("shop:platoon:inbox") == 0
 
 
 def test_a_consumer_that_dies_gives_back_at_once_and_is_buried_for_it(shop):
@@ -117,11 +121,13 @@ def test_a_queue_workers_death_costs_no_second_hand_out(shop):
 
 def test_a_long_job_keeps_its_lease(shop):
     """Though another is there to take it; and so do those that its consumer has before it needs them."""
-    shop.start({"pages": {"lease": "1s"}}, {"indexer": {"takes": "pages", "processes": 2, "window": 2}})
+    shop.start({"pages": {"lease": "6s"}}, {"indexer": {"takes": "pages", "processes": 2, "window": 2}})
     for n in range(3):
         shop.deliver({"do": "hold", "n": n}, "--topic", "pages")
     wait_until(lambda: len(shop.seen()) == 3, 30, "the tasks")
-    shop.pass_seconds(4)
+    leases = lambda: dict(shop.redis.zrange("shop:platoon:pages:leases", 0, -1, withscores=True))
+    over = max(leases().values())
+    wait_until(lambda: shop.now_ms() > over + 1000 and min(leases().values()) > over + 6000, 60, "each to have been renewed again and again")
     assert len(shop.seen()) == 3 and shop.status("pages")["in_flight"] == 3
 
 
@@ -172,8 +178,8 @@ def test_an_actor_delivers(shop):
     shop.platoon.ctl("send", "indexer.1", json.dumps({"do": "deliver", "id": "c", "topic": "t" * 513, "facet": "f", "body": {"n": 3}}))
     wait_until(lambda: len(shop.seen("delivered")) == 3, 30, "the answers to both")
     assert shop.status("pages")["delayed"] == 1 and shop.bodies() == [{"n": 1}]
-    refused = shop.seen("delivered")[2]
-    assert refused["id"] == "c" and "its topic has 513 bytes, more than 512" in refused["error"] and "queues" not in refused
+    [refused] = [row for row in shop.seen("delivered") if row["id"] == "c"]  # which may be sooner than what Redis is asked for
+    assert "its topic has 513 bytes, more than 512" in refused["error"] and "queues" not in refused
 
 
 def test_unknown_queue(shop):
@@ -204,14 +210,14 @@ def test_a_raw_queue_is_pulled_by_others(shop):
 
 
 def test_work_that_takes_too_long_is_anothers(shop):
-    shop.start({"pages": {"work_max": "1s", "max_attempts": 2}}, {"indexer": {"takes": "pages"}})
+    shop.start({"pages": {"work_max": "5s", "max_attempts": 2}}, {"indexer": {"takes": "pages"}})
     shop.deliver({"do": "hold", "until": 2}, "--topic", "pages")
     wait_until(lambda: shop.seen("lost"), 30, "the loss")
     shop.empty("pages")
     assert [row["attempt"] for row in shop.seen()] == [1, 2] and shop.status("pages")["acked"] == 1
 
 
-# A program that works on one after the other, 1.5 s each.
+# A program that works on one after the other, 1 s each.
 SERIAL = r'''
 import json, os, sys, time
 out = open(os.environ["SEEN"], "a", buffering=1)
@@ -220,24 +226,24 @@ for line in sys.stdin:
     if event["event"] in ("task", "lost"):
         out.write(line)
     if event["event"] == "task":
-        time.sleep(1.5)
+        time.sleep(1)
         print(json.dumps({"do": "done", "id": event["id"]}), flush=True)
 '''
 
 
 def test_what_waits_in_a_window_is_not_lost_for_it(shop):
-    """work_max is from when the consumer is at it: the last of six has waited longer than that in its window."""
+    """work_max is from when the consumer is at it: the last of twelve has waited longer than that in its window."""
     (shop.platoon.dir / "consumer.py").write_text(SERIAL)
-    shop.start({"pages": {"work_max": "6s"}}, {"indexer": {"takes": "pages", "window": 6}})
-    for n in range(6):
+    shop.start({"pages": {"work_max": "8s"}}, {"indexer": {"takes": "pages", "window": 12}})
+    for n in range(12):
         shop.deliver({"n": n}, "--topic", "pages")
-    wait_until(lambda: shop.status("pages")["acked"] == 6, 90, "all six to be done")
-    assert shop.seen("lost") == [] and [row["attempt"] for row in shop.seen()] == [1] * 6 and shop.status("pages")["retried"] == 0
+    wait_until(lambda: shop.status("pages")["acked"] == 12, 90, "all twelve to be done")
+    assert shop.seen("lost") == [] and [row["attempt"] for row in shop.seen()] == [1] * 12 and shop.status("pages")["retried"] == 0
 
 
 def test_lines_of_the_standard_input(shop):
     shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 10}})
-    done = subprocess.run([shop.platoon.build / "platoonctl", "-s", shop.platoon.dir / "run/control.sock", "queue", "deliver", "--topic", "pages"],
+    done = subprocess.run([shop.platoon.build / "platoonctl", "-s", shop.platoon.dir / "run/control.sock", "--timeout", "40s", "queue", "deliver", "--topic", "pages"],
                           input="one\ntwo\n\nthree\n", capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout.count(": pages") == 3, done
     wait_until(lambda: len(shop.seen()) == 3, 30, "three tasks")
@@ -249,7 +255,7 @@ def test_metrics_and_readiness(shop):
     text = shop.text({"pages": {"wait_max": "1s"}}, {}).replace("platoon {", f'platoon {{ health = "unix:{shop.platoon.dir}/h.sock"', 1)
     shop.platoon.config_path.write_text(text)
     shop.platoon.start()
-    assert get(shop.platoon, "/readyz")[0] == 200
+    wait_until(lambda: get(shop.platoon, "/readyz")[0] == 200, 60, "it to be ready")
 
     def value(name):
         found = re.search(rf'^platoon_{name}\{{[^}}]*queue/shop/pages\.1[^}}]*\}} (\d+)', get(shop.platoon, "/metrics")[1], re.M)

@@ -1,6 +1,7 @@
 """kill -9, a standstill and a failure at each step of inbox, pull, task, settle and adopt: nothing is lost, nothing that was acked comes again, and what the
 death of a queue or backbone worker costs is no second hand-out."""
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -59,7 +60,8 @@ def ended(shop, count=COUNT):
     shop.empty("pages")
     status = shop.status("pages")
     assert (status["acked"], status["dead"], status["expired"], status["delivered"]) == (count, 0, 0, count)
-    assert not [key for key in shop.redis.keys("shop:*") if key.split(":")[-1] in ("held", "leases", "later", "flight", "facet_queue", "facet_pool", "active_facets")]
+    left = lambda: [key for key in shop.redis.keys("shop:*") if key.split(":")[-1] in ("held", "leases", "later", "flight", "facet_queue", "facet_pool", "active_facets")]
+    wait_until(lambda: not left(), 60, lambda: f"nothing to be left of it: {left()}")
     assert sorted({body["n"] for body in shop.bodies()}) == list(range(count))
     assert set(receipts(shop).values()) == {1}, "no receipt is handed out twice"
 
@@ -83,7 +85,8 @@ def test_at_work(shop, point, kind):
     fill(shop)
     visited(order)
     if kind == "stall":  # what the master does after hang_timeout, at once
-        os.kill(before[WORKING[point]]["pid"], signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has
+            os.kill(before[WORKING[point]]["pid"], signal.SIGKILL)
     ended(shop)
     assert len(shop.seen()) == COUNT, "no second hand-out"
     after = shop.platoon.workers()

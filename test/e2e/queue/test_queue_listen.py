@@ -112,6 +112,7 @@ def test_goes_on_after_deaths_of_backbone_redis_and_listener(shop):
 
 
 def test_who_does_not_read_loses_messages_and_holds_nobody_up(shop):
+    shop.own = {"hang_timeout": "10m"}  # it stays as it is, however long this takes
     start(shop)
     worker = shop.platoon.workers()["ear.1"]
     body = json.dumps("x" * 100000)

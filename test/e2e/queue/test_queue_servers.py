@@ -5,9 +5,10 @@ import subprocess
 import pytest
 
 from original_client import OriginalClient
-from platoon_fixture import base_text, section, wait_until
+from platoon_fixture import base_text, section, wait_until, whole_lines
 from queue_fixture import CONSUMER
 
+COUNT = 32  # of messages that each go to either of two servers: that one has none of them is no matter of luck
 BACKBONES = [f"queue/shop/backbone.{n}" for n in (1, 2)]
 
 
@@ -23,7 +24,7 @@ class Pair:
 
     def start(self, queues, programs=None):
         text = base_text(None, {"url": self.servers[0].url}).replace("redis main", "redis a")
-        text += section("redis b", {"url": self.servers[1].url, "timeout": "2s"}) + section("backbone shop", {"redis": "a b", "namespace": "shop"})
+        text += section("redis b", {"url": self.servers[1].url}) + section("backbone shop", {"redis": "a b", "namespace": "shop"})
         for name, keys in queues.items():
             text += section(f"queue {name}", {"pattern": name, **keys})
         for name, keys in (programs or {}).items():
@@ -35,7 +36,7 @@ class Pair:
         return self
 
     def seen(self, event="task"):
-        return [row for row in map(json.loads, self.seen_path.read_text().splitlines()) if row["event"] == event]
+        return [row for row in map(json.loads, whole_lines(self.seen_path)) if row["event"] == event]
 
     def deliver(self, n):
         return self.platoon.json("queue", "deliver", "--topic", "pages", "--facet", "f", json.dumps({"n": n}))
@@ -54,44 +55,44 @@ def pair(platoon, redis_server):
 
 def test_deliveries_go_to_both_and_all_are_taken(pair):
     pair.start({"pages": {}})
-    answers = [pair.deliver(n) for n in range(24)]
-    assert sum(pair.waiting()) == 24 and min(pair.waiting()) > 0, "a server that nobody chose in 24 deliveries"
+    answers = [pair.deliver(n) for n in range(COUNT)]
+    assert sum(pair.waiting()) == COUNT and min(pair.waiting()) > 0, f"a server that nobody chose in {COUNT} deliveries"
     assert {a["id"].split("@")[1] for a in answers} == {"a", "b"} and all(a["queues"] == ["pages"] for a in answers)
     status = pair.status()
-    assert status["waiting"] == 24 and [row["waiting"] for row in status["servers"]] == pair.waiting()
+    assert status["waiting"] == COUNT and [row["waiting"] for row in status["servers"]] == pair.waiting()
     assert [row["server"] for row in status["servers"]] == ["a", "b"]
     facets = pair.platoon.json("queue", "facets", "pages")
-    assert [(f["facet"], f["waiting"], f["servers"]) for f in facets["facets"]] == [("f", 24, ["a", "b"])]
-    assert "24" in pair.platoon.ctl("queue", "status").stdout
+    assert [(f["facet"], f["waiting"], f["servers"]) for f in facets["facets"]] == [("f", COUNT, ["a", "b"])]
+    assert str(COUNT) in pair.platoon.ctl("queue", "status").stdout
 
 
 def test_a_consumer_takes_from_both(pair):
     pair.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 4}})
-    for n in range(30):
+    for n in range(COUNT):
         pair.deliver(n)
-    wait_until(lambda: len(pair.seen()) == 30, 60, "all to be handed out")
-    assert sorted(row["body"]["n"] for row in pair.seen()) == list(range(30))
+    wait_until(lambda: len(pair.seen()) == COUNT, 60, "all to be handed out")
+    assert sorted(row["body"]["n"] for row in pair.seen()) == list(range(COUNT))
     assert {row["id"].split("@")[1] for row in pair.seen()} == {"a", "b"}
     assert pair.platoon.ctl("--timeout", "60s", "queue", "wait", "pages").returncode == 0
-    assert pair.status()["acked"] == 30
+    assert pair.status()["acked"] == COUNT
 
 
 def test_receipts_name_their_server(pair):
     pair.start({"pages": {}})
-    for n in range(12):
+    for n in range(COUNT):
         pair.deliver(n)
     pulled = []
-    while len(pulled) < 12:
+    while len(pulled) < COUNT:
         pulled += pair.platoon.json("queue", "pull", "pages", "-n", "3")
     receipts = [m["receipt"] for m in pulled]
     assert {r.split("@")[1] for r in receipts} == {"a", "b"}
     refused = pair.platoon.ctl("queue", "ack", "pages", receipts[0].split("@")[0])
     assert refused.returncode == 2 and "of which server" in refused.stderr
-    assert pair.platoon.json("queue", "renew", "pages", *receipts) == {"renewed": 12, "lost": 0}
+    assert pair.platoon.json("queue", "renew", "pages", *receipts) == {"renewed": COUNT, "lost": 0}
     buried = [next(r for r in receipts if r.endswith(s)) for s in "ab"]
     assert pair.platoon.json("queue", "bury", "pages", *buried) == {"buried": 2, "lost": 0}
     rest = [r for r in receipts if r not in buried]
-    assert pair.platoon.json("queue", "ack", "pages", *rest) == {"acked": 10, "lost": 0}
+    assert pair.platoon.json("queue", "ack", "pages", *rest) == {"acked": COUNT - 2, "lost": 0}
     letters = pair.platoon.json("queue", "dead", "pages")
     assert {letter["server"] for letter in letters} == {"a", "b"}
     assert len(pair.platoon.json("queue", "dead", "pages", "show", letters[0]["id"])) == 1
@@ -116,29 +117,29 @@ def test_what_is_done_to_a_queue_is_done_on_both(pair):
 def test_one_server_is_killed(pair):
     """Deliveries go on, what is on the dead one comes when it is back, and it is registered there again."""
     pair.start({"pages": {}}, {"giver": {}})
-    for n in range(16):
+    for n in range(COUNT):
         pair.deliver(n)
     on_b = pair.waiting()[1]
     assert on_b > 0
     pair.servers[1].stop()
     wait_until(lambda: pair.platoon.workers()[BACKBONES[1]]["trouble"], 60, "its backbone worker to say so")
-    for n in range(16, 26):
+    for n in range(COUNT, COUNT + 10):
         assert pair.deliver(n)["id"].endswith("@a"), "the tool goes to the other one"
         pair.platoon.ctl("send", "giver.1", json.dumps({"do": "deliver", "id": str(n), "backbone": "shop", "topic": "pages", "facet": "f", "body": {"n": n + 100}}))
     wait_until(lambda: len(pair.seen("delivered")) == 10, 60, "the worker's deliveries")
     assert all("error" not in row and row["message"].endswith("@a") for row in pair.seen("delivered"))
     seen = pair.platoon.ctl("--json", "queue", "status", "pages")
-    assert "server b" in seen.stderr and json.loads(seen.stdout)[0]["waiting"] == 16 - on_b + 20
+    assert "server b" in seen.stderr and json.loads(seen.stdout)[0]["waiting"] == COUNT - on_b + 20
     refused = pair.platoon.ctl("queue", "cap", "pages", "5")
     assert refused.returncode == 1 and "server b" in refused.stderr
     pair.servers[1].start()
     wait_until(lambda: pair.platoon.ctl("queue", "cap", "pages", "0").returncode == 0, 60, "the server to be back")
     wait_until(lambda: pair.redis[1].hget("shop:registered_queues", "pages") == "pages", 60, "the queue to be registered there")
-    assert pair.waiting() == [16 - on_b + 20, on_b] and pair.status()["waiting"] == 36
+    assert pair.waiting() == [COUNT - on_b + 20, on_b] and pair.status()["waiting"] == COUNT + 20
     pulled = []
-    while len(pulled) < 36:
+    while len(pulled) < COUNT + 20:
         pulled += pair.platoon.json("queue", "pull", "pages", "-n", "20")
-    assert sorted(json.loads(m["body"])["n"] for m in pulled) == sorted([*range(26), *range(116, 126)]), "each once"
+    assert sorted(json.loads(m["body"])["n"] for m in pulled) == sorted([*range(COUNT + 10), *range(COUNT + 100, COUNT + 110)]), "each once"
 
 
 def test_the_original_client_with_several_servers(pair):
