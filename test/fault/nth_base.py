@@ -1,5 +1,6 @@
 """nth_base.py: a test in which the Nth call fails: its command line, and its course: rows of N = 1, 2, 3 … until fewer than N such calls are made, each over a platoon of its own."""
 import argparse
+import contextlib
 import os
 import pathlib
 import signal
@@ -39,9 +40,13 @@ def until_none_fails(turn, first=1, step=1):
 
 def start_anew(platoon, name, fail):
     """The worker of this name is killed, and the one that comes for it counts its calls from its first one on: the master is stopped until fail() has said which is to fail."""
-    victim = platoon.pid_of(name)
+    def ready():
+        node = platoon.workers()[name]
+        return node["state"] == "READY" and node["pid"]
+    victim = wait_until(ready, LIMIT, f"{name}, which may have died of the round before")
     freeze(platoon.process.pid)
-    os.kill(victim, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(victim, signal.SIGKILL)
     fail()
     os.kill(platoon.process.pid, signal.SIGCONT)
     wait_until(lambda: (w := platoon.workers()[name])["state"] == "READY" and w["pid"] != victim, LIMIT, f"a new {name}")
