@@ -88,5 +88,6 @@ def test_redis_is_away_when_a_job_ends(etlas):
     (etlas.platoon.dir / "gate").touch()
     wait_until(lambda: etlas.seen("end", job), 60, "its end")
     etlas.server.resume()
+    wait_until(lambda: etlas.platoon.ctl("job", "show", job).returncode == 0, 60, "Redis to be there again")  # for whom it was away for too long
     etlas.until(job, "finished")
     assert len(etlas.seen(job=job)) == 1 and etlas.places(job) == ["finished"]

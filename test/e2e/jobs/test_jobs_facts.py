@@ -1,10 +1,12 @@
 """What is known of a job, wherever it is asked; how it is tried again and finishes in time; and what a reload, rq's client and a platform that has changed make of it."""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import threading
 import time
+from datetime import datetime, timedelta
 
 import pytest
 from platoon_fixture import alive, wait_until
@@ -33,8 +35,7 @@ def test_a_job_everywhere(etlas):
     assert list(row) == MEMBERS
     assert {name for name in MEMBERS if shown[name] is None} == {"cause", "reason", "ended_at", "meta", "result", "exit_code", "signal", "oom", "cpu_ms",
                                                                  "max_rss_bytes", "run_ms"}
-    wait_until(lambda: "runs coinis (devTest)" in etlas.platoon.ctl("tree").stdout, 60, "the tree to show what it does")
-    [line] = [line for line in etlas.platoon.ctl("tree").stdout.splitlines() if "runs coinis" in line]
+    line = wait_until(lambda: re.search(r"^.*runs coinis \(devTest\).* 40 %.*$", etlas.platoon.ctl("tree").stdout, re.M), 60, "the tree to show what it does")[0]
     assert "sanjer.1" in line and "s 40 %" in line
     assert etlas.platoon.ctl("--timeout", "1s", "job", "wait", job).returncode == 124
     opened(etlas)
@@ -84,18 +85,18 @@ def test_settings_that_do_not_fit_any_more(etlas):
 
 def test_retries_are_spread(etlas):
     """Full jitter: from now on to the longest pause; what waits for it stands where RQ's clients see it."""
-    etlas.start(sanjers=2, retries=5, retry_min="1h", retry_max="1h")
+    etlas.start(sanjers=2, retries=5, retry_min="24h", retry_max="24h")
     jobs = [etlas.run({"exit": 1, "from": 9}) for _ in range(16)]
-    for job in jobs:
-        etlas.until(job, "scheduled")
+    wait_until(lambda: all(etlas.places(job) == ["scheduled"] for job in jobs), 60, "all to wait")  # one may have been due already
     registry = Queue("q", connection=etlas.redis).scheduled_job_registry
     assert sorted(registry.get_job_ids()) == sorted(jobs) and all(etlas.places(job) == ["scheduled"] for job in jobs)
     pauses = [etlas.redis.zscore("rq:scheduled:q", job) - time.time() for job in jobs]
-    assert max(pauses) <= 3600 and min(pauses) > -60 and max(pauses) - min(pauses) > 600, pauses
-    shown = etlas.show(jobs[0])
-    assert (shown["status"], shown["attempt"], shown["reason"]) == ("scheduled", 1, "exited with code 1")
-    etlas.redis.zadd("rq:scheduled:q", {jobs[0]: 1})
-    wait_until(lambda: len(etlas.seen(job=jobs[0])) == 2, 60, "what is due to run again")
+    assert max(pauses) <= 86400 and min(pauses) > -60 and max(pauses) - min(pauses) > 14400, pauses
+    last = jobs[pauses.index(max(pauses))]
+    shown, begun = etlas.show(last), len(etlas.seen(job=last))
+    assert (shown["status"], shown["attempt"], shown["reason"]) == ("scheduled", begun, "exited with code 1")
+    etlas.redis.zadd("rq:scheduled:q", {last: 1})
+    wait_until(lambda: len(etlas.seen(job=last)) == begun + 1, 60, "what is due to run again")
 
 
 def test_an_orderly_stop_lets_it_finish(etlas):
@@ -270,17 +271,20 @@ def test_all_of_the_shim(etlas):
 
 
 def test_one_wake_a_job(etlas):
-    """Of eight that are idle each job wakes one; on a busy machine a claim may take so long that another is woken beside it."""
+    """Of eight that are idle each job wakes one; where a claim takes longer than the keeper waits for it, 20 ms, another is woken beside it each time."""
     etlas.start(sanjers=8)
     wait_until(lambda: etlas.platoon.workers()["jobs/etlas/keeper"]["doing"] == "8 idle", 60, "all to be idle")
 
     def woken():
         return sum(worker["counters"].get("messages_in_total", 0) for name, worker in etlas.platoon.workers().items() if "sanjer" in name)
     before = woken()
+    late = 0
     for _ in range(12):
-        etlas.until(etlas.run(), "finished")
+        shown = etlas.until(etlas.run(), "finished")
+        enqueued, started = (datetime.strptime(shown[name], "%Y-%m-%dT%H:%M:%S.%fZ") for name in ("enqueued_at", "started_at"))
+        late += (started - enqueued) // timedelta(milliseconds=20)
     wait_until(lambda: woken() >= before + 12, 60, lambda: f"all wakes to be counted: {woken() - before}")
-    assert woken() - before <= 18, f"{woken() - before} wakes for 12 jobs"
+    assert woken() - before <= 18 + late, f"{woken() - before} wakes for 12 jobs, {late} beside slow claims"
 
 
 def test_who_was_woken_and_stands_still_keeps_nobody_waiting(etlas):

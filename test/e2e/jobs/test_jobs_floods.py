@@ -62,7 +62,7 @@ def test_it_prints_without_end(etlas, kind):
 
 
 def test_time_ends_it_too(etlas):
-    etlas.add("floods.sh", "#!/bin/sh\ntrap '' TERM\nyes 0123456789abcdef\n", '{"timeout": "1s"}')
+    etlas.add("floods.sh", "#!/bin/sh\ntrap '' TERM\nyes 0123456789abcdef\n", '{"timeout": "5s"}')
     etlas.start(sanjers=1, stop_timeout="500ms")
     shown = etlas.until(etlas.run(platform="floods"), "failed")
     assert (shown["cause"], len(told(etlas, shown["job_id"], "output"))) == ("timeout", 64 << 10)
@@ -76,4 +76,5 @@ def test_stages_without_end(etlas):
     meta = etlas.meta(shown["job_id"])
     assert shown["result"] == "well" and 900 < len(meta) < 1100, len(meta)
     assert meta["stage 0"] == "again" and meta["stage 1"] == "x" * 1000
+    wait_until(lambda: "meta-full" in etlas.platoon.log(), 60, "the log to say so")
     assert etlas.platoon.log().count("meta-full") == 1

@@ -83,15 +83,15 @@ def test_a_function_that_dies_is_tried_again(functions, tasks):
 
 
 def test_time(functions, tasks):
-    f = functions.start(stop_timeout="500ms")
-    late = f.queue.enqueue(tasks.loop, job_timeout=1, on_failure=tasks.on_failure)
-    deaf = f.queue.enqueue(tasks.deaf, job_timeout=1)
+    f = functions.start()
+    late = f.queue.enqueue(tasks.loop, job_timeout=4, on_failure=tasks.on_failure)
+    deaf = f.queue.enqueue(tasks.deaf, job_timeout=4)
     f.until(late, "failed")
     assert "JobTimeoutException" in late.latest_result().exc_string
     f.until(deaf, "failed")
     for job in (late, deaf):
         shown = f.etlas.show(job.id)
-        assert (shown["cause"], shown["reason"]) == ("timeout", "timed out after 1s")
+        assert (shown["cause"], shown["reason"]) == ("timeout", "timed out after 4s")
     assert f.redis.lrange("called", 0, -1) == [f"failure {late.id} JobTimeoutException".encode()]
     assert f.value(f.queue.enqueue(tasks.add, 1, job_timeout=-1)) == 3
 
@@ -262,9 +262,9 @@ def test_cancel_list_and_retry(functions, tasks, tmp_path):
     running = f.queue.enqueue(tasks.wait, str(tmp_path / "never"))
     f.until(running, "started")
     waiting = f.queue.enqueue(tasks.add, 1)
-    listed = f.etlas.platoon.json("job", "list", "--queue", "default", "--status", "queued")
-    assert [job["job_id"] for job in listed["jobs"]] == [waiting.id]
-    assert {job["job_id"] for job in f.etlas.platoon.json("job", "list")["jobs"]} == {running.id, waiting.id}
+    listed = lambda *words: [job["job_id"] for job in f.etlas.platoon.json("job", "list", *words)["jobs"]]
+    wait_until(lambda: set(listed()) == {running.id, waiting.id}, 60, "both to be listed")
+    assert listed("--queue", "default", "--status", "queued") == [waiting.id]
     f.etlas.platoon.json("job", "cancel", waiting.id)
     assert waiting.get_status(refresh=True) == "canceled" and f.queue.canceled_job_registry.get_job_ids() == [waiting.id]
     f.etlas.platoon.json("job", "retry", waiting.id)

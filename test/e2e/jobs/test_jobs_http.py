@@ -1,4 +1,5 @@
 """Jobs over HTTP: each route, good and bad, who may ask, and what raw sockets try."""
+import contextlib
 import http.client
 import json
 import os
@@ -59,14 +60,16 @@ class Desk:
         return answer.message["job_id"]
 
     def until(self, job, status):
-        wait_until(lambda: self.get(f"/execution/get?job_id={job}").message["status"] == status, 60, f"{job} to be {status}")
-        return self.get(f"/execution/get?job_id={job}").message
+        def is_so():
+            told = self.get(f"/execution/get?job_id={job}").message
+            return told if told["status"] == status else None
+        return wait_until(is_so, 60, f"{job} to be {status}")
 
     def raw(self, text):
-        """What comes back on a connection that says just this, until the server closes it."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60 * SCALE) as s:
+        """What comes back on a connection that says just this, until the server closes it: by a reset when it has not read all of that."""
+        got = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60 * SCALE) as s, contextlib.suppress(ConnectionResetError, BrokenPipeError):
             s.sendall(text)
-            got = b""
             while part := s.recv(65536):
                 got += part
         return got

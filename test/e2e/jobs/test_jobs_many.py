@@ -65,8 +65,9 @@ def test_all_of_a_status(etlas):
     assert [row["job_id"] for row in etlas.platoon.json("job", "cancel", "--all", "--status", "queued", "--platform", "other")] == waits[1:2]
     assert {(row["job_id"], row["status"]) for row in etlas.platoon.json("job", "cancel", "--all", "--status", "queued")} == {
         (waits[0], "canceled"), (waits[2], "canceled")}
-    rows = {(row["platform_id"], row["status"]): row["jobs"] for row in etlas.platoon.json("job", "stats")}
-    assert rows == {("coinis", "failed"): 6, ("other", "failed"): 6, ("coinis", "canceled"): 2, ("other", "canceled"): 1}, rows
+    rows = lambda: {(row["platform_id"], row["status"]): row["jobs"] for row in etlas.platoon.json("job", "stats")}
+    wanted = {("coinis", "failed"): 6, ("other", "failed"): 6, ("coinis", "canceled"): 2, ("other", "canceled"): 1}
+    wait_until(lambda: rows() == wanted, 60, lambda: f"all to be counted: {rows()}")
 
 
 def test_tail_follows(etlas):

@@ -150,7 +150,7 @@ def stuck(mariadb):
 
 def test_a_database_that_does_not_answer(stores, mariadb):
     """The job's timeout is that of what it stores, too."""
-    stores.start(sanjers=1, timeout="2s")
+    stores.start(sanjers=1, timeout="8s")  # time enough to come to that, also on a busy machine
     mariadb.signal(signal.SIGSTOP)
     try:
         shown = run(stores, [{"day": "2026-11-20", "site": "a"}], mariadb.settings(), "failed")

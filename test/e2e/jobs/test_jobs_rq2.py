@@ -144,6 +144,7 @@ def test_cancel_tells_its_worker(functions, tasks):
     job = run_by_rq(f, tasks.add, 600)
     channel = f.redis.pubsub(ignore_subscribe_messages=True)
     channel.subscribe("rq:pubsub:theirs")
+    wait_until(lambda: f.redis.pubsub_numsub("rq:pubsub:theirs") == [(b"rq:pubsub:theirs", 1)], 60, "the worker to listen")
     assert f.etlas.platoon.json("job", "cancel", job.id)[0]["status"] == "stopping"
     told = []
     wait_until(lambda: told.append(channel.get_message(timeout=0.1)) or told[-1], 60, "the worker to be told")
@@ -170,8 +171,7 @@ def test_nobody_has_a_job_that_rq_has_deleted(functions, tasks, tmp_path):
     f.until(job, "started")
     Job.fetch(job.id, connection=f.redis).delete()
     key = f.redis.smembers("rq:workers").pop()
-    wait_until(lambda: f.redis.hget(key, "current_job") is None, 60, "nobody to have it")
-    assert f.redis.hget(key, "state") == b"idle" and f.redis.zcard("rq:wip:default") == 0
+    wait_until(lambda: f.redis.hmget(key, "current_job", "state") == [None, b"idle"] and f.redis.zcard("rq:wip:default") == 0, 60, "nobody to have it")
 
 
 def test_what_a_lost_job_says_to_rq(functions, tasks, tmp_path):

@@ -212,8 +212,7 @@ def killed(etlas, *names):
         os.kill(victim["pid"], signal.SIGSEGV)
     for victim in victims:
         etlas.platoon.replaced(victim)
-        report = etlas.platoon.ctl("crashes", victim["name"]).stdout
-        assert "crash" in report, report
+        report = wait_until(lambda: (lambda text: text if "crash" in text else None)(etlas.platoon.ctl("crashes", victim["name"]).stdout), 60, "the report")
         none_of(f"the report of {victim['name']}", report)
 
 

@@ -30,7 +30,7 @@ def test_rq_shows_them(etlas):
     gate = str(etlas.platoon.dir / "gate")
     job = etlas.run({"until": gate})
     wait_until(lambda: etlas.seen(job=job), 60, "it to run")
-    busy = [worker for worker in workers(etlas).values() if worker.get_state() == "busy"]
+    busy = wait_until(lambda: [worker for worker in workers(etlas).values() if worker.get_state() == "busy"], 60, "RQ to see it")
     assert [worker.get_current_job_id() for worker in busy] == [job]
     assert busy[0].name == etlas.show(job)["worker"]
     text = rq(etlas, "info", "q")
@@ -81,6 +81,7 @@ def test_stop_job(etlas):
     jobs = [etlas.run({"until": "/nowhere"}) for _ in range(2)]
     waits = etlas.run()
     wait_until(lambda: len(etlas.seen()) == 2, 60, "both to run")
+    wait_until(lambda: etlas.redis.pubsub_numpat() > 0, 60, "somebody to listen")
     send_stop_job_command(etlas.redis, jobs[0])
     shown = etlas.until(jobs[0], "stopped")
     assert (shown["cause"], etlas.places(jobs[0])) == ("canceled", ["failed"])
