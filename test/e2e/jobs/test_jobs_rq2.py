@@ -39,6 +39,14 @@ def run_by_rq(functions, function, lease_s, **fields):
     return job
 
 
+def take_by_rq(functions, function, *args, ago_s):
+    """As its worker of one queue does it, which dies before it says that it has it; another has seen that, and died too."""
+    job = save(functions, function, *args, enqueued_at="2026-11-26T00:24:00.123456Z")
+    functions.redis.rpush(f"{functions.queue.key}:intermediate", job.id)
+    functions.redis.set(f"{functions.queue.key}:intermediate:first_seen:{job.id}", time.time() - ago_s, ex=86400)
+    return job
+
+
 def results(functions, job):
     """The latest first: type, whose, and the value or text."""
     rows = [{name.decode(): value.decode() for name, value in row.items()} for _, row in functions.redis.xrevrange(f"rq:results:{job.id}")]
@@ -137,6 +145,14 @@ def test_what_its_worker_has_is_left(functions, tasks):
     wait_until(lambda: set(f.redis.zrange("rq:wip:default", 0, -1)) == {f"{job.id}:e1".encode() for job in (runs, late)}, 60, "the others to go")
     assert f.value(f.queue.enqueue(tasks.add, 1)) == 3
     assert runs.get_status(refresh=True) == "started" and late.get_status(refresh=True) == "started"
+
+
+def test_what_its_worker_had_taken_is_run(functions, tasks):
+    f = functions.start()
+    taken = take_by_rq(f, tasks.add, 1, ago_s=0)
+    assert f.value(take_by_rq(f, tasks.add, 1, ago_s=61)) == 3
+    assert f.redis.lrange("rq:queue:default:intermediate", 0, -1) == [taken.id.encode()]
+    assert [key.decode().split(":")[-1] for key in f.redis.scan_iter("*:first_seen:*")] == [taken.id]
 
 
 def test_cancel_tells_its_worker(functions, tasks):

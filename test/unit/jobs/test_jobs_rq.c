@@ -4,6 +4,8 @@
  */
 #include "test/unit/jobs/jobs_fixture.h"
 
+#include <stdlib.h>
+
 /* What the latest entry of rq:results says of itself. */
 static bool latest_is(const char *id, const char *text)
 {
@@ -171,6 +173,163 @@ START_TEST(test_an_entry_that_nobody_has)
 }
 END_TEST
 
+#define BETWEEN   "rq:queue:q:intermediate"
+#define FIRST(id) BETWEEN ":first_seen:" id
+
+/* An rq worker of RQ 2 has taken it, of one queue, and has not said so yet; RQ has seen it there `ago` seconds ago. */
+static void taken_by_rq(const char *id, long long ago)
+{
+    queue_redis("SADD platoon:{jobs:t}:functions q");
+    queue_redis("HSET rq:job:%s status queued origin q description f() failure_ttl 60", id);
+    queue_redis("RPUSH " BETWEEN " %s", id);
+    queue_redis("SET " FIRST("%s") " %lld.25 EX 86400", id, queue_now() / 1000 - ago);
+}
+
+/* What is seen there for the first time is noted as RQ notes it, so that either goes by the other's note. */
+START_TEST(test_what_an_rq_worker_has_taken)
+{
+    taken_by_rq("a", 0);
+    queue_redis("DEL " FIRST("a"));
+    long long before = queue_now() / 1000;
+    ck_assert_str_eq(j_text(orphans, "me:", "2", "q"), "[]");
+    ck_assert_str_eq(queue_redis("EXISTS " FIRST("a")), "0");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[]");
+    double seen = atof(queue_redis("GET " FIRST("a")));
+    ck_assert_double_ge(seen, (double)before);
+    ck_assert_double_lt(seen, (double)(queue_now() / 1000 + 1));
+    queue_redis("TTL " FIRST("a"));
+    ck_assert_int_gt(queue_int(queue.reply), 86300);
+    ck_assert_int_le(queue_int(queue.reply), 86400);
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[]");
+    ck_assert_double_eq(atof(queue_redis("GET " FIRST("a"))), seen);
+    ck_assert_str_eq(queue_redis("LRANGE " BETWEEN " 0 -1"), "[a]");
+}
+END_TEST
+
+START_TEST(test_what_died_with_an_rq_worker)
+{
+    taken_by_rq("a", 50);
+    jobs_enqueue("ours");
+    ck_assert_str_eq(queue_redis("LMOVE rq:queue:q " BETWEEN " LEFT RIGHT"), "ours");
+    queue_redis("HSET rq:job:ours enqueued_at 2001-01-01T00:00:00.250000Z platoon.rerun 0");
+    queue_redis("SET " FIRST("ours") " 1.5");
+    queue_redis("RPUSH rq:queue:q other");
+    ck_assert_str_eq(j_text(orphans, "me:", "2", "q"), "[]");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[]");
+    taken_by_rq("a", 62);
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[[a q queued]]");
+    ck_assert_str_eq(queue_redis("LRANGE rq:queue:q 0 -1"), "[a other]");
+    queue_redis("SET " FIRST("ours") " 978307200.5");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[[ours q queued]]");
+    ck_assert_str_eq(queue_redis("LRANGE rq:queue:q 0 -1"), "[ours a other]");
+    ck_assert_str_eq(queue_redis("EXISTS " BETWEEN " " FIRST("a") " " FIRST("ours")), "0");
+    ck_assert_str_eq(jobs_field("a", "platoon.lost"), "1");
+    ck_assert_str_eq(jobs_claim("me.1"), "ours");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[]");
+}
+END_TEST
+
+/* As often as a sanjer may die of it; what RQ's client has queued again begins anew. */
+START_TEST(test_what_dies_with_each_rq_worker)
+{
+    static const char *const ends[] = {"queued", "failed"};
+    for (int life = 0; life < 2; life++) {
+        for (int i = 0; i < 2; i++) {
+            char expected[32];
+            queue_redis("DEL rq:queue:q");
+            taken_by_rq("a", 62);
+            queue_redis("HDEL rq:job:a enqueued_at");
+            snprintf(expected, sizeof expected, "[[a q %s]]", ends[i]);
+            ck_assert_str_eq(j_text(orphans, "", "1", "q"), expected);
+        }
+        ck_assert_str_eq(jobs_where("a"), "f");
+        ck_assert_str_eq(jobs_field("a", "platoon.cause"), "lost");
+        ck_assert_str_eq(jobs_field("a", "platoon.reason"), "its rq worker died 2 times");
+        ck_assert(latest_is("a", "type 2 ") && latest_is("a", "exc_string eJ"));
+        ck_assert_str_eq(queue_redis("EXISTS " BETWEEN " " FIRST("a")), "0");
+    }
+}
+END_TEST
+
+/* It has begun, was put in its queue and taken since then, or is RQ's whole. */
+START_TEST(test_what_is_not_stuck_with_an_rq_worker)
+{
+    taken_by_rq("of-rq-1", 62);
+    queue_redis("ZADD rq:wip:q %lld of-rq-1", queue_now() / 1000 + 100);
+    taken_by_rq("of-rq-2", 62);
+    queue_redis("ZADD rq:wip:q %lld of-rq-2:e", queue_now() / 1000 + 100);
+    queue_redis("ZADD rq:executions:of-rq-2 1 e");
+    taken_by_rq("again", 3600);
+    queue_redis("HSET rq:job:again enqueued_at 2001-01-01T00:00:00.250000Z");
+    queue_redis("SET " FIRST("again") " 978307200.2");
+    taken_by_rq("theirs", 62);
+    queue_redis("HSET rq:job:theirs origin q2");
+    queue_redis("LREM " BETWEEN " 1 theirs");
+    queue_redis("RPUSH rq:queue:q2:intermediate theirs");
+    queue_redis("SET rq:queue:q2:intermediate:first_seen:theirs 1");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[]");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q2"), "[]");
+    ck_assert_str_eq(queue_redis("LRANGE " BETWEEN " 0 -1"), "[of-rq-1 of-rq-2 again]");
+    ck_assert_str_eq(queue_redis("LRANGE rq:queue:q2:intermediate 0 -1"), "[theirs]");
+    ck_assert_str_eq(queue_redis("EXISTS rq:queue:q"), "0");
+    ck_assert_double_gt(atof(queue_redis("GET " FIRST("again"))), 978307201);
+    /* By a clock that is ahead it would be put there after each look. */
+    taken_by_rq("ahead", 62);
+    queue_redis("HSET rq:job:ahead enqueued_at 2222-11-26T00:24:00.123456Z");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[[ahead q queued]]");
+}
+END_TEST
+
+/* Only the entry goes. */
+START_TEST(test_what_nobody_has_taken)
+{
+    taken_by_rq("gone", 0);
+    queue_redis("DEL rq:job:gone");
+    taken_by_rq("moved", 0);
+    queue_redis("HSET rq:job:moved origin other");
+    taken_by_rq("over", 62);
+    queue_redis("HSET rq:job:over status finished");
+    taken_by_rq("twice", 62);
+    queue_redis("RPUSH " BETWEEN " twice");
+    queue_redis("RPUSH rq:queue:q first twice");
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[]");
+    ck_assert_str_eq(queue_redis("EXISTS " BETWEEN " " FIRST("gone") " " FIRST("moved") " " FIRST(
+                         "over") " " FIRST("twice")),
+                     "0");
+    ck_assert_str_eq(queue_redis("LRANGE rq:queue:q 0 -1"), "[first twice]");
+    ck_assert_str_eq(jobs_field("over", "status"), "finished");
+    ck_assert_str_eq(jobs_field("moved", "status"), "queued");
+}
+END_TEST
+
+/* So that no look takes long. */
+START_TEST(test_a_page_of_what_died_with_rq_workers)
+{
+    char id[16];
+    for (int i = 0; i < 60; i++) {
+        snprintf(id, sizeof id, "j%d", i);
+        taken_by_rq(id, 62);
+    }
+    j_text(orphans, "", "2", "q");
+    ck_assert_uint_eq(queue.reply->elements, 50);
+    ck_assert_str_eq(queue_redis("LLEN " BETWEEN), "10");
+    j_text(orphans, "", "2", "q");
+    ck_assert_uint_eq(queue.reply->elements, 10);
+    ck_assert_str_eq(queue_redis("LLEN rq:queue:q"), "60");
+    /* Each is looked for in the queue: in a long one for fewer. */
+    for (int i = 0; i < 3; i++) {
+        snprintf(id, sizeof id, "k%d", i);
+        taken_by_rq(id, 62);
+    }
+    queue_redis("EVAL for\ti=1,49000\tdo\tredis.call('RPUSH','rq:queue:q',i)\tend 0");
+    for (size_t left = 3; left > 0; left = left > 2 ? left - 2 : 0) {
+        j_text(orphans, "", "2", "q");
+        ck_assert_uint_eq(queue.reply->elements, left > 2 ? 2 : left);
+    }
+}
+END_TEST
+
 /* It is told, which a subscriber sees (test_jobs_rq2.py); its hash has nothing by which a later attempt would stop. */
 START_TEST(test_cancel_of_what_an_rq_worker_has)
 {
@@ -183,4 +342,7 @@ END_TEST
 JOBS_SUITE("jobs_rq", test_results, test_a_retry_of_what_is_stopped, test_lost,
            test_what_is_behind_a_worker, test_nobody_has_what_is_gone,
            test_a_function_that_goes_first_again, test_what_an_rq_worker_has,
-           test_an_entry_that_nobody_has, test_cancel_of_what_an_rq_worker_has)
+           test_an_entry_that_nobody_has, test_what_an_rq_worker_has_taken,
+           test_what_died_with_an_rq_worker, test_what_dies_with_each_rq_worker,
+           test_what_is_not_stuck_with_an_rq_worker, test_what_nobody_has_taken,
+           test_a_page_of_what_died_with_rq_workers, test_cancel_of_what_an_rq_worker_has)
