@@ -8,6 +8,7 @@
 #include "proto/jobs/job_field.h"
 #include "workers/jobs/job_pickle.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -160,23 +161,36 @@ static const char *result_field(const struct sanjer_run *run, const struct end *
                                                                       : "exc_string";
 }
 
+/* What cannot be a pickle is what RQ 2 has it be: an entry without one breaks what its clients list. */
+static int put_value(struct buffer *out, const json_t *value)
+{
+    int rc = job_pickle_write(out, value);
+    if (rc != -EINVAL)
+        return rc;
+    json_t *instead = json_string("Unserializable return value");
+    buffer_clear(out);
+    rc = instead != NULL ? job_pickle_write(out, instead) : -ENOMEM;
+    json_decref(instead);
+    return rc;
+}
+
 /* And its value: of a job that has finished, or why it has not; both as RQ has them, in base64. */
 static void put_result(const struct sanjer_run *run, const struct end *e, const char *field,
                        struct buffer *out)
 {
     struct buffer bytes = BUFFER_EMPTY;
     json_t *none = json_null();
+    int rc = 0;
     bool is_value = strcmp(field, "return_value") == 0;
-    if (run->returned != NULL && is_value) {
+    if (run->returned != NULL && is_value)
         buffer_append_text(out, run->returned);
-        return;
-    }
-    int rc =
-        is_value
-            ? job_pickle_write(&bytes, run->result != NULL ? run->result : none)
-            : job_zlib_write(&bytes, slice_of(run->traceback != NULL ? run->traceback : e->reason));
-    if (rc == 0)
-        base64_append(out, buffer_slice(&bytes));
+    else if (is_value)
+        rc = put_value(&bytes, run->result != NULL ? run->result : none);
+    else
+        rc = job_zlib_write(&bytes, slice_of(run->traceback != NULL ? run->traceback : e->reason));
+    base64_append(out, buffer_slice(&bytes)); /* nothing of what was that already */
+    if (rc != 0 || !buffer_ok(out))
+        worker_exit(run->s->w, CONTRACT_EXIT_SHORT, "memory is short for what a job has said");
     buffer_fini(&bytes);
 }
 
