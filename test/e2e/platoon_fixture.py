@@ -280,6 +280,8 @@ class Platoon:
     # ---- the tool ----
 
     def ctl(self, *words, socket_path=None, **options):
+        # With Python's environment: readline, where something has loaded it, sets COLUMNS in the one below, and tables are cut.
+        options.setdefault("env", os.environ)
         return subprocess.run([str(self.build / "platoonctl"), "-s", str(socket_path or self.dir / "run/control.sock"), *patient(words), *words],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape", timeout=90 * SCALE,
                               **options)

@@ -57,9 +57,9 @@ struct watcher {
     uint64_t lease_ms, claims_max;
     uint64_t max_attempts, missing_retry_ms;
     bool polling, asking, looking, signing; /* a reply is awaited */
-    bool soon; /* since the ledger was last asked for, something has come that it will know of */
-    bool known;       /* what was asked first on this connection has been answered */
-    bool event;       /* one came since the last look */
+    bool soon;  /* since the ledger was last asked for, something has come that it will know of */
+    bool known; /* what was asked first on this connection has been answered */
+    bool event; /* one came since the last look */
     bool events_come; /* what was found after an idle while was announced: so the next will be */
     uint64_t polled_at_ms, found_at_ms;
     uint64_t subscribe_at_ms;          /* when it last asked for a channel that is refused */

@@ -39,10 +39,13 @@ static const struct row rows[] = {
      "ACL SETUSER", false, true},
     {"ERR platoon: PERSIST k\tERR ACL failure in script: User u has no permissions to run the "
      "'persist' command",
-     "(ACL failure in script: User u has no permissions to run the 'persist' command)", false, true},
-    {"ERR platoon: PERSIST k\tERR ACL failure in script: No permissions to access a key script: f_ab, "
+     "(ACL failure in script: User u has no permissions to run the 'persist' command)", false,
+     true},
+    {"ERR platoon: PERSIST k\tERR ACL failure in script: No permissions to access a key script: "
+     "f_ab, "
      "on @user_script:1.",
-     "ACL SETUSER, see RIGHTS IN REDIS in platoon.conf(5) (ACL failure in script: No permissions to "
+     "ACL SETUSER, see RIGHTS IN REDIS in platoon.conf(5) (ACL failure in script: No permissions "
+     "to "
      "access a key)",
      false, true},
     {"ERR Error running script (call to f_1): @user_script:7: platoon: HDEL k\t@user_script: 7: "
