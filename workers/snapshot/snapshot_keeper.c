@@ -9,7 +9,6 @@
 
 #include "common/clock.h"
 #include "common/crc32c.h"
-#include "common/fault.h"
 #include "common/log.h"
 #include "common/pack.h"
 #include "common/text.h"
@@ -172,39 +171,40 @@ static void keeper_on_change(uv_fs_event_t *event, const char *name, int events,
         keeper_wait(k);
 }
 
-/* The folder that the branch's file is in: it is replaced, not written. */
 static void keeper_watch(struct keeper *k)
 {
-    char folder[PATH_MAX + 300];
-    snprintf(folder, sizeof folder, "%s/%s", k->path, k->branch);
-    *strrchr(folder, '/') = '\0';
     k->blind = 0;
     if (!keeper_is_ours(k))
         return;
-    int rc = FAULT_POINT("snapshot.keeper-watch", slice_of(""))
-                 ? UV_EMFILE
-                 : uv_fs_event_start(&k->event, keeper_on_change, folder, 0);
+    int rc = keeper_watch_start(k, keeper_on_change);
     if (rc != 0) {
-        k->blind = rc != UV_ENOENT ? rc : 0; /* of a branch with a folder's name before its first */
+        k->blind = rc != UV_ENOENT ? rc : 0; /* its folder has gone in between: soon again */
         return;
     }
-    k->is_watched = true;
-    keeper_sweep(k);
+    if (!k->is_swept) {
+        k->is_swept = true;
+        keeper_sweep(k);
+        if (k->keep_ms > 0 || k->daily_ms > 0)
+            k->due_ms[KEEPER_CUT] = clock_mono_ms();
+    }
     keeper_on_change(&k->event, NULL, 0, 0);
-    if (k->keep_ms > 0 || k->daily_ms > 0)
-        k->due_ms[KEEPER_CUT] = clock_mono_ms();
 }
 
-/* The store may have gone, and another platoon may have come: then all begins anew. */
+/*
+ * The store may have gone, and another platoon may have come: then all begins anew. Where only the branch's folder is
+ * another nothing is swept: who has removed it is git, which somebody else runs, and its files may be those.
+ */
 static bool keeper_may_work(struct keeper *k)
 {
-    if (k->is_watched && !keeper_is_ours(k)) {
-        uv_fs_event_stop(&k->event);
-        k->is_watched = false;
+    if (k->is_swept && !keeper_is_ours(k)) {
+        keeper_watch_stop(k);
+        k->is_swept = false;
         for (int i = 0; i < KEEPER_TASKS; i++)
             k->due_ms[i] = NEVER;
         keeper_answer(k, "the repository's store is away: try again");
     }
+    if (k->is_watched && !keeper_watch_is_right(k))
+        keeper_watch_stop(k);
     if (!k->is_watched)
         keeper_watch(k);
     return k->is_watched;
@@ -249,6 +249,7 @@ static void keeper_turn(struct keeper *k)
 {
     if (k->task != KEEPER_TASKS)
         return;
+    char blind[KEEPER_WHY_SIZE];
     uint64_t now = clock_mono_ms();
     if (keeper_may_work(k)) {
         if (k->has_changed)
@@ -256,6 +257,8 @@ static void keeper_turn(struct keeper *k)
         for (int i = 0; i < KEEPER_TASKS && k->task == KEEPER_TASKS; i++)
             if (k->due_ms[i] <= now)
                 keeper_begin(k, (enum keeper_task)i);
+    } else if (k->blind != 0) {
+        keeper_answer(k, keeper_idle_why(k, blind));
     }
     if (k->task == KEEPER_TASKS)
         keeper_wait(k);
@@ -322,7 +325,10 @@ static int keeper_init(struct worker *w, void *state)
 
 static void keeper_on_tick(struct worker *w, void *state)
 {
-    keeper_tell(state);
+    struct keeper *k = state;
+    if (k->is_watched && !keeper_watch_is_right(k))
+        keeper_turn(k);
+    keeper_tell(k);
     worker_rest(w);
 }
 
@@ -332,6 +338,7 @@ static void keeper_fini(struct worker *w, void *state)
     (void)w;
     if (k->run != NULL)
         child_run_abandon(k->run);
+    keeper_watch_stop(k);
     uv_close((uv_handle_t *)&k->event, NULL);
     uv_close((uv_handle_t *)&k->timer, NULL);
     snapshot_cut_free(k->cut);

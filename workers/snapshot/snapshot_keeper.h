@@ -3,6 +3,7 @@
  * repository, beside the store that writes it.
  *
  * snapshot_keeper.c       its life: what is due, one task at a time; the verb
+ * snapshot_keeper_watch.c the folder in which a change of the branch is heard of
  * snapshot_keeper_git.c   one of git's programs: its words, its time, why it failed
  * snapshot_keeper_disk.c  what lies in the repository: counted, swept; whether the store that writes it is ours
  * snapshot_keeper_pack.c  the task that packs
@@ -48,8 +49,10 @@ struct keeper {
     char mirror_ref[sizeof KEEPER_MIRRORED + 16]; /* of that one */
     uint64_t pack_after, keep_ms, daily_ms;
 
+    bool is_swept;    /* since the store is ours */
     bool is_watched;  /* the branch's folder */
     bool has_changed; /* since it was measured */
+    int folder;       /* while it is watched: held open */
     uv_fs_event_t event;
     uv_timer_t timer;                /* when something is due */
     uint64_t due_ms[KEEPER_TASKS];   /* CLOCK_MONOTONIC; UINT64_MAX: not */
@@ -84,6 +87,14 @@ void keeper_done(struct keeper *k);
 /* It goes on at push_ms. */
 void keeper_later(struct keeper *k);
 void keeper_fail(struct keeper *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- snapshot_keeper_watch.c ---- */
+
+/* 0, and on_change is called until the stop; or a negative errno, -ENOENT: it has just gone. */
+int keeper_watch_start(struct keeper *k, uv_fs_event_cb on_change);
+/* While it is watched: false when the branch's folder has gone, or was made (anew), so that nothing is heard of it. */
+bool keeper_watch_is_right(const struct keeper *k);
+void keeper_watch_stop(struct keeper *k);
 
 /* ---- snapshot_keeper_git.c ---- */
 

@@ -13,11 +13,11 @@ from platoon_fixture import Platoon, wait_until
 from snapshot_fixture import KEEPER_FAILS, KEEPER_STEPS, Store
 
 
-def pushed(store, mirror):
+def pushed(store, mirror, branch="main"):
     """The mirror has what the store has."""
     def same():
-        got = subprocess.run(["git", "-C", mirror, "rev-parse", "-q", "--verify", "main"], capture_output=True, text=True, timeout=60).stdout
-        return got == store.git("rev-parse", "main")
+        got = subprocess.run(["git", "-C", mirror, "rev-parse", "-q", "--verify", branch], capture_output=True, text=True, timeout=60).stdout
+        return got == store.git("rev-parse", branch)
     wait_until(same, 90, "the mirror to have it")
 
 
@@ -319,6 +319,57 @@ def test_another_machine_takes_over_from_the_mirror(store, mirror):
     store.start({"work": {}})
     assert store.put("work", b"three\n")["seq"] == 3
     assert [row["seq"] for row in store.json("log", "work")] == [3, 2, 1]
+
+
+# ---- a branch in a folder, which git removes when it packs the refs ----
+
+IN_A_FOLDER = "data/main"
+
+
+def test_it_hears_of_a_branch_whose_folder_is_made_anew(store, mirror):
+    """Each time; and what lies there of a git that somebody else runs, which removed it and goes on (gc), is left alone."""
+    store.start({"work": {}}, {"branch": IN_A_FOLDER, "mirror": mirror})
+    folder, others = store.path / "refs/heads/data", store.path / "objects/pack/tmp_pack_abcdef"
+    store.put("work", b"0\n")
+    pushed(store, mirror, IN_A_FOLDER)
+    others.touch()
+    for n in range(1, 4):
+        store.git("pack-refs", "--all")
+        assert not folder.exists()
+        store.put("work", b"%d\n" % n)
+        assert folder.exists()
+        pushed(store, mirror, IN_A_FOLDER)
+    assert others.exists()
+    good, said = store.is_sound()
+    assert good, said
+
+
+def test_it_works_while_the_folder_of_the_branch_is_away(store, mirror):
+    """What was put just before that is pushed without waiting for another version; a keeper that is born then works too, and hears of the next."""
+    store.start({"work": {}}, {"branch": IN_A_FOLDER, "mirror": mirror})
+    store.put("work", b"one\n")
+    store.git("pack-refs", "--all")
+    pushed(store, mirror, IN_A_FOLDER)
+    killed(store, "keeper")
+    assert not (store.path / "refs/heads/data").exists() and store.json("pack")[0]["packs"] == 1
+    store.put("work", b"two\n")
+    pushed(store, mirror, IN_A_FOLDER)
+
+
+def test_it_sees_a_folder_go_of_which_it_is_told_nothing(store, mirror):
+    """Of an empty one that it holds the kernel says nothing: it looks for itself."""
+    store.start({"work": {}}, {"branch": IN_A_FOLDER, "mirror": mirror})
+    store.put("work", b"one\n")
+    pushed(store, mirror, IN_A_FOLDER)
+    assert store.platoon.ctl("stop", "snapshot/plan/keeper").returncode == 0
+    store.git("pack-refs", "--all", "--no-prune")
+    (store.path / "refs/heads" / IN_A_FOLDER).unlink()
+    assert store.platoon.ctl("start", "snapshot/plan/keeper").returncode == 0
+    store.json("pack")
+    (store.path / "refs/heads/data").rmdir()
+    for n in range(2):
+        store.put("work", b"%d\n" % n)
+        pushed(store, mirror, IN_A_FOLDER)
 
 
 # ---- whose it is ----
