@@ -338,6 +338,8 @@ static void watcher_on_status(struct redis_conn *conn, const redisReply *reply, 
         t->errors[WATCHER_STATUS][0] = '\0';
         watcher_take_rate(t);
         watcher_sign(t);
+        if (t->status.pending > 0) /* claimed a moment later, and perhaps all without a hash */
+            again = WATCHER_STATUS_MS;
         if (t->status.claims > 0) {
             again = WATCHER_STATUS_MS;
             if (t->status.due_ms == 0)
