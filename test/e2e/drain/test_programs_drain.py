@@ -34,4 +34,7 @@ def test_a_worker_that_has_grown_too_large_is_restarted_with_that_reason(platoon
             total += 1000
         return "more than memory_restart = " in platoon.workers()["transfer/visits.1"]["last_exit"]
     wait_until(work_on, 30, "the end of what is too large")
+    # Without the limit: on a slow machine each life would end with little done.
+    platoon.configure(platoon={"backoff_min": "20ms"})
+    assert platoon.ctl("--timeout", "60s", "reload").returncode == 0
     assert wait_until(lambda: len(platoon.data()) == total, 60, "nothing is lost")
