@@ -125,7 +125,7 @@ def test_kill_at(faulty, point):
         wait_until(lambda: not ledger_left(faulty.redis()), 15, "an empty ledger")
         wait_until(lambda: all(w["state"] == "READY" for w in faulty.workers().values()), 10, "all workers ready again")
         return took
-    soon(worked, 1.0, f"the claims of who died at {point} to be worked")
+    soon(worked, 1.0, f"the claims of who died at {point} to be worked", tries=5)
     workers = faulty.workers()
     replaced = {name: w["generation"] - before[name] for name, w in workers.items() if w["generation"] != before[name]}
     assert sum(replaced.values()) == (count - 300) // 100 and {workers[name]["type"] for name in replaced} == {point.split(".")[0]}, replaced

@@ -69,7 +69,8 @@ def service():
 
 
 def configure(platoon, port, **more):
-    return platoon.configure(drain={"key_service": f"http://127.0.0.1:{port}/key", "key_service_timeout": "500ms", "key_service_retries": 2,
+    """The service is a few threads of this process: one that may answer has time for it."""
+    return platoon.configure(drain={"key_service": f"http://127.0.0.1:{port}/key", "key_service_timeout": "5s", "key_service_retries": 2,
                                     "max_attempts": 3, **more})
 
 
@@ -135,7 +136,7 @@ def test_slow_service_meets_the_timeout(platoon, service):
             release.wait(3)
         return good(fields)
     service.behave = slow
-    configure(platoon, service.port).start()
+    configure(platoon, service.port, key_service_timeout="500ms").start()
     platoon.add(members(5))
     wait_until(lambda: str(service.port) in platoon.problems(), 30, "status to name the service")
     release.set()
@@ -184,7 +185,7 @@ def test_record_that_hangs_the_service_is_given_up(platoon, service):
             release.wait(20)
         return good(fields)
     service.behave = hang
-    configure(platoon, service.port, batch=1).start()
+    configure(platoon, service.port, batch=1, key_service_timeout="2s").start()
     platoon.add({"v:3": {"app": "a", "id": "3"}})
     wait_until(lambda: any(call["id"] == "3" for call in service.calls), 10, "the first question")
     sent = 0
@@ -217,7 +218,7 @@ def test_transfer_goes_while_records_wait(platoon, service, how):
     if how == "kill":
         os.kill(platoon.pid_of("transfer/visits.1"), signal.SIGKILL)
     else:
-        assert platoon.ctl("--timeout", "20s", "restart", "transfer/visits.1").returncode == 0
+        assert platoon.ctl("--timeout", "60s", "restart", "transfer/visits.1").returncode == 0
     release.set()
     platoon.drained(timeout=60)
     assert stored(platoon) == expected(100)
