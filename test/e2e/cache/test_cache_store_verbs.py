@@ -68,8 +68,14 @@ def test_wait(cache, platoon, directory):
     assert (done.returncode, done.stdout) == (0, "sessions: all is stored\n") and directory.has("a") == b"1"
     directory.away()
     r.set("a", "2")
-    done = ctl(platoon, "--timeout", "1500ms", "wait", "sessions")
-    assert done.returncode != 0 and "1 is not stored yet" in done.stderr
+    late = []
+
+    def is_told():
+        """Unless the node was not heard in that time."""
+        late[:] = [ctl(platoon, "--timeout", "1500ms", "wait", "sessions")]
+        assert late[0].returncode != 0
+        return "1 is not stored yet" in late[0].stderr
+    wait_until(is_told, 20, lambda: f"how many are not stored; the last: {late}")
     row = wait_until(lambda: (s := as_json(platoon, "status", "sessions")[0])["dirty"] == 1 and s, 10, "a status")
     assert row["oldest_dirty_ms"] > 0 and row["at_risk_bytes"] == 2
     directory.back()

@@ -13,30 +13,34 @@ from platoon_fixture import SCALE, section, wait_until
 
 NODE = "cache/sessions/node.1"
 
-# An actor that calls the node: what the file of a request lists, or one set after the other, 20 at a time, until it is told to stop.
-# Every answer is a line of its file.
+# An actor that calls the node: what the file of a request lists, or so many sets as it is told, one after the other, 20 at a time; of none it stops.
+# So many: while whoever tells it stands still for a moment it would make more than memory holds. Every answer is a line of its file.
 CALLER = '''
 import json, sys
 out = open(sys.argv[1], "a")
-NODE, pumped, pumping = "cache/sessions/node.1", 0, False
+NODE, pumped, flying, limit = "cache/sessions/node.1", 0, 0, 0
 def say(action): print(json.dumps(action), flush=True)
 def call(id, body): say({"do": "call", "to": NODE, "id": id, "body": body, "timeout_ms": 60000})
 def pump():
-    global pumped
-    pumped += 1
-    call(f"p{pumped}", {"set": f"p{pumped}", "value": f"v{pumped}"})
+    global pumped, flying
+    while flying < 20 and pumped < limit:
+        pumped += 1
+        flying += 1
+        call(f"p{pumped}", {"set": f"p{pumped}", "value": f"v{pumped}"})
 for line in sys.stdin:
     e = json.loads(line)
     if e["event"] == "request":
         if isinstance(e["body"], dict):
-            pumping = e["body"]["pump"]
-            for _ in range(20 if pumping else 0): pump()
+            limit = pumped + e["body"]["pump"]
+            pump()
         else:
             for id, body in json.load(open(e["body"])): call(id, body)
         say({"do": "reply", "id": e["id"], "body": pumped})
     elif e["event"] == "answer":
         out.write(json.dumps(e) + "\\n"); out.flush()
-        if pumping and e["id"].startswith("p"): pump()
+        if e["id"].startswith("p"):
+            flying -= 1
+            pump()
     elif e["event"] == "hello": say({"do": "ready"})
     elif e["event"] == "stop": break
 '''
@@ -70,6 +74,16 @@ def answers(platoon):
     path = platoon.dir / "answers"
     text = path.read_text() if path.exists() else ""
     return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def more(platoon, what):
+    """Has it make sets, of which some have been answered."""
+    def count():
+        path = platoon.dir / "answers"
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+    before = count()
+    order(platoon, {"pump": 20000})
+    wait_until(lambda: count() > before + 100, 60, what)
 
 
 def called(platoon, *bodies):
@@ -162,7 +176,7 @@ def test_a_node_that_is_full_says_so(cache, platoon):
 
 def stop_calling(platoon):
     """Ids of the calls that were acknowledged, and the answers that said something else, when all have come."""
-    count = order(platoon, {"pump": False})
+    count = order(platoon, {"pump": 0})
     found = wait_until(lambda: (a := answers(platoon)) and len(a) >= count and a, 20, f"{count} answers")
     assert max(collections.Counter(e["id"] for e in found).values()) == 1
     return [e["id"] for e in found if e.get("body") == {"ok": True}], [e for e in found if e.get("body") != {"ok": True}]
@@ -172,15 +186,12 @@ def stop_calling(platoon):
 def test_what_was_answered_is_there_after_a_kill(cache, platoon, fsync):
     """Sets, 20 at a time, while the node is killed five times: each call has one answer, and what was acknowledged is kept."""
     cache(fsync=fsync)
-    order(platoon, {"pump": True})
     for _ in range(5):
-        count = len(answers(platoon))
-        wait_until(lambda: len(answers(platoon)) > count + 100, 20, "calls")
+        more(platoon, "calls")
         before = platoon.workers()[NODE]
         subprocess.run(["kill", "-9", str(before["pid"])], check=True)
         platoon.replaced(before)
-    count = len(answers(platoon))
-    wait_until(lambda: len(answers(platoon)) > count + 100, 20, "calls of its successor")
+    more(platoon, "calls of its successor")
     kept, lost = stop_calling(platoon)
     assert len(kept) > 500 and len(lost) <= 5 * 20 and all("SIGKILL" in e["error"] for e in lost), lost[:3]
     values = client(platoon).mget(kept)
@@ -193,16 +204,11 @@ def test_an_orderly_end_answers_first(cache, platoon):
     rely on the last answers to leave with a worker (worker_life.c: they are lost when the machine pauses just then), so most ends of nine have to show it.
     """
     cache(fsync="always")
-    order(platoon, {"pump": True})
     seen, done_unheard = 0, []
-
-    def more(what):
-        count = len(answers(platoon))
-        wait_until(lambda: len(answers(platoon)) > count + 100, 20, what)
     for _ in range(9):
-        more("calls")
+        more(platoon, "calls")
         assert platoon.ctl("restart", NODE).returncode == 0
-        more("calls of its successor")
+        more(platoon, "calls of its successor")
         said = answers(platoon)
         lost, seen = [e for e in said[seen:] if e.get("body") != {"ok": True}], len(said)
         assert len(lost) <= 20 and all("finished on purpose" in e["error"] for e in lost), lost[:3]
