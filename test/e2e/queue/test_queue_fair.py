@@ -1,27 +1,30 @@
 """Nobody waits behind another's backlog: slow, late and failing tenants, weights, caps, pauses, Jain's index. Nothing is asserted on absolute time: what is compared are parts
-of one run, and who came before whom: in what order they were handed out, not how soon. A worker that stands still for a while keeps what it has."""
+of one run, and who came before whom. Where shares are compared the test lets go what is in hands, one after the other: who is in hands has his turn, and a
+worker that stands still for a while would keep one tenant from his next."""
 import collections
 import json
 
 from platoon_fixture import wait_until
-from queue_fixture import CONSUMER
 
 WORKERS = 6
 
-# Is at a message for as long as its body says, and then says what that says; both are told to a file, with the time.
+# Is at a message for as long as its body says, or until the test lets go of it, and then says what that says; both are told to a file, with the time.
 WORKER = r'''
 import json, os, sys, time
 out = open(os.environ["SEEN"], "a", buffering=1)
 
 def tell(what, event):
-    out.write(json.dumps({"event": what, "at": time.monotonic(), "pid": os.getpid(), "facet": event["facet"], "id": event["id"]}) + "\n")
+    out.write(json.dumps({"event": what, "at": time.monotonic(), "pid": os.getpid(), "facet": event["facet"], "id": event["id"],
+                         "attempt": event["attempt"]}) + "\n")
 
 for line in sys.stdin:
     event = json.loads(line)
     if event["event"] != "task":
         continue
     tell("begin", event)
-    time.sleep(event["body"]["ms"] / 1000)
+    while event["body"].get("hold") and not os.path.exists(f'{os.environ["SEEN"]}.{event["id"].split("/")[1]}.{event["attempt"]}'):
+        time.sleep(0.002)
+    time.sleep(event["body"].get("ms", 0) / 1000)
     tell("end", event)
     print(json.dumps({"do": event["body"].get("do", "done"), "id": event["id"], "after_ms": 0}), flush=True)
 '''
@@ -32,12 +35,12 @@ def start(shop, **keys):
     return shop.start({"pages": keys}, {"indexer": {"takes": "pages", "processes": WORKERS}})
 
 
-def bring(shop, backlogs, ms=5, **more):
+def bring(shop, backlogs, ms=5, hold=False, **more):
     """All at once, while nothing is handed out."""
     assert shop.platoon.ctl("queue", "pause", "pages").returncode == 0
     with shop.redis.pipeline(transaction=False) as many:
         for facet, count in backlogs.items():
-            body = json.dumps({"ms": ms[facet] if isinstance(ms, dict) else ms, **more.get(facet, {})})
+            body = json.dumps({**({"hold": True} if hold else {"ms": ms}), **more.get(facet, {})})
             for _ in range(count):
                 many.execute_command("FCALL", "platoon_deliver", 1, "shop:", "pages", facet, body)
         many.execute()
@@ -51,63 +54,54 @@ def ends(shop):
     return collections.Counter(row["facet"] for row in shop.seen("end"))
 
 
-def begins(shop):
-    return collections.Counter(row["facet"] for row in shop.seen("begin"))
+class Turns:
+    """The longest in hands is let go, but of those in `stays`, and the next one begins."""
 
+    def __init__(self, shop, stays=()):
+        self.shop, self.stays, self.let = shop, stays, set()
+        wait_until(lambda: len(self.begun()) == WORKERS, 60, "every worker to be at it")
 
-def while_all_wait(shop, backlogs, of=None):
-    """
-    How many of each had begun, and when, while each of `of` still had more than all workers hold: who has no backlog has no share either, and what comes last
-    may be in the hands of a worker that stands still.
-    """
-    of = of or backlogs
-    most = {facet: backlogs[facet] - WORKERS for facet in of}
-    wait_until(lambda: any(begins(shop)[facet] >= most[facet] for facet in of), 120, "a tenant to be nearly through")
-    begun = collections.Counter()
-    for row in shop.seen("begin"):
-        begun[row["facet"]] += 1
-        if row["facet"] in of and begun[row["facet"]] == most[row["facet"]]:
-            return begun, row["at"]
-    raise AssertionError(begun)
+    def begun(self):
+        return self.shop.seen("begin")
+
+    def counts(self):
+        return collections.Counter(row["facet"] for row in self.begun())
+
+    def turn(self):
+        rows = self.begun()
+        oldest = next(mark for row in rows if row["facet"] not in self.stays and (mark := f'{row["id"].split("/")[1]}.{row["attempt"]}') not in self.let)
+        self.let.add(oldest)
+        self.shop.seen_path.with_name(f"{self.shop.seen_path.name}.{oldest}").touch()
+        wait_until(lambda: len(self.begun()) == len(rows) + 1, 60, "the next one")
+
+    def while_all_wait(self, backlogs):
+        """How many of each have begun while each of these had more than all workers hold: who has no backlog has no share either."""
+        while not any(self.counts()[facet] >= count - WORKERS for facet, count in backlogs.items()):
+            self.turn()
+        return self.counts()
 
 
 def jain(numbers):
     return sum(numbers) ** 2 / (len(numbers) * sum(n * n for n in numbers))
 
 
-def busy(shop, facet, until):
-    """How long this tenant's messages have been worked at, all workers together."""
-    began, total = {}, 0.0
-    for row in shop.seen("begin") + shop.seen("end"):
-        if row["facet"] != facet:
-            continue
-        if row["event"] == "begin":
-            began[row["id"]] = row["at"]
-    ended = {row["id"]: row["at"] for row in shop.seen("end")}
-    for name, at in began.items():
-        total += max(0.0, min(ended.get(name, until), until) - at)
-    return total
-
-
 def test_equal_shares_whatever_the_backlog(shop):
     start(shop)
-    backlogs = {f"t{n}": 25 * (n + 1) for n in range(8)}
-    bring(shop, backlogs)
+    backlogs = {f"t{n}": 20 * (n + 1) for n in range(8)}
+    bring(shop, backlogs, hold=True)
     go(shop)
-    begun, _ = while_all_wait(shop, backlogs)
+    begun = Turns(shop).while_all_wait(backlogs)
     assert jain([begun[facet] for facet in backlogs]) > 0.95, begun
 
 
 def test_a_slow_tenant_does_not_take_every_worker(shop):
-    """With turns alone one of four whose messages take 40 times as long holds nine workers of ten."""
+    """As slow as can be: none of its messages ends. With turns alone it would hold all workers soon."""
     start(shop)
-    backlogs = {"slow": 100, "a": 60, "b": 60, "c": 60}
-    bring(shop, backlogs, ms={"slow": 400, "a": 10, "b": 10, "c": 10})
+    fast = {"a": 40, "b": 40, "c": 40}
+    bring(shop, {"slow": 100, **fast}, hold=True)
     go(shop)
-    begun, at = while_all_wait(shop, backlogs, of=["a", "b", "c"])
-    first = min(row["at"] for row in shop.seen("begin"))
-    held = busy(shop, "slow", at) / (at - first)
-    assert held < WORKERS / 2, f"{held} workers of {WORKERS}"
+    begun = Turns(shop, stays=["slow"]).while_all_wait(fast)
+    assert 1 <= begun["slow"] < WORKERS / 2, f"{begun['slow']} workers of {WORKERS}"
     assert jain([begun[facet] for facet in "abc"]) > 0.95, begun
 
 
@@ -119,50 +113,36 @@ def test_alone_a_slow_tenant_has_all_workers(shop):
 
 
 def test_who_comes_late_waits_a_round_at_most(shop):
-    """Turn by turn: the next message goes out when the test has one that is in hands done."""
-    (shop.platoon.dir / "consumer.py").write_text(CONSUMER)
-    shop.start({"pages": {"lease": "1h"}}, {"indexer": {"takes": "pages", "processes": WORKERS}})
-    for _ in range(6 * WORKERS):
-        shop.deliver({"do": "hold"}, "--topic", "pages", "--facet", "early")
-    settled = 0
-
-    def turn():
-        """Of the oldest in hands; whose worker has it nobody knows from outside, so all are told."""
-        nonlocal settled
-        task = shop.seen()[settled]
-        for n in range(1, WORKERS + 1):
-            shop.platoon.ctl("send", f"indexer.{n}", json.dumps({"do": "done", "id": task["id"]}))
-        settled += 1
-        wait_until(lambda: len(shop.seen()) == WORKERS + settled, 60, "the next one")
-
-    wait_until(lambda: len(shop.seen()) == WORKERS, 60, "every worker to be at it")
+    start(shop)
+    bring(shop, {"early": 10 * WORKERS}, hold=True)
+    go(shop)
+    turns = Turns(shop)
     for _ in range(WORKERS):
-        turn()
-    shop.deliver({"do": "hold"}, "--topic", "pages", "--facet", "late")
-    before = len(shop.seen())
-    while all(task["facet"] == "early" for task in shop.seen()) and len(shop.seen()) - before <= WORKERS:
-        turn()
-    behind = [task["facet"] for task in shop.seen()[before:]]
-    assert behind[-1] == "late" and len(behind) - 1 <= WORKERS, f"{behind} went first"
+        turns.turn()
+    shop.deliver({"hold": True}, "--topic", "pages", "--facet", "late")
+    before = len(turns.begun())
+    while turns.counts()["late"] == 0 and len(turns.begun()) - before <= WORKERS:
+        turns.turn()
+    behind = [row["facet"] for row in turns.begun()[before:]]
+    assert behind[-1] == "late" and len(behind) - 1 <= WORKERS, f"{behind} began"
 
 
 def test_failing_messages_delay_no_other_tenant(shop):
     start(shop, max_attempts=1000, retry_min="0s", retry_max="0s")
-    backlogs = {"failing": 50, "good": 100, "fine": 100}
-    bring(shop, backlogs, failing={"do": "again"})
+    good = {"good": 40, "fine": 40}
+    bring(shop, {"failing": 20, **good}, hold=True, failing={"do": "again"})
     go(shop)
-    begun, _ = while_all_wait(shop, backlogs, of=["good", "fine"])
-    assert jain([begun[facet] for facet in backlogs]) > 0.9, begun
+    begun = Turns(shop).while_all_wait(good)
+    assert jain([begun[facet] for facet in ("failing", *good)]) > 0.9, begun
     shop.platoon.ctl("queue", "destroy", "pages")
 
 
 def test_weights(shop):
     start(shop)
     assert shop.platoon.ctl("queue", "weight", "pages", "heavy", "3").returncode == 0
-    backlogs = {"heavy": 240, "light": 240}
-    bring(shop, backlogs, ms=10)
+    bring(shop, {"heavy": 80, "light": 80}, hold=True)
     go(shop)
-    begun, _ = while_all_wait(shop, backlogs, of=["heavy"])
+    begun = Turns(shop).while_all_wait({"heavy": 80})
     assert 2 < begun["heavy"] / begun["light"] < 4.5, begun
 
 

@@ -195,7 +195,7 @@ END_TEST
 START_TEST(test_who_answers_is_asked_first_next_time)
 {
     start_servers();
-    cl.options.connect_timeout_ms = 4500;
+    cl.options.connect_timeout_ms = 9000;
     cl.options.retry_max_ms = 60000; /* a pause between two of them would be seen */
     fake_names(&third, fx.port);
     snprintf(first.answer, sizeof first.answer, "*-1\r\n");
@@ -215,7 +215,7 @@ END_TEST
 
 START_TEST(test_a_round_is_one_line)
 {
-    cl.options.connect_timeout_ms = 900;
+    cl.options.connect_timeout_ms = 15000;
     snprintf(third.answer, sizeof third.answer, "*-1\r\n");
     char hosts[200];
     snprintf(hosts, sizeof hosts, "127.0.0.1:%d,127.0.0.1:%d,%s", fx.port, fx.tls_port,
