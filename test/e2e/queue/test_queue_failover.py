@@ -28,6 +28,8 @@ def test_what_is_in_hands_is_settled_at_the_new_primary(platoon, redis_server):
     first, second = redis_server(), redis_server()
     first.open_port(), second.open_port()
     with watched(first, second) as sentinels:
+        for sentinel in sentinels:  # the order alone is what it fails over for, and not that a server stands still for a second
+            sentinel.client().execute_command("SENTINEL", "SET", NAME, "down-after-milliseconds", 60000, "failover-timeout", 60000)
         shop = Shop(platoon, first)
         shop.text_redis = {"url": url_of(sentinels), "retry_max": "300ms"}
         shop.start({"pages": {}}, {"indexer": {"takes": "pages", "window": 2}})
