@@ -5,6 +5,10 @@ import time
 from platoon_fixture import SCALE, cpu_seconds, wait_until
 
 
+# A large hash takes Redis and its reader a second or two, and many times that on a machine that does much else.
+PATIENT = {"timeout": "60s"}
+
+
 def gone(count):
     return {f"gone:{i}": None for i in range(count)}
 
@@ -127,7 +131,7 @@ def test_another_drain_loses_nothing_to_names_in_ours(platoon):
 
 def test_a_look_at_a_large_letter_stops_nobody(platoon):
     """The watcher keeps the ledger's clock meanwhile, so a look must cost the same whatever is looked at."""
-    platoon.start()
+    platoon.configure(redis=PATIENT).start()
     r = platoon.redis()
     r.hset("v:large", mapping={"small": "1", "f": b"x" * 100_000_000})
     platoon.add({"v:large": None, "v:" + "n" * 100_000: None})
@@ -143,10 +147,6 @@ def test_a_look_at_a_large_letter_stops_nobody(platoon):
     text = platoon.ctl("drain", "dead", "visits", "show", str(letters[7]["seq"])).stdout
     assert "small = 1" in text and "f = (95MB, too much to be shown)" in text
     assert all(w["restarts"] == 0 for w in platoon.workers().values())
-
-
-# Redis needs a second or two for one of these hashes, and many times that on a machine that does much else.
-PATIENT = {"timeout": "60s"}
 
 
 def wide(platoon, key, count, value=b""):
