@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from drain_fixture import members
-from platoon_fixture import SCALE, elapsed, freeze, wait_until
+from platoon_fixture import elapsed, freeze, wait_until
 from refusal_sweep import RIGHTS, Case, sweep
 
 TAKES = 90
