@@ -197,7 +197,7 @@ def test_wait_is_for_all_of_them(ring):
         ring.stores[0].away()
         try:
             node.client().set(key, "late")
-            done = platoon.ctl("--timeout", f"{2 * SCALE}s", "cache", "wait", "c")
+            done = platoon.ctl("--timeout", f"{5 * SCALE}s", "cache", "wait", "c")
         finally:
             ring.stores[0].back()
         # On a busy machine the last look may have come too late: that is said, and the count is that of the look before.
