@@ -27,6 +27,8 @@ struct redis_error {
 #define REDIS_ERROR_NO_RIGHT \
     "the server's access rules refuse it: extend them with ACL SETUSER, see RIGHTS IN REDIS in platoon.conf(5)"
 #define REDIS_ERROR_ACL "ACL failure in script: "
+#define REDIS_ERROR_NO_SLOT \
+    "the key lies in another slot of a Redis Cluster, which platoon does not follow: use a server that holds all keys"
 #define REDIS_ERROR_NO_COMMAND \
     "the server has no such command: it was renamed or taken out (rename-command), or the server is too old"
 
@@ -83,9 +85,9 @@ static const struct redis_error redis_refusals[] = {
     {"nknown command called", CURE_PERSON, REDIS_ERROR_NO_COMMAND}, /* Valkey */
     {"ERR unknown command", CURE_PERSON, REDIS_ERROR_NO_COMMAND},
     {"ERR unknown subcommand", CURE_PERSON, REDIS_ERROR_NO_COMMAND},
-    {"non local key", CURE_PERSON,
-     "the key lies in another slot of a Redis Cluster, which platoon does not follow: use a server that holds "
-     "all keys"},
+    {"non local key", CURE_PERSON, REDIS_ERROR_NO_SLOT},
+    {"hash to the same slot", CURE_PERSON, REDIS_ERROR_NO_SLOT}, /* Redis 8 */
+    {"slot not served", CURE_PERSON, REDIS_ERROR_NO_SLOT}, /* Redis 8 */
 };
 /* clang-format on */
 

@@ -79,7 +79,7 @@ class Certificates:
         self.ca, self.cert, self.key = folder / "ca.crt", folder / "all.crt", folder / "all.key"
         new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
-        for words in ([*new, "-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", folder / "ca.key", "-out", self.ca],
+        for words in ([*new, "-x509", "-days", "2", "-subj", "/CN=ca", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", folder / "ca.key", "-out", self.ca],
                       [*new, "-subj", "/CN=all", "-keyout", self.key, "-out", folder / "all.csr"],
                       ["openssl", "x509", "-req", "-in", folder / "all.csr", "-CA", self.ca, "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "2",
                        "-extfile", folder / "san", "-out", self.cert]):

@@ -48,6 +48,11 @@ static const struct row rows[] = {
      "to "
      "access a key)",
      false, true},
+    {"ERR platoon: RENAME visit:1\tERR Command 'RENAME' in script attempted to access keys that "
+     "don't hash to the same slot script: f_ab, on @user_script:23.",
+     "RENAME visit:1: the key lies in another slot of a Redis Cluster", false, true},
+    {"ERR platoon: RENAME visit:1\tERR Script attempted to access a slot not served",
+     "RENAME visit:1: the key lies in another slot of a Redis Cluster", false, true},
     {"ERR Error running script (call to f_1): @user_script:7: platoon: HDEL k\t@user_script: 7: "
      "Unknown Redis command called from Lua script",
      "HDEL k: ", false, true},
