@@ -50,7 +50,7 @@ local function hold(job, owner, worker, lease)
   call('HSET', job.key, 'status', 'started', 'started_at', stamped, 'last_heartbeat', stamped, 'worker_name', worker, 'origin', job.queue,
     'platoon.owner', owner, 'platoon.attempt', num(job.attempt))
   call('HDEL', job.key, 'ended_at', 'exc_info')
-  if job.attempt > 1 then -- what the attempt before has said and become is not this one's
+  if job.attempt > 1 or job.over then -- what the attempt before has said and become is not this one's
     call('HDEL', job.key, 'platoon.stop', 'platoon.over', 'platoon.cause', 'platoon.reason', 'platoon.progress', 'platoon.traceback', 'platoon.meta',
       'platoon.result', 'platoon.output', 'platoon.output_end', 'platoon.exit_code', 'platoon.signal', 'platoon.oom', 'platoon.run_ms', 'platoon.cpu_ms',
       'platoon.max_rss_bytes')

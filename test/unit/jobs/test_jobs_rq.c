@@ -152,6 +152,21 @@ START_TEST(test_what_an_rq_worker_has)
 }
 END_TEST
 
+/* RQ's client has it wait again, and knows nothing of the fields that say how it has ended. */
+START_TEST(test_what_ended_with_an_rq_worker_begins_anew)
+{
+    begun_by_rq("a", "a:e", 1000);
+    ck_assert_str_eq(j_text(orphans, "", "2", "q"), "[[a q failed]]");
+    queue_redis("ZREM rq:failed:q a");
+    queue_redis("HSET rq:job:a status queued");
+    queue_redis("RPUSH rq:queue:q a");
+    j_text(functions, "1", "q");
+    ck_assert_str_eq(jobs_claim("me.1"), "a");
+    ck_assert_str_eq(queue_redis("HMGET rq:job:a status platoon.over platoon.cause platoon.reason"),
+                     "[started nil nil nil]");
+}
+END_TEST
+
 /* Only the entry goes of what is over, is gone, or is in other hands by now. */
 START_TEST(test_an_entry_that_nobody_has)
 {
@@ -343,6 +358,7 @@ JOBS_SUITE("jobs_rq", test_results, test_a_retry_of_what_is_stopped, test_lost,
            test_what_is_behind_a_worker, test_nobody_has_what_is_gone,
            test_a_function_that_goes_first_again, test_what_an_rq_worker_has,
            test_an_entry_that_nobody_has, test_what_an_rq_worker_has_taken,
-           test_what_died_with_an_rq_worker, test_what_dies_with_each_rq_worker,
-           test_what_is_not_stuck_with_an_rq_worker, test_what_nobody_has_taken,
-           test_a_page_of_what_died_with_rq_workers, test_cancel_of_what_an_rq_worker_has)
+           test_what_ended_with_an_rq_worker_begins_anew, test_what_died_with_an_rq_worker,
+           test_what_dies_with_each_rq_worker, test_what_is_not_stuck_with_an_rq_worker,
+           test_what_nobody_has_taken, test_a_page_of_what_died_with_rq_workers,
+           test_cancel_of_what_an_rq_worker_has)
